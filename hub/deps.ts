@@ -26,12 +26,24 @@ export interface Clock {
   now(): Date;
 }
 
+/**
+ * What silence and limits are counted by (hub/uptime.ts): a step of the clock is no time that went by, and while the hub stood
+ * still nobody could be heard.
+ */
+export interface Uptime {
+  /** From when on is counted what was noted at a moment, both ms since the epoch: from when the hub has been up, at the earliest. */
+  from(moment: number): number;
+  /** Ms that have gone by since then. */
+  elapsed(moment: number): number;
+}
+
 /** What every part may use and none of them owns. */
 export interface CoreDeps {
   readonly db: Db;
   readonly sealer: Sealer;
   readonly config: HubConfig;
   readonly clock: Clock;
+  readonly uptime: Uptime;
   readonly log: Logger;
   /** Signs jobs and welcomes; hosts pin the public half at enrolment. */
   readonly hubKey: KeyPairPem;

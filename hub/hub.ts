@@ -20,6 +20,7 @@ import { makeScheduler } from './scheduler/scheduler.ts';
 import { lockState, prepareState } from './state.ts';
 import { openDatabase, storeTrouble } from './store/database.ts';
 import { makeUpgrades } from './upgrades/upgrades.ts';
+import { makeUptime } from './uptime.ts';
 
 /** How long requests that are being answered may take to end when the hub stops, ms. */
 const CLOSE_MS = 3_000;
@@ -51,12 +52,16 @@ export async function startHub(config: HubConfig, log: Logger, clock: Clock = sy
     ends.defer(await lockState(paths.lock));
     const db = await openDatabase(paths.database);
     ends.defer(() => db.destroy());
+    const uptime = makeUptime({ clock, log });
+    await uptime.start();
+    ends.defer(() => uptime.stop());
     let listenUrl: string | undefined;
     const deps = wire({
       db,
       config,
       log,
       clock,
+      uptime,
       sealer: sealerFromKeyFile(paths.secretKey),
       hubKey: loadHubKey(paths.hubKey),
       hubUrl: () => config.publicUrl ?? listenUrl ?? unknownUrl(),

@@ -30,6 +30,10 @@ test('the hub has the time to copy a database of many GB before it changes it', 
   assert.match(unit, /^TimeoutStartSec=1h$/m);
 });
 
+test('the hub is started once the clock is set, where a boot waits for that', () => {
+  assert.match(readFileSync(join(UNITS, 'orkestr-hub.service'), 'utf8'), /^After=.*\btime-sync\.target$/m);
+});
+
 test("a host without the hub gets none of the hub's units, and loses those that an upgrade has brought it", (t) => {
   const layout = layoutAt(temporaryFolder(t));
   mkdirSync(layout.units, { recursive: true });

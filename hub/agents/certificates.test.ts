@@ -78,6 +78,22 @@ test('a domain whose certificate fails is shown at once, told once when it lasts
   ]);
 });
 
+test('a clock that is set makes no failure last, nor keeps one that lasts from being told', async (t) => {
+  for (const setMs of [480 * MINUTE, -480 * MINUTE]) {
+    const { on, agent } = await start(t);
+    const host = 'production.example.com';
+    await beat(on, agent, [failing(host)]);
+    on.setClock(setMs);
+    await beat(on, agent, [failing(host)]);
+    on.pass(14 * MINUTE);
+    await beat(on, agent, [failing(host)]);
+    assert.deepEqual(await told(on), []);
+    on.pass(MINUTE);
+    await beat(on, agent, [failing(host)]);
+    assert.equal((await told(on)).length, 1, `${setMs}`);
+  }
+});
+
 test('what is over soon is told to nobody, nor is the end of what an environment gave up', async (t) => {
   const { on, agent } = await start(t);
   const host = 'production.example.com';

@@ -3,6 +3,7 @@
  * the records of a new domain often come a little after the domain.
  */
 import { type FailingCertificate, MAX_FAILING_CERTIFICATES } from '../../protocol/agent-link.ts';
+import type { Uptime } from '../deps.ts';
 import { covers } from '../domains.ts';
 import { tellOfCertificate } from '../notify/certificate-notice.ts';
 import type { Db } from '../store/database.ts';
@@ -14,12 +15,17 @@ const LASTING_MS = 15 * 60_000;
 
 type Known = Row<'failing_certificate'>;
 
+interface Times {
+  readonly now: string;
+  readonly uptime: Uptime;
+}
+
 /** Stores what is new and tells what is due. `failing`: all of the host. Call it in a transaction. */
 export async function takeCertificates(
   trx: Db,
   hostId: string,
   failing: readonly FailingCertificate[],
-  now: string,
+  times: Times,
 ): Promise<void> {
   const known = new Map((await listOfHost(trx, hostId)).map((row) => [keyOf(row), row]));
   if (known.size === 0 && failing.length === 0) return;
@@ -30,14 +36,14 @@ export async function takeCertificates(
     const one = failing.find(({ host }) => host === route.host) ?? failing.find(({ host }) => covers(host, route.host));
     if (one === undefined) continue;
     seen.add(keyOf(route));
-    await takeOne(trx, route, one, known.get(keyOf(route)), now);
+    await takeOne(trx, route, one, known.get(keyOf(route)), times);
   }
   for (const row of known.values()) {
     // A host with very many tells of some only.
     const isWell = !seen.has(keyOf(row)) && failing.length < MAX_FAILING_CERTIFICATES;
     if (!isWell && isThere.has(keyOf(row))) continue;
     await deleteFailing(trx, row);
-    if (row.told_at !== null && isThere.has(keyOf(row))) await tellOfCertificate(trx, row, null, now);
+    if (row.told_at !== null && isThere.has(keyOf(row))) await tellOfCertificate(trx, row, null, times.now);
   }
 }
 
@@ -46,11 +52,11 @@ async function takeOne(
   route: Pick<Known, 'environment_id' | 'host'>,
   one: FailingCertificate,
   known: Known | undefined,
-  now: string,
+  { now, uptime }: Times,
 ): Promise<void> {
   const isNews = known === undefined || known.error !== JSON.stringify(one.error) || known.not_after !== one.notAfter;
   if (isNews) await putFailing(trx, route, one, now);
-  if (known === undefined || known.told_at !== null || Date.parse(now) - Date.parse(known.since) < LASTING_MS) return;
+  if (known === undefined || known.told_at !== null || uptime.elapsed(Date.parse(known.since)) < LASTING_MS) return;
   await setTold(trx, route, now);
   await tellOfCertificate(trx, route, one.error, now);
 }

@@ -137,7 +137,7 @@ export class HostSession implements Session {
   }
 
   async #handle(batch: readonly Heard[]): Promise<void> {
-    const { db, clock, scheduler } = this.#deps;
+    const { db, clock, uptime, scheduler } = this.#deps;
     const [first] = batch;
     switch (first?.type) {
       case undefined:
@@ -157,7 +157,7 @@ export class HostSession implements Session {
           const now = clock.now().toISOString();
           const { certificates, ...status } = first.status;
           await recordHostStatus(trx, this.hostId, status, now);
-          if (certificates !== undefined) await takeCertificates(trx, this.hostId, certificates, now);
+          if (certificates !== undefined) await takeCertificates(trx, this.hostId, certificates, { now, uptime });
         });
       case 'upgrade-state':
         return this.#deps.upgrades.heard(this.hostId, first);

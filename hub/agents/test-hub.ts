@@ -40,6 +40,7 @@ import { insertHost } from '../store/hosts.ts';
 import { insertProject } from '../store/projects.ts';
 import { watchPlans } from '../store/test-plans.ts';
 import { makeUpgrades } from '../upgrades/upgrades.ts';
+import { makeUptime } from '../uptime.ts';
 import { type AgentTiming, makeAgents } from './link.ts';
 import { Sessions } from './sessions.ts';
 
@@ -60,6 +61,8 @@ export interface TestHub {
   readonly environmentId: string;
   /** Let time pass, ms. Durations of sockets and timers are not touched. */
   pass(ms: number): void;
+  /** Set the clock by so much, ms: no time passes, or the hub does not see it pass. */
+  setClock(ms: number): void;
   /** A call below /api/v1 with the account's token. */
   api(method: string, path: string, body?: unknown): Promise<Response>;
   addEnvironment(slug: string, branch: string): Promise<string>;
@@ -105,6 +108,8 @@ export interface TestHubOptions {
   readonly resume?: TestHub;
 }
 
+/** Time passes in pieces of this, as the hub sees it pass. */
+const TICK_MS = 5_000;
 const TIMING: AgentTiming = { heartbeatMs: 15_000, handshakeMs: 10_000 };
 
 /** A hub that goes with its test. */
@@ -122,12 +127,16 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
   let url = 'http://127.0.0.1:1';
   const db = await openDatabase(join(folder, 'hub.sqlite'));
   const watched = watchPlans(db);
+  const clock = { now: () => new Date(Date.UTC(2030, 0, 1) + offset) };
+  const log = makeLogger('hub', 'silent');
+  const uptime = makeUptime({ clock, log });
   const core = {
     db: watched.db,
     sealer: makeSealer(Buffer.alloc(32, 7)),
     config: readConfig({ ORKESTR_HUB_STATE: folder, ORKESTR_ALLOW_HTTP_REPOSITORIES: '1', ...options.env }),
-    clock: { now: () => new Date(Date.UTC(2030, 0, 1) + offset) },
-    log: makeLogger('hub', 'silent'),
+    clock,
+    uptime,
+    log,
     hubKey: resume?.deps.hubKey ?? makeKeyPair(),
     hubUrl: () => url,
   };
@@ -171,7 +180,13 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
     hostKey,
     projectId,
     environmentId,
-    pass: (ms) => void (offset += ms),
+    pass(ms) {
+      for (let leftMs = ms; leftMs > 0; leftMs -= TICK_MS) {
+        offset += Math.min(leftMs, TICK_MS);
+        uptime.look();
+      }
+    },
+    setClock: (ms) => void (offset += ms),
     api: (method, path, body) =>
       fetch(`${url}/api/v1${path}`, {
         method,

@@ -22,6 +22,7 @@ import type {
   Part,
   Scheduler,
   Upgrades,
+  Uptime,
 } from '../deps.ts';
 import type { PlanKey } from '../plans.ts';
 import { createAccount } from '../setup.ts';
@@ -91,6 +92,7 @@ export async function startTestApi(
     sealer: makeSealer(Buffer.alloc(32, 7)),
     config: readConfig({ ORKESTR_HUB_STATE: folder, ...env }),
     clock: { now: () => new Date(Date.UTC(2030, 0, 1) + offset) },
+    uptime: unscripted<Uptime>('uptime', {}),
     log: makeLogger('hub', 'silent'),
     hubKey: makeKeyPair(),
     hubUrl: () => deps.config.publicUrl ?? url,

@@ -14,22 +14,21 @@ const SWEEP_MS = 15_000;
 const STAYED_MS = 60_000;
 
 export function makeHostWatch(
-  { db, clock, config, links, log }: HostWatchDeps,
+  { db, clock, uptime, config, links, log }: HostWatchDeps,
   { sweepMs = SWEEP_MS }: { readonly sweepMs?: number } = {},
 ): Part & { sweep(): Promise<void> } {
   const awayMs = config.hostAwayMinutes * 60_000;
-  let startedAt = clock.now().getTime();
   let timer: NodeJS.Timeout | undefined;
 
   async function sweep(): Promise<void> {
     for (const host of await listJoined(db)) {
       const peer = links.peer(host.id);
       if (peer !== undefined) {
-        const isBack = clock.now().getTime() - peer.since.getTime() >= STAYED_MS;
+        const isBack = uptime.elapsed(peer.since.getTime()) >= STAYED_MS;
         if (host.away_told_at !== null && isBack) await note(host, null);
         continue;
       }
-      const away = clock.now().getTime() - lastHeard(host);
+      const away = uptime.elapsed(lastHeard(host));
       if (host.away_told_at === null && away >= awayMs) await note(host, links.refusal(host.id) ?? offline(away));
     }
   }
@@ -44,13 +43,8 @@ export function makeHostWatch(
     });
   }
 
-  /** While the hub itself was down no host could be heard. */
-  const lastHeard = ({ last_seen_at, join_token_used_at, created_at }: Row<'host'>): number =>
-    Math.max(startedAt, ...[last_seen_at, join_token_used_at, created_at].map((at) => Date.parse(at ?? '') || 0));
-
   return {
     async start() {
-      startedAt = clock.now().getTime();
       timer = setInterval(() => {
         sweep().catch((error: unknown) => log.error({ err: error }, 'looking at which hosts are away failed'));
       }, sweepMs).unref();
@@ -63,6 +57,9 @@ export function makeHostWatch(
     sweep,
   };
 }
+
+const lastHeard = ({ last_seen_at, join_token_used_at, created_at }: Row<'host'>): number =>
+  Math.max(...[last_seen_at, join_token_used_at, created_at].map((at) => Date.parse(at ?? '') || 0));
 
 const listJoined = (db: Db): Promise<Row<'host'>[]> =>
   db.selectFrom('host').selectAll().where('public_key', 'is not', null).execute();

@@ -14,6 +14,7 @@ import { tell } from './tell.ts';
 import { startReceiver, type TestReceiver } from './test-receiver.ts';
 
 const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
 const COLLECTED = 10_000;
 const env = { ORKESTR_HUB_NOTIFY_ALLOW: '127.0.0.1' };
 
@@ -233,6 +234,39 @@ test('a receiver that is away gets it later under the same id, also after a rest
   assert.deepEqual(await states(), ['sent', 'sent']);
 });
 
+test('what is to be sent by a clock that was ahead is sent once it was set right', async (t) => {
+  const { on, receiver, messages, later } = await start(t);
+  const away = await startReceiver(t);
+  on.setClock(8 * HOUR);
+  await add(on, '/receivers', { name: 'well', kind: 'webhook', address: receiver.url });
+  await add(on, '/receivers', { name: 'away', kind: 'webhook', address: away.url });
+  away.answer = 503;
+  await tellOf(on);
+  await later(COLLECTED);
+  await tellOf(on);
+  away.answer = 200;
+  on.setClock(-8 * HOUR);
+  await later(0);
+  assert.deepEqual([messages().length, away.got.length], [2, 2], 'what collects, and what is tried again');
+});
+
+test('a receiver that had a message by a clock that was ahead gets the next one when the hub started with the right one', async (t) => {
+  const { on, receiver, messages, later } = await start(t, true);
+  await add(on, '/receivers', { kind: 'webhook', address: receiver.url });
+  on.setClock(8 * HOUR);
+  await tellOf(on);
+  await later(COLLECTED);
+  assert.equal(messages().length, 1);
+  await on.stop(true);
+  const again = await startTestHub({ env, resume: on });
+  t.after(() => again.stop());
+  await again.deps.notifier.sweep();
+  await tellOf(again);
+  again.pass(COLLECTED);
+  await again.deps.notifier.sweep();
+  assert.equal(messages().length, 2);
+});
+
 test('a try that a killed hub never ended is made again', async (t) => {
   const { on, receiver, later } = await start(t);
   await add(on, '/receivers', { kind: 'webhook', address: receiver.url });
@@ -342,6 +376,30 @@ test('a host that is away is told once after a while, and once when it is back t
   await watch(2 * MINUTE);
   await watch(2 * MINUTE);
   assert.deepEqual(kinds(), ['host.offline', 'host.back']);
+});
+
+test('a clock that is set makes no host away or back, nor keeps one that is from being told', async (t) => {
+  for (const setMs of [2 * HOUR, -8 * HOUR]) {
+    const { on, receiver, kinds, later } = await start(t);
+    await add(on, '/receivers', { kind: 'webhook', address: receiver.url });
+    const watch = async (ms: number): Promise<void> => {
+      on.pass(ms);
+      await on.deps.hostWatch.sweep();
+      await later(COLLECTED);
+    };
+    await leave(on, await on.connect());
+    await watch(MINUTE);
+    on.setClock(setMs);
+    await watch(4 * MINUTE);
+    assert.deepEqual(kinds(), []);
+    await watch(2 * MINUTE);
+    assert.deepEqual(kinds(), ['host.offline'], `${setMs}`);
+    await on.connect();
+    on.setClock(setMs);
+    await watch(30_000);
+    await watch(MINUTE);
+    assert.deepEqual(kinds(), ['host.offline', 'host.back'], `${setMs}`);
+  }
 });
 
 test('an upgrade that a host reverted is told to the team and to the projects on it', async (t) => {

@@ -5,7 +5,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { type ErrorReport, toErrorReport } from '../../protocol/errors.ts';
 import type { CoreDeps, Notifier } from '../deps.ts';
-import { beginTry, endDelivery, listDue, readNotices, tryAgain } from '../store/deliveries.ts';
+import { beginTry, bringNear, endDelivery, listDue, readNotices, tryAgain } from '../store/deliveries.ts';
 import { openReceiver } from '../store/receivers.ts';
 import type { Row } from '../store/schema.ts';
 import { KINDS } from './kinds/index.ts';
@@ -42,11 +42,13 @@ export function makeNotifier(
     readonly timing?: NotifierTiming;
   } = {},
 ): Notifier & { sweep(): Promise<void> } {
-  const { db, sealer, clock, config, log } = deps;
+  const { db, sealer, clock, uptime, config, log } = deps;
   /** By receiver. */
   const underWay = new Map<string, Promise<void>>();
   const stopping = new AbortController();
   let timer: NodeJS.Timeout | undefined;
+  /** Since when the clock has run without a step, as far as what is due was written by it. */
+  let upSince: number | undefined;
   const later = (ms: number): string => new Date(clock.now().getTime() + ms).toISOString();
 
   async function send(receiver: Row<'receiver'>, message: Message): Promise<void> {
@@ -98,7 +100,16 @@ export function makeNotifier(
     underWay.set(receiverId, work);
   }
 
+  /** Times that another clock wrote, which was ahead, would keep a receiver waiting until then. */
+  async function mindClock(): Promise<void> {
+    const since = uptime.from(0);
+    if (since === upSince) return;
+    await bringNear(db, { now: later(0), quietUntil: later(QUIET_MS), dueAt: later(2 * LONGEST_PAUSE_MS) });
+    upSince = since;
+  }
+
   async function sweep(): Promise<void> {
+    await mindClock();
     const due = await listDue(db, later(0), MOST_AT_ONCE * 2);
     // Who stops waits for what is under way, and then closes the store.
     if (stopping.signal.aborted) return;

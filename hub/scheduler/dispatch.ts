@@ -22,7 +22,7 @@ interface Dispatch {
 const REMOVALS_PAUSE_MS = 10 * 60_000;
 
 export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Dispatch {
-  const { db, clock, links } = deps;
+  const { db, clock, uptime, links } = deps;
   const removalsSentAt = new Map<string, number>();
   const send = (hostId: string, job: Job): void => {
     const message: HubMessage = {
@@ -43,9 +43,10 @@ export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Di
     },
     removals,
     async dueRemovals() {
-      const due = clock.now().getTime() - REMOVALS_PAUSE_MS;
       for (const hostId of await listRemovalHosts(db)) {
-        if (links.isOnline(hostId) && (removalsSentAt.get(hostId) ?? 0) <= due) await removals(hostId);
+        const sentAt = removalsSentAt.get(hostId);
+        const isDue = sentAt === undefined || uptime.elapsed(sentAt) >= REMOVALS_PAUSE_MS;
+        if (isDue && links.isOnline(hostId)) await removals(hostId);
       }
     },
   };

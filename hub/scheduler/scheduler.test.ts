@@ -9,6 +9,8 @@ import { makeSealer } from '../../protocol/sealing.ts';
 import { changeVariables } from '../store/variables.ts';
 import { LOST_MS, create, find, running } from './test-scheduler.ts';
 
+const HOUR_MS = 3_600_000;
+
 const statusOf = async (on: TestHub, id: string): Promise<string> => (await find(on, id)).status;
 
 /** The host is there, and a deployment runs on it. */
@@ -163,6 +165,23 @@ test('a host that is away too long loses its deployment, and the truth wins when
   const found = await find(on, id);
   assert.equal(found.status, 'live');
   assert.equal(found.error, null);
+});
+
+test('a clock that is set, or a hub that stood still, neither loses a deployment nor keeps one from being lost', async (t) => {
+  for (const setMs of [8 * HOUR_MS, -8 * HOUR_MS]) {
+    const on = await hub(t);
+    const { agent, id } = await runs(on);
+    await leave(on, agent);
+    on.setClock(setMs);
+    await on.deps.scheduler.sweep();
+    assert.equal(await statusOf(on, id), 'running');
+    on.pass(LOST_MS - 60_000);
+    await on.deps.scheduler.sweep();
+    assert.equal(await statusOf(on, id), 'running');
+    on.pass(60_000);
+    await on.deps.scheduler.sweep();
+    assert.equal(await statusOf(on, id), 'failed', `${setMs}`);
+  }
 });
 
 test('one taken for lost that still runs keeps its place: nothing else is sent', async (t) => {

@@ -22,7 +22,7 @@ import { makeDispatch } from './dispatch.ts';
 import { makeEdgeOrders } from './edge-orders.ts';
 import { Forgetting } from './forgetting.ts';
 import { fixVariables } from './job.ts';
-import { GRACE_SECONDS, isLostAssumption, LEASE_SECONDS, leaseEnd } from './lease.ts';
+import { GRACE_SECONDS, isLostAssumption, LEASE_SECONDS, leaseBegin, leaseEnd, LOST_AFTER_MS } from './lease.ts';
 import { type Placement, placeDeployment } from './placement.ts';
 import { removeEnvironment, removeProject, type Removed } from './removals.ts';
 import { decideTurn } from './turn.ts';
@@ -54,12 +54,11 @@ export function makeScheduler(
   deps: SchedulerDeps,
   { sweepMs = SWEEP_MS }: { readonly sweepMs?: number } = {},
 ): Scheduler & { sweep(): Promise<void>; forgotten(): Promise<void> } {
-  const { db, clock, links, news, log } = deps;
+  const { db, clock, uptime, links, news, log } = deps;
   const dispatch = makeDispatch(deps);
   const edgeOrders = makeEdgeOrders(deps);
   const forgetting = new Forgetting(deps);
   const now = (): string => clock.now().toISOString();
-  let startedAt = clock.now();
   let timer: NodeJS.Timeout | undefined;
 
   async function settle(environmentId: string): Promise<void> {
@@ -248,9 +247,7 @@ export function makeScheduler(
 
   async function sweep(): Promise<void> {
     for (const deployment of await listSent(db)) {
-      // While the hub itself was down no host could renew: the grace starts with the hub.
-      const since = Math.max(Date.parse(deployment.lease_expires_at ?? ''), startedAt.getTime()) || startedAt.getTime();
-      if (clock.now().getTime() <= since + GRACE_SECONDS * 1000) continue;
+      if (uptime.elapsed(leaseBegin(deployment.lease_expires_at)) <= LOST_AFTER_MS) continue;
       if (links.isOnline(deployment.host_id)) {
         // Connected and not renewing: the host does not have it. The same job again is the same deployment.
         await renewLeases(deployment.host_id, [deployment.id]);
@@ -268,7 +265,6 @@ export function makeScheduler(
 
   return {
     async start() {
-      startedAt = clock.now();
       await settleAll(await listWaitingEnvironments(db));
       timer = setInterval(() => {
         sweep().catch((error: unknown) => log.error({ err: error }, 'looking at leases and removals failed'));

@@ -5,7 +5,7 @@ import { AT, COMMIT } from '../agents/test-hub.ts';
 import type { TestHub } from '../agents/test-hub.ts';
 import { findDeployment } from '../store/deployments.ts';
 import type { Trigger } from '../store/schema.ts';
-import { GRACE_SECONDS, LEASE_SECONDS } from './lease.ts';
+import { LOST_AFTER_MS } from './lease.ts';
 
 export const create = (on: TestHub, trigger: Trigger = 'manual', rollback?: string): Promise<string> =>
   on.deps.scheduler.create({
@@ -32,4 +32,4 @@ export const running = (job: Job) =>
     at: AT,
   }) as const;
 
-export const LOST_MS = (LEASE_SECONDS + GRACE_SECONDS + 1) * 1000;
+export const LOST_MS = LOST_AFTER_MS + 1000;

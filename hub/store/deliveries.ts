@@ -133,6 +133,25 @@ export async function endDelivery(
   await forgetOldest(db, receiver_id);
 }
 
+/** What waits for longer than anything may, by `quietUntil` or the `dueAt` of another try, is due now. */
+export async function bringNear(
+  db: Db,
+  { now, quietUntil, dueAt }: { readonly now: string; readonly quietUntil: string; readonly dueAt: string },
+): Promise<void> {
+  await db.updateTable('receiver').set({ quiet_until: null }).where('quiet_until', '>', quietUntil).execute();
+  for (const [state, latest] of [
+    ['collecting', quietUntil],
+    ['sending', dueAt],
+  ] as const) {
+    await db
+      .updateTable('delivery')
+      .set({ due_at: now })
+      .where('state', '=', state)
+      .where('due_at', '>', latest)
+      .execute();
+  }
+}
+
 /** Of one receiver, the newest first. */
 export const listRecent = (db: Db, receiverId: string): Promise<Row<'delivery'>[]> =>
   db

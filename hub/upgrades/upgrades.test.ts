@@ -19,6 +19,7 @@ import { Upgrade } from '../api/schemas.ts';
 import { AWAY_MS, STAYED_MS, UPGRADE_MS } from './plan.ts';
 
 const VERSION = '2.0.0';
+const HOUR_MS = 3_600_000;
 
 interface Fleet {
   readonly hub: TestHub;
@@ -201,6 +202,34 @@ test('a host whose turn it is and that is away is waited for, then it has failed
   await at.hub.deps.upgrades.sweep();
   await at.isNow('paused: failed waiting');
   assert.equal((await at.view()).hosts[0]?.error?.code, 'ORK_HOST_OFFLINE');
+});
+
+test('a clock that is set gives a host neither less nor more time, whose turn it is or that came back', async (t) => {
+  for (const setMs of [8 * HOUR_MS, -8 * HOUR_MS]) {
+    const at = await fleet(t);
+    await connect(at, 1);
+    const one = await connect(at, 0);
+    await at.begin({ hosts: [at.hosts[0]?.id, at.hosts[2]?.id, at.hosts[1]?.id] });
+    tell(one, (await one.next('upgrade')).upgradeId, 'switching');
+    await at.isNow('running: switching waiting waiting');
+    await one.leave();
+    await connect(at, 0, VERSION); // and not a word of how it went
+    const later = async (ms: number): Promise<void> => {
+      at.hub.pass(ms);
+      await at.hub.deps.upgrades.sweep();
+    };
+    at.hub.setClock(setMs);
+    await later(0);
+    await at.isNow('running: switching waiting waiting');
+    await later(STAYED_MS);
+    await at.isNow('running: healthy waiting waiting');
+    at.hub.setClock(setMs);
+    await later(0);
+    await later(AWAY_MS - 1000);
+    await at.isNow('running: healthy waiting waiting');
+    await later(1000);
+    await at.isNow('paused: healthy failed waiting');
+  }
 });
 
 test('a host that comes when its turn is already there gets its order then, and again when it lost it', async (t) => {

@@ -31,10 +31,9 @@ interface Order {
 }
 
 export function makeUpgrades(
-  { db, clock, links, log }: UpgradesDeps,
+  { db, clock, uptime, links, log }: UpgradesDeps,
   { sweepMs = SWEEP_MS }: { readonly sweepMs?: number } = {},
 ): Upgrades & { sweep(): Promise<void> } {
-  let startedAt = clock.now();
   let timer: NodeJS.Timeout | undefined;
 
   /** Changes the plan as told, takes what follows from it, and sends the orders once all of it is stored. */
@@ -50,7 +49,7 @@ export function makeUpgrades(
     const stored = await findUpgrade(trx, id);
     if (stored === undefined) return [];
     const now = clock.now();
-    const plan = decide(change(sinceStart(planOfUpgrade(stored))), seenHosts(stored.hosts), now.getTime());
+    const plan = decide(change(sinceUp(planOfUpgrade(stored))), seenHosts(stored.hosts), now.getTime());
     await storePlan(trx, stored, plan, now.toISOString());
     await tellOfUpgrade(trx, stored, plan, now.toISOString());
     if (plan.state !== stored.upgrade.state) log.info({ upgrade: id, state: plan.state }, 'upgrade of hosts');
@@ -63,18 +62,16 @@ export function makeUpgrades(
   }
 
   /** While the hub itself was down no host could be heard: time limits start again with it. */
-  const sinceStart = (plan: UpgradePlan): UpgradePlan => ({
+  const sinceUp = (plan: UpgradePlan): UpgradePlan => ({
     ...plan,
-    hosts: plan.hosts.map((host) =>
-      host.turnAt === null ? host : { ...host, turnAt: Math.max(host.turnAt, startedAt.getTime()) },
-    ),
+    hosts: plan.hosts.map((host) => (host.turnAt === null ? host : { ...host, turnAt: uptime.from(host.turnAt) })),
   });
 
   function seenHosts(hosts: readonly { readonly host_id: string }[]): Map<string, SeenHost> {
     return new Map(
       hosts.flatMap(({ host_id }) => {
         const peer = links.peer(host_id);
-        return peer === undefined ? [] : [[host_id, { ...peer, since: peer.since.getTime() }] as const];
+        return peer === undefined ? [] : [[host_id, { ...peer, since: uptime.from(peer.since.getTime()) }] as const];
       }),
     );
   }
@@ -113,7 +110,6 @@ export function makeUpgrades(
 
   return {
     async start() {
-      startedAt = clock.now();
       await sweep();
       timer = setInterval(() => {
         sweep().catch((error: unknown) => log.error({ err: error }, 'looking at the upgrades of hosts failed'));
