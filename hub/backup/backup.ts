@@ -39,9 +39,12 @@ interface BackupResult {
  */
 export async function makeBackup(stateFolder: string, target: string, now: Date): Promise<BackupResult> {
   const state = prepareState(stateFolder);
-  const file = (await isFolder(target)) ? join(target, nameFor(now)) : target;
-  await mustLeaveRoom(stateFolder, await snapshotSize(state));
+  const isNamedHere = await isFolder(target);
+  const file = isNamedHere ? join(target, nameFor(now)) : target;
   return withWorkFolder(stateFolder, async (work) => {
+    // Room is looked for once the rests of killed runs are gone, here and in the work folder: they may be what takes it.
+    if (isNamedHere) await sweepParts(target);
+    await mustLeaveRoom(stateFolder, await snapshotSize(state));
     const take = () => takeSnapshot(stateFolder, state, work);
     const { repositories } = await inRoomOf(stateFolder, 'the copy of the hub', take);
     const about = { version: manifest.version, at: now.toISOString() };
@@ -59,18 +62,21 @@ export async function makeBackup(stateFolder: string, target: string, now: Date)
 }
 
 /**
- * Deletes the oldest backups of a folder: those that got their names there, all but `keep`. And what one that was killed has left.
+ * Deletes the oldest backups of a folder: those that got their names there, all but `keep`.
  * @returns how many backups went
  */
 export async function forgetOldest(folder: string, keep: number): Promise<number> {
-  const all = await readdir(folder);
-  for (const name of all) {
-    if (name.endsWith(PART) && NAME.test(name.slice(0, -PART.length))) await rm(join(folder, name), { force: true });
-  }
-  const names = all.filter((name) => NAME.test(name)).toSorted();
+  const names = (await readdir(folder)).filter((name) => NAME.test(name)).toSorted();
   const old = names.slice(0, Math.max(0, names.length - keep));
   for (const name of old) await rm(join(folder, name));
   return old.length;
+}
+
+/** What a backup that was killed has left in a folder. */
+async function sweepParts(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (name.endsWith(PART) && NAME.test(name.slice(0, -PART.length))) await rm(join(folder, name), { force: true });
+  }
 }
 
 const isFolder = (path: string): Promise<boolean> =>
@@ -142,7 +148,8 @@ async function inWorkFolder<T>(stateFolder: string, work: (folder: string) => Pr
   for (const name of await readdir(stateFolder)) {
     if (name.startsWith(WORK_PREFIX)) await rm(join(stateFolder, name), { recursive: true });
   }
-  const folder = await mkdtemp(join(stateFolder, WORK_PREFIX));
+  const make = () => mkdtemp(join(stateFolder, WORK_PREFIX));
+  const folder = await inRoomOf(stateFolder, 'a folder to work in', make);
   try {
     return await work(folder);
   } finally {

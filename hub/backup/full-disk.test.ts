@@ -60,6 +60,22 @@ test('a disk that has no room for a backup is told by name; the backup before it
   assert.deepEqual(await teamsOf(hub), ['First']);
 });
 
+test('what a killed backup left takes no room from the next one', async (t) => {
+  const home = disk(t, 'size=200m');
+  const hub = join(home.folder, 'hub');
+  await makeHub(hub);
+  mkdirSync(join(hub, '.backup-killed'));
+  for (const rest of ['hub-20261127T000000Z.tar.gz.part', 'hub/.backup-killed/hub.sqlite']) {
+    writeFileSync(join(home.folder, rest), Buffer.alloc(40 * MIB));
+  }
+  home.fillUpTo(10 * MIB);
+  await makeBackup(hub, home.folder, NOW);
+  assert.deepEqual(
+    readdirSync(home.folder).filter((name) => name.startsWith('hub-')),
+    ['hub-20261128T200000Z.tar.gz'],
+  );
+});
+
 test('a backup beside the hub ends before it takes the room that the hub needs, which writes on all the while', async (t) => {
   const home = disk(t, 'size=120m');
   const hub = join(home.folder, 'hub');

@@ -55,6 +55,7 @@ ActiveState=inactive
     asked.map(([program, verb]) => [program, verb]),
     [['systemctl', 'show']],
   );
+  assert.ok(asked[0]?.includes('orkestr-hub-backup.service'), 'nobody else tells of a backup that failed at night');
 });
 
 /** What systemctl shows of a unit that runs. */
@@ -89,9 +90,9 @@ test('a unit of ours that is gone is told where it was installed', () => {
   assert.deepEqual(found('orkestr-proxy.service', gone), []);
 });
 
-test('what is installed are the units of the release that runs; that of the hub only where there is one', async (t) => {
+test('what is installed are the units of the release that runs; those of the hub only where there is one', async (t) => {
   const root = temporaryFolder(t);
-  const names = ['orkestr-agent.service', 'orkestr-hub.service'];
+  const names = ['orkestr-agent.service', 'orkestr-hub.service', 'orkestr-hub-backup.service'];
   for (const folder of ['opt/orkestr/current/units', 'etc/orkestr']) mkdirSync(join(root, folder), { recursive: true });
   for (const name of names) writeFileSync(join(root, 'opt/orkestr/current/units', name), '');
   const stdout = [...names, 'docker.service'].map((name) => `Id=${name}\nLoadState=not-found\n`).join('\n');
@@ -100,12 +101,12 @@ test('what is installed are the units of the release that runs; that of the hub 
   const look = async (): Promise<string[]> => problems(await units.run(subject, AbortSignal.timeout(5000)));
   assert.deepEqual(await look(), ['gone']);
   writeFileSync(join(root, 'etc/orkestr/hub.env'), '');
-  assert.deepEqual(await look(), ['gone', 'gone']);
+  assert.deepEqual(await look(), ['gone', 'gone', 'gone']);
 });
 
-test('what is there for builds and upgrades is well while it does not run, and not when it has failed', () => {
+test('what is there for builds, upgrades and backups is well while it does not run, and not when it has failed', () => {
   const idle = { ActiveState: 'inactive', SubState: 'dead', UnitFileState: 'static' };
-  for (const unit of ['orkestr-build.service', 'orkestr-upgrade.service']) {
+  for (const unit of ['orkestr-build.service', 'orkestr-upgrade.service', 'orkestr-hub-backup.service']) {
     assert.deepEqual(found(unit, idle), []);
     assert.deepEqual(found(unit, { ...idle, ActiveState: 'failed' }), [['failed', undefined]]);
     assert.deepEqual(found(unit, { ...idle, LoadState: 'masked' }), [['masked', undefined]]);

@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../../lib/exec.ts';
 import { layoutAt } from '../../upgrade/layout.ts';
+import { HUB_UNIT, HUB_UNITS } from '../../upgrade/services.ts';
 import { defineCheck, when } from '../check.ts';
 import type { Finding } from '../check.ts';
 
-const HUB = 'orkestr-hub.service';
+const BACKUP = 'orkestr-hub-backup.service';
 const UNITS = [
   'orkestr-agent.service',
   'orkestr-firewall.service',
@@ -16,11 +17,12 @@ const UNITS = [
   'orkestr-proxy-admin.socket',
   'orkestr-build.service',
   'orkestr-upgrade.service',
-  HUB,
+  HUB_UNIT,
+  BACKUP,
   'docker.service',
 ];
-/** Well when they are not active: the one is stopped by whoever ends all builds, the other runs while there is an upgrade. */
-const AT_TIMES = ['orkestr-build.service', 'orkestr-upgrade.service'];
+/** Well when they are not active: the first is stopped by whoever ends all builds, the others run while there is an upgrade or a backup. */
+const AT_TIMES = ['orkestr-build.service', 'orkestr-upgrade.service', BACKUP];
 const INSTALL_AGAIN =
   "run install.sh again: `sh /opt/orkestr/current/install.sh`, on the hub's own host `sh /opt/orkestr/current/install.sh --hub-here`.";
 const FIELDS = ['Id', 'LoadState', 'ActiveState', 'SubState', 'Result', 'NRestarts', 'UnitFileState'];
@@ -96,11 +98,11 @@ export const units = defineCheck({
   },
 });
 
-/** What the release that runs has; of them the hub only where one was installed. */
+/** What the release that runs has; those of the hub only where one was installed. */
 function installedAt(root: string): readonly string[] {
   const { current, settings } = layoutAt(root);
   const released = UNITS.filter((unit) => existsSync(join(current, 'units', unit)));
-  return existsSync(join(settings, 'hub.env')) ? released : released.filter((unit) => unit !== HUB);
+  return existsSync(join(settings, 'hub.env')) ? released : released.filter((unit) => !HUB_UNITS.includes(unit));
 }
 
 const inShort = ({ Id = '', LoadState = '', ActiveState = '' }: Unit): string =>
