@@ -137,7 +137,7 @@ interface BackupOptions {
 
 async function backup(target: string, { keep, json }: BackupOptions): Promise<void> {
   const done = await makeBackup(readConfig().stateFolder, target, systemClock.now());
-  if (keep !== undefined && done.file !== target) await forgetOldest(target, keep);
+  if (keep !== undefined && done.file !== target) await forgetOldest(done.file, keep);
   // Standard output may be the backup itself.
   if (done.file === '-') return;
   const words = `${done.file}: the hub with ${done.repositories} repositories. It holds the hub's keys: keep it as you keep those.`;

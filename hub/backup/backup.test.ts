@@ -201,13 +201,24 @@ test('in a folder backups get names by their moment, and of them only the newest
   mkdirSync(kept);
   writeFileSync(join(kept, 'hub.tar.gz'), 'somebody else wrote this');
   writeFileSync(join(kept, 'hub-20261127T000000Z.tar.gz.part'), 'half of one, from a run that was killed');
-  for (const hour of [1, 2, 3]) await makeBackup(hub, kept, new Date(`2026-11-28T0${hour}:00:00Z`));
-  assert.equal(await forgetOldest(kept, 2), 1);
+  for (const hour of [1, 2]) await makeBackup(hub, kept, new Date(`2026-11-28T0${hour}:00:00Z`));
+  const { file } = await makeBackup(hub, kept, new Date('2026-11-28T03:00:00Z'));
+  assert.equal(await forgetOldest(file, 2), 1);
   assert.deepEqual(readdirSync(kept).toSorted(), [
     'hub-20261128T020000Z.tar.gz',
     'hub-20261128T030000Z.tar.gz',
     'hub.tar.gz',
   ]);
+});
+
+test('the backup that was just made is kept, and those that a clock named that was ahead go first', async (t) => {
+  const { folder, hub } = await makeBench(t);
+  const kept = join(folder, 'kept');
+  mkdirSync(kept);
+  for (const day of ['20261127', '20270101', '20270102']) writeFileSync(join(kept, `hub-${day}T000000Z.tar.gz`), '');
+  const { file } = await makeBackup(hub, kept, NOW);
+  assert.equal(await forgetOldest(file, 2), 2);
+  assert.deepEqual(readdirSync(kept).toSorted(), ['hub-20261127T000000Z.tar.gz', 'hub-20261128T200000Z.tar.gz']);
 });
 
 test('of two at once the second is refused, and takes nothing from the first', async (t) => {

@@ -62,12 +62,16 @@ export async function makeBackup(stateFolder: string, target: string, now: Date)
 }
 
 /**
- * Deletes the oldest backups of a folder: those that got their names there, all but `keep`.
+ * Deletes the oldest backups of the folder that one was just made in: those that got their names there, all but `keep`. What has a
+ * later name than the newest got it by a clock that was ahead: when it was made nobody knows, and it goes first.
  * @returns how many backups went
  */
-export async function forgetOldest(folder: string, keep: number): Promise<number> {
+export async function forgetOldest(newest: string, keep: number): Promise<number> {
+  const folder = dirname(newest);
   const names = (await readdir(folder)).filter((name) => NAME.test(name)).toSorted();
-  const old = names.slice(0, Math.max(0, names.length - keep));
+  const isAhead = (name: string): boolean => name > basename(newest);
+  const byAge = [...names.filter(isAhead), ...names.filter((name) => !isAhead(name))];
+  const old = byAge.slice(0, Math.max(0, names.length - keep));
   for (const name of old) await rm(join(folder, name));
   return old.length;
 }
