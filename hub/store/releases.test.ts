@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AT, COMMIT, hub, makeRelease } from '../agents/test-hub.ts';
+import { AT, COMMIT, hub, exampleRelease } from '../agents/test-hub.ts';
 import { insertDeployment } from './deployments.ts';
 import { insertRelease, listNeededCommits } from './releases.ts';
 
@@ -14,7 +14,7 @@ test('the commits of all releases are needed, however many there are, and of wha
       const id = `01890a5d-ac96-774b-bcce-${`${n}`.padStart(12, '0')}`;
       await insertDeployment(trx, id, { ...request, commit }, AT);
       await trx.updateTable('deployment').set({ status: 'superseded' }).where('id', '=', id).execute();
-      await insertRelease(trx, on.environmentId, makeRelease(id));
+      await insertRelease(trx, on.environmentId, exampleRelease(id));
     }
     await insertDeployment(trx, '01890a5d-ac96-774b-bcce-ffffffffffff', { ...request, commit: COMMIT }, AT);
   });
