@@ -234,7 +234,11 @@ test('what has ended goes before its environment does, but the last that each ho
   );
   await assert.rejects(
     hub.deps.scheduler.create({
-      ...{ environmentId, trigger: 'rollback', commit: COMMIT, branch: 'main', userId: null },
+      environmentId,
+      trigger: 'rollback',
+      commit: COMMIT,
+      branch: 'main',
+      userId: null,
       rollback: { releaseOf: ids.old ?? '', variables: 'current' },
     }),
     { code: 'ORK_NOT_FOUND' },

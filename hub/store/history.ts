@@ -105,11 +105,12 @@ async function deleteEnded(db: Db, ids: readonly string[]): Promise<void> {
     .deleteFrom('deployment')
     .where('id', 'in', ids)
     .where('status', 'not in', [...OPEN, 'live'])
-    .where(({ or, eb, exists, selectFrom }) =>
-      or([
-        eb('sent_at', 'is', null),
-        exists(
-          selectFrom('deployment as later')
+    .where((row) =>
+      row.or([
+        row('sent_at', 'is', null),
+        row.exists(
+          row
+            .selectFrom('deployment as later')
             .select('later.id')
             .whereRef('later.environment_id', '=', 'deployment.environment_id')
             .whereRef('later.build_host_id', 'is', 'deployment.build_host_id')
@@ -119,10 +120,11 @@ async function deleteEnded(db: Db, ids: readonly string[]): Promise<void> {
       ]),
     )
     // A rollback that waits needs its release: the environment may stay when all does not go.
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom('deployment as waiting')
+    .where((row) =>
+      row.not(
+        row.exists(
+          row
+            .selectFrom('deployment as waiting')
             .select('waiting.id')
             .whereRef('waiting.release_of', '=', 'deployment.id')
             .where('waiting.status', 'in', OPEN),

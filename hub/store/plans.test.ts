@@ -36,8 +36,9 @@ test('statements that take longer by the day are told: whole tables, whole histo
 
 test('a limit of a subquery is none of the rows that it looks through, nor one of the statement of its subqueries', async (t) => {
   const { db, slow } = await watched(t);
-  const built = ({ selectFrom }: ExpressionBuilder<Database, keyof Database>, column: 'host_id' | 'build_host_id') =>
-    selectFrom('deployment as d')
+  const built = (row: ExpressionBuilder<Database, keyof Database>, column: 'host_id' | 'build_host_id') =>
+    row
+      .selectFrom('deployment as d')
       .select('d.id')
       .where('d.environment_id', '=', 'e')
       .whereRef(`d.${column}`, '=', 'host.id')
