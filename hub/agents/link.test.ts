@@ -358,6 +358,20 @@ test('a later live one supersedes the one before', async (t) => {
   assert.equal(await statusOf(on, second), 'live', 'an end is final');
 });
 
+test('a host that says of itself that it is lost ends its deployment all the same', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const id = await deploy(on);
+  const job = await agent.job();
+  const said = { kind: 'deployment', deploymentId: id, generation: job.generation, at: AT } as const;
+  const error = { code: 'ORK_HOST_LOST', message: 'away', evidence: ['ORK_HOST_LOST'] } as const;
+  await agent.report({ ...said, status: 'failed', error: { ...error, evidence: [...error.evidence] } });
+  await agent.report({ ...said, status: 'running' });
+  const ended = await findDeployment(on.deps.db, id);
+  assert.equal(ended?.status, 'failed');
+  assert.match(ended?.error ?? '', /"code":"ORK_CODE_UNKNOWN"/);
+});
+
 test('the log of a deployment ends at its cap with a mark', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
@@ -366,7 +380,7 @@ test('the log of a deployment ends at its cap with a mark', async (t) => {
   await agent.report(log(id, 0, 'start'));
   await on.deps.db
     .updateTable('deployment')
-    .set({ log_bytes: LOG_CAP_BYTES - 3 })
+    .set({ log_bytes: LOG_CAP_BYTES - 256 })
     .where('id', '=', id)
     .execute();
   await agent.report(log(id, 5, 'abc'));

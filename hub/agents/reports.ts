@@ -3,7 +3,7 @@
  * to assume (ORK_HOST_LOST), they win.
  */
 import type { Report } from '../../protocol/agent-link.ts';
-import { OrkestrError } from '../../protocol/errors.ts';
+import { type ErrorReport, OrkestrError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { type StepName, StepOutputs } from '../../protocol/steps.ts';
 import { tellOfDeployment } from '../notify/deployment-notice.ts';
@@ -173,7 +173,7 @@ async function applyStatus(batch: Batch, deployment: Row<'deployment'>, report: 
   batch.ended.add(deployment.environment_id);
   const end = { started_at, finished_at: report.at, lease_expires_at: null };
   if (report.status !== 'live') {
-    await changeStatus(db, deployment.id, { ...end, status: report.status, error: report.error ?? null });
+    await changeStatus(db, deployment.id, { ...end, status: report.status, error: errorOf(report) });
     return tellOfDeployment(db, deployment, batch.now);
   }
   const newerIsLive = await supersede(batch, deployment);
@@ -183,6 +183,10 @@ async function applyStatus(batch: Batch, deployment: Row<'deployment'>, report: 
     await insertRelease(db, deployment.environment_id, report.release);
   await tellOfDeployment(db, deployment, batch.now);
 }
+
+/** Only the hub assumes that a host is lost: said by a host it would make an end that is none. */
+const errorOf = ({ error }: StatusReport): ErrorReport | null =>
+  error?.code === 'ORK_HOST_LOST' ? { ...error, code: 'ORK_CODE_UNKNOWN' } : (error ?? null);
 
 /** The host has had newer ones than this hub knows: the hub was put back from a backup. */
 const isStale = (report: StatusReport): report is StatusReport & { readonly newest: number } =>

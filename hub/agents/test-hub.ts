@@ -97,6 +97,7 @@ export interface TestHubOptions {
   readonly plan?: PlanKey;
   readonly timing?: AgentTiming;
   readonly sizeLimit?: number;
+  readonly refLimit?: number;
   /** How long a push waits for another one. */
   readonly turnMs?: number;
   /** Of requests to the git remote. */
@@ -150,6 +151,7 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
     { ...core, repositories, scheduler, links: sessions },
     {
       ...(options.sizeLimit !== undefined && { sizeLimit: options.sizeLimit }),
+      ...(options.refLimit !== undefined && { refLimit: options.refLimit }),
       ...(options.turnMs !== undefined && { turnMs: options.turnMs }),
       ...(options.seats !== undefined && { seats: options.seats }),
     },

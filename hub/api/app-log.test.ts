@@ -4,7 +4,7 @@ import { test, type TestContext } from 'node:test';
 import fastify from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { AppLogChunk, AppLogOrder } from '../../protocol/app-log.ts';
-import { APP_LOG_WINDOW } from '../../protocol/app-log.ts';
+import { APP_LOG_WINDOW, MAX_APP_LOG_POSITIONS } from '../../protocol/app-log.ts';
 import { OLDEST_PROTOCOL } from '../../protocol/versions.ts';
 import { AT, COMMIT, startTestHub, type TestHub, until } from '../agents/test-hub.ts';
 import { registerAuth } from '../auth/hook.ts';
@@ -110,6 +110,30 @@ test('what the app wrote comes as text, and as events with times, versions and i
     { kind: 'end', error: null },
   ]);
   assert.match(blocks[1] ?? '', new RegExp(`^id: ${id}@${TIME}0Z$`, 'm'));
+});
+
+test('of the versions that a host names the newest are remembered, however many it invents', async (t) => {
+  const on = await hub(t);
+  const agent = await on.connect();
+  const events = ask(on, { headers: EVENTS });
+  const order = await agent.next('app-log');
+  const versions = Array.from({ length: MAX_APP_LOG_POSITIONS + 1 }, () => randomUUIDv7());
+  for (const version of [...versions, versions[0] ?? '']) {
+    agent.say(lines(order, version, 'one'));
+    await agent.next('app-log-credit');
+  }
+  agent.say({ type: 'app-log-end', readId: order.readId });
+  const text = await (await events.response).text();
+  assert.equal(text.match(/"kind":"version"/g)?.length, versions.length + 1);
+  const last =
+    text
+      .match(/^id: .*$/gm)
+      ?.at(-1)
+      ?.split(',') ?? [];
+  assert.deepEqual(
+    last.map((position) => /[^ @]+(?=@)/.exec(position)?.[0]),
+    [...versions.slice(2), versions[0]],
+  );
 });
 
 test('what cannot be read at all is a problem with its status and what to do', async (t) => {

@@ -186,18 +186,16 @@ async function tell(telling: Telling, first: AppLogPart | null, { after }: AppLo
             .join(''),
     );
   try {
-    const known = new Set<string>();
+    const known = new Map<string, true>();
     for (let part = first; part !== null; part = await read.next()) {
       const { deploymentId: deployment, leftOut, lines } = part;
       if (!known.has(deployment))
         await say({ kind: 'version', deployment, commit: await commitOf(telling, deployment) });
-      known.add(deployment);
+      putNewest(known, deployment, true);
       if (leftOut > 0) await say({ kind: 'left-out', lines: leftOut });
       const last = lines.at(-1);
       if (last === undefined) continue;
-      // The newest at the end: those of versions that are gone fall out in front.
-      positions.delete(deployment);
-      positions.set(deployment, last.at);
+      putNewest(positions, deployment, last.at);
       await say({ kind: 'lines', deployment, lines });
     }
     await say({ kind: 'end', error: null });
@@ -209,11 +207,16 @@ async function tell(telling: Telling, first: AppLogPart | null, { after }: AppLo
   }
 }
 
+/** At the end, and as many as there may be: those of versions that are gone fall out in front, however many a host names. */
+function putNewest<T>(versions: Map<string, T>, deployment: string, value: T): void {
+  versions.delete(deployment);
+  versions.set(deployment, value);
+  const [oldest] = versions.keys();
+  if (oldest !== undefined && versions.size > MAX_APP_LOG_POSITIONS) versions.delete(oldest);
+}
+
 const idOf = (positions: ReadonlyMap<string, string>): string =>
-  [...positions]
-    .slice(-MAX_APP_LOG_POSITIONS)
-    .map(([deployment, at]) => `${deployment}@${at}`)
-    .join(',');
+  [...positions].map(([deployment, at]) => `${deployment}@${at}`).join(',');
 
 /** A token may be revoked while somebody reads with it. */
 async function proveAlive({ deps, request, answer, read, asEvents }: Telling): Promise<void> {

@@ -19,7 +19,7 @@ const tags = ['notifications'];
 const List = z.array(Receiver);
 const ADDED =
   'Of a URL only where it leads is ever answered. A webhook is told the secret of its signatures this once.';
-const TESTED = 'Sends at once, and answers what failed if it did.';
+const TESTED = 'Sends at once, and answers what failed if it did. An address takes one in 10 s.';
 
 export function registerReceivers(app: HubApp, deps: HubDeps): void {
   const { db, notifier } = deps;

@@ -9,6 +9,8 @@ import { formatBytes } from '../cli/text/format.ts';
 /** What stays free for a hub that serves: its database, its logs, a push or two. */
 const HUBS_BYTES = 64 * 1024 ** 2;
 const HUBS_INODES = 100;
+/** Before a push: it may make a file of each of some ten thousand branches, until they are packed. */
+const INODES_FOR_PUSH = 10_000;
 /** Between two looks at a disk that is written to, bytes. */
 const LOOK_EVERY = 8 * 1024 ** 2;
 const SYNC_MS = 10 * 60_000;
@@ -49,19 +51,19 @@ export async function inRoomOf<T>(folder: string, what: string, work: () => Prom
  * @param bytes that are about to be written to the disk of the hub
  * @throws OrkestrError ORK_DISK_FULL when too little stays free for the hub
  */
-export async function mustLeaveRoom(folder: string, bytes: number): Promise<void> {
+export async function mustLeaveRoom(folder: string, bytes: number, inodes = HUBS_INODES): Promise<void> {
   const free = await freeAt(folder);
-  if (free.bytes - bytes >= HUBS_BYTES && free.inodes >= HUBS_INODES) return;
+  if (free.bytes - bytes >= HUBS_BYTES && free.inodes >= inodes) return;
   const needed = `${bytes > 0 ? `${formatBytes(bytes)} are needed, and ` : ''}${formatBytes(HUBS_BYTES)}`;
   throw new OrkestrError(
     'ORK_DISK_FULL',
-    `The disk of ${folder} has ${told(free)} free: ${needed} and ${HUBS_INODES} inodes have to stay free for the hub.`,
+    `The disk of ${folder} has ${told(free)} free: ${needed} and ${inodes} inodes have to stay free for the hub.`,
   );
 }
 
-/** Bytes that may be written to the disk of the hub. @throws OrkestrError ORK_DISK_FULL when there are none */
+/** Bytes that a push may write to the disk of the hub. @throws OrkestrError ORK_DISK_FULL when there are none */
 export async function roomBesideHub(folder: string): Promise<number> {
-  await mustLeaveRoom(folder, 1);
+  await mustLeaveRoom(folder, 1, INODES_FOR_PUSH);
   return (await freeAt(folder)).bytes - HUBS_BYTES;
 }
 

@@ -10,8 +10,6 @@ import type { GitResult } from './run.ts';
 const PREFIX = 'refs/orkestr/kept/';
 /** Long enough to walk a history that no branch has: one that is cut off here would be taken for one that is not whole. */
 const TIMEOUT_MS = 60_000;
-/** Made at once, and each a file until git packs them. */
-const MANY = 100;
 
 /**
  * Gives the commits that are needed and there a ref each, and takes away those of others. Call it in the turn of a push.
@@ -34,7 +32,6 @@ export async function keepCommits(
   ];
   if (changes.length === 0) return;
   await mustRun(git(['update-ref', '--stdin'], changes.map((line) => `${line}\n`).join('')));
-  if (found.length > MANY) await mustRun(git(['pack-refs', '--all']));
 }
 
 type Git = (argv: readonly string[], input?: string) => Promise<GitResult>;

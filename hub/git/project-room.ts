@@ -13,11 +13,13 @@ interface ProjectRoomOptions {
   readonly log: Logger;
   /** Bytes that one project may have. */
   readonly sizeLimit: number;
+  /** Branches, tags and other refs that one project may have, but for what one push brings at once. */
+  readonly refLimit: number;
 }
 
 interface ProjectShare extends Share {
-  /** Nothing may be brought; branches may be deleted. */
-  readonly isFull: boolean;
+  /** Of what there is as much as may be: nothing may be brought then; branches may be deleted. */
+  readonly full: 'bytes' | 'refs' | null;
 }
 
 export class ProjectRoom {
@@ -38,7 +40,7 @@ export class ProjectRoom {
    * @throws OrkestrError ORK_TOO_MANY_REQUESTS, ORK_DISK_FULL
    */
   async share(projectId: string, length: number | null, stopping: AbortSignal): Promise<ProjectShare> {
-    const { repositories, room, sizeLimit } = this.#options;
+    const { repositories, room, sizeLimit, refLimit } = this.#options;
     let size = await repositories.size(projectId);
     const isTooSmall = this.#tooSmall.delete(projectId) || size >= sizeLimit || (length ?? 0) > sizeLimit - size;
     // Who only asks for the branches writes nothing, and git packs nothing: all releases are not gone through for it.
@@ -48,12 +50,13 @@ export class ProjectRoom {
       size = await repositories.size(projectId);
     }
     const most = sizeLimit - size;
+    const hasAllRefs = await repositories.hasRefs(projectId, refLimit);
     // git takes 0 for no limit at all.
     const share = await room.share({ size, most: Math.max(1, most), length });
     let left = share.bytes;
     return {
       ...share,
-      isFull: most <= 0,
+      full: most <= 0 ? 'bytes' : hasAllRefs ? 'refs' : null,
       mayPack: share.mayPack && mayPrune,
       came: (bytes) => {
         share.came(bytes);
@@ -61,6 +64,17 @@ export class ProjectRoom {
         if (left < 0) this.#tooSmall.add(projectId);
       },
     };
+  }
+
+  /** After a push: what it brought stays few files, whatever else becomes of it. Call it in its turn. */
+  async tidy(projectId: string): Promise<void> {
+    const { repositories, log } = this.#options;
+    try {
+      const packed = await repositories.packRefs(projectId);
+      if (packed?.ok === false) log.warn({ projectId, stderr: packed.stderr }, 'the branches could not be packed');
+    } catch (error) {
+      log.warn({ err: error, projectId }, 'the branches could not be packed');
+    }
   }
 
   /** The repository is no more. */

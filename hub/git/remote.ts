@@ -29,6 +29,8 @@ interface RemoteDeps extends CoreDeps {
 
 /** Bytes that one project may have here. */
 const PROJECT_SIZE_LIMIT = 1024 ** 3;
+/** Branches and tags that one project may have here. */
+const PROJECT_REF_LIMIT = 50_000;
 /** Requests at once, each with its git processes: in all, and with one token. */
 const SEATS: SeatLimits = { inAll: 32, ofOne: 16 };
 /** How long a push waits for another one into the same repository, ms. */
@@ -36,13 +38,19 @@ const TURN_MS = 10_000;
 
 interface RemoteLimits {
   readonly sizeLimit?: number;
+  readonly refLimit?: number;
   readonly turnMs?: number;
   readonly seats?: SeatLimits;
 }
 
 export function makeGitRemotes(
   deps: RemoteDeps,
-  { sizeLimit = PROJECT_SIZE_LIMIT, turnMs = TURN_MS, seats: limits = SEATS }: RemoteLimits = {},
+  {
+    sizeLimit = PROJECT_SIZE_LIMIT,
+    refLimit = PROJECT_REF_LIMIT,
+    turnMs = TURN_MS,
+    seats: limits = SEATS,
+  }: RemoteLimits = {},
 ): GitRemotes {
   const { repositories, log } = deps;
   const missed = new MissedPushes(
@@ -64,7 +72,7 @@ export function makeGitRemotes(
   });
   const turns = new Turns(turnMs);
   const room = new Room(() => roomBesideHub(repositories.root));
-  const projectRoom = new ProjectRoom({ repositories, room, db: deps.db, log, sizeLimit });
+  const projectRoom = new ProjectRoom({ repositories, room, db: deps.db, log, sizeLimit, refLimit });
   let stopping = new AbortController();
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -96,9 +104,11 @@ export function makeGitRemotes(
       const share = await projectRoom.share(projectId, bytesOf(request), stopping.signal);
       try {
         // What a push asks for is known when it comes: before, branches are only named to it.
-        const isRefused = share.isFull && wanted.endpoint !== 'info/refs' && !(await deletesOnly(request, gone));
-        await (isRefused ? refuseFull(request, response) : take(request, response, env, { push, share }));
+        const { full } = share;
+        const isRefused = full !== null && wanted.endpoint !== 'info/refs' && !(await deletesOnly(request, gone));
+        await (isRefused ? refuseFull(request, response, full) : take(request, response, env, { push, share }));
       } finally {
+        await projectRoom.tidy(projectId);
         share.giveBack();
       }
     });
@@ -120,10 +130,13 @@ export function makeGitRemotes(
     );
   }
 
-  async function refuseFull(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const full = `The repository has reached its limit of ${inMiB(sizeLimit)} MiB. Delete branches and tags that nobody needs, or take large files out of the history: what no release needs of them is gone with the next push.`;
+  async function refuseFull(request: IncomingMessage, response: ServerResponse, of: 'bytes' | 'refs'): Promise<void> {
+    const told = {
+      bytes: `The repository has reached its limit of ${inMiB(sizeLimit)} MiB. Delete branches and tags that nobody needs, or take large files out of the history: what no release needs of them is gone with the next push.`,
+      refs: `The repository has reached its limit of ${refLimit} branches and tags. Delete those that nobody needs.`,
+    };
     // One that breaks off hears nothing.
-    await refusePush(request, response, full).catch(() => response.destroy());
+    await refusePush(request, response, told[of]).catch(() => response.destroy());
   }
 
   /** Nobody is kept waiting by files that cannot go: they are tried again at the next start. */

@@ -10,6 +10,13 @@ const TIMEOUT_MS = 20_000;
 const PRUNE_MS = 10 * 60_000;
 /** The folder in which git keeps the objects of a push until it has all (its tmp-objdir.c); the shorter name is from before 2.35. */
 const UNFINISHED = /^objects\/(?:tmp_objdir-)?incoming-/;
+/** What a packing of refs that was killed leaves, and every later one ends on. */
+const UNFINISHED_REFS = ['packed-refs.lock', 'packed-refs.new'];
+/** What a file or folder takes of a usual disk beside its bytes, at most: a ref has 41 of them, and there may be many. */
+const BLOCK_BYTES = 4096;
+/** Each is a file. */
+const MOST_LOOSE_REFS = 200;
+const PACK_REFS_MS = 60_000;
 /** At the end of the name of one that is being removed. */
 const GOING = '.going';
 /** Branches named in an error at most. */
@@ -91,7 +98,7 @@ export class Repositories {
     return (await this.run(projectId, ['cat-file', '-e', `${commit}^{commit}`])).ok;
   }
 
-  /** Bytes on disk, without what a push has not finished. */
+  /** Bytes on disk, rather too many than too few, without what a push has not finished. */
   async size(projectId: string): Promise<number> {
     const path = this.path(projectId);
     const names = await readdir(path, { recursive: true });
@@ -105,6 +112,21 @@ export class Repositories {
     const objects = join(this.path(projectId), 'objects');
     const left = (await readdir(objects)).filter((name) => UNFINISHED.test(`objects/${name}`));
     for (const name of left) await rm(join(objects, name), { recursive: true, force: true });
+    for (const name of UNFINISHED_REFS) await rm(join(this.path(projectId), name), { force: true });
+  }
+
+  /** Makes one file of its branches and tags once they are many. Call it when none of this repository runs. */
+  async packRefs(projectId: string): Promise<GitResult | undefined> {
+    const refs = join(this.path(projectId), 'refs');
+    const loose = (await readdir(refs, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+    if (loose.length <= MOST_LOOSE_REFS) return undefined;
+    return this.run(projectId, ['pack-refs', '--all'], { timeoutMs: PACK_REFS_MS });
+  }
+
+  /** Whether it has so many branches, tags and other refs. */
+  async hasRefs(projectId: string, count: number): Promise<boolean> {
+    const { stdout } = await this.run(projectId, ['for-each-ref', `--count=${count}`, '--format=-']);
+    return stdout.length >= count * '-\n'.length;
   }
 
   /** Packs it anew, without what no branch, tag or release has. Call it when none of this repository runs. */
@@ -167,7 +189,7 @@ function serverConfig(hooksFolder: string): string {
 
 async function sizeOf(path: string): Promise<number> {
   try {
-    return (await stat(path)).size;
+    return (await stat(path)).size + BLOCK_BYTES;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0; // a temporary file of a push that just ended
     throw error;

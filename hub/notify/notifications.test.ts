@@ -441,6 +441,11 @@ test('a test says at once what failed, and a receiver is named once in its place
   const trial = () => on.api('POST', '/projects/shop/receivers/slack/test');
   assert.equal((await trial()).status, 204);
   assert.match(receiver.got[0]?.body ?? '', /A test: notifications of orkestr arrive here/);
+  for (const path of ['/projects/shop/receivers', '/receivers']) {
+    assert.equal((await on.api('POST', `${path}/slack/test`)).status, 429, 'an address is tested once in a while only');
+  }
+  assert.equal(receiver.got.length, 1);
+  on.pass(10_000);
   receiver.answer = 404;
   const answer = await trial();
   assert.deepEqual([answer.status, ((await answer.json()) as { code: string }).code], [502, 'ORK_NOTIFY_ANSWER']);

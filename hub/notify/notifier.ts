@@ -3,7 +3,7 @@
  * sent again under the same id. One message of a receiver at a time, so that a slow one holds up only itself.
  */
 import { randomUUIDv7 } from 'node:crypto';
-import { type ErrorReport, toErrorReport } from '../../protocol/errors.ts';
+import { type ErrorReport, OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { CoreDeps, Notifier } from '../deps.ts';
 import { beginTry, bringNear, endDelivery, listDue, readNotices, tryAgain } from '../store/deliveries.ts';
 import { openReceiver } from '../store/receivers.ts';
@@ -28,6 +28,8 @@ const FIRST_PAUSE_MS = 10_000;
 const LONGEST_PAUSE_MS = 3_600_000;
 /** From its first try on, ms. */
 const GIVE_UP_MS = 24 * 3_600_000;
+/** Between two tests of an address, ms: it may be that of somebody who never asked for them. */
+const TEST_PAUSE_MS = 10_000;
 /** Receivers that are sent to at the same time. */
 const MOST_AT_ONCE = 8;
 
@@ -45,6 +47,8 @@ export function makeNotifier(
   const { db, sealer, clock, uptime, config, log } = deps;
   /** By receiver. */
   const underWay = new Map<string, Promise<void>>();
+  /** When each address was tested, ms since the epoch. */
+  const tested = new Map<string, number>();
   const stopping = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   /** Since when the clock has run without a step, as far as what is due was written by it. */
@@ -118,6 +122,19 @@ export function makeNotifier(
     }
   }
 
+  /** By address: the same one may be added anew, and elsewhere. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
+  function takeTest(receiver: Row<'receiver'>): void {
+    for (const [address, at] of tested) if (uptime.elapsed(at) >= TEST_PAUSE_MS) tested.delete(address);
+    const { address } = openReceiver(sealer, receiver);
+    if (tested.has(address)) {
+      throw new OrkestrError(
+        'ORK_TOO_MANY_REQUESTS',
+        `It was tested a moment ago: the next test is possible ${TEST_PAUSE_MS / 1000} s after that.`,
+      );
+    }
+    tested.set(address, clock.now().getTime());
+  }
+
   return {
     async start() {
       timer = setInterval(() => {
@@ -130,8 +147,10 @@ export function makeNotifier(
       stopping.abort();
       await Promise.all(underWay.values());
     },
-    test: (receiver) =>
-      send(receiver, { id: randomUUIDv7(), notices: [told(testOf(later(0)), deps.hubUrl())], leftOut: 0 }),
+    async test(receiver) {
+      takeTest(receiver);
+      await send(receiver, { id: randomUUIDv7(), notices: [told(testOf(later(0)), deps.hubUrl())], leftOut: 0 });
+    },
     async sweep() {
       await sweep();
       await Promise.all(underWay.values());

@@ -1,4 +1,5 @@
 /** How long a host may hold a job without a word. */
+import { parseError } from '../store/events.ts';
 import type { Row } from '../store/schema.ts';
 
 /** A host renews well within this. */
@@ -16,4 +17,4 @@ export const leaseBegin = (end: string | null): number => (end === null ? 0 : Da
 
 /** Failed because its host was away, not because anyone said so: the truth, when it comes, wins. */
 export const isLostAssumption = (deployment: Pick<Row<'deployment'>, 'status' | 'error'>): boolean =>
-  deployment.status === 'failed' && (deployment.error?.includes('"ORK_HOST_LOST"') ?? false);
+  deployment.status === 'failed' && parseError(deployment.error)?.code === 'ORK_HOST_LOST';

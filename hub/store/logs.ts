@@ -5,6 +5,8 @@ import { addLogEvent } from './events.ts';
 
 /** Most log bytes that a deployment may have here: the agent cuts earlier, this is the second line. */
 export const LOG_CAP_BYTES = 16 * 1024 * 1024;
+/** What a chunk counts at least: it is a row and an event, however few bytes it has. */
+const LEAST_CHUNK_BYTES = 256;
 const CUT_MARK = '\n[orkestr: the log was cut here, it reached 16 MiB]\n';
 /** Chunks read at once for a download. */
 const PAGE = 64;
@@ -16,7 +18,8 @@ export async function addLogChunk(
   chunk: { readonly step: StepName; readonly offset: number; readonly bytes: Uint8Array },
 ): Promise<boolean> {
   if (chunk.bytes.length === 0) return false;
-  if (await takeRoom(db, deploymentId, chunk.bytes.length)) return insertChunk(db, deploymentId, chunk);
+  if (await takeRoom(db, deploymentId, Math.max(LEAST_CHUNK_BYTES, chunk.bytes.length)))
+    return insertChunk(db, deploymentId, chunk);
   if (!(await markCut(db, deploymentId))) return false;
   return insertChunk(db, deploymentId, { ...chunk, bytes: Buffer.from(CUT_MARK) });
 }
