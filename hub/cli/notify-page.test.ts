@@ -47,7 +47,7 @@ test('notifications.md', async (t) => {
   t.after(() => on.stop());
   const { folder, type } = shellOf(t, on);
   await type(`git init --quiet && git remote add orkestr ${on.url}/git/shop.git`);
-  for (const name of ['slack', 'discord']) writeFileSync(join(folder, `${name}-url.txt`), `${chat.url}\n`);
+  for (const name of ['slack', 'discord']) writeFileSync(join(folder, `${name}-url.txt`), `${chat.url}/${name}\n`);
 
   const page = new Page('notifications');
   await type(page.take('orkestr notify add email ops@example.com'));

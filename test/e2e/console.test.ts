@@ -176,25 +176,30 @@ test('build secrets and registry logins are set and removed; only their names ar
 });
 
 test('a receiver of notifications is added, tried and removed, and its URL is never shown', async (t) => {
-  const receiver = await startReceiver(t);
+  const [receiver, failing] = [await startReceiver(t), await startReceiver(t)];
+  failing.answer = 404;
   await hub.createProject('told');
   const { page, complaints, close } = await openConsole('/projects/told');
   const part = page.getByRole('region', { name: 'Notifications' });
   await part.getByText('Nobody is told.').waitFor();
-  await part.getByLabel('Kind').selectOption('slack');
-  await part.getByLabel('URL or e-mail address').fill(receiver.url);
-  await part.getByRole('button', { name: 'Add' }).click();
-  await part.getByRole('row', { name: /slack.*nothing yet/ }).waitFor();
+  for (const [kind, { url }] of Object.entries({ slack: receiver, discord: failing })) {
+    await part.getByLabel('Kind').selectOption(kind);
+    await part.getByLabel('URL or e-mail address').fill(url);
+    await part.getByRole('button', { name: 'Add' }).click();
+    await part.getByRole('row', { name: new RegExp(`${kind}.*nothing yet`) }).waitFor();
+  }
   await part.getByRole('button', { name: 'Send a test to slack' }).click();
   await part.getByText('A test has been taken.').waitFor();
   assert.equal(receiver.got.length, 1);
-  receiver.answer = 404;
-  await part.getByRole('button', { name: 'Send a test to slack' }).click();
+  await part.getByRole('button', { name: 'Send a test to discord' }).click();
   await page.getByRole('dialog').getByText('ORK_NOTIFY_ANSWER').waitFor();
   await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
   assert.ok(!(await page.content()).includes('secret-path'));
-  await part.getByRole('button', { name: 'Remove slack' }).click();
-  await page.getByRole('button', { name: 'Remove it' }).first().click();
+  for (const kind of ['slack', 'discord']) {
+    await part.getByRole('button', { name: `Remove ${kind}` }).click();
+    await page.getByRole('button', { name: 'Remove it' }).first().click();
+    await part.getByRole('row', { name: new RegExp(kind) }).waitFor({ state: 'detached' });
+  }
   await part.getByText('Nobody is told.').waitFor();
   // The one failure was asked for.
   assert.equal(complaints.filter((text) => !text.includes('502')).length, 0, complaints.join('\n'));

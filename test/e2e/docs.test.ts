@@ -187,6 +187,13 @@ describe('the pages of docs/', () => {
     // Nobody asks that server for anything before the first deployment.
     const elsewhere = `orkestr project create blog --repository ${url} --repository-token-stdin <~/repository-token`;
     await type(`${page.take(elsewhere)} --host ${hostId}`);
+    for (const change of [
+      '--repository-token-stdin <~/repository-token',
+      '--repository https://git.example.org/team/blog.git --repository-token-stdin <~/repository-token',
+      '--no-repository-token',
+    ]) {
+      await type(page.take(`orkestr project set blog ${change}`));
+    }
     await type('orkestr project delete blog --yes');
     assert.deepEqual(page.left, []);
   });
