@@ -27,6 +27,18 @@ describe('an analysis in a process of its own', () => {
     assert.match(dockerfile.text, /^FROM node:22-trixie-slim$/m);
   });
 
+  test('its memory is bounded', async () => {
+    let argv: string[] = [];
+    const isMadeHere = async (): Promise<boolean> => {
+      const pid = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim();
+      argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      return false;
+    };
+    write('package.json', '{"scripts":{"start":"node a.js"},"engines":{"node":"18"}}');
+    await plan({ isMadeHere });
+    assert.ok(argv.includes('--max-old-space-size=512'), argv.join(' '));
+  });
+
   test('a repository that cannot be built is refused with code and evidence', async () => {
     await assert.rejects(plan(), (error) => {
       assert.ok(error instanceof OrkestrError);

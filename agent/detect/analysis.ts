@@ -15,6 +15,9 @@ import type { PlanRequest } from './index.ts';
 /** Beside this file, among the sources as in a release. */
 const ENTRY = fileURLToPath(new URL(`analysis-process${extname(import.meta.url)}`, import.meta.url));
 
+/** It is spared as the agent is when memory runs out, so what it takes is bounded: some files of a repository, 1 MiB each. */
+const MAX_HEAP_MIB = 512;
+
 /** All of a request that is data. */
 export type RequestData = Omit<PlanRequest, 'surroundings' | 'budget'> & {
   readonly surroundings: Omit<Surroundings, 'isMadeHere'>;
@@ -39,7 +42,8 @@ export async function planInProcess(
   signal: AbortSignal,
 ): Promise<BuildPlan> {
   signal.throwIfAborted();
-  const child = fork(ENTRY, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const execArgv = [...process.execArgv, `--max-old-space-size=${MAX_HEAP_MIB}`];
+  const child = fork(ENTRY, { execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const send = (message: ToAnalysis): void => void child.send(message);
   const { promise, resolve, reject } = Promise.withResolvers<BuildPlan>();
   const abort = (): void => reject(signal.reason);
