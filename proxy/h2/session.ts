@@ -158,7 +158,9 @@ export class ClientSession implements Carrier, Handler {
     stream.expected = request.contentLength;
     const route = this.#routeOf(request);
     const { expectsContinue, protocol } = request;
-    const isRare = expectsContinue || protocol === 'websocket' || forwardsLeft(request) !== null;
+    // Its head would be all of it to the app, before its client has ended it: the bridge waits for that.
+    const isUnended = hasBody && request.contentLength === 0;
+    const isRare = isUnended || expectsContinue || protocol === 'websocket' || forwardsLeft(request) !== null;
     const isOthers = isRare || this.#shared.engine === 'http-proxy' || isGeneral(route);
     if (request.failure === null && isOthers) bridge(stream, request, this.#shared);
     else this.#serve(stream, request, route);
