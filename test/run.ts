@@ -46,8 +46,8 @@ const PARTS = {
   bundle: { engine: false, run: makeBinaries },
   unit: { engine: true, run: unitTests },
   integration: { engine: true, run: integrationTests },
-  // Each file has an installation of its own and mostly waits: two at a time on two cores.
-  e2e: { engine: true, run: () => tests(['test/e2e/**/*.test.ts'], 2) },
+  // Each file has an installation of its own and waits often: three at a time on two cores.
+  e2e: { engine: true, run: () => tests(['test/e2e/**/*.test.ts'], 3) },
 } as const;
 type Part = keyof typeof PARTS;
 
@@ -207,37 +207,52 @@ async function tests(patterns: readonly string[], processes: RunOptions['process
   await runFiles(files, processes);
 }
 
-/** Those of the machine beside all others, each kind in one process. */
+/**
+ * Those of the machine beside all others, which are two halves: each in one process. The first waits for the engine so often
+ * that two cores have work for three.
+ */
 function unitTests(): Promise<void> {
   const files = testFiles([UNIT_FOLDERS]);
   const ofMachine = files.filter(isOfMachine);
-  return besideEachOther('together', ofMachine, without(files, ofMachine));
+  const others = without(files, ofMachine);
+  const halves = [0, 1].map((half) => others.filter((_, index) => index % 2 === half));
+  return besideEachOther([ofMachine, ...halves].map((lane) => ({ files: lane, processes: 'together' })));
 }
 
 /** Those of the proxy, two at a time, beside all others: these have an engine of their own, and all wait most of the time. */
 function integrationTests(): Promise<void> {
   const files = testFiles(['test/integration/**/*.test.ts']);
   const ofProxy = files.filter((file) => file.includes('/proxy/'));
-  return besideEachOther(2, ofProxy, without(files, ofProxy));
+  return besideEachOther([
+    { files: ofProxy, processes: 2 },
+    { files: without(files, ofProxy), processes: 1 },
+  ]);
 }
 
 const without = (files: readonly string[], some: readonly string[]): string[] =>
   files.filter((file) => !some.includes(file));
 
-/** What the others say comes at the end. */
-async function besideEachOther(
-  processes: RunOptions['processes'],
-  files: readonly string[],
-  others: readonly string[],
-): Promise<void> {
-  const said: Buffer[] = [];
-  const later = new Writable({ write: (chunk: Buffer, _encoding, done) => (said.push(chunk), done()) });
+interface Lane {
+  readonly files: readonly string[];
+  readonly processes: RunOptions['processes'];
+}
+
+/** What the first says is told as it comes, what the others say at the end. */
+async function besideEachOther([first, ...others]: readonly Lane[]): Promise<void> {
+  if (!first) return;
+  const said = others.map((): Buffer[] => []);
   try {
-    await together(runFiles(files, processes), runFiles(others, processes === 'together' ? processes : 1, later));
+    await together(
+      runFiles(first.files, first.processes),
+      ...others.map(({ files, processes }, index) => runFiles(files, processes, into(said[index] ?? []))),
+    );
   } finally {
-    process.stdout.write(Buffer.concat(said));
+    process.stdout.write(Buffer.concat(said.flat()));
   }
 }
+
+const into = (chunks: Buffer[]): Writable =>
+  new Writable({ write: (chunk: Buffer, _encoding, done) => (chunks.push(chunk), done()) });
 
 async function runFiles(
   files: readonly string[],
