@@ -1,4 +1,4 @@
-/** Every good fixture app, from `git push` to an answer through the proxy, on the real path. */
+/** Fixture apps of several kinds, from `git push` to an answer through the proxy, on the real path; `npm run e2e:apps` builds them all. */
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,6 @@ const APPS = {
   'python-stdlib': { runtime: 'python', body: /python/i },
   pnpm: { runtime: 'node', body: /hello from Koa/ },
   procfile: { runtime: 'node', body: /hello from a Procfile/ },
-  'go-http': { runtime: 'go', body: /go/i },
   'dockerfile-own': { runtime: 'dockerfile', body: /./ },
 } as const;
 
@@ -28,36 +27,6 @@ const COMPRESSED = {
   'public/packed.json': '"not packed"',
   'public/packed.json.gz': gzipSync('"packed by the build"'),
 };
-
-/** In place of net/http, which takes a minute to be compiled with all of TLS; `npm run e2e:apps` does that. */
-const SMALL_GO_SERVER = `package main
-
-import (
-	"io"
-	"net"
-	"os"
-)
-
-func main() {
-	listener, err := net.Listen("tcp", ":"+os.Getenv("PORT"))
-	if err != nil {
-		panic(err)
-	}
-	for {
-		connection, err := listener.Accept()
-		if err != nil {
-			panic(err)
-		}
-		go answer(connection)
-	}
-}
-
-func answer(connection net.Conn) {
-	connection.Read(make([]byte, 65536))
-	io.WriteString(connection, "HTTP/1.1 200 OK\\r\\nContent-Length: 3\\r\\nConnection: close\\r\\n\\r\\ngo\\n")
-	connection.Close()
-}
-`;
 
 describe('a pushed fixture app', () => {
   let stack: Stack;
@@ -73,7 +42,6 @@ describe('a pushed fixture app', () => {
       const project = await stack.createProject(fixture, { settings: { build: { memoryMiB: 2048, cpus: 2 } } });
       projects.set(fixture, project);
       if (fixture === 'vite-static') project.tree.write(COMPRESSED);
-      if (fixture === 'go-http') project.tree.write({ 'main.go': SMALL_GO_SERVER });
       await project.tree.commit('Files of this test');
       const deployment = await project.deploy();
       assert.equal(deployment.status, 'live', JSON.stringify(deployment.error));

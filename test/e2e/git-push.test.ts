@@ -1,6 +1,8 @@
-/** `git push` as a user does it: a deployment, a line that says where to follow it, and the newest push wins. */
+/** `git push` as a user does it: a deployment, a line that says where to follow it, and the newest push wins; and repositories elsewhere. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
+import { Deployment, Project } from '../../hub/api/schemas.ts';
+import { apiPath } from '../../hub/cli/client.ts';
 import { startStack } from '../harness/stack.ts';
 import type { Stack } from '../harness/stack.ts';
 
@@ -9,7 +11,9 @@ const page = (text: string) => ({ 'index.html': `<!doctype html><title>${text}</
 describe('git push', () => {
   let stack: Stack;
   before(async () => {
-    stack = await startStack();
+    stack = await startStack({
+      env: { hub: { ORKESTR_ALLOW_HTTP_REPOSITORIES: '1', ORKESTR_HUB_NOTIFY_ALLOW: '127.0.0.1' } },
+    });
   });
   after(() => stack.stop());
 
@@ -50,5 +54,24 @@ describe('git push', () => {
     assert.equal(three.error, null);
     assert.equal((await stack.waitForDeployment(manual.id)).status, 'live', 'a deployment by hand is never dropped');
     assert.match((await project.get()).body, /<p>3<\/p>/);
+  });
+
+  test('a repository elsewhere deploys with a token that may read it, is refused with another one, and no log has the token', async () => {
+    const source = await stack.createProject(page('elsewhere'), { slug: 'source' });
+    await source.deploy();
+    const deploy = async (slug: string, token: string): Promise<Deployment> => {
+      const repository = { url: source.remoteUrl, auth: { token } };
+      await stack.client.post('/projects', { slug, repository }, Project);
+      return stack.client.post(
+        `${apiPath('projects', slug, 'environments', 'production')}/deployments`,
+        {},
+        Deployment,
+      );
+    };
+    await assert.rejects(deploy('no-access', 'wrong'), { code: 'ORK_REPO_ACCESS' });
+    const deployment = await stack.waitForDeployment((await deploy('access', stack.token)).id);
+    assert.equal(deployment.status, 'live', JSON.stringify(deployment.error));
+    const log = await stack.client.open({ method: 'GET', path: `/deployments/${deployment.id}/logs` });
+    assert.ok(!(await log.body.text()).includes(stack.token), 'the token is not in the log');
   });
 });

@@ -28,6 +28,9 @@ interface Course {
   readonly upgradesOnly: boolean;
 }
 
+/** In a line of an inventory: no `network` and no `git-worktree`. */
+const OURS = /(?<![a-z])ork/i;
+
 export async function runLab(lab: Lab, images: Images, { bare, upgradesOnly }: Course): Promise<void> {
   await lab.phase('release', () => lab.release());
   const [hub, web, api] = await Promise.all([
@@ -39,8 +42,7 @@ export async function runLab(lab: Lab, images: Images, { bare, upgradesOnly }: C
   for (const host of [hub, web, api]) before.set(host, await takeInventory(host));
 
   await lab.phase('dry run changes nothing', async () => {
-    const options = ['--hub-here', '--offline', '/release', '--dry-run'];
-    if (!bare) await hub.must(['sh', '/release/install.sh', ...options]);
+    await hub.must(['sh', '/release/install.sh', '--hub-here', '--offline', '/release', '--dry-run']);
     mustBeEmpty(differences(before.get(hub) ?? new Set(), await takeInventory(hub)));
   });
   let token = '';
@@ -85,7 +87,7 @@ export async function runLab(lab: Lab, images: Images, { bare, upgradesOnly }: C
       await host.must(['orkestr-agent', 'uninstall', '--purge']);
       const left = differences(before.get(host) ?? new Set(), await takeInventory(host));
       // The packages that the installer has fetched stay; of what is ours nothing does.
-      mustBeEmpty(bare ? left.filter((line) => /ork/i.test(line)) : left);
+      mustBeEmpty(bare ? left.filter((line) => OURS.test(line)) : left);
     });
   }
 }

@@ -20,7 +20,7 @@ export const testFiles = (patterns: readonly string[]): string[] =>
 
 /**
  * What a test file names that has to do with the machine's Docker Engine, or changes the machine's network; and releases, a minute of
- * compressing: so both halves take as long.
+ * compressing: so the lanes take about as long.
  */
 const OF_THE_MACHINE =
   /docker\.sock|harness\/(?:builder|registry)\.ts|remote-host\.testing|netns|makeFirewall|makeRelease\b/;
@@ -52,7 +52,9 @@ export function runTests(
       ? ['--test-reporter=spec', `--test-timeout=${TEST_TIMEOUT_MS}`, TOGETHER, ...files]
       : [IN_ORDER, String(processes), String(TEST_TIMEOUT_MS), ...longestFirst(files)];
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    // Beside what it belongs to: another lane's errors are not this one's.
+    child.stderr.on('data', (chunk: Buffer) => output.write(chunk));
     let end = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       output.write(text);

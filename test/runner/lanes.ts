@@ -1,0 +1,80 @@
+/** Which test files a part of `npm test` runs, and which of them beside each other. */
+import { Writable } from 'node:stream';
+import { together } from '../../agent/lib/together.ts';
+import { isOfMachine, runTests, testFiles } from './test-files.ts';
+import type { RunOptions } from './test-files.ts';
+
+/** Parts that are test files: a pattern of each. Every test file is of one part (test/house/parts.test.ts). */
+export const TEST_PARTS = {
+  house: 'test/house/**/*.test.ts',
+  unit: '{agent,hub,installer,protocol,proxy,test/{bench,secrets}}/**/*.test.ts',
+  integration: 'test/integration/**/*.test.ts',
+  e2e: 'test/e2e/**/*.test.ts',
+} as const;
+
+interface Lane {
+  readonly files: readonly string[];
+  readonly processes: RunOptions['processes'];
+}
+
+/** Lanes of a part, side by side. */
+export const LANES: Readonly<Record<keyof typeof TEST_PARTS, (files: readonly string[]) => readonly Lane[]>> = {
+  house: (files) => [{ files, processes: 'together' }],
+  /**
+   * Those of the machine beside all others, which are two halves: each in one process. The first waits for the engine so
+   * often that two cores have work for three.
+   */
+  unit(files) {
+    const ofMachine = files.filter(isOfMachine);
+    const others = without(files, ofMachine);
+    const halves = [0, 1].map((half) => others.filter((_, index) => index % 2 === half));
+    return [ofMachine, ...halves].map((lane) => ({ files: lane, processes: 'together' }));
+  },
+  /** Those of the proxy, two at a time, beside all others: these have an engine of their own, and all wait most of the time. */
+  integration(files) {
+    const ofProxy = files.filter((file) => file.includes('/proxy/'));
+    return [
+      { files: ofProxy, processes: 2 },
+      { files: without(files, ofProxy), processes: 1 },
+    ];
+  },
+  /** Each file has an installation of its own and waits often: three at a time on two cores. */
+  e2e: (files) => [{ files, processes: 3 }],
+};
+
+const without = (files: readonly string[], some: readonly string[]): string[] =>
+  files.filter((file) => !some.includes(file));
+
+/**
+ * Runs the test files of a part.
+ * @throws Error what went wrong, once all lanes have ended
+ */
+export async function runPart(
+  part: keyof typeof TEST_PARTS,
+  options: Pick<RunOptions, 'env' | 'signal'>,
+): Promise<void> {
+  const files = testFiles([TEST_PARTS[part]]);
+  if (files.length === 0) throw new Error(`there is no test file of ${part}`);
+  await runLanes(LANES[part](files), options);
+}
+
+/** What the first lane says is told as it comes, what the others say at the end. */
+export async function runLanes(
+  [first, ...others]: readonly Lane[],
+  options: Pick<RunOptions, 'env' | 'signal'>,
+): Promise<void> {
+  if (!first) return;
+  const said = others.map((): Buffer[] => []);
+  const run = async (lane: Lane, output: NodeJS.WritableStream): Promise<void> => {
+    const failure = await runTests(lane.files, { ...options, processes: lane.processes, output });
+    if (failure !== null) throw new Error(failure);
+  };
+  try {
+    await together(run(first, process.stdout), ...others.map((lane, index) => run(lane, into(said[index] ?? []))));
+  } finally {
+    process.stdout.write(Buffer.concat(said.flat()));
+  }
+}
+
+const into = (chunks: Buffer[]): Writable =>
+  new Writable({ write: (chunk: Buffer, _encoding, done) => (chunks.push(chunk), done()) });
