@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import { Command } from 'commander';
+import { buildProgram as buildAgentProgram } from '../../agent/cli/program.ts';
+import { readConfig } from '../../hub/cli/config.ts';
+import { makeContext } from '../../hub/cli/context.ts';
+import { buildProgram } from '../../hub/cli/program.ts';
+import { commandLinesIn, unknownWord } from './commands.ts';
+import { readSource, repositoryFiles } from './sources.ts';
+
+const context = makeContext({
+  terminal: { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() },
+  config: readConfig({ XDG_CONFIG_HOME: '/nonexistent' }),
+  cwd: '/',
+  now: () => 0,
+  onInterrupt: () => () => undefined,
+});
+const PROGRAMS: Readonly<Record<string, Command>> = {
+  orkestr: buildProgram(context, { exitCode: 0 }),
+  'orkestr-agent': buildAgentProgram(),
+};
+
+test('every command and option of ours in the README and on the pages exists', () => {
+  const pages = repositoryFiles().filter((file) => /^(?:README|docs\/[^/]+)\.md$/.test(file));
+  const lines = pages.flatMap((file) => commandLinesIn(readSource(file)).map((line) => ({ file, ...line })));
+  assert.ok(lines.length > 100, `${lines.length} lines were found`);
+  const wrong = lines.flatMap(({ file, program, words }) => {
+    const tree = PROGRAMS[program];
+    const unknown = tree ? unknownWord(tree, words) : null;
+    return unknown === null ? [] : [`${file}: ${program} ${words.join(' ')}: there is no ${unknown}`];
+  });
+  assert.deepEqual(wrong, []);
+});
+
+test('a command or option that does not exist is found, wherever it stands', () => {
+  const tree = new Command('orkestr');
+  tree.command('hosts').command('add <name>').option('--json');
+  const page =
+    '```sh\n$ sudo orkestr hosts add vps --json # --none\nx | orkestr hosts ad vps\norkestr hosts add vps --jso >file\n```';
+  assert.deepEqual(
+    commandLinesIn(page).map(({ words }) => unknownWord(tree, words)),
+    [null, 'ad', '--jso'],
+  );
+});

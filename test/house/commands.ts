@@ -1,0 +1,49 @@
+/** Command lines of ours in Markdown, and whether a command tree knows them. */
+import type { Command } from 'commander';
+
+/** Fenced blocks of shell. */
+const BLOCK = /^ *```(?:sh|console|bash)\n([^]*?)^ *```$/gm;
+/** The program of a line, or what is behind a pipe; `git push orkestr` names a remote. */
+const OURS = /(?:^|[$|;&(]|\bsudo\b)\s*(orkestr(?:-agent|-hub)?)((?:\s.*)?)$/;
+
+export interface CommandLine {
+  readonly program: string;
+  /** Words up to a comment, pipe or redirection, as written; values in quotes are one word. */
+  readonly words: readonly string[];
+}
+
+/** Command lines of `orkestr`, `orkestr-agent` and `orkestr-hub` in the shell blocks of a page. */
+export function commandLinesIn(markdown: string): CommandLine[] {
+  return [...markdown.matchAll(BLOCK)]
+    .flatMap(([, text = '']) => text.replaceAll(/\\\n\s*/g, ' ').split('\n'))
+    .flatMap((line) => {
+      const [, program, rest = ''] = OURS.exec(line.replace(/(?:^|\s)#.*$/, '')) ?? [];
+      return program === undefined ? [] : [{ program, words: wordsOf(rest) }];
+    });
+}
+
+function wordsOf(text: string): string[] {
+  const words = text.match(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g) ?? [];
+  const end = words.findIndex((word) => /^[|&;<>)]|^\d>/.test(word));
+  return end === -1 ? words : words.slice(0, end);
+}
+
+/** What of the words the tree does not know: a command or an option; null when it knows all of them. */
+export function unknownWord(program: Command, words: readonly string[]): string | null {
+  let command = program;
+  let isNamed = true;
+  for (const word of words) {
+    const [name = ''] = word.split('=', 1);
+    if (/^--?[a-z]/i.test(name)) {
+      const known = ['--help', ...command.options.flatMap(({ long, short }) => [long, short])];
+      if (!known.includes(name)) return name;
+    } else if (isNamed && command.commands.length > 0) {
+      const next = command.commands.find((one) => one.name() === word || one.aliases().includes(word));
+      if (next) command = next;
+      // Groups take no words of their own.
+      else if (command.registeredArguments.length === 0) return word;
+      else isNamed = false;
+    }
+  }
+  return null;
+}
