@@ -34,6 +34,7 @@ import { registerUpgrades } from './api/upgrades.ts';
 import { registerVariables } from './api/variables.ts';
 import { registerAuth } from './auth/hook.ts';
 import { registerConsole } from './console-files.ts';
+import { registerDocs } from './docs-pages.ts';
 import type { HubApp, HubDeps } from './deps.ts';
 
 /** Largest JSON body, bytes. Git pushes do not pass here. */
@@ -64,14 +65,15 @@ const RESOURCES: ReadonlyArray<(app: HubApp, deps: HubDeps) => void> = [
   registerEvents,
 ];
 
-/** What builds made for the hub to hand out; each may be absent. */
+/** What the hub hands out beside its API; each may be absent. */
 export interface MadeFiles {
   readonly consoleFolder: string;
+  readonly docsFolder: string;
   /** The CLI as one program. */
   readonly cliFile: string;
 }
 
-export async function buildApp(deps: HubDeps, { consoleFolder, cliFile }: MadeFiles): Promise<HubApp> {
+export async function buildApp(deps: HubDeps, { consoleFolder, docsFolder, cliFile }: MadeFiles): Promise<HubApp> {
   const loggerInstance: FastifyBaseLogger = deps.log;
   const app: HubApp = fastify({
     loggerInstance,
@@ -102,6 +104,7 @@ export async function buildApp(deps: HubDeps, { consoleFolder, cliFile }: MadeFi
     },
     { prefix: API_PREFIX },
   );
+  await registerDocs(app, docsFolder);
   await registerConsole(app, consoleFolder);
   return app;
 }

@@ -7,7 +7,19 @@ import { sendProblem } from './api/problem.ts';
 import type { HubApp } from './deps.ts';
 
 /** First path segments that are never the console's. */
-const OTHERS = new Set(['api', 'git', 'agent', 'healthz', 'readyz', 'assets', 'join', 'install.sh', 'releases', 'cli']);
+const OTHERS = new Set([
+  'api',
+  'git',
+  'agent',
+  'healthz',
+  'readyz',
+  'assets',
+  'docs',
+  'join',
+  'install.sh',
+  'releases',
+  'cli',
+]);
 const YEAR_MS = 365 * 24 * 3600 * 1000;
 
 const NOT_BUILT = `The orkestr hub runs. Its web console is not built yet:

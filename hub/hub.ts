@@ -25,9 +25,10 @@ import { makeUptime } from './uptime.ts';
 /** How long requests that are being answered may take to end when the hub stops, ms. */
 const CLOSE_MS = 3_000;
 
-/** Only a release has the CLI as one file. */
+/** As they stand in the repository and in a release; only that has the CLI as one file. */
 const MADE = {
   consoleFolder: fileURLToPath(new URL('./console/dist', import.meta.url)),
+  docsFolder: fileURLToPath(new URL('../docs', import.meta.url)),
   cliFile: fileURLToPath(new URL('./cli/orkestr.cjs', import.meta.url)),
 };
 

@@ -8,7 +8,7 @@ import type { SimpleGit } from 'simple-git';
 const MAX_FILES = 1000;
 const MAX_NAMED = 3;
 const MAX_PATH = 100;
-/** What a pointer begins with (git-lfs docs/spec.md). */
+/** What a pointer begins with (the specification of git-lfs). */
 const POINTER = 'version https://git-lfs.github.com/spec/v1\n';
 
 /**

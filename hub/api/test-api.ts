@@ -70,6 +70,7 @@ export interface TestApi {
 
 const NOTHING_MADE: MadeFiles = {
   consoleFolder: join(tmpdir(), 'no-console-is-here'),
+  docsFolder: join(tmpdir(), 'no-docs-are-here'),
   cliFile: join(tmpdir(), 'no-cli-is-here'),
 };
 

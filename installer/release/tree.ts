@@ -1,5 +1,5 @@
 /** What is in a release's archive, and where. */
-import { chmodSync, copyFileSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ORIGIN_FILE } from '../../protocol/release.ts';
 import type { ReleaseOrigin } from '../../protocol/release.ts';
@@ -80,11 +80,18 @@ export function layOut(folder: string, parts: TreeParts): void {
   copyFileSync(join(node, 'bin/node'), join(folder, 'bin/node'));
   for (const program of PROGRAMS) writeProgram(join(folder, 'bin', program.name), launcher(program));
   cpSync(join(root, 'installer/units'), join(folder, 'units'), { recursive: true });
+  copyPages(join(root, 'docs'), join(folder, 'docs'));
   writeProgram(join(folder, 'install.sh'), parts.installer);
   writeFileSync(join(folder, 'sbom.cdx.json'), parts.billOfMaterials);
   writeFileSync(join(folder, 'THIRD-PARTY-LICENSES'), parts.licences);
   writeFileSync(join(folder, ORIGIN_FILE), `${JSON.stringify(parts.origin, null, 2)}\n`);
   writeFileSync(join(folder, 'VERSION'), `${parts.origin.version}\n`);
+}
+
+/** What the hub shows at /docs; why it was built so is for who has the sources. */
+function copyPages(from: string, to: string): void {
+  mkdirSync(to);
+  for (const name of readdirSync(from)) if (name.endsWith('.md')) copyFileSync(join(from, name), join(to, name));
 }
 
 function writeProgram(path: string, text: string): void {

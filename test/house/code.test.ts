@@ -47,6 +47,18 @@ test('every file stands in a folder of the house', () => {
   assert.deepEqual(strangers, []);
 });
 
+test('pages that messages name are there', () => {
+  const files = new Set(repositoryFiles());
+  const gone = [...files]
+    .filter((file) => /\.(?:ts|tsx|sh|md)$/.test(file))
+    .flatMap((file) =>
+      [...readSource(file).matchAll(/\bdocs\/(?:adr\/)?[a-z0-9-]+\.md\b/g)].map(([page]) => ({ file, page })),
+    )
+    .filter(({ file, page }) => !file.includes('.test.') && !files.has(page))
+    .map(({ file, page }) => `${file}: ${page}`);
+  assert.deepEqual(gone, []);
+});
+
 test('no file is so large that nobody reads it', () => {
   const large = repositoryFiles().filter(
     (file) => file !== 'package-lock.json' && statSync(join(ROOT, file)).size > MAX_FILE_BYTES,

@@ -29,9 +29,27 @@ export function ErrorCard({ error, title }: { error: ErrorReport; title?: string
 /** What to do about an error, in one sentence. */
 export const Mend = ({ code }: { code: string }) => <Words of={__MENDS__[code] ?? 'Look it up by its code.'} />;
 
-/** A sentence in which programs and their words stand between backticks. */
+/** A sentence in which programs and their words stand between backticks, and pages of the documentation are named. */
 export const Words = ({ of }: { of: string }) => (
-  <>{of.split('`').map((part, index) => (index % 2 === 0 ? part : <code key={index}>{part}</code>))}</>
+  <>
+    {of
+      .split('`')
+      .map((part, index) => (index % 2 === 0 ? <Linked key={index} text={part} /> : <code key={index}>{part}</code>))}
+  </>
+);
+
+const Linked = ({ text }: { text: string }) => (
+  <>
+    {text.split(/(docs\/[a-z-]+\.md)/).map((part, index) =>
+      index % 2 === 0 ? (
+        part
+      ) : (
+        <a key={index} href={`/${part}`} target="_blank">
+          {part}
+        </a>
+      ),
+    )}
+  </>
 );
 
 /** Messages and evidence may hold lines of an app, with their colours. */

@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { startTestApi } from './api/test-api.ts';
+
+test('pages that messages name are there to be read, and nothing beside them', async (t) => {
+  const api = await startTestApi(t, {}, { docsFolder: join(import.meta.dirname, '..', 'docs') });
+  const page = await api.fetch({ path: '/docs/notifications.md' });
+  assert.equal(page.headers['content-type'], 'text/plain; charset=utf-8');
+  assert.match(page.text, /^# /);
+  assert.ok((await api.fetch({ path: '/docs' })).text.split('\n').includes('/docs/notifications.md'));
+  for (const path of ['/docs/none.md', '/docs/adr/README.md', '/docs/..%2fpackage.json', '/docs/']) {
+    assert.equal((await api.fetch({ path })).status, 404, path);
+  }
+});
+
+test('a hub without its pages says that there is nothing', async (t) => {
+  const api = await startTestApi(t);
+  assert.equal((await api.fetch({ path: '/docs/notifications.md' })).status, 404);
+});
