@@ -19,6 +19,6 @@ export async function registerDocs(app: HubApp, folder: string): Promise<void> {
     index: false,
     allowedPath: (path) => pages.includes(path.slice(1)),
     // A browser would save Markdown instead of showing it.
-    setHeaders: (reply) => reply.header('content-type', TEXT),
+    setHeaders: (reply) => void reply.header('content-type', TEXT),
   });
 }

@@ -6,7 +6,7 @@ const BLOCK = /^ *```(?:sh|console|bash)\n([^]*?)^ *```$/gm;
 /** The program of a line, or what is behind a pipe; `git push orkestr` names a remote. */
 const OURS = /(?:^|[$|;&(]|\bsudo\b)\s*(orkestr(?:-agent|-hub)?)((?:\s.*)?)$/;
 
-export interface CommandLine {
+interface CommandLine {
   readonly program: string;
   /** Words up to a comment, pipe or redirection, as written; values in quotes are one word. */
   readonly words: readonly string[];

@@ -18,7 +18,7 @@ interface Lane {
 }
 
 /** Lanes of a part, side by side. */
-export const LANES: Readonly<Record<keyof typeof TEST_PARTS, (files: readonly string[]) => readonly Lane[]>> = {
+const LANES: Readonly<Record<keyof typeof TEST_PARTS, (files: readonly string[]) => readonly Lane[]>> = {
   house: (files) => [{ files, processes: 'together' }],
   /**
    * Those of the machine beside all others, which are two halves: each in one process. The first waits for the engine so
