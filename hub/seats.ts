@@ -1,6 +1,9 @@
 /** How many may do something at once: in all, and of one asker, so that nobody shuts the others out. */
 import { OrkestrError } from '../protocol/errors.ts';
 
+/** When to come again, as who finds none is told, s. */
+export const RETRY_AFTER = '5';
+
 export interface SeatLimits {
   readonly inAll: number;
   readonly ofOne: number;

@@ -26,7 +26,7 @@ import type { HubDeps } from '../deps.ts';
 import { makeGitRemotes } from '../git/remote.ts';
 import { Repositories } from '../git/repositories.ts';
 import { makeCommitResolver } from '../git/resolver.ts';
-import type { OutsideOptions } from '../notify/outside.ts';
+import type { OutboundOptions } from '../outbound/post.ts';
 import type { PlanKey } from '../plans.ts';
 import { makeHostWatch } from '../notify/host-watch.ts';
 import { makeNotifier } from '../notify/notifier.ts';
@@ -104,7 +104,7 @@ export interface TestHubOptions {
   readonly seats?: SeatLimits;
   readonly env?: Readonly<Record<string, string>>;
   /** How notifications find and trust their receivers; they are sent when the test says so. */
-  readonly outside?: OutsideOptions;
+  readonly outbound?: OutboundOptions;
   /** A stopped hub whose state and address are taken over. */
   readonly resume?: TestHub;
 }
@@ -157,7 +157,7 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
     },
   );
   const resolver = makeCommitResolver({ ...core, repositories });
-  const notifier = makeNotifier(core, options.outside);
+  const notifier = makeNotifier(core, options.outbound);
   const hostWatch = makeHostWatch({ ...core, links: sessions });
   const deps = { ...core, scheduler, agents, git, resolver, news, upgrades, notifier, hostWatch };
   await git.start();

@@ -12,7 +12,7 @@ import type { HubApp } from '../deps.ts';
 import { createAccount } from '../setup.ts';
 import { registerAppLog, type AppLogLimits } from './app-log.ts';
 import { registerProblems } from './problem.ts';
-import { AppLogEvent } from './schemas.ts';
+import { API_PREFIX, AppLogEvent } from './schemas.ts';
 
 const PATH = '/projects/shop/environments/production/app-log';
 const TIME = '2030-01-01T00:00:00.00000000';
@@ -236,7 +236,7 @@ async function served(t: TestContext, on: TestHub, limits: Partial<AppLogLimits>
   app.setValidatorCompiler(validatorCompiler);
   app.decorateRequest('cookies');
   registerProblems(app);
-  registerAuth(app, on.deps);
+  registerAuth(app, on.deps, API_PREFIX);
   const all = {
     heartbeatMs: 15_000,
     stuckMs: 5000,

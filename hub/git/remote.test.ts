@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createAccount } from '../setup.ts';
-import { makeCloneToken } from './clone-token.ts';
+import { makeCloneToken } from '../auth/clone-token.ts';
 import type { TestHub } from '../agents/test-hub.ts';
 import { hub } from '../agents/test-hub.ts';
 import { checkout, commit, deployments, git, remote } from './test-git.ts';

@@ -2,10 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
-import { RETRY_AFTER } from '../api/problem.ts';
-import { roomBesideHub } from '../backup/disk.ts';
+import { roomBesideHub } from '../disk.ts';
 import type { CoreDeps, GitRemotes, HostLinks, Scheduler } from '../deps.ts';
-import { type SeatLimits, Seats } from '../seats.ts';
+import { RETRY_AFTER, type SeatLimits, Seats } from '../seats.ts';
 import { storeTrouble } from '../store/database.ts';
 import { addStrayRepository, deleteStrayRepository, listStrayRepositories } from '../store/stray-repositories.ts';
 import { serveByBackend } from './backend.ts';

@@ -3,7 +3,8 @@ import { request } from 'undici';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { GitUrl } from '../../protocol/ids.ts';
 import type { CoreDeps } from '../deps.ts';
-import { allowedAddresses, dialling, type Found } from '../notify/outside.ts';
+import { allowedAddresses, type ResolvedAddress } from '../outbound/addresses.ts';
+import { dialling } from '../outbound/post.ts';
 
 /** Where git asks whatever server there is, below the repository's URL (gitprotocol-http(5)). */
 const ASKED = '/info/refs';
@@ -17,7 +18,7 @@ export interface Way {
   /** "name=value", for git. */
   readonly config: readonly string[];
   /** Undefined: to the hub itself. */
-  readonly addresses: readonly [Found, ...Found[]] | undefined;
+  readonly addresses: readonly [ResolvedAddress, ...ResolvedAddress[]] | undefined;
 }
 
 /**
@@ -69,7 +70,7 @@ async function judged(
   { config }: Pick<CoreDeps, 'config'>,
   hostname: string,
   signal: AbortSignal,
-): Promise<readonly [Found, ...Found[]]> {
+): Promise<readonly [ResolvedAddress, ...ResolvedAddress[]]> {
   try {
     return await allowedAddresses(config.notify, hostname, signal);
   } catch (cause) {

@@ -4,10 +4,11 @@
  */
 import { randomUUIDv7 } from 'node:crypto';
 import { type ErrorReport, OrkestrError, toErrorReport } from '../../protocol/errors.ts';
-import type { CoreDeps, DeploymentRequest, HostLinks, News, Scheduler } from '../deps.ts';
+import type { CoreDeps, HostLinks, News, Scheduler } from '../deps.ts';
 import { tellOfDeployment } from '../notify/deployment-notice.ts';
 import {
   changeStatus,
+  type DeploymentRequest,
   findContext,
   findDeployment,
   findOnHost,

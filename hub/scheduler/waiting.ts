@@ -1,9 +1,16 @@
 /** Which deployments may wait for their turn, and what for. */
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { DeploymentRequest, HostLinks } from '../deps.ts';
+import type { HostLinks } from '../deps.ts';
 import { planOf } from '../plans.ts';
 import type { Db } from '../store/database.ts';
-import { countKeptWaiting, type DeploymentContext, isOpen, listOpen, listSent } from '../store/deployments.ts';
+import {
+  countKeptWaiting,
+  type DeploymentContext,
+  type DeploymentRequest,
+  isOpen,
+  listOpen,
+  listSent,
+} from '../store/deployments.ts';
 import { findHostById } from '../store/hosts.ts';
 import { notFound } from '../store/not-found.ts';
 import { placeDeployment } from './placement.ts';

@@ -16,7 +16,7 @@ import {
   until,
 } from '../agents/test-hub.ts';
 import { Upgrade } from '../api/schemas.ts';
-import { AWAY_MS, STAYED_MS, UPGRADE_MS } from './plan.ts';
+import { AWAY_MS, STAYED_MS, UPGRADE_MS } from './advance.ts';
 
 const VERSION = '2.0.0';
 const HOUR_MS = 3_600_000;

@@ -56,7 +56,7 @@ const AREAS: readonly Area[] = [
     ],
     types: ['protocol/flip-counts.ts'],
   },
-  { path: 'hub/console/', may: ['hub/api/schemas.ts', 'hub/cli/text/', 'protocol/'] },
+  { path: 'hub/console/', may: ['hub/api/schemas.ts', 'hub/api/app-log-lines.ts', 'hub/cli/text/', 'protocol/'] },
   { path: 'hub/', may: ['protocol/'] },
   {
     // The installer is a user of the hub's API, by the same client as the CLI, and of the agent's image names; where it

@@ -1,8 +1,8 @@
-/** The contract of a kind of receiver. To add one: a file, its line in index.ts and in RECEIVER_KINDS, a test. */
+/** The contract of a kind of receiver. To add one: a file, its line in index.ts and in RECEIVER_KINDS (model/notice.ts), a test. */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { ReceiverSettings } from '../../store/receivers.ts';
 import type { HubConfig } from '../../config.ts';
-import type { OutsideOptions, Post } from '../outside.ts';
+import type { OutboundOptions, Post } from '../../outbound/post.ts';
 import type { Message } from '../notice.ts';
 
 /** What a kind may use to get a message out. */
@@ -11,7 +11,7 @@ export interface Way {
   readonly hubUrl: string;
   readonly now: Date;
   readonly signal: AbortSignal;
-  readonly ca?: OutsideOptions['ca'];
+  readonly ca?: OutboundOptions['ca'];
   readonly post: (post: Post) => Promise<void>;
 }
 
