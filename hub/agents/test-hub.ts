@@ -32,7 +32,7 @@ import { makeHostWatch } from '../notify/host-watch.ts';
 import { makeNotifier } from '../notify/notifier.ts';
 import { makeNews } from '../scheduler/news.ts';
 import { makeScheduler } from '../scheduler/scheduler.ts';
-import type { SeatLimits } from '../seats.ts';
+import type { ConcurrencyLimits } from '../concurrency-limit.ts';
 import { createAccount, type Account } from '../setup.ts';
 import { openDatabase } from '../store/database.ts';
 import { insertEnvironment } from '../store/environments.ts';
@@ -101,7 +101,7 @@ export interface TestHubOptions {
   /** How long a push waits for another one. */
   readonly turnMs?: number;
   /** Of requests to the git remote. */
-  readonly seats?: SeatLimits;
+  readonly concurrency?: ConcurrencyLimits;
   readonly env?: Readonly<Record<string, string>>;
   /** How notifications find and trust their receivers; they are sent when the test says so. */
   readonly outbound?: OutboundOptions;
@@ -153,7 +153,7 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
       ...(options.sizeLimit !== undefined && { sizeLimit: options.sizeLimit }),
       ...(options.refLimit !== undefined && { refLimit: options.refLimit }),
       ...(options.turnMs !== undefined && { turnMs: options.turnMs }),
-      ...(options.seats !== undefined && { seats: options.seats }),
+      ...(options.concurrency !== undefined && { concurrency: options.concurrency }),
     },
   );
   const resolver = makeCommitResolver({ ...core, repositories });

@@ -241,7 +241,7 @@ async function served(t: TestContext, on: TestHub, limits: Partial<AppLogLimits>
     heartbeatMs: 15_000,
     stuckMs: 5000,
     answerMs: 5000,
-    seats: { inAll: 9, ofOne: 9 },
+    concurrency: { inAll: 9, ofOne: 9 },
     ofHost: 9,
     ...limits,
   };
@@ -270,14 +270,14 @@ test('one reader leaves reads of a host to others', async (t) => {
   assert.equal((await agent.next('app-log-close')).readId, order.readId);
 });
 
-test('readers have seats, a silent host is told as one, and a revoked token ends the read', async (t) => {
+test('readers are limited, a silent host is told as one, and a revoked token ends the read', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const silent = ask(on, { url: await served(t, on, { answerMs: 100 }) });
   const order = await agent.next('app-log');
   assert.deepEqual((await problemOf(await silent.response)).slice(0, 2), [503, 'ORK_HOST_OFFLINE']);
   assert.equal((await agent.next('app-log-close')).readId, order.readId);
-  const url = await served(t, on, { heartbeatMs: 20, answerMs: 60_000, seats: { inAll: 9, ofOne: 1 } });
+  const url = await served(t, on, { heartbeatMs: 20, answerMs: 60_000, concurrency: { inAll: 9, ofOne: 1 } });
   const reader = ask(on, { url, query: '?follow=true', headers: EVENTS });
   const next = await agent.next('app-log');
   assert.equal((await ask(on, { url }).response).status, 429);

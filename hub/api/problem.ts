@@ -3,7 +3,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { OrkestrError, toErrorReport, toProblem } from '../../protocol/errors.ts';
 import type { HubApp } from '../deps.ts';
-import { RETRY_AFTER } from '../seats.ts';
+import { RETRY_AFTER } from '../concurrency-limit.ts';
 import { storeTrouble } from '../store/database.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';

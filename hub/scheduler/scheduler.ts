@@ -27,7 +27,7 @@ import { GRACE_SECONDS, isLostAssumption, LEASE_SECONDS, leaseBegin, leaseEnd, L
 import { type Placement, placeDeployment } from './placement.ts';
 import { removeEnvironment, removeProject, type Removed } from './removals.ts';
 import { decideTurn } from './turn.ts';
-import { mustHaveVariables, mustMayWait } from './waiting.ts';
+import { checkReleaseVariables, checkQueueLimit } from './waiting.ts';
 
 interface SchedulerDeps extends CoreDeps {
   readonly links: HostLinks;
@@ -160,8 +160,8 @@ export function makeScheduler(
   async function create(request: DeploymentRequest): Promise<string> {
     const id = randomUUIDv7();
     await db.transaction().execute(async (trx) => {
-      await mustMayWait(trx, request);
-      await mustHaveVariables(trx, request);
+      await checkQueueLimit(trx, request);
+      await checkReleaseVariables(trx, request);
       await insertDeployment(trx, id, request, now());
     });
     news.tell(id);

@@ -22,7 +22,7 @@ const MOST_WAITING = 50;
 const LEAST_AT_ONCE = 2;
 
 /** A push may always: it takes the place of one that waits. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
-export async function mustMayWait(db: Db, { trigger, environmentId }: DeploymentRequest): Promise<void> {
+export async function checkQueueLimit(db: Db, { trigger, environmentId }: DeploymentRequest): Promise<void> {
   if (trigger === 'push' || (await countKeptWaiting(db, environmentId)) < MOST_WAITING) return;
   throw new OrkestrError(
     'ORK_TOO_MANY_REQUESTS',
@@ -35,7 +35,7 @@ export async function mustMayWait(db: Db, { trigger, environmentId }: Deployment
  * waits, as the release itself may, when its environment is about to be deleted: call it in the transaction that stores it.
  * @throws OrkestrError ORK_CONFLICT, ORK_NOT_FOUND
  */
-export async function mustHaveVariables(db: Db, { rollback }: DeploymentRequest): Promise<void> {
+export async function checkReleaseVariables(db: Db, { rollback }: DeploymentRequest): Promise<void> {
   if (rollback === undefined) return;
   const released = await db
     .selectFrom('deployment')
