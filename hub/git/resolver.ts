@@ -29,8 +29,6 @@ const CONCURRENCY: ConcurrencyLimits = { inAll: 32, ofOne: 4 };
 
 interface ResolverDeps extends CoreDeps {
   readonly repositories: Repositories;
-  /** PATH and CA bundle of the machine, where they are not the usual ones. */
-  readonly gitOptions?: { readonly path?: string; readonly caFile?: string };
 }
 
 export function makeCommitResolver(deps: ResolverDeps, limits = CONCURRENCY): CommitResolver {
@@ -128,7 +126,7 @@ async function withConfig<T>(
       gitConfigFile(home),
       hardenedGitConfig({ allowHttp, ...(auth && { credentials: { url, ...auth } }) }),
     );
-    return await work(gitEnvironment({ home, allowHttp, ...deps.gitOptions }));
+    return await work(gitEnvironment({ home, allowHttp }));
   } finally {
     await rm(home, { recursive: true, force: true });
   }
