@@ -6,7 +6,9 @@ import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-z
 import type { AppLogChunk, AppLogOrder } from '../../protocol/app-log.ts';
 import { APP_LOG_WINDOW, MAX_APP_LOG_POSITIONS } from '../../protocol/app-log.ts';
 import { OLDEST_PROTOCOL } from '../../protocol/versions.ts';
-import { AT, COMMIT, startTestHub, type TestHub, until } from '../agents/test-hub.ts';
+import { until } from '../../test/harness/until.ts';
+import { startTestHub, type TestHub } from '../test-hub.ts';
+import { AT, COMMIT } from '../test-release.ts';
 import { registerAuth } from '../auth/hook.ts';
 import type { HubApp } from '../deps.ts';
 import { createAccount } from '../setup.ts';

@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { hub, startTestHub, until } from '../agents/test-hub.ts';
-import type { TestHub } from '../agents/test-hub.ts';
+import { until } from '../../test/harness/until.ts';
+import { hub, startTestHub } from '../test-hub.ts';
+import type { TestHub } from '../test-hub.ts';
 import {
   brokenPush,
   checkout,

@@ -12,7 +12,8 @@ import {
   hardenedGitConfig,
   writePrivateFile,
 } from '../../protocol/git-safety.ts';
-import { startTestHub, type TestHub, until } from '../agents/test-hub.ts';
+import { until } from '../../test/harness/until.ts';
+import { startTestHub, type TestHub } from '../test-hub.ts';
 import { sealRepositoryAuth } from '../store/projects.ts';
 import { vetRemote } from './vetted-remote.ts';
 
