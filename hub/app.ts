@@ -93,7 +93,7 @@ export async function buildApp(deps: HubDeps, { consoleFolder, docsFolder, cliFi
   await app.register(cookie);
   await registerRateLimit(app);
   await registerOpenApi(app);
-  registerAuth(app, deps);
+  registerAuth(app, deps, API_PREFIX);
   registerHealth(app, deps);
   registerReleases(app, deps);
   registerCli(app, cliFile);

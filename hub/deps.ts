@@ -14,7 +14,8 @@ import type { AppLogRead, AppLogRequest } from '../protocol/app-log.ts';
 import type { ErrorReport } from '../protocol/errors.ts';
 import type { HubConfig } from './config.ts';
 import type { Db } from './store/database.ts';
-import type { Row, Trigger } from './store/schema.ts';
+import type { DeploymentRequest } from './store/deployments.ts';
+import type { Row } from './store/schema.ts';
 
 /**
  * The Fastify instance that API files register their routes on: `registerX(app: HubApp, deps: HubDeps): void`, with
@@ -106,17 +107,6 @@ export interface Scheduler {
   edgeChanged(environmentId: string): Promise<void>;
   /** What the host says of them. */
   edgeHeard(hostId: string, news: EdgeNews): Promise<void>;
-}
-
-/** What is wanted; everything has been checked. */
-export interface DeploymentRequest {
-  readonly environmentId: string;
-  readonly trigger: Trigger;
-  readonly commit: string;
-  readonly branch: string;
-  readonly userId: string | null;
-  /** Only for rollbacks: whose release, and with which variables. */
-  readonly rollback?: { readonly releaseOf: string; readonly variables: 'current' | 'release' };
 }
 
 /** Wakes those who follow a deployment. Only a hint: what is new stands in the store. */

@@ -4,7 +4,9 @@ import { test } from 'node:test';
 import type { FailingCertificate } from '../../protocol/agent-link.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import { Environment, Receiver } from '../api/schemas.ts';
-import { hub, type ScriptedAgent, type TestHub, until } from './test-hub.ts';
+import { until } from '../../test/harness/until.ts';
+import { hub, type TestHub } from '../test-hub.ts';
+import type { ScriptedAgent } from './test-agent.ts';
 
 const MINUTE = 60_000;
 const DNS: ErrorReport = { code: 'ORK_ACME_DNS', message: 'It leads elsewhere.', evidence: [] };

@@ -15,7 +15,10 @@ import { listEvents } from '../store/events.ts';
 import { listLoggedSteps, LOG_CAP_BYTES, readLog } from '../store/logs.ts';
 import { findRelease } from '../store/releases.ts';
 import { listSteps } from '../store/steps.ts';
-import { AT, COMMIT, ScriptedAgent, hub, exampleRelease, type TestHub, until } from './test-hub.ts';
+import { until } from '../../test/harness/until.ts';
+import { hub, type TestHub } from '../test-hub.ts';
+import { AT, COMMIT, exampleRelease } from '../test-release.ts';
+import { ScriptedAgent } from './test-agent.ts';
 
 const deploy = (on: TestHub, trigger: 'push' | 'manual' = 'manual'): Promise<string> =>
   on.deps.scheduler.create({

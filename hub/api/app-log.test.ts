@@ -6,13 +6,15 @@ import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-z
 import type { AppLogChunk, AppLogOrder } from '../../protocol/app-log.ts';
 import { APP_LOG_WINDOW, MAX_APP_LOG_POSITIONS } from '../../protocol/app-log.ts';
 import { OLDEST_PROTOCOL } from '../../protocol/versions.ts';
-import { AT, COMMIT, startTestHub, type TestHub, until } from '../agents/test-hub.ts';
+import { until } from '../../test/harness/until.ts';
+import { startTestHub, type TestHub } from '../test-hub.ts';
+import { AT, COMMIT } from '../test-release.ts';
 import { registerAuth } from '../auth/hook.ts';
 import type { HubApp } from '../deps.ts';
 import { createAccount } from '../setup.ts';
 import { registerAppLog, type AppLogLimits } from './app-log.ts';
 import { registerProblems } from './problem.ts';
-import { AppLogEvent } from './schemas.ts';
+import { API_PREFIX, AppLogEvent } from './schemas.ts';
 
 const PATH = '/projects/shop/environments/production/app-log';
 const TIME = '2030-01-01T00:00:00.00000000';
@@ -236,12 +238,12 @@ async function served(t: TestContext, on: TestHub, limits: Partial<AppLogLimits>
   app.setValidatorCompiler(validatorCompiler);
   app.decorateRequest('cookies');
   registerProblems(app);
-  registerAuth(app, on.deps);
+  registerAuth(app, on.deps, API_PREFIX);
   const all = {
     heartbeatMs: 15_000,
     stuckMs: 5000,
     answerMs: 5000,
-    seats: { inAll: 9, ofOne: 9 },
+    concurrency: { inAll: 9, ofOne: 9 },
     ofHost: 9,
     ...limits,
   };
@@ -270,14 +272,14 @@ test('one reader leaves reads of a host to others', async (t) => {
   assert.equal((await agent.next('app-log-close')).readId, order.readId);
 });
 
-test('readers have seats, a silent host is told as one, and a revoked token ends the read', async (t) => {
+test('readers are limited, a silent host is told as one, and a revoked token ends the read', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const silent = ask(on, { url: await served(t, on, { answerMs: 100 }) });
   const order = await agent.next('app-log');
   assert.deepEqual((await problemOf(await silent.response)).slice(0, 2), [503, 'ORK_HOST_OFFLINE']);
   assert.equal((await agent.next('app-log-close')).readId, order.readId);
-  const url = await served(t, on, { heartbeatMs: 20, answerMs: 60_000, seats: { inAll: 9, ofOne: 1 } });
+  const url = await served(t, on, { heartbeatMs: 20, answerMs: 60_000, concurrency: { inAll: 9, ofOne: 1 } });
   const reader = ask(on, { url, query: '?follow=true', headers: EVENTS });
   const next = await agent.next('app-log');
   assert.equal((await ask(on, { url }).response).status, 429);

@@ -14,10 +14,10 @@ import {
 import type { AppLogPart, AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { isStillIn, requireScope } from '../auth/hook.ts';
-import { AppLogText } from '../cli/text/app-log-lines.ts';
+import { AppLogText } from './app-log-lines.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
-import { Seats } from '../seats.ts';
-import type { SeatLimits, SeatWords } from '../seats.ts';
+import { ConcurrencyLimit } from '../concurrency-limit.ts';
+import type { ConcurrencyLimits, LimitMessages } from '../concurrency-limit.ts';
 import { getEnvironment } from '../store/environments.ts';
 import { EVENT_STREAM, makeLongAnswers } from './long-answers.ts';
 import type { Answer } from './long-answers.ts';
@@ -31,7 +31,7 @@ export interface AppLogLimits {
   readonly stuckMs: number;
   /** The host's first answer must come within this, ms. */
   readonly answerMs: number;
-  readonly seats: SeatLimits;
+  readonly concurrency: ConcurrencyLimits;
   /** Reads of one token on one host. */
   readonly ofHost: number;
 }
@@ -40,7 +40,7 @@ const LIMITS: AppLogLimits = {
   heartbeatMs: 15_000,
   stuckMs: 30_000,
   answerMs: 35_000,
-  seats: { inAll: 200, ofOne: 20 },
+  concurrency: { inAll: 200, ofOne: 20 },
   // The other half is for others.
   ofHost: HOST_APP_LOG_READS / 2,
 };
@@ -62,20 +62,20 @@ const Question = z.object({
   after: z.string().max(1000).default('').describe('for who cannot set `Last-Event-ID`'),
 });
 
-const WORDS: SeatWords = {
+const MESSAGES: LimitMessages = {
   inAll: 'The hub reads as many app logs as it can. Try again soon.',
   ofOne: 'This token reads as many app logs as it may. End some first.',
 };
 
 export function registerAppLog(app: HubApp, deps: HubDeps, limits: AppLogLimits = LIMITS): void {
   const answers = makeLongAnswers(app, {
-    seats: limits.seats,
-    words: WORDS,
+    concurrency: limits.concurrency,
+    messages: MESSAGES,
     stuckMs: limits.stuckMs,
   });
-  const seatsAtHosts = new Seats(
-    { inAll: limits.seats.inAll, ofOne: limits.ofHost },
-    { inAll: WORDS.inAll, ofOne: 'This token reads as many app logs of this host as it may. End some first.' },
+  const hostLimit = new ConcurrencyLimit(
+    { inAll: limits.concurrency.inAll, ofOne: limits.ofHost },
+    { inAll: MESSAGES.inAll, ofOne: 'This token reads as many app logs of this host as it may. End some first.' },
   );
 
   app.get(
@@ -111,7 +111,7 @@ export function registerAppLog(app: HubApp, deps: HubDeps, limits: AppLogLimits 
         }
       };
       const atHost = `${identity.tokenId} ${environment.host_id}`;
-      await answers.hold(request, () => seatsAtHosts.hold(atHost, answer));
+      await answers.admit(request, () => hostLimit.run(atHost, answer));
     },
   );
 }

@@ -7,7 +7,7 @@ import { readSettings } from '../store/environments.ts';
 import { parseError } from '../store/events.ts';
 import { findRelease } from '../store/releases.ts';
 import { listSteps } from '../store/steps.ts';
-import { consoleUrl } from './console-url.ts';
+import { consoleUrl } from '../console-url.ts';
 import type { Deployment, DeploymentDetail } from './schemas.ts';
 
 type ViewDeps = Pick<HubDeps, 'db' | 'config' | 'hubUrl' | 'agents'>;

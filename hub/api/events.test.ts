@@ -7,14 +7,16 @@ import { test, type TestContext } from 'node:test';
 import fastify from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Report } from '../../protocol/agent-link.ts';
-import { AT, COMMIT, startTestHub, type TestHub, until } from '../agents/test-hub.ts';
+import { until } from '../../test/harness/until.ts';
+import { startTestHub, type TestHub } from '../test-hub.ts';
+import { AT, COMMIT } from '../test-release.ts';
 import { registerAuth } from '../auth/hook.ts';
 import type { HubApp } from '../deps.ts';
 import { createAccount } from '../setup.ts';
 import { addLogChunk } from '../store/logs.ts';
 import { registerEvents } from './events.ts';
 import { registerProblems } from './problem.ts';
-import { DeploymentEvent } from './schemas.ts';
+import { API_PREFIX, DeploymentEvent } from './schemas.ts';
 
 async function hub(t: TestContext): Promise<TestHub> {
   const started = await startTestHub();
@@ -181,7 +183,7 @@ test('one who takes nothing is dropped, not buffered for', async (t) => {
   const app: HubApp = fastify().withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
   app.decorateRequest('cookies');
-  registerAuth(app, on.deps);
+  registerAuth(app, on.deps, API_PREFIX);
   registerEvents(app, on.deps, { heartbeatMs: 15_000, stuckMs: 50, followers: 1, followersOfToken: 1 });
   await app.listen({ host: '127.0.0.1', port: 0 });
   t.after(() => app.close());
@@ -212,7 +214,7 @@ test('one token cannot take the places of all, and a stream ends soon after its 
   app.setValidatorCompiler(validatorCompiler);
   app.decorateRequest('cookies');
   registerProblems(app);
-  registerAuth(app, on.deps);
+  registerAuth(app, on.deps, API_PREFIX);
   registerEvents(app, on.deps, { heartbeatMs: 20, stuckMs: 5000, followers: 9, followersOfToken: 1 });
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   t.after(() => app.close());

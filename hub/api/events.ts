@@ -37,8 +37,8 @@ const Start = z.object({
 
 export function registerEvents(app: HubApp, deps: HubDeps, limits: EventLimits = LIMITS): void {
   const answers = makeLongAnswers(app, {
-    seats: { inAll: limits.followers, ofOne: limits.followersOfToken },
-    words: {
+    concurrency: { inAll: limits.followers, ofOne: limits.followersOfToken },
+    messages: {
       inAll: 'The hub has as many followers as it can. Try again soon.',
       ofOne: 'This token follows as many deployments as it may. End some first.',
     },
@@ -61,7 +61,7 @@ export function registerEvents(app: HubApp, deps: HubDeps, limits: EventLimits =
     async (request, reply) => {
       const context = await getDeployment(deps.db, request.identity.teamId, request.params.id);
       const after = lastEventId(request) ?? request.query.after;
-      await answers.hold(request, () =>
+      await answers.admit(request, () =>
         answers.give(request, reply, EVENT_STREAM, (answer) =>
           follow({ deps, limits, request, answer }, context, after),
         ),

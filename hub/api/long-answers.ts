@@ -1,17 +1,17 @@
-/** Answers that go on for as long as somebody reads them: a seat for each, one write at a time, an end when the hub stops. */
+/** Answers that go on for as long as somebody reads them: a limit on how many, one write at a time, an end when the hub stops. */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { HubApp } from '../deps.ts';
-import { Seats } from '../seats.ts';
-import type { SeatLimits, SeatWords } from '../seats.ts';
+import { ConcurrencyLimit } from '../concurrency-limit.ts';
+import type { ConcurrencyLimits, LimitMessages } from '../concurrency-limit.ts';
 
 /** Of an answer that is event by event (WHATWG HTML section 9.2). */
 export const EVENT_STREAM = 'text/event-stream';
 
 interface LongAnswerOptions {
-  readonly seats: SeatLimits;
-  readonly words: SeatWords;
+  readonly concurrency: ConcurrencyLimits;
+  readonly messages: LimitMessages;
   /** A client that takes nothing for this long is dropped; it may come back where it was, ms. */
   readonly stuckMs: number;
 }
@@ -25,8 +25,8 @@ export interface Answer {
 }
 
 interface LongAnswers {
-  /** Does `work` on a seat of the asker's. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
-  hold<T>(request: FastifyRequest, work: () => Promise<T>): Promise<T>;
+  /** Does `work` within the limit of whoever asks. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
+  admit<T>(request: FastifyRequest, work: () => Promise<T>): Promise<T>;
   /** Answers with what `work` writes. What it throws is logged: the head of the answer is out by then. */
   give(
     request: FastifyRequest,
@@ -36,15 +36,18 @@ interface LongAnswers {
   ): Promise<void>;
 }
 
-export function makeLongAnswers(app: HubApp, { seats: limits, words, stuckMs }: LongAnswerOptions): LongAnswers {
+export function makeLongAnswers(
+  app: HubApp,
+  { concurrency: limits, messages, stuckMs }: LongAnswerOptions,
+): LongAnswers {
   const open = new Set<AbortController>();
-  const seats = new Seats(limits, words);
+  const limit = new ConcurrencyLimit(limits, messages);
   app.addHook('preClose', (done) => {
     for (const reader of open) reader.abort();
     done();
   });
   return {
-    hold: (request, work) => seats.hold(request.identity.tokenId, work),
+    admit: (request, work) => limit.run(request.identity.tokenId, work),
     async give(request, reply, contentType, work) {
       reply.hijack();
       const { raw } = reply;

@@ -3,11 +3,10 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { OrkestrError, toErrorReport, toProblem } from '../../protocol/errors.ts';
 import type { HubApp } from '../deps.ts';
+import { RETRY_AFTER } from '../concurrency-limit.ts';
 import { storeTrouble } from '../store/database.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
-/** What is told to who comes when there is no room, s. */
-export const RETRY_AFTER = '5';
 
 export function registerProblems(app: HubApp): void {
   app.setErrorHandler((error, request, reply) => sendProblem(request, reply, toOrkestrError(error, request)));

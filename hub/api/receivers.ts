@@ -5,7 +5,7 @@ import { requireScope } from '../auth/hook.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
 import { KINDS } from '../notify/kinds/index.ts';
 import { makeWebhookSecret } from '../notify/kinds/webhook.ts';
-import { DEFAULT_NOTICES } from '../notify/notice.ts';
+import { DEFAULT_NOTICES } from '../model/notice.ts';
 import { getProject } from '../store/projects.ts';
 import { deleteReceiver, getReceiver, insertReceiver, listReceivers, type ReceiverPlace } from '../store/receivers.ts';
 import { ProjectParams, ProjectReceiverParams, ReceiverParams } from './params.ts';

@@ -7,12 +7,13 @@ import { ErrorReport } from '../../protocol/errors.ts';
 import { BranchName, CommitSha, EnvName, EnvValue, GitUrl, Slug, Timestamp, Uuid } from '../../protocol/ids.ts';
 import { RegistryHost, RegistryLogin, Settings } from '../../protocol/job.ts';
 import { ReleaseVersion } from '../../protocol/release.ts';
-import { Release, StepName, StepStatus } from '../../protocol/steps.ts';
-import { DELIVERY_STATES, NOTICE_KINDS, NoticeKind, RECEIVER_KINDS } from '../notify/notice.ts';
-import { HOST_STATES, UPGRADE_STATES } from '../upgrades/plan.ts';
+import { Release, StepName } from '../../protocol/steps.ts';
+import { DELIVERY_STATES, NOTICE_KINDS, NoticeKind, RECEIVER_KINDS } from '../model/notice.ts';
+import { HOST_STATES, UPGRADE_STATES } from '../model/rollout.ts';
+import { Scope } from '../model/scope.ts';
+import { Step } from '../model/step.ts';
 
-export const Scope = z.enum(['read', 'deploy', 'write', 'admin', 'git']);
-export type Scope = z.infer<typeof Scope>;
+export { Scope, Step };
 
 export const Me = z.object({
   user: z.object({ id: Uuid, email: z.string(), name: z.string() }),
@@ -257,17 +258,6 @@ export const NewReceiver = z.object({
 /** The only answer that ever holds the secret by which a webhook checks signatures; null for kinds that do not sign. */
 export const MadeReceiver = Receiver.extend({ secret: z.string().nullable() });
 export type MadeReceiver = z.infer<typeof MadeReceiver>;
-
-export const Step = z.object({
-  name: StepName,
-  status: StepStatus,
-  startedAt: Timestamp,
-  ms: z.number().nullable(),
-  note: z.string().nullable(),
-  output: z.unknown().nullable(),
-  error: ErrorReport.nullable(),
-});
-export type Step = z.infer<typeof Step>;
 
 const ChosenVariables = z.enum(['current', 'release']).default('current');
 

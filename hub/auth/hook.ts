@@ -1,11 +1,11 @@
 /**
- * Lets a request in or not. Every route below /api/v1 says which scope it needs, or that it is public; one that says
+ * Lets a request in or not. Every route of the API says which scope it needs, or that it is public; one that says
  * neither is refused when the hub starts, so a forgotten check cannot ship.
  */
 import type { FastifyRequest } from 'fastify';
 import { OrkestrError } from '../../protocol/errors.ts';
-import { API_PREFIX, type Scope } from '../api/schemas.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
+import type { Scope } from '../model/scope.ts';
 import { authenticateSession, authenticateToken, checkScope } from './identity.ts';
 import type { AuthDeps, Identity } from './identity.ts';
 import { checkSameOrigin } from './same-origin.ts';
@@ -33,7 +33,8 @@ export const anyScope = { config: { scope: 'any' } } as const;
 /** For the few routes that nobody needs to be known for. */
 export const publicRoute = { config: { scope: 'public' } } as const;
 
-export function registerAuth(app: HubApp, deps: HubDeps): void {
+/** @param prefix below which every route has to say what it needs */
+export function registerAuth(app: HubApp, deps: HubDeps, prefix: string): void {
   app.decorateRequest('authenticated');
   app.decorateRequest('identity', {
     getter(this: FastifyRequest): Identity {
@@ -42,7 +43,7 @@ export function registerAuth(app: HubApp, deps: HubDeps): void {
     },
   });
   app.addHook('onRoute', (route) => {
-    if (route.url.startsWith(API_PREFIX) && route.config?.scope === undefined) {
+    if (route.url.startsWith(prefix) && route.config?.scope === undefined) {
       throw new Error(`Route ${String(route.method)} ${route.url} says none of requireScope, anyScope, publicRoute.`);
     }
   });

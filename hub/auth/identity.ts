@@ -1,7 +1,7 @@
 /** Who asks: the identity behind an API token or a console session, and what it may do. */
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { Scope } from '../api/schemas.ts';
 import type { Clock } from '../deps.ts';
+import type { Scope } from '../model/scope.ts';
 import { type Db, storeTrouble } from '../store/database.ts';
 import { findSessionToken } from '../store/sessions.ts';
 import { findTokenByHash, touchToken } from '../store/tokens.ts';

@@ -15,7 +15,7 @@ import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { Timestamp } from '../../protocol/ids.ts';
 import { Sha256 } from '../../protocol/release.ts';
-import type { Through } from './disk.ts';
+import type { Through } from '../disk.ts';
 
 const MANIFEST_NAME = 'manifest.json';
 const FORMAT = 1;

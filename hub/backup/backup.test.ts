@@ -22,7 +22,7 @@ import { Repositories } from '../git/repositories.ts';
 import { lockState, prepareState } from '../state.ts';
 import { openDatabase } from '../store/database.ts';
 import { forgetOldest, makeBackup, restoreBackup } from './backup.ts';
-import { makeHub, PROJECT, teamsOf } from './test-hub.ts';
+import { makeHub, PROJECT, teamsOf } from './test-state.ts';
 
 const NOW = new Date('2026-11-28T20:00:00Z');
 

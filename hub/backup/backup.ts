@@ -9,7 +9,7 @@ import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import { lockState, prepareState } from '../state.ts';
 import { openDatabase } from '../store/database.ts';
 import { readArchive, writeArchive, type Manifest } from './archive.ts';
-import { inRoomOf, leavingRoom, mustLeaveRoom, unchanged, writeOut } from './disk.ts';
+import { inRoomOf, leavingRoom, mustLeaveRoom, unchanged, writeOut } from '../disk.ts';
 import { snapshotSize, takeSnapshot } from './snapshot.ts';
 
 /** As a file's name: standard output, or standard input. */

@@ -9,7 +9,7 @@ import { test, type TestContext } from 'node:test';
 import { prepareState } from '../state.ts';
 import { openDatabase } from '../store/database.ts';
 import { makeBackup, restoreBackup } from './backup.ts';
-import { makeHub, teamsOf } from './test-hub.ts';
+import { makeHub, teamsOf } from './test-state.ts';
 
 const MIB = 1024 ** 2;
 const NOW = new Date('2026-11-28T20:00:00Z');

@@ -7,7 +7,7 @@ import { test, type TestContext } from 'node:test';
 import { Repositories } from '../git/repositories.ts';
 import { prepareState } from '../state.ts';
 import { takeSnapshot } from './snapshot.ts';
-import { makeHub, PROJECT } from './test-hub.ts';
+import { makeHub, PROJECT } from './test-state.ts';
 
 /** Enough to copy between its names and its branches that git gets its turn there. */
 const PADS = 500;

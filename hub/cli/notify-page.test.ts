@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { startTestHub } from '../agents/test-hub.ts';
+import { startTestHub } from '../test-hub.ts';
 import { Page } from '../../test/lab/page.ts';
 import { startMailServer, startReceiver } from '../notify/test-receiver.ts';
 

@@ -1,11 +1,11 @@
 /** Who may read or push a project of the hub's own remote: holders of an API token of its team, and the agent that clones. */
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { Scope } from '../api/schemas.ts';
 import { authenticateToken } from '../auth/identity.ts';
 import type { CoreDeps } from '../deps.ts';
+import type { Scope } from '../model/scope.ts';
 import { findContext, isOpen } from '../store/deployments.ts';
 import { getProject } from '../store/projects.ts';
-import { readCloneToken } from './clone-token.ts';
+import { readCloneToken } from '../auth/clone-token.ts';
 import type { Push } from './push.ts';
 import type { Repositories } from './repositories.ts';
 import type { GitRequest } from './request.ts';

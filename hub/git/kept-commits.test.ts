@@ -5,7 +5,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { hub } from '../agents/test-hub.ts';
+import { hub } from '../test-hub.ts';
 import { restoreBackup, makeBackup } from '../backup/backup.ts';
 import { keepCommits } from './kept-commits.ts';
 import { Repositories } from './repositories.ts';

@@ -3,7 +3,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { hub } from '../agents/test-hub.ts';
+import { hub } from '../test-hub.ts';
 import { checkout, commit, deployments, git, remote } from './test-git.ts';
 
 test('a push that lands while no hub hears of it is deployed once one is there, and only if nothing else came after it', async (t) => {

@@ -10,7 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import { hub, until } from '../agents/test-hub.ts';
+import { until } from '../../test/harness/until.ts';
+import { hub } from '../test-hub.ts';
 import { brokenPush, checkout, commit, git, gitProcesses, remote, unfinished } from './test-git.ts';
 
 /** Two of the four digits of a pkt-line's length (gitprotocol-common(5)): receive-pack waits for the rest. */

@@ -1,4 +1,4 @@
-/** What a push may cost the hub: its room, its memory, its seats. */
+/** What a push may cost the hub: its disk, its memory, its processes. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { hub, startTestHub, until } from '../agents/test-hub.ts';
-import type { TestHub } from '../agents/test-hub.ts';
+import { until } from '../../test/harness/until.ts';
+import { hub, startTestHub } from '../test-hub.ts';
+import type { TestHub } from '../test-hub.ts';
 import {
   brokenPush,
   checkout,
@@ -162,8 +163,8 @@ test('a pushed object that git finds broken is refused', async (t) => {
   assert.match(pushed.out, /hasDotgit|fsck error/);
 });
 
-test('one token leaves seats to others', async (t) => {
-  const on = await hub(t, { seats: { inAll: 4, ofOne: 1 } });
+test('one token leaves requests to others', async (t) => {
+  const on = await hub(t, { concurrency: { inAll: 4, ofOne: 1 } });
   const socket = await brokenPush(on);
   const made = await on.api('POST', '/tokens', { name: 'other', scopes: ['read'] });
   const { token } = (await made.json()) as { token: string };

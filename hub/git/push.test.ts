@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
-import { COMMIT, hub } from '../agents/test-hub.ts';
-import type { TestHub } from '../agents/test-hub.ts';
+import { hub } from '../test-hub.ts';
+import { COMMIT } from '../test-release.ts';
+import type { TestHub } from '../test-hub.ts';
 import { deployMissed, deployPush } from './push.ts';
 import { deployments } from './test-git.ts';
 

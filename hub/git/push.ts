@@ -1,6 +1,6 @@
 /** From a push to deployments: one for each environment whose branch has moved, and the words for who pushed. */
 import { OrkestrError } from '../../protocol/errors.ts';
-import { consoleUrl } from '../api/console-url.ts';
+import { consoleUrl } from '../console-url.ts';
 import type { CoreDeps, HostLinks, Scheduler } from '../deps.ts';
 import { storeTrouble } from '../store/database.ts';
 import { findContext } from '../store/deployments.ts';

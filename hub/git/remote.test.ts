@@ -6,9 +6,9 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createAccount } from '../setup.ts';
-import { makeCloneToken } from './clone-token.ts';
-import type { TestHub } from '../agents/test-hub.ts';
-import { hub } from '../agents/test-hub.ts';
+import { makeCloneToken } from '../auth/clone-token.ts';
+import type { TestHub } from '../test-hub.ts';
+import { hub } from '../test-hub.ts';
 import { checkout, commit, deployments, git, remote } from './test-git.ts';
 
 /** Send bytes as they are (fetch would tidy the path up) and read the whole answer. */

@@ -2,10 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
-import { RETRY_AFTER } from '../api/problem.ts';
-import { roomBesideHub } from '../backup/disk.ts';
+import { roomBesideHub } from '../disk.ts';
 import type { CoreDeps, GitRemotes, HostLinks, Scheduler } from '../deps.ts';
-import { type SeatLimits, Seats } from '../seats.ts';
+import { RETRY_AFTER, type ConcurrencyLimits, ConcurrencyLimit } from '../concurrency-limit.ts';
 import { storeTrouble } from '../store/database.ts';
 import { addStrayRepository, deleteStrayRepository, listStrayRepositories } from '../store/stray-repositories.ts';
 import { serveByBackend } from './backend.ts';
@@ -13,12 +12,12 @@ import { type Access, checkAccess, readCredentials } from './access.ts';
 import { Commands } from './commands.ts';
 import { deletesOnly, refusePush } from './full-repository.ts';
 import { MissedPushes } from './missed-pushes.ts';
-import { ProjectRoom } from './project-room.ts';
+import { ProjectQuota } from './project-quota.ts';
 import { PushHook } from './push-hook.ts';
 import { deployMissed, deployPush, type Push } from './push.ts';
 import type { Repositories } from './repositories.ts';
 import { type GitRequest, readGitRequest } from './request.ts';
-import { Room, type Share } from './room.ts';
+import { DiskBudget, type Reservation } from './disk-budget.ts';
 import { Turns } from './turns.ts';
 
 interface RemoteDeps extends CoreDeps {
@@ -32,7 +31,7 @@ const PROJECT_SIZE_LIMIT = 1024 ** 3;
 /** Branches and tags that one project may have here. */
 const PROJECT_REF_LIMIT = 50_000;
 /** Requests at once, each with its git processes: in all, and with one token. */
-const SEATS: SeatLimits = { inAll: 32, ofOne: 16 };
+const CONCURRENCY: ConcurrencyLimits = { inAll: 32, ofOne: 16 };
 /** How long a push waits for another one into the same repository, ms. */
 const TURN_MS = 10_000;
 
@@ -40,7 +39,7 @@ interface RemoteLimits {
   readonly sizeLimit?: number;
   readonly refLimit?: number;
   readonly turnMs?: number;
-  readonly seats?: SeatLimits;
+  readonly concurrency?: ConcurrencyLimits;
 }
 
 export function makeGitRemotes(
@@ -49,7 +48,7 @@ export function makeGitRemotes(
     sizeLimit = PROJECT_SIZE_LIMIT,
     refLimit = PROJECT_REF_LIMIT,
     turnMs = TURN_MS,
-    seats: limits = SEATS,
+    concurrency: limits = CONCURRENCY,
   }: RemoteLimits = {},
 ): GitRemotes {
   const { repositories, log } = deps;
@@ -66,19 +65,19 @@ export function makeGitRemotes(
   });
   /** With the project that each is about. */
   const running = new Map<ServerResponse, string>();
-  const seats = new Seats(limits, {
+  const limit = new ConcurrencyLimit(limits, {
     inAll: 'The hub serves as many git requests as it can. Try again soon.',
     ofOne: 'This token has as many git requests under way as it may. Try again when some have ended.',
   });
   const turns = new Turns(turnMs);
-  const room = new Room(() => roomBesideHub(repositories.root));
-  const projectRoom = new ProjectRoom({ repositories, room, db: deps.db, log, sizeLimit, refLimit });
+  const budget = new DiskBudget(() => roomBesideHub(repositories.root));
+  const quota = new ProjectQuota({ repositories, budget, db: deps.db, log, sizeLimit, refLimit });
   let stopping = new AbortController();
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const wanted = readGitRequest(request);
     const access = await checkAccess(deps, wanted, readCredentials(request.headers.authorization));
-    await seats.hold(access.asker, async () => {
+    await limit.run(access.asker, async () => {
       running.set(response, access.projectId);
       try {
         await serve(request, response, wanted, access);
@@ -101,15 +100,15 @@ export function makeGitRemotes(
     const gone = closing(response);
     await turns.take(projectId, gone, async () => {
       await repositories.sweep(projectId);
-      const share = await projectRoom.share(projectId, bytesOf(request), stopping.signal);
+      const reservation = await quota.reserve(projectId, bytesOf(request), stopping.signal);
       try {
         // What a push asks for is known when it comes: before, branches are only named to it.
-        const { full } = share;
+        const { full } = reservation;
         const isRefused = full !== null && wanted.endpoint !== 'info/refs' && !(await deletesOnly(request, gone));
-        await (isRefused ? refuseFull(request, response, full) : take(request, response, env, { push, share }));
+        await (isRefused ? refuseFull(request, response, full) : take(request, response, env, { push, reservation }));
       } finally {
-        await projectRoom.tidy(projectId);
-        share.giveBack();
+        await quota.tidy(projectId);
+        reservation.release();
       }
     });
   }
@@ -118,15 +117,15 @@ export function makeGitRemotes(
     request: IncomingMessage,
     response: ServerResponse,
     env: Readonly<Record<string, string>>,
-    { push, share }: { readonly push: Push; readonly share: Share },
+    { push, reservation }: { readonly push: Push; readonly reservation: Reservation },
   ): Promise<void> {
     const commands = new Commands();
     const watch = (chunk: Buffer): boolean => {
-      share.came(chunk.length);
+      reservation.received(chunk.length);
       return commands.see(chunk);
     };
     await hook.during(push, (secret) =>
-      serveByBackend(request, response, { env: { ...env, ...secret }, config: limitsOf(share), watch }),
+      serveByBackend(request, response, { env: { ...env, ...secret }, config: limitsOf(reservation), watch }),
     );
   }
 
@@ -145,7 +144,7 @@ export function makeGitRemotes(
     try {
       // A push that ends takes a moment, and writes until then.
       await turns.take(projectId, new AbortController().signal, () => repositories.remove(projectId));
-      projectRoom.forget(projectId);
+      quota.forget(projectId);
       await deleteStrayRepository(deps.db, projectId);
     } catch (error) {
       log.error({ err: error, projectId }, 'the repository of no project is still there');
@@ -184,8 +183,8 @@ function bytesOf({ method, headers }: IncomingMessage): number | null {
   return headers['content-encoding'] === undefined && Number.isSafeInteger(length) ? length : null;
 }
 
-/** The share of a push as git keeps to it: it names the first one when it refuses. */
-const limitsOf = ({ bytes, mayPack }: Share): readonly string[] => [
+/** What a push may write, as git keeps to it: it names the first one when it refuses. */
+const limitsOf = ({ bytes, mayPack }: Reservation): readonly string[] => [
   `receive.maxInputSize=${bytes}`,
   `receive.autogc=${mayPack}`,
 ];

@@ -12,9 +12,10 @@ import {
   hardenedGitConfig,
   writePrivateFile,
 } from '../../protocol/git-safety.ts';
-import { startTestHub, type TestHub, until } from '../agents/test-hub.ts';
+import { until } from '../../test/harness/until.ts';
+import { startTestHub, type TestHub } from '../test-hub.ts';
 import { sealRepositoryAuth } from '../store/projects.ts';
-import { wayTo } from './way.ts';
+import { vetRemote } from './vetted-remote.ts';
 
 /** Servers of these tests are on loopback, which only the owner of a hub can allow. */
 const LOOPBACK = { ORKESTR_HUB_NOTIFY_ALLOW: '127.0.0.0/8' };
@@ -180,9 +181,9 @@ test('git dials the addresses of a name that were judged', async (t) => {
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   t.after(() => server.close());
   const { port } = server.address() as AddressInfo;
-  const way = await wayTo(on.deps, `http://127.0.0.1:${port}/x`, AbortSignal.timeout(5_000));
-  // A name that nobody can look up, pinned as wayTo pins what it has looked up.
-  const config = way.config.map((line) => line.replace('=127.0.0.1:', '=git.invalid:'));
+  const remote = await vetRemote(on.deps, `http://127.0.0.1:${port}/x`, AbortSignal.timeout(5_000));
+  // A name that nobody can look up, pinned as vetRemote pins what it has looked up.
+  const config = remote.config.map((line) => line.replace('=127.0.0.1:', '=git.invalid:'));
   const argv = [...config.flatMap((line) => ['-c', line]), 'ls-remote', `http://git.invalid:${port}/x`];
   const env = gitEnvironment({ home: on.folder, allowHttp: true });
   await new Promise<void>((done) => execFile('git', argv, { env }, () => done()));
@@ -226,7 +227,7 @@ test('the token of an external repository is in no argv and no environment while
   assert.equal(found, '');
 });
 
-test('a repository that does not answer takes so many seats and no more, and a token that a killed hub left is gone', async (t) => {
+test('a repository that does not answer is asked so often at once and no more, and a token that a killed hub left is gone', async (t) => {
   const on = await hub(t);
   const left = join(on.folder, 'git-home', 'resolve-killed');
   mkdirSync(left);

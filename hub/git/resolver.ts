@@ -13,11 +13,11 @@ import { BranchName, GitUrl } from '../../protocol/ids.ts';
 import type { CommitResolver, CoreDeps } from '../deps.ts';
 import { notFound } from '../store/not-found.ts';
 import { openRepositoryAuth, type RepositoryAuth } from '../store/projects.ts';
-import { type SeatLimits, Seats } from '../seats.ts';
+import { type ConcurrencyLimits, ConcurrencyLimit } from '../concurrency-limit.ts';
 import type { Row } from '../store/schema.ts';
 import { branchUnknown, type Repositories } from './repositories.ts';
 import { runGit } from './run.ts';
-import { redirectOf, type Way, wayTo } from './way.ts';
+import { redirectOf, type VettedRemote, vetRemote } from './vetted-remote.ts';
 
 /** A git server that has not answered by then is not there, ms. */
 const TIMEOUT_MS = 20_000;
@@ -25,24 +25,22 @@ const MOST_EVIDENCE = 10;
 /** Redirects that are followed. */
 const MOST_HOPS = 3;
 /** Questions at once, in all and about one project: a server may be long in answering, or mean not to. */
-const SEATS: SeatLimits = { inAll: 32, ofOne: 4 };
+const CONCURRENCY: ConcurrencyLimits = { inAll: 32, ofOne: 4 };
 
 interface ResolverDeps extends CoreDeps {
   readonly repositories: Repositories;
-  /** PATH and CA bundle of the machine, where they are not the usual ones. */
-  readonly gitOptions?: { readonly path?: string; readonly caFile?: string };
 }
 
-export function makeCommitResolver(deps: ResolverDeps, limits = SEATS): CommitResolver {
+export function makeCommitResolver(deps: ResolverDeps, limits = CONCURRENCY): CommitResolver {
   const { repositories } = deps;
-  const seats = new Seats(limits, {
+  const limit = new ConcurrencyLimit(limits, {
     inAll: 'The hub asks as many repositories for their branches as it can. Try again soon.',
     ofOne: 'The repository of this project is being asked for its branches already. Try again when it has answered.',
   });
   return {
     async resolve(environmentId) {
       const { project, branch } = await source(deps, environmentId);
-      const commit = await seats.hold(project.id, async () => {
+      const commit = await limit.run(project.id, async () => {
         if (project.repository_url !== null) return resolveRemote(deps, project, project.repository_url, branch);
         await repositories.create(project.id);
         return repositories.resolve(project.id, branch);
@@ -52,7 +50,7 @@ export function makeCommitResolver(deps: ResolverDeps, limits = SEATS): CommitRe
     async checkCommit(environmentId, commit) {
       const { project } = await source(deps, environmentId);
       if (project.repository_url !== null) return; // the clone step finds out: asking here would need a fetch
-      if (await seats.hold(project.id, () => repositories.hasCommit(project.id, commit))) return;
+      if (await limit.run(project.id, () => repositories.hasCommit(project.id, commit))) return;
       throw new OrkestrError('ORK_COMMIT_UNKNOWN', `The repository has no commit ${commit}.`);
     },
   };
@@ -82,16 +80,16 @@ async function resolveRemote(
   if (!BranchName.safeParse(branch).success) throw new OrkestrError('ORK_REF_REFUSED', 'The branch is not allowed.');
   const auth = openRepositoryAuth(deps.sealer, project);
   const signal = AbortSignal.timeout(TIMEOUT_MS);
-  let way = await wayTo(deps, url, signal);
+  let remote = await vetRemote(deps, url, signal);
   for (let hops = 0; ; hops += 1) {
     try {
-      return await askFor(deps, way, auth, branch);
+      return await askFor(deps, remote, auth, branch);
     } catch (error) {
       // git sends a token along to wherever a redirect leads.
       if (auth !== undefined || hops === MOST_HOPS || !isRedirect(error)) throw error;
-      const next = await redirectOf(way, signal);
+      const next = await redirectOf(remote, signal);
       if (next === undefined) throw error;
-      way = await wayTo(deps, next, signal);
+      remote = await vetRemote(deps, next, signal);
     }
   }
 }
@@ -99,13 +97,18 @@ async function resolveRemote(
 const isRedirect = (error: unknown): boolean =>
   error instanceof OrkestrError && error.evidence.some((line) => /returned error: 30[1278]/.test(line));
 
-function askFor(deps: ResolverDeps, way: Way, auth: RepositoryAuth | undefined, branch: string): Promise<string> {
+function askFor(
+  deps: ResolverDeps,
+  remote: VettedRemote,
+  auth: RepositoryAuth | undefined,
+  branch: string,
+): Promise<string> {
   const reference = `refs/heads/${branch}`;
-  return withConfig(deps, way.url, auth, async (env) => {
-    const lines = (await listRemote(env, way, [reference])).split('\n');
+  return withConfig(deps, remote.url, auth, async (env) => {
+    const lines = (await listRemote(env, remote, [reference])).split('\n');
     const commit = lines.map((line) => line.split('\t')).find(([, name]) => name === reference)?.[0];
     if (commit !== undefined && /^[0-9a-f]{40}$/.test(commit)) return commit;
-    throw branchUnknown(branch, await listRemote(env, way, ['refs/heads/*']));
+    throw branchUnknown(branch, await listRemote(env, remote, ['refs/heads/*']));
   });
 }
 
@@ -123,15 +126,19 @@ async function withConfig<T>(
       gitConfigFile(home),
       hardenedGitConfig({ allowHttp, ...(auth && { credentials: { url, ...auth } }) }),
     );
-    return await work(gitEnvironment({ home, allowHttp, ...deps.gitOptions }));
+    return await work(gitEnvironment({ home, allowHttp }));
   } finally {
     await rm(home, { recursive: true, force: true });
   }
 }
 
-async function listRemote(env: Record<string, string>, way: Way, patterns: readonly string[]): Promise<string> {
-  const config = way.config.flatMap((line) => ['-c', line]);
-  const argv = [...config, 'ls-remote', '--quiet', '--', way.url, ...patterns];
+async function listRemote(
+  env: Record<string, string>,
+  remote: VettedRemote,
+  patterns: readonly string[],
+): Promise<string> {
+  const config = remote.config.flatMap((line) => ['-c', line]);
+  const argv = [...config, 'ls-remote', '--quiet', '--', remote.url, ...patterns];
   const listed = await runGit(argv, { env, timeoutMs: TIMEOUT_MS });
   if (listed.ok) return listed.stdout;
   const code = explainGitFailure(listed.stderr);

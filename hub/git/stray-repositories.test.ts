@@ -4,7 +4,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { hub, startTestHub } from '../agents/test-hub.ts';
+import { hub, startTestHub } from '../test-hub.ts';
 import { addStrayRepository, listStrayRepositories } from '../store/stray-repositories.ts';
 
 test('what a hub that was killed left of repositories goes with its next start, and of no project that is there', async (t) => {

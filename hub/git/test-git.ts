@@ -5,8 +5,8 @@ import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { until } from '../agents/test-hub.ts';
-import type { TestHub } from '../agents/test-hub.ts';
+import { until } from '../../test/harness/until.ts';
+import type { TestHub } from '../test-hub.ts';
 
 interface Outcome {
   readonly ok: boolean;

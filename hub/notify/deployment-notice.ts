@@ -1,12 +1,13 @@
 /** What is told of a deployment that has ended. */
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { StepName } from '../../protocol/steps.ts';
+import type { NoticeKind } from '../model/notice.ts';
 import type { Db } from '../store/database.ts';
 import { type DeploymentContext, findContext } from '../store/deployments.ts';
 import { parseError } from '../store/events.ts';
 import { listHearing } from '../store/receivers.ts';
 import type { Row } from '../store/schema.ts';
-import { errorOf, type NoticeKind } from './notice.ts';
+import { errorOf } from './notice.ts';
 import { tell } from './tell.ts';
 
 /**

@@ -5,12 +5,13 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { type ErrorReport, OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { CoreDeps, Notifier } from '../deps.ts';
+import { Notice } from '../model/notice.ts';
+import { type OutboundOptions, post } from '../outbound/post.ts';
 import { beginTry, bringNear, endDelivery, listDue, readNotices, tryAgain } from '../store/deliveries.ts';
 import { openReceiver } from '../store/receivers.ts';
 import type { Row } from '../store/schema.ts';
 import { KINDS } from './kinds/index.ts';
-import { type Message, Notice, told } from './notice.ts';
-import { type OutsideOptions, post } from './outside.ts';
+import { type Message, told } from './notice.ts';
 
 interface NotifierTiming {
   /** How often what is due is looked for, ms. */
@@ -38,8 +39,8 @@ export function makeNotifier(
   {
     random = Math.random,
     timing = TIMING,
-    ...outside
-  }: OutsideOptions & {
+    ...outbound
+  }: OutboundOptions & {
     readonly random?: () => number;
     readonly timing?: NotifierTiming;
   } = {},
@@ -62,8 +63,8 @@ export function makeNotifier(
       hubUrl: deps.hubUrl(),
       now: clock.now(),
       signal,
-      ca: outside.ca,
-      post: (what) => post(config.notify, what, signal, outside),
+      ca: outbound.ca,
+      post: (what) => post(config.notify, what, signal, outbound),
     });
   }
 

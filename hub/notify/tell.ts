@@ -3,10 +3,11 @@
  * what did is lost. Nothing is sent here (notifier.ts).
  */
 import { z } from 'zod';
+import { Notice, type NoticeKind } from '../model/notice.ts';
 import type { Db } from '../store/database.ts';
 import { addNotice } from '../store/deliveries.ts';
 import { type Audience, listHearing } from '../store/receivers.ts';
-import { isWanted, Notice, type NoticeKind, oneLine } from './notice.ts';
+import { isWanted, oneLine } from './notice.ts';
 
 /** How long a message waits for what comes right after: a burst is one message. */
 const COLLECT_MS = 10_000;

@@ -1,14 +1,14 @@
 /** What is told of hosts whose upgrade did not end in the new version. */
 import type { Db } from '../store/database.ts';
 import type { StoredUpgrade } from '../store/upgrades.ts';
-import { hasFailed, type UpgradePlan } from '../upgrades/plan.ts';
+import { hasFailed, type Rollout } from '../model/rollout.ts';
 import { projectsOnHost } from './host-notice.ts';
 import { errorOf } from './notice.ts';
 import { tell } from './tell.ts';
 
-/** Call it in the transaction that stores `plan` where `stored` was. */
-export async function tellOfUpgrade(trx: Db, stored: StoredUpgrade, plan: UpgradePlan, now: string): Promise<void> {
-  for (const [index, { state, error }] of plan.hosts.entries()) {
+/** Call it in the transaction that stores `rollout` where `stored` was. */
+export async function tellOfUpgrade(trx: Db, stored: StoredUpgrade, rollout: Rollout, now: string): Promise<void> {
+  for (const [index, { state, error }] of rollout.hosts.entries()) {
     const before = stored.hosts[index];
     if (before === undefined || !hasFailed(state) || before.state === state) continue;
     const { host_id: id, host_name: name } = before;
@@ -19,7 +19,7 @@ export async function tellOfUpgrade(trx: Db, stored: StoredUpgrade, plan: Upgrad
       {
         kind: 'upgrade.failed',
         at: now,
-        summary: `${name}: the upgrade to ${plan.version} ${end}`,
+        summary: `${name}: the upgrade to ${rollout.version} ${end}`,
         host: { id, name },
         error: error === null ? null : errorOf(error),
         path: '/hosts',

@@ -1,17 +1,19 @@
-/** Puts signed jobs on the wire. */
+/** Puts signed jobs on the wire, and what is to be said of them again. */
 import { HubMessage, MAX_FRAME_BYTES } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Job } from '../../protocol/job.ts';
 import { signJob } from '../../protocol/signing.ts';
 import type { CoreDeps, HostLinks } from '../deps.ts';
-import type { DeploymentContext } from '../store/deployments.ts';
+import { type DeploymentContext, findDeployment } from '../store/deployments.ts';
 import { makeJob, makeRemoveJob } from './job.ts';
 import { LEASE_SECONDS } from './lease.ts';
 import { listRemovalHosts, listRemovals } from './removals.ts';
 
-interface Dispatch {
+export interface Dispatch {
   /** @throws OrkestrError when no job can be made of the deployment */
   job(context: DeploymentContext): Promise<void>;
+  /** A host forgets the cancel of a job that it does not have yet: one that went out while the job was made is said again. */
+  repeatCancel(id: string): Promise<void>;
   /** Everything that must still go from a host. Sent on each connection until the host says that it is done. */
   removals(hostId: string): Promise<void>;
   /** The same to every host that is connected and was last sent it some time ago: one that failed is tried again. */
@@ -40,6 +42,11 @@ export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Di
   return {
     async job(context) {
       send(context.deployment.host_id ?? context.environment.host_id, await makeJob(deps, context));
+    },
+    async repeatCancel(id) {
+      const deployment = await findDeployment(db, id);
+      if (deployment === undefined || deployment.host_id === null || deployment.cancel_requested === 0) return;
+      links.send(deployment.host_id, { type: 'cancel', deploymentId: id });
     },
     removals,
     async dueRemovals() {

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { openEdgeOrder } from '../../protocol/signing.ts';
-import { COMMIT, type ScriptedAgent, startTestHub, type TestHub, until } from '../agents/test-hub.ts';
+import { until } from '../../test/harness/until.ts';
+import type { ScriptedAgent } from '../agents/test-agent.ts';
+import { startTestHub, type TestHub } from '../test-hub.ts';
+import { COMMIT } from '../test-release.ts';
 
 const PATH = '/projects/shop/environments/production';
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { test } from 'node:test';
-import { AT, hub } from '../agents/test-hub.ts';
+import { hub } from '../test-hub.ts';
+import { AT } from '../test-release.ts';
 import { putRegistry } from '../store/registries.ts';
 import { changeVariables } from '../store/variables.ts';
 import { create, find } from './test-scheduler.ts';

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { COMMIT, hub, until } from '../agents/test-hub.ts';
+import { until } from '../../test/harness/until.ts';
+import { hub } from '../test-hub.ts';
+import { COMMIT } from '../test-release.ts';
 import { create } from './test-scheduler.ts';
 
 test('an environment goes from its host however long that is away', async (t) => {

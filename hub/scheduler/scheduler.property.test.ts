@@ -3,8 +3,10 @@ import { randomUUIDv7 } from 'node:crypto';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { Job } from '../../protocol/job.ts';
-import { startTestHub, until } from '../agents/test-hub.ts';
-import type { ScriptedAgent, TestHub } from '../agents/test-hub.ts';
+import { until } from '../../test/harness/until.ts';
+import { startTestHub } from '../test-hub.ts';
+import type { ScriptedAgent } from '../agents/test-agent.ts';
+import type { TestHub } from '../test-hub.ts';
 import type { Trigger } from '../store/schema.ts';
 import { LOST_MS, create, running } from './test-scheduler.ts';
 

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'kysely';
-import { AT, COMMIT, hub, startTestHub, until } from '../agents/test-hub.ts';
-import type { ScriptedAgent, TestHub } from '../agents/test-hub.ts';
+import { until } from '../../test/harness/until.ts';
+import { hub, startTestHub } from '../test-hub.ts';
+import { AT, COMMIT } from '../test-release.ts';
+import type { ScriptedAgent } from '../agents/test-agent.ts';
+import type { TestHub } from '../test-hub.ts';
 import { DeploymentDetail } from '../api/schemas.ts';
 import type { Job } from '../../protocol/job.ts';
 import { makeSealer } from '../../protocol/sealing.ts';

@@ -1,8 +1,8 @@
 /** For tests of the scheduler: deployments that are made without a push, and how they stand. */
 import assert from 'node:assert/strict';
 import type { Job } from '../../protocol/job.ts';
-import { AT, COMMIT } from '../agents/test-hub.ts';
-import type { TestHub } from '../agents/test-hub.ts';
+import { AT, COMMIT } from '../test-release.ts';
+import type { TestHub } from '../test-hub.ts';
 import { findDeployment } from '../store/deployments.ts';
 import type { Trigger } from '../store/schema.ts';
 import { LOST_AFTER_MS } from './lease.ts';

@@ -1,9 +1,16 @@
 /** Which deployments may wait for their turn, and what for. */
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { DeploymentRequest, HostLinks } from '../deps.ts';
+import type { HostLinks } from '../deps.ts';
 import { planOf } from '../plans.ts';
 import type { Db } from '../store/database.ts';
-import { countKeptWaiting, type DeploymentContext, isOpen, listOpen, listSent } from '../store/deployments.ts';
+import {
+  countKeptWaiting,
+  type DeploymentContext,
+  type DeploymentRequest,
+  isOpen,
+  listOpen,
+  listSent,
+} from '../store/deployments.ts';
 import { findHostById } from '../store/hosts.ts';
 import { notFound } from '../store/not-found.ts';
 import { placeDeployment } from './placement.ts';
@@ -15,7 +22,7 @@ const MOST_WAITING = 50;
 const LEAST_AT_ONCE = 2;
 
 /** A push may always: it takes the place of one that waits. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
-export async function mustMayWait(db: Db, { trigger, environmentId }: DeploymentRequest): Promise<void> {
+export async function checkQueueLimit(db: Db, { trigger, environmentId }: DeploymentRequest): Promise<void> {
   if (trigger === 'push' || (await countKeptWaiting(db, environmentId)) < MOST_WAITING) return;
   throw new OrkestrError(
     'ORK_TOO_MANY_REQUESTS',
@@ -28,7 +35,7 @@ export async function mustMayWait(db: Db, { trigger, environmentId }: Deployment
  * waits, as the release itself may, when its environment is about to be deleted: call it in the transaction that stores it.
  * @throws OrkestrError ORK_CONFLICT, ORK_NOT_FOUND
  */
-export async function mustHaveVariables(db: Db, { rollback }: DeploymentRequest): Promise<void> {
+export async function checkReleaseVariables(db: Db, { rollback }: DeploymentRequest): Promise<void> {
   if (rollback === undefined) return;
   const released = await db
     .selectFrom('deployment')

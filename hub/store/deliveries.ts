@@ -5,7 +5,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { z } from 'zod';
 import type { ErrorReport } from '../../protocol/errors.ts';
-import { Notice } from '../notify/notice.ts';
+import { Notice } from '../model/notice.ts';
 import type { Db } from './database.ts';
 import type { Row } from './schema.ts';
 

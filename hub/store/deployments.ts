@@ -2,11 +2,10 @@
 import type { NotNull } from 'kysely';
 import type { DeploymentStatus } from '../../protocol/agent-link.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
-import type { DeploymentRequest } from '../deps.ts';
 import type { Db } from './database.ts';
 import { addStatusEvent } from './events.ts';
 import { notFound } from './not-found.ts';
-import type { Row } from './schema.ts';
+import type { Row, Trigger } from './schema.ts';
 
 /** The statuses of a deployment that has not ended. */
 export const OPEN = ['queued', 'running'] as const satisfies readonly DeploymentStatus[];
@@ -19,6 +18,17 @@ export interface DeploymentContext {
   readonly deployment: Row<'deployment'>;
   readonly environment: Row<'environment'>;
   readonly project: Row<'project'>;
+}
+
+/** What is wanted; everything has been checked. */
+export interface DeploymentRequest {
+  readonly environmentId: string;
+  readonly trigger: Trigger;
+  readonly commit: string;
+  readonly branch: string;
+  readonly userId: string | null;
+  /** Only for rollbacks: whose release, and with which variables. */
+  readonly rollback?: { readonly releaseOf: string; readonly variables: 'current' | 'release' };
 }
 
 /** Store a new, waiting deployment under the environment's next generation. Call it in a transaction. */

@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import { DeploymentStatus } from '../../protocol/agent-link.ts';
 import { ErrorReport } from '../../protocol/errors.ts';
-import { Step } from '../api/schemas.ts';
 import { StepName } from '../../protocol/steps.ts';
+import { Step } from '../model/step.ts';
 import type { Db } from './database.ts';
 import type { Row } from './schema.ts';
 

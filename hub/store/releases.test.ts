@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AT, COMMIT, hub, exampleRelease } from '../agents/test-hub.ts';
+import { hub } from '../test-hub.ts';
+import { AT, COMMIT, exampleRelease } from '../test-release.ts';
 import { insertDeployment } from './deployments.ts';
 import { insertRelease, listNeededCommits } from './releases.ts';
 

@@ -5,8 +5,8 @@
 import type { Generated, Insertable, Selectable } from 'kysely';
 import type { DeploymentStatus } from '../../protocol/agent-link.ts';
 import type { StepName, StepStatus } from '../../protocol/steps.ts';
-import type { DeliveryState, ReceiverKind } from '../notify/notice.ts';
-import type { HostState, UpgradeState } from '../upgrades/plan.ts';
+import type { DeliveryState, ReceiverKind } from '../model/notice.ts';
+import type { HostState, UpgradeState } from '../model/rollout.ts';
 
 interface TeamTable {
   id: string;
@@ -37,7 +37,7 @@ interface ApiTokenTable {
   name: string;
   /** SHA-256 of the token, hex. The token itself is shown once and never stored. */
   hash: string;
-  /** JSON array of scopes (auth/scopes.ts). */
+  /** JSON array of scopes (model/scope.ts). */
   scopes: string;
   created_at: string;
   expires_at: string | null;
@@ -303,7 +303,7 @@ interface DeliveryTable {
   id: string;
   receiver_id: string;
   state: DeliveryState;
-  /** JSON array of notices (notify/notice.ts). */
+  /** JSON array of notices (model/notice.ts). */
   notices: string;
   /** Notices that had no room any more. */
   left_out: Generated<number>;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AT, COMMIT, startTestHub } from '../agents/test-hub.ts';
+import { startTestHub } from '../test-hub.ts';
+import { AT, COMMIT } from '../test-release.ts';
 import { listSteps, putStep } from './steps.ts';
 
 test('a host that tells of a step without end fills no disk, and what it says last is what is shown', async (t) => {

@@ -1,6 +1,6 @@
 /** Steps of deployments as their hosts report them. */
 import { STEP_NAMES, StepOutputs } from '../../protocol/steps.ts';
-import type { Step } from '../api/schemas.ts';
+import type { Step } from '../model/step.ts';
 import type { Db } from './database.ts';
 import { addStepEvent, parseError } from './events.ts';
 import type { Row } from './schema.ts';

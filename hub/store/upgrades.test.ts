@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hub } from '../agents/test-hub.ts';
+import { hub } from '../test-hub.ts';
 import { insertUpgrade } from './upgrades.ts';
 
 test('of upgrades that are over the newest hundred are kept, and any of which a host is still under way', async (t) => {

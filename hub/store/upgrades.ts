@@ -1,7 +1,7 @@
-/** Upgrades over hosts: rows. What is next in one is decided in upgrades/plan.ts. */
+/** Upgrades over hosts: rows. What is next in one is decided in upgrades/advance.ts. */
 import { randomUUIDv7 } from 'node:crypto';
 import { OrkestrError } from '../../protocol/errors.ts';
-import { hasFailed, HOST_STATES, type HostPlan, isUnderWay, type UpgradePlan } from '../upgrades/plan.ts';
+import { hasFailed, HOST_STATES, type HostRollout, isUnderWay, type Rollout } from '../model/rollout.ts';
 import type { Db } from './database.ts';
 import { parseError } from './events.ts';
 import { notFound } from './not-found.ts';
@@ -133,7 +133,7 @@ export function findOrder(db: Db, hostId: string, orderId: string): Promise<Row<
     .executeTakeFirst();
 }
 
-export const planOfUpgrade = ({ upgrade, hosts }: StoredUpgrade): UpgradePlan => ({
+export const rolloutOf = ({ upgrade, hosts }: StoredUpgrade): Rollout => ({
   version: upgrade.version,
   atOnce: upgrade.at_once,
   state: upgrade.state,
@@ -146,14 +146,14 @@ export const planOfUpgrade = ({ upgrade, hosts }: StoredUpgrade): UpgradePlan =>
 });
 
 /** Writes what differs from what is stored. */
-export async function storePlan(db: Db, stored: StoredUpgrade, plan: UpgradePlan, now: string): Promise<void> {
+export async function storeRollout(db: Db, stored: StoredUpgrade, rollout: Rollout, now: string): Promise<void> {
   const { upgrade } = stored;
-  if (plan.state !== upgrade.state) {
-    const finished_at = plan.state === 'done' || plan.state === 'cancelled' ? now : null;
-    await db.updateTable('upgrade').set({ state: plan.state, finished_at }).where('id', '=', upgrade.id).execute();
+  if (rollout.state !== upgrade.state) {
+    const finished_at = rollout.state === 'done' || rollout.state === 'cancelled' ? now : null;
+    await db.updateTable('upgrade').set({ state: rollout.state, finished_at }).where('id', '=', upgrade.id).execute();
   }
-  const before = planOfUpgrade(stored).hosts;
-  for (const [index, host] of plan.hosts.entries()) {
+  const before = rolloutOf(stored).hosts;
+  for (const [index, host] of rollout.hosts.entries()) {
     const was = before[index];
     if (was?.state === host.state && was.turnAt === host.turnAt) continue;
     await changeHost(db, upgrade.id, host.hostId, {
@@ -166,7 +166,7 @@ export async function storePlan(db: Db, stored: StoredUpgrade, plan: UpgradePlan
   }
 }
 
-const isAnotherTry = (was: HostPlan | undefined, { state }: HostPlan): boolean =>
+const isAnotherTry = (was: HostRollout | undefined, { state }: HostRollout): boolean =>
   was !== undefined && hasFailed(was.state) && (state === 'waiting' || state === 'ordered');
 
 async function changeHost(

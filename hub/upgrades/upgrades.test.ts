@@ -7,16 +7,12 @@ import type { HostUpgradeState } from '../../protocol/agent-link.ts';
 import { Problem } from '../../protocol/errors.ts';
 import type { ReleaseManifest } from '../../protocol/release.ts';
 import { PROTOCOL_VERSION } from '../../protocol/versions.ts';
-import {
-  type EnrolledHost,
-  type ScriptedAgent,
-  startTestHub,
-  type TestHub,
-  type TestHubOptions,
-  until,
-} from '../agents/test-hub.ts';
+import { until } from '../../test/harness/until.ts';
+import type { ScriptedAgent } from '../agents/test-agent.ts';
+import { startTestHub, type TestHub, type TestHubOptions } from '../test-hub.ts';
+import type { EnrolledHost } from '../test-seed.ts';
 import { Upgrade } from '../api/schemas.ts';
-import { AWAY_MS, STAYED_MS, UPGRADE_MS } from './plan.ts';
+import { AWAY_MS, STAYED_MS, UPGRADE_MS } from './advance.ts';
 
 const VERSION = '2.0.0';
 const HOUR_MS = 3_600_000;

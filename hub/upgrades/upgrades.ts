@@ -5,6 +5,7 @@
 import type { UpgradeNews } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { CoreDeps, HostLinks, Upgrades } from '../deps.ts';
+import { hasFailed, type HostRollout, isUnderWay, type Rollout } from '../model/rollout.ts';
 import { tellOfUpgrade } from '../notify/upgrade-notice.ts';
 import type { Db } from '../store/database.ts';
 import {
@@ -12,10 +13,10 @@ import {
   findUpgrade,
   insertUpgrade,
   listMovingUpgrades,
-  planOfUpgrade,
-  storePlan,
+  rolloutOf,
+  storeRollout,
 } from '../store/upgrades.ts';
-import { decide, hasFailed, isUnderWay, type HostPlan, type SeenHost, type UpgradePlan } from './plan.ts';
+import { advance, type SeenHost } from './advance.ts';
 
 interface UpgradesDeps extends CoreDeps {
   readonly links: HostLinks;
@@ -36,8 +37,8 @@ export function makeUpgrades(
 ): Upgrades & { sweep(): Promise<void> } {
   let timer: NodeJS.Timeout | undefined;
 
-  /** Changes the plan as told, takes what follows from it, and sends the orders once all of it is stored. */
-  async function settle(id: string, change: (plan: UpgradePlan) => UpgradePlan = (plan) => plan): Promise<void> {
+  /** Changes the rollout as told, takes what follows from it, and sends the orders once all of it is stored. */
+  async function settle(id: string, change: (rollout: Rollout) => Rollout = (rollout) => rollout): Promise<void> {
     const orders = await db.transaction().execute((trx) => take(trx, id, change));
     for (const { hostId, upgradeId, version } of orders) {
       log.info({ hostId, upgradeId, version }, 'host is told to upgrade');
@@ -45,26 +46,26 @@ export function makeUpgrades(
     }
   }
 
-  async function take(trx: Db, id: string, change: (plan: UpgradePlan) => UpgradePlan): Promise<Order[]> {
+  async function take(trx: Db, id: string, change: (rollout: Rollout) => Rollout): Promise<Order[]> {
     const stored = await findUpgrade(trx, id);
     if (stored === undefined) return [];
     const now = clock.now();
-    const plan = decide(change(sinceUp(planOfUpgrade(stored))), seenHosts(stored.hosts), now.getTime());
-    await storePlan(trx, stored, plan, now.toISOString());
-    await tellOfUpgrade(trx, stored, plan, now.toISOString());
-    if (plan.state !== stored.upgrade.state) log.info({ upgrade: id, state: plan.state }, 'upgrade of hosts');
+    const rollout = advance(change(sinceUp(rolloutOf(stored))), seenHosts(stored.hosts), now.getTime());
+    await storeRollout(trx, stored, rollout, now.toISOString());
+    await tellOfUpgrade(trx, stored, rollout, now.toISOString());
+    if (rollout.state !== stored.upgrade.state) log.info({ upgrade: id, state: rollout.state }, 'upgrade of hosts');
     const ordered = (await findUpgrade(trx, id))?.hosts ?? [];
     return ordered.flatMap(({ host_id, state, order_id }, index) =>
       state === 'ordered' && stored.hosts[index]?.state !== 'ordered'
-        ? [{ hostId: host_id, upgradeId: order_id, version: plan.version }]
+        ? [{ hostId: host_id, upgradeId: order_id, version: rollout.version }]
         : [],
     );
   }
 
   /** While the hub itself was down no host could be heard: time limits start again with it. */
-  const sinceUp = (plan: UpgradePlan): UpgradePlan => ({
-    ...plan,
-    hosts: plan.hosts.map((host) => (host.turnAt === null ? host : { ...host, turnAt: uptime.from(host.turnAt) })),
+  const sinceUp = (rollout: Rollout): Rollout => ({
+    ...rollout,
+    hosts: rollout.hosts.map((host) => (host.turnAt === null ? host : { ...host, turnAt: uptime.from(host.turnAt) })),
   });
 
   function seenHosts(hosts: readonly { readonly host_id: string }[]): Map<string, SeenHost> {
@@ -84,11 +85,11 @@ export function makeUpgrades(
     }
     // Healthy is what the new agent says of itself, not what the old one hopes.
     if (news.state === 'healthy' && links.peer(hostId)?.agentVersion !== news.version) return;
-    const told = (host: HostPlan): HostPlan =>
+    const told = (host: HostRollout): HostRollout =>
       host.hostId === hostId && (isUnderWay(host.state) || hasFailed(host.state))
         ? { ...host, state: news.state, error: news.error ?? null }
         : host;
-    await settle(order.upgrade_id, (plan) => ({ ...plan, hosts: plan.hosts.map(told) }));
+    await settle(order.upgrade_id, (rollout) => ({ ...rollout, hosts: rollout.hosts.map(told) }));
   }
 
   async function hostConnected(hostId: string): Promise<void> {
@@ -126,17 +127,17 @@ export function makeUpgrades(
       return id;
     },
     resume: (id) =>
-      settle(id, (plan) => ({ ...checked(plan, 'paused'), state: 'running', hosts: plan.hosts.map(again) })),
+      settle(id, (rollout) => ({ ...checked(rollout, 'paused'), state: 'running', hosts: rollout.hosts.map(again) })),
     skip: (id, hostIds) =>
-      settle(id, (plan) => ({
-        ...checked(plan, 'running', 'paused'),
-        hosts: plan.hosts.map((host) => (hostIds.includes(host.hostId) ? skipped(host) : host)),
+      settle(id, (rollout) => ({
+        ...checked(rollout, 'running', 'paused'),
+        hosts: rollout.hosts.map((host) => (hostIds.includes(host.hostId) ? skipped(host) : host)),
       })),
     cancel: (id) =>
-      settle(id, (plan) => ({
-        ...checked(plan, 'running', 'paused'),
+      settle(id, (rollout) => ({
+        ...checked(rollout, 'running', 'paused'),
         state: 'cancelled',
-        hosts: plan.hosts.map((host) => (host.state === 'waiting' ? skipped(host) : host)),
+        hosts: rollout.hosts.map((host) => (host.state === 'waiting' ? skipped(host) : host)),
       })),
     heard,
     hostConnected,
@@ -144,17 +145,17 @@ export function makeUpgrades(
   };
 }
 
-const again = (host: HostPlan): HostPlan =>
+const again = (host: HostRollout): HostRollout =>
   hasFailed(host.state) || host.state === 'waiting' ? { ...host, state: 'waiting', error: null, turnAt: null } : host;
 
 /** @throws OrkestrError ORK_CONFLICT for one that is under way: nothing takes its order back */
-function skipped(host: HostPlan): HostPlan {
+function skipped(host: HostRollout): HostRollout {
   if (host.state === 'waiting' || hasFailed(host.state)) return { ...host, state: 'skipped' };
   throw new OrkestrError('ORK_CONFLICT', `The host ${host.hostId} cannot be skipped: it is ${host.state}.`);
 }
 
 /** @throws OrkestrError ORK_CONFLICT */
-function checked(plan: UpgradePlan, ...states: UpgradePlan['state'][]): UpgradePlan {
-  if (states.includes(plan.state)) return plan;
-  throw new OrkestrError('ORK_CONFLICT', `The upgrade is ${plan.state}, not ${states.join(' or ')}.`);
+function checked(rollout: Rollout, ...states: Rollout['state'][]): Rollout {
+  if (states.includes(rollout.state)) return rollout;
+  throw new OrkestrError('ORK_CONFLICT', `The upgrade is ${rollout.state}, not ${states.join(' or ')}.`);
 }

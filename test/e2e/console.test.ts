@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { z } from 'zod';
-import { exampleRelease } from '../../hub/agents/test-hub.ts';
+import { exampleRelease } from '../../hub/test-release.ts';
 import { Deployment, MadeToken, Project } from '../../hub/api/schemas.ts';
 import { apiPath } from '../../hub/cli/client.ts';
 import { startReceiver } from '../../hub/notify/test-receiver.ts';

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ROOT } from '../../installer/stack/stack.ts';
-import { importsOf, readSource, repositoryFiles, sourceFiles } from './sources.ts';
+import { importsOf, isTest, readSource, repositoryFiles, sourceFiles } from './sources.ts';
 
 const FOLDERS = ['.ci', 'agent', 'docs', 'hub', 'installer', 'protocol', 'proxy', 'test'];
 const ROOT_FILES = [
@@ -35,9 +35,7 @@ function linesWith(files: readonly string[], pattern: RegExp): string[] {
   );
 }
 
-/** Tests and what helps them (`test-x.ts`) are not. */
-const isProduct = (file: string): boolean =>
-  /^(?:agent|hub|proxy|protocol)\//.test(file) && !/\.test\.tsx?$|\/test-[^/]+\.ts$/.test(file);
+const isProduct = (file: string): boolean => /^(?:agent|hub|proxy|protocol)\//.test(file) && !isTest(file);
 
 test('every file stands in a folder of the house', () => {
   const strangers = repositoryFiles().filter((file) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { importsOf, sourceFiles } from './sources.ts';
+import { importsOf, isTest, sourceFiles } from './sources.ts';
 import type { Import } from './sources.ts';
 
 interface Area {
@@ -56,7 +56,7 @@ const AREAS: readonly Area[] = [
     ],
     types: ['protocol/flip-counts.ts'],
   },
-  { path: 'hub/console/', may: ['hub/api/schemas.ts', 'hub/cli/text/', 'protocol/'] },
+  { path: 'hub/console/', may: ['hub/api/schemas.ts', 'hub/api/app-log-lines.ts', 'hub/cli/text/', 'protocol/'] },
   { path: 'hub/', may: ['protocol/'] },
   {
     // The installer is a user of the hub's API, by the same client as the CLI, and of the agent's image names; where it
@@ -81,9 +81,8 @@ function isAllowed({ from, to, typeOnly }: Import): boolean {
   const area = areaOf(from);
   // Its version is everybody's to say.
   if (to.startsWith(area.path) || to === 'package.json') return true;
-  // A test may use whatever its own process has, and the test harness.
-  if (/\.test\.tsx?$/.test(from) && [from.split('/', 1)[0], 'test', 'protocol'].includes(to.split('/', 1)[0]))
-    return true;
+  // A test, and what helps it, may use whatever its own process has, and the test harness.
+  if (isTest(from) && [from.split('/', 1)[0], 'test', 'protocol'].includes(to.split('/', 1)[0])) return true;
   return (
     area.may.some((path) => to.startsWith(path)) || (typeOnly && (area.types ?? []).some((path) => to.startsWith(path)))
   );

@@ -7,7 +7,8 @@ import type { ContainerState } from '../../agent/deployment/ports.ts';
 import type { LogPiece, OpenContainerLog } from '../../agent/docker/container-log.ts';
 import { systemClock } from '../../agent/lib/clock.ts';
 import { temporaryFolder } from '../../agent/test-bench.ts';
-import { startTestHub, until } from '../../hub/agents/test-hub.ts';
+import { startTestHub } from '../../hub/test-hub.ts';
+import { until } from '../harness/until.ts';
 import { startLinkAgent } from './protocol/link-agent.ts';
 import { fatesAre, makeStory } from './protocol/story.ts';
 

@@ -2,7 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { startTestHub, until } from '../../hub/agents/test-hub.ts';
+import { startTestHub } from '../../hub/test-hub.ts';
+import { until } from '../harness/until.ts';
 import { makeBackup, restoreBackup } from '../../hub/backup/backup.ts';
 import { prepareState } from '../../hub/state.ts';
 import { temporaryFolder } from '../../agent/test-bench.ts';

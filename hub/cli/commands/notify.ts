@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { ERRORS } from '../../../protocol/error-catalogue.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { MadeReceiver, Receiver } from '../../api/schemas.ts';
-import { DEFAULT_NOTICES, NOTICE_KINDS, RECEIVER_KINDS, type ReceiverKind } from '../../notify/notice.ts';
+import { DEFAULT_NOTICES, NOTICE_KINDS, RECEIVER_KINDS, type ReceiverKind } from '../../model/notice.ts';
 import { apiPath } from '../client.ts';
 import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';

@@ -2,9 +2,9 @@
 import type { Transporter } from 'nodemailer';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { emailAddress, type HubConfig, type MailServer } from '../../config.ts';
-import { connectionError } from '../connection-error.ts';
+import { connectionError } from '../../outbound/connection-error.ts';
 import { textOf, titleOf } from '../text.ts';
-import { within } from '../within.ts';
+import { within } from '../../outbound/within.ts';
 import type { Kind } from './kind.ts';
 
 const MOST_CHARACTERS = 100_000;

@@ -1,5 +1,5 @@
 /** Every kind of receiver. */
-import type { ReceiverKind } from '../notice.ts';
+import type { ReceiverKind } from '../../model/notice.ts';
 import { discord } from './discord.ts';
 import { email } from './email.ts';
 import type { Kind } from './kind.ts';

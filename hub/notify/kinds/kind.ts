@@ -1,17 +1,17 @@
-/** The contract of a kind of receiver. To add one: a file, its line in index.ts and in RECEIVER_KINDS, a test. */
+/** The contract of a kind of receiver. To add one: a file, its line in index.ts and in RECEIVER_KINDS (model/notice.ts), a test. */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { ReceiverSettings } from '../../store/receivers.ts';
 import type { HubConfig } from '../../config.ts';
-import type { OutsideOptions, Post } from '../outside.ts';
+import type { OutboundOptions, Post } from '../../outbound/post.ts';
 import type { Message } from '../notice.ts';
 
 /** What a kind may use to get a message out. */
-export interface Way {
+export interface SendContext {
   readonly mail: HubConfig['mail'];
   readonly hubUrl: string;
   readonly now: Date;
   readonly signal: AbortSignal;
-  readonly ca?: OutsideOptions['ca'];
+  readonly ca?: OutboundOptions['ca'];
   readonly post: (post: Post) => Promise<void>;
 }
 
@@ -21,7 +21,7 @@ export interface Kind {
   /** What may be shown of an address. @throws OrkestrError ORK_INVALID, ORK_NOTIFY_MAIL when it is none that can be sent to */
   shown(address: string, mail: HubConfig['mail']): string;
   /** @throws OrkestrError one of ORK_NOTIFY_… */
-  send(message: Message, to: ReceiverSettings, way: Way): Promise<void>;
+  send(message: Message, to: ReceiverSettings, context: SendContext): Promise<void>;
 }
 
 /** The path of a webhook's URL is as good as a password: of the URL only where it leads is shown. */

@@ -8,11 +8,12 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { makeCertificate } from '../../../test/harness/certificates.ts';
 import { readConfig } from '../../config.ts';
-import { type Message, RECEIVER_KINDS, type ReceiverKind } from '../notice.ts';
-import { post } from '../outside.ts';
+import { RECEIVER_KINDS, type ReceiverKind } from '../../model/notice.ts';
+import type { Message } from '../notice.ts';
+import { post } from '../../outbound/post.ts';
 import { startMailServer, startReceiver } from '../test-receiver.ts';
 import { KINDS } from './index.ts';
-import type { Way } from './kind.ts';
+import type { SendContext } from './kind.ts';
 import { makeWebhookSecret } from './webhook.ts';
 
 const NOTICE: Message['notices'][number] = {
@@ -35,8 +36,8 @@ const MESSAGE: Message = { id: '01890000-0000-7000-8000-000000000001', notices: 
 
 const SENT_AT = new Date('2030-01-01T00:00:30.900Z');
 
-/** A way out that reaches this machine, and mail by the settings of `env`. */
-function way(env: Readonly<Record<string, string>> = {}, ca?: string): Way {
+/** It reaches this machine, and has mail by the settings of `env`. */
+function sendContext(env: Readonly<Record<string, string>> = {}, ca?: string): SendContext {
   const config = readConfig({ ORKESTR_HUB_NOTIFY_ALLOW: '127.0.0.1', ...env });
   const signal = AbortSignal.timeout(10_000);
   return {
@@ -51,7 +52,7 @@ function way(env: Readonly<Record<string, string>> = {}, ca?: string): Way {
 
 async function sent(t: TestContext, kind: ReceiverKind, message: Message, secret: string | null = null) {
   const receiver = await startReceiver(t);
-  await KINDS[kind].send(message, { address: receiver.url, secret }, way());
+  await KINDS[kind].send(message, { address: receiver.url, secret }, sendContext());
   const [got] = receiver.got;
   assert.ok(got);
   assert.equal(got.headers['content-type'], 'application/json');
@@ -125,7 +126,7 @@ const MAIL = (port: number) => ({
   ORKESTR_HUB_SMTP_FROM: 'orkestr <hub@example.com>',
 });
 const mail = (env: Readonly<Record<string, string>>, ca?: string, address = 'ops@example.com'): Promise<void> =>
-  KINDS.email.send(MESSAGE, { address, secret: null }, way(env, ca));
+  KINDS.email.send(MESSAGE, { address, secret: null }, sendContext(env, ca));
 
 async function keys(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-mail-'));
@@ -183,7 +184,7 @@ test('what a mail server says no with is told, and so is one that is not there',
   await once(silent, 'listening');
   t.after(() => silent.close());
   const stuck = { ...env, ORKESTR_HUB_SMTP_URL: `smtp://127.0.0.1:${(silent.address() as AddressInfo).port}` };
-  const soon = { ...way(stuck), signal: AbortSignal.timeout(200) };
+  const soon = { ...sendContext(stuck), signal: AbortSignal.timeout(200) };
   await assert.rejects(KINDS.email.send(MESSAGE, { address: 'ops@example.com', secret: null }, soon), {
     code: 'ORK_NOTIFY_UNREACHABLE',
     message: /did not answer in time/,
@@ -191,7 +192,7 @@ test('what a mail server says no with is told, and so is one that is not there',
 });
 
 test('an address is shown without what is secret in it, and one that is none is refused', () => {
-  const { mail: server } = way(MAIL(25));
+  const { mail: server } = sendContext(MAIL(25));
   for (const kind of RECEIVER_KINDS.filter((name) => name !== 'email')) {
     assert.equal(
       KINDS[kind].shown('https://hooks.example.com:8443/T0/B0/secret?x=y', server),

@@ -1,7 +1,8 @@
 /** Hub and agent of today with peers of the version before, frozen as what they said (docs/protocol.md). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AT, startTestHub } from '../../../hub/agents/test-hub.ts';
+import { startTestHub } from '../../../hub/test-hub.ts';
+import { AT } from '../../../hub/test-release.ts';
 import { readLog } from '../../../hub/store/logs.ts';
 import { listSteps } from '../../../hub/store/steps.ts';
 import type { AgentMessage, HubMessage, Report } from '../../../protocol/agent-link.ts';

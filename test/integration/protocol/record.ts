@@ -6,7 +6,8 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startTestHub, until } from '../../../hub/agents/test-hub.ts';
+import { startTestHub } from '../../../hub/test-hub.ts';
+import { until } from '../../harness/until.ts';
 import { TIME_THAT_PASSES_MS, toLines } from './conversation.ts';
 import type { Act, Line } from './conversation.ts';
 import { startLinkAgent } from './link-agent.ts';

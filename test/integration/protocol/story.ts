@@ -1,7 +1,8 @@
 /** What users and the network do to a hub while an agent is connected to it. Each act is one line of a conversation. */
 import { randomUUIDv7 } from 'node:crypto';
-import { until, COMMIT } from '../../../hub/agents/test-hub.ts';
-import type { TestHub } from '../../../hub/agents/test-hub.ts';
+import { COMMIT } from '../../../hub/test-release.ts';
+import { until } from '../../harness/until.ts';
+import type { TestHub } from '../../../hub/test-hub.ts';
 import type { Act } from './conversation.ts';
 
 interface Story {

@@ -1,29 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  AWAY_MS,
-  decide,
-  hasFailed,
-  type HostPlan,
-  type HostState,
-  isUnderWay,
-  type SeenHost,
-  STAYED_MS,
-  UPGRADE_MS,
-  type UpgradePlan,
-} from './plan.ts';
+import { hasFailed, type HostRollout, type HostState, isUnderWay, type Rollout } from '../model/rollout.ts';
+import { advance, AWAY_MS, type SeenHost, STAYED_MS, UPGRADE_MS } from './advance.ts';
 
 const NOW = 1_000_000_000;
 const OLD: SeenHost = { agentVersion: '1.0.0', since: NOW - 1000 };
 const NEW: SeenHost = { ...OLD, agentVersion: '2.0.0' };
 
-const host = (hostId: string, state: HostState = 'waiting', turnAt: number | null = null): HostPlan => ({
+const host = (hostId: string, state: HostState = 'waiting', turnAt: number | null = null): HostRollout => ({
   hostId,
   state,
   turnAt,
   error: null,
 });
-const plan = (hosts: HostPlan[], change: Partial<UpgradePlan> = {}): UpgradePlan => ({
+const rollout = (hosts: HostRollout[], change: Partial<Rollout> = {}): Rollout => ({
   version: '2.0.0',
   atOnce: 1,
   state: 'running',
@@ -31,28 +21,28 @@ const plan = (hosts: HostPlan[], change: Partial<UpgradePlan> = {}): UpgradePlan
   ...change,
 });
 const seen = (hosts: Record<string, SeenHost>): Map<string, SeenHost> => new Map(Object.entries(hosts));
-const states = ({ hosts }: UpgradePlan): string => hosts.map(({ state }) => state).join(' ');
-const codeOf = ({ hosts }: UpgradePlan): string | undefined => hosts.find(({ error }) => error !== null)?.error?.code;
+const states = ({ hosts }: Rollout): string => hosts.map(({ state }) => state).join(' ');
+const codeOf = ({ hosts }: Rollout): string | undefined => hosts.find(({ error }) => error !== null)?.error?.code;
 
 test('the first is ordered, and the next only when it is healthy', () => {
   const here = seen({ a: OLD, b: OLD, c: OLD });
-  const begun = decide(plan([host('a'), host('b'), host('c')]), here, NOW);
+  const begun = advance(rollout([host('a'), host('b'), host('c')]), here, NOW);
   assert.equal(states(begun), 'ordered waiting waiting');
-  assert.deepEqual(decide(begun, here, NOW), begun, 'Asked again it says the same.');
-  const healthy = plan([host('a', 'healthy', NOW), host('b'), host('c')]);
-  assert.equal(states(decide(healthy, here, NOW)), 'healthy ordered waiting');
+  assert.deepEqual(advance(begun, here, NOW), begun, 'Asked again it says the same.');
+  const healthy = rollout([host('a', 'healthy', NOW), host('b'), host('c')]);
+  assert.equal(states(advance(healthy, here, NOW)), 'healthy ordered waiting');
 });
 
 test('as many as were asked for are under way at the same time', () => {
   const here = seen({ a: OLD, b: OLD, c: OLD });
-  const begun = decide(plan([host('a'), host('b'), host('c')], { atOnce: 2 }), here, NOW);
+  const begun = advance(rollout([host('a'), host('b'), host('c')], { atOnce: 2 }), here, NOW);
   assert.equal(states(begun), 'ordered ordered waiting');
 });
 
 test('a failure and a revert pause it: those under way go on, nobody else begins', () => {
   for (const bad of ['failed', 'reverted'] as const) {
-    const now = decide(
-      plan([host('a', bad, NOW), host('b', 'trial', NOW), host('c')], { atOnce: 3 }),
+    const now = advance(
+      rollout([host('a', bad, NOW), host('b', 'trial', NOW), host('c')], { atOnce: 3 }),
       seen({ c: OLD }),
       NOW,
     );
@@ -61,44 +51,48 @@ test('a failure and a revert pause it: those under way go on, nobody else begins
 });
 
 test('a host that has the version already is passed by', () => {
-  const now = decide(plan([host('a'), host('b')]), seen({ a: NEW, b: OLD }), NOW);
+  const now = advance(rollout([host('a'), host('b')]), seen({ a: NEW, b: OLD }), NOW);
   assert.equal(states(now), 'healthy ordered');
 });
 
 test('a host that is away keeps its turn for a while, and nobody overtakes it', () => {
-  const away = decide(plan([host('a'), host('b')]), seen({ b: OLD }), NOW);
+  const away = advance(rollout([host('a'), host('b')]), seen({ b: OLD }), NOW);
   assert.equal(states(away), 'waiting waiting');
-  assert.equal(states(decide(away, seen({ a: OLD, b: OLD }), NOW + 1)), 'ordered waiting', 'It is back.');
-  const still = decide(away, seen({ b: OLD }), NOW + AWAY_MS - 1);
+  assert.equal(states(advance(away, seen({ a: OLD, b: OLD }), NOW + 1)), 'ordered waiting', 'It is back.');
+  const still = advance(away, seen({ b: OLD }), NOW + AWAY_MS - 1);
   assert.equal(states(still), 'waiting waiting');
-  const over = decide(away, seen({ b: OLD }), NOW + AWAY_MS);
+  const over = advance(away, seen({ b: OLD }), NOW + AWAY_MS);
   assert.deepEqual([over.state, states(over), codeOf(over)], ['paused', 'failed waiting', 'ORK_HOST_OFFLINE']);
 });
 
 test('a host that stayed with the new version is healthy, whatever was not heard of it', () => {
-  const quiet = plan([host('a', 'switching', NOW - 90_000)]);
-  assert.equal(states(decide(quiet, seen({ a: { ...NEW, since: NOW - STAYED_MS + 1 } }), NOW)), 'switching');
-  const stayed = decide(quiet, seen({ a: { ...NEW, since: NOW - STAYED_MS } }), NOW);
+  const quiet = rollout([host('a', 'switching', NOW - 90_000)]);
+  assert.equal(states(advance(quiet, seen({ a: { ...NEW, since: NOW - STAYED_MS + 1 } }), NOW)), 'switching');
+  const stayed = advance(quiet, seen({ a: { ...NEW, since: NOW - STAYED_MS } }), NOW);
   assert.deepEqual([stayed.state, states(stayed)], ['done', 'healthy']);
   assert.equal(
-    states(decide(quiet, seen({ a: { ...OLD, since: 0 } }), NOW)),
+    states(advance(quiet, seen({ a: { ...OLD, since: 0 } }), NOW)),
     'switching',
     'The old version proves nothing.',
   );
 });
 
 test('one that does not end in time has failed, and its last state is told', () => {
-  const late = decide(plan([host('a', 'fetching', NOW)]), seen({ a: OLD }), NOW + UPGRADE_MS);
+  const late = advance(rollout([host('a', 'fetching', NOW)]), seen({ a: OLD }), NOW + UPGRADE_MS);
   assert.deepEqual([late.state, codeOf(late)], ['paused', 'ORK_UPGRADE_TIMEOUT']);
   assert.match(late.hosts[0]?.error?.message ?? '', /within 20 minutes; the last that was heard: fetching/);
 });
 
 test('it is done when every host is healthy or skipped; a cancelled one stays cancelled', () => {
   const hosts = [host('a', 'healthy', NOW), host('b', 'skipped')];
-  assert.equal(decide(plan(hosts), seen({}), NOW).state, 'done');
-  assert.equal(decide(plan(hosts, { state: 'paused' }), seen({}), NOW).state, 'done');
-  assert.equal(decide(plan(hosts, { state: 'cancelled' }), seen({}), NOW).state, 'cancelled');
-  const cancelled = decide(plan([host('a', 'trial', NOW), host('b')], { state: 'cancelled' }), seen({ b: OLD }), NOW);
+  assert.equal(advance(rollout(hosts), seen({}), NOW).state, 'done');
+  assert.equal(advance(rollout(hosts, { state: 'paused' }), seen({}), NOW).state, 'done');
+  assert.equal(advance(rollout(hosts, { state: 'cancelled' }), seen({}), NOW).state, 'cancelled');
+  const cancelled = advance(
+    rollout([host('a', 'trial', NOW), host('b')], { state: 'cancelled' }),
+    seen({ b: OLD }),
+    NOW,
+  );
   assert.equal(states(cancelled), 'trial waiting');
 });
 
@@ -118,7 +112,7 @@ test('whatever hosts do, never more are under way than asked for, none is begun 
     const random = numbers(seed);
     const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T;
     let now = NOW;
-    let current = plan(
+    let current = rollout(
       Array.from({ length: 1 + Math.floor(random() * 6) }, (_, index) => host(`h${index}`)),
       { atOnce: 1 + Math.floor(random() * 3) },
     );
@@ -129,20 +123,20 @@ test('whatever hosts do, never more are under way than asked for, none is begun 
       );
       // A person goes on now and then, and hosts tell how they are.
       const resumed = before.state === 'paused' && random() < 0.2;
-      const told = before.hosts.map((one): HostPlan => {
+      const told = before.hosts.map((one): HostRollout => {
         if (resumed && hasFailed(one.state)) return host(one.hostId);
         if (!isUnderWay(one.state) || random() < 0.5) return one;
         return { ...one, state: pick(['fetching', 'trial', 'switching', 'healthy', 'healthy', 'reverted', 'failed']) };
       });
       now += pick([1000, 60_000, AWAY_MS]);
-      current = decide({ ...before, state: resumed ? 'running' : before.state, hosts: told }, here, now);
+      current = advance({ ...before, state: resumed ? 'running' : before.state, hosts: told }, here, now);
       check(seed, told, current);
     }
     assert.equal(current.state, 'done', `seed ${seed}: ${states(current)}`);
   }
 });
 
-function check(seed: number, told: readonly HostPlan[], { hosts, state, atOnce }: UpgradePlan): void {
+function check(seed: number, told: readonly HostRollout[], { hosts, state, atOnce }: Rollout): void {
   const begun = hosts.filter((one, index) => one.state === 'ordered' && told[index]?.state === 'waiting');
   const why = `seed ${seed}: ${state}, ${hosts.map((one) => one.state).join(' ')}`;
   assert.ok(hosts.filter((one) => isUnderWay(one.state)).length <= atOnce, why);

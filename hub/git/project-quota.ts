@@ -1,14 +1,14 @@
-/** What a push may write into its repository, and room made there when a push does not fit in. */
+/** How large the repository of a project may be: what a push may write into it, and room made there when one does not fit in. */
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { Db } from '../store/database.ts';
 import { listNeededCommits } from '../store/releases.ts';
 import { keepCommits } from './kept-commits.ts';
 import type { Repositories } from './repositories.ts';
-import type { Room, Share } from './room.ts';
+import type { DiskBudget, Reservation } from './disk-budget.ts';
 
-interface ProjectRoomOptions {
+interface ProjectQuotaOptions {
   readonly repositories: Repositories;
-  readonly room: Room;
+  readonly budget: DiskBudget;
   readonly db: Db;
   readonly log: Logger;
   /** Bytes that one project may have. */
@@ -17,19 +17,19 @@ interface ProjectRoomOptions {
   readonly refLimit: number;
 }
 
-interface ProjectShare extends Share {
+interface ProjectReservation extends Reservation {
   /** Of what there is as much as may be: nothing may be brought then; branches may be deleted. */
   readonly full: 'bytes' | 'refs' | null;
 }
 
-export class ProjectRoom {
-  readonly #options: ProjectRoomOptions;
+export class ProjectQuota {
+  readonly #options: ProjectQuotaOptions;
   /** Sizes after the last pruning, by project: of one that is as it was nothing can be pruned. */
   readonly #pruned = new Map<string, number>();
   /** Projects of which a push brought more than fits in, as was only seen when it came. */
   readonly #tooSmall = new Set<string>();
 
-  constructor(options: ProjectRoomOptions) {
+  constructor(options: ProjectQuotaOptions) {
     this.#options = options;
   }
 
@@ -39,8 +39,8 @@ export class ProjectRoom {
    * @param stopping ends a pruning
    * @throws OrkestrError ORK_TOO_MANY_REQUESTS, ORK_DISK_FULL
    */
-  async share(projectId: string, length: number | null, stopping: AbortSignal): Promise<ProjectShare> {
-    const { repositories, room, sizeLimit, refLimit } = this.#options;
+  async reserve(projectId: string, length: number | null, stopping: AbortSignal): Promise<ProjectReservation> {
+    const { repositories, budget, sizeLimit, refLimit } = this.#options;
     let size = await repositories.size(projectId);
     const isTooSmall = this.#tooSmall.delete(projectId) || size >= sizeLimit || (length ?? 0) > sizeLimit - size;
     // Who only asks for the branches writes nothing, and git packs nothing: all releases are not gone through for it.
@@ -52,14 +52,14 @@ export class ProjectRoom {
     const most = sizeLimit - size;
     const hasAllRefs = await repositories.hasRefs(projectId, refLimit);
     // git takes 0 for no limit at all.
-    const share = await room.share({ size, most: Math.max(1, most), length });
-    let left = share.bytes;
+    const reservation = await budget.reserve({ size, most: Math.max(1, most), length });
+    let left = reservation.bytes;
     return {
-      ...share,
+      ...reservation,
       full: most <= 0 ? 'bytes' : hasAllRefs ? 'refs' : null,
-      mayPack: share.mayPack && mayPrune,
-      came: (bytes) => {
-        share.came(bytes);
+      mayPack: reservation.mayPack && mayPrune,
+      received: (bytes) => {
+        reservation.received(bytes);
         left -= bytes;
         if (left < 0) this.#tooSmall.add(projectId);
       },
@@ -96,16 +96,16 @@ export class ProjectRoom {
   }
 
   async #prune(projectId: string, size: number, stopping: AbortSignal): Promise<void> {
-    const { repositories, room, log } = this.#options;
+    const { repositories, budget, log } = this.#options;
     // Its copy, as git makes one.
-    const share = await room.share({ size, most: 1, length: 0 });
+    const reservation = await budget.reserve({ size, most: 1, length: 0 });
     try {
-      if (!share.mayPack) return;
+      if (!reservation.mayPack) return;
       const { ok, stderr } = await repositories.prune(projectId, stopping);
       if (ok) this.#pruned.set(projectId, await repositories.size(projectId));
       else log.warn({ projectId, stderr }, 'the repository could not be pruned');
     } finally {
-      share.giveBack();
+      reservation.release();
     }
   }
 }

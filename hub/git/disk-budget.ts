@@ -1,7 +1,7 @@
 /** The disk that pushes may fill: one account for all of them, or each would be promised what the others are. */
 import { OrkestrError } from '../../protocol/errors.ts';
 
-interface Wish {
+interface ReservationRequest {
   /** Bytes that the repository has. */
   readonly size: number;
   /** Bytes that it may still grow by. */
@@ -10,15 +10,15 @@ interface Wish {
   readonly length: number | null;
 }
 
-/** What a push may write. */
-export interface Share {
+/** What a push may write, kept for it. */
+export interface Reservation {
   readonly bytes: number;
   /** Whether a second copy of the repository fits in, too, as git makes one when it packs it anew. */
   readonly mayPack: boolean;
   /** So many bytes have come: they are on the disk now, or as good as. */
-  came(bytes: number): void;
+  received(bytes: number): void;
   /** The push has ended. */
-  giveBack(): void;
+  release(): void;
 }
 
 /** Of what is left, one whose length nobody knows leaves some to small ones that come meanwhile. */
@@ -30,7 +30,7 @@ interface Promised {
   readonly forPacking: number;
 }
 
-export class Room {
+export class DiskBudget {
   readonly #free: () => Promise<number>;
   readonly #open = new Set<Promised>();
 
@@ -40,7 +40,7 @@ export class Room {
   }
 
   /** @throws OrkestrError ORK_TOO_MANY_REQUESTS when it fits in, but for what is promised to others; and what `free` throws */
-  async share({ size, most, length }: Wish): Promise<Share> {
+  async reserve({ size, most, length }: ReservationRequest): Promise<Reservation> {
     const free = await this.#free();
     // Nothing is awaited from here on: no two pushes see the same room.
     const left = free - this.#promised();
@@ -54,8 +54,8 @@ export class Room {
     return {
       bytes,
       mayPack,
-      came: (count) => void (promised.bytes = Math.max(0, promised.bytes - count)),
-      giveBack: () => void this.#open.delete(promised),
+      received: (count) => void (promised.bytes = Math.max(0, promised.bytes - count)),
+      release: () => void this.#open.delete(promised),
     };
   }
 

@@ -1,9 +1,10 @@
-/** The way out of the hub to a repository that a member named: judged as that of notifications is, and never led elsewhere. */
+/** A repository elsewhere that a member named: its address is judged as that of notifications is, and it leads nowhere else. */
 import { request } from 'undici';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { GitUrl } from '../../protocol/ids.ts';
 import type { CoreDeps } from '../deps.ts';
-import { allowedAddresses, dialling, type Found } from '../notify/outside.ts';
+import { allowedAddresses, type ResolvedAddress } from '../outbound/addresses.ts';
+import { dialling } from '../outbound/post.ts';
 
 /** Where git asks whatever server there is, below the repository's URL (gitprotocol-http(5)). */
 const ASKED = '/info/refs';
@@ -11,24 +12,24 @@ const ASKED = '/info/refs';
 const MOST_ANSWER_BYTES = 65_536;
 const SERVICE = '?service=git-upload-pack';
 
-export interface Way {
+export interface VettedRemote {
   /** As it was judged: in the one way of writing it. */
   readonly url: string;
   /** "name=value", for git. */
   readonly config: readonly string[];
   /** Undefined: to the hub itself. */
-  readonly addresses: readonly [Found, ...Found[]] | undefined;
+  readonly addresses: readonly [ResolvedAddress, ...ResolvedAddress[]] | undefined;
 }
 
 /**
  * @param given a GitUrl
  * @throws OrkestrError ORK_REPO_ADDRESS, ORK_REPO_UNREACHABLE when its name cannot be looked up, ORK_URL_REFUSED
  */
-export async function wayTo(
+export async function vetRemote(
   deps: Pick<CoreDeps, 'config' | 'hubUrl'>,
   given: string,
   signal: AbortSignal,
-): Promise<Way> {
+): Promise<VettedRemote> {
   if (!URL.canParse(given)) throw new OrkestrError('ORK_URL_REFUSED', 'The repository URL is not allowed.');
   const { href: url, origin, protocol, hostname, port } = new URL(given);
   const config = ['http.followRedirects=false'];
@@ -42,7 +43,7 @@ export async function wayTo(
 }
 
 /** Where the server sends on to, as the URL of a repository; undefined when that is none, or cannot be found out. */
-export async function redirectOf({ url, addresses }: Way, signal: AbortSignal): Promise<string | undefined> {
+export async function redirectOf({ url, addresses }: VettedRemote, signal: AbortSignal): Promise<string | undefined> {
   if (addresses === undefined) return undefined;
   const asked = new URL(`${url.replace(/\/$/, '')}${ASKED}${SERVICE}`);
   const agent = dialling(addresses);
@@ -69,7 +70,7 @@ async function judged(
   { config }: Pick<CoreDeps, 'config'>,
   hostname: string,
   signal: AbortSignal,
-): Promise<readonly [Found, ...Found[]]> {
+): Promise<readonly [ResolvedAddress, ...ResolvedAddress[]]> {
   try {
     return await allowedAddresses(config.notify, hostname, signal);
   } catch (cause) {

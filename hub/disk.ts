@@ -2,9 +2,9 @@
 import { execFile } from 'node:child_process';
 import { stat, statfs } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { OrkestrError } from '../../protocol/errors.ts';
-import { isDiskFull } from '../../protocol/service/disk-full.ts';
-import { formatBytes } from '../cli/text/format.ts';
+import { formatBytes } from '../protocol/bytes.ts';
+import { OrkestrError } from '../protocol/errors.ts';
+import { isDiskFull } from '../protocol/service/disk-full.ts';
 
 /** What stays free for a hub that serves: its database, its logs, a push or two. */
 const HUBS_BYTES = 64 * 1024 ** 2;

@@ -1,6 +1,6 @@
 /** An app log as lines of text: what the app wrote as it is, what orkestr has to say about it in brackets. Pure; hub and CLI share it. */
-import { appLogNotes } from '../../../protocol/app-log-notes.ts';
-import type { AppLogEvent } from '../../api/schemas.ts';
+import { appLogNotes } from '../../protocol/app-log-notes.ts';
+import type { AppLogEvent } from './schemas.ts';
 
 export class AppLogText {
   readonly #known = new Set<string>();

@@ -5,18 +5,19 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { makeCertificate } from '../../test/harness/certificates.ts';
 import { CLOSED_PORT } from '../../test/harness/free-port.ts';
-import { allowedAddresses, type OutsideOptions, post } from './outside.ts';
-import { startReceiver } from './test-receiver.ts';
+import { startReceiver } from '../notify/test-receiver.ts';
+import { allowedAddresses } from './addresses.ts';
+import { type OutboundOptions, post } from './post.ts';
 
 const OPEN = { allowPrivate: true, allow: ['127.0.0.0/8'] };
 const CLOSED = { allowPrivate: true, allow: [] };
 const request = (url: string) => ({ url: new URL(url), headers: {}, body: '{}' });
-const send = (config: typeof OPEN | typeof CLOSED, url: string, options: OutsideOptions = {}, ms = 60_000) =>
+const send = (config: typeof OPEN | typeof CLOSED, url: string, options: OutboundOptions = {}, ms = 60_000) =>
   post(config, request(url), AbortSignal.timeout(ms), options);
 const refused = (code: string, message: RegExp) => ({ code, message });
 
 async function certificate(t: TestContext) {
-  const folder = mkdtempSync(join(tmpdir(), 'orkestr-outside-'));
+  const folder = mkdtempSync(join(tmpdir(), 'orkestr-outbound-'));
   t.after(() => rmSync(folder, { recursive: true }));
   return makeCertificate(folder, 'hook', ['DNS:hook.test', 'IP:127.0.0.1']);
 }
@@ -41,7 +42,7 @@ test('nothing is sent to loopback, link-local, metadata or own addresses, howeve
 test('a name is judged by all of its addresses, and dialled at the one that was judged', async (t) => {
   const receiver = await startReceiver(t);
   const { port } = new URL(receiver.url);
-  const at = (...addresses: string[]): OutsideOptions => ({
+  const at = (...addresses: string[]): OutboundOptions => ({
     resolve: () => Promise.resolve(addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))),
   });
   const url = `http://hook.test:${port}/`;
@@ -50,7 +51,7 @@ test('a name is judged by all of its addresses, and dialled at the one that was 
     refused('ORK_NOTIFY_ADDRESS', /hook\.test leads to 127\.0\.0\.1, which is the hub's own/),
   );
   let asked = 0;
-  const moving: OutsideOptions = {
+  const moving: OutboundOptions = {
     resolve: () => Promise.resolve([{ address: ++asked === 1 ? '127.0.0.1' : '169.254.169.254', family: 4 }]),
   };
   await send(OPEN, url, moving);
@@ -90,7 +91,7 @@ test('a redirect is not followed, and any other answer than 2xx says its status'
 
 test('what failed is told: the name, the connection, the certificate, the time', async (t) => {
   const receiver = await startReceiver(t);
-  const missing: OutsideOptions = {
+  const missing: OutboundOptions = {
     resolve: () => Promise.reject(Object.assign(new Error('getaddrinfo'), { code: 'ENOTFOUND' })),
   };
   await assert.rejects(send(OPEN, 'https://gone.test/', missing), refused('ORK_NOTIFY_DNS', /gone\.test .*ENOTFOUND/));
@@ -104,7 +105,7 @@ test('what failed is told: the name, the connection, the certificate, the time',
   );
   receiver.answer = 0;
   await assert.rejects(send(OPEN, receiver.url, {}, 300), refused('ORK_NOTIFY_UNREACHABLE', /did not answer in time/));
-  const never: OutsideOptions = { resolve: () => new Promise(() => undefined) };
+  const never: OutboundOptions = { resolve: () => new Promise(() => undefined) };
   await assert.rejects(send(OPEN, 'http://slow.test/', never, 100), refused('ORK_NOTIFY_UNREACHABLE', /in time/));
 });
 

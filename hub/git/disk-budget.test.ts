@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DiskBudget } from './disk-budget.ts';
+
+const MOST = 10_000;
+const small = { size: 0, most: MOST, length: 10 };
+const large = { size: 0, most: MOST, length: null };
+
+test('what is promised to one push is not promised to another, until it has come or the push has ended', async () => {
+  let free = 800;
+  const budget = new DiskBudget(() => Promise.resolve(free));
+  const first = await budget.reserve(large);
+  assert.equal(first.bytes, 700, 'an eighth is left to those that come meanwhile');
+  assert.equal((await budget.reserve(small)).bytes, 100);
+  await assert.rejects(budget.reserve({ ...small, length: 200 }), { code: 'ORK_TOO_MANY_REQUESTS' });
+  first.received(300);
+  free -= 300; // it is on the disk: as much room as before for the others
+  await assert.rejects(budget.reserve({ ...small, length: 200 }), { code: 'ORK_TOO_MANY_REQUESTS' });
+  first.release();
+  assert.equal((await budget.reserve({ ...small, length: 200 })).bytes, 490);
+});
+
+test('pushes that ask at the same moment do not see the same room', async () => {
+  const budget = new DiskBudget(() => Promise.resolve(1000));
+  const reservations = await Promise.allSettled(
+    Array.from({ length: 8 }, () => budget.reserve({ ...small, length: 300 })),
+  );
+  assert.equal(reservations.filter(({ status }) => status === 'fulfilled').length, 3);
+});
+
+test('a push is bounded by its project first; one that never fits is left to git, which names the limit', async () => {
+  const budget = new DiskBudget(() => Promise.resolve(1000));
+  assert.equal((await budget.reserve({ size: 0, most: 50, length: null })).bytes, 50);
+  assert.equal((await budget.reserve({ size: 0, most: MOST, length: 5000 })).bytes, 950);
+});
+
+test('a repository is packed anew only where its copy fits in as well, and that is promised, too', async () => {
+  const budget = new DiskBudget(() => Promise.resolve(1000));
+  assert.equal((await budget.reserve({ ...small, size: 995 })).mayPack, false);
+  const packing = await budget.reserve({ ...small, size: 600 });
+  assert.equal(packing.mayPack, true);
+  assert.equal((await budget.reserve({ ...small, size: 600 })).mayPack, false);
+  packing.release();
+  assert.equal((await budget.reserve({ ...small, size: 600 })).mayPack, true);
+});

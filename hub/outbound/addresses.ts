@@ -1,0 +1,64 @@
+/** Which addresses the hub may dial for a member of a team: those of a name, all of which are judged. */
+import { lookup } from 'node:dns/promises';
+import { type BlockList, isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { blockListOf, type HostAddress, makeJudge } from '../../protocol/address-kind.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { guestBridges } from '../../protocol/service/guest-bridges.ts';
+import type { HubConfig } from '../config.ts';
+import { connectionError } from './connection-error.ts';
+import { within } from './within.ts';
+
+export interface ResolvedAddress {
+  readonly address: string;
+  readonly family: number;
+}
+
+/** All addresses of a name, as they are looked up. */
+export type Resolve = (name: string) => Promise<readonly ResolvedAddress[]>;
+
+const resolveName: Resolve = (name) => lookup(name, { all: true });
+
+/**
+ * All addresses of a name, none of which is one that the hub does not send to.
+ * @throws OrkestrError ORK_NOTIFY_ADDRESS, ORK_NOTIFY_DNS, ORK_NOTIFY_UNREACHABLE when it takes too long
+ */
+export async function allowedAddresses(
+  config: HubConfig['notify'],
+  hostname: string,
+  signal: AbortSignal,
+  resolve: Resolve = resolveName,
+): Promise<readonly [ResolvedAddress, ...ResolvedAddress[]]> {
+  const name = hostname.replace(/^\[|\]$/g, '');
+  const [first, ...others] = await find(name, signal, resolve);
+  if (first === undefined) throw new OrkestrError('ORK_NOTIFY_DNS', `The name ${name} has no address.`);
+  const judge = makeJudge(ownAddresses(), await guestBridges());
+  const allowed = blockListOf(config.allow);
+  for (const { address } of [first, ...others]) {
+    if (contains(allowed, address)) continue;
+    const kind = judge(address);
+    if (kind === 'public' || (kind === 'private' && config.allowPrivate)) continue;
+    const what = kind === 'private' ? 'of a private network' : "the hub's own, or leads to no other machine";
+    const leads = address === name ? address : `${name} leads to ${address}, which`;
+    throw new OrkestrError('ORK_NOTIFY_ADDRESS', `${leads} is ${what}: the hub sends nothing there.`);
+  }
+  return [first, ...others];
+}
+
+async function find(name: string, signal: AbortSignal, resolve: Resolve): Promise<readonly ResolvedAddress[]> {
+  const family = isIP(name);
+  if (family !== 0) return [{ address: name, family }];
+  try {
+    return await within(signal, resolve(name));
+  } catch (cause) {
+    throw connectionError(cause, name);
+  }
+}
+
+const contains = (list: BlockList, address: string): boolean =>
+  list.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
+
+const ownAddresses = (): HostAddress[] =>
+  Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
+    addresses.map(({ address, cidr }) => ({ name, address, bits: Number(cidr?.split('/')[1] ?? 128) })),
+  );

@@ -1,0 +1,45 @@
+/** Deployments that end here, for their host could get no job or is lost. */
+import { type ErrorReport, OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import type { CoreDeps, News } from '../deps.ts';
+import { tellOfDeployment } from '../notify/deployment-notice.ts';
+import { changeStatus, findDeployment, isOpen } from '../store/deployments.ts';
+import { GRACE_SECONDS, LEASE_SECONDS } from './lease.ts';
+
+/**
+ * Stores it as failed, and has it told.
+ * @param lease as it was when this was decided; a host that renewed it or reported in between is right, and nothing is done
+ */
+export async function failDeployment(
+  { db, clock, news }: Pick<CoreDeps, 'db' | 'clock'> & { readonly news: News },
+  id: string,
+  error: ErrorReport,
+  lease?: string | null,
+): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    const deployment = await findDeployment(trx, id);
+    if (deployment === undefined || !isOpen(deployment)) return;
+    if (lease !== undefined && deployment.lease_expires_at !== lease) return;
+    const now = clock.now().toISOString();
+    await changeStatus(trx, id, { status: 'failed', error, finished_at: now, lease_expires_at: null });
+    await tellOfDeployment(trx, deployment, now);
+  });
+  news.tell(id);
+}
+
+/** The host was not heard for too long. */
+export const hostLost = (): ErrorReport =>
+  toErrorReport(
+    new OrkestrError(
+      'ORK_HOST_LOST',
+      `The host is away and did not renew its lease of ${LEASE_SECONDS} s for ${GRACE_SECONDS} s. What it does now is not known.`,
+    ),
+  );
+
+/** A person did not want to wait for the host. */
+export const givenUp = (): ErrorReport =>
+  toErrorReport(
+    new OrkestrError(
+      'ORK_HOST_LOST',
+      'It was given up on request while its host was away. When the host is back, it is cancelled there; if it has gone live meanwhile, it is shown as live.',
+    ),
+  );

@@ -1,0 +1,159 @@
+/**
+ * The deployments of each environment, one after the other: whose turn it is, is decided and stored in one transaction, and
+ * its job goes out after that.
+ */
+import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import type { CoreDeps, HostLinks, News } from '../deps.ts';
+import type { Db } from '../store/database.ts';
+import { changeStatus, findContext, listOpen } from '../store/deployments.ts';
+import type { Row } from '../store/schema.ts';
+import type { Dispatch } from './dispatch.ts';
+import { failDeployment } from './failure.ts';
+import { fixVariables } from './job.ts';
+import { leaseEnd } from './lease.ts';
+import { type Placement, placeDeployment } from './placement.ts';
+import { decideTurn } from './turn.ts';
+
+interface QueueDeps extends CoreDeps {
+  readonly links: HostLinks;
+  readonly news: News;
+  readonly dispatch: Dispatch;
+}
+
+interface TakenTurn {
+  /** Deployments with news. */
+  readonly changed: readonly string[];
+  /** The one whose job is to be sent. */
+  readonly sent?: string;
+  /** The one whose turn it was and that no host can be sent. */
+  readonly impossible?: { readonly id: string; readonly error: OrkestrError };
+}
+
+/** A deployment whose turn it is. */
+type Prepared =
+  | (Extract<Placement, { kind: 'placed' }> & { readonly fixed: Awaited<ReturnType<typeof fixVariables>> })
+  | Exclude<Placement, { kind: 'placed' }>;
+
+export class Queues {
+  readonly #deps: QueueDeps;
+
+  constructor(deps: QueueDeps) {
+    this.#deps = deps;
+  }
+
+  /** Something of this environment is other than it was: see what is next. */
+  async settle(environmentId: string): Promise<void> {
+    const { db, news } = this.#deps;
+    // Each round ends one deployment at least, so this comes to an end.
+    for (;;) {
+      const turn = await db.transaction().execute((trx) => takeTurn(this.#deps, trx, environmentId));
+      for (const id of turn.changed) news.tell(id);
+      if (turn.impossible !== undefined)
+        await failDeployment(this.#deps, turn.impossible.id, toErrorReport(turn.impossible.error));
+      else if (turn.sent === undefined || (await this.send(turn.sent))) return;
+    }
+  }
+
+  /** One that cannot be settled, as its settings cannot be read, does not keep others from their turn. */
+  async settleAll(environmentIds: readonly string[]): Promise<void> {
+    for (const environmentId of environmentIds) {
+      try {
+        await this.settle(environmentId);
+      } catch (error) {
+        this.#deps.log.error({ err: error, environmentId }, 'the deployments of an environment cannot go on');
+      }
+    }
+  }
+
+  /** Where something waits: everywhere, or where a host serves or may build. */
+  async settleWaiting(hostId?: string): Promise<void> {
+    await this.settleAll(await listWaitingEnvironments(this.#deps.db, hostId));
+  }
+
+  /** Its job to its host. False when none could be made of it: then it has failed, with the reason. */
+  async send(id: string): Promise<boolean> {
+    const { db, dispatch, log } = this.#deps;
+    try {
+      const context = await findContext(db, id);
+      if (context !== undefined) await dispatch.job(context);
+      await dispatch.repeatCancel(id);
+      return true;
+    } catch (error) {
+      log.warn({ err: error, deploymentId: id }, 'no job could be made of the deployment');
+      await failDeployment(this.#deps, id, toErrorReport(error));
+      return false;
+    }
+  }
+}
+
+async function takeTurn(deps: QueueDeps, trx: Db, environmentId: string): Promise<TakenTurn> {
+  const now = deps.clock.now();
+  const open = await listOpen(trx, environmentId);
+  const turn = decideTurn(open);
+  for (const { id, replacedBy } of turn.skip) {
+    await changeStatus(trx, id, { status: 'skipped', replaced_by: replacedBy, finished_at: now.toISOString() });
+  }
+  const changed = turn.skip.map(({ id }) => id);
+  const next = open.find(({ id }) => id === turn.next);
+  if (next === undefined) return { changed };
+  const environment = await getEnvironmentRow(trx, environmentId);
+  const ready = await prepare(deps, trx, next, environment);
+  if (ready.kind === 'waits') return { changed };
+  if (ready.kind === 'impossible') return { changed, impossible: { id: next.id, error: ready.error } };
+  await trx
+    .updateTable('deployment')
+    .set({
+      ...ready.fixed,
+      edge_revision: environment.edge_revision,
+      sent_at: now.toISOString(),
+      host_id: ready.hostId,
+      build_host_id: ready.buildHostId,
+      lease_expires_at: leaseEnd(now),
+    })
+    .where('id', '=', next.id)
+    .execute();
+  return { changed, sent: next.id };
+}
+
+/** Its host and its variables. When these cannot be opened, no later turn is better: it would wait without end, and all behind it. */
+async function prepare(
+  { links, sealer }: QueueDeps,
+  trx: Db,
+  next: Row<'deployment'>,
+  environment: Row<'environment'>,
+): Promise<Prepared> {
+  try {
+    const placement = await placeDeployment(trx, links, next, environment);
+    if (placement.kind !== 'placed') return placement;
+    return { ...placement, fixed: await fixVariables(trx, sealer, next) };
+  } catch (error) {
+    // Not what the store is in the way of: that has its turn later.
+    if (!(error instanceof OrkestrError)) throw error;
+    return { kind: 'impossible', error };
+  }
+}
+
+const getEnvironmentRow = (db: Db, id: string): Promise<Row<'environment'>> =>
+  db.selectFrom('environment').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+
+/** Environments in which something waits: all, or those that a host serves or may build for. */
+async function listWaitingEnvironments(db: Db, hostId?: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('deployment')
+    .innerJoin('environment', 'environment.id', 'deployment.environment_id')
+    .innerJoin('host', 'host.id', 'environment.host_id')
+    .select('environment.id')
+    .distinct()
+    .where('deployment.status', '=', 'queued')
+    .where('deployment.sent_at', 'is', null)
+    .$if(hostId !== undefined, (query) =>
+      query.where('host.team_id', '=', (row) =>
+        row
+          .selectFrom('host')
+          .select('team_id')
+          .where('id', '=', hostId ?? ''),
+      ),
+    )
+    .execute();
+  return rows.map(({ id }) => id);
+}
