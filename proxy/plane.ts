@@ -13,16 +13,14 @@ import type {
 } from '../protocol/proxy-admin.ts';
 import type { Clock } from './clock.ts';
 import type { Observer } from './observe/observer.ts';
+import type { CompileRoutes } from './routing/compile.ts';
+import type { Route } from './routing/route.ts';
 import { buildRouter } from './routing/router.ts';
 import type { HostRoutes, Router } from './routing/router.ts';
-import type { Route } from './routing/route.ts';
 import type { UpstreamCounts } from './upstream/counts.ts';
 import type { Part, RoomUse } from './upstream/room.ts';
 import type { TallyListener } from './upstream/tally.ts';
 import { Upstream } from './upstream/upstream.ts';
-
-/** Makes the routes of an entry; the features of a route are compiled here, once per flip. */
-export type CompileRoutes = (upstream: Upstream, observer: Observer) => readonly Route[];
 
 interface Served {
   readonly upstream: Upstream;

@@ -3,9 +3,9 @@
  * its connection, one after the other: nothing is made per request that does not have to be.
  */
 import { performance } from 'node:perf_hooks';
-import { fieldLines } from '../field-lines.ts';
-import { givenRequestId } from '../general/headers.ts';
-import type { Ended, Outcome } from '../observe/observer.ts';
+import { lastChunk } from '../http/chunked.ts';
+import { fieldLines } from '../http/field-list.ts';
+import { givenRequestId } from '../http/headers.ts';
 import {
   APP_TIMEOUT,
   APP_UNAVAILABLE,
@@ -14,23 +14,24 @@ import {
   CLIENT_TIMEOUT,
   failureAnswer,
   refused,
-} from '../pages.ts';
-import type { Failure } from '../pages.ts';
+} from '../http/pages.ts';
+import type { Answer, Failure } from '../http/pages.ts';
+import type { Wire } from '../net/outlet.ts';
+import type { Ended } from '../observe/observer.ts';
 import { readClient } from '../policy/client-address.ts';
 import type { Client } from '../policy/client-address.ts';
-import type { Answer, Asked } from '../policy/policy.ts';
+import type { Asked } from '../policy/policy.ts';
 import type { Route } from '../routing/route.ts';
-import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
+import type { Call, CallFailure, CallRequest, CallSink, RequestFraming } from '../target/call.ts';
+import type { ResponseFraming, ResponseHead } from '../target/response-head.ts';
+import type { InFlight, Outcome, StreamKind, Target } from '../upstream/target.ts';
 import { answerBytes, earlyHintsBytes } from './answer.ts';
-import type { Call, CallFailure, CallRequest, CallSink, RequestFraming } from './call.ts';
-import { lastChunk } from './chunked.ts';
 import type { ClientConnection, Shared } from './client.ts';
 import type { RequestHead } from './head.ts';
 import { Outgoing } from './outgoing.ts';
 import { RequestBody } from './request-body.ts';
-import type { ResponseFraming, ResponseHead } from './response-head.ts';
 import { compactResponseHead, endHead, SWITCHED, writeRequestHead } from './rewrite.ts';
-import type { Tunnel, Wire } from './tunnel.ts';
+import type { Tunnel } from './tunnel.ts';
 import { Way } from './way.ts';
 
 const EMPTY = Buffer.alloc(0);

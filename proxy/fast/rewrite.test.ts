@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { CONNECTION_CLOSE } from '../http/date-line.ts';
+import { RequestIds } from '../http/request-ids.ts';
+import { ResponseHead } from '../target/response-head.ts';
 import { RequestHead } from './head.ts';
 import { OriginLines } from './origin.ts';
-import { RequestIds } from './request-ids.ts';
-import { ResponseHead } from './response-head.ts';
-import { compactResponseHead, CONNECTION_CLOSE, endHead, writeRequestHead } from './rewrite.ts';
+import { compactResponseHead, endHead, writeRequestHead } from './rewrite.ts';
 
 const HEADROOM = 64;
 

@@ -1,12 +1,12 @@
 /** The general engine: node's parser in front, http-proxy behind a guard per exchange. */
-import type { Limits, Timeouts } from '../config.ts';
 import type { Clock } from '../clock.ts';
-import { H2cAgents } from '../h2/h2c-agent.ts';
+import type { Limits, Timeouts } from '../config.ts';
 import { Compressors } from '../policy/compression.ts';
 import type { Route } from '../routing/route.ts';
 import { makeEngine } from './engine.ts';
 import type { Exchange } from './exchange.ts';
 import { Guard } from './guard.ts';
+import { H2cAgents } from './h2c-agent.ts';
 import { Pools } from './pool.ts';
 
 export interface General {

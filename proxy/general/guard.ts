@@ -5,19 +5,22 @@
  */
 import type { ClientRequest, IncomingMessage, InformationEvent } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Clock } from '../clock.ts';
 import type { Timeouts } from '../config.ts';
-import { APP_TIMEOUT, APP_UNAVAILABLE, APP_UNREACHABLE, BODY_TOO_LARGE, CLIENT_TIMEOUT } from '../pages.ts';
-import type { Failure } from '../pages.ts';
-import type { Outcome } from '../observe/observer.ts';
+import { asObject } from '../http/field-list.ts';
+import { GRPC_UNAVAILABLE, isGrpc } from '../http/grpc.ts';
+import { passedTrailers, requestHeaders } from '../http/headers.ts';
+import { APP_TIMEOUT, APP_UNAVAILABLE, APP_UNREACHABLE, BODY_TOO_LARGE, CLIENT_TIMEOUT } from '../http/pages.ts';
+import type { Failure } from '../http/pages.ts';
 import type { Compressors } from '../policy/compression.ts';
+import { forwardsLeft } from '../policy/max-forwards.ts';
 import type { Route } from '../routing/route.ts';
-import { asObject } from '../h2/fields.ts';
-import { GRPC_UNAVAILABLE, isGrpc } from '../h2/grpc.ts';
-import type { H2cAgents } from '../h2/h2c-agent.ts';
+import { TargetSocket } from '../target/socket.ts';
+import type { Waiter } from '../upstream/hold.ts';
+import type { InFlight, Outcome, StreamKind, Target } from '../upstream/target.ts';
 import type { Attempt, Engine } from './engine.ts';
 import type { Exchange } from './exchange.ts';
-import { passedTrailers, requestHeaders } from './headers.ts';
-import { forwardsLeft } from './max-forwards.ts';
+import type { H2cAgents } from './h2c-agent.ts';
 import type { Pools } from './pool.ts';
 import { withoutPrefix } from './request.ts';
 import { abort, passInformation, passResponse, switchProtocols } from './response.ts';
@@ -25,10 +28,6 @@ import { TimeLimits } from './time-limits.ts';
 import type { Limited } from './time-limits.ts';
 import { openTunnel, WaitingClient } from './tunnel.ts';
 import type { Tunnel } from './tunnel.ts';
-import type { Waiter } from '../upstream/hold.ts';
-import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
-import { TargetSocket } from '../upstream/target-socket.ts';
-import type { Clock } from '../clock.ts';
 
 /** What all exchanges share. */
 interface Tools {

@@ -3,8 +3,8 @@ import { Agent } from 'node:http';
 import type { ClientRequestArgs } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Limits, Timeouts } from '../config.ts';
+import { TargetSocket } from '../target/socket.ts';
 import type { Target } from '../upstream/target.ts';
-import { TargetSocket } from '../upstream/target-socket.ts';
 
 class TargetPool extends Agent {
   #retired = false;

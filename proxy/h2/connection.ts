@@ -1,6 +1,6 @@
 /** A client's connection that speaks HTTP/2 (RFC 9113): its frames, its streams, and what it may cost us. */
 import type { Socket } from 'node:net';
-import { Outlet } from '../fast/outlet.ts';
+import { Outlet } from '../net/outlet.ts';
 import { ResetStreams } from './reset-streams.ts';
 import { StreamNumbers } from './stream-numbers.ts';
 import { ServerStream } from './stream.ts';

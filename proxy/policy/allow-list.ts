@@ -1,7 +1,7 @@
 /** Which clients an environment serves. */
 import { BlockList, isIP } from 'node:net';
 import type { EdgeSettings } from '../../protocol/edge.ts';
-import { ADDRESS_REFUSED, pageAnswer } from '../pages.ts';
+import { ADDRESS_REFUSED, pageAnswer } from '../http/pages.ts';
 import type { Check } from './compile.ts';
 
 export interface AddressRanges {

@@ -1,6 +1,6 @@
 /** An environment that its owner has closed for a while. */
 import type { EdgeSettings } from '../../protocol/edge.ts';
-import { MAINTENANCE, pageAnswer } from '../pages.ts';
+import { MAINTENANCE, pageAnswer } from '../http/pages.ts';
 import { challengeToken } from './challenge.ts';
 import type { Check } from './compile.ts';
 

@@ -1,7 +1,7 @@
 /** How fast one client may ask. */
-import type { EdgeSettings } from '../../protocol/edge.ts';
-import { pageAnswer, TOO_MANY_REQUESTS } from '../pages.ts';
 import { clientNetwork } from '../../protocol/client-network.ts';
+import type { EdgeSettings } from '../../protocol/edge.ts';
+import { pageAnswer, TOO_MANY_REQUESTS } from '../http/pages.ts';
 import type { Rate } from './client-rates.ts';
 import type { Check, PolicyDeps, PolicyRoute } from './compile.ts';
 

@@ -1,13 +1,22 @@
 /** What visitors see when the proxy itself answers: small pages, html or text by Accept, told apart by status and code. */
 import { STATUS_CODES } from 'node:http';
 import type { ServerResponse } from 'node:http';
-import type { EdgeSettings } from '../protocol/edge.ts';
-import { ERRORS } from '../protocol/error-catalogue.ts';
-import type { ErrorCode } from '../protocol/error-catalogue.ts';
-import { fieldLines } from './field-lines.ts';
-import type { Answer } from './policy/policy.ts';
+import type { EdgeSettings } from '../../protocol/edge.ts';
+import { ERRORS } from '../../protocol/error-catalogue.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
+import { fieldLines } from './field-list.ts';
 
-/** An answer of the proxy in place of the app's. */
+/** The proxy's own answer in place of the app's. */
+export interface Answer {
+  readonly status: number;
+  /** Names and values in turn, without framing fields. */
+  readonly headers: readonly string[];
+  readonly body: string;
+  /** Null for redirects and other answers that are no failure. */
+  readonly code: ErrorCode | null;
+}
+
+/** What the proxy has to say in place of the app's answer, before it is made a page. */
 export interface Failure {
   readonly status: number;
   readonly code: ErrorCode;

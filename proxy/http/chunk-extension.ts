@@ -3,7 +3,7 @@
  * none. Only what the grammar has, as node's parser takes it: no blanks, and no control character that another server
  * could take for the end of the line.
  */
-import { CR, EQUALS, QUOTE, BACKSLASH, SEMICOLON, TOKEN, VALUE } from './bytes.ts';
+import { BACKSLASH, CR, EQUALS, QUOTE, SEMICOLON, TOKEN, VALUE } from './bytes.ts';
 
 /** Octets of the extensions of one body: what node takes of one chunk. */
 const MAX_OCTETS = 16_384;

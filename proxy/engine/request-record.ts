@@ -1,9 +1,9 @@
 /** What the exchanges of the engines keep of a request for the observer, and how he is told when it has ended. */
-import type { Context } from '../context.ts';
-import type { Failure } from '../pages.ts';
+import type { Failure } from '../http/pages.ts';
+import type { Ended } from '../observe/observer.ts';
 import type { Route } from '../routing/route.ts';
-import type { Target } from '../upstream/target.ts';
-import type { Ended, Outcome } from './observer.ts';
+import type { Outcome, Target } from '../upstream/target.ts';
+import type { Context } from './context.ts';
 
 /** What was read of a request. */
 interface Read {

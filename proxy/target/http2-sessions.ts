@@ -6,9 +6,9 @@ import type { ClientHttp2Session } from 'node:http2';
 import type { Clock } from '../clock.ts';
 import type { Timeouts } from '../config.ts';
 import type { Target } from '../upstream/target.ts';
-import { Http2Leg } from './http2-leg.ts';
-import type { Http2Ask } from './http2-leg.ts';
-import type { Leg, LegSink } from './leg.ts';
+import type { Call } from './call.ts';
+import { Http2Call } from './http2-call.ts';
+import type { Http2CallRequest, Http2CallSink } from './http2-call.ts';
 
 /** Requests at once on one connection, when the app allows as many or says nothing. */
 const MAX_STREAMS = 100;
@@ -25,9 +25,9 @@ const OPTIONS = {
 };
 
 /** One connection. */
-export class TargetSession {
+export class Http2Session {
   readonly http2: ClientHttp2Session;
-  readonly legs = new Set<Http2Leg>();
+  readonly calls = new Set<Http2Call>();
   /** False while connecting, and for ever when that failed. */
   connected = false;
   timedOut = false;
@@ -48,7 +48,7 @@ export class TargetSession {
       clearTimeout(late);
       this.connected = true;
     });
-    // Each leg hears of it by the `close` of its stream.
+    // Each call hears of it by the `close` of its stream.
     this.http2.on('error', () => undefined);
     this.http2.once('close', () => {
       clearTimeout(late);
@@ -59,12 +59,12 @@ export class TargetSession {
   get hasRoom(): boolean {
     const { closed, destroyed, remoteSettings } = this.http2;
     if (closed || destroyed || this.#isSingle) return false;
-    return this.legs.size < Math.min(MAX_STREAMS, remoteSettings?.maxConcurrentStreams ?? MAX_STREAMS);
+    return this.calls.size < Math.min(MAX_STREAMS, remoteSettings?.maxConcurrentStreams ?? MAX_STREAMS);
   }
 
   /** A request has ended. */
-  left(leg: Http2Leg, now: number): void {
-    this.legs.delete(leg);
+  left(call: Http2Call, now: number): void {
+    this.calls.delete(call);
     this.idleSince = now;
     if (this.#isSingle) this.close();
   }
@@ -75,10 +75,10 @@ export class TargetSession {
   }
 }
 
-export class TargetSessions {
+export class Http2Sessions {
   readonly #timeouts: Timeouts;
   readonly #clock: Clock;
-  readonly #sessions = new Map<Target, TargetSession[]>();
+  readonly #sessions = new Map<Target, Http2Session[]>();
   #sweeper: NodeJS.Timeout | null = null;
   #closing = false;
 
@@ -87,11 +87,11 @@ export class TargetSessions {
     this.#clock = clock;
   }
 
-  /** As `Calls.start` (fast/call.ts): never throws; the sink is not called before it returns. */
-  start(target: Target, ask: Http2Ask, sink: LegSink): Leg {
-    const leg = new Http2Leg(ask, sink, this.#clock, () => this.#sessionFor(target));
-    leg.start();
-    return leg;
+  /** As `Calls.start` (call.ts): never throws; the sink is not called before it returns. */
+  start(target: Target, ask: Http2CallRequest, sink: Http2CallSink): Call {
+    const call = new Http2Call(ask, sink, this.#clock, () => this.#sessionFor(target));
+    call.start();
+    return call;
   }
 
   /** Takes no more requests; idle connections close now, others when they are idle. */
@@ -101,16 +101,16 @@ export class TargetSessions {
     if (this.#sweeper) clearInterval(this.#sweeper);
   }
 
-  #sessionFor(target: Target): TargetSession {
+  #sessionFor(target: Target): Http2Session {
     const known = this.#sessions.get(target);
     return known?.find(({ hasRoom }) => hasRoom) ?? this.#open(target);
   }
 
-  #open(target: Target): TargetSession {
+  #open(target: Target): Http2Session {
     const now = this.#clock.monotonic();
     // Claimed just before its target was retired: usable once, but nothing stays.
     const isSingle = this.#closing || target.state !== 'healthy';
-    const session = new TargetSession(target, this.#timeouts, now, isSingle, () => this.#closed(target, session));
+    const session = new Http2Session(target, this.#timeouts, now, isSingle, () => this.#closed(target, session));
     if (isSingle) return session;
     const known = this.#sessions.get(target);
     if (known) known.push(session);
@@ -122,7 +122,7 @@ export class TargetSessions {
     return session;
   }
 
-  #closed(target: Target, session: TargetSession): void {
+  #closed(target: Target, session: Http2Session): void {
     const sessions = this.#sessions.get(target);
     const at = sessions?.indexOf(session) ?? -1;
     if (at >= 0) sessions?.splice(at, 1);
@@ -137,8 +137,8 @@ export class TargetSessions {
     const now = this.#clock.monotonic();
     for (const sessions of this.#sessions.values()) {
       for (const session of sessions) {
-        for (const leg of session.legs) leg.checkDeadline(now);
-        if (session.legs.size === 0 && now - session.idleSince > IDLE_MS) session.close();
+        for (const call of session.calls) call.checkDeadline(now);
+        if (session.calls.size === 0 && now - session.idleSince > IDLE_MS) session.close();
       }
     }
   }

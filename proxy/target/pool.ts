@@ -1,14 +1,14 @@
 /** Connections to targets, kept alive: a pool per target, the most recently used first. */
-import { mappedBuffer } from '../mapped-buffer.ts';
 import type { Clock } from '../clock.ts';
 import type { Limits, Timeouts } from '../config.ts';
+import { mappedBuffer } from '../mapped-buffer.ts';
+import { Sweep } from '../net/sweep.ts';
 import type { Target } from '../upstream/target.ts';
 import type { Call, CallRequest, Calls, CallSink } from './call.ts';
 import { TargetConnection } from './connection.ts';
-import type { Home } from './home.ts';
+import type { Home } from './owner.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import { ResponseHead } from './response-head.ts';
-import { Sweep } from './sweep.ts';
 
 /** A head of 16 KiB with our fields, and the body bytes that one read of a client brings. */
 const SCRATCH_BYTES = 98_304;

@@ -110,3 +110,9 @@ export class Outlet {
     return false;
   }
 }
+
+/** A connection with what writes to it. */
+export interface Wire {
+  readonly socket: Socket;
+  readonly outlet: Outlet;
+}

@@ -2,9 +2,9 @@
  * The chunked coding (RFC 9112 section 7.1), written, and read from bytes however they are split. Where the body ends must
  * never be a matter of opinion.
  */
-import { fieldLines } from '../field-lines.ts';
 import { CR, HEX, LF, SEMICOLON } from './bytes.ts';
 import { ChunkExtension } from './chunk-extension.ts';
+import { fieldLines } from './field-list.ts';
 
 /** Hexadecimal digits of a chunk size: up to 4 GiB. */
 const MAX_DIGITS = 8;

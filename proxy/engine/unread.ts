@@ -1,6 +1,6 @@
 /** Clients that were answered before there was a request: bytes that are none, or too few of them in time. */
+import type { Ended } from '../observe/observer.ts';
 import type { Client } from '../policy/client-address.ts';
-import type { Ended } from './observer.ts';
 
 /** @param status of the answer */
 export function unreadRequest(engine: Ended['engine'], { address, secure }: Client, status: number): Ended {

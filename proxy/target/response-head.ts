@@ -1,7 +1,7 @@
 /** The head of a target's answer, read from bytes. What does not fit is malformed: the client gets 502, never a guess. */
-import { ascii, decimal, isAt, isText, SPACE, startsWithText, VALUE } from './bytes.ts';
-import { BAD, Cuts, Fields, MORE } from './fields.ts';
-import { rawFields } from './trailers.ts';
+import { ascii, decimal, isAt, isText, SPACE, startsWithText, VALUE } from '../http/bytes.ts';
+import { BAD, Cuts, Fields, MORE } from '../http/fields.ts';
+import { rawFields } from '../http/trailers.ts';
 
 /** `close`: only the end of the connection ends the body. */
 export type ResponseFraming = 'none' | 'length' | 'chunked' | 'close';

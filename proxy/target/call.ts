@@ -2,9 +2,9 @@
  * One request to a target over HTTP/1.1 and its answer, as bytes: what the fast engine and the HTTP/2 front ask of the
  * connections to targets (connection.ts, pool.ts).
  */
+import type { Wire } from '../net/outlet.ts';
 import type { Target } from '../upstream/target.ts';
 import type { ResponseHead } from './response-head.ts';
-import type { Wire } from './tunnel.ts';
 
 /** How the body of a request is framed for the target. `chunked`: the call adds the chunk framing. */
 export type RequestFraming = 'none' | 'length' | 'chunked';

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { answerInParts, answerSameToLlhttp } from '../fast/test-properties.ts';
 import { ResponseHead } from './response-head.ts';
-import { answerInParts, answerSameToLlhttp } from './test-properties.ts';
 
 /** `npm run fuzz:proxy` runs many more. */
 const RUNS = 1000;

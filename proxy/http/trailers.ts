@@ -1,7 +1,7 @@
 /** The trailer section after the last chunk (RFC 9112 section 7.1.2), collected however its bytes are split. */
-import { passedTrailers } from '../general/headers.ts';
 import { CR, LF } from './bytes.ts';
 import { BAD, Fields, MORE } from './fields.ts';
+import { passedTrailers } from './headers.ts';
 
 /** Bytes of a trailer section. */
 const MAX_BYTES = 8_192;

@@ -7,14 +7,14 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import type { Timeouts } from '../config.ts';
-import type { CallFailure } from '../fast/call.ts';
-import { isBodyless, TRAILER, without } from '../general/headers.ts';
-import { passEarlyHints } from '../general/response.ts';
+import { asObject, passedTrailerFields } from '../http/field-list.ts';
+import { isBodyless, TRAILER, without } from '../http/headers.ts';
+import { MemorySocket } from '../net/memory-socket.ts';
+import type { Call, CallFailure } from '../target/call.ts';
+import type { Http2CallSink } from '../target/http2-call.ts';
+import { Http2Sessions } from '../target/http2-sessions.ts';
 import type { Target } from '../upstream/target.ts';
-import { asObject, passedTrailerFields } from './fields.ts';
-import type { Leg, LegSink } from './leg.ts';
-import { MemorySocket } from './memory-socket.ts';
-import { TargetSessions } from './target-sessions.ts';
+import { passEarlyHints } from './response.ts';
 
 const NO_LIMIT = 2 ** 31 - 1;
 /** Of one connection in HTTP/1.1 only. */
@@ -34,13 +34,13 @@ class TargetAgent extends Agent {
 }
 
 export class H2cAgents {
-  readonly #sessions: TargetSessions;
+  readonly #sessions: Http2Sessions;
   readonly #agents = new WeakMap<Target, TargetAgent>();
   readonly #targets = new WeakMap<Duplex, Target>();
   readonly #server: Server;
 
   constructor(timeouts: Timeouts, clock: Clock) {
-    this.#sessions = new TargetSessions(timeouts, clock);
+    this.#sessions = new Http2Sessions(timeouts, clock);
     this.#server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 });
     this.#server.on('request', (req, res) => this.#forward(req, res));
   }
@@ -89,7 +89,7 @@ function headOf({ method = '', url = '', rawHeaders, headers }: IncomingMessage)
 }
 
 /** The answer of the app as a response in HTTP/1.1. */
-class Http1Answer implements LegSink {
+class Http1Answer implements Http2CallSink {
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
 
@@ -98,14 +98,14 @@ class Http1Answer implements LegSink {
     this.#res = res;
   }
 
-  begin(leg: Leg, hasBody: boolean): void {
-    this.#res.on('close', () => leg.abort());
-    this.#res.on('drain', () => leg.resume());
+  begin(call: Call, hasBody: boolean): void {
+    this.#res.on('close', () => call.abort());
+    this.#res.on('drain', () => call.resume());
     if (!hasBody) return;
     this.#req.on('data', (bytes: Buffer) => {
-      if (!leg.write(bytes)) this.#req.pause();
+      if (!call.write(bytes)) this.#req.pause();
     });
-    this.#req.on('end', () => leg.end(passedTrailerFields(this.#req.rawTrailers)));
+    this.#req.on('end', () => call.end(passedTrailerFields(this.#req.rawTrailers)));
   }
 
   informed(fields: readonly string[]): void {

@@ -1,15 +1,18 @@
 /** One request to a target over HTTP/2, and its answer. */
 import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import type { Clock } from '../clock.ts';
-import type { CallFailure } from '../fast/call.ts';
-import { Gathered } from '../gathered.ts';
-import { isBodyless } from '../general/headers.ts';
-import { asObject, passedFields, passedTrailerFields } from './fields.ts';
-import type { Leg, LegSink } from './leg.ts';
-import type { TargetSession } from './target-sessions.ts';
-import { CODE, FLAG } from './wire/codes.ts';
+import { asObject, passedFields, passedTrailerFields } from '../http/field-list.ts';
+import { isBodyless } from '../http/headers.ts';
+import { Gathered } from '../net/gathered.ts';
+import type { Call, CallFailure, CallSink } from './call.ts';
+import type { Http2Session } from './http2-sessions.ts';
 
-export interface Http2Ask {
+/** Of frames and errors (RFC 9113 sections 6.2 and 7). */
+const END_STREAM = 0x1;
+const REFUSED_STREAM = 0x7;
+const CANCEL = 0x8;
+
+export interface Http2CallRequest {
   /** Names and values in turn, pseudo fields in front, the method first. */
   readonly head: string[];
   readonly hasBody: boolean;
@@ -19,15 +22,26 @@ export interface Http2Ask {
   readonly idleMs: number;
 }
 
-export class Http2Leg implements Leg {
+/** The side of the exchange. As CallSink, with heads as text. */
+export interface Http2CallSink extends Pick<CallSink, 'body' | 'end' | 'failed' | 'drain'> {
+  /** 103 Early Hints. @param fields lower-case names and values in turn */
+  informed(fields: readonly string[]): void;
+  /**
+   * @param fields lower-case names and values in turn, without those that concern one connection
+   * @param isWhole there is neither body nor trailers; `end` follows
+   */
+  answered(status: number, fields: readonly string[], isWhole: boolean): void;
+}
+
+export class Http2Call implements Call {
   /** Nothing is framed by chunks here. */
   readonly isBetweenChunks = true;
-  readonly #ask: Http2Ask;
-  readonly #sink: LegSink;
+  readonly #ask: Http2CallRequest;
+  readonly #sink: Http2CallSink;
   readonly #clock: Clock;
-  readonly #pick: () => TargetSession;
+  readonly #pick: () => Http2Session;
   readonly #abort = new AbortController();
-  #session: TargetSession | null = null;
+  #session: Http2Session | null = null;
   #stream: ClientHttp2Stream | null = null;
   #trailers: readonly string[] = [];
   #answerTrailers: readonly string[] = [];
@@ -41,7 +55,7 @@ export class Http2Leg implements Leg {
   /** Declared bytes of the answer's body that are still to come; null: not declared. */
   #left: number | null = null;
 
-  constructor(ask: Http2Ask, sink: LegSink, clock: Clock, pick: () => TargetSession) {
+  constructor(ask: Http2CallRequest, sink: Http2CallSink, clock: Clock, pick: () => Http2Session) {
     this.#ask = ask;
     this.#sink = sink;
     this.#clock = clock;
@@ -53,12 +67,12 @@ export class Http2Leg implements Leg {
   start(): void {
     const session = this.#pick();
     this.#session = session;
-    session.legs.add(this);
+    session.calls.add(this);
     try {
       this.#open(session);
     } catch (error) {
       // Fields that node does not send; none are known that request.ts lets in.
-      session.legs.delete(this);
+      session.calls.delete(this);
       process.nextTick(() => this.#fail('malformed', error));
     }
   }
@@ -103,7 +117,7 @@ export class Http2Leg implements Leg {
     else if (this.#phase === 'body' && waited > this.#ask.idleMs && !this.#stream?.isPaused()) this.#late('its body');
   }
 
-  #open(session: TargetSession): void {
+  #open(session: Http2Session): void {
     const { head, hasBody } = this.#ask;
     const options = { endStream: !hasBody, waitForTrailers: hasBody, signal: this.#abort.signal };
     const stream = session.http2.request(head, options);
@@ -158,7 +172,7 @@ export class Http2Leg implements Leg {
     this.#phase = 'body';
     this.#movedAt = this.#clock.monotonic();
     const fields = passedFields(list, status);
-    const isEmpty = (flags & FLAG.endStream) !== 0;
+    const isEmpty = (flags & END_STREAM) !== 0;
     const declared = fields.indexOf('content-length');
     // With HEAD and 304 it is of a body that is not sent, and an app may end such an answer in a frame of its own.
     const hasBody = !isEmpty && !isBodyless(this.#ask.head[1], status);
@@ -186,11 +200,11 @@ export class Http2Leg implements Leg {
     return undefined;
   }
 
-  #closed(session: TargetSession, code: number): void {
+  #closed(session: Http2Session, code: number): void {
     session.left(this, this.#clock.monotonic());
     if (this.#phase === 'over') return;
     // Refused streams were not looked at (RFC 9113 section 8.7), as when a GOAWAY crosses a request.
-    const untouched = session.connected && code === CODE.refusedStream && this.#phase === 'head';
+    const untouched = session.connected && code === REFUSED_STREAM && this.#phase === 'head';
     if (untouched && !this.#retried && this.#written === 0 && !session.hasRoom) {
       this.#retried = true;
       this.start();
@@ -198,7 +212,7 @@ export class Http2Leg implements Leg {
     } else this.#fail(this.#reason(session), `stream closed with code ${code}`);
   }
 
-  #reason(session: TargetSession): CallFailure {
+  #reason(session: Http2Session): CallFailure {
     if (session.timedOut) return 'connect-timeout';
     return session.connected ? 'broken' : 'refused';
   }
@@ -218,7 +232,7 @@ export class Http2Leg implements Leg {
 
   /** Node's `close` would end the request first, and the app could take it for complete. */
   #cancel(): void {
-    if (this.#requestEnded) this.#stream?.close(CODE.cancel);
+    if (this.#requestEnded) this.#stream?.close(CANCEL);
     else this.#abort.abort();
   }
 }

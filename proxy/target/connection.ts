@@ -2,19 +2,19 @@
  * A connection to a target, and the call that is on it. What is read is given to the sink as it is; while the sink's
  * client is behind, nothing more is read.
  */
-import { Gathered } from '../gathered.ts';
+import { CR, LF } from '../http/bytes.ts';
+import { chunk, ChunkScanner, lastChunk } from '../http/chunked.ts';
+import { MORE } from '../http/fields.ts';
+import { Trailers } from '../http/trailers.ts';
+import { Gathered } from '../net/gathered.ts';
+import { Outlet } from '../net/outlet.ts';
 import type { Target } from '../upstream/target.ts';
-import { TargetSocket } from '../upstream/target-socket.ts';
 import type { Call, CallFailure, CallRequest, CallSink } from './call.ts';
-import { CR, LF } from './bytes.ts';
-import { chunk, ChunkScanner, lastChunk } from './chunked.ts';
-import { MORE } from './fields.ts';
-import type { Home } from './home.ts';
 import { KeptHead } from './kept-head.ts';
+import type { Home } from './owner.ts';
 import { HEADROOM, Reads } from './read-buffers.ts';
 import type { ResponseFraming, ResponseHead } from './response-head.ts';
-import { Outlet } from './outlet.ts';
-import { Trailers } from './trailers.ts';
+import { TargetSocket } from './socket.ts';
 
 /** Head of an answer, bytes: what node:http takes too. */
 const MAX_HEAD_BYTES = 16_384;

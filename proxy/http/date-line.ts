@@ -1,7 +1,8 @@
 /** The time of an answer, for apps that do not say it (RFC 9110 section 6.6.1): made once a second. */
 import type { Clock } from '../clock.ts';
-import type { ResponseHead } from './response-head.ts';
-import { CONNECTION_CLOSE } from './rewrite.ts';
+
+/** As a line in a head of HTTP/1.1. */
+export const CONNECTION_CLOSE = Buffer.from('Connection: close\r\n', 'latin1');
 
 export class DateLine {
   readonly #clock: Clock;
@@ -22,7 +23,7 @@ export class DateLine {
   }
 
   /** Our lines in the head of an app's answer; null: none. @param isLast of the connection, which is said too */
-  linesFor({ hasDate }: Pick<ResponseHead, 'hasDate'>, isLast: boolean): Buffer | null {
+  linesFor({ hasDate }: { readonly hasDate: boolean }, isLast: boolean): Buffer | null {
     if (hasDate) return isLast ? CONNECTION_CLOSE : null;
     this.#look();
     return isLast ? this.#lastLine : this.#line;
