@@ -32,7 +32,7 @@ export function localPlanes({ plane, rates, clock, snapshot, terminator }: Parts
     metrics: async () => [snapshot()],
     secure: async (change) => terminator?.update(change),
     exchangeRates: async (elsewhere) => rates.exchange(elsewhere, clock.monotonic()),
-    shareRoom: async (parts) => plane.shareRoom(parts),
+    shareConcurrency: async (shares) => plane.shareConcurrency(shares),
     lose: async (lost) => plane.lose(lost),
   };
 }

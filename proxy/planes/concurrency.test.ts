@@ -8,7 +8,7 @@ import { ClientRates } from '../policy/client-rates.ts';
 import type { InFlight } from '../upstream/target.ts';
 import { localPlanes } from './local.ts';
 import type { Planes } from './planes.ts';
-import { fairParts, RoomExchange } from './room.ts';
+import { ConcurrencyShares, fairShares } from './concurrency.ts';
 
 const ID = '01890a5d-ac96-774b-bcce-000000000000';
 const clock = { now: () => new Date(0), monotonic: () => 0 };
@@ -43,17 +43,17 @@ function worker(): Worker {
 
 /** Workers that serve one upstream, as the group tells them. */
 async function serving(count: number, maxConcurrent: number) {
-  const rooms = new RoomExchange(count);
+  const shares = new ConcurrencyShares(count);
   const workers = Array.from({ length: count }, worker);
   const tell = async (max: number, which: readonly Worker[] = workers): Promise<void> => {
     for (const { planes } of which) {
       await planes.put(entry(max));
-      await planes.shareRoom(rooms.partsOf(planes, [entry(max)]));
+      await planes.shareConcurrency(shares.sharesOf(planes, [entry(max)]));
     }
   };
   await tell(maxConcurrent);
-  const round = () => rooms.round(workers.map(({ planes }) => planes));
-  return { rooms, workers, tell, round };
+  const round = () => shares.round(workers.map(({ planes }) => planes));
+  return { shares, workers, tell, round };
 }
 
 /** Claims until it is refused. */
@@ -63,23 +63,23 @@ function fill(one: Worker): (() => void)[] {
   return ends;
 }
 
-test('parts are the whole together, and nobody gets less than an equal part of it while they want more', () => {
+test('shares are the whole together, and nobody gets less than an equal share of it while they want more', () => {
   const wants = array(nat(1000), { minLength: 1, maxLength: 16 });
   forAll(
     property(nat(1000), wants, (whole, wanted) => {
-      const parts = fairParts(whole, wanted);
+      const shares = fairShares(whole, wanted);
       assert.equal(
-        parts.reduce((total, part) => total + part, 0),
+        shares.reduce((total, share) => total + share, 0),
         whole,
       );
-      for (const [index, part] of parts.entries()) {
-        assert.ok(part >= Math.min(wanted[index] ?? 0, Math.floor(whole / wanted.length)));
+      for (const [index, share] of shares.entries()) {
+        assert.ok(share >= Math.min(wanted[index] ?? 0, Math.floor(whole / wanted.length)));
       }
     }),
   );
 });
 
-test('a client that comes by one worker alone gets all of the limit, and another one its part again once room is free', async () => {
+test('a client that comes by one worker alone gets all of the limit, and another one its share again once some is free', async () => {
   const { workers, round } = await serving(3, 10);
   const [busy, other] = workers as [Worker, Worker];
   const ends = fill(busy);
@@ -111,7 +111,7 @@ test('however requests come and go, and whatever workers die, no more are in fli
   const step = record({ worker: nat(2), claims: nat(12), ends: nat(12), dies: boolean() });
   await forAll(
     asyncProperty(integer({ min: 1, max: 12 }), array(step, { maxLength: 30 }), async (max, steps) => {
-      const { rooms, workers, tell, round } = await serving(3, max);
+      const { shares, workers, tell, round } = await serving(3, max);
       const open = workers.map((): (() => void)[] => []);
       for (const { worker: index, claims, ends, dies } of steps) {
         const under = open[index] as (() => void)[];
@@ -125,7 +125,7 @@ test('however requests come and go, and whatever workers die, no more are in fli
         }
         await rounding;
         if (!dies) continue;
-        rooms.leave((workers[index] as Worker).planes);
+        shares.leave((workers[index] as Worker).planes);
         workers[index] = worker();
         open[index] = [];
         await tell(max, [workers[index]]);
@@ -135,7 +135,7 @@ test('however requests come and go, and whatever workers die, no more are in fli
 });
 
 test('another limit is split anew, and none is none', async () => {
-  const { rooms, workers, tell } = await serving(2, 4);
+  const { shares, workers, tell } = await serving(2, 4);
   await tell(8);
   assert.deepEqual(
     workers.map(fill).map(({ length }) => length),
@@ -143,5 +143,5 @@ test('another limit is split anew, and none is none', async () => {
   );
   await tell(0);
   assert.ok(workers[0]?.claim());
-  assert.deepEqual(rooms.partsOf((workers[0] as Worker).planes, [entry(0)]), []);
+  assert.deepEqual(shares.sharesOf((workers[0] as Worker).planes, [entry(0)]), []);
 });
