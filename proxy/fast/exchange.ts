@@ -32,7 +32,7 @@ import { Outgoing } from './outgoing.ts';
 import { RequestBody } from './request-body.ts';
 import { compactResponseHead, endHead, SWITCHED, writeRequestHead } from './rewrite.ts';
 import type { Tunnel } from './tunnel.ts';
-import { Way } from './way.ts';
+import { RouteCache } from './route-cache.ts';
 
 const EMPTY = Buffer.alloc(0);
 const CHALLENGE = '/.well-known/acme-challenge/';
@@ -57,7 +57,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   bytesOut = 0;
   readonly #client: ClientConnection;
   readonly #shared: Shared;
-  readonly #way = new Way();
+  readonly #routes = new RouteCache();
   /** Whose request it is: the connection's peer, or whom that, being trusted, speaks for. */
   #asker: Client;
   readonly #body = new RequestBody();
@@ -110,7 +110,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   }
 
   get host(): string {
-    return this.#way.host;
+    return this.#routes.host;
   }
 
   get clientAddress(): string {
@@ -263,7 +263,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     const { plane, terminator } = this.#shared.context;
     this.target = bytes.toString('latin1', head.targetStart, head.targetEnd);
     if (terminator?.challenging === true && this.target.startsWith(CHALLENGE)) return null;
-    return this.#way.find(bytes, head, this.#asker, plane);
+    return this.#routes.find(bytes, head, this.#asker, plane);
   }
 
   #reset(bytes: Buffer, head: RequestHead): void {
@@ -288,7 +288,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   #send(bytes: Buffer, head: RequestHead, end: number): number {
     const { pools, ids } = this.#shared;
     const out = pools.scratch;
-    const named = writeRequestHead(bytes, head, this.#way.origin, out);
+    const named = writeRequestHead(bytes, head, this.#routes.origin, out);
     const identified =
       this.#id === 0 ? named + out.write(this.#givenId, named, 'latin1') : ids.write(this.#id, out, named);
     const length = endHead(out, identified);

@@ -4,8 +4,8 @@ import { Outlet } from '../net/outlet.ts';
 import { ResetStreams } from './reset-streams.ts';
 import { StreamNumbers } from './stream-numbers.ts';
 import { ServerStream } from './stream.ts';
-import type { StreamHome } from './stream.ts';
-import { Toll } from './toll.ts';
+import type { StreamOwner } from './stream.ts';
+import { AbuseBudget } from './abuse-budget.ts';
 import type { Tools } from './tools.ts';
 import { requestTrailers } from './trailers.ts';
 import { UploadWindow } from './upload-window.ts';
@@ -35,7 +35,7 @@ export interface Handler {
 const MAX_STREAMS = 128;
 /** Bytes for a client that takes none. Above it nothing more is read from it either. */
 const MAX_BACKLOG = 524_288;
-export class Http2Connection implements FrameSink, BlockSink, StreamHome {
+export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
   readonly streams = new Map<number, ServerStream>();
   readonly output: FrameOutput;
   /** False: nothing is read or begun any more. */
@@ -50,7 +50,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
   readonly #settings = new ClientSettings();
   readonly #turns: SendTurns;
   readonly #blocks: BlockReader;
-  readonly #toll: Toll;
+  readonly #budget: AbuseBudget;
   readonly #reset = new ResetStreams();
   /** Of the DATA frame that is being read. */
   #receiving: ServerStream | null = null;
@@ -70,7 +70,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     this.output = new FrameOutput(new Outlet(socket, () => this.#drained()), tools.outputs);
     this.#turns = new SendTurns(this.output);
     this.#blocks = new BlockReader(this, tools.maxListBytes);
-    this.#toll = new Toll(tools.clock);
+    this.#budget = new AbuseBudget(tools.clock);
     // Broken connections: `close` follows, and with it the end of every stream.
     socket.on('error', () => undefined);
     socket.once('end', () => socket.destroy());
@@ -131,14 +131,14 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     this.#socket.destroy();
   }
 
-  // StreamHome
+  // StreamOwner
 
   allowance(most: number): number {
     return this.#turns.allowance(most);
   }
 
   spend(octets: number, isCut: boolean): void {
-    this.#toll.sent(octets, isCut);
+    this.#budget.sent(octets, isCut);
     this.#turns.spend(octets);
   }
 
@@ -187,12 +187,12 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
       case FRAME.goaway:
         check(id === 0, CODE.protocolError, 'GOAWAY of a stream');
         check(end - start >= 8, CODE.frameSizeError, 'GOAWAY');
-        return this.#toll.frame();
+        return this.#budget.frame();
       case FRAME.pushPromise:
         throw new ConnectionError(CODE.protocolError, 'a client pushes');
       default:
         // Extensions (RFC 9113 section 5.5).
-        return this.#toll.frame();
+        return this.#budget.frame();
     }
   }
 
@@ -200,7 +200,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     this.#expect(FRAME.data);
     check(id !== 0 && !this.#numbers.isIdle(id), CODE.protocolError, 'DATA of no stream');
     this.#uploads.take(length);
-    this.#toll.data(content, isLast);
+    this.#budget.data(content, isLast);
     const stream = this.streams.get(id) ?? null;
     this.#receiving = stream;
     if (stream === null) this.#late(id);
@@ -254,7 +254,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
       // We have said so: its client asks elsewhere.
       this.#numbers.last = id;
       this.#reset.add(id);
-      this.#toll.frame();
+      this.#budget.frame();
     }
   }
 
@@ -263,7 +263,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     if (this.streams.size >= MAX_STREAMS) this.#refuse(id, CODE.refusedStream, this.#limitsKnown);
     else if (fields.isTooLarge) this.#refuse(id, CODE.enhanceYourCalm, true);
     else {
-      this.#toll.request();
+      this.#budget.request();
       const stream = new ServerStream(id, this, this.#settings.windowBytes);
       this.streams.set(id, stream);
       if (isLast) stream.requestEnds([]);
@@ -289,7 +289,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     check(end - start === 4, CODE.frameSizeError, 'WINDOW_UPDATE');
     check(!this.#numbers.isIdle(id), CODE.protocolError, 'WINDOW_UPDATE of no stream');
     const increment = bytes.readUInt32BE(start) & MAX_WINDOW;
-    this.#toll.update(increment);
+    this.#budget.update(increment);
     if (id === 0) {
       check(increment > 0, CODE.protocolError, 'a window that grows by nothing');
       check(this.#turns.widen(increment), CODE.flowControlError, 'a window beyond 2^31');
@@ -306,7 +306,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     check(end - start === 4, CODE.frameSizeError, 'RST_STREAM');
     check(id !== 0 && !this.#numbers.isIdle(id), CODE.protocolError, 'RST_STREAM of no stream');
     const stream = this.streams.get(id);
-    if (stream === undefined) return this.#toll.frame();
+    if (stream === undefined) return this.#budget.frame();
     stream.drop(bytes.readUInt32BE(start));
     return this.#countReset();
   }
@@ -317,10 +317,10 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
       check(this.greeted, CODE.protocolError, 'an acknowledgement before the settings');
       check(end === start, CODE.frameSizeError, 'an acknowledgement with settings');
       this.#limitsKnown = true;
-      return this.#toll.frame();
+      return this.#budget.frame();
     }
     this.greeted = true;
-    this.#toll.dearFrame();
+    this.#budget.dearFrame();
     const before = this.#settings.windowBytes;
     this.#settings.read(bytes, start, end);
     const { windowBytes, hasSmallTable } = this.#settings;
@@ -338,14 +338,14 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
   #ping(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
     check(id === 0, CODE.protocolError, 'PING of a stream');
     check(end - start === 8, CODE.frameSizeError, 'PING');
-    this.#toll.frame();
+    this.#budget.frame();
     if ((flags & FLAG.ack) === 0) this.output.acknowledgePing(bytes, start);
   }
 
   /** Read and forgotten (RFC 9113 section 5.3.2). */
   #priority(id: number, length: number): void {
     check(id !== 0, CODE.protocolError, 'PRIORITY of no stream');
-    this.#toll.frame();
+    this.#budget.frame();
     if (length === 5) return;
     const stream = this.streams.get(id);
     if (stream === undefined) throw new ConnectionError(CODE.frameSizeError, 'PRIORITY');
@@ -353,7 +353,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
   }
 
   #countReset(): void {
-    if (!this.#toll.reset()) this.fail(CODE.enhanceYourCalm);
+    if (!this.#budget.reset()) this.fail(CODE.enhanceYourCalm);
   }
 
   /** @param isFault the client could know better */
@@ -361,13 +361,13 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     this.output.reset(id, code);
     this.#reset.add(id);
     if (isFault) this.#countReset();
-    else this.#toll.frame();
+    else this.#budget.frame();
   }
 
   /** A frame of a stream that is closed: under way when we reset it, or against the rules. */
   #late(id: number): void {
     check(this.#reset.has(id), CODE.streamClosed, 'a frame of a stream that is closed');
-    this.#toll.frame();
+    this.#budget.frame();
   }
 
   // The end

@@ -11,7 +11,7 @@ import { Outlet } from '../net/outlet.ts';
 import type { Target } from '../upstream/target.ts';
 import type { Call, CallFailure, CallRequest, CallSink } from './call.ts';
 import { KeptHead } from './kept-head.ts';
-import type { Home } from './owner.ts';
+import type { ConnectionOwner } from './owner.ts';
 import { HEADROOM, Reads } from './read-buffers.ts';
 import type { ResponseFraming, ResponseHead } from './response-head.ts';
 import { TargetSocket } from './socket.ts';
@@ -26,7 +26,7 @@ type State = 'idle' | 'head' | 'body' | 'trailers' | 'closed';
 
 export class TargetConnection implements Call {
   readonly target: Target;
-  readonly #home: Home;
+  readonly #owner: ConnectionOwner;
   readonly #chunks = new ChunkScanner();
   readonly #trailers = new Trailers();
   #socket: TargetSocket;
@@ -58,11 +58,11 @@ export class TargetConnection implements Call {
   /** How long the target keeps it open idle, ms. */
   keepAliveMs: number;
 
-  constructor(target: Target, home: Home) {
+  constructor(target: Target, owner: ConnectionOwner) {
     this.target = target;
-    this.#home = home;
-    this.keepAliveMs = home.timeouts.poolIdleMs;
-    this.#reads = new Reads(home.buffers);
+    this.#owner = owner;
+    this.keepAliveMs = owner.timeouts.poolIdleMs;
+    this.#reads = new Reads(owner.buffers);
     this.#socket = this.#connect();
     this.#outlet = this.#outletOf(this.#socket);
   }
@@ -80,7 +80,7 @@ export class TargetConnection implements Call {
     // What comes behind an idle connection that was closed is no answer to a request that may be sent again.
     this.#socket.isHeardOut = !this.#requestDone;
     this.#keepForRetry(request, isReused);
-    this.#deadline = this.#home.now + (this.#isConnecting ? this.#home.timeouts.connectMs : request.responseHeadMs);
+    this.#deadline = this.#owner.now + (this.#isConnecting ? this.#owner.timeouts.connectMs : request.responseHeadMs);
     this.#send(request.head);
   }
 
@@ -163,11 +163,11 @@ export class TargetConnection implements Call {
 
   #awaitHead(): void {
     // While it connects, that has a limit of its own.
-    if (this.#request && !this.#isConnecting) this.#deadline = this.#home.now + this.#request.responseHeadMs;
+    if (this.#request && !this.#isConnecting) this.#deadline = this.#owner.now + this.#request.responseHeadMs;
   }
 
   #awaitBody(): void {
-    if (this.#request && this.#sink && this.#state !== 'head') this.#deadline = this.#home.now + this.#request.idleMs;
+    if (this.#request && this.#sink && this.#state !== 'head') this.#deadline = this.#owner.now + this.#request.idleMs;
   }
 
   /** A copy of a request without a body that a fresh connection may repeat. */
@@ -227,7 +227,7 @@ export class TargetConnection implements Call {
 
   /** @returns the offset after the head of the final answer, or -1 when there is none yet */
   #takeHead(bytes: Buffer, start: number, end: number): number {
-    const { head } = this.#home;
+    const { head } = this.#owner;
     const request = this.#request as CallRequest;
     let at = start;
     for (;;) {
@@ -337,7 +337,7 @@ export class TargetConnection implements Call {
     sink?.end(trailers);
     this.#request = null;
     this.#state = isReusable ? 'idle' : 'closed';
-    if (isReusable) this.#home.idle(this);
+    if (isReusable) this.#owner.idle(this);
     else this.destroy();
     return true;
   }
@@ -352,7 +352,7 @@ export class TargetConnection implements Call {
     this.#deadline = Infinity;
     this.#isOpen = false;
     this.#state = 'closed';
-    this.#home.closed(this);
+    this.#owner.closed(this);
     to(wire, head, end);
     return -1;
   }
@@ -380,7 +380,7 @@ export class TargetConnection implements Call {
       this.#fail(isRefused ? 'refused' : 'broken', error ?? 'the connection was closed');
     }
     this.#state = 'closed';
-    this.#home.closed(this);
+    this.#owner.closed(this);
   };
 
   /** The target had closed its idle connection as we wrote to it (RFC 9112 section 9.3.1): a fresh one, once. */
@@ -394,11 +394,11 @@ export class TargetConnection implements Call {
     this.#isReused = false;
     this.#isOpen = true;
     this.#error = null;
-    this.#reads = new Reads(this.#home.buffers);
+    this.#reads = new Reads(this.#owner.buffers);
     this.#behind = new Gathered();
     this.#socket = this.#connect();
     this.#outlet = this.#outletOf(this.#socket);
-    this.#deadline = this.#home.now + this.#home.timeouts.connectMs;
+    this.#deadline = this.#owner.now + this.#owner.timeouts.connectMs;
     this.#send(this.#kept.bytes);
   }
 

@@ -4,7 +4,7 @@ import type { TargetConnection } from './connection.ts';
 import type { ReadBuffers } from './read-buffers.ts';
 import type { ResponseHead } from './response-head.ts';
 
-export interface Home {
+export interface ConnectionOwner {
   readonly timeouts: Timeouts;
   readonly buffers: ReadBuffers;
   /** What heads of answers are read with, all one after the other: it is 2 KiB, and hot in the core's cache. */

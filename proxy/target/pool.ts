@@ -6,7 +6,7 @@ import { Sweep } from '../net/sweep.ts';
 import type { Target } from '../upstream/target.ts';
 import type { Call, CallRequest, Calls, CallSink } from './call.ts';
 import { TargetConnection } from './connection.ts';
-import type { Home } from './owner.ts';
+import type { ConnectionOwner } from './owner.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import { ResponseHead } from './response-head.ts';
 
@@ -17,7 +17,7 @@ const CLOSED_AT_ONCE = 8;
 /** A request that may not be sent twice takes an idle connection only when it was in use so short ago, ms. */
 const FRESH_MS = 1_000;
 
-export class Pools implements Calls, Home {
+export class Pools implements Calls, ConnectionOwner {
   readonly timeouts: Timeouts;
   /** Where heads to targets are put together: sent, or copied, before the next one is. */
   readonly scratch = mappedBuffer(SCRATCH_BYTES);

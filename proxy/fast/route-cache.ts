@@ -7,7 +7,7 @@ import type { Route } from '../routing/route.ts';
 import type { RequestHead } from './head.ts';
 import { OriginLines } from './origin.ts';
 
-export class Way {
+export class RouteCache {
   /** Normalised, of the last request. */
   host = '';
   /** What its target is told of who asks. */

@@ -1,6 +1,6 @@
 /** What a client's connection may cost us beyond the requests that it makes. */
 import type { Clock } from '../clock.ts';
-import { Budget } from './budget.ts';
+import { TokenBucket } from './token-bucket.ts';
 import { check, CODE } from './wire/codes.ts';
 
 /**
@@ -22,16 +22,16 @@ const EARNED_BY_DATA = 2 * DEAR + 1;
 /** Octets of a body in one frame, or of a window's growth, below which somebody wants tiny frames. */
 const SMALL = 256;
 
-export class Toll {
+export class AbuseBudget {
   readonly #clock: Clock;
-  readonly #resets: Budget;
-  readonly #frames: Budget;
+  readonly #resets: TokenBucket;
+  readonly #frames: TokenBucket;
 
   constructor(clock: Clock) {
     const now = clock.monotonic();
     this.#clock = clock;
-    this.#resets = new Budget(RESETS, now);
-    this.#frames = new Budget(FRAMES, now);
+    this.#resets = new TokenBucket(RESETS, now);
+    this.#frames = new TokenBucket(FRAMES, now);
   }
 
   /** A frame that brings nothing. @throws ConnectionError ENHANCE_YOUR_CALM, as the following do */
