@@ -2,18 +2,17 @@
  * A connection to a target, and the call that is on it. What is read is given to the sink as it is; while the sink's
  * client is behind, nothing more is read.
  */
-import { CR, LF } from '../http/bytes.ts';
-import { chunk, ChunkScanner, lastChunk } from '../http/chunked.ts';
+import { chunk, lastChunk } from '../http/chunked.ts';
 import { MORE } from '../http/fields.ts';
-import { Trailers } from '../http/trailers.ts';
 import { Gathered } from '../net/gathered.ts';
 import { Outlet } from '../net/outlet.ts';
 import type { Target } from '../upstream/target.ts';
+import { AnswerBody } from './answer-body.ts';
 import type { Call, CallFailure, CallRequest, CallSink } from './call.ts';
 import { KeptHead } from './kept-head.ts';
 import type { ConnectionOwner } from './owner.ts';
 import { HEADROOM, Reads } from './read-buffers.ts';
-import type { ResponseFraming, ResponseHead } from './response-head.ts';
+import type { ResponseHead } from './response-head.ts';
 import { TargetSocket } from './socket.ts';
 
 /** Head of an answer, bytes: what node:http takes too. */
@@ -21,14 +20,13 @@ const MAX_HEAD_BYTES = 16_384;
 /** Interim answers to one request. */
 const MAX_INTERIM = 20;
 
-/** `idle`: in the pool. `head`, `body`: of the answer. `trailers`: after its last chunk. */
-type State = 'idle' | 'head' | 'body' | 'trailers' | 'closed';
+/** `idle`: in the pool. `head`, `body`: of the answer. */
+type State = 'idle' | 'head' | 'body' | 'closed';
 
 export class TargetConnection implements Call {
   readonly target: Target;
   readonly #owner: ConnectionOwner;
-  readonly #chunks = new ChunkScanner();
-  readonly #trailers = new Trailers();
+  readonly #body = new AnswerBody();
   #socket: TargetSocket;
   #outlet: Outlet;
   #reads: Reads;
@@ -43,9 +41,7 @@ export class TargetConnection implements Call {
   #partial: Buffer | null = null;
   #interim = 0;
   /** Of the answer whose head was read last. */
-  #framing: ResponseFraming = 'none';
   #keepAlive = false;
-  #left = 0;
   #requestDone = false;
   #isReused = false;
   #isOpen = true;
@@ -102,7 +98,7 @@ export class TargetConnection implements Call {
   }
 
   get isBetweenChunks(): boolean {
-    return this.#state === 'body' && this.#framing === 'chunked' && this.#chunks.isBetween;
+    return this.#state === 'body' && this.#body.isBetweenChunks;
   }
 
   /** False from the moment when its end is known; its `close` may still be to come. */
@@ -202,7 +198,7 @@ export class TargetConnection implements Call {
     const { bytes } = this.#reads;
     bytes[end] = 0;
     const goesOn = this.#partial === null ? this.#take(bytes, start, end) : this.#readOn(this.#partial, start, end);
-    if (goesOn && this.#request?.bulk === true) this.#reads.passed(nread, this.#left);
+    if (goesOn && this.#request?.bulk === true) this.#reads.passed(nread, this.#body.left);
     if (goesOn) return true;
     // While the client is what is waited for, the target is not silent.
     this.#deadline = Infinity;
@@ -247,14 +243,9 @@ export class TargetConnection implements Call {
       if (head.status === 103) this.#sink?.information(head);
     }
     this.#state = 'body';
-    this.#framing = head.framing;
+    this.#body.begin(head, request.raw);
     this.#keepAlive = head.keepAlive;
     if (head.keepAliveMs > 0) this.keepAliveMs = Math.max(0, head.keepAliveMs - 1000);
-    this.#left = head.contentLength;
-    if (head.framing === 'chunked') {
-      this.#chunks.reset();
-      this.#trailers.reset();
-    }
     this.#sink?.head(head);
     return at;
   }
@@ -262,84 +253,34 @@ export class TargetConnection implements Call {
   #takeBody(bytes: Buffer, start: number, end: number): boolean {
     if (this.#sink === null) return true;
     this.#awaitBody();
-    switch (this.#framing) {
-      case 'none':
-        return this.#complete(start, end);
-      case 'length':
-        return this.#takeLength(bytes, start, end);
-      case 'chunked':
-        return this.#takeChunks(bytes, start, end);
-      case 'close':
-        break;
-    }
-    return start === end || this.#give(bytes, start, end);
+    const body = this.#body;
+    const at = body.take(bytes, start, end, this);
+    // The client may have left meanwhile, and all is over then.
+    if (this.#sink === null) return body.goesOn;
+    if (body.fault !== null) this.#malformed(body.fault);
+    else if (body.done) this.#complete(at, end);
+    else return body.goesOn;
+    return true;
   }
 
-  #takeLength(bytes: Buffer, start: number, end: number): boolean {
-    const length = Math.min(this.#left, end - start);
-    this.#left -= length;
-    const goesOn = length === 0 || this.#give(bytes, start, start + length);
-    return this.#left === 0 && this.#sink !== null ? this.#complete(start + length, end) : goesOn;
-  }
-
-  #takeChunks(bytes: Buffer, start: number, end: number): boolean {
-    if (this.#state === 'trailers') return this.#takeTrailers(bytes, start, end);
-    const isRaw = this.#request?.raw ?? false;
-    let at = start;
-    let goesOn = true;
-    while (at < end && this.#chunks.state !== 'end' && this.#chunks.state !== 'bad') {
-      at = this.#chunks.step(bytes, at, end);
-      const { dataStart, dataEnd } = this.#chunks;
-      if (!isRaw && dataEnd > dataStart) goesOn = this.#give(bytes, dataStart, dataEnd) && goesOn;
-    }
-    if (this.#chunks.state === 'bad') {
-      this.#malformed('the body of the answer is not chunked as it says');
-      return true;
-    }
-    return isRaw ? this.#giveRaw(bytes, start, at, end) : this.#afterChunks(bytes, at, end, goesOn);
-  }
-
-  /** @param at the end of what was read as chunks, up to `end` of the bytes */
-  #giveRaw(bytes: Buffer, start: number, at: number, end: number): boolean {
-    // Nearly always there are no trailers, and the empty line is here: it goes along.
-    if (this.#chunks.state === 'end' && at + 1 < end && bytes[at] === CR && bytes[at + 1] === LF) {
-      this.#give(bytes, start, at + 2);
-      return this.#complete(at + 2, end);
-    }
-    const goesOn = at === start || this.#give(bytes, start, at);
-    return this.#afterChunks(bytes, at, end, goesOn);
-  }
-
-  #afterChunks(bytes: Buffer, at: number, end: number, goesOn: boolean): boolean {
-    if (this.#chunks.state !== 'end') return goesOn;
-    this.#state = 'trailers';
-    return at === end || this.#sink === null ? goesOn : this.#takeTrailers(bytes, at, end);
-  }
-
-  #takeTrailers(bytes: Buffer, at: number, end: number): boolean {
-    const state = this.#trailers.read(bytes, at, end);
-    if (state === 'bad') this.#malformed('the trailers of the answer are not valid');
-    return state === 'done' ? this.#complete(this.#trailers.end, end, this.#trailers.passed) : true;
-  }
-
-  #give(bytes: Buffer, start: number, end: number): boolean {
+  /** For the body: bytes of it. */
+  give(bytes: Buffer, start: number, end: number): boolean {
     return this.#sink?.body(bytes, start, end) ?? true;
   }
 
   /** The answer is whole. @param at where it ended in the bytes of this read */
-  #complete(at: number, end: number, trailers: readonly string[] | null = null): boolean {
+  #complete(at: number, end: number): void {
     const sink = this.#sink;
     this.#sink = null;
     this.#deadline = Infinity;
     // Bytes behind the answer belong to nobody, and an unfinished request leaves the target in the middle of it.
     const isSent = this.#requestDone && !this.#outlet.isPending && !this.#socket.isLost;
     const isReusable = at === end && this.#keepAlive && isSent;
-    sink?.end(trailers);
+    sink?.end(this.#body.trailers);
     this.#request = null;
     this.#state = isReusable ? 'idle' : 'closed';
     if (isReusable) this.#owner.idle(this);
     else this.destroy();
-    return true;
   }
 
   /** It speaks WebSocket from here on, and is no longer ours. */
@@ -364,7 +305,7 @@ export class TargetConnection implements Call {
 
   readonly #ended = (): void => {
     this.#isOpen = false;
-    if (this.#sink !== null && this.#state === 'body' && this.#framing === 'close') this.#complete(0, 0);
+    if (this.#sink !== null && this.#state === 'body' && this.#body.framing === 'close') this.#complete(0, 0);
     else this.destroy();
   };
 
