@@ -16,6 +16,7 @@ export interface General {
   close(): void;
 }
 
+/** Opens no connection before the first request. */
 export function makeGeneral(limits: Limits, timeouts: Timeouts, clock: Clock): General {
   const tools = {
     engine: makeEngine(),

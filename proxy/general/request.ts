@@ -36,6 +36,7 @@ export function unread(req: IncomingMessage, client: Client): Request {
   return { host: '', authority: '', target, path: target, hasBody: !req.complete, clientAddress, secure };
 }
 
+/** Tells what {@link readRequest} gives apart: a request has no status. */
 export function isFailure(read: Request | Failure): read is Failure {
   return 'status' in read;
 }

@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.ts';
 
 /** As a line in a head of HTTP/1.1. */
-export const CONNECTION_CLOSE = Buffer.from('Connection: close\r\n', 'latin1');
+const CONNECTION_CLOSE = Buffer.from('Connection: close\r\n', 'latin1');
 
 export class DateLine {
   readonly #clock: Clock;

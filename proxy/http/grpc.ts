@@ -1,5 +1,6 @@
 /** What the proxy knows of gRPC: how a call is told, and how it is ended so that its client tries again. */
 
+/** @param contentType of a request: `application/grpc`, and its kinds (`+proto` and so on) */
 export function isGrpc(contentType: string | undefined): boolean {
   return contentType?.startsWith('application/grpc') === true;
 }

@@ -16,6 +16,7 @@ interface Parts {
   readonly terminator: StaticTerminator | null;
 }
 
+/** Rejects where the plane throws. */
 export function localPlanes({ plane, rates, clock, snapshot, terminator }: Parts): Planes {
   return {
     put: async (entry) => plane.put(entry),

@@ -77,6 +77,7 @@ const Farewell = z.lazy(() =>
   }),
 );
 
+/** The message that {@link readFarewell} reads. */
 export const farewell = ({ counts, metrics }: LastWords): object => ({ type: 'farewell', counts, metrics });
 
 /** @returns null for another message */

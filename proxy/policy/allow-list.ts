@@ -26,6 +26,7 @@ export function makeRanges(ranges: readonly string[]): AddressRanges {
   };
 }
 
+/** 403 for clients outside of `allowFrom`. @returns null: everybody may come */
 export function makeAddressCheck({ allowFrom, errorPages }: EdgeSettings): Check | null {
   if (allowFrom.length === 0) return null;
   const allowed = makeRanges(allowFrom);

@@ -3,6 +3,7 @@ import type { EdgeSettings } from '../../protocol/edge.ts';
 import { BODY_TOO_LARGE, pageAnswer } from '../http/pages.ts';
 import type { Check } from './compile.ts';
 
+/** 413 for a declared length above `maxBodyBytes`. @returns null: any may come */
 export function makeBodyCheck({ maxBodyBytes, errorPages }: EdgeSettings): Check | null {
   if (maxBodyBytes === 0) return null;
   return (asked) =>

@@ -7,6 +7,7 @@ import type { Check } from './compile.ts';
 /** When clients and crawlers may look again, seconds. */
 const RETRY_SECONDS = '120';
 
+/** 503 for all but what a CA asks for. @returns null: it is open */
 export function makeMaintenanceCheck({ maintenance, errorPages }: EdgeSettings): Check | null {
   if (!maintenance) return null;
   return (asked) =>

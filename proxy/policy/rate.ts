@@ -7,6 +7,7 @@ import type { Check, PolicyDeps, PolicyRoute } from './compile.ts';
 
 type Deps = Pick<PolicyDeps, 'clock' | 'rates'>;
 
+/** 429 with Retry-After for a client network that asks faster than `ratePerClient`. @returns null: there is no limit */
 export function makeRateCheck(
   { upstreamId }: Pick<PolicyRoute, 'upstreamId'>,
   { ratePerClient, errorPages }: EdgeSettings,

@@ -11,6 +11,7 @@ const HTTPS_PORT = 443;
 
 type Deps = Pick<PolicyDeps, 'hasCertificate' | 'httpsPort'>;
 
+/** 301 or 308 to `canonicalHost`, or to https. @returns null: no request of this route could need one */
 export function makeRedirectCheck(
   { host: routed }: Pick<PolicyRoute, 'host'>,
   { https, canonicalHost }: EdgeSettings,

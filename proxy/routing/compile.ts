@@ -12,6 +12,7 @@ import type { Route } from './route.ts';
 /** Makes the routes of an entry; the features of a route are compiled once per flip. */
 export type CompileRoutes = (upstream: Upstream, observer: Observer) => readonly Route[];
 
+/** @param timeouts limits of the process: a route may be stricter, and not laxer */
 export function makeCompiler(timeouts: Timeouts, deps: PolicyDeps & AccessDeps): CompileRoutes {
   return (upstream, observer) => {
     const { id, edge, routes, canary } = upstream.entry;
