@@ -7,7 +7,7 @@ import { makeEngine } from './engine.ts';
 import type { Exchange } from './exchange.ts';
 import { Guard } from './guard.ts';
 import { H2cAgents } from './h2c-agent.ts';
-import { Pools } from './pool.ts';
+import { Agents } from './agents.ts';
 
 export interface General {
   /** Claims a target and takes the exchange over: answers it, and releases the claim exactly once. Never throws. */
@@ -20,7 +20,7 @@ export interface General {
 export function makeGeneral(limits: Limits, timeouts: Timeouts, clock: Clock): General {
   const tools = {
     engine: makeEngine(),
-    pools: new Pools(limits, timeouts),
+    agents: new Agents(limits, timeouts),
     h2c: new H2cAgents(timeouts, clock),
     compressors: new Compressors(),
     timeouts,
@@ -29,7 +29,7 @@ export function makeGeneral(limits: Limits, timeouts: Timeouts, clock: Clock): G
   return {
     forward: (exchange, route) => new Guard(exchange, route, tools).start(),
     close: () => {
-      tools.pools.close();
+      tools.agents.close();
       tools.h2c.close();
     },
   };

@@ -20,7 +20,7 @@ import type { InFlight, Outcome, StreamKind, Target } from '../upstream/target.t
 import type { Attempt, Engine } from './engine.ts';
 import type { Exchange } from './exchange.ts';
 import type { H2cAgents } from './h2c-agent.ts';
-import type { Pools } from './pool.ts';
+import type { Agents } from './agents.ts';
 import { abort, passInformation, passResponse, switchProtocols } from './response.ts';
 import { targetHeaders, targetPath } from './target-head.ts';
 import { TimeLimits } from './time-limits.ts';
@@ -31,7 +31,7 @@ import type { Tunnel } from './tunnel.ts';
 /** What all exchanges share. */
 interface Tools {
   readonly engine: Engine;
-  readonly pools: Pools;
+  readonly agents: Agents;
   readonly h2c: H2cAgents;
   readonly compressors: Compressors;
   readonly timeouts: Timeouts;
@@ -162,10 +162,10 @@ export class Guard implements InFlight, Waiter, Limited {
 
   #attempt(target: Target, pooled: boolean): void {
     const { req, res } = this.exchange;
-    const { engine, pools, h2c } = this.#tools;
+    const { engine, agents, h2c } = this.#tools;
     const headers = targetHeaders(this.exchange, this.#route);
     const isH2c = this.#route.edge.appProtocol === 'h2c';
-    const agent = isH2c ? h2c.of(target) : pooled ? pools.of(target) : pools.fresh;
+    const agent = isH2c ? h2c.of(target) : pooled ? agents.of(target) : agents.fresh;
     const to = { address: target.address, port: target.port, agent };
     this.#trySending(() => engine.launch(req, res, headers, to, this.#watch()));
   }

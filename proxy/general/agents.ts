@@ -1,4 +1,4 @@
-/** Connections to targets: a keep-alive pool per target, and fresh connections that serve one request. */
+/** Agents of node:http for connections to targets: one per target that keeps them alive, and one whose connections serve one request. */
 import { Agent } from 'node:http';
 import type { ClientRequestArgs } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -6,7 +6,7 @@ import type { Limits, Timeouts } from '../config.ts';
 import { TargetSocket } from '../target/socket.ts';
 import type { Target } from '../upstream/target.ts';
 
-class TargetPool extends Agent {
+class KeepAliveAgent extends Agent {
   #retired = false;
 
   /** Documented hook: whether a connection that finished its request goes back to the pool. */
@@ -24,7 +24,7 @@ class TargetPool extends Agent {
 }
 
 /** Serves one request per connection, said so by `Connection: close`. All that have a body are among them. */
-class FreshConnections extends Agent {
+class FreshAgent extends Agent {
   constructor() {
     super({ keepAlive: false });
   }
@@ -36,9 +36,9 @@ class FreshConnections extends Agent {
   }
 }
 
-export class Pools {
-  readonly fresh = new FreshConnections();
-  readonly #pools = new Map<Target, TargetPool>();
+export class Agents {
+  readonly fresh = new FreshAgent();
+  readonly #kept = new Map<Target, KeepAliveAgent>();
   readonly #limits: Limits;
   readonly #timeouts: Timeouts;
 
@@ -47,11 +47,11 @@ export class Pools {
     this.#timeouts = timeouts;
   }
 
-  /** The pool of a target; it goes when the target is retired. */
+  /** That of a target; it goes when the target is retired. */
   of(target: Target): Agent {
-    const known = this.#pools.get(target);
+    const known = this.#kept.get(target);
     if (known) return known;
-    const pool = new TargetPool({
+    const agent = new KeepAliveAgent({
       keepAlive: true,
       scheduling: 'lifo',
       maxFreeSockets: this.#limits.poolPerTarget,
@@ -59,18 +59,18 @@ export class Pools {
     });
     // Claimed just before its target was retired: usable once, but nothing stays.
     if (target.state !== 'healthy') {
-      pool.retire();
-      return pool;
+      agent.retire();
+      return agent;
     }
-    this.#pools.set(target, pool);
+    this.#kept.set(target, agent);
     target.onRetired(() => {
-      this.#pools.delete(target);
-      pool.retire();
+      this.#kept.delete(target);
+      agent.retire();
     });
-    return pool;
+    return agent;
   }
 
   close(): void {
-    for (const pool of this.#pools.values()) pool.retire();
+    for (const agent of this.#kept.values()) agent.retire();
   }
 }
