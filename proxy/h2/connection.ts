@@ -1,17 +1,18 @@
 /** A client's connection that speaks HTTP/2 (RFC 9113): its frames, its streams, and what it may cost us. */
 import type { Socket } from 'node:net';
 import { Outlet } from '../net/outlet.ts';
+import { AbuseBudget } from './abuse-budget.ts';
 import { ResetStreams } from './reset-streams.ts';
+import { SettingsExchange } from './settings-exchange.ts';
 import { StreamNumbers } from './stream-numbers.ts';
 import { ServerStream } from './stream.ts';
 import type { StreamOwner } from './stream.ts';
-import { AbuseBudget } from './abuse-budget.ts';
 import type { Tools } from './tools.ts';
 import { requestTrailers } from './trailers.ts';
 import { UploadWindow } from './upload-window.ts';
 import { BlockReader } from './wire/block-reader.ts';
 import type { BlockSink } from './wire/block-reader.ts';
-import { check, CODE, ConnectionError, DEFAULT_WINDOW, FLAG, FRAME, MAX_WINDOW, SETTING } from './wire/codes.ts';
+import { check, CODE, ConnectionError, FLAG, FRAME, MAX_WINDOW } from './wire/codes.ts';
 import type { FieldBlock } from './wire/field-block.ts';
 import { FrameOutput } from './wire/frame-output.ts';
 import { FrameReader } from './wire/frame-reader.ts';
@@ -19,7 +20,6 @@ import type { FrameSink } from './wire/frame-reader.ts';
 import { HpackDecoder } from './wire/hpack-decoder.ts';
 import type { FieldList } from './wire/hpack-decoder.ts';
 import { SendTurns } from './wire/send-turns.ts';
-import { ClientSettings } from './wire/settings.ts';
 
 /** Who serves the requests. */
 export interface Handler {
@@ -35,19 +35,18 @@ export interface Handler {
 const MAX_STREAMS = 128;
 /** Bytes for a client that takes none. Above it nothing more is read from it either. */
 const MAX_BACKLOG = 524_288;
+
 export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
   readonly streams = new Map<number, ServerStream>();
   readonly output: FrameOutput;
   /** False: nothing is read or begun any more. */
   isOpen = true;
-  /** The client's settings have come. */
-  greeted = false;
   readonly #socket: Socket;
   readonly #tools: Tools;
   readonly #handler: Handler;
   readonly #reader = new FrameReader(this);
   readonly #decoder = new HpackDecoder();
-  readonly #settings = new ClientSettings();
+  readonly #settings = new SettingsExchange();
   readonly #turns: SendTurns;
   readonly #blocks: BlockReader;
   readonly #budget: AbuseBudget;
@@ -58,9 +57,6 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
   /** Streams above it are not served; we have said so. */
   #lastServed = MAX_WINDOW;
   readonly #uploads = new UploadWindow();
-  #tableIsEmpty = false;
-  /** The client has acknowledged our settings, and so our limits. */
-  #limitsKnown = false;
 
   /** @param socket whose reads are given to {@link Http2Connection.read} */
   constructor(socket: Socket, tools: Tools, handler: Handler) {
@@ -75,7 +71,8 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
     socket.on('error', () => undefined);
     socket.once('end', () => socket.destroy());
     socket.once('close', () => this.#closed());
-    this.#greet();
+    this.#settings.greet(this.output, { maxStreams: MAX_STREAMS, maxListBytes: tools.maxListBytes });
+    this.#uploads.open(this.output);
   }
 
   /** For heads and trailers that are put together. */
@@ -85,7 +82,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
 
   /** In the middle of a frame or of a field block, or before its first settings. */
   get isWaitedFor(): boolean {
-    return !this.greeted || this.#blocks.isInside || this.#reader.isInside;
+    return !this.#settings.greeted || this.#blocks.isInside || this.#reader.isInside;
   }
 
   /** The client takes nothing of what waits for it. */
@@ -221,23 +218,9 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
 
   // Frames
 
-  #greet(): void {
-    this.output.settings([
-      SETTING.maxConcurrentStreams,
-      MAX_STREAMS,
-      SETTING.initialWindowSize,
-      DEFAULT_WINDOW,
-      SETTING.maxHeaderListSize,
-      this.#tools.maxListBytes,
-      SETTING.enableConnectProtocol,
-      1,
-    ]);
-    this.#uploads.open(this.output);
-  }
-
   /** Nothing comes before settings, and nothing within a field block. */
   #expect(type: number): void {
-    check(this.greeted || type === FRAME.settings, CODE.protocolError, 'a frame before the settings');
+    check(this.#settings.greeted || type === FRAME.settings, CODE.protocolError, 'a frame before the settings');
     check(!this.#blocks.isInside || type === FRAME.continuation, CODE.protocolError, 'a frame within a field block');
   }
 
@@ -260,7 +243,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
 
   #open(id: number, isLast: boolean, fields: FieldList): void {
     this.#numbers.open(id);
-    if (this.streams.size >= MAX_STREAMS) this.#refuse(id, CODE.refusedStream, this.#limitsKnown);
+    if (this.streams.size >= MAX_STREAMS) this.#refuse(id, CODE.refusedStream, this.#settings.limitsKnown);
     else if (fields.isTooLarge) this.#refuse(id, CODE.enhanceYourCalm, true);
     else {
       this.#budget.request();
@@ -314,22 +297,13 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
   #takeSettings(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
     check(id === 0, CODE.protocolError, 'SETTINGS of a stream');
     if ((flags & FLAG.ack) !== 0) {
-      check(this.greeted, CODE.protocolError, 'an acknowledgement before the settings');
-      check(end === start, CODE.frameSizeError, 'an acknowledgement with settings');
-      this.#limitsKnown = true;
+      this.#settings.acknowledged(end - start);
       return this.#budget.frame();
     }
-    this.greeted = true;
     this.#budget.dearFrame();
-    const before = this.#settings.windowBytes;
-    this.#settings.read(bytes, start, end);
-    const { windowBytes, hasSmallTable } = this.#settings;
-    if (hasSmallTable && !this.#tableIsEmpty) {
-      this.#tableIsEmpty = true;
-      this.output.emptyTable();
-    }
+    const growth = this.#settings.take(bytes, start, end, this.output);
     for (const stream of this.streams.values()) {
-      check(stream.widen(windowBytes - before), CODE.flowControlError, 'a window beyond 2^31');
+      check(stream.widen(growth), CODE.flowControlError, 'a window beyond 2^31');
     }
     this.output.acknowledgeSettings();
     return this.#turns.run();
