@@ -67,12 +67,12 @@ const TICKET_KEY_MS = 43_200_000;
  * @throws OrkestrError ORK_CONFIG; what stands in folders and files never stops the start
  */
 export async function startTls(settings: TlsSettings, dependencies: TlsDependencies): Promise<Tls> {
-  const tls = new CertificateLooks(settings, dependencies);
+  const tls = new CertificateManager(settings, dependencies);
   await tls.start(dependencies.lookMs ?? LOOK_MS);
   return tls;
 }
 
-class CertificateLooks implements Tls {
+class CertificateManager implements Tls {
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #folder: CertificateFolder | null;
