@@ -13,16 +13,14 @@ import type {
 } from '../protocol/proxy-admin.ts';
 import type { Clock } from './clock.ts';
 import type { Observer } from './observe/observer.ts';
+import type { CompileRoutes } from './routing/compile.ts';
+import type { Route } from './routing/route.ts';
 import { buildRouter } from './routing/router.ts';
 import type { HostRoutes, Router } from './routing/router.ts';
-import type { Route } from './routing/route.ts';
 import type { UpstreamCounts } from './upstream/counts.ts';
-import type { Part, RoomUse } from './upstream/room.ts';
+import type { ConcurrencyShare, ConcurrencyUse } from './upstream/concurrency.ts';
 import type { TallyListener } from './upstream/tally.ts';
 import { Upstream } from './upstream/upstream.ts';
-
-/** Makes the routes of an entry; the features of a route are compiled here, once per flip. */
-export type CompileRoutes = (upstream: Upstream, observer: Observer) => readonly Route[];
 
 interface Served {
   readonly upstream: Upstream;
@@ -127,10 +125,10 @@ export class Plane {
     return this.#served.get(upstreamId)?.upstream.watch(targetId, listener) ?? (() => undefined);
   }
 
-  /** @param parts of the limits on requests at once, where they have changed @returns of all that have such a limit */
-  shareRoom(parts: readonly Part[]): RoomUse[] {
-    for (const { id, part } of parts) this.#served.get(id)?.upstream.setPart(part);
-    return this.upstreams().flatMap((upstream) => upstream.roomUse() ?? []);
+  /** @param shares of the limits on requests at once, where they have changed @returns of all that have such a limit */
+  shareConcurrency(shares: readonly ConcurrencyShare[]): ConcurrencyUse[] {
+    for (const { id, part } of shares) this.#served.get(id)?.upstream.setShare(part);
+    return this.upstreams().flatMap((upstream) => upstream.concurrencyUse() ?? []);
   }
 
   /** Those that are served. */

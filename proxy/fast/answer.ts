@@ -1,7 +1,7 @@
 /** The proxy's own answers as bytes. */
 import { STATUS_CODES } from 'node:http';
-import { fieldLines } from '../field-lines.ts';
-import type { Answer } from '../policy/policy.ts';
+import { fieldLines } from '../http/field-list.ts';
+import type { Answer } from '../http/pages.ts';
 
 /** @param isHead the body is left out, and its length said */
 export function answerBytes({ status, headers, body }: Answer, date: string, close: boolean, isHead: boolean): Buffer {

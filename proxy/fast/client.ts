@@ -4,21 +4,21 @@
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { isTooSlow } from '../body-rate.ts';
 import type { Timeouts } from '../config.ts';
-import type { Context } from '../context.ts';
-import { resetConnection } from '../listen/reset.ts';
+import type { Context } from '../engine/context.ts';
+import { isTooSlow } from '../http/body-rate.ts';
+import type { DateLine } from '../http/date-line.ts';
+import type { RequestIds } from '../http/request-ids.ts';
+import { Outlet } from '../net/outlet.ts';
+import type { Wire } from '../net/outlet.ts';
+import { resetConnection } from '../net/reset.ts';
 import type { AddressRanges } from '../policy/allow-list.ts';
 import type { Client } from '../policy/client-address.ts';
+import type { Pools } from '../target/pool.ts';
 import { FastExchange, HAND_OVER } from './exchange.ts';
 import { HandedOver } from './handed-over.ts';
-import type { DateLine } from './date-line.ts';
 import type { RequestHead } from './head.ts';
-import { Outlet } from './outlet.ts';
-import type { Pools } from './pool.ts';
-import type { RequestIds } from './request-ids.ts';
 import { Tunnel } from './tunnel.ts';
-import type { Wire } from './tunnel.ts';
 
 /** Bytes kept that came behind the request that is being answered; when there are more, nothing more is read. */
 const QUEUE_BYTES = 16_384;

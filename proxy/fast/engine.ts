@@ -1,21 +1,20 @@
 /** The fast engine of a process: its connections, and the sweep that holds them to their time limits. */
-import { mappedBuffer } from '../mapped-buffer.ts';
 import type { Socket } from 'node:net';
-import type { Context } from '../context.ts';
+import type { Acceptor, Context } from '../engine/context.ts';
+import { unreadRequest } from '../engine/unread.ts';
+import { DateLine } from '../http/date-line.ts';
+import { CLIENT_TIMEOUT, rawPage } from '../http/pages.ts';
+import { RequestIds } from '../http/request-ids.ts';
+import { mappedBuffer } from '../mapped-buffer.ts';
+import { SharedReads } from '../net/reads.ts';
+import { Sweep } from '../net/sweep.ts';
 import type { AddressRanges } from '../policy/allow-list.ts';
 import type { Client } from '../policy/client-address.ts';
-import { SharedReads } from '../listen/reads.ts';
-import type { GeneralServer } from '../general/server.ts';
-import { unreadRequest } from '../observe/unread.ts';
-import { CLIENT_TIMEOUT, rawPage } from '../pages.ts';
+import { Pools } from '../target/pool.ts';
 import { ClientConnection } from './client.ts';
-import { DateLine } from './date-line.ts';
 import type { Shared } from './client.ts';
 import type { HandedOver } from './handed-over.ts';
 import { RequestHead } from './head.ts';
-import { Pools } from './pool.ts';
-import { RequestIds } from './request-ids.ts';
-import { Sweep } from './sweep.ts';
 
 /** Bytes of one read. All connections of clients share the buffer: what is kept of a read is copied. */
 const READ_BYTES = 65_536;
@@ -31,7 +30,7 @@ export class FastEngine implements Shared {
   readonly date: DateLine;
   closing = false;
   closesIdle = false;
-  readonly #general: GeneralServer;
+  readonly #general: Acceptor;
   /** One octet more than a read fills: the end of the bytes is marked there. */
   readonly #in = mappedBuffer(READ_BYTES + 1);
   readonly #reads: SharedReads;
@@ -40,7 +39,7 @@ export class FastEngine implements Shared {
   readonly #timer: NodeJS.Timeout;
   #whenEmpty: (() => void) | null = null;
 
-  constructor(context: Context, trusted: AddressRanges, general: GeneralServer, pools: Pools) {
+  constructor(context: Context, trusted: AddressRanges, general: Acceptor, pools: Pools) {
     this.context = context;
     this.date = new DateLine(context.clock);
     this.trusted = trusted;

@@ -2,10 +2,8 @@
  * One request of a client's connection, from its head to the last byte of the answer. The object serves all requests of
  * its connection, one after the other: nothing is made per request that does not have to be.
  */
-import { performance } from 'node:perf_hooks';
-import { fieldLines } from '../field-lines.ts';
-import { givenRequestId } from '../general/headers.ts';
-import type { Ended, Outcome } from '../observe/observer.ts';
+import { lastChunk } from '../http/chunked.ts';
+import { fieldLines } from '../http/field-list.ts';
 import {
   APP_TIMEOUT,
   APP_UNAVAILABLE,
@@ -14,26 +12,22 @@ import {
   CLIENT_TIMEOUT,
   failureAnswer,
   refused,
-} from '../pages.ts';
-import type { Failure } from '../pages.ts';
-import { readClient } from '../policy/client-address.ts';
-import type { Client } from '../policy/client-address.ts';
-import type { Answer, Asked } from '../policy/policy.ts';
+} from '../http/pages.ts';
+import type { Answer, Failure } from '../http/pages.ts';
+import type { Wire } from '../net/outlet.ts';
 import type { Route } from '../routing/route.ts';
-import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
+import type { Call, CallFailure, CallRequest, CallSink, RequestFraming } from '../target/call.ts';
+import type { ResponseFraming, ResponseHead } from '../target/response-head.ts';
+import type { InFlight, Outcome, StreamKind, Target } from '../upstream/target.ts';
 import { answerBytes, earlyHintsBytes } from './answer.ts';
-import type { Call, CallFailure, CallRequest, CallSink, RequestFraming } from './call.ts';
-import { lastChunk } from './chunked.ts';
 import type { ClientConnection, Shared } from './client.ts';
 import type { RequestHead } from './head.ts';
 import { Outgoing } from './outgoing.ts';
+import { FastRecord } from './record.ts';
 import { RequestBody } from './request-body.ts';
-import type { ResponseFraming, ResponseHead } from './response-head.ts';
 import { compactResponseHead, endHead, SWITCHED, writeRequestHead } from './rewrite.ts';
-import type { Tunnel, Wire } from './tunnel.ts';
-import { Way } from './way.ts';
+import type { Tunnel } from './tunnel.ts';
 
-const EMPTY = Buffer.alloc(0);
 const CHALLENGE = '/.well-known/acme-challenge/';
 /** Given by {@link FastExchange.begin} when the request is for the general engine. */
 export const HAND_OVER = -1;
@@ -42,36 +36,17 @@ const BAD_BODY = refused(400, 'The body of the request is not framed as its head
 /** `idle`: no request. `asking`: the answer has not begun. `answering`: its head has gone out. `ending`: its last bytes go. */
 type Phase = 'idle' | 'asking' | 'answering' | 'ending';
 
-export class FastExchange implements CallSink, InFlight, Asked, Ended {
-  readonly engine = 'fast';
-  readonly httpVersion = '1.1';
+export class FastExchange extends FastRecord implements CallSink, InFlight {
   stream: StreamKind | null = null;
-  method = 'GET';
-  target = '';
-  contentLength: number | null = null;
-  status = 0;
-  outcome: Outcome = 'served';
-  durationMs = 0;
-  appMs = 0;
-  bytesOut = 0;
   readonly #client: ClientConnection;
-  readonly #shared: Shared;
-  readonly #way = new Way();
-  /** Whose request it is: the connection's peer, or whom that, being trusted, speaks for. */
-  #asker: Client;
   readonly #body = new RequestBody();
   #phase: Phase = 'idle';
-  /** Bytes of the head, while it is judged. */
-  #bytes: Buffer = EMPTY;
   #route: Route | null = null;
   #to: Target | null = null;
   #call: Call | null = null;
   #request: CallRequest | null = null;
   /** Of a WebSocket, in place of the call. */
   #tunnel: Tunnel | null = null;
-  #id = 0;
-  #givenId = '';
-  #startedAt = 0;
   #wantsHtml = false;
   #close = false;
   #framing: ResponseFraming = 'none';
@@ -79,10 +54,9 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   readonly #out: Outgoing;
 
   constructor(client: ClientConnection, shared: Shared) {
+    super(client.peer, shared);
     this.#client = client;
-    this.#shared = shared;
     this.#out = new Outgoing(client);
-    this.#asker = client.peer;
   }
 
   get isIdle(): boolean {
@@ -108,28 +82,8 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     return this.#body.bytes;
   }
 
-  get host(): string {
-    return this.#way.host;
-  }
-
-  get clientAddress(): string {
-    return this.#asker.address;
-  }
-
-  get secure(): boolean {
-    return this.#asker.secure;
-  }
-
   get targetId(): string | null {
     return this.#to?.id ?? null;
-  }
-
-  get requestId(): string {
-    return this.#id === 0 ? this.#givenId : this.#shared.ids.text(this.#id);
-  }
-
-  header(name: string): string | undefined {
-    return this.#shared.head.fields.named(this.#bytes, name);
   }
 
   /**
@@ -138,14 +92,9 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
    * @returns the offset after what was read of it, or {@link HAND_OVER}: nothing has happened yet then
    */
   begin(bytes: Buffer, head: RequestHead, end: number): number {
-    this.#bytes = bytes;
-    if (this.#client.speaksForOthers) {
-      this.#asker = readClient(this.#client.peer, (name) => this.header(name), this.#shared.trusted);
-    }
+    this.arrived(bytes, head, this.#client.speaksForOthers ? this.#client.peer : null);
     const route = this.#find(bytes, head);
     if (route === null || route.general) return HAND_OVER;
-    this.method = head.method;
-    this.contentLength = head.framing === 'length' ? head.contentLength : null;
     const { policy, upstream } = route;
     // One that waits is judged where it does: a rate would count it twice.
     if (policy !== null && upstream.refusal === 'held') return HAND_OVER;
@@ -212,14 +161,13 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   }
 
   head(head: ResponseHead): void {
-    this.appMs = performance.now() - this.#startedAt;
+    this.answered(head.status);
     this.#phase = 'answering';
-    this.status = head.status;
     this.#framing = head.framing;
     if (head.isEventStream) this.stream = 'events';
     // An answer to half a request: the rest of it would be taken for the next one.
-    if (this.#shared.closing || head.framing === 'close' || !this.#body.done) this.#close = true;
-    const start = compactResponseHead(head, this.#shared.date.linesFor(head, this.#close));
+    if (this.shared.closing || head.framing === 'close' || !this.#body.done) this.#close = true;
+    const start = compactResponseHead(head, this.shared.date.linesFor(head, this.#close));
     this.#out.begin(head.bytes, start, head.end);
   }
 
@@ -259,18 +207,14 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
 
   /** Null: for the general engine. */
   #find(bytes: Buffer, head: RequestHead): Route | null {
-    const { plane, terminator } = this.#shared.context;
-    this.target = bytes.toString('latin1', head.targetStart, head.targetEnd);
+    const { plane, terminator } = this.shared.context;
     if (terminator?.challenging === true && this.target.startsWith(CHALLENGE)) return null;
-    return this.#way.find(bytes, head, this.#asker, plane);
+    return this.routes.find(bytes, head, this.asker, plane);
   }
 
   #reset(bytes: Buffer, head: RequestHead): void {
+    this.began(bytes, head);
     this.stream = null;
-    this.status = 0;
-    this.appMs = 0;
-    this.bytesOut = 0;
-    this.#startedAt = performance.now();
     this.#phase = 'asking';
     this.#dismissed = false;
     // What a client has sent too early for its WebSocket would be taken for a request.
@@ -279,18 +223,13 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     this.#out.clear();
     this.#body.begin(head.framing, head.contentLength);
     this.#wantsHtml = head.wantsHtml;
-    const given = head.requestIdStart < 0 ? null : bytes.toString('latin1', head.requestIdStart, head.requestIdEnd);
-    this.#givenId = given === null ? '' : (givenRequestId(given) ?? '');
-    this.#id = this.#givenId === '' ? this.#shared.ids.next() : 0;
   }
 
   #send(bytes: Buffer, head: RequestHead, end: number): number {
-    const { pools, ids } = this.#shared;
+    const { pools } = this.shared;
     const out = pools.scratch;
-    const named = writeRequestHead(bytes, head, this.#way.origin, out);
-    const identified =
-      this.#id === 0 ? named + out.write(this.#givenId, named, 'latin1') : ids.write(this.#id, out, named);
-    const length = endHead(out, identified);
+    const named = writeRequestHead(bytes, head, this.routes.origin, out);
+    const length = endHead(out, this.writeId(out, named));
     const first = this.#body.takeFirst(Math.min(end - head.end, out.length - length));
     if (first > 0) bytes.copy(out, length, head.end, head.end + first);
     this.#request = this.#requestOf(head, out.subarray(0, length + first));
@@ -323,13 +262,12 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
 
   /** The app speaks WebSocket from here on. @param end of what came with the head of its answer */
   #switched(wire: Wire, head: ResponseHead, end: number): void {
-    this.appMs = performance.now() - this.#startedAt;
+    this.answered(head.status);
+    this.forgetHead();
     this.#phase = 'answering';
-    this.status = head.status;
     this.stream = 'websocket';
     this.#call = null;
     this.#request = null;
-    this.#bytes = EMPTY;
     const behind = head.end;
     this.#client.write(head.bytes, compactResponseHead(head, SWITCHED), behind);
     this.#tunnel = this.#client.tie(wire, (this.#route as Route).idleMs, () => this.#ended('served'));
@@ -347,14 +285,14 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     const refusing = this.#to;
     const request = this.#request;
     const unsent = this.#call?.unsent() ?? null;
-    refusing?.refused(this.#shared.context.clock.monotonic());
+    refusing?.refused(this.shared.context.clock.monotonic());
     if (refusing === null || request === null || unsent === null || this.#route === null) return false;
     refusing.withdraw(this);
     const other = this.#route.upstream.claim(this, refusing, this);
     this.#to = other ?? refusing;
     if (other === null || other === refusing) return false;
     this.#request = { ...request, target: other, head: unsent };
-    this.#call = this.#shared.pools.start(this.#request, this);
+    this.#call = this.shared.pools.start(this.#request, this);
     return true;
   }
 
@@ -362,7 +300,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
   #fail(failure: Failure, cause: unknown): void {
     if (this.#phase === 'idle') return;
     const isOurs = failure.code === 'ORK_INVALID' || failure.code === 'ORK_TOO_LARGE';
-    const { context } = this.#shared;
+    const { context } = this.shared;
     const upstream = (this.#route as Route).upstream;
     this.#call?.abort();
     if (!isOurs) {
@@ -371,7 +309,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     }
     const outcome = isOurs ? 'abandoned' : 'failed';
     if (this.#phase === 'asking') {
-      this.#close ||= isOurs || !this.#body.done || this.#shared.closing;
+      this.#close ||= isOurs || !this.#body.done || this.shared.closing;
       this.#answer(failureAnswer(failure, this.#wantsHtml ? 'text/html' : undefined), outcome);
       return;
     }
@@ -381,7 +319,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
 
   #answer(answer: Answer, outcome: Outcome): void {
     this.status = answer.status;
-    const bytes = answerBytes(answer, this.#shared.date.text, this.#close, this.method === 'HEAD');
+    const bytes = answerBytes(answer, this.shared.date.text, this.#close, this.method === 'HEAD');
     this.bytesOut = this.method === 'HEAD' ? 0 : Buffer.byteLength(answer.body);
     this.#say(bytes);
     this.#ended(outcome);
@@ -413,8 +351,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
       this.#body.bytes = this.#tunnel.bytesIn;
       this.bytesOut = this.#tunnel.bytesOut;
     }
-    this.outcome = outcome;
-    this.durationMs = performance.now() - this.#startedAt;
+    this.concluded(outcome);
     this.#to?.release(this, outcome, this.appMs > 0 ? this.status : 0);
     this.#route?.metrics.ended(this);
     this.#to = null;
@@ -423,7 +360,7 @@ export class FastExchange implements CallSink, InFlight, Asked, Ended {
     this.#request = null;
     this.#tunnel = null;
     this.#out.clear();
-    this.#bytes = EMPTY;
+    this.forgetHead();
     this.#client.next(this.#close);
   }
 }

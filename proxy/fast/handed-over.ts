@@ -1,7 +1,7 @@
 /** A connection that the fast engine has read from, as a plain stream for the general engine. */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import { resetConnection } from '../listen/reset.ts';
+import { resetConnection } from '../net/reset.ts';
 
 /**
  * What node:http and the guard ask of a connection, over a socket whose reads land in a callback. The callback gives its

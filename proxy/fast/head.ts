@@ -3,8 +3,8 @@
  * HTTP/1.0, upgrades to anything but WebSocket, expectations, nominated fields, announced trailers, anything odd) is for the general engine, which
  * reads the same bytes again with node's parser and serves or refuses it.
  */
-import { ascii, AUTHORITY, decimal, isAt, isText, SPACE, startsWithText, TARGET, TOKEN } from './bytes.ts';
-import { BAD, Cuts, Fields, MORE } from './fields.ts';
+import { ascii, AUTHORITY, decimal, isAt, isText, SPACE, startsWithText, TARGET, TOKEN } from '../http/bytes.ts';
+import { BAD, Cuts, Fields, MORE } from '../http/fields.ts';
 
 /** `more`: not complete yet. `general`: not for the fast engine. */
 type HeadVerdict = 'more' | 'fast' | 'general';
@@ -28,7 +28,7 @@ const XHTML = ascii('application/xhtml+xml');
 const COMMA = 0x2c;
 const REQUEST_ID = ascii('x-request-id');
 const FORWARDED_PREFIX = ascii('x-forwarded-');
-/** Never passed on: about this connection only, or set by us, or dangerous (general/headers.ts has the why). */
+/** Never passed on: about this connection only, or set by us, or dangerous (http/headers.ts has the why). */
 const DROPPED = byLength([
   'keep-alive',
   'proxy-connection',

@@ -1,7 +1,7 @@
 /** The fields that say to the target who asks: put together once per client and host of a connection, as bytes. */
+import { isAt } from '../http/bytes.ts';
+import { originHeaders } from '../http/headers.ts';
 import type { Client } from '../policy/client-address.ts';
-import { originHeaders } from '../general/headers.ts';
-import { isAt } from './bytes.ts';
 
 export class OriginLines {
   /** Of the last request: who asked, and Host as the client wrote it. */

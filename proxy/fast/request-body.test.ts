@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import type { Call } from './call.ts';
+import type { Call } from '../target/call.ts';
 import { RequestBody } from './request-body.ts';
 
 /** A call that takes what it is given. */

@@ -1,8 +1,8 @@
 /** Where the body of a request ends, and its bytes on their way to the target. */
-import type { Call } from './call.ts';
-import { ChunkScanner } from './chunked.ts';
+import { ChunkScanner } from '../http/chunked.ts';
+import { Trailers } from '../http/trailers.ts';
+import type { Call } from '../target/call.ts';
 import type { BodyFraming } from './head.ts';
-import { Trailers } from './trailers.ts';
 
 export class RequestBody {
   /** All of it was read. */

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { RequestIds } from '../http/request-ids.ts';
+import { ResponseHead } from '../target/response-head.ts';
 import { RequestHead } from './head.ts';
 import { OriginLines } from './origin.ts';
-import { RequestIds } from './request-ids.ts';
-import { ResponseHead } from './response-head.ts';
-import { compactResponseHead, CONNECTION_CLOSE, endHead, writeRequestHead } from './rewrite.ts';
+import { compactResponseHead, endHead, writeRequestHead } from './rewrite.ts';
 
 const HEADROOM = 64;
 
@@ -35,7 +35,7 @@ test('an answer keeps exactly the lines that pass, in their order, in front of i
         const bytes = Buffer.concat([Buffer.alloc(HEADROOM), Buffer.from(`${text}body`), Buffer.alloc(1)]);
         const head = new ResponseHead();
         assert.equal(head.read(bytes, HEADROOM, bytes.length - 1, false), HEADROOM + text.length);
-        const start = compactResponseHead(head, close ? CONNECTION_CLOSE : null);
+        const start = compactResponseHead(head, close ? Buffer.from('Connection: close\r\n') : null);
         const kept = lines.filter((line) => !/^(?:connection|keep-alive|proxy-|upgrade|te):?/i.test(line));
         const added = close ? ['Connection: close'] : [];
         const expected = `HTTP/1.1 200 OK\r\n${[...kept, ...added].map((line) => `${line}\r\n`).join('')}\r\nbody`;

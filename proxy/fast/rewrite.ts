@@ -1,11 +1,10 @@
 /** Heads rewritten in bytes: for the target into another buffer, for the client in place. */
+import type { ResponseHead } from '../target/response-head.ts';
 import type { RequestHead } from './head.ts';
 import type { OriginLines } from './origin.ts';
-import type { ResponseHead } from './response-head.ts';
 
 const CRLF = Buffer.from('\r\n', 'latin1');
 /** Lines of ours in the head of an answer, for {@link compactResponseHead}. */
-export const CONNECTION_CLOSE = Buffer.from('Connection: close\r\n', 'latin1');
 export const SWITCHED = Buffer.from('Connection: Upgrade\r\nUpgrade: websocket\r\n', 'latin1');
 const HANDSHAKE = Buffer.from('connection: Upgrade\r\nupgrade: websocket\r\n', 'latin1');
 const DIGIT_ONE = 49;

@@ -1,14 +1,14 @@
 /** For tests and the fuzzer: what the readers of the fast engine promise, as properties. */
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { ChunkScanner } from './chunked.ts';
-import { MORE } from './fields.ts';
+import { ChunkScanner } from '../http/chunked.ts';
+import { MORE } from '../http/fields.ts';
+import { rawFields, Trailers } from '../http/trailers.ts';
+import { ResponseHead } from '../target/response-head.ts';
 import { RequestHead } from './head.ts';
-import { ResponseHead } from './response-head.ts';
 import { readResponse } from './test-llhttp.ts';
-import type { RequestReader, ReadMessage } from './test-llhttp.ts';
+import type { ReadMessage, RequestReader } from './test-llhttp.ts';
 import { chunkedBody, mutated, requestBytes, requestText, responseBytes, terminated } from './test-messages.ts';
-import { rawFields, Trailers } from './trailers.ts';
 
 const HEAD_BYTES = 16_384;
 /** The requests at the beginning of some bytes that the fast engine takes, as it reads them, and where they end. */

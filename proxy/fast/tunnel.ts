@@ -3,15 +3,9 @@
  * out of the shared read buffer. Time limits are looked at by the sweep; no timer is made.
  */
 import type { Socket } from 'node:net';
+import type { Outlet, Wire } from '../net/outlet.ts';
 import { closeFrameToClient, closeFrameToServer } from '../websocket/close-frame.ts';
 import { Direction } from '../websocket/direction.ts';
-import type { Outlet } from './outlet.ts';
-
-/** A connection with what writes to it. */
-export interface Wire {
-  readonly socket: Socket;
-  readonly outlet: Outlet;
-}
 
 interface TunnelTimes {
   /** Coarse monotonic time, ms. */

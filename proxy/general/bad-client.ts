@@ -1,7 +1,7 @@
 /** Answers to bytes that are no HTTP request, or that took too long to become one. */
 import type { Duplex } from 'node:stream';
-import { CLIENT_TIMEOUT, HEAD_TOO_LARGE, rawPage, refused } from '../pages.ts';
-import type { Failure } from '../pages.ts';
+import { CLIENT_TIMEOUT, HEAD_TOO_LARGE, rawPage, refused } from '../http/pages.ts';
+import type { Failure } from '../http/pages.ts';
 import type { Exchange } from './exchange.ts';
 import { linger } from './linger.ts';
 import type { EndTimes } from './linger.ts';

@@ -1,12 +1,12 @@
 /** What is done with a request that has come in: whose it is, whether it may be, and who carries it. */
-import type { Context } from '../context.ts';
-import { APP_UNAVAILABLE, HOST_UNKNOWN, refused, TABLE_UNREADABLE } from '../pages.ts';
+import type { Context } from '../engine/context.ts';
+import { APP_UNAVAILABLE, HOST_UNKNOWN, refused, TABLE_UNREADABLE } from '../http/pages.ts';
+import type { Answer } from '../http/pages.ts';
 import { challengeToken } from '../policy/challenge.ts';
-import type { Answer } from '../policy/policy.ts';
+import { ASKED_US, forwardsLeft } from '../policy/max-forwards.ts';
 import type { Route } from '../routing/route.ts';
 import type { Exchange } from './exchange.ts';
 import type { General } from './general.ts';
-import { ASKED_US, forwardsLeft } from './max-forwards.ts';
 
 export class Dispatch {
   readonly #context: Context;

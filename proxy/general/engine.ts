@@ -35,6 +35,7 @@ export interface Engine {
   ): void;
 }
 
+/** @throws Error when this http-proxy is not the one that the guard was made for */
 export function makeEngine(): Engine {
   const attempts = new WeakMap<IncomingMessage, Attempt>();
   const proxy = httpProxy.createProxyServer({ selfHandleResponse: true, toProxy: true });

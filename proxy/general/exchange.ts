@@ -5,12 +5,12 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Context } from '../context.ts';
-import { RequestRecord } from '../observe/request-record.ts';
-import { failureAnswer, sendAnswer } from '../pages.ts';
-import type { Failure } from '../pages.ts';
-import type { Answer, Asked } from '../policy/policy.ts';
-import { givenRequestId } from './headers.ts';
+import type { Context } from '../engine/context.ts';
+import { RequestRecord } from '../engine/request-record.ts';
+import { givenRequestId } from '../http/headers.ts';
+import { failureAnswer, sendAnswer } from '../http/pages.ts';
+import type { Answer, Failure } from '../http/pages.ts';
+import type { Asked } from '../policy/policy.ts';
 import type { Request } from './request.ts';
 
 /** One request as node:http gives it. */

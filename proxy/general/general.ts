@@ -1,13 +1,13 @@
 /** The general engine: node's parser in front, http-proxy behind a guard per exchange. */
-import type { Limits, Timeouts } from '../config.ts';
 import type { Clock } from '../clock.ts';
-import { H2cAgents } from '../h2/h2c-agent.ts';
+import type { Limits, Timeouts } from '../config.ts';
 import { Compressors } from '../policy/compression.ts';
 import type { Route } from '../routing/route.ts';
 import { makeEngine } from './engine.ts';
 import type { Exchange } from './exchange.ts';
 import { Guard } from './guard.ts';
-import { Pools } from './pool.ts';
+import { H2cAgents } from './h2c-agent.ts';
+import { Agents } from './agents.ts';
 
 export interface General {
   /** Claims a target and takes the exchange over: answers it, and releases the claim exactly once. Never throws. */
@@ -16,10 +16,11 @@ export interface General {
   close(): void;
 }
 
+/** Opens no connection before the first request. */
 export function makeGeneral(limits: Limits, timeouts: Timeouts, clock: Clock): General {
   const tools = {
     engine: makeEngine(),
-    pools: new Pools(limits, timeouts),
+    agents: new Agents(limits, timeouts),
     h2c: new H2cAgents(timeouts, clock),
     compressors: new Compressors(),
     timeouts,
@@ -28,7 +29,7 @@ export function makeGeneral(limits: Limits, timeouts: Timeouts, clock: Clock): G
   return {
     forward: (exchange, route) => new Guard(exchange, route, tools).start(),
     close: () => {
-      tools.pools.close();
+      tools.agents.close();
       tools.h2c.close();
     },
   };

@@ -1,39 +1,37 @@
 /**
  * The guard around http-proxy. It owns what can go wrong between the two connections: the claim, which connection a request
- * may use, the one retry, leaving clients, broken targets, and the end of the claim. What goes back to the client is in
- * response.ts, time limits are in time-limits.ts, WebSockets in tunnel.ts.
+ * may use, the one retry, leaving clients, broken targets, and the end of the claim. What the target is asked is in
+ * target-head.ts, what goes back to the client in response.ts, time limits are in time-limits.ts, WebSockets in tunnel.ts.
  */
 import type { ClientRequest, IncomingMessage, InformationEvent } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Clock } from '../clock.ts';
 import type { Timeouts } from '../config.ts';
-import { APP_TIMEOUT, APP_UNAVAILABLE, APP_UNREACHABLE, BODY_TOO_LARGE, CLIENT_TIMEOUT } from '../pages.ts';
-import type { Failure } from '../pages.ts';
-import type { Outcome } from '../observe/observer.ts';
+import { asObject } from '../http/field-list.ts';
+import { GRPC_UNAVAILABLE, isGrpc } from '../http/grpc.ts';
+import { passedTrailers } from '../http/headers.ts';
+import { APP_TIMEOUT, APP_UNAVAILABLE, APP_UNREACHABLE, BODY_TOO_LARGE, CLIENT_TIMEOUT } from '../http/pages.ts';
+import type { Failure } from '../http/pages.ts';
 import type { Compressors } from '../policy/compression.ts';
 import type { Route } from '../routing/route.ts';
-import { asObject } from '../h2/fields.ts';
-import { GRPC_UNAVAILABLE, isGrpc } from '../h2/grpc.ts';
-import type { H2cAgents } from '../h2/h2c-agent.ts';
+import { TargetSocket } from '../target/socket.ts';
+import type { Waiter } from '../upstream/hold.ts';
+import type { InFlight, Outcome, StreamKind, Target } from '../upstream/target.ts';
 import type { Attempt, Engine } from './engine.ts';
 import type { Exchange } from './exchange.ts';
-import { passedTrailers, requestHeaders } from './headers.ts';
-import { forwardsLeft } from './max-forwards.ts';
-import type { Pools } from './pool.ts';
-import { withoutPrefix } from './request.ts';
+import type { H2cAgents } from './h2c-agent.ts';
+import type { Agents } from './agents.ts';
 import { abort, passInformation, passResponse, switchProtocols } from './response.ts';
+import { targetHeaders, targetPath } from './target-head.ts';
 import { TimeLimits } from './time-limits.ts';
 import type { Limited } from './time-limits.ts';
 import { openTunnel, WaitingClient } from './tunnel.ts';
 import type { Tunnel } from './tunnel.ts';
-import type { Waiter } from '../upstream/hold.ts';
-import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
-import { TargetSocket } from '../upstream/target-socket.ts';
-import type { Clock } from '../clock.ts';
 
 /** What all exchanges share. */
 interface Tools {
   readonly engine: Engine;
-  readonly pools: Pools;
+  readonly agents: Agents;
   readonly h2c: H2cAgents;
   readonly compressors: Compressors;
   readonly timeouts: Timeouts;
@@ -164,10 +162,10 @@ export class Guard implements InFlight, Waiter, Limited {
 
   #attempt(target: Target, pooled: boolean): void {
     const { req, res } = this.exchange;
-    const { engine, pools, h2c } = this.#tools;
-    const headers = this.#headers();
+    const { engine, agents, h2c } = this.#tools;
+    const headers = targetHeaders(this.exchange, this.#route);
     const isH2c = this.#route.edge.appProtocol === 'h2c';
-    const agent = isH2c ? h2c.of(target) : pooled ? pools.of(target) : pools.fresh;
+    const agent = isH2c ? h2c.of(target) : pooled ? agents.of(target) : agents.fresh;
     const to = { address: target.address, port: target.port, agent };
     this.#trySending(() => engine.launch(req, res, headers, to, this.#watch()));
   }
@@ -179,22 +177,6 @@ export class Guard implements InFlight, Waiter, Limited {
       // node:http refuses to send something that its parser had let in (none is known); the visitor is told.
       this.fail(APP_UNREACHABLE, error);
     }
-  }
-
-  #headers(): Record<string, string | string[]> {
-    const { req, request, requestId, upgrade } = this.exchange;
-    const { clientAddress: address, secure, authority } = request;
-    const origin = { address, protocol: secure ? ('https' as const) : ('http' as const), authority, requestId };
-    const passage = { upgrade: upgrade !== null, hides: this.#route.access?.hides ?? [], prefix: this.#hiddenPrefix };
-    const headers = requestHeaders(req.rawHeaders, origin, passage);
-    const left = forwardsLeft(this.exchange);
-    return left === null ? headers : { ...headers, 'max-forwards': String(left - 1) };
-  }
-
-  /** What of the path the app does not see. */
-  get #hiddenPrefix(): string | null {
-    const { stripPrefix = false, pathPrefix } = this.#route.domain;
-    return stripPrefix && pathPrefix !== '/' ? pathPrefix : null;
   }
 
   /** The events of one attempt. Those of an attempt that a retry has replaced are of no interest. */
@@ -227,8 +209,7 @@ export class Guard implements InFlight, Waiter, Limited {
       upstream.destroy();
       return;
     }
-    const prefix = this.#hiddenPrefix;
-    upstream.path = prefix === null ? request.target : withoutPrefix(request.target, prefix);
+    upstream.path = targetPath(this.exchange, this.#route);
     if (expectsContinue) upstream.setHeader('Expect', '100-continue');
     this.#bytesBefore = socket.bytesRead;
     upstream.on('information', (info) => this.#information(info));

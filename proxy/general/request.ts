@@ -3,9 +3,9 @@
  * parser has read the head before (no bare LF, no Content-Length beside Transfer-Encoding, no repeated Content-Length).
  */
 import type { IncomingMessage } from 'node:http';
-import { HEAD_TOO_LARGE, refused } from '../pages.ts';
+import { HEAD_TOO_LARGE, refused } from '../http/pages.ts';
+import type { Failure } from '../http/pages.ts';
 import type { Client } from '../policy/client-address.ts';
-import type { Failure } from '../pages.ts';
 import { normalizeHost } from '../routing/host.ts';
 
 export interface Request {
@@ -36,6 +36,7 @@ export function unread(req: IncomingMessage, client: Client): Request {
   return { host: '', authority: '', target, path: target, hasBody: !req.complete, clientAddress, secure };
 }
 
+/** Tells what {@link readRequest} gives apart: a request has no status. */
 export function isFailure(read: Request | Failure): read is Failure {
   return 'status' in read;
 }

@@ -1,12 +1,12 @@
 /** The way back: the target's response to the client, framed as the client's connection needs it. */
 import type { IncomingMessage, InformationEvent, ServerResponse } from 'node:http';
 import type { Transform } from 'node:stream';
-import { fieldLines } from '../field-lines.ts';
+import { fieldLines } from '../http/field-list.ts';
+import { isBodyless, passedTrailers, responseHeaders, TRAILER, without } from '../http/headers.ts';
+import { resetConnection } from '../net/reset.ts';
 import { decideCompression } from '../policy/compression.ts';
 import type { Coding, Compressors } from '../policy/compression.ts';
-import { resetConnection } from '../listen/reset.ts';
 import type { Exchange } from './exchange.ts';
-import { isBodyless, passedTrailers, responseHeaders, TRAILER, without } from './headers.ts';
 
 /** How a response ended on the target's side. */
 interface ResponseEnd {

@@ -4,10 +4,10 @@
  */
 import type { ClientRequest } from 'node:http';
 import type { Socket } from 'node:net';
-import { isTooSlow } from '../body-rate.ts';
 import type { Timeouts } from '../config.ts';
-import { APP_TIMEOUT, CLIENT_TIMEOUT } from '../pages.ts';
-import type { Failure } from '../pages.ts';
+import { isTooSlow } from '../http/body-rate.ts';
+import { APP_TIMEOUT, CLIENT_TIMEOUT } from '../http/pages.ts';
+import type { Failure } from '../http/pages.ts';
 import type { StreamKind } from '../upstream/target.ts';
 import type { Exchange } from './exchange.ts';
 

@@ -7,18 +7,15 @@ import { randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Duplex, Readable, Writable } from 'node:stream';
-import { Gathered } from '../gathered.ts';
-import { TRAILER, without } from '../general/headers.ts';
-import { addLinks, asObject, passedFields, passedTrailerFields } from './fields.ts';
-import { MemorySocket } from './memory-socket.ts';
+import type { Acceptor } from '../engine/context.ts';
+import { asObject, passedFields, passedTrailerFields } from '../http/field-list.ts';
+import { TRAILER, without } from '../http/headers.ts';
+import { Gathered } from '../net/gathered.ts';
+import { MemorySocket } from '../net/memory-socket.ts';
+import { addLinks } from './answer-fields.ts';
 import type { Request } from './request.ts';
 import type { ServerStream, StreamSink } from './stream.ts';
 import type { FieldBlock } from './wire/field-block.ts';
-
-/** The general engine, as a listener for connections. */
-export interface Acceptor {
-  accept(socket: Duplex): unknown;
-}
 
 /** What a bridge needs. */
 interface Ground {

@@ -1,17 +1,18 @@
 /** A client's connection that speaks HTTP/2 (RFC 9113): its frames, its streams, and what it may cost us. */
 import type { Socket } from 'node:net';
-import { Outlet } from '../fast/outlet.ts';
+import { Outlet } from '../net/outlet.ts';
+import { AbuseBudget } from './abuse-budget.ts';
 import { ResetStreams } from './reset-streams.ts';
+import { SettingsExchange } from './settings-exchange.ts';
 import { StreamNumbers } from './stream-numbers.ts';
 import { ServerStream } from './stream.ts';
-import type { StreamHome } from './stream.ts';
-import { Toll } from './toll.ts';
+import type { StreamOwner } from './stream.ts';
 import type { Tools } from './tools.ts';
 import { requestTrailers } from './trailers.ts';
 import { UploadWindow } from './upload-window.ts';
 import { BlockReader } from './wire/block-reader.ts';
 import type { BlockSink } from './wire/block-reader.ts';
-import { check, CODE, ConnectionError, DEFAULT_WINDOW, FLAG, FRAME, MAX_WINDOW, SETTING } from './wire/codes.ts';
+import { check, CODE, ConnectionError, FLAG, FRAME, MAX_WINDOW } from './wire/codes.ts';
 import type { FieldBlock } from './wire/field-block.ts';
 import { FrameOutput } from './wire/frame-output.ts';
 import { FrameReader } from './wire/frame-reader.ts';
@@ -19,7 +20,6 @@ import type { FrameSink } from './wire/frame-reader.ts';
 import { HpackDecoder } from './wire/hpack-decoder.ts';
 import type { FieldList } from './wire/hpack-decoder.ts';
 import { SendTurns } from './wire/send-turns.ts';
-import { ClientSettings } from './wire/settings.ts';
 
 /** Who serves the requests. */
 export interface Handler {
@@ -35,22 +35,21 @@ export interface Handler {
 const MAX_STREAMS = 128;
 /** Bytes for a client that takes none. Above it nothing more is read from it either. */
 const MAX_BACKLOG = 524_288;
-export class Http2Connection implements FrameSink, BlockSink, StreamHome {
+
+export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
   readonly streams = new Map<number, ServerStream>();
   readonly output: FrameOutput;
   /** False: nothing is read or begun any more. */
   isOpen = true;
-  /** The client's settings have come. */
-  greeted = false;
   readonly #socket: Socket;
   readonly #tools: Tools;
   readonly #handler: Handler;
   readonly #reader = new FrameReader(this);
   readonly #decoder = new HpackDecoder();
-  readonly #settings = new ClientSettings();
+  readonly #settings = new SettingsExchange();
   readonly #turns: SendTurns;
   readonly #blocks: BlockReader;
-  readonly #toll: Toll;
+  readonly #budget: AbuseBudget;
   readonly #reset = new ResetStreams();
   /** Of the DATA frame that is being read. */
   #receiving: ServerStream | null = null;
@@ -58,9 +57,6 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
   /** Streams above it are not served; we have said so. */
   #lastServed = MAX_WINDOW;
   readonly #uploads = new UploadWindow();
-  #tableIsEmpty = false;
-  /** The client has acknowledged our settings, and so our limits. */
-  #limitsKnown = false;
 
   /** @param socket whose reads are given to {@link Http2Connection.read} */
   constructor(socket: Socket, tools: Tools, handler: Handler) {
@@ -70,12 +66,13 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     this.output = new FrameOutput(new Outlet(socket, () => this.#drained()), tools.outputs);
     this.#turns = new SendTurns(this.output);
     this.#blocks = new BlockReader(this, tools.maxListBytes);
-    this.#toll = new Toll(tools.clock);
+    this.#budget = new AbuseBudget(tools.clock);
     // Broken connections: `close` follows, and with it the end of every stream.
     socket.on('error', () => undefined);
     socket.once('end', () => socket.destroy());
     socket.once('close', () => this.#closed());
-    this.#greet();
+    this.#settings.greet(this.output, { maxStreams: MAX_STREAMS, maxListBytes: tools.maxListBytes });
+    this.#uploads.open(this.output);
   }
 
   /** For heads and trailers that are put together. */
@@ -85,7 +82,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
 
   /** In the middle of a frame or of a field block, or before its first settings. */
   get isWaitedFor(): boolean {
-    return !this.greeted || this.#blocks.isInside || this.#reader.isInside;
+    return !this.#settings.greeted || this.#blocks.isInside || this.#reader.isInside;
   }
 
   /** The client takes nothing of what waits for it. */
@@ -131,14 +128,14 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     this.#socket.destroy();
   }
 
-  // StreamHome
+  // StreamOwner
 
   allowance(most: number): number {
     return this.#turns.allowance(most);
   }
 
   spend(octets: number, isCut: boolean): void {
-    this.#toll.sent(octets, isCut);
+    this.#budget.sent(octets, isCut);
     this.#turns.spend(octets);
   }
 
@@ -187,12 +184,12 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
       case FRAME.goaway:
         check(id === 0, CODE.protocolError, 'GOAWAY of a stream');
         check(end - start >= 8, CODE.frameSizeError, 'GOAWAY');
-        return this.#toll.frame();
+        return this.#budget.frame();
       case FRAME.pushPromise:
         throw new ConnectionError(CODE.protocolError, 'a client pushes');
       default:
         // Extensions (RFC 9113 section 5.5).
-        return this.#toll.frame();
+        return this.#budget.frame();
     }
   }
 
@@ -200,7 +197,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     this.#expect(FRAME.data);
     check(id !== 0 && !this.#numbers.isIdle(id), CODE.protocolError, 'DATA of no stream');
     this.#uploads.take(length);
-    this.#toll.data(content, isLast);
+    this.#budget.data(content, isLast);
     const stream = this.streams.get(id) ?? null;
     this.#receiving = stream;
     if (stream === null) this.#late(id);
@@ -221,23 +218,9 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
 
   // Frames
 
-  #greet(): void {
-    this.output.settings([
-      SETTING.maxConcurrentStreams,
-      MAX_STREAMS,
-      SETTING.initialWindowSize,
-      DEFAULT_WINDOW,
-      SETTING.maxHeaderListSize,
-      this.#tools.maxListBytes,
-      SETTING.enableConnectProtocol,
-      1,
-    ]);
-    this.#uploads.open(this.output);
-  }
-
   /** Nothing comes before settings, and nothing within a field block. */
   #expect(type: number): void {
-    check(this.greeted || type === FRAME.settings, CODE.protocolError, 'a frame before the settings');
+    check(this.#settings.greeted || type === FRAME.settings, CODE.protocolError, 'a frame before the settings');
     check(!this.#blocks.isInside || type === FRAME.continuation, CODE.protocolError, 'a frame within a field block');
   }
 
@@ -254,16 +237,16 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
       // We have said so: its client asks elsewhere.
       this.#numbers.last = id;
       this.#reset.add(id);
-      this.#toll.frame();
+      this.#budget.frame();
     }
   }
 
   #open(id: number, isLast: boolean, fields: FieldList): void {
     this.#numbers.open(id);
-    if (this.streams.size >= MAX_STREAMS) this.#refuse(id, CODE.refusedStream, this.#limitsKnown);
+    if (this.streams.size >= MAX_STREAMS) this.#refuse(id, CODE.refusedStream, this.#settings.limitsKnown);
     else if (fields.isTooLarge) this.#refuse(id, CODE.enhanceYourCalm, true);
     else {
-      this.#toll.request();
+      this.#budget.request();
       const stream = new ServerStream(id, this, this.#settings.windowBytes);
       this.streams.set(id, stream);
       if (isLast) stream.requestEnds([]);
@@ -289,7 +272,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     check(end - start === 4, CODE.frameSizeError, 'WINDOW_UPDATE');
     check(!this.#numbers.isIdle(id), CODE.protocolError, 'WINDOW_UPDATE of no stream');
     const increment = bytes.readUInt32BE(start) & MAX_WINDOW;
-    this.#toll.update(increment);
+    this.#budget.update(increment);
     if (id === 0) {
       check(increment > 0, CODE.protocolError, 'a window that grows by nothing');
       check(this.#turns.widen(increment), CODE.flowControlError, 'a window beyond 2^31');
@@ -306,7 +289,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     check(end - start === 4, CODE.frameSizeError, 'RST_STREAM');
     check(id !== 0 && !this.#numbers.isIdle(id), CODE.protocolError, 'RST_STREAM of no stream');
     const stream = this.streams.get(id);
-    if (stream === undefined) return this.#toll.frame();
+    if (stream === undefined) return this.#budget.frame();
     stream.drop(bytes.readUInt32BE(start));
     return this.#countReset();
   }
@@ -314,22 +297,13 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
   #takeSettings(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
     check(id === 0, CODE.protocolError, 'SETTINGS of a stream');
     if ((flags & FLAG.ack) !== 0) {
-      check(this.greeted, CODE.protocolError, 'an acknowledgement before the settings');
-      check(end === start, CODE.frameSizeError, 'an acknowledgement with settings');
-      this.#limitsKnown = true;
-      return this.#toll.frame();
+      this.#settings.acknowledged(end - start);
+      return this.#budget.frame();
     }
-    this.greeted = true;
-    this.#toll.dearFrame();
-    const before = this.#settings.windowBytes;
-    this.#settings.read(bytes, start, end);
-    const { windowBytes, hasSmallTable } = this.#settings;
-    if (hasSmallTable && !this.#tableIsEmpty) {
-      this.#tableIsEmpty = true;
-      this.output.emptyTable();
-    }
+    this.#budget.dearFrame();
+    const growth = this.#settings.take(bytes, start, end, this.output);
     for (const stream of this.streams.values()) {
-      check(stream.widen(windowBytes - before), CODE.flowControlError, 'a window beyond 2^31');
+      check(stream.widen(growth), CODE.flowControlError, 'a window beyond 2^31');
     }
     this.output.acknowledgeSettings();
     return this.#turns.run();
@@ -338,14 +312,14 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
   #ping(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
     check(id === 0, CODE.protocolError, 'PING of a stream');
     check(end - start === 8, CODE.frameSizeError, 'PING');
-    this.#toll.frame();
+    this.#budget.frame();
     if ((flags & FLAG.ack) === 0) this.output.acknowledgePing(bytes, start);
   }
 
   /** Read and forgotten (RFC 9113 section 5.3.2). */
   #priority(id: number, length: number): void {
     check(id !== 0, CODE.protocolError, 'PRIORITY of no stream');
-    this.#toll.frame();
+    this.#budget.frame();
     if (length === 5) return;
     const stream = this.streams.get(id);
     if (stream === undefined) throw new ConnectionError(CODE.frameSizeError, 'PRIORITY');
@@ -353,7 +327,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
   }
 
   #countReset(): void {
-    if (!this.#toll.reset()) this.fail(CODE.enhanceYourCalm);
+    if (!this.#budget.reset()) this.fail(CODE.enhanceYourCalm);
   }
 
   /** @param isFault the client could know better */
@@ -361,13 +335,13 @@ export class Http2Connection implements FrameSink, BlockSink, StreamHome {
     this.output.reset(id, code);
     this.#reset.add(id);
     if (isFault) this.#countReset();
-    else this.#toll.frame();
+    else this.#budget.frame();
   }
 
   /** A frame of a stream that is closed: under way when we reset it, or against the rules. */
   #late(id: number): void {
     check(this.#reset.has(id), CODE.streamClosed, 'a frame of a stream that is closed');
-    this.#toll.frame();
+    this.#budget.frame();
   }
 
   // The end

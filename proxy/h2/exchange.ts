@@ -2,12 +2,12 @@
  * One request of an HTTP/2 client on its way to a target and back. It owns the claim and both ends: whatever happens,
  * the client sees a complete answer or a reset stream, and the claim is released once.
  */
-import { isTooSlow } from '../body-rate.ts';
-import type { CallFailure, CallSink } from '../fast/call.ts';
-import type { DateLine } from '../fast/date-line.ts';
-import type { ResponseHead } from '../fast/response-head.ts';
-import type { Context } from '../context.ts';
-import { RequestRecord } from '../observe/request-record.ts';
+import type { Context } from '../engine/context.ts';
+import { RequestRecord } from '../engine/request-record.ts';
+import { isTooSlow } from '../http/body-rate.ts';
+import type { DateLine } from '../http/date-line.ts';
+import { passedTrailerFields, withLowerNames } from '../http/field-list.ts';
+import { GRPC_UNAVAILABLE } from '../http/grpc.ts';
 import {
   APP_TIMEOUT,
   APP_UNAVAILABLE,
@@ -15,14 +15,14 @@ import {
   BODY_TOO_LARGE,
   CLIENT_TIMEOUT,
   failureAnswer,
-} from '../pages.ts';
-import type { Failure } from '../pages.ts';
-import type { Answer } from '../policy/policy.ts';
+} from '../http/pages.ts';
+import type { Answer, Failure } from '../http/pages.ts';
 import type { Route } from '../routing/route.ts';
+import type { Call, CallFailure, CallSink } from '../target/call.ts';
+import type { Http2CallSink } from '../target/http2-call.ts';
+import type { ResponseHead } from '../target/response-head.ts';
 import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
-import { addLinks, addPassed, passedTrailerFields, withLowerNames } from './fields.ts';
-import { GRPC_UNAVAILABLE } from './grpc.ts';
-import type { Leg, LegSink } from './leg.ts';
+import { addLinks, addPassed } from './answer-fields.ts';
 import type { Request } from './request.ts';
 import type { ServerStream, StreamSink } from './stream.ts';
 import { CODE } from './wire/codes.ts';
@@ -35,7 +35,7 @@ export interface Carrier {
   readonly block: FieldBlock;
   readonly date: DateLine;
   /** Asks the target. */
-  ask(exchange: Exchange, target: Target): Leg;
+  ask(exchange: Exchange, target: Target): Call;
   idOf(exchange: Exchange): string;
 }
 
@@ -44,7 +44,7 @@ const NONE: readonly string[] = [];
 /** Its client has what the target gave, is getting it, or got our page or a reset. */
 type Phase = 'asking' | 'answering' | 'whole' | 'failed';
 
-export class Exchange extends RequestRecord<Request> implements InFlight, StreamSink, CallSink, LegSink {
+export class Exchange extends RequestRecord<Request> implements InFlight, StreamSink, CallSink, Http2CallSink {
   stream: StreamKind | null = null;
   readonly httpVersion = '2';
   readonly engine = 'h2';
@@ -54,7 +54,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
   readonly #carrier: Carrier;
   #target: Target | null = null;
   /** Null once it is over: its connection may carry another request then. */
-  #leg: Leg | null = null;
+  #call: Call | null = null;
   #phase: Phase = 'asking';
   #appStatus = 0;
   #retried = false;
@@ -98,7 +98,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
       return false;
     }
     if (this.#target === null) this.#fail(APP_UNAVAILABLE, `no target takes requests: ${route.upstream.refusal}`);
-    else this.#leg = this.#carrier.ask(this, this.#target);
+    else this.#call = this.#carrier.ask(this, this.#target);
     return true;
   }
 
@@ -137,10 +137,10 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
 
   dismiss(): void {
     if (this.stream === 'events' && this.#phase === 'answering') {
-      this.#leg?.abort();
+      this.#call?.abort();
       this.#conclude([]);
     } else if (this.stream === 'grpc' && (this.#phase === 'asking' || this.#phase === 'answering')) {
-      this.#leg?.abort();
+      this.#call?.abort();
       if (this.#phase === 'asking') this.#dismissCall();
       else this.#conclude(GRPC_UNAVAILABLE);
     } else this.cut();
@@ -156,12 +156,12 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
       this.#giveUp(BODY_TOO_LARGE);
       return true;
     }
-    if (this.#leg?.write(bytes.subarray(start, end)) === false) this.#targetFull = true;
+    if (this.#call?.write(bytes.subarray(start, end)) === false) this.#targetFull = true;
     return !this.#targetFull;
   }
 
   ended(trailers: readonly string[]): void {
-    if (this.#isUnderWay) this.#leg?.end(passedTrailerFields(trailers));
+    if (this.#isUnderWay) this.#call?.end(passedTrailerFields(trailers));
   }
 
   /** Messages of a gRPC call may be far apart, and a body that the target does not take is not its client's fault. */
@@ -228,16 +228,16 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
   sent(): void {
     if (!this.#clientFull) return;
     this.#clientFull = false;
-    this.#leg?.resume();
+    this.#call?.resume();
   }
 
   end(trailers: readonly string[] | null): void {
-    this.#leg = null;
+    this.#call = null;
     if (this.#phase === 'answering') this.#conclude(trailers === null ? NONE : withLowerNames(trailers));
   }
 
   failed(reason: CallFailure, cause: unknown): void {
-    this.#leg = null;
+    this.#call = null;
     if (!this.#isUnderWay) return;
     const isUnreached = reason === 'refused' || reason === 'connect-timeout';
     const failure = reason === 'timeout' || reason === 'connect-timeout' ? APP_TIMEOUT : APP_UNREACHABLE;
@@ -259,8 +259,8 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     const other = this.route.upstream.claim(this, refusing, this.request);
     this.#target = other;
     if (other === null || other === refusing) return this.#fail(failure, cause);
-    this.#leg = this.#carrier.ask(this, other);
-    if (this.request.hasBody && this.client.isRequestEnded) this.#leg.end();
+    this.#call = this.#carrier.ask(this, other);
+    if (this.request.hasBody && this.client.isRequestEnded) this.#call.end();
     return undefined;
   }
 
@@ -271,7 +271,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     const isClients = failure === CLIENT_TIMEOUT;
     this.outcome = isClients ? 'abandoned' : 'failed';
     this.#phase = 'failed';
-    this.#leg?.abort();
+    this.#call?.abort();
     if (!isClients) this.noteFailure(failure, cause, this.#target);
     if (answered) this.refuse(failure);
     else this.client.break();
@@ -280,7 +280,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
   /** The client's own fault, told by an answer where there is none yet. */
   #giveUp(failure: Failure): void {
     this.#phase = 'failed';
-    this.#leg?.abort();
+    this.#call?.abort();
     if (this.client.headersSent) this.client.reset(CODE.cancel);
     else this.refuse(failure);
   }
@@ -317,7 +317,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
   closed(code: number): void {
     if (this.isOver) return;
     if (code !== CODE.noError && this.outcome === 'served') this.outcome = 'abandoned';
-    if (this.#isUnderWay) this.#leg?.abort();
+    if (this.#isUnderWay) this.#call?.abort();
     this.#target?.release(this, this.outcome, this.#appStatus);
     this.conclude(this.outcome);
   }

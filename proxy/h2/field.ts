@@ -2,7 +2,7 @@
  * One field of a request, judged when it is made (RFC 9113 sections 8.2 and 8.3). A field that HPACK has in its table is
  * made once and used by many requests.
  */
-import { isClients } from '../general/headers.ts';
+import { isClients } from '../http/headers.ts';
 
 /** Pseudo fields of requests (RFC 9113 section 8.3.1, RFC 8441 section 4). */
 export type Pseudo = 'method' | 'scheme' | 'authority' | 'path' | 'protocol';

@@ -1,17 +1,16 @@
 /** HTTP/2 to clients, on bytes (ADR 15). */
-import { mappedBuffer } from '../mapped-buffer.ts';
 import type { Socket } from 'node:net';
-import type { Config } from '../config.ts';
-import type { Context } from '../context.ts';
-import type { Calls } from '../fast/call.ts';
-import { DateLine } from '../fast/date-line.ts';
-import { RequestIds } from '../fast/request-ids.ts';
 import { plainAddress } from '../../protocol/client-network.ts';
-import { SharedReads } from '../listen/reads.ts';
-import type { Acceptor } from './bridge.ts';
+import type { Config } from '../config.ts';
+import type { Acceptor, Context } from '../engine/context.ts';
+import { DateLine } from '../http/date-line.ts';
+import { RequestIds } from '../http/request-ids.ts';
+import { mappedBuffer } from '../mapped-buffer.ts';
+import { SharedReads } from '../net/reads.ts';
+import type { Calls } from '../target/call.ts';
+import { Http2Sessions } from '../target/http2-sessions.ts';
 import { ClientSession } from './session.ts';
 import type { Peer, Shared } from './session.ts';
-import { TargetSessions } from './target-sessions.ts';
 import { FieldBlock } from './wire/field-block.ts';
 import { FieldList } from './wire/hpack-decoder.ts';
 import { Outputs } from './wire/outputs.ts';
@@ -45,7 +44,7 @@ export class Http2Front {
     this.#shared = {
       context,
       calls,
-      sessions: new TargetSessions(timeouts, clock),
+      sessions: new Http2Sessions(timeouts, clock),
       general,
       engine,
       ids: new RequestIds(),

@@ -1,5 +1,5 @@
 /** What targets are told about who asks: put together once per authority that its client asks for. */
-import { originHeaders } from '../general/headers.ts';
+import { originHeaders } from '../http/headers.ts';
 import type { Client } from '../policy/client-address.ts';
 import { normalizeHost } from '../routing/host.ts';
 

@@ -1,6 +1,6 @@
 /** The fields of a request as its target gets them: over HTTP/1.1 as bytes, over HTTP/2 as names and values. */
-import type { RequestFraming } from '../fast/call.ts';
-import { originHeaders } from '../general/headers.ts';
+import { originHeaders } from '../http/headers.ts';
+import type { RequestFraming } from '../target/call.ts';
 import type { Request } from './request.ts';
 
 /** Methods with which servers expect a Content-Length even when there is no body (RFC 9110 section 8.6). */

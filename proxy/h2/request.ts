@@ -1,9 +1,9 @@
 /** What the fields of an HTTP/2 request say, or why it is refused (RFC 9113 sections 8.2 and 8.3). */
-import { HEAD_TOO_LARGE, refused } from '../pages.ts';
-import type { Failure } from '../pages.ts';
+import { isGrpc } from '../http/grpc.ts';
+import { HEAD_TOO_LARGE, refused } from '../http/pages.ts';
+import type { Failure } from '../http/pages.ts';
 import type { Asked } from '../policy/policy.ts';
 import type { Field, Pseudo } from './field.ts';
-import { isGrpc } from './grpc.ts';
 import type { Origin } from './origin.ts';
 import type { FieldList } from './wire/hpack-decoder.ts';
 

@@ -1,31 +1,29 @@
 /** One HTTP/2 connection of a client: where its requests go, and how long it may stay. */
 import type { Socket } from 'node:net';
 import type { Config } from '../config.ts';
-import type { Context } from '../context.ts';
-import type { Calls } from '../fast/call.ts';
-import type { DateLine } from '../fast/date-line.ts';
-import type { RequestIds } from '../fast/request-ids.ts';
-import { givenRequestId } from '../general/headers.ts';
-import { forwardsLeft } from '../general/max-forwards.ts';
-import { HOST_UNKNOWN, refused, TABLE_UNREADABLE } from '../pages.ts';
+import type { Acceptor, Context } from '../engine/context.ts';
+import type { DateLine } from '../http/date-line.ts';
+import { givenRequestId } from '../http/headers.ts';
+import { HOST_UNKNOWN, refused, TABLE_UNREADABLE } from '../http/pages.ts';
+import type { RequestIds } from '../http/request-ids.ts';
 import type { AddressRanges } from '../policy/allow-list.ts';
 import { readClient } from '../policy/client-address.ts';
 import type { Client } from '../policy/client-address.ts';
 import { needsGeneral } from '../policy/general.ts';
+import { forwardsLeft } from '../policy/max-forwards.ts';
 import type { Route } from '../routing/route.ts';
+import type { Call, Calls } from '../target/call.ts';
+import type { Http2Sessions } from '../target/http2-sessions.ts';
 import type { Target } from '../upstream/target.ts';
 import { bridge } from './bridge.ts';
-import type { Acceptor } from './bridge.ts';
 import { Http2Connection } from './connection.ts';
 import type { Handler } from './connection.ts';
 import { Exchange } from './exchange.ts';
 import type { Carrier } from './exchange.ts';
-import type { Leg } from './leg.ts';
 import { Origin } from './origin.ts';
 import { framingOf, http1Head, http2Head } from './request-head.ts';
 import { Request } from './request.ts';
 import type { ServerStream } from './stream.ts';
-import type { TargetSessions } from './target-sessions.ts';
 import type { Tools } from './tools.ts';
 import { CODE } from './wire/codes.ts';
 import type { FieldBlock } from './wire/field-block.ts';
@@ -42,7 +40,7 @@ export interface Shared {
   readonly context: Context;
   readonly calls: Calls;
   /** To apps that speak HTTP/2. */
-  readonly sessions: TargetSessions;
+  readonly sessions: Http2Sessions;
   readonly general: Acceptor;
   /** `http-proxy`: the general one has every request. */
   readonly engine: Config['engine'];
@@ -177,7 +175,7 @@ export class ClientSession implements Carrier, Handler {
 
   // Carrier
 
-  ask(exchange: Exchange, target: Target): Leg {
+  ask(exchange: Exchange, target: Target): Call {
     const { request, route } = exchange;
     const { timeouts } = this.context;
     // Calls of gRPC have deadlines of their own, and those of streams may be silent for as long as there is no news.

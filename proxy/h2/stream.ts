@@ -18,7 +18,7 @@ export interface StreamSink {
 }
 
 /** What a stream needs of its connection. */
-export interface StreamHome {
+export interface StreamOwner {
   readonly output: FrameOutput;
   /** For heads and trailers that are put together. */
   readonly block: FieldBlock;
@@ -59,7 +59,7 @@ export class ServerStream {
   sent = 0;
   /** Declared length of the request's body, octets; a body of another length is a fault (RFC 9113 section 8.1.1). */
   expected: number | null = null;
-  readonly #home: StreamHome;
+  readonly #owner: StreamOwner;
   /** What the client takes, octets. Less than none when it has changed its mind. */
   #window: number;
   #chunks: Buffer[] | null = null;
@@ -90,9 +90,9 @@ export class ServerStream {
   #lingers: NodeJS.Timeout | null = null;
 
   /** @param window of the client for the answer, octets */
-  constructor(id: number, home: StreamHome, window: number) {
+  constructor(id: number, owner: StreamOwner, window: number) {
     this.id = id;
-    this.#home = home;
+    this.#owner = owner;
     this.#window = window;
   }
 
@@ -104,14 +104,14 @@ export class ServerStream {
 
   /** An interim answer, in the block. */
   inform(block: FieldBlock): void {
-    if (this.isOpen && !this.headersSent) this.#home.output.headers(this.id, block, false);
+    if (this.isOpen && !this.headersSent) this.#owner.output.headers(this.id, block, false);
   }
 
   /** The head of the answer. */
   respond(block: FieldBlock): void {
     if (!this.isOpen || this.headersSent) return;
     this.headersSent = true;
-    this.#frameAt = this.#home.output.headers(this.id, block, false);
+    this.#frameAt = this.#owner.output.headers(this.id, block, false);
   }
 
   /** @returns false while some of it waits: then {@link StreamSink.sent} follows. The bytes are free again. */
@@ -122,7 +122,7 @@ export class ServerStream {
     this.#chunks ??= [];
     this.#chunks.push(Buffer.from(bytes.subarray(from, end)));
     this.waiting += end - from;
-    if (this.#window > 0) this.#home.enqueue(this);
+    if (this.#window > 0) this.#owner.enqueue(this);
     return false;
   }
 
@@ -140,7 +140,7 @@ export class ServerStream {
   /** Ends both directions at once. */
   reset(code: number): void {
     if (!this.isOpen) return;
-    this.#home.output.reset(this.id, code);
+    this.#owner.output.reset(this.id, code);
     this.#close(code, true);
   }
 
@@ -198,7 +198,7 @@ export class ServerStream {
   widen(octets: number): boolean {
     if (this.#window + octets > MAX_WINDOW) return false;
     this.#window += octets;
-    if (this.isReady) this.#home.enqueue(this);
+    if (this.isReady) this.#owner.enqueue(this);
     return true;
   }
 
@@ -208,11 +208,11 @@ export class ServerStream {
     this.#used += length;
     this.#announced += content;
     const { expected } = this;
-    if (this.#isRequestEnded) this.#home.fault(this, CODE.streamClosed);
-    else if (this.#credit < 0) this.#home.fault(this, CODE.flowControlError);
+    if (this.#isRequestEnded) this.#owner.fault(this, CODE.streamClosed);
+    else if (this.#credit < 0) this.#owner.fault(this, CODE.flowControlError);
     else if (expected === null || this.#isDropping) return;
     else if (isLast ? this.#announced !== expected : this.#announced > expected) {
-      this.#home.fault(this, CODE.protocolError);
+      this.#owner.fault(this, CODE.protocolError);
     } else this.#holdsBack = this.#announced === expected && !isLast;
   }
 
@@ -232,7 +232,7 @@ export class ServerStream {
     if (!this.isOpen) return;
     // Trailers, or nothing at all, in place of the rest.
     if (this.expected !== null && this.#received !== this.expected && !this.#isDropping) {
-      this.#home.fault(this, CODE.protocolError);
+      this.#owner.fault(this, CODE.protocolError);
       return;
     }
     this.#isRequestEnded = true;
@@ -264,19 +264,19 @@ export class ServerStream {
     const last = Math.min(end, start + most);
     let at = start;
     while (at < last) {
-      const length = this.#home.allowance(Math.min(MAX_FRAME_BYTES, this.#window, last - at));
+      const length = this.#owner.allowance(Math.min(MAX_FRAME_BYTES, this.#window, last - at));
       if (length <= 0) break;
-      this.#frameAt = this.#home.output.data(this.id, bytes, at, at + length, 0);
+      this.#frameAt = this.#owner.output.data(this.id, bytes, at, at + length, 0);
       this.#window -= length;
       at += length;
-      this.#home.spend(length, at < last);
+      this.#owner.spend(length, at < last);
     }
     this.sent += at - start;
     return at;
   }
 
   #finish(): void {
-    const { output, block } = this.#home;
+    const { output, block } = this.#owner;
     if (this.#trailers.length > 0) output.headers(this.id, block.clear().addAll(this.#trailers), true);
     else if (!output.end(this.#frameAt)) output.data(this.id, EMPTY, 0, 0, FLAG.endStream);
     this.#isEnded = true;
@@ -294,8 +294,8 @@ export class ServerStream {
    */
   #giveBack(grows: boolean): void {
     if (!this.isOpen || this.#isRequestEnded || this.#used < DEFAULT_WINDOW / 2) return;
-    const more = grows && !this.#isDropping ? this.#home.lend(this.#used) : 0;
-    this.#home.output.windowUpdate(this.id, this.#used + more);
+    const more = grows && !this.#isDropping ? this.#owner.lend(this.#used) : 0;
+    this.#owner.output.windowUpdate(this.id, this.#used + more);
     this.#credit += this.#used + more;
     this.lent += more;
     this.#used = 0;
@@ -306,7 +306,7 @@ export class ServerStream {
     this.#chunks = null;
     this.waiting = 0;
     if (this.#lingers !== null) clearTimeout(this.#lingers);
-    this.#home.closed(this, byUs);
+    this.#owner.closed(this, byUs);
     this.sink.closed(code);
   }
 }

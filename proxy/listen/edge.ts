@@ -1,15 +1,13 @@
 /** The listeners of a process: connections in, each given to the engine that reads it. */
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo, BoundSocket, Server, Socket } from 'node:net';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Server as TlsServer, TLSSocket } from 'node:tls';
-import type { Config, ListenAddress } from '../config.ts';
-import type { Context } from '../context.ts';
-import { FastEngine } from '../fast/engine.ts';
-import { Pools } from '../fast/pool.ts';
 import { plainAddress } from '../../protocol/client-network.ts';
-import type { Client } from '../policy/client-address.ts';
+import type { Config, ListenAddress } from '../config.ts';
+import type { Context } from '../engine/context.ts';
+import { FastEngine } from '../fast/engine.ts';
 import { GeneralServer } from '../general/server.ts';
 import { Http2Front } from '../h2/front.ts';
 import { connectionFamilies } from '../observe/connection-metrics.ts';
@@ -17,6 +15,8 @@ import type { Collect } from '../observe/metrics.ts';
 import { TlsMetrics } from '../observe/tls-metrics.ts';
 import { makeRanges } from '../policy/allow-list.ts';
 import type { AddressRanges } from '../policy/allow-list.ts';
+import type { Client } from '../policy/client-address.ts';
+import { Pools } from '../target/pool.ts';
 import { attachTls, secureServerOptions } from '../tls/secure-server.ts';
 import type { StaticTerminator } from '../tls/static-terminator.ts';
 import { ConnectionCaps } from './caps.ts';

@@ -3,8 +3,7 @@
  * request on the hot path, so it takes plain numbers and makes nothing unless a line is really written.
  */
 
-/** How a claim ended: answered in full, broken by app or proxy, or given up by the client. */
-export type Outcome = 'served' | 'failed' | 'abandoned';
+import type { Outcome } from '../upstream/target.ts';
 
 /** The ended exchange, as a view: valid only during the call. */
 export interface Ended {

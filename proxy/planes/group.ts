@@ -11,18 +11,18 @@ import type { TerminatorChange } from '../tls/state.ts';
 import { sumCounts } from '../upstream/counts.ts';
 import type { UpstreamCounts } from '../upstream/counts.ts';
 import { isMove } from '../upstream/move.ts';
-import type { RoomUse } from '../upstream/room.ts';
+import type { ConcurrencyUse } from '../upstream/concurrency.ts';
 import type { TallyListener } from '../upstream/tally.ts';
 import { Departed } from './departed.ts';
 import type { LastWords, Planes } from './planes.ts';
 import { RateExchange } from './rate-exchange.ts';
-import { RoomExchange } from './room.ts';
+import { ConcurrencyShares } from './concurrency.ts';
 import { startRounds } from './rounds.ts';
 
 /** How long a client that asks several planes at once is counted by each for itself, ms: twice this at most. */
 const EXCHANGE_MS = 100;
 /** How often limits on requests at once are looked at, ms: a client that comes by one connection needs most of one. */
-const ROOM_MS = 25;
+const CONCURRENCY_MS = 25;
 
 interface OpenWatch {
   readonly upstreamId: string;
@@ -45,19 +45,19 @@ export class PlaneGroup implements Planes {
   #lost = false;
   #tls: TerminatorChange = {};
   readonly #rates = new RateExchange();
-  readonly #rooms: RoomExchange;
+  readonly #concurrency: ConcurrencyShares;
 
   /** @param shares of a bound that counts for all planes together, each gets one part of so many */
   constructor(shares: number, log: Logger) {
     this.#shares = shares;
     this.#log = log;
-    this.#rooms = new RoomExchange(shares);
+    this.#concurrency = new ConcurrencyShares(shares);
     if (shares === 1) return;
     // None where no environment has a rate or a password.
     const haveRates = (): boolean => [...this.#entries.values()].some(isCountedByClient);
     const rates = async (): Promise<void> => (haveRates() ? this.#rates.round([...this.#joined]) : undefined);
     startRounds(EXCHANGE_MS, rates, log);
-    startRounds(ROOM_MS, () => this.#rooms.round([...this.#joined]), log);
+    startRounds(CONCURRENCY_MS, () => this.#concurrency.round([...this.#joined]), log);
   }
 
   get holds(): readonly HoldRequest[] {
@@ -70,7 +70,7 @@ export class PlaneGroup implements Planes {
     for (const hold of this.#holds.values()) this.#tell(member.hold(this.#shareOfHold(hold)));
     if (this.#lost) this.#tell(member.lose(true));
     this.#joined.add(member);
-    this.#shareRoom(this.#entries.values());
+    this.#shareConcurrency(this.#entries.values());
     this.adopt(member);
   }
 
@@ -85,7 +85,7 @@ export class PlaneGroup implements Planes {
   leave(member: Planes): void {
     this.#members.delete(member);
     this.#joined.delete(member);
-    this.#rooms.leave(member);
+    this.#concurrency.leave(member);
     this.#departed.left(member, this.#entries);
     for (const { stops } of this.#watches) stops.delete(member);
   }
@@ -102,14 +102,14 @@ export class PlaneGroup implements Planes {
     this.#entries.set(entry.id, entry);
     this.#holds.delete(entry.id);
     const previous = this.#all((member) => member.put(entry));
-    this.#shareRoom([entry]);
+    this.#shareConcurrency([entry]);
     return sumPrevious((await previous).filter((one) => one !== null));
   }
 
   async amend(entry: UpstreamEntry): Promise<void> {
     this.#entries.set(entry.id, entry);
     const amended = this.#all((member) => member.amend(entry));
-    this.#shareRoom([entry]);
+    this.#shareConcurrency([entry]);
     await amended;
   }
 
@@ -117,7 +117,7 @@ export class PlaneGroup implements Planes {
     this.#entries.delete(id);
     this.#departed.removed(id);
     this.#drains.forget(id);
-    this.#rooms.remove(id);
+    this.#concurrency.remove(id);
     this.#holds.delete(id);
     return [...new Set((await this.#all((member) => member.remove(id))).flat())];
   }
@@ -190,7 +190,7 @@ export class PlaneGroup implements Planes {
   }
 
   /** Asked of this process by its successor, too. */
-  shareRoom(): Promise<readonly RoomUse[]> {
+  shareConcurrency(): Promise<readonly ConcurrencyUse[]> {
     return Promise.resolve([]);
   }
 
@@ -204,13 +204,13 @@ export class PlaneGroup implements Planes {
     await this.#all((member) => member.secure(change));
   }
 
-  /** Right behind the entries, in the same turn: no plane has a moment without its part. */
-  #shareRoom(entries: Iterable<UpstreamEntry>): void {
+  /** Right behind the entries, in the same turn: no plane has a moment without its share. */
+  #shareConcurrency(entries: Iterable<UpstreamEntry>): void {
     if (this.#shares === 1) return;
     const limited = [...entries];
     for (const member of this.#joined) {
-      const parts = this.#rooms.partsOf(member, limited);
-      if (parts.length > 0) this.#tell(member.shareRoom(parts));
+      const shares = this.#concurrency.sharesOf(member, limited);
+      if (shares.length > 0) this.#tell(member.shareConcurrency(shares));
     }
   }
 

@@ -16,6 +16,7 @@ interface Parts {
   readonly terminator: StaticTerminator | null;
 }
 
+/** Rejects where the plane throws. */
 export function localPlanes({ plane, rates, clock, snapshot, terminator }: Parts): Planes {
   return {
     put: async (entry) => plane.put(entry),
@@ -32,7 +33,7 @@ export function localPlanes({ plane, rates, clock, snapshot, terminator }: Parts
     metrics: async () => [snapshot()],
     secure: async (change) => terminator?.update(change),
     exchangeRates: async (elsewhere) => rates.exchange(elsewhere, clock.monotonic()),
-    shareRoom: async (parts) => plane.shareRoom(parts),
+    shareConcurrency: async (shares) => plane.shareConcurrency(shares),
     lose: async (lost) => plane.lose(lost),
   };
 }

@@ -15,7 +15,7 @@ import {
 import type { MetricsSnapshot } from '../observe/snapshot.ts';
 import { TerminatorChange } from '../tls/state.ts';
 import { UpstreamCounts } from '../upstream/counts.ts';
-import { Part, RoomUse } from '../upstream/room.ts';
+import { ConcurrencyShare, ConcurrencyUse } from '../upstream/concurrency.ts';
 import { Tally } from '../upstream/tally.ts';
 import type { LastWords } from './planes.ts';
 
@@ -47,7 +47,10 @@ export const CALLS = {
   counts: { asks: z.object({ id: z.string().optional() }), answers: z.lazy(() => z.array(UpstreamCounts)) },
   metrics: { asks: z.object({}), answers: Metrics },
   exchangeRates: { asks: z.lazy(() => z.object({ elsewhere: Rates })), answers: Rates },
-  shareRoom: { asks: z.lazy(() => z.object({ parts: z.array(Part) })), answers: z.lazy(() => z.array(RoomUse)) },
+  shareRoom: {
+    asks: z.lazy(() => z.object({ parts: z.array(ConcurrencyShare) })),
+    answers: z.lazy(() => z.array(ConcurrencyUse)),
+  },
   secure: { asks: TerminatorChange, answers: z.null() },
   lose: { asks: z.object({ lost: z.boolean() }), answers: z.null() },
 } as const;
@@ -74,6 +77,7 @@ const Farewell = z.lazy(() =>
   }),
 );
 
+/** The message that {@link readFarewell} reads. */
 export const farewell = ({ counts, metrics }: LastWords): object => ({ type: 'farewell', counts, metrics });
 
 /** @returns null for another message */

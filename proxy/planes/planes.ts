@@ -14,7 +14,7 @@ import type { MetricsSnapshot } from '../observe/snapshot.ts';
 import type { Taken } from '../policy/client-rates.ts';
 import type { TerminatorChange } from '../tls/state.ts';
 import type { UpstreamCounts } from '../upstream/counts.ts';
-import type { Part, RoomUse } from '../upstream/room.ts';
+import type { ConcurrencyShare, ConcurrencyUse } from '../upstream/concurrency.ts';
 import type { TallyListener } from '../upstream/tally.ts';
 
 export interface Planes {
@@ -50,7 +50,7 @@ export interface Planes {
    * How many requests of an upstream may be in flight at once, where other planes may have more of them.
    * @returns what is made of it now, of all upstreams with a limit
    */
-  shareRoom(parts: readonly Part[]): Promise<readonly RoomUse[]>;
+  shareConcurrency(shares: readonly ConcurrencyShare[]): Promise<readonly ConcurrencyUse[]>;
   /** Whether routes are missing since the saved table could not be read: an unknown host is then no fault of the visitor. */
   lose(lost: boolean): Promise<void>;
   /** A change of certificates, challenges or ticket keys. */

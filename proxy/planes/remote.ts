@@ -6,7 +6,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { DrainAnswer, HoldAnswer } from '../../protocol/proxy-admin.ts';
 import type { MetricsSnapshot } from '../observe/snapshot.ts';
 import type { Taken } from '../policy/client-rates.ts';
-import type { Part, RoomUse } from '../upstream/room.ts';
+import type { ConcurrencyShare, ConcurrencyUse } from '../upstream/concurrency.ts';
 import type { TallyListener } from '../upstream/tally.ts';
 import type { Channel } from './channel.ts';
 import { CALLS, snapshotsOf, Up } from './messages.ts';
@@ -94,8 +94,8 @@ export class RemotePlanes implements Planes {
     return this.#call('exchangeRates', { elsewhere } as Asks<'exchangeRates'>, []);
   }
 
-  shareRoom(parts: readonly Part[]): Promise<readonly RoomUse[]> {
-    return this.#call('shareRoom', { parts: [...parts] }, []);
+  shareConcurrency(shares: readonly ConcurrencyShare[]): Promise<readonly ConcurrencyUse[]> {
+    return this.#call('shareRoom', { parts: [...shares] }, []);
   }
 
   async lose(lost: boolean): Promise<void> {

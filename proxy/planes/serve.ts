@@ -73,7 +73,7 @@ const PERFORM: Performers = {
   metrics: (planes) => planes.metrics(),
   exchangeRates: async (planes, { elsewhere }) =>
     [...(await planes.exchangeRates(elsewhere))] as Answers<'exchangeRates'>,
-  shareRoom: async (planes, { parts }) => [...(await planes.shareRoom(parts))],
+  shareRoom: async (planes, { parts }) => [...(await planes.shareConcurrency(parts))],
   secure: (planes, change) => planes.secure(change),
   lose: (planes, { lost }) => planes.lose(lost),
 };

@@ -1,7 +1,7 @@
 /** Which clients an environment serves. */
 import { BlockList, isIP } from 'node:net';
 import type { EdgeSettings } from '../../protocol/edge.ts';
-import { ADDRESS_REFUSED, pageAnswer } from '../pages.ts';
+import { ADDRESS_REFUSED, pageAnswer } from '../http/pages.ts';
 import type { Check } from './compile.ts';
 
 export interface AddressRanges {
@@ -26,6 +26,7 @@ export function makeRanges(ranges: readonly string[]): AddressRanges {
   };
 }
 
+/** 403 for clients outside of `allowFrom`. @returns null: everybody may come */
 export function makeAddressCheck({ allowFrom, errorPages }: EdgeSettings): Check | null {
   if (allowFrom.length === 0) return null;
   const allowed = makeRanges(allowFrom);

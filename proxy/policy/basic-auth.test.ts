@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { scryptSync } from 'node:crypto';
 import { test } from 'node:test';
 import { PASSWORD_COST } from '../../protocol/edge.ts';
+import type { Answer } from '../http/pages.ts';
 import { compileAccess } from './basic-auth.ts';
 import { Clients } from './client-rates.ts';
 import { PasswordCheck } from './password-check.ts';
-import type { Answer } from './policy.ts';
 import { asked, edge, field, StillClock } from './test-asked.ts';
 
 function hash(password: string): string {

@@ -2,15 +2,15 @@
  * Names and passwords in front of an environment (RFC 7617). For the general engine only: the first request with a
  * password waits for scrypt, which runs on another thread; those after it are found in a cache.
  */
-import type { EdgeSettings } from '../../protocol/edge.ts';
-import { APP_UNAVAILABLE, pageAnswer, PASSWORD_NEEDED, TOO_MANY_REQUESTS } from '../pages.ts';
-import type { Failure } from '../pages.ts';
-import { challengeToken } from './challenge.ts';
 import { clientNetwork } from '../../protocol/client-network.ts';
+import type { EdgeSettings } from '../../protocol/edge.ts';
+import { APP_UNAVAILABLE, pageAnswer, PASSWORD_NEEDED, TOO_MANY_REQUESTS } from '../http/pages.ts';
+import type { Answer, Failure } from '../http/pages.ts';
+import { challengeToken } from './challenge.ts';
 import type { PolicyDeps } from './compile.ts';
 import { makeUsers } from './password-check.ts';
 import type { PasswordCheck, Verdict } from './password-check.ts';
-import type { Answer, Asked } from './policy.ts';
+import type { Asked } from './policy.ts';
 
 export interface Access {
   /** Null: the client may go on. Asked after the route's policy, so that strangers and floods cost no scrypt. */

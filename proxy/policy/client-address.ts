@@ -18,7 +18,7 @@ const MAX_HOPS = 20;
  * `X-Forwarded-For` goes before `Forwarded` (RFC 7239), which is read only where the former is absent: a load balancer
  * sets the one and passes what clients claim in the other.
  *
- * The app never sees these chains: it gets our own fields with the one address found here (general/headers.ts).
+ * The app never sees these chains: it gets our own fields with the one address found here (http/headers.ts).
  *
  * @param peer as the socket or the PROXY protocol has it
  * @param trusted null: nobody is

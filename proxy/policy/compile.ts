@@ -1,12 +1,13 @@
 /** The policy of one route: its checks in THE order, made once per flip and asked once per request. */
 import type { EdgeSettings } from '../../protocol/edge.ts';
 import type { Clock } from '../clock.ts';
+import type { Answer } from '../http/pages.ts';
 import { makeAddressCheck } from './allow-list.ts';
 import { makeBodyCheck } from './body-limit.ts';
 import { challengeToken } from './challenge.ts';
 import type { ClientRates } from './client-rates.ts';
 import { makeMaintenanceCheck } from './maintenance.ts';
-import type { Answer, Asked, Policy } from './policy.ts';
+import type { Asked, Policy } from './policy.ts';
 import { makeRateCheck } from './rate.ts';
 import { makeRedirectCheck } from './redirect.ts';
 

@@ -1,12 +1,13 @@
 /** An environment that its owner has closed for a while. */
 import type { EdgeSettings } from '../../protocol/edge.ts';
-import { MAINTENANCE, pageAnswer } from '../pages.ts';
+import { MAINTENANCE, pageAnswer } from '../http/pages.ts';
 import { challengeToken } from './challenge.ts';
 import type { Check } from './compile.ts';
 
 /** When clients and crawlers may look again, seconds. */
 const RETRY_SECONDS = '120';
 
+/** 503 for all but what a CA asks for. @returns null: it is open */
 export function makeMaintenanceCheck({ maintenance, errorPages }: EdgeSettings): Check | null {
   if (!maintenance) return null;
   return (asked) =>

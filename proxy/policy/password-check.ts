@@ -35,6 +35,7 @@ interface Users {
   readonly digest: string;
 }
 
+/** Names, salts and keys as scrypt is asked with them. @param settings as protocol/edge.ts checks them: `scrypt:SALT:KEY` in base64 */
 export function makeUsers(settings: EdgeSettings['basicAuth']): Users {
   const all = settings.map(({ user, password }) => {
     const [, salt = '', key = ''] = password.split(':');

@@ -3,7 +3,7 @@
  * compiled once per route and flip (compile.ts) and asked once per request, by every engine, so its common answer,
  * null, must cost next to nothing.
  */
-import type { ErrorCode } from '../../protocol/error-catalogue.ts';
+import type { Answer } from '../http/pages.ts';
 
 /** A request as a policy sees it. The engines give views on what they have read; nothing is copied before it is asked for. */
 export interface Asked {
@@ -19,16 +19,6 @@ export interface Asked {
   readonly contentLength: number | null;
   /** The value of the field with this lower-case name; repeated fields are joined by `, `. */
   header(name: string): string | undefined;
-}
-
-/** The proxy's own answer in place of the app's. */
-export interface Answer {
-  readonly status: number;
-  /** Names and values in turn, without framing fields. */
-  readonly headers: readonly string[];
-  readonly body: string;
-  /** Null for redirects and other answers that are no failure. */
-  readonly code: ErrorCode | null;
 }
 
 export interface Policy {

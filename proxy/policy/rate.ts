@@ -1,12 +1,13 @@
 /** How fast one client may ask. */
-import type { EdgeSettings } from '../../protocol/edge.ts';
-import { pageAnswer, TOO_MANY_REQUESTS } from '../pages.ts';
 import { clientNetwork } from '../../protocol/client-network.ts';
+import type { EdgeSettings } from '../../protocol/edge.ts';
+import { pageAnswer, TOO_MANY_REQUESTS } from '../http/pages.ts';
 import type { Rate } from './client-rates.ts';
 import type { Check, PolicyDeps, PolicyRoute } from './compile.ts';
 
 type Deps = Pick<PolicyDeps, 'clock' | 'rates'>;
 
+/** 429 with Retry-After for a client network that asks faster than `ratePerClient`. @returns null: there is no limit */
 export function makeRateCheck(
   { upstreamId }: Pick<PolicyRoute, 'upstreamId'>,
   { ratePerClient, errorPages }: EdgeSettings,

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import type { Answer } from '../http/pages.ts';
 import { compilePolicy } from './compile.ts';
-import type { Answer, Asked } from './policy.ts';
+import type { Asked } from './policy.ts';
 import { asked, deps, edge, field, ROUTE } from './test-asked.ts';
 
 const location = (answer: Answer | null | undefined): string | undefined => field(answer?.headers ?? [], 'location');

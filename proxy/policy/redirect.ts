@@ -1,8 +1,9 @@
 /** One hop from wherever a request came to the host and the scheme that its environment wants. */
 import type { EdgeSettings } from '../../protocol/edge.ts';
+import type { Answer } from '../http/pages.ts';
 import { challengeToken } from './challenge.ts';
 import type { Check, PolicyDeps, PolicyRoute } from './compile.ts';
-import type { Answer, Asked } from './policy.ts';
+import type { Asked } from './policy.ts';
 
 /** Clients keep 301 and 308 for ever if nothing limits them, and a wrong setting could not be taken back. */
 const KEPT = 'max-age=3600';
@@ -10,6 +11,7 @@ const HTTPS_PORT = 443;
 
 type Deps = Pick<PolicyDeps, 'hasCertificate' | 'httpsPort'>;
 
+/** 301 or 308 to `canonicalHost`, or to https. @returns null: no request of this route could need one */
 export function makeRedirectCheck(
   { host: routed }: Pick<PolicyRoute, 'host'>,
   { https, canonicalHost }: EdgeSettings,

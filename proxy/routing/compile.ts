@@ -1,12 +1,18 @@
 /** Entry → routes, with everything compiled that a flip can decide beforehand. */
 import type { Timeouts } from '../config.ts';
-import type { CompileRoutes } from '../plane.ts';
+import type { Observer } from '../observe/observer.ts';
 import { compileAccess } from '../policy/basic-auth.ts';
 import type { AccessDeps } from '../policy/basic-auth.ts';
 import { compilePolicy } from '../policy/compile.ts';
 import type { PolicyDeps } from '../policy/compile.ts';
 import { needsGeneral } from '../policy/general.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import type { Route } from './route.ts';
 
+/** Makes the routes of an entry; the features of a route are compiled once per flip. */
+export type CompileRoutes = (upstream: Upstream, observer: Observer) => readonly Route[];
+
+/** @param timeouts limits of the process: a route may be stricter, and not laxer */
 export function makeCompiler(timeouts: Timeouts, deps: PolicyDeps & AccessDeps): CompileRoutes {
   return (upstream, observer) => {
     const { id, edge, routes, canary } = upstream.entry;

@@ -15,9 +15,6 @@ import type { Clock } from '../clock.ts';
 import type { Certificate } from './certificate.ts';
 import { makePrivateFolder, writePrivateFile } from '../private-file.ts';
 
-/** Asks a responder: DER to DER. Rejects when there is no answer. */
-export type AskResponder = (url: string, question: Buffer) => Promise<Buffer>;
-
 const RETRY_MS = 300_000;
 /** Of the life that is left to a response: how long it is until the next question when a question gave the same one. */
 const SHARE_OF_REST = 1 / 8;
@@ -32,7 +29,6 @@ export class Stapler {
   readonly #path: string;
   readonly #log: Logger;
   readonly #clock: Clock;
-  readonly #ask: AskResponder;
   /** By fingerprint. */
   #staples: ReadonlyMap<string, Staple> = new Map();
   readonly #failures = new Map<string, { readonly retryAt: number; readonly reason: string; readonly must: boolean }>();
@@ -41,11 +37,10 @@ export class Stapler {
   #running: Promise<boolean> | null = null;
 
   /** @param path of the file that keeps the responses */
-  constructor(path: string, log: Logger, clock: Clock, ask: AskResponder = askResponder) {
+  constructor(path: string, log: Logger, clock: Clock) {
     this.#path = path;
     this.#log = log;
     this.#clock = clock;
-    this.#ask = ask;
   }
 
   /** What was kept. Never rejects: a damaged file costs a question. */
@@ -123,7 +118,7 @@ export class Stapler {
     ]);
     try {
       if (!leaf || !issuer) throw new Error('the file lacks the certificate of the issuer');
-      const response = await this.#ask(certificate.ocspUrl ?? '', makeOcspRequest(leaf, issuer));
+      const response = await askResponder(certificate.ocspUrl ?? '', makeOcspRequest(leaf, issuer));
       const times = readOcspResponse(response, leaf, issuer, this.#now());
       const staple = { response: response.toString('base64'), ...times };
       const isNew = this.#staples.get(fingerprint)?.response !== staple.response;
@@ -167,7 +162,7 @@ function chainOf(chain: string): X509Certificate[] {
   return blocks.slice(0, 2).map((block) => new X509Certificate(block));
 }
 
-/** By HTTP (RFC 6960 appendix A.1). */
+/** DER to DER, by HTTP (RFC 6960 appendix A.1). Rejects when there is no answer. */
 async function askResponder(url: string, question: Buffer): Promise<Buffer> {
   const send = url.startsWith('https:') ? secureRequest : request;
   const headers = { 'content-type': 'application/ocsp-request', 'content-length': question.length };

@@ -5,8 +5,9 @@ import type { CertificateList } from '../../protocol/proxy-admin.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { Clock } from '../clock.ts';
 import { Challenges } from './acme/challenges.ts';
-import { openAcme, resolveAddresses } from './acme/open.ts';
-import type { Acme, AcmeSettings } from './acme/open.ts';
+import { resolveAddresses } from './acme/open.ts';
+import type { AcmeSettings } from './acme/open.ts';
+import { AcmeOpening } from './acme/opening.ts';
 import { inOrder, isValidAt, names } from './certificate.ts';
 import type { Certificate } from './certificate.ts';
 import { CertificateFolder } from './certificate-folder.ts';
@@ -14,7 +15,6 @@ import { Feed } from './feed.ts';
 import type { OnChange } from './feed.ts';
 import type { TerminatorState } from './state.ts';
 import { Stapler } from './stapler.ts';
-import type { AskResponder } from './stapler.ts';
 import { StaticTerminator } from './static-terminator.ts';
 import { viewCertificates } from './view.ts';
 
@@ -35,8 +35,6 @@ interface TlsDependencies {
   readonly random?: () => number;
   /** All addresses of a name by DNS; empty when it has none. */
   readonly resolve?: (host: string) => Promise<readonly string[]>;
-  /** Asks an OCSP responder. */
-  readonly askResponder?: AskResponder;
   /** Time between two looks at the folder and at what is due, ms. */
   readonly lookMs?: number;
 }
@@ -60,115 +58,153 @@ export interface Tls {
 }
 
 const LOOK_MS = 5_000;
-const OWNER = 'All in it must belong to the user that the proxy runs as.';
 /** A key that was stolen opens what was sent in this time, no more. */
 const TICKET_KEY_MS = 43_200_000;
+
 /**
  * Resolves when all certificates that there are can be used.
  *
  * @throws OrkestrError ORK_CONFIG; what stands in folders and files never stops the start
  */
 export async function startTls(settings: TlsSettings, dependencies: TlsDependencies): Promise<Tls> {
-  const { log, clock, onChange, random = Math.random, resolve = resolveAddresses, lookMs = LOOK_MS } = dependencies;
-  const folder = settings.certificatesFolder ? new CertificateFolder(settings.certificatesFolder, log) : null;
-  const feed = new Feed(new StaticTerminator(clock), log, onChange);
-  /** Null until it was told. */
-  let hosts: readonly string[] | null = null;
-  let acme: Acme | null = null;
-  /** Why ACME does not work though it is set, with its code. */
-  let acmeFault: string | null = null;
-  const stapler = new Stapler(join(settings.stateDirectory, 'ocsp.json'), log, clock, dependencies.askResponder);
-  const now = (): number => clock.now().getTime();
-  const all = (): Certificate[] =>
-    inOrder([...(folder?.certificates ?? []), ...(acme?.authority.certificates ?? [])], now());
-  const refresh = (): void => feed.certificates(all(), (certificate) => stapler.stapleOf(certificate));
+  const tls = new CertificateManager(settings, dependencies);
+  await tls.start(dependencies.lookMs ?? LOOK_MS);
+  return tls;
+}
 
-  /** What files cover is not asked for. Wildcards cannot be. */
-  const orders = (all: readonly string[]): string[] =>
-    all.filter(
-      (host) =>
-        !host.startsWith('*.') && !folder?.certificates.some((one) => names(one, host) && isValidAt(one, now())),
-    );
-  const obtain = async (): Promise<void> => {
+class CertificateManager implements Tls {
+  readonly #log: Logger;
+  readonly #clock: Clock;
+  readonly #folder: CertificateFolder | null;
+  readonly #acme: AcmeOpening;
+  readonly #stapler: Stapler;
+  readonly #feed: Feed;
+  /** Null until they were told. */
+  #hosts: readonly string[] | null = null;
+  #rotation: NodeJS.Timeout | undefined;
+  #looks: { end(): Promise<void> } | null = null;
+
+  constructor(settings: TlsSettings, dependencies: TlsDependencies) {
+    const { log, clock, onChange, random = Math.random, resolve = resolveAddresses } = dependencies;
+    this.#log = log;
+    this.#clock = clock;
+    this.#folder = settings.certificatesFolder ? new CertificateFolder(settings.certificatesFolder, log) : null;
+    this.#feed = new Feed(new StaticTerminator(clock), log, onChange);
+    this.#stapler = new Stapler(join(settings.stateDirectory, 'ocsp.json'), log, clock);
+    const challenges = new Challenges((open) => this.#feed.send({ challenges: open }));
+    const changed = (): void => this.#refresh();
+    const given = { log, clock, challenges, random, resolve, changed };
+    this.#acme = new AcmeOpening(settings.acme, join(settings.stateDirectory, 'acme'), given);
+  }
+
+  /** @param lookMs time between two looks */
+  async start(lookMs: number): Promise<void> {
+    await Promise.all([this.#folder?.scan(), this.#stapler.load(), this.#acme.open()]);
+    this.#refresh();
+    this.#feed.rotate();
+    this.#rotation = setInterval(() => this.#feed.rotate(), TICKET_KEY_MS).unref();
+    void this.#staple();
+    this.#looks = repeat(lookMs, async () => {
+      await this.#scan();
+      // They take their time; files must not wait for them.
+      void this.#obtain();
+      void this.#staple();
+    });
+  }
+
+  get terminator(): StaticTerminator {
+    return this.#feed.terminator;
+  }
+
+  state(): TerminatorState {
+    return this.#feed.state;
+  }
+
+  wanted(hosts: readonly string[]): void {
+    this.#hosts = [...new Set(hosts)].filter((name) => !isLoopbackName(name));
+    void this.#obtain();
+  }
+
+  view(): CertificateList {
+    const { opened: acme, fault: acmeFault } = this.#acme;
+    const [folder, stapler] = [this.#folder, this.#stapler];
+    const certificates = this.#all();
+    return viewCertificates({
+      hosts: this.#hosts ?? [],
+      certificates,
+      folder,
+      acme,
+      acmeFault,
+      stapler,
+      now: this.#now,
+    });
+  }
+
+  async retry(host: string): Promise<boolean> {
+    const acme = this.#acme.opened;
+    if (acme === null || !this.#orders(this.#hosts ?? []).includes(host)) throw nobodyAsks(host);
+    const changed = await acme.authority.retry(host);
+    void this.#obtain();
+    return changed;
+  }
+
+  async look(): Promise<void> {
+    await this.#scan();
+    await this.#obtain();
+    await this.#staple();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#rotation);
+    await this.#looks?.end();
+    await this.#acme.opened?.close();
+  }
+
+  get #now(): number {
+    return this.#clock.now().getTime();
+  }
+
+  #all(): Certificate[] {
+    const obtained = this.#acme.opened?.authority.certificates ?? [];
+    return inOrder([...(this.#folder?.certificates ?? []), ...obtained], this.#now);
+  }
+
+  #refresh(): void {
+    this.#feed.certificates(this.#all(), (certificate) => this.#stapler.stapleOf(certificate));
+  }
+
+  async #scan(): Promise<void> {
     try {
-      if (hosts !== null) await acme?.authority.want(orders(hosts));
-    } catch (error) {
-      // Failures of hosts are dealt with inside; whatever else it is must not end the looks.
-      log.error({ error: toErrorReport(error).message }, 'certificates by ACME stopped; going on at the next look');
-    }
-  };
-  const staple = async (): Promise<void> => {
-    if (await stapler.refresh(all())) refresh();
-  };
-  const scan = async (): Promise<void> => {
-    try {
-      await Promise.all([folder?.scan(), openInTurn()]);
-      refresh();
+      await Promise.all([this.#folder?.scan(), this.#acme.open()]);
+      this.#refresh();
     } catch (error) {
       // Broken files are dealt with inside; whatever else it is must not end the looks.
-      log.error({ error: toErrorReport(error).message }, 'certificates could not be looked at; again at the next look');
+      const fields = { error: toErrorReport(error).message };
+      this.#log.error(fields, 'certificates could not be looked at; again at the next look');
     }
-  };
+  }
 
-  const challenges = new Challenges((open) => feed.send({ challenges: open }));
-  /** Files that cannot be read must not stop the edge: they are tried again at each look. */
-  const open = async (): Promise<void> => {
-    if (settings.acme === null || acme !== null) return;
-    const path = join(settings.stateDirectory, 'acme');
+  async #obtain(): Promise<void> {
     try {
-      acme = await openAcme(settings.acme, path, { log, clock, challenges, random, resolve, changed: refresh });
-      acmeFault = null;
+      if (this.#hosts !== null) await this.#acme.opened?.authority.want(this.#orders(this.#hosts));
     } catch (error) {
-      if (error instanceof OrkestrError && error.code === 'ORK_CONFIG') throw error;
-      const fault = `ORK_CERTIFICATE_UNUSABLE: ${path} cannot be used: ${toErrorReport(error).message}. ${OWNER}`;
-      if (fault !== acmeFault) log.error({ error: fault }, 'no certificates by ACME until its files can be used');
-      acmeFault = fault;
+      // Failures of hosts are dealt with inside; whatever else it is must not end the looks.
+      const fields = { error: toErrorReport(error).message };
+      this.#log.error(fields, 'certificates by ACME stopped; going on at the next look');
     }
-  };
-  /** Of two looks at once the second waits for the first: there is to be one account, and one who asks. */
-  let opening: Promise<void> = Promise.resolve();
-  const openInTurn = (): Promise<void> => {
-    opening = opening.then(open, open);
-    return opening;
-  };
+  }
 
-  await Promise.all([folder?.scan(), stapler.load(), openInTurn()]);
-  refresh();
-  feed.rotate();
-  const rotation = setInterval(() => feed.rotate(), TICKET_KEY_MS).unref();
-  void staple();
-  const looks = repeat(lookMs, async () => {
-    await scan();
-    // They take their time; files must not wait for them.
-    void obtain();
-    void staple();
-  });
-  return {
-    terminator: feed.terminator,
-    state: () => feed.state,
-    wanted: (names) => {
-      hosts = [...new Set(names)].filter((name) => !isLoopbackName(name));
-      void obtain();
-    },
-    view: () =>
-      viewCertificates({ hosts: hosts ?? [], certificates: all(), folder, acme, acmeFault, stapler, now: now() }),
-    retry: async (host) => {
-      if (acme === null || !orders(hosts ?? []).includes(host)) throw nobodyAsks(host);
-      const changed = await acme.authority.retry(host);
-      void obtain();
-      return changed;
-    },
-    look: async () => {
-      await scan();
-      await obtain();
-      await staple();
-    },
-    close: async () => {
-      clearInterval(rotation);
-      await looks.end();
-      await acme?.close();
-    },
-  };
+  async #staple(): Promise<void> {
+    if (await this.#stapler.refresh(this.#all())) this.#refresh();
+  }
+
+  /** What files cover is not asked for. Wildcards cannot be. */
+  #orders(hosts: readonly string[]): string[] {
+    const now = this.#now;
+    const hasFile = (host: string): boolean =>
+      this.#folder?.certificates.some((one) => names(one, host) && isValidAt(one, now)) ?? false;
+    return hosts.filter((host) => !host.startsWith('*.') && !hasFile(host));
+  }
 }
 
 const nobodyAsks = (host: string): OrkestrError =>

@@ -22,6 +22,7 @@ interface Viewed {
 
 type Missing = CertificateList['missing'][number];
 
+/** A line per certificate and host, and one per host that visitors use and none is valid for. */
 export function viewCertificates(viewed: Viewed): CertificateList {
   const { hosts, certificates, now } = viewed;
   // Asked for with each heartbeat of the agent: hosts times certificates would be felt by visitors.

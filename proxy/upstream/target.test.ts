@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import type { Outcome } from '../observe/observer.ts';
 import { Target } from './target.ts';
-import type { DrainPlan, Drained, InFlight, StreamKind } from './target.ts';
+import type { Drained, DrainPlan, InFlight, Outcome, StreamKind } from './target.ts';
 
 const entry = { id: '01890a5d-ac96-774b-bcce-000000000001', address: '127.0.0.1', port: 80 };
 const clock = { now: () => new Date(0), monotonic: () => 0 };

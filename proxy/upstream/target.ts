@@ -4,11 +4,13 @@
  * `healthy → draining → gone`. Only a healthy target gives claims. Retired, it drains; it is gone at the moment when
  * nothing is in flight, and since no claim can be added by then, gone is final: the container may be stopped.
  */
-import type { TargetAddress, TargetState } from '../../protocol/proxy-admin.ts';
 import type { StreamCount, TargetCount } from '../../protocol/flip-counts.ts';
+import type { TargetAddress, TargetState } from '../../protocol/proxy-admin.ts';
 import type { Clock } from '../clock.ts';
-import type { Outcome } from '../observe/observer.ts';
 import type { TargetCounts, TargetRole } from './counts.ts';
+
+/** How a claim ended: answered in full, broken by app or proxy, or given up by the client. */
+export type Outcome = 'served' | 'failed' | 'abandoned';
 
 /** Long-lived exchanges: at a drain they have a later deadline, and their own way to be closed. */
 export type StreamKind = 'websocket' | 'events' | 'grpc';

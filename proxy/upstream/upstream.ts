@@ -16,7 +16,7 @@ import { Target } from './target.ts';
 import type { DrainPlan, InFlight } from './target.ts';
 import { openingTally, tellAll } from './tally.ts';
 import type { TallyListener } from './tally.ts';
-import type { RoomUse } from './room.ts';
+import type { ConcurrencyUse } from './concurrency.ts';
 import { noWaits } from './waits.ts';
 import type { WaitCounts } from './waits.ts';
 
@@ -44,7 +44,7 @@ export class Upstream {
   #waits: WaitCounts | null = null;
   #waitsBeforeFlip: WaitCounts | null = null;
   /** Of `maxConcurrent`, where other processes have the rest. */
-  #part = Infinity;
+  #share = Infinity;
   #refusedBusy = 0;
   /** Of several copies the one that is looked at first. */
   #turn = 0;
@@ -130,13 +130,13 @@ export class Upstream {
     return { held, changed };
   }
 
-  /** @param part of `maxConcurrent`: as many requests may be in flight here, and other processes have the rest */
-  setPart(part: number): void {
-    this.#part = part;
+  /** @param requests of `maxConcurrent` that may be in flight here; other processes have the rest */
+  setShare(requests: number): void {
+    this.#share = requests;
   }
 
-  /** How much of its part is used, and was too little since the last call; null: there is no limit. */
-  roomUse(): RoomUse | null {
+  /** How much of its share is used, and was too little since the last call; null: there is no limit. */
+  concurrencyUse(): ConcurrencyUse | null {
     if (this.#entry.edge.maxConcurrent === 0) return null;
     const refused = this.#refusedBusy;
     this.#refusedBusy = 0;
@@ -256,7 +256,7 @@ export class Upstream {
       : this.#active;
   }
 
-  /** False is counted: that was one request too many for our part. */
+  /** False is counted: that was one request too many for our share. */
   #hasRoom(): boolean {
     if (!this.#isBusy()) return true;
     this.#refusedBusy += 1;
@@ -266,7 +266,7 @@ export class Upstream {
   /** @param waiting requests that are to be in flight soon */
   #isBusy(waiting = 0): boolean {
     const { maxConcurrent } = this.#entry.edge;
-    return maxConcurrent !== 0 && this.#inFlight() + waiting >= Math.min(maxConcurrent, this.#part);
+    return maxConcurrent !== 0 && this.#inFlight() + waiting >= Math.min(maxConcurrent, this.#share);
   }
 
   #inFlight(): number {

@@ -15,6 +15,7 @@ export const WaitCounts = z.object({
 });
 export type WaitCounts = z.infer<typeof WaitCounts>;
 
+/** A new count, to be changed by {@link addWait}. */
 export const noWaits = (): WaitCounts => ({ requests: 0, refused: 0, maxMs: 0, buckets: [] });
 
 /** Counts one wait that ended well. */

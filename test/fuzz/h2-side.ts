@@ -2,17 +2,17 @@
  * Hostile connections of HTTP/2. The upstream must see none but valid requests, each of them as whole as its client has
  * sent it; what is honest is answered; nothing hangs and nothing stays.
  */
-import { connect } from 'node:tls';
-import type { TLSSocket } from 'node:tls';
 import type { Socket } from 'node:net';
 import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises';
+import { connect } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { HOST_LETTERS } from '../../proxy/h2/test-sequences.ts';
 import { FRAME, PREFACE } from '../../proxy/h2/wire/codes.ts';
 import { frame } from '../../proxy/h2/wire/test-frames.ts';
 import type { EdgeProcess } from '../harness/edge-process.ts';
 import type { Findings, H2Case } from './findings.ts';
 import { wholeRequests } from './h2-cases.ts';
-import { StrictUpstream } from './strict-upstream.ts';
+import { RecordingUpstream } from './recording-upstream.ts';
 import type { StrictRequest } from './strict-upstream.ts';
 
 export const H2_ROUTES = ['*.h2.test'];
@@ -34,21 +34,16 @@ interface Run {
 }
 
 export class H2Side {
-  readonly #seen = new Map<string, string[]>();
-  readonly #strays: string[] = [];
-  #upstream: StrictUpstream | null = null;
+  readonly #upstream = new RecordingUpstream((request, socket) => this.#answer(request, socket));
   #number = 0;
 
-  async start(): Promise<number> {
-    this.#upstream = await StrictUpstream.start({
-      request: (request, socket) => this.#answer(request, socket),
-      fault: (what, bytes) => this.#strays.push(`${what} in ${JSON.stringify(bytes.slice(0, 300))}`),
-    });
-    return this.#upstream.port;
+  /** @returns the port of its upstream */
+  start(): Promise<number> {
+    return this.#upstream.start();
   }
 
-  async close(): Promise<void> {
-    await this.#upstream?.close();
+  close(): Promise<void> {
+    return this.#upstream.close();
   }
 
   /** Runs cases all at once, each on a connection of its own. @returns requests that reached the upstream */
@@ -56,9 +51,10 @@ export class H2Side {
     const runs = cases.map((one) => this.#prepare(one));
     await Promise.all(runs.map((run) => send(edge, run)));
     await pause(QUIET_MS);
+    const { seen: asked, strays } = this.#upstream;
     let forwarded = 0;
     for (const run of runs) {
-      const seen = this.#seen.get(run.host) ?? [];
+      const seen = asked.get(run.host) ?? [];
       forwarded += seen.length;
       // What was cut off at the end goes on in the last PING.
       const whole = wholeRequests(Buffer.concat([run.bytes, LAST_PING]));
@@ -68,9 +64,8 @@ export class H2Side {
         findings.add('h2: a request that no client has sent whole', `${wrong} of ${String(whole)}`, 'fast', [run.case]);
       }
     }
-    for (const stray of this.#strays) findings.add('h2: stray bytes at the upstream', stray, 'fast', cases);
-    this.#strays.length = 0;
-    this.#seen.clear();
+    for (const stray of strays) findings.add('h2: stray bytes at the upstream', stray, 'fast', cases);
+    this.#upstream.forget();
     return forwarded;
   }
 
@@ -82,7 +77,7 @@ export class H2Side {
   }
 
   #answer({ host, target, method, body }: StrictRequest, socket: Socket): void {
-    this.#seen.set(host, [...(this.#seen.get(host) ?? []), `${target} ${JSON.stringify(body)}`]);
+    this.#upstream.record(host, `${target} ${JSON.stringify(body)}`);
     socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n${method === 'HEAD' ? '' : 'ok'}`);
   }
 }

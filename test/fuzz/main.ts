@@ -8,7 +8,6 @@ import * as fc from 'fast-check';
 import { ROOT } from '../../installer/stack/stack.ts';
 import { EdgeSettings } from '../../protocol/edge.ts';
 import { RequestHead } from '../../proxy/fast/head.ts';
-import { ResponseHead } from '../../proxy/fast/response-head.ts';
 import { RequestReader } from '../../proxy/fast/test-llhttp.ts';
 import {
   answerInParts,
@@ -17,6 +16,7 @@ import {
   headInParts,
   sameToLlhttp,
 } from '../../proxy/fast/test-properties.ts';
+import { ResponseHead } from '../../proxy/target/response-head.ts';
 import { makeCertificate } from '../harness/certificates.ts';
 import { EdgeProcess } from '../harness/edge-process.ts';
 import type { EngineName } from '../harness/edge-process.ts';

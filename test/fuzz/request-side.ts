@@ -11,7 +11,7 @@ import type { Reading } from '../../proxy/fast/test-llhttp.ts';
 import { requestBytes } from '../../proxy/fast/test-messages.ts';
 import type { EdgeProcess } from '../harness/edge-process.ts';
 import type { Findings, RequestCase } from './findings.ts';
-import { StrictUpstream } from './strict-upstream.ts';
+import { RecordingUpstream } from './recording-upstream.ts';
 import type { StrictRequest } from './strict-upstream.ts';
 
 /** Case hosts are `c<number>.` and this. */
@@ -50,21 +50,16 @@ interface Run {
 
 export class RequestSide {
   readonly #reader = new RequestReader();
-  readonly #seen = new Map<string, string[]>();
-  readonly #strays: string[] = [];
-  #upstream: StrictUpstream | null = null;
+  readonly #upstream = new RecordingUpstream((request, socket) => this.#answer(request, socket));
   #number = 0;
 
-  async start(): Promise<number> {
-    this.#upstream = await StrictUpstream.start({
-      request: (request, socket) => this.#answer(request, socket),
-      fault: (what, bytes) => this.#strays.push(`${what} in ${JSON.stringify(bytes.slice(0, 300))}`),
-    });
-    return this.#upstream.port;
+  /** @returns the port of its upstream */
+  start(): Promise<number> {
+    return this.#upstream.start();
   }
 
-  async close(): Promise<void> {
-    await this.#upstream?.close();
+  close(): Promise<void> {
+    return this.#upstream.close();
   }
 
   /** Runs cases all at once, each on a connection of its own. @returns requests that reached the upstream */
@@ -78,18 +73,18 @@ export class RequestSide {
     for (const one of cases) runs.push(await this.#prepare(one));
     await Promise.all(runs.map((run) => send(edge, run)));
     await pause(QUIET_MS);
+    const { seen: asked, strays } = this.#upstream;
     let forwarded = 0;
     for (const run of runs) {
-      const seen = this.#seen.get(run.host) ?? [];
+      const seen = asked.get(run.host) ?? [];
       forwarded += seen.length;
       const wrong = judge(run, seen);
       if (wrong !== null) findings.add(...wrong, engine, [run.case]);
-      this.#seen.delete(run.host);
+      asked.delete(run.host);
     }
-    for (const host of this.#seen.keys()) this.#strays.push(`a request for ${host}, which no client has sent`);
-    this.#seen.clear();
-    for (const stray of this.#strays) findings.add('stray bytes at the upstream', stray, engine, cases);
-    this.#strays.length = 0;
+    for (const host of asked.keys()) strays.push(`a request for ${host}, which no client has sent`);
+    for (const stray of strays) findings.add('stray bytes at the upstream', stray, engine, cases);
+    this.#upstream.forget();
     return forwarded;
   }
 
@@ -113,7 +108,7 @@ export class RequestSide {
   #answer(request: StrictRequest, socket: Socket): void {
     const host = request.host.replace(/:\d*$/, '').toLowerCase();
     const line = described(request.method, request.target, request.body);
-    this.#seen.set(host, [...(this.#seen.get(host) ?? []), line]);
+    this.#upstream.record(host, line);
     const body = request.method === 'HEAD' ? '' : 'ok';
     const saw = Buffer.from(line, 'latin1').toString('base64url');
     socket.write(`HTTP/1.1 200 OK\r\nX-Saw: ${saw}\r\nContent-Length: 2\r\n\r\n${body}`, 'latin1');

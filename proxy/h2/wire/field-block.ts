@@ -2,7 +2,7 @@
  * Fields into HPACK (RFC 7541) without a state: names by their index in the static table, values as they are. Nothing is
  * indexed or compressed, which costs some bytes on the way and saves a table per connection, and the search in it.
  */
-import { ascii, isText } from '../../fast/bytes.ts';
+import { ascii, isText } from '../../http/bytes.ts';
 import { STATIC_FIELDS } from './static-table.ts';
 
 /** A literal that is not to be indexed, and one that nobody on the way may index (RFC 7541 section 6.2). */

@@ -1,5 +1,5 @@
 /** Frames into one buffer per turn of the event loop, so that the answers of many streams are one write and one TLS record. */
-import type { Outlet } from '../../fast/outlet.ts';
+import type { Outlet } from '../../net/outlet.ts';
 import { FLAG, FRAME, FRAME_HEAD_BYTES, MAX_FRAME_BYTES } from './codes.ts';
 import type { FieldBlock } from './field-block.ts';
 import { OUTPUT_BYTES } from './outputs.ts';

@@ -31,7 +31,7 @@ export interface AcmeSettings {
   readonly httpPort?: number;
 }
 
-interface AcmeDependencies {
+export interface AcmeDependencies {
   readonly log: Logger;
   readonly clock: Clock;
   readonly challenges: Challenges;

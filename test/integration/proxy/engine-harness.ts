@@ -8,7 +8,7 @@ import { makeLogger } from '../../../protocol/service/logger.ts';
 import { systemClock } from '../../../proxy/clock.ts';
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../../../proxy/config.ts';
 import type { Limits, Timeouts } from '../../../proxy/config.ts';
-import { FailureLog } from '../../../proxy/failure-log.ts';
+import { FailureLog } from '../../../proxy/engine/failure-log.ts';
 import { Edge } from '../../../proxy/listen/edge.ts';
 import type { Ended } from '../../../proxy/observe/observer.ts';
 import { Plane } from '../../../proxy/plane.ts';

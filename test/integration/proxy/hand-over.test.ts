@@ -5,6 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { BoundSocket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { FlipReceipt, TableView } from '../../../protocol/proxy-admin.ts';
 import { until } from '../../harness/until.ts';
@@ -39,6 +40,24 @@ async function handOver(proxy: Running): Promise<number> {
   const { status, body } = await proxy.admin('POST', '/v1/hand-over', '{}');
   assert.equal(status, 200, proxy.output());
   return body.pid as number;
+}
+
+/**
+ * A connection of this process, to be opened before a hand-over.
+ * @returns asks on it until an answer is its last: from then on each answer of that process is one
+ */
+async function herald(proxy: Running): Promise<() => Promise<void>> {
+  const wire = await proxy.connect();
+  let asked = 0;
+  const ask = async (): Promise<void> => {
+    asked += 1;
+    wire.send('GET / HTTP/1.1\r\nHost: nobody.test\r\n\r\n');
+    await wire.sees(new RegExp(`^(?:HTTP/1.1 404 [^]*?ORK_HOST_UNKNOWN\\n){${asked}}$`));
+  };
+  await ask();
+  return async () => {
+    while (!/^connection: close/im.test(wire.received)) await ask();
+  };
 }
 
 test('the old process ends only when systemd has heard whose unit it is now, however soon it is done', async (t) => {
@@ -153,9 +172,11 @@ for (const engine of ['fast', 'http-proxy']) {
     await flipTo(proxy, 1, app.port);
     const client = (await proxy.connect()).send(GET);
     await client.sees(/v1$/);
+    const leaving = await herald(proxy);
     await handOver(proxy);
-    // Longer than the newest connections are waited for.
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await leaving();
+    // Longer than a process in haste leaves such a connection open.
+    await sleep(700);
     assert.equal(isProxy(proxy.child.pid ?? 0), true);
     client.send(GET);
     await client.sees(/v1.*Connection: close.*v1$/is);
@@ -173,9 +194,9 @@ for (const engine of ['fast', 'http-proxy']) {
     await wire.sees('\r\n\r\n');
     wire.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab');
     await client.sees(/ab$/);
+    const leaving = await herald(proxy);
     await handOver(proxy);
-    // Longer than the newest connections are waited for: each answer that begins now says that it is the last.
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await leaving();
     wire.send('cd');
     await client.sees(/abcd$/);
     await flipTo(proxy, 2, young.port);
@@ -214,7 +235,7 @@ test('a stream of the first process is known to the third, also when the second 
   await handOver(proxy);
   await handOver(proxy);
   // Longer than a process with nothing to finish takes to end.
-  await new Promise((resolve) => setTimeout(resolve, 4000));
+  await sleep(4000);
   const { upstreams } = TableView.parse((await proxy.admin('GET', '/v1/table')).body);
   assert.deepEqual(
     upstreams[0]?.targets.map(({ inFlight, streams }) => [inFlight, streams]),

@@ -5,7 +5,7 @@ import { createConnection, createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { connect, createServer as createTlsServer } from 'node:tls';
-import { Outlet } from '../../../proxy/fast/outlet.ts';
+import { Outlet } from '../../../proxy/net/outlet.ts';
 import { makeCertificate } from '../../harness/certificates.ts';
 import { gatedTls } from './gated.ts';
 import { eventually, listen, temporaryFolder } from './harness.ts';

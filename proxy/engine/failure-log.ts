@@ -1,0 +1,41 @@
+/** Failures in the log: the first of each kind per upstream at once, the rest of the same second as a number. */
+import type { Logger } from '../../protocol/service/logger.ts';
+import type { Clock } from '../clock.ts';
+import type { Failure } from '../http/pages.ts';
+
+const WINDOW_MS = 1000;
+/** Upstream and code pairs remembered; when there are more, all are forgotten, and the log says a line too many. */
+const REMEMBERED = 2000;
+
+interface Window {
+  readonly since: number;
+  suppressed: number;
+}
+
+export class FailureLog {
+  readonly #log: Logger;
+  readonly #clock: Clock;
+  readonly #windows = new Map<string, Window>();
+
+  constructor(log: Logger, clock: Clock) {
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  record(upstream: string, target: string | null, failure: Failure, cause: unknown): void {
+    const key = `${upstream} ${failure.code}`;
+    const now = this.#clock.monotonic();
+    const window = this.#windows.get(key);
+    if (window && now - window.since < WINDOW_MS) {
+      window.suppressed += 1;
+      return;
+    }
+    if (this.#windows.size >= REMEMBERED) this.#windows.clear();
+    this.#windows.set(key, { since: now, suppressed: 0 });
+    const { code, status } = failure;
+    const reason =
+      cause instanceof Error ? `${(cause as NodeJS.ErrnoException).code ?? cause.name}: ${cause.message}` : cause;
+    const fields = { code, status, upstream, target, reason, suppressedBefore: window?.suppressed ?? 0 };
+    this.#log.warn(fields, 'a request failed');
+  }
+}

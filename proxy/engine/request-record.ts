@@ -1,0 +1,95 @@
+/** What the exchanges of the engines keep of a request for the observer, and how he is told when it has ended. */
+import type { Failure } from '../http/pages.ts';
+import type { Ended } from '../observe/observer.ts';
+import type { Route } from '../routing/route.ts';
+import type { Outcome, Target } from '../upstream/target.ts';
+import type { Context } from './context.ts';
+
+/** What was read of a request. */
+interface Read {
+  readonly host: string;
+  readonly target: string;
+  readonly clientAddress: string;
+  readonly secure: boolean;
+}
+
+export abstract class RequestRecord<R extends Read> implements Ended {
+  abstract readonly engine: Ended['engine'];
+  abstract readonly httpVersion: Ended['httpVersion'];
+  abstract readonly method: string;
+  abstract readonly requestId: string;
+  abstract readonly targetId: string | null;
+  readonly request: R;
+  /** Null until one is found. */
+  route: Route | null = null;
+  status = 0;
+  outcome: Outcome = 'abandoned';
+  appMs = 0;
+  durationMs = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+  readonly #context: Context;
+  readonly #startedAt: number;
+  #isOver = false;
+
+  constructor(request: R, context: Context) {
+    this.request = request;
+    this.#context = context;
+    this.#startedAt = context.clock.monotonic();
+  }
+
+  get host(): string {
+    return this.request.host;
+  }
+
+  get target(): string {
+    return this.request.target;
+  }
+
+  get clientAddress(): string {
+    return this.request.clientAddress;
+  }
+
+  get secure(): boolean {
+    return this.request.secure;
+  }
+
+  /** Since the head of the request, ms. */
+  protected get ageMs(): number {
+    return this.#context.clock.monotonic() - this.#startedAt;
+  }
+
+  /** The observer was told, or will not be. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** The head of the app's answer has come. */
+  noteAnswer(status: number): void {
+    this.status = status;
+    this.appMs = this.ageMs;
+  }
+
+  /** A failure that the proxy answers, or has to break the answer for. */
+  noteFailure(failure: Failure, cause: unknown, target: Target | null): void {
+    if (this.route === null) return;
+    const { upstream } = this.route;
+    upstream.countFailure();
+    this.#context.failures.record(upstream.id, target?.id ?? null, failure, cause);
+  }
+
+  /** It is over. Tells the observer, once. */
+  conclude(outcome: Outcome): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.outcome = outcome;
+    this.durationMs = this.ageMs;
+    if (this.route) this.route.metrics.ended(this);
+    else this.#context.observer.unrouted(this);
+  }
+
+  /** Another engine has it, and tells of it. */
+  handOver(): void {
+    this.#isOver = true;
+  }
+}

@@ -1,0 +1,31 @@
+/** The fields of an app's answer for a client of HTTP/2, put into a field block. */
+import { ascii, isText } from '../http/bytes.ts';
+import type { ResponseHead } from '../target/response-head.ts';
+import type { FieldBlock } from './wire/field-block.ts';
+
+const TRANSFER_ENCODING = ascii('transfer-encoding');
+
+/** Adds the fields of an HTTP/1.1 answer that its client gets. The head has marked what it does not. */
+export function addPassed(block: FieldBlock, head: ResponseHead): void {
+  const { fields, cuts, bytes } = head;
+  let cut = 0;
+  for (let index = 0; index < fields.count; index += 1) {
+    const line = fields.line(index);
+    while (cut < cuts.count && cuts.end(cut) <= line) cut += 1;
+    if (cut < cuts.count && cuts.start(cut) <= line) continue;
+    const end = fields.nameEnd(index);
+    if (isText(bytes, line, end, TRANSFER_ENCODING)) continue;
+    block.addBytes(bytes, line, end, fields.valueStart(index), fields.valueEnd(index));
+  }
+}
+
+/** Adds the Link fields (for 103 Early Hints). @returns false when there are none */
+export function addLinks(block: FieldBlock, fields: readonly string[]): boolean {
+  let isFound = false;
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    if (fields[index]?.toLowerCase() !== 'link') continue;
+    block.add('link', fields[index + 1] as string);
+    isFound = true;
+  }
+  return isFound;
+}

@@ -1,0 +1,238 @@
+/** One request to a target over HTTP/2, and its answer. */
+import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
+import type { Clock } from '../clock.ts';
+import { asObject, passedFields, passedTrailerFields } from '../http/field-list.ts';
+import { isBodyless } from '../http/headers.ts';
+import { Gathered } from '../net/gathered.ts';
+import type { Call, CallFailure, CallSink } from './call.ts';
+import type { Http2Session } from './http2-sessions.ts';
+
+/** Of frames and errors (RFC 9113 sections 6.2 and 7). */
+const END_STREAM = 0x1;
+const REFUSED_STREAM = 0x7;
+const CANCEL = 0x8;
+
+export interface Http2CallRequest {
+  /** Names and values in turn, pseudo fields in front, the method first. */
+  readonly head: string[];
+  readonly hasBody: boolean;
+  /** ms from the last byte sent to the head of the answer. */
+  readonly responseHeadMs: number;
+  /** ms of silence while the body of the answer is awaited. */
+  readonly idleMs: number;
+}
+
+/** The side of the exchange. As CallSink, with heads as text. */
+export interface Http2CallSink extends Pick<CallSink, 'body' | 'end' | 'failed' | 'drain'> {
+  /** 103 Early Hints. @param fields lower-case names and values in turn */
+  informed(fields: readonly string[]): void;
+  /**
+   * @param fields lower-case names and values in turn, without those that concern one connection
+   * @param isWhole there is neither body nor trailers; `end` follows
+   */
+  answered(status: number, fields: readonly string[], isWhole: boolean): void;
+}
+
+export class Http2Call implements Call {
+  /** Nothing is framed by chunks here. */
+  readonly isBetweenChunks = true;
+  readonly #ask: Http2CallRequest;
+  readonly #sink: Http2CallSink;
+  readonly #clock: Clock;
+  readonly #pick: () => Http2Session;
+  readonly #abort = new AbortController();
+  #session: Http2Session | null = null;
+  #stream: ClientHttp2Stream | null = null;
+  #trailers: readonly string[] = [];
+  #answerTrailers: readonly string[] = [];
+  #phase: 'head' | 'body' | 'over' = 'head';
+  #requestEnded: boolean;
+  #written = 0;
+  /** What is to follow once the app has taken what waits for it. */
+  readonly #behind = new Gathered();
+  #retried = false;
+  #movedAt: number;
+  /** Declared bytes of the answer's body that are still to come; null: not declared. */
+  #left: number | null = null;
+
+  constructor(ask: Http2CallRequest, sink: Http2CallSink, clock: Clock, pick: () => Http2Session) {
+    this.#ask = ask;
+    this.#sink = sink;
+    this.#clock = clock;
+    this.#pick = pick;
+    this.#requestEnded = !ask.hasBody;
+    this.#movedAt = clock.monotonic();
+  }
+
+  start(): void {
+    const session = this.#pick();
+    this.#session = session;
+    session.calls.add(this);
+    try {
+      this.#open(session);
+    } catch (error) {
+      // Fields that node does not send; none are known that request.ts lets in.
+      session.calls.delete(this);
+      process.nextTick(() => this.#fail('malformed', error));
+    }
+  }
+
+  write(bytes: Buffer): boolean {
+    this.#written += bytes.length;
+    this.#movedAt = this.#clock.monotonic();
+    const stream = this.#stream;
+    if (stream === null) return true;
+    // Node keeps what it is given.
+    if (!stream.writableNeedDrain) return stream.write(Buffer.from(bytes));
+    this.#behind.add(bytes);
+    return false;
+  }
+
+  end(trailers: readonly string[] = []): void {
+    this.#requestEnded = true;
+    this.#movedAt = this.#clock.monotonic();
+    this.#trailers = trailers;
+    if (!this.#behind.isEmpty) this.#stream?.write(this.#behind.take());
+    this.#stream?.end();
+  }
+
+  resume(): void {
+    this.#stream?.resume();
+  }
+
+  unsent(): null {
+    return null;
+  }
+
+  abort(): void {
+    if (this.#phase === 'over') return;
+    this.#phase = 'over';
+    this.#cancel();
+  }
+
+  /** @param now monotonic, ms */
+  checkDeadline(now: number): void {
+    const waited = now - this.#movedAt;
+    if (this.#phase === 'head' && waited > this.#ask.responseHeadMs) this.#late('head of the answer');
+    else if (this.#phase === 'body' && waited > this.#ask.idleMs && !this.#stream?.isPaused()) this.#late('its body');
+  }
+
+  #open(session: Http2Session): void {
+    const { head, hasBody } = this.#ask;
+    const options = { endStream: !hasBody, waitForTrailers: hasBody, signal: this.#abort.signal };
+    const stream = session.http2.request(head, options);
+    this.#stream = stream;
+    const raw =
+      (take: (status: number, flags: number, raw: readonly string[]) => void) =>
+      (fields: IncomingHttpHeaders, flags: number, list: readonly string[]): void =>
+        take(Number(fields[':status']), flags, list);
+    stream.on(
+      'headers',
+      raw((status, _flags, list) => this.#informed(status, list)),
+    );
+    stream.on(
+      'response',
+      raw((status, flags, list) => this.#answered(status, flags, list)),
+    );
+    stream.on(
+      'trailers',
+      raw((_status, _flags, list) => {
+        this.#answerTrailers = passedTrailerFields(list);
+      }),
+    );
+    stream.on('wantTrailers', () => this.#sendTrailers(stream));
+    stream.on('drain', () => this.#drained(stream));
+    // `close` follows.
+    stream.on('error', () => undefined);
+    stream.on('close', () => this.#closed(session, stream.rstCode));
+  }
+
+  #drained(stream: ClientHttp2Stream): void {
+    const bytes = this.#behind.take();
+    if (this.#phase !== 'over' && (bytes.length === 0 || stream.write(bytes))) this.#sink.drain();
+  }
+
+  #sendTrailers(stream: ClientHttp2Stream): void {
+    try {
+      stream.sendTrailers(asObject(this.#trailers));
+    } catch (error) {
+      // A field that node knows to be there once, given twice by the client.
+      this.#fail('malformed', error);
+      this.#cancel();
+    }
+  }
+
+  #informed(status: number, list: readonly string[]): void {
+    if (this.#phase === 'head' && status === 103) this.#sink.informed(passedFields(list, status));
+  }
+
+  #answered(status: number, flags: number, list: readonly string[]): void {
+    const stream = this.#stream;
+    if (this.#phase !== 'head' || stream === null) return;
+    this.#phase = 'body';
+    this.#movedAt = this.#clock.monotonic();
+    const fields = passedFields(list, status);
+    const isEmpty = (flags & END_STREAM) !== 0;
+    const declared = fields.indexOf('content-length');
+    // With HEAD and 304 it is of a body that is not sent, and an app may end such an answer in a frame of its own.
+    const hasBody = !isEmpty && !isBodyless(this.#ask.head[1], status);
+    if (hasBody && declared >= 0) this.#left = Number(fields[declared + 1]);
+    this.#sink.answered(status, fields, isEmpty);
+    stream.on('data', (bytes: Buffer) => this.#body(stream, bytes));
+    stream.on('end', () => this.#bodyEnded());
+  }
+
+  #body(stream: ClientHttp2Stream, bytes: Buffer): void {
+    if (this.#phase !== 'body') return;
+    this.#movedAt = this.#clock.monotonic();
+    if (this.#left !== null) this.#left -= bytes.length;
+    if (!this.#sink.body(bytes, 0, bytes.length)) stream.pause();
+  }
+
+  #bodyEnded(): void {
+    if (this.#phase !== 'body') return;
+    // A stream that its app resets with NO_ERROR ends here too.
+    if (this.#left !== null && this.#left !== 0) return this.#fail('broken', 'the body is not as long as declared');
+    this.#phase = 'over';
+    this.#sink.end(this.#answerTrailers);
+    // An answer before the end of the request: nobody reads the rest.
+    if (!this.#requestEnded) this.#cancel();
+    return undefined;
+  }
+
+  #closed(session: Http2Session, code: number): void {
+    session.left(this, this.#clock.monotonic());
+    if (this.#phase === 'over') return;
+    // Refused streams were not looked at (RFC 9113 section 8.7), as when a GOAWAY crosses a request.
+    const untouched = session.connected && code === REFUSED_STREAM && this.#phase === 'head';
+    if (untouched && !this.#retried && this.#written === 0 && !session.hasRoom) {
+      this.#retried = true;
+      this.start();
+      if (this.#requestEnded && this.#ask.hasBody) this.#stream?.end();
+    } else this.#fail(this.#reason(session), `stream closed with code ${code}`);
+  }
+
+  #reason(session: Http2Session): CallFailure {
+    if (session.timedOut) return 'connect-timeout';
+    return session.connected ? 'broken' : 'refused';
+  }
+
+  #late(what: string): void {
+    // What else is on this connection may be well, but nothing new should try.
+    this.#session?.close();
+    this.#cancel();
+    this.#fail('timeout', what);
+  }
+
+  #fail(reason: CallFailure, cause: unknown): void {
+    if (this.#phase === 'over') return;
+    this.#phase = 'over';
+    this.#sink.failed(reason, cause);
+  }
+
+  /** Node's `close` would end the request first, and the app could take it for complete. */
+  #cancel(): void {
+    if (this.#requestEnded) this.#stream?.close(CANCEL);
+    else this.#abort.abort();
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * HTTP/2 without TLS to apps that speak it (gRPC servers): connections per target, shared by many requests, retired with
+ * their target.
+ */
+import type { ClientHttp2Session } from 'node:http2';
+import type { Clock } from '../clock.ts';
+import type { Timeouts } from '../config.ts';
+import type { Target } from '../upstream/target.ts';
+import type { Call } from './call.ts';
+import { Http2Call } from './http2-call.ts';
+import type { Http2CallRequest, Http2CallSink } from './http2-call.ts';
+
+/** Requests at once on one connection, when the app allows as many or says nothing. */
+const MAX_STREAMS = 100;
+/** A connection without requests is closed after so long, ms. */
+const IDLE_MS = 60_000;
+const SWEEP_MS = 500;
+/** Bytes of an answer that may be under way per request. */
+const WINDOW_BYTES = 65_535;
+
+const OPTIONS = {
+  settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
+  // Clients may repeat fields that should be single; the app will say what it thinks of that.
+  strictSingleValueFields: false,
+};
+
+/** One connection. */
+export class Http2Session {
+  readonly http2: ClientHttp2Session;
+  readonly calls = new Set<Http2Call>();
+  /** False while connecting, and for ever when that failed. */
+  connected = false;
+  timedOut = false;
+  idleSince: number;
+  readonly #isSingle: boolean;
+
+  /** @param isSingle true: for one request only */
+  constructor(target: Target, timeouts: Timeouts, now: number, isSingle: boolean, closed: () => void) {
+    this.idleSince = now;
+    this.#isSingle = isSingle;
+    // Hosts without gRPC do without it: 1 MB.
+    this.http2 = process.getBuiltinModule('node:http2').connect(`http://${target.address}:${target.port}`, OPTIONS);
+    const late = setTimeout(() => {
+      this.timedOut = true;
+      this.http2.destroy(new Error('no connection in time'));
+    }, timeouts.connectMs);
+    this.http2.once('connect', () => {
+      clearTimeout(late);
+      this.connected = true;
+    });
+    // Each call hears of it by the `close` of its stream.
+    this.http2.on('error', () => undefined);
+    this.http2.once('close', () => {
+      clearTimeout(late);
+      closed();
+    });
+  }
+
+  get hasRoom(): boolean {
+    const { closed, destroyed, remoteSettings } = this.http2;
+    if (closed || destroyed || this.#isSingle) return false;
+    return this.calls.size < Math.min(MAX_STREAMS, remoteSettings?.maxConcurrentStreams ?? MAX_STREAMS);
+  }
+
+  /** A request has ended. */
+  left(call: Http2Call, now: number): void {
+    this.calls.delete(call);
+    this.idleSince = now;
+    if (this.#isSingle) this.close();
+  }
+
+  /** No more requests; those that are there finish. */
+  close(): void {
+    if (!this.http2.closed && !this.http2.destroyed) this.http2.close();
+  }
+}
+
+export class Http2Sessions {
+  readonly #timeouts: Timeouts;
+  readonly #clock: Clock;
+  readonly #sessions = new Map<Target, Http2Session[]>();
+  #sweeper: NodeJS.Timeout | null = null;
+  #closing = false;
+
+  constructor(timeouts: Timeouts, clock: Clock) {
+    this.#timeouts = timeouts;
+    this.#clock = clock;
+  }
+
+  /** As `Calls.start` (call.ts): never throws; the sink is not called before it returns. */
+  start(target: Target, ask: Http2CallRequest, sink: Http2CallSink): Call {
+    const call = new Http2Call(ask, sink, this.#clock, () => this.#sessionFor(target));
+    call.start();
+    return call;
+  }
+
+  /** Takes no more requests; idle connections close now, others when they are idle. */
+  close(): void {
+    this.#closing = true;
+    for (const target of this.#sessions.keys()) this.#retire(target);
+    if (this.#sweeper) clearInterval(this.#sweeper);
+  }
+
+  #sessionFor(target: Target): Http2Session {
+    const known = this.#sessions.get(target);
+    return known?.find(({ hasRoom }) => hasRoom) ?? this.#open(target);
+  }
+
+  #open(target: Target): Http2Session {
+    const now = this.#clock.monotonic();
+    // Claimed just before its target was retired: usable once, but nothing stays.
+    const isSingle = this.#closing || target.state !== 'healthy';
+    const session = new Http2Session(target, this.#timeouts, now, isSingle, () => this.#closed(target, session));
+    if (isSingle) return session;
+    const known = this.#sessions.get(target);
+    if (known) known.push(session);
+    else {
+      this.#sessions.set(target, [session]);
+      target.onRetired(() => this.#retire(target));
+    }
+    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
+    return session;
+  }
+
+  #closed(target: Target, session: Http2Session): void {
+    const sessions = this.#sessions.get(target);
+    const at = sessions?.indexOf(session) ?? -1;
+    if (at >= 0) sessions?.splice(at, 1);
+  }
+
+  #retire(target: Target): void {
+    for (const session of this.#sessions.get(target) ?? []) session.close();
+    this.#sessions.delete(target);
+  }
+
+  #sweep(): void {
+    const now = this.#clock.monotonic();
+    for (const sessions of this.#sessions.values()) {
+      for (const session of sessions) {
+        for (const call of session.calls) call.checkDeadline(now);
+        if (session.calls.size === 0 && now - session.idleSince > IDLE_MS) session.close();
+      }
+    }
+  }
+}

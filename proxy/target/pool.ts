@@ -1,0 +1,132 @@
+/** Connections to targets, kept alive: a pool per target, the most recently used first. */
+import type { Clock } from '../clock.ts';
+import type { Limits, Timeouts } from '../config.ts';
+import { mappedBuffer } from '../mapped-buffer.ts';
+import { Sweep } from '../net/sweep.ts';
+import type { Target } from '../upstream/target.ts';
+import type { Call, CallRequest, Calls, CallSink } from './call.ts';
+import { TargetConnection } from './connection.ts';
+import type { ConnectionOwner } from './owner.ts';
+import { ReadBuffers } from './read-buffers.ts';
+import { ResponseHead } from './response-head.ts';
+
+/** A head of 16 KiB with our fields, and the body bytes that one read of a client brings. */
+const SCRATCH_BYTES = 98_304;
+/** Connections that are closed in one turn of the event loop: each takes some 20 us. */
+const CLOSED_AT_ONCE = 8;
+/** A request that may not be sent twice takes an idle connection only when it was in use so short ago, ms. */
+const FRESH_MS = 1_000;
+
+export class Pools implements Calls, ConnectionOwner {
+  readonly timeouts: Timeouts;
+  /** Where heads to targets are put together: sent, or copied, before the next one is. */
+  readonly scratch = mappedBuffer(SCRATCH_BYTES);
+  readonly buffers = new ReadBuffers();
+  readonly head = new ResponseHead();
+  now: number;
+  readonly #clock: Clock;
+  readonly #limits: Limits;
+  readonly #idle = new Map<Target, TargetConnection[]>();
+  readonly #all = new Set<TargetConnection>();
+  readonly #sweep: Sweep<TargetConnection>;
+  #idleCount = 0;
+  #closing = false;
+
+  constructor(limits: Limits, timeouts: Timeouts, clock: Clock) {
+    this.timeouts = timeouts;
+    this.#limits = limits;
+    this.#clock = clock;
+    this.now = clock.monotonic();
+    this.#sweep = new Sweep(this.#all, (connection) => connection.check(this.now), clock);
+  }
+
+  get counts(): { idle: number; busy: number } {
+    return { idle: this.#idleCount, busy: this.#all.size - this.#idleCount };
+  }
+
+  start(request: CallRequest, sink: CallSink): Call {
+    // A WebSocket takes its connection away, so it opens one.
+    const kept = request.switched === null ? this.#take(request) : null;
+    const connection = kept ?? this.#open(request.target);
+    connection.start(request, sink, kept !== null);
+    return connection;
+  }
+
+  idle(connection: TargetConnection): void {
+    const pool = this.#pool(connection.target);
+    if (pool === null || pool.length >= this.#limits.poolPerTarget) {
+      connection.destroy();
+      return;
+    }
+    connection.idleSince = this.now;
+    pool.push(connection);
+    this.#idleCount += 1;
+  }
+
+  closed(connection: TargetConnection): void {
+    this.#all.delete(connection);
+    const pool = this.#idle.get(connection.target);
+    const at = pool?.lastIndexOf(connection) ?? -1;
+    if (at < 0) return;
+    pool?.splice(at, 1);
+    this.#idleCount -= 1;
+  }
+
+  /** Every so often: what waits too long fails, what is idle too long is closed before the target does it. */
+  tick(): void {
+    this.now = this.#clock.monotonic();
+    this.#sweep.begin();
+  }
+
+  close(): void {
+    this.#closing = true;
+    for (const target of this.#idle.keys()) this.#retire(target);
+  }
+
+  #take({ framing, idempotent, target }: CallRequest): TargetConnection | null {
+    const pool = this.#idle.get(target);
+    // One that has just been closed is still here until its event comes.
+    while (pool?.at(-1)?.isOpen === false) this.#drop(pool);
+    const connection = pool?.at(-1);
+    if (pool === undefined || connection === undefined) return null;
+    const idleMs = this.now - connection.idleSince;
+    if ((framing !== 'none' || !idempotent) && idleMs >= FRESH_MS) return null;
+    this.#drop(pool);
+    return connection;
+  }
+
+  #drop(pool: TargetConnection[]): void {
+    pool.pop();
+    this.#idleCount -= 1;
+  }
+
+  #open(target: Target): TargetConnection {
+    const connection = new TargetConnection(target, this);
+    this.#all.add(connection);
+    return connection;
+  }
+
+  /** Null when the target is on its way out: an app that is told to stop should not wait for us. */
+  #pool(target: Target): TargetConnection[] | null {
+    if (this.#closing || target.state !== 'healthy') return null;
+    const known = this.#idle.get(target);
+    if (known) return known;
+    const pool: TargetConnection[] = [];
+    this.#idle.set(target, pool);
+    target.onRetired(() => this.#retire(target));
+    return pool;
+  }
+
+  #retire(target: Target): void {
+    const idle = this.#idle.get(target) ?? [];
+    this.#idleCount -= idle.length;
+    this.#idle.delete(target);
+    closeInTurns(idle);
+  }
+}
+
+/** Hundreds at once would hold up the flip that retired their target, and every request of that moment. */
+function closeInTurns(connections: TargetConnection[]): void {
+  for (const connection of connections.splice(-CLOSED_AT_ONCE)) connection.destroy();
+  if (connections.length > 0) setImmediate(() => closeInTurns(connections));
+}

@@ -1,0 +1,22 @@
+/** Whatever the fast engine takes for an answer, node's own parser takes too, with the same meaning; split anywhere. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { answerInParts, answerSameToLlhttp } from '../fast/test-properties.ts';
+import { ResponseHead } from './response-head.ts';
+
+/** `npm run fuzz:proxy` runs many more. */
+const RUNS = 1000;
+
+test('an answer that is taken is the same one to llhttp: status, fields, body, and where it ends', async () => {
+  let answers = 0;
+  const took = (messages: number): void => {
+    answers += messages;
+  };
+  await fc.assert(answerSameToLlhttp(took), { numRuns: RUNS });
+  assert.ok(answers > RUNS / 6, `only ${answers} answers were taken in ${RUNS} runs`);
+});
+
+test('the head of an answer that arrives in parts is read as the same head, and not before it is whole', () => {
+  fc.assert(answerInParts(new ResponseHead()), { numRuns: RUNS / 5 });
+});

@@ -1,0 +1,40 @@
+/** A strict upstream that keeps what it was asked, and what no strict server takes. */
+import type { Socket } from 'node:net';
+import { StrictUpstream } from './strict-upstream.ts';
+import type { StrictRequest } from './strict-upstream.ts';
+
+export class RecordingUpstream {
+  /** By host: requests in their order, a line each. */
+  readonly seen = new Map<string, string[]>();
+  /** What the proxy sent that is no request. */
+  readonly strays: string[] = [];
+  readonly #answer: (request: StrictRequest, socket: Socket) => void;
+  #upstream: StrictUpstream | null = null;
+
+  constructor(answer: (request: StrictRequest, socket: Socket) => void) {
+    this.#answer = answer;
+  }
+
+  /** @returns its port */
+  async start(): Promise<number> {
+    this.#upstream = await StrictUpstream.start({
+      request: this.#answer,
+      fault: (what, bytes) => this.strays.push(`${what} in ${JSON.stringify(bytes.slice(0, 300))}`),
+    });
+    return this.#upstream.port;
+  }
+
+  async close(): Promise<void> {
+    await this.#upstream?.close();
+  }
+
+  record(host: string, line: string): void {
+    this.seen.set(host, [...(this.seen.get(host) ?? []), line]);
+  }
+
+  /** Before the next cases. */
+  forget(): void {
+    this.seen.clear();
+    this.strays.length = 0;
+  }
+}
