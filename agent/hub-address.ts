@@ -3,7 +3,7 @@ import { isInstalled } from '../protocol/service/installation.ts';
 import { OrkestrError } from '../protocol/errors.ts';
 import type { Config } from './config.ts';
 import type { Clock } from './deployment/ports.ts';
-import { askHub } from './doctor/hub-answer.ts';
+import { askHub } from './host-facts/hub-answer.ts';
 import { readIdentity, storeIdentity } from './identity.ts';
 import { run } from './lib/exec.ts';
 import { AGENT_UNIT } from './upgrade/services.ts';

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import type { ErrorReport } from '../../protocol/errors.ts';
-import { serveLocalApi } from '../status/local-api.ts';
+import { serveLocalApi } from '../local-api/server.ts';
 import { IDS, temporaryFolder } from '../test-bench.ts';
 
 const run = promisify(execFile);

@@ -4,7 +4,7 @@ import type { LinkState } from '../hub-link/session.ts';
 import type { Identity } from '../identity.ts';
 import { jobOf } from '../journal/job-of.ts';
 import type { Journal } from '../journal/journal.ts';
-import type { AgentView } from './check.ts';
+import type { AgentView } from '../local-api/agent-view.ts';
 
 const RECENT_DEPLOYMENTS = 5;
 const NOT_DIALLED = { connected: false, lastError: null, lastCode: null, lastContact: null } as const;

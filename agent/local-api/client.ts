@@ -1,113 +1,22 @@
-/**
- * The agent's own small API on a unix socket (0600), for its CLI on the same host.
- *
- *   GET    /v1/status            → StatusReport
- *   GET    /v1/agent             → AgentView, at once: it asks neither engine nor proxy
- *   GET    /v1/environments      → { "<environment id>": "<project>/<environment>" }
- *   DELETE /v1/environments/:id  → Ordered: its removal is begun, or goes on
- *   GET    /v1/removals/:id      → Removal
- *
- * A refusal is a problem document.
- */
-import { rmSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { Server } from 'node:http';
+/** Asks the running agent over its local API (server.ts): for the CLI, the doctor and upgrades on the same host. */
 import { z } from 'zod';
-import { OrkestrError, Problem, ReadErrorReport, toErrorReport, toProblem } from '../../protocol/errors.ts';
+import { OrkestrError, Problem, ReadErrorReport } from '../../protocol/errors.ts';
 import { parseJson } from '../../protocol/json.ts';
-import type { LocalRemovals } from '../deployment/local-removals.ts';
 import { askHttp } from '../lib/http-call.ts';
 import type { HttpAnswer } from '../lib/http-call.ts';
-import { AgentView, ANSWER_MS } from './check.ts';
-import type { StatusReport } from './index.ts';
+import { AgentView } from './agent-view.ts';
+import { ANSWER_HEADER, ANSWER_MS } from './status-report.ts';
+import type { StatusReport } from './status-report.ts';
 
 const DEADLINE_MS = 20_000;
 /** The agent looks for as long as it is told; and then has to say it, ms. */
 const MARGIN_MS = 500;
-/** How long it may look, ms; an agent of another release takes its own time. */
-const ANSWER_HEADER = 'x-orkestr-answer-ms';
 /** Names are asked for while somebody looks on, ms. */
 const NAMES_MS = 1000;
 /** Of the names of some ten thousand environments. */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 /** Engine and proxy may have to be asked what there is, ms. */
 const ORDER_MS = 30_000;
-
-/** What the API tells. */
-interface LocalAnswers {
-  /** @param answerMs how long what may not answer is waited for */
-  readonly status: (answerMs: number) => Promise<StatusReport>;
-  readonly agent: () => AgentView;
-  /** Environment id → `project/environment`, of what is live. */
-  readonly environments: () => ReadonlyMap<string, string>;
-  readonly removals: LocalRemovals;
-}
-
-interface Asked {
-  readonly answerMs: number;
-  /** Of what it is about; '' where it is about none. */
-  readonly id: string;
-}
-
-const ANSWERS: Readonly<Record<string, (answers: LocalAnswers, asked: Asked) => Promise<unknown>>> = {
-  'GET /v1/status': ({ status }, { answerMs }) => status(answerMs),
-  'GET /v1/agent': async ({ agent }) => agent(),
-  'GET /v1/environments': async ({ environments }) => Object.fromEntries(environments()),
-  'DELETE /v1/environments/:id': async ({ removals }, { id }) => ({ removalId: await removals.begin(id) }),
-  'GET /v1/removals/:id': async ({ removals }, { id }) => removals.standing(id),
-};
-
-const ID_AT_END = /(?<=\/)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-export interface LocalApi {
-  close(): Promise<void>;
-}
-
-/** Call only while holding the state lock: a socket file that is there is then a dead agent's. */
-export async function serveLocalApi(socketPath: string, answers: LocalAnswers): Promise<LocalApi> {
-  const server = createServer((request, response) => {
-    const answer = (code: number, body: unknown): void => {
-      response.writeHead(code, { 'content-type': 'application/json', connection: 'close' });
-      response.end(JSON.stringify(body));
-    };
-    const { method = '', url = '' } = request;
-    const work = ANSWERS[`${method} ${url.replace(ID_AT_END, ':id')}`];
-    if (work === undefined) return answer(404, { error: Object.keys(ANSWERS).join(', ') });
-    const answerMs = Number(request.headers[ANSWER_HEADER]) || ANSWER_MS;
-    work(answers, { answerMs, id: ID_AT_END.exec(url)?.[0] ?? '' }).then(
-      (report) => answer(200, report),
-      (error: unknown) => {
-        const problem = toProblem(toErrorReport(error));
-        answer(problem.status, problem);
-      },
-    );
-  });
-  server.headersTimeout = 5000;
-  server.requestTimeout = 10_000;
-  server.maxConnections = 20;
-  rmSync(socketPath, { force: true });
-  await listenPrivately(server, socketPath);
-  return {
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
-}
-
-/** The socket is never open to others, not even for the moment between bind and chmod. */
-function listenPrivately(server: Server, socketPath: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    const mask = process.umask(0o177);
-    try {
-      server.listen(socketPath, () => resolve()); // binds before it returns
-    } finally {
-      process.umask(mask);
-    }
-  });
-}
 
 const Level = z.enum(['ok', 'degraded', 'down']);
 const EnvironmentNames = z.record(z.string(), z.string());
