@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { buildAgent, logFolder } from './compose.ts';
 import { readConfig } from './config.ts';
-import { localIdentity } from './identity.ts';
+import { localIdentity } from './identity/identity.ts';
 import { run } from './lib/exec.ts';
 import { deployJob, silent, temporaryFolder } from './test-bench.ts';
 

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { scripted } from '../deployment/test-context.ts';
-import type { Identity } from '../identity.ts';
+import type { Identity } from '../identity/identity.ts';
 import { systemClock } from '../lib/clock.ts';
 import { temporaryFolder } from '../test-bench.ts';
 import { dns } from './checks/dns.ts';

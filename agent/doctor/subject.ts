@@ -2,8 +2,8 @@
 import type { CertificateList, HealthAnswer, TableView } from '../../protocol/proxy-admin.ts';
 import type { Config } from '../config.ts';
 import type { Clock } from '../deployment/ports.ts';
-import type { Identity } from '../identity.ts';
-import { readIdentity, scopeOf } from '../identity.ts';
+import type { Identity } from '../identity/identity.ts';
+import { readIdentity, scopeOf } from '../identity/identity.ts';
 import { readJournal } from '../journal/snapshot.ts';
 import type { JournalSnapshot, UnreadableJournal } from '../journal/snapshot.ts';
 import type { Exec } from '../lib/exec.ts';

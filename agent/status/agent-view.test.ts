@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeSealer } from '../../protocol/sealing.ts';
 import { runDeployment } from '../deployment/runner.ts';
-import type { Identity } from '../identity.ts';
+import type { Identity } from '../identity/identity.ts';
 import { openJournal } from '../journal/journal.ts';
 import {
   deployJob,

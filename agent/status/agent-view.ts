@@ -1,7 +1,7 @@
 /** What a running agent tells of itself: read from its journal and its link, asking nobody. */
 import type { JobRecord } from '../deployment/records.ts';
 import type { LinkState } from '../hub-link/session.ts';
-import type { Identity } from '../identity.ts';
+import type { Identity } from '../identity/identity.ts';
 import { jobOf } from '../journal/job-of.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { AgentView } from '../local-api/agent-view.ts';

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type Docker from 'dockerode';
 import { scripted } from '../deployment/test-context.ts';
-import { localIdentity, scopeOf } from '../identity.ts';
+import { localIdentity, scopeOf } from '../identity/identity.ts';
 import type { Engine } from '../lib/engine.ts';
 import type { Exec } from '../lib/exec.ts';
 import { temporaryFolder } from '../test-bench.ts';

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { ORIGIN_FILE } from '../../protocol/release.ts';
 import { scripted } from '../deployment/test-context.ts';
-import { storeIdentity } from '../identity.ts';
+import { storeIdentity } from '../identity/identity.ts';
 import { IDS, temporaryFolder } from '../test-bench.ts';
 import type { UpgradeParts } from './health.ts';
 import { layoutAt, linkTo, releaseFolder } from './layout.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { scripted } from '../../deployment/test-context.ts';
-import { localIdentity, readIdentity } from '../../identity.ts';
+import { localIdentity, readIdentity } from '../../identity/identity.ts';
 import { AgentView } from '../../local-api/agent-view.ts';
 import type { NoAnswer } from '../../local-api/client.ts';
 import { temporaryFolder } from '../../test-bench.ts';

@@ -2,14 +2,14 @@
  * Observe, plan, do: makes the host agree with the journal, at boot, every minute and when something has changed. One round at
  * a time; what is revived in it goes on beside the next ones, since an app may take an hour to start or never get healthy.
  */
-import { isSameEdge } from '../protocol/edge-order.ts';
-import type { FlipRequest, TableView, UpstreamEntry } from '../protocol/proxy-admin.ts';
-import type { Logger } from '../protocol/service/logger.ts';
-import { canaryOf } from './deployment/entry.ts';
-import type { Ports } from './deployment/ports.ts';
-import type { LiveRecord } from './deployment/records.ts';
-import type { Action, Observed, Remembered } from './reconcile/plan.ts';
-import { isBeingRemoved, isHeldByDeployment, isServedAt, plan } from './reconcile/plan.ts';
+import { isSameEdge } from '../../protocol/edge-order.ts';
+import type { FlipRequest, TableView, UpstreamEntry } from '../../protocol/proxy-admin.ts';
+import type { Logger } from '../../protocol/service/logger.ts';
+import { canaryOf } from '../deployment/entry.ts';
+import type { Ports } from '../deployment/ports.ts';
+import type { LiveRecord } from '../deployment/records.ts';
+import type { Action, Observed, Remembered } from './plan.ts';
+import { isBeingRemoved, isHeldByDeployment, isServedAt, plan } from './plan.ts';
 
 type UpstreamView = TableView['upstreams'][number];
 

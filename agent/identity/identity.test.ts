@@ -7,11 +7,13 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { EnrolRequest } from '../protocol/agent-link.ts';
-import { OrkestrError, toProblem } from '../protocol/errors.ts';
-import { isSignedBy, makeKeyPair } from '../protocol/signing.ts';
-import { hostSigner, joinHub, localIdentity, readIdentity, scopeOf } from './identity.ts';
-import { IDS, temporaryFolder } from './test-bench.ts';
+import { EnrolRequest } from '../../protocol/agent-link.ts';
+import { OrkestrError, toProblem } from '../../protocol/errors.ts';
+import { isSignedBy, makeKeyPair } from '../../protocol/signing.ts';
+import { hostSigner } from './host-key.ts';
+import { localIdentity, readIdentity, scopeOf } from './identity.ts';
+import { joinHub } from './join.ts';
+import { IDS, temporaryFolder } from '../test-bench.ts';
 
 const hubKey = makeKeyPair().publicKey;
 

@@ -1,23 +1,10 @@
-/** `orkestr-agent hub`: where this host reaches its hub, and that the hub is somewhere else from now on. */
-import { isInstalled } from '../protocol/service/installation.ts';
-import { OrkestrError } from '../protocol/errors.ts';
-import type { Config } from './config.ts';
-import type { Clock } from './deployment/ports.ts';
-import { askHub } from './host-facts/hub-answer.ts';
+/** Where a host reaches its hub, and that it is somewhere else from now on. */
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { Clock } from '../deployment/ports.ts';
+import { askHub } from '../host-facts/hub-answer.ts';
 import { readIdentity, storeIdentity } from './identity.ts';
-import { run } from './lib/exec.ts';
-import { AGENT_UNIT } from './upgrade/services.ts';
 
 const ANSWER_MS = 15_000;
-const RESTART_MS = 120_000;
-
-/** Without `url`: tells it. With one: changes it, and restarts the agent of an installation, which dials there. */
-export async function hubAddress(config: Config, url: string | undefined, clock: Clock): Promise<void> {
-  if (url === undefined) return void process.stdout.write(`${hubOf(config.stateFolder).hub.url}\n`);
-  const { from, to } = await moveHub(config.stateFolder, url, clock);
-  if (isInstalled(process.execPath)) await run('systemctl', ['try-restart', AGENT_UNIT], { timeoutMs: RESTART_MS });
-  process.stdout.write(`The hub of this host was at ${from}; from now on it is dialled at ${to}.\n`);
-}
 
 /**
  * The same hub at another address: its key stays pinned, so that another one there is refused.
@@ -35,7 +22,8 @@ export async function moveHub(stateFolder: string, url: string, clock: Clock): P
   return { from: identity.hub.url, to };
 }
 
-function hubOf(stateFolder: string) {
+/** The identity of a host with a hub. @throws OrkestrError ORK_CONFIG without one */
+export function hubOf(stateFolder: string) {
   const identity = readIdentity(stateFolder);
   if (!identity?.hub) throw new OrkestrError('ORK_CONFIG', `ORKESTR_AGENT_STATE: ${stateFolder} belongs to no hub.`);
   return { ...identity, hub: identity.hub };

@@ -6,10 +6,10 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { moveHub } from './hub-address.ts';
+import { moveHub } from './move-hub.ts';
 import { localIdentity, readIdentity, storeIdentity } from './identity.ts';
-import { systemClock } from './lib/clock.ts';
-import { temporaryFolder } from './test-bench.ts';
+import { systemClock } from '../lib/clock.ts';
+import { temporaryFolder } from '../test-bench.ts';
 
 async function serverThat(t: TestContext, status: number): Promise<string> {
   const server = createServer((_request, response) => response.writeHead(status).end('{"status":"ok"}'));

@@ -1,7 +1,7 @@
 /** Where the files of deployments are: a folder per deployment, named by its id. Implements the port Workspaces. */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Uuid } from '../protocol/ids.ts';
+import { Uuid } from '../../protocol/ids.ts';
 
 export function makeWorkspaces(folder: string) {
   const folderOf = (deploymentId: string): string => join(folder, Uuid.parse(deploymentId));

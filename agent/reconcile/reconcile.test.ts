@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EdgeSettings } from '../protocol/edge.ts';
-import { UpstreamEntry } from '../protocol/proxy-admin.ts';
-import type { FlipRequest, TableView } from '../protocol/proxy-admin.ts';
-import { until } from '../test/harness/until.ts';
-import type { ContainerState, Ports } from './deployment/ports.ts';
-import type { LiveRecord } from './deployment/records.ts';
-import { systemClock } from './lib/clock.ts';
+import { EdgeSettings } from '../../protocol/edge.ts';
+import { UpstreamEntry } from '../../protocol/proxy-admin.ts';
+import type { FlipRequest, TableView } from '../../protocol/proxy-admin.ts';
+import { until } from '../../test/harness/until.ts';
+import type { ContainerState, Ports } from '../deployment/ports.ts';
+import type { LiveRecord } from '../deployment/records.ts';
+import { systemClock } from '../lib/clock.ts';
 import { makeReconciler } from './reconcile.ts';
 import type { ReconcileParts } from './reconcile.ts';
-import { IDS, refusingPorts, silent } from './test-bench.ts';
-import { containerOf } from './test-container.ts';
-import { tableView, targetView, upstreamView } from './test-table.ts';
+import { IDS, refusingPorts, silent } from '../test-bench.ts';
+import { containerOf } from '../test-container.ts';
+import { tableView, targetView, upstreamView } from '../test-table.ts';
 
 const LIVE = '018f0000-0000-7000-8000-0000000000d1';
 const STRAY = '018f0000-0000-7000-8000-0000000000d0';

@@ -1,8 +1,8 @@
 /** On a host without a hub nobody acknowledges reports: this end takes them instead, so that they do not pile up. */
-import type { Report } from '../protocol/agent-link.ts';
-import type { Logger } from '../protocol/service/logger.ts';
-import type { StepName } from '../protocol/steps.ts';
-import type { Outbox } from './journal/outbox.ts';
+import type { Report } from '../../protocol/agent-link.ts';
+import type { Logger } from '../../protocol/service/logger.ts';
+import type { StepName } from '../../protocol/steps.ts';
+import type { Outbox } from './outbox.ts';
 
 const BATCH = 100;
 
