@@ -15,7 +15,7 @@ import { COMPILED } from '../test/harness/compiled.ts';
 import { makeFirewall } from './firewall/firewall.ts';
 import { run } from './lib/exec.ts';
 import { localIdentity, scopeOf } from './identity/identity.ts';
-import { IDS } from './test-bench.ts';
+import { IDS } from './deployment/test-bench.ts';
 
 interface Serving {
   readonly child: ChildProcess;

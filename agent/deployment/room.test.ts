@@ -8,12 +8,12 @@ import { setTimeout } from 'node:timers/promises';
 import { EdgeSettings } from '../../protocol/edge.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Image } from '../../protocol/steps.ts';
-import { tableView, targetView, upstreamView } from '../test-table.ts';
+import { tableView, targetView, upstreamView } from '../proxy-client/test-table.ts';
 import type { ContainerRuntime, ContainerState, EdgeProxy } from './ports.ts';
 import { deploy } from './steps/deploy.ts';
 import { names } from './step.ts';
 import { aContext, aJob, IDS, scripted } from './test-context.ts';
-import { outputFor } from '../test-bench.ts';
+import { outputFor } from './test-bench.ts';
 
 const nameOf = (deploymentId: string): string => `orkestr-${deploymentId}`;
 

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { scripted } from '../deployment/test-context.ts';
 import type { Identity } from '../identity/identity.ts';
 import { systemClock } from '../lib/clock.ts';
-import { temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
 import { dns } from './checks/dns.ts';
 import { examine } from './doctor.ts';
 import { askServer } from './name-server.ts';

@@ -13,7 +13,8 @@ import { isSignedBy, makeKeyPair } from '../../protocol/signing.ts';
 import { hostSigner } from './host-key.ts';
 import { localIdentity, readIdentity, scopeOf } from './identity.ts';
 import { joinHub } from './join.ts';
-import { IDS, temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
+import { IDS } from '../deployment/test-bench.ts';
 
 const hubKey = makeKeyPair().publicKey;
 

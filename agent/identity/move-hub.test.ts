@@ -9,7 +9,7 @@ import type { TestContext } from 'node:test';
 import { moveHub } from './move-hub.ts';
 import { localIdentity, readIdentity, storeIdentity } from './identity.ts';
 import { systemClock } from '../lib/clock.ts';
-import { temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
 
 async function serverThat(t: TestContext, status: number): Promise<string> {
   const server = createServer((_request, response) => response.writeHead(status).end('{"status":"ok"}'));

@@ -9,9 +9,10 @@ import type { LiveRecord } from '../deployment/records.ts';
 import { systemClock } from '../lib/clock.ts';
 import { makeReconciler } from './reconcile.ts';
 import type { ReconcileParts } from './reconcile.ts';
-import { IDS, refusingPorts, silent } from '../test-bench.ts';
-import { containerOf } from '../test-container.ts';
-import { tableView, targetView, upstreamView } from '../test-table.ts';
+import { silent } from '../lib/test-logger.ts';
+import { IDS, refusingPorts } from '../deployment/test-bench.ts';
+import { containerOf } from '../deployment/test-container.ts';
+import { tableView, targetView, upstreamView } from '../proxy-client/test-table.ts';
 
 const LIVE = '018f0000-0000-7000-8000-0000000000d1';
 const STRAY = '018f0000-0000-7000-8000-0000000000d0';

@@ -8,7 +8,7 @@ import { scripted } from '../deployment/test-context.ts';
 import { localIdentity, scopeOf } from '../identity/identity.ts';
 import type { Engine } from '../lib/engine.ts';
 import type { Exec } from '../lib/exec.ts';
-import { temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
 import { uninstall } from './cleanup.ts';
 import { removeMade } from './made.ts';
 import type { MadeParts } from './made.ts';

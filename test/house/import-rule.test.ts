@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { importsOf, sourceFiles } from './sources.ts';
+import { importsOf, repositoryFiles, sourceFiles } from './sources.ts';
 import type { Import } from './sources.ts';
 
 interface Area {
@@ -35,7 +35,10 @@ const AREAS: readonly Area[] = [
   { path: 'agent/probe/', may: ['agent/lib/', 'protocol/'], types: ['agent/deployment/'] },
   // What an address or interface of a machine leads to is judged the same way by hub and agent.
   { path: 'agent/lib/', may: ['protocol/address-kind.ts', 'protocol/service/guest-bridges.ts'] },
-  ...['docker', 'git', 'registry', 'proxy-client', 'systemd', 'firewall', 'journal', 'hub-link'].map(adapter),
+  ...['docker', 'git', 'registry', 'proxy-client', 'firewall', 'journal', 'hub-link'].map(adapter),
+  // What looks at the host stands on these, and they on none of it.
+  { path: 'agent/host-facts/', may: ['agent/docker/ask.ts', 'agent/lib/', 'protocol/'], types: ['agent/deployment/'] },
+  { path: 'agent/local-api/', may: ['agent/lib/', 'protocol/'], types: ['agent/deployment/'] },
   // A build takes base images from registries and gives them what it made.
   { ...adapter('sandbox'), may: ['agent/registry/', 'agent/lib/', 'protocol/'] },
   // Images for the detectors' Dockerfiles: the map of their names is the detectors'.
@@ -75,15 +78,20 @@ const AREAS: readonly Area[] = [
   { path: 'test/', may: [''] },
 ];
 
+/** A folder of the agent, or a file at its root; null for what is elsewhere. */
+const folderOf = (file: string): string | null => /^agent\/([^/]+)/.exec(file)?.[1] ?? null;
+
 const areaOf = (file: string): Area => AREAS.find(({ path }) => file.startsWith(path)) ?? { path: file, may: [] };
+
+/** Tests and what helps them (`test-x.ts`). */
+const isOfTests = (file: string): boolean => /^test\/|\.test\.tsx?$|\/test-[^/]+\.(?:ts|mjs)$/.test(file);
 
 function isAllowed({ from, to, typeOnly }: Import): boolean {
   const area = areaOf(from);
   // Its version is everybody's to say.
   if (to.startsWith(area.path) || to === 'package.json') return true;
   // A test may use whatever its own process has, and the test harness.
-  if (/\.test\.tsx?$/.test(from) && [from.split('/', 1)[0], 'test', 'protocol'].includes(to.split('/', 1)[0]))
-    return true;
+  if (isOfTests(from) && [from.split('/', 1)[0], 'test', 'protocol'].includes(to.split('/', 1)[0])) return true;
   return (
     area.may.some((path) => to.startsWith(path)) || (typeOnly && (area.types ?? []).some((path) => to.startsWith(path)))
   );
@@ -97,6 +105,52 @@ test('files import only what the import rule allows', () => {
     wrong.map(({ from, to }) => `${from} -> ${to}`),
     [],
   );
+});
+
+test('every area of the import rule is there, and so is what it may import', () => {
+  const files = repositoryFiles();
+  const paths = AREAS.flatMap(({ path, may, types = [] }) => [path, ...may, ...types]);
+  assert.deepEqual(
+    paths.filter((path) => !files.some((file) => file.startsWith(path))),
+    [],
+  );
+});
+
+test('what helps tests is taken by tests alone', () => {
+  const wrong = sourceFiles()
+    .filter((file) => !isOfTests(file))
+    .flatMap(importsOf)
+    .filter(({ to, ours }) => ours && isOfTests(to));
+  assert.deepEqual(
+    wrong.map(({ from, to }) => `${from} -> ${to}`),
+    [],
+  );
+});
+
+/** What is taken, directly and by what is taken. */
+function allTaken(folder: string, takes: ReadonlyMap<string, ReadonlySet<string>>): Set<string> {
+  const found = new Set<string>();
+  const open = [folder];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    for (const one of takes.get(next) ?? []) {
+      if (!found.has(one)) open.push(one);
+      found.add(one);
+    }
+  }
+  return found;
+}
+
+test('no folder of the agent takes, by others, from itself: not even a type', () => {
+  const takes = new Map<string, Set<string>>();
+  const product = sourceFiles().filter((file) => !isOfTests(file));
+  for (const { from, to, ours } of product.flatMap(importsOf)) {
+    const [above, below] = [folderOf(from), folderOf(to)];
+    if (!ours || above === null || below === null || above === below) continue;
+    takes.set(above, (takes.get(above) ?? new Set()).add(below));
+  }
+  assert.ok(takes.has('cli'));
+  const inCycles = [...takes.keys()].filter((folder) => allTaken(folder, takes).has(folder));
+  assert.deepEqual(inCycles, []);
 });
 
 test('only installer and tests reach into other processes, and they do it as users of them', () => {

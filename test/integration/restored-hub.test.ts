@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { startTestHub, until } from '../../hub/agents/test-hub.ts';
 import { makeBackup, restoreBackup } from '../../hub/backup/backup.ts';
 import { prepareState } from '../../hub/state.ts';
-import { temporaryFolder } from '../../agent/test-bench.ts';
+import { temporaryFolder } from '../../agent/lib/test-folder.ts';
 import { startLinkAgent } from './protocol/link-agent.ts';
 import { fatesAre, makeStory } from './protocol/story.ts';
 

@@ -7,7 +7,7 @@ import { scripted } from '../../deployment/test-context.ts';
 import { localIdentity, readIdentity } from '../../identity/identity.ts';
 import { AgentView } from '../../local-api/agent-view.ts';
 import type { NoAnswer } from '../../local-api/client.ts';
-import { temporaryFolder } from '../../test-bench.ts';
+import { temporaryFolder } from '../../lib/test-folder.ts';
 import type { Subject, SubjectConfig } from '../subject.ts';
 import { agent } from './agent.ts';
 

@@ -1,22 +1,24 @@
 /** For tests of the link to the hub: a link, its journal, and what it was asked for. */
 import type { TestContext } from 'node:test';
-import type { EdgeNews } from '../protocol/agent-link.ts';
-import type { AppLogPart, AppLogRead, AppLogRequest } from '../protocol/app-log.ts';
-import type { EdgeOrder } from '../protocol/edge-order.ts';
-import type { ErrorReport } from '../protocol/errors.ts';
-import type { Job } from '../protocol/job.ts';
-import { makeKeyPair, signText } from '../protocol/signing.ts';
-import { DEFAULT_TIMING } from './hub-link/connection.ts';
-import type { LinkTiming } from './hub-link/connection.ts';
-import { startHubLink } from './hub-link/session.ts';
-import type { HubLink } from './hub-link/session.ts';
-import { startTestHub } from './hub-link/test-hub.ts';
-import type { TestHub, TestHubBehaviour } from './hub-link/test-hub.ts';
-import { noUpgrades } from './hub-link/upgrades.ts';
-import type { HostUpgrades } from './hub-link/upgrades.ts';
-import type { Journal } from './journal/journal.ts';
-import { systemClock } from './lib/clock.ts';
-import { IDS, openTestJournal, silent, temporaryFolder } from './test-bench.ts';
+import type { EdgeNews } from '../../protocol/agent-link.ts';
+import type { AppLogPart, AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
+import type { EdgeOrder } from '../../protocol/edge-order.ts';
+import type { ErrorReport } from '../../protocol/errors.ts';
+import type { Job } from '../../protocol/job.ts';
+import { makeKeyPair, signText } from '../../protocol/signing.ts';
+import { DEFAULT_TIMING } from './connection.ts';
+import type { LinkTiming } from './connection.ts';
+import { startHubLink } from './session.ts';
+import type { HubLink } from './session.ts';
+import { startFakeHub } from './test-fake-hub.ts';
+import type { FakeHub, FakeHubBehaviour } from './test-fake-hub.ts';
+import { noUpgrades } from './upgrades.ts';
+import type { HostUpgrades } from './upgrades.ts';
+import type { Journal } from '../journal/journal.ts';
+import { systemClock } from '../lib/clock.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
+import { silent } from '../lib/test-logger.ts';
+import { IDS, openTestJournal } from '../deployment/test-bench.ts';
 
 /** The deployment that the host says it runs. */
 export const RUNNING = '018f0000-0000-7000-8000-0000000000ff';
@@ -26,10 +28,10 @@ export const ORDER: AppLogRequest = { environmentId: RUNNING, tail: 5, sinceSeco
 export const readIdOf = (n: number): string => `018f0000-0000-7000-8000-${String(n).padStart(12, '0')}`;
 
 interface LinkBench {
-  readonly hub: TestHub;
+  readonly hub: FakeHub;
   readonly link: HubLink;
   readonly journal: Journal;
-  readonly behaviour: TestHubBehaviour;
+  readonly behaviour: FakeHubBehaviour;
   readonly accepted: Job[];
   readonly refused: { deploymentId: string; error: ErrorReport }[];
   readonly cancelled: string[];
@@ -43,14 +45,14 @@ interface LinkBench {
 /** A link to a hub of the test's own, with a journal, until the test ends. */
 export async function linkBench(
   t: TestContext,
-  behaviour: Partial<TestHubBehaviour> = {},
+  behaviour: Partial<FakeHubBehaviour> = {},
   timing: Partial<LinkTiming> = {},
   before: (journal: Journal) => void = () => undefined,
   clock = systemClock,
 ): Promise<LinkBench> {
   const host = makeKeyPair();
-  const whole: TestHubBehaviour = { hostPublicKey: host.publicKey, ...behaviour };
-  const hub = await startTestHub(whole);
+  const whole: FakeHubBehaviour = { hostPublicKey: host.publicKey, ...behaviour };
+  const hub = await startFakeHub(whole);
   const journal = await openTestJournal(temporaryFolder(t));
   before(journal);
   const upgrades = noUpgrades('Not in a test.');

@@ -9,7 +9,7 @@ import { isSignedBy, makeKeyPair, signText } from '../../protocol/signing.ts';
 import type { KeyPairPem } from '../../protocol/signing.ts';
 import { PROTOCOL_VERSION } from '../../protocol/versions.ts';
 
-export interface TestHub {
+export interface FakeHub {
   readonly url: string;
   readonly keys: KeyPairPem;
   /** Reports as stored, by sequence: a replay changes nothing. */
@@ -32,7 +32,7 @@ export interface TestHub {
   close(): Promise<void>;
 }
 
-export interface TestHubBehaviour {
+export interface FakeHubBehaviour {
   /** Acknowledge what comes; default true. */
   acknowledge?: boolean;
   /** Sign the welcome with another key. */
@@ -47,7 +47,7 @@ export interface TestHubBehaviour {
   readonly protocol?: number;
 }
 
-export async function startTestHub(behaviour: TestHubBehaviour): Promise<TestHub> {
+export async function startFakeHub(behaviour: FakeHubBehaviour): Promise<FakeHub> {
   const keys = makeKeyPair();
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', maxPayload: MAX_FRAME_BYTES });
   await once(server, 'listening');

@@ -1,9 +1,9 @@
 /** For tests of the steps: what the steps before have given, and the container that an app runs in. */
-import type { RollbackJob } from '../protocol/job.ts';
-import type { BuildPlan, Checkout, Image, Release } from '../protocol/steps.ts';
-import type { ContainerState } from './deployment/ports.ts';
-import { aJob, IDS } from './deployment/test-context.ts';
-import { containerOf } from './test-container.ts';
+import type { RollbackJob } from '../../../protocol/job.ts';
+import type { BuildPlan, Checkout, Image, Release } from '../../../protocol/steps.ts';
+import type { ContainerState } from '../ports.ts';
+import { aJob, IDS } from '../test-context.ts';
+import { containerOf } from '../test-container.ts';
 
 export const id = (digit: string): string => `sha256:${digit.repeat(64)}`;
 

@@ -1,16 +1,16 @@
 /**
  * One run of one deployment with steps whose effects are files, for the crash tests:
- * `node crash-child.ts FOLDER JOB_JSON FAILPOINT|none FAILING_STEP|none`. An effect that is made twice is a line too many.
+ * `node test-crash-child.ts FOLDER JOB_JSON FAILPOINT|none FAILING_STEP|none`. An effect that is made twice is a line too many.
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { OrkestrError } from '../protocol/errors.ts';
-import { Job } from '../protocol/job.ts';
-import { STEP_NAMES } from '../protocol/steps.ts';
-import type { StepName } from '../protocol/steps.ts';
-import type { FailpointName } from './deployment/failpoint.ts';
-import type { Pipeline } from './deployment/pipeline.ts';
-import { runDeployment } from './deployment/runner.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { Job } from '../../protocol/job.ts';
+import { STEP_NAMES } from '../../protocol/steps.ts';
+import type { StepName } from '../../protocol/steps.ts';
+import type { FailpointName } from './failpoint.ts';
+import type { Pipeline } from './pipeline.ts';
+import { runDeployment } from './runner.ts';
 import { noSignals, openTestJournal, runnerParts, scriptedPipeline } from './test-bench.ts';
 import type { ScriptedStep } from './test-bench.ts';
 

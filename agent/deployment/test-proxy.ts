@@ -1,9 +1,9 @@
 /** A proxy's upstream in memory, for tests: what the admin API promises of flip, flip back, drain and watch. */
-import { OrkestrError } from '../protocol/errors.ts';
-import type { FlipAnswer, WatchAnswer } from '../protocol/proxy-admin.ts';
-import { tableView, targetView, upstreamView } from './test-table.ts';
-import type { EdgeProxy } from './deployment/ports.ts';
-import { scripted } from './deployment/test-context.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { FlipAnswer, WatchAnswer } from '../../protocol/proxy-admin.ts';
+import { tableView, targetView, upstreamView } from '../proxy-client/test-table.ts';
+import type { EdgeProxy } from './ports.ts';
+import { scripted } from './test-context.ts';
 
 const AT = '2030-01-01T00:00:01.000Z';
 const NO_STREAMS = { carried: 0, ended: 0, closed: 0 };

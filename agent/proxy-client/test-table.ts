@@ -1,6 +1,6 @@
 /** Tables of the proxy for tests: whole views from the parts that a test cares about. */
-import { EdgeSettings } from '../protocol/edge.ts';
-import type { TableView, TargetView } from '../protocol/proxy-admin.ts';
+import { EdgeSettings } from '../../protocol/edge.ts';
+import type { TableView, TargetView } from '../../protocol/proxy-admin.ts';
 
 export type UpstreamView = TableView['upstreams'][number];
 

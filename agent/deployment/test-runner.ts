@@ -1,22 +1,16 @@
 /** For tests: the runner with scripted steps, the real journal, and a clock in a hurry. */
 import type { TestContext } from 'node:test';
-import type { Report } from '../protocol/agent-link.ts';
-import { OrkestrError } from '../protocol/errors.ts';
-import type { StepName } from '../protocol/steps.ts';
-import type { Journal } from './journal/journal.ts';
-import {
-  hastyClock,
-  noSignals,
-  openTestJournal,
-  runnerParts,
-  scriptedPipeline,
-  temporaryFolder,
-} from './test-bench.ts';
+import type { Report } from '../../protocol/agent-link.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { StepName } from '../../protocol/steps.ts';
+import type { Journal } from '../journal/journal.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
+import { hastyClock, noSignals, openTestJournal, runnerParts, scriptedPipeline } from './test-bench.ts';
 import type { ScriptedStep } from './test-bench.ts';
-import type { Pipeline } from './deployment/pipeline.ts';
-import type { Clock, Ports } from './deployment/ports.ts';
-import { runDeployment } from './deployment/runner.ts';
-import type { RunSignals } from './deployment/run.ts';
+import type { Pipeline } from './pipeline.ts';
+import type { Clock, Ports } from './ports.ts';
+import { runDeployment } from './runner.ts';
+import type { RunSignals } from './run.ts';
 
 export type Script = Partial<Record<StepName, ScriptedStep>>;
 

@@ -5,15 +5,16 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import type { Report } from '../protocol/agent-link.ts';
-import { STEP_NAMES } from '../protocol/steps.ts';
-import { effectPath, pipelineOnDisk } from './crash-child.ts';
-import { ALL_FAILPOINTS } from './deployment/failpoint.ts';
-import type { FailpointName } from './deployment/failpoint.ts';
-import { runDeployment } from './deployment/runner.ts';
-import { deployJob, IDS, noSignals, openTestJournal, runnerParts, temporaryFolder } from './test-bench.ts';
+import type { Report } from '../../protocol/agent-link.ts';
+import { STEP_NAMES } from '../../protocol/steps.ts';
+import { effectPath, pipelineOnDisk } from './test-crash-child.ts';
+import { ALL_FAILPOINTS } from './failpoint.ts';
+import type { FailpointName } from './failpoint.ts';
+import { runDeployment } from './runner.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
+import { deployJob, IDS, noSignals, openTestJournal, runnerParts } from './test-bench.ts';
 
-const CHILD = join(import.meta.dirname, 'crash-child.ts');
+const CHILD = join(import.meta.dirname, 'test-crash-child.ts');
 
 /** The signal that ended a child which ran the deployment up to the failpoint. */
 async function runUntilKilled(folder: string, jobPath: string, failpoint: FailpointName, failing: string) {

@@ -1,34 +1,22 @@
-/** What the agent's tests share: a real journal in a temp folder, jobs, a scripted pipeline, ports that refuse what is not scripted. */
+/** What the agent's tests share: a real journal, jobs, a scripted pipeline, ports that refuse what is not scripted. */
 import { randomUUIDv7 } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DeployJob, RollbackJob } from '../protocol/job.ts';
-import { makeSealer } from '../protocol/sealing.ts';
-import type { Logger } from '../protocol/service/logger.ts';
-import { makeLogger } from '../protocol/service/logger.ts';
-import type { Release, StepName, StepOutputs } from '../protocol/steps.ts';
-import { STEP_NAMES } from '../protocol/steps.ts';
-import { makeFailpoint } from './deployment/failpoint.ts';
-import type { FailpointName } from './deployment/failpoint.ts';
-import { DEFAULT_LOG_LIMITS, makeDeploymentLogs } from './deployment/log.ts';
-import type { AnyStage, Pipeline } from './deployment/pipeline.ts';
-import type { Clock, Ports } from './deployment/ports.ts';
-import type { RunnerParts } from './deployment/run.ts';
-import type { Step, StepContext } from './deployment/step.ts';
-import { BaseImages } from './detect/base-images.ts';
-import { openJournal } from './journal/journal.ts';
-import type { Journal } from './journal/journal.ts';
-import { systemClock } from './lib/clock.ts';
-
-export const silent: Logger = makeLogger('agent', 'silent');
-
-/** A folder that goes with the test, also when it fails. */
-export function temporaryFolder(test: { after(end: () => void): void }): string {
-  const folder = mkdtempSync(join(tmpdir(), 'orkestr-agent-test-'));
-  test.after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
+import { DeployJob, RollbackJob } from '../../protocol/job.ts';
+import { makeSealer } from '../../protocol/sealing.ts';
+import type { Release, StepName, StepOutputs } from '../../protocol/steps.ts';
+import { STEP_NAMES } from '../../protocol/steps.ts';
+import { makeFailpoint } from './failpoint.ts';
+import type { FailpointName } from './failpoint.ts';
+import { DEFAULT_LOG_LIMITS, makeDeploymentLogs } from './log.ts';
+import type { AnyStage, Pipeline } from './pipeline.ts';
+import type { Clock, Ports } from './ports.ts';
+import type { RunnerParts } from './run.ts';
+import type { Step, StepContext } from './step.ts';
+import { BaseImages } from '../detect/base-images.ts';
+import { openJournal } from '../journal/journal.ts';
+import type { Journal } from '../journal/journal.ts';
+import { systemClock } from '../lib/clock.ts';
+import { silent } from '../lib/test-logger.ts';
 
 /** A key that each process of one test can make again. */
 export const testSealer = makeSealer(Buffer.alloc(32, 7));

@@ -1,5 +1,5 @@
 /** For tests: a container as Docker Engine has it. */
-import type { ContainerState } from './deployment/ports.ts';
+import type { ContainerState } from './ports.ts';
 import { IDS } from './test-bench.ts';
 
 /** That of a deployment: it runs, and all is well with it, but for the `changes`. */
