@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../lib/engine.ts';
 import { type Exec, exec } from '../lib/exec.ts';
+import { serialize } from '../lib/serialize.ts';
 import { type BuildGroup, buildGroup, removeGroup } from './cgroup/group.ts';
 import { type BuildPriority, makeBuildPriority } from './cgroup/priority.ts';
 import { openHomes } from './homes.ts';
@@ -103,12 +104,7 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
 
 function makeSlots(options: SandboxOptions, group: BuildGroup, priority: BuildPriority): readonly Slot[] {
   const { slots: count = 1, diskMiB = null, idleMs = DEFAULT_IDLE_MS, exec: by = exec } = options;
-  let starting: Promise<unknown> = Promise.resolve();
-  const alone = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = starting.then(work);
-    starting = result.catch(() => undefined); // its own caller hears of it
-    return result;
-  };
+  const alone = serialize();
   return Array.from({ length: count }, (_, index) => {
     const letter = letterOf(index);
     return makeSlot({

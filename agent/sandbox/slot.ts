@@ -7,6 +7,7 @@ import type { BuildLimits } from '../../protocol/job.ts';
 import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
 import { type Exec, run } from '../lib/exec.ts';
+import { type InTurn, serialize } from '../lib/serialize.ts';
 import { together } from '../lib/together.ts';
 import { openBehind } from './behind.ts';
 import { dropCopiesSince, dropSince, untilUnused } from './build-cache.ts';
@@ -39,7 +40,7 @@ interface SlotOptions {
   readonly slots: number;
   readonly exec: Exec;
   /** Does `work` while no other slot does: two at once would take the same free addresses. */
-  readonly alone: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly alone: InTurn;
 }
 
 /** What a build gets for its time. */
@@ -81,18 +82,12 @@ export function makeSlot(options: SlotOptions): Slot {
   const network = makeSandboxNetwork(name, by);
   const groups = makeBuildCgroup(options.group);
   const cgroup: BuildCgroup = { ...groups, killAll: () => options.priority.hurry(() => groups.killAll()) };
-  let turn: Promise<unknown> = Promise.resolve();
+  /** Starting, building and stopping never overlap. */
+  const inTurn = serialize();
   const behind = openBehind(stateDirectory);
   const chores: (() => Promise<void>)[] = [];
   let tidying = new AbortController();
   let idleTimer: NodeJS.Timeout | undefined;
-
-  /** One after the other: starting, building and stopping never overlap. */
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = turn.then(work);
-    turn = result.catch(() => undefined); // its own caller hears of it
-    return result;
-  };
 
   const tearDown = async (): Promise<void> => {
     clearTimeout(idleTimer);
