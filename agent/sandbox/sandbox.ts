@@ -10,7 +10,7 @@ import { type Exec, exec } from '../lib/exec.ts';
 import { serialize } from '../lib/serialize.ts';
 import { type BuildGroup, buildGroup, removeGroup } from './cgroup/group.ts';
 import { type BuildPriority, makeBuildPriority } from './cgroup/priority.ts';
-import { openHomes } from './homes.ts';
+import { openSlotAffinity } from './slot-affinity.ts';
 import { makeSlotQueue } from './slot-queue.ts';
 import { makeSlot, type SandboxLease, type Slot, type SlotUse } from './slot.ts';
 import { makeStarvationGuard } from './starvation.ts';
@@ -61,7 +61,7 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
   const priority = makeBuildPriority(group);
   const guard = makeStarvationGuard(priority, systemClock);
   const slots = makeSlots(options, group, priority);
-  const queue = makeSlotQueue(slots.length, openHomes(options.stateDirectory));
+  const queue = makeSlotQueue(slots.length, openSlotAffinity(options.stateDirectory));
 
   const each = async (work: (slot: Slot) => Promise<void>): Promise<void> => {
     const results = await Promise.allSettled(slots.map(work));

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BuildPriority } from './cgroup/priority.ts';
-import { idleMs, judgeHunger, makeStarvationGuard, NO_HUNGER, type Sample } from './starvation.ts';
+import { idleMs, judgeStarvation, makeStarvationGuard, NOT_STARVED, type Sample } from './starvation.ts';
 
 const CORES = 2;
 const PATIENCE_MS = 10_000;
 
-/** How hungry builds are after so many looks, 2 s apart, in each of which builds got `buildMs` and the host rested `idleMs`. */
-function after(looks: number, buildMs: number, restMs: number, hunger = NO_HUNGER): typeof NO_HUNGER {
+/** How starved builds are after so many looks, 2 s apart, in each of which builds got `buildMs` and the host rested `idleMs`. */
+function after(looks: number, buildMs: number, restMs: number, starvation = NOT_STARVED): typeof NOT_STARVED {
   const at = (look: number): Sample => ({ atMs: look * 2000, buildMs: look * buildMs, idleMs: look * restMs });
-  let now = hunger;
-  for (let look = 1; look <= looks; look += 1) now = judgeHunger(now, at(look - 1), at(look), CORES, PATIENCE_MS);
+  let now = starvation;
+  for (let look = 1; look <= looks; look += 1) now = judgeStarvation(now, at(look - 1), at(look), CORES, PATIENCE_MS);
   return now;
 }
 
@@ -25,9 +25,9 @@ test('builds that get on, and builds on a host that has rest, get none', () => {
 });
 
 test('the share stays while the host is busy, since builds get on by it; it ends with the first rest', () => {
-  const hungry = after(5, 20, 0);
-  assert.equal(after(3, 800, 0, hungry).insisting, true);
-  assert.deepEqual(after(1, 800, 500, hungry), NO_HUNGER);
+  const starved = after(5, 20, 0);
+  assert.equal(after(3, 800, 0, starved).insisting, true);
+  assert.deepEqual(after(1, 800, 500, starved), NOT_STARVED);
 });
 
 test('time at rest is read from the first line of /proc/stat', () => {

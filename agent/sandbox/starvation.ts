@@ -29,22 +29,28 @@ export interface Sample {
   readonly idleMs: number;
 }
 
-interface Hunger {
+interface Starvation {
   readonly insisting: boolean;
   /** Moment since which builds have got next to nothing. */
   readonly since: number | null;
 }
 
-export const NO_HUNGER: Hunger = { insisting: false, since: null };
+export const NOT_STARVED: Starvation = { insisting: false, since: null };
 
 /** Pure: how it is at `now`, after how it was at `before`. */
-export function judgeHunger(hunger: Hunger, before: Sample, now: Sample, cores: number, patienceMs: number): Hunger {
+export function judgeStarvation(
+  starvation: Starvation,
+  before: Sample,
+  now: Sample,
+  cores: number,
+  patienceMs: number,
+): Starvation {
   const passed = now.atMs - before.atMs;
-  if (passed <= 0) return hunger;
-  if (now.idleMs - before.idleMs >= BUSY_IDLE_SHARE * passed * cores) return NO_HUNGER;
-  if (hunger.insisting) return hunger;
-  if (now.buildMs - before.buildMs >= STARVED_SHARE * passed) return NO_HUNGER;
-  const since = hunger.since ?? before.atMs;
+  if (passed <= 0) return starvation;
+  if (now.idleMs - before.idleMs >= BUSY_IDLE_SHARE * passed * cores) return NOT_STARVED;
+  if (starvation.insisting) return starvation;
+  if (now.buildMs - before.buildMs >= STARVED_SHARE * passed) return NOT_STARVED;
+  const since = starvation.since ?? before.atMs;
   return { since, insisting: now.atMs - since >= patienceMs };
 }
 
@@ -66,14 +72,14 @@ export function makeStarvationGuard(priority: BuildPriority, clock: Clock, pace:
 
   const watch = async (signal: AbortSignal): Promise<void> => {
     await priority.insist(false);
-    let hunger = NO_HUNGER;
+    let starvation = NOT_STARVED;
     let before = await sample();
     for (;;) {
       await clock.sleep(pace.lookEveryMs, signal);
       const now = await sample();
-      const next = judgeHunger(hunger, before, now, cores, pace.patienceMs);
+      const next = judgeStarvation(starvation, before, now, cores, pace.patienceMs);
       await priority.insist(next.insisting); // also when it was so: systemd may have written its own meanwhile
-      [hunger, before] = [next, now];
+      [starvation, before] = [next, now];
     }
   };
 

@@ -9,36 +9,36 @@ import { makePrivateFolder, writeFileAtomic } from '../lib/files.ts';
 
 const FILE = 'behind.json';
 
-const Behind = z.object({
+const UnfinishedBuild = z.object({
   /** When the build began, ms since the epoch. */
   began: z.number(),
   /** It broke a limit of size: nothing of it is to stay in the cache. */
   oversized: z.boolean(),
 });
-type Behind = z.infer<typeof Behind>;
+type UnfinishedBuild = z.infer<typeof UnfinishedBuild>;
 
-interface BehindFile {
+interface UnfinishedBuildFile {
   /** Null: the last build went through, or all is done. */
-  read(): Behind | null;
-  write(behind: Behind): void;
+  read(): UnfinishedBuild | null;
+  write(build: UnfinishedBuild): void;
   clear(): void;
 }
 
 /** @param folder of the slot's state */
-export function openBehind(folder: string): BehindFile {
+export function openUnfinishedBuild(folder: string): UnfinishedBuildFile {
   const path = join(folder, FILE);
   return {
     read() {
       try {
-        return Behind.parse(JSON.parse(readFileSync(path, 'utf8')));
+        return UnfinishedBuild.parse(JSON.parse(readFileSync(path, 'utf8')));
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
         return { began: 0, oversized: false }; // it says too little: all copies are made anew
       }
     },
-    write(behind) {
+    write(build) {
       makePrivateFolder(folder);
-      writeFileAtomic(path, JSON.stringify(behind), 0o600);
+      writeFileAtomic(path, JSON.stringify(build), 0o600);
     },
     clear: () => rmSync(path, { force: true }),
   };

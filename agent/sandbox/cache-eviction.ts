@@ -1,4 +1,4 @@
-/** Room on a slot's disk before a build: what was used longest ago goes first. */
+/** Room on the disk of a slot before a build: what was used longest ago goes out of the cache first. */
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
@@ -13,7 +13,7 @@ const SHARE = 0.5;
 const SPARE_INODES = 0.25;
 
 /** Prunes build cache, and when that is not enough the images too, until a build of `limits` has room. */
-export async function makeRoom(
+export async function evictForBuild(
   engine: Engine,
   disk: SlotDisk,
   { limits, log }: { readonly limits: BuildLimits; readonly log: StepLog },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { missingBytes } from './room.ts';
+import { missingBytes } from './cache-eviction.ts';
 
 const GIB = 1024 ** 3;
 const use = { usedBytes: 12 * GIB, freeBytes: 8 * GIB, usedInodes: 100, freeInodes: 900, hostFreeBytes: 99 * GIB };

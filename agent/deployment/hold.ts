@@ -20,12 +20,12 @@ type UpstreamView = TableView['upstreams'][number];
  * Holds new requests, lets those in flight end, and stops the old container. Does nothing where both may run. Told to end
  * meanwhile it returns all the same: whoever goes on has to look at the signal.
  */
-export async function makeRoom(context: StepContext): Promise<void> {
+export async function beginHold(context: StepContext): Promise<void> {
   const { job, previous, ports, log, signal, removal } = context;
   if (job.settings.cutover !== 'hold' || previous === null) return;
   const upstreamId = job.environment.id;
   if (await upstreamOf(context)) {
-    await ports.proxy.hold({ upstreamId, ...HOLD_BOUNDS, maxSeconds: holdSeconds(job.settings) });
+    await ports.proxy.hold({ upstreamId, ...HOLD_BOUNDS, maxSeconds: requestSeconds(job.settings) });
     log.line('visitors are held until the new target serves');
     await untilIdle(context);
   }
@@ -37,8 +37,8 @@ export async function makeRoom(context: StepContext): Promise<void> {
   await Promise.race([stopped, aborted(removal)]);
 }
 
-/** Takes {@link makeRoom} back: the old container runs again and serves. Visitors are let through in any case. */
-export async function giveRoomBack(context: StepContext): Promise<void> {
+/** Takes {@link beginHold} back: the old container runs again and serves. Visitors are let through in any case. */
+export async function undoHold(context: StepContext): Promise<void> {
   const { job, previous, ports, log } = context;
   if (job.settings.cutover !== 'hold' || previous === null) return;
   const upstream = await upstreamOf(context);
@@ -58,14 +58,14 @@ export async function giveRoomBack(context: StepContext): Promise<void> {
 }
 
 /** What the time limit of the step has to allow for on top. */
-export const roomSeconds = ({ cutover, drainSeconds, stopGraceSeconds }: Settings): number =>
+export const holdSeconds = ({ cutover, drainSeconds, stopGraceSeconds }: Settings): number =>
   cutover === 'hold' ? drainSeconds + stopGraceSeconds : 0;
 
 const HOLD_BOUNDS = { maxRequests: 1000, maxBytes: 16 * 1024 * 1024 } as const;
 
 /** One request waits at most as long as the change may take. */
-const holdSeconds = (settings: Settings): number =>
-  Math.min(MAX_HOLD_SECONDS, roomSeconds(settings) + settings.healthCheck.startSeconds);
+const requestSeconds = (settings: Settings): number =>
+  Math.min(MAX_HOLD_SECONDS, holdSeconds(settings) + settings.healthCheck.startSeconds);
 
 /** When the environment is to go, nobody needs the old one back. */
 const aborted = (removal: AbortSignal): Promise<void> =>

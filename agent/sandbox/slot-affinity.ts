@@ -8,18 +8,18 @@ const FILE = 'homes.json';
 /** The ones built longest ago are forgotten: their cache is pruned by then. */
 const MOST = 1000;
 
-const Homes = z.array(z.tuple([z.string(), z.int().min(0)]));
+const SlotAffinity = z.array(z.tuple([z.string(), z.int().min(0)]));
 
-export interface Homes {
+export interface SlotAffinity {
   /** Index of the slot; undefined: never built here, or long ago. */
   of(environmentId: string): number | undefined;
   set(environmentId: string, slot: number): void;
 }
 
-export function openHomes(folder: string): Homes {
+export function openSlotAffinity(folder: string): SlotAffinity {
   const path = join(folder, FILE);
-  let homes: Map<string, number> | undefined;
-  const read = (): Map<string, number> => (homes ??= new Map(readHomes(path)));
+  let slots: Map<string, number> | undefined;
+  const read = (): Map<string, number> => (slots ??= new Map(readAffinity(path)));
   return {
     of: (environmentId) => read().get(environmentId),
     set(environmentId, slot) {
@@ -33,9 +33,9 @@ export function openHomes(folder: string): Homes {
   };
 }
 
-function readHomes(path: string): z.infer<typeof Homes> {
+function readAffinity(path: string): z.infer<typeof SlotAffinity> {
   try {
-    return Homes.parse(JSON.parse(readFileSync(path, 'utf8')));
+    return SlotAffinity.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch {
     return []; // none yet, or not readable: the first build in another slot is slower, and that is all
   }
