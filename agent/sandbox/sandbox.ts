@@ -78,7 +78,7 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
       const slot = slots[index];
       if (slot === undefined) throw new RangeError(`There is no slot ${index}.`);
       try {
-        return await guard.during(() => slot.use(request, work));
+        return await guard.during(log, () => slot.use(request, work));
       } finally {
         void slot.tidy().then(() => queue.release(index));
       }

@@ -116,6 +116,14 @@ function filesOfV2(group: string, root: string): GroupFiles {
   };
 }
 
+/** Codes of a group that nothing was built in yet, and of one that goes away while it is read. */
+const NO_GROUP = ['ENOENT', 'ENODEV'];
+
 async function readIfThere(path: string): Promise<string | null> {
-  return readFile(path, 'utf8').catch(() => null); // nothing was built yet
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (NO_GROUP.includes((error as NodeJS.ErrnoException).code ?? '')) return null;
+    throw error;
+  }
 }
