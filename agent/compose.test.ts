@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { buildAgent, logFolder } from './compose.ts';
 import { readConfig } from './config.ts';
-import { localIdentity } from './identity.ts';
+import { localIdentity } from './identity/identity.ts';
 import { run } from './lib/exec.ts';
-import { deployJob, silent, temporaryFolder } from './test-bench.ts';
+import { temporaryFolder } from './lib/test-folder.ts';
+import { silent } from './lib/test-logger.ts';
+import { deployJob } from './deployment/test-bench.ts';
 
 const TIMEOUT = { timeoutMs: 10_000 };
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { OrkestrError } from '../protocol/errors.ts';
 import { readConfig } from './config.ts';
-import { temporaryFolder } from './test-bench.ts';
+import { temporaryFolder } from './lib/test-folder.ts';
 
 const refused = (naming: RegExp) => (error: unknown) =>
   error instanceof OrkestrError && error.code === 'ORK_CONFIG' && naming.test(error.message);

@@ -15,7 +15,7 @@ import { makeImageRegistry } from './registry/pull.ts';
 import { makeImageBuilder } from './sandbox/builder.ts';
 import { makeSandbox } from './sandbox/sandbox.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
-import { makeWorkspaces } from './workspaces.ts';
+import { makeWorkspaces } from './git/workspaces.ts';
 
 /** Of clones under way; with their configuration, which holds the token. */
 export const gitFolder = (config: Config): string => join(config.stateFolder, 'git');

@@ -14,8 +14,8 @@ import manifest from '../package.json' with { type: 'json' };
 import { COMPILED } from '../test/harness/compiled.ts';
 import { makeFirewall } from './firewall/firewall.ts';
 import { run } from './lib/exec.ts';
-import { localIdentity, scopeOf } from './identity.ts';
-import { IDS } from './test-bench.ts';
+import { localIdentity, scopeOf } from './identity/identity.ts';
+import { IDS } from './deployment/test-bench.ts';
 
 interface Serving {
   readonly child: ChildProcess;

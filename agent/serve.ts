@@ -5,7 +5,7 @@ import { onShutdown } from '../protocol/service/shutdown.ts';
 import { makeSupervisor } from '../protocol/service/systemd.ts';
 import { buildAgent } from './compose.ts';
 import { readConfig } from './config.ts';
-import { requireIdentity } from './identity.ts';
+import { requireIdentity } from './identity/identity.ts';
 
 /** From the first signal to a hard end, ms. */
 const SHUTDOWN_MS = 20_000;

@@ -135,7 +135,11 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
   await git.start();
   await scheduler.start();
   await upgrades.start();
-  const app = await buildApp(deps, { consoleFolder: join(folder, 'no-console'), docsFolder: join(folder, 'no-docs'), cliFile: join(folder, 'no-cli') });
+  const app = await buildApp(deps, {
+    consoleFolder: join(folder, 'no-console'),
+    docsFolder: join(folder, 'no-docs'),
+    cliFile: join(folder, 'no-cli'),
+  });
   url = await app.listen({ host: '127.0.0.1', port: resume === undefined ? 0 : Number(new URL(resume.url).port) });
 
   // What the test itself asks is not watched.

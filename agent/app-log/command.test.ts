@@ -5,7 +5,8 @@ import { test, type TestContext } from 'node:test';
 import type { AppLogPart, AppLogRequest } from '../../protocol/app-log.ts';
 import type { LiveRecord } from '../deployment/records.ts';
 import { openServing } from '../journal/serving.ts';
-import { deployJob, IDS, openTestJournal, temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
+import { deployJob, IDS, openTestJournal } from '../deployment/test-bench.ts';
 import { printAppLog } from './command.ts';
 import type { AppLogFlags } from './command.ts';
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type Docker from 'dockerode';
 import type { Engine } from '../lib/engine.ts';
-import { deployJob, openTestJournal, temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
+import { deployJob, openTestJournal } from '../deployment/test-bench.ts';
 import { secretsOfVersion } from './secrets.ts';
 
 /** An engine with one container, whose environment is this. */

@@ -1,4 +1,5 @@
 /** A word that is typed before something goes that does not come back. */
+import { hostname } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
 
@@ -23,3 +24,7 @@ export async function confirm({ going, word, called, plainly }: Confirmation): P
     terminal.close();
   }
 }
+
+/** For all that this host has. @throws OrkestrError ORK_INVALID as {@link confirm} */
+export const confirmForHost = (plainly: string): Promise<void> =>
+  confirm({ going: 'All apps and data of this host go.', word: hostname(), called: 'name', plainly });

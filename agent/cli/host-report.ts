@@ -1,12 +1,12 @@
 /** How this host is, whether an agent runs on it or not. */
 import type { Config } from '../config.ts';
-import { endsTlsBefore } from '../doctor/edge-sockets.ts';
+import { endsTlsBefore } from '../host-facts/edge-sockets.ts';
 import { systemClock } from '../lib/clock.ts';
 import { makeProxyClient } from '../proxy-client/edge-proxy.ts';
-import { ANSWER_MS } from '../status/check.ts';
+import { ANSWER_MS } from '../local-api/status-report.ts';
 import { checkAll } from '../status/index.ts';
-import type { StatusReport } from '../status/index.ts';
-import { askAgent } from '../status/local-api.ts';
+import type { StatusReport } from '../local-api/status-report.ts';
+import { askAgent } from '../local-api/client.ts';
 import { layoutAt } from '../upgrade/layout.ts';
 import { lastUpgrade } from '../upgrade/record.ts';
 

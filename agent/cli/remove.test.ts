@@ -5,8 +5,9 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import type { ErrorReport } from '../../protocol/errors.ts';
-import { serveLocalApi } from '../status/local-api.ts';
-import { IDS, temporaryFolder } from '../test-bench.ts';
+import { serveLocalApi } from '../local-api/server.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
+import { IDS } from '../deployment/test-bench.ts';
 
 const run = promisify(execFile);
 const MAIN = join(import.meta.dirname, '..', 'main.ts');

@@ -7,7 +7,8 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test, type TestContext } from 'node:test';
 import { logPath } from '../deployment/log.ts';
-import { deployJob, temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
+import { deployJob } from '../deployment/test-bench.ts';
 import { printStepLogs } from './step-logs.ts';
 
 const MAIN = join(import.meta.dirname, '..', 'main.ts');

@@ -5,6 +5,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { Report } from '../../protocol/agent-link.ts';
 import { BuildJob, ServeJob } from '../../protocol/job.ts';
 import type { Image, StepName } from '../../protocol/steps.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
 import {
   deployJob,
   noSignals,
@@ -13,8 +14,7 @@ import {
   rollbackJob,
   runnerParts,
   scriptedPipeline,
-  temporaryFolder,
-} from '../test-bench.ts';
+} from './test-bench.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Ports } from './ports.ts';
 import { runDeployment } from './runner.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { containerOf } from '../test-container.ts';
+import { containerOf } from './test-container.ts';
 import { removeWithWords, retire } from './last-words.ts';
 import type { ContainerState, Ports } from './ports.ts';
 import { aContext, IDS, scripted } from './test-context.ts';

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { StepName } from '../../protocol/steps.ts';
-import { silent, temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
+import { silent } from '../lib/test-logger.ts';
 import { DEFAULT_LOG_LIMITS, logPath, makeDeploymentLogs } from './log.ts';
 import type { DeploymentLogs, LogLimits } from './log.ts';
 

@@ -4,7 +4,7 @@ import type { ReleaseJob, Settings } from '../../protocol/job.ts';
 import type { StepName } from '../../protocol/steps.ts';
 import { drainLimitSeconds } from './drain.ts';
 import { mayPull, REGISTRY_SECONDS } from './image.ts';
-import { roomSeconds } from './room.ts';
+import { holdSeconds } from './hold.ts';
 import { stands } from './standing.ts';
 import type { Step, StepContext } from './step.ts';
 import { analyze } from './steps/analyze.ts';
@@ -56,7 +56,7 @@ export const PIPELINE: Pipeline = {
     // wait from here to the flip; a pull, where the image is not here yet, comes before that.
     {
       step: deploy,
-      seconds: (job) => 180 + roomSeconds(job.settings) + (mayPull(job) ? REGISTRY_SECONDS : 0),
+      seconds: (job) => 180 + holdSeconds(job.settings) + (mayPull(job) ? REGISTRY_SECONDS : 0),
       timeoutCode: 'ORK_ENGINE_TIMEOUT',
     },
     // Before the flip, because only a target that answered may serve.

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { EdgeSettings } from '../../protocol/edge.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { FlipAnswer, FlipReceipt } from '../../protocol/proxy-admin.ts';
-import { tableView, targetView, upstreamView } from '../test-table.ts';
+import { tableView, targetView, upstreamView } from '../proxy-client/test-table.ts';
 import type { EdgeProxy } from './ports.ts';
 import { describeReceipt, makeReceipt, urlsOf } from './receipt.ts';
 import { aContext, IDS, scripted } from './test-context.ts';

@@ -5,7 +5,7 @@ import type { ContainerRuntime, ContainerState } from './ports.ts';
 import { cutover, hasFlipped } from './steps/cutover.ts';
 import { aContext, aJob, IDS, scripted, RUNNING as SERVING } from './test-context.ts';
 import type { ScriptedContext } from './test-context.ts';
-import { ModelProxy } from '../test-proxy.ts';
+import { ModelProxy } from './test-proxy.ts';
 
 const RUNNING = { running: true } as ContainerState;
 

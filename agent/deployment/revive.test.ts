@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { RemoveJob } from '../../protocol/job.ts';
 import { UpstreamEntry } from '../../protocol/proxy-admin.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
 import {
   deployJob,
   hastyClock,
@@ -16,9 +17,8 @@ import {
   refusingPorts,
   runnerParts,
   scriptedPipeline,
-  temporaryFolder,
-} from '../test-bench.ts';
-import { containerOf } from '../test-container.ts';
+} from './test-bench.ts';
+import { containerOf } from './test-container.ts';
 import type { ContainerRequest, ContainerState, Ports } from './ports.ts';
 import type { JobRecord, LiveRecord } from './records.ts';
 import { revive } from './revive.ts';

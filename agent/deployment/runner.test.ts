@@ -5,11 +5,11 @@ import { test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { STEP_NAMES } from '../../protocol/steps.ts';
 import type { Release } from '../../protocol/steps.ts';
-import { deployJob, IDS, noSignals, outputFor, rollbackJob } from '../test-bench.ts';
-import type { ScriptedStep } from '../test-bench.ts';
+import { deployJob, IDS, noSignals, outputFor, rollbackJob } from './test-bench.ts';
+import type { ScriptedStep } from './test-bench.ts';
 import type { Ports } from './ports.ts';
-import { bench, told } from '../test-runner.ts';
-import type { Script } from '../test-runner.ts';
+import { bench, told } from './test-runner.ts';
+import type { Script } from './test-runner.ts';
 
 const releaseOf = (): Release => outputFor('finalize', { job: deployJob() });
 

@@ -8,11 +8,11 @@ import { STEP_NAMES } from '../../protocol/steps.ts';
 import type { StepName } from '../../protocol/steps.ts';
 import type { Journal } from '../journal/journal.ts';
 import { systemClock } from '../lib/clock.ts';
-import { deployJob, hastyClock, IDS, noSignals, outputFor } from '../test-bench.ts';
+import { deployJob, hastyClock, IDS, noSignals, outputFor } from './test-bench.ts';
 import type { Clock } from './ports.ts';
 import { emptyStep } from './run.ts';
-import { bench, failing, told } from '../test-runner.ts';
-import type { Script } from '../test-runner.ts';
+import { bench, failing, told } from './test-runner.ts';
+import type { Script } from './test-runner.ts';
 
 test('an engine that does not answer for a while is asked again within the step', async (t) => {
   let calls = 0;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { deployJob, hastyClock, IDS } from '../test-bench.ts';
+import { deployJob, hastyClock, IDS } from './test-bench.ts';
 import type { Clock } from './ports.ts';
-import { bench, failing } from '../test-runner.ts';
+import { bench, failing } from './test-runner.ts';
 
 test('a failure before the flip undoes in reverse order and keeps its cause', async (t) => {
   const { journal, run, reports, pipeline } = await bench(t, { health: failing('ORK_UNHEALTHY') });

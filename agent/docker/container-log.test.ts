@@ -5,7 +5,7 @@ import { test, type TestContext } from 'node:test';
 import * as fc from 'fast-check';
 import type Docker from 'dockerode';
 import type { Engine } from '../lib/engine.ts';
-import { temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
 import { containerLogs, nanoseconds } from './container-log.ts';
 import type { LogPiece } from './container-log.ts';
 import { framesOf } from './streams.ts';

@@ -10,7 +10,7 @@ import type { OrkestrError } from '../../protocol/errors.ts';
 import { until } from '../../test/harness/until.ts';
 import type { ContainerRequest, ContainerState } from '../deployment/ports.ts';
 import { makeFirewall } from '../firewall/firewall.ts';
-import { openMetadataService } from '../firewall/remote-host.testing.ts';
+import { openMetadataService } from '../firewall/test-remote-host.ts';
 import { LABEL } from '../lib/labels.ts';
 import { makeContainerRuntime } from './containers.ts';
 import { makeEngine } from './engine.ts';

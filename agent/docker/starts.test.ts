@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { LABEL } from '../lib/labels.ts';
 import { systemClock } from '../lib/clock.ts';
-import { silent } from '../test-bench.ts';
+import { silent } from '../lib/test-logger.ts';
 import { until } from '../../test/harness/until.ts';
 import { makeEngine } from './engine.ts';
 import { watchStarts } from './starts.ts';

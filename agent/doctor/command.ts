@@ -1,7 +1,7 @@
 /** `orkestr-agent doctor`: look, mend when told so, look again, and pack it up for somebody else to look at. */
 import type { Writable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { StatusReport } from '../status/index.ts';
+import type { StatusReport } from '../local-api/status-report.ts';
 import { writeBundle } from './bundle/bundle.ts';
 import type { Check } from './check.ts';
 import { CHECKS } from './checks/index.ts';

@@ -7,7 +7,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { scripted } from '../deployment/test-context.ts';
 import { systemClock } from '../lib/clock.ts';
 import { exec } from '../lib/exec.ts';
-import { temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
 import { defineCheck, fill } from './check.ts';
 import type { Check } from './check.ts';
 import { doctor } from './command.ts';

@@ -7,7 +7,7 @@ import { systemClock } from '../lib/clock.ts';
 import { exec } from '../lib/exec.ts';
 import type { Exec } from '../lib/exec.ts';
 import { lookUp, lookupWith } from './host-lookup.ts';
-import { askHub } from './hub-answer.ts';
+import { askHub } from '../host-facts/hub-answer.ts';
 
 const answering =
   (exitCode: number | null, stdout: string): Exec =>

@@ -6,6 +6,7 @@
 import { OrkestrError } from '../../protocol/errors.ts';
 import { type Chain, hasIpv6, lacksOf, makeChainKeeper, removeChain } from '../lib/iptables.ts';
 import { exec, type Exec } from '../lib/exec.ts';
+import { serialize } from '../lib/serialize.ts';
 import { guestRules, metadataRules } from '../lib/off-limits.ts';
 
 const REPLIES = ['-m', 'conntrack', '--ctstate', 'RELATED,ESTABLISHED', '-j', 'RETURN'] as const;
@@ -29,13 +30,8 @@ interface FirewallOptions {
 
 export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firewall {
   const keeper = makeChainKeeper(by);
-  let turn: Promise<unknown> = Promise.resolve();
-  /** One after the other: of two that look for a rule at once, both would add it. */
-  const inTurn = (work: () => Promise<void>): Promise<void> => {
-    const result = turn.then(work);
-    turn = result.catch(() => undefined); // its own caller hears of it
-    return result;
-  };
+  // Of two that look for a rule at once, both would add it.
+  const inTurn = serialize();
 
   return {
     ensure: () =>

@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
+import type { StepLog } from '../deployment/ports.ts';
 import { exec } from '../lib/exec.ts';
 
 export interface CheckoutLimits {
@@ -70,9 +71,25 @@ function unreadableName(path: string): OrkestrError {
   return new OrkestrError('ORK_REPO_UNSAFE', `The name of ${shown} in the repository is not UTF-8.`);
 }
 
-/** Aborts `stop` with ORK_REPO_TOO_LARGE once the folder outgrows the limit. Call the answer to end the watch. */
-export function watchFolder(folder: string, limits: CheckoutLimits, stop: AbortController): () => void {
+/**
+ * Aborts `stop` with ORK_REPO_TOO_LARGE once the folder outgrows the limit. Call the answer to end the watch.
+ * @param log hears, once, that the folder cannot be looked at
+ */
+export function watchFolder(
+  folder: string,
+  limits: CheckoutLimits,
+  stop: AbortController,
+  log: Pick<StepLog, 'line'>,
+  everyMs = WATCH_INTERVAL_MS,
+): () => void {
   let busy = false;
+  let isTold = false;
+  const failed = (error: unknown): void => {
+    // A file that vanishes under the count (git renames its temporary ones) only delays the next look.
+    if (isTold || (error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    isTold = true;
+    log.line(`The size of the checkout could not be watched: ${String(error)}`);
+  };
   const timer = setInterval(() => {
     if (busy) return;
     busy = true;
@@ -81,12 +98,11 @@ export function watchFolder(folder: string, limits: CheckoutLimits, stop: AbortC
         const reason = tooLarge({ files: 0, bytes }, limits);
         if (reason !== null) stop.abort(reason);
       })
-      // A file that vanishes under the count (git renames its temporary ones) only delays the next look.
-      .catch(() => undefined)
+      .catch(failed)
       .finally(() => {
         busy = false;
       });
-  }, WATCH_INTERVAL_MS);
+  }, everyMs);
   return () => clearInterval(timer);
 }
 

@@ -73,7 +73,7 @@ async function checkoutInto(
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const git = await openGit(directory, env, stop.signal);
-  const unwatch = watchFolder(directory, limits, stop);
+  const unwatch = watchFolder(directory, limits, stop, log);
   try {
     // Nothing is called with --quiet, see fetch.ts. Without a template no hooks and examples are copied, which would be deleted
     // again with the history.

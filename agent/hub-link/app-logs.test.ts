@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { APP_LOG_WINDOW } from '../../protocol/app-log.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { until } from '../../test/harness/until.ts';
-import { linkBench, ORDER, readIdOf } from '../test-link.ts';
+import { linkBench, ORDER, readIdOf } from './test-link.ts';
 import { HOST_APP_LOG_READS } from '../../protocol/app-log.ts';
 
 test('an app log is sent as far as there is credit, reports go on meanwhile, and it ends when the hub closes it', async (t) => {

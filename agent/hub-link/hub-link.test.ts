@@ -5,7 +5,7 @@ import { makeKeyPair } from '../../protocol/signing.ts';
 import { OLDEST_PROTOCOL, PROTOCOL_VERSION } from '../../protocol/versions.ts';
 import { until } from '../../test/harness/until.ts';
 import { systemClock } from '../lib/clock.ts';
-import { linkBench, ORDER, readIdOf, RUNNING } from '../test-link.ts';
+import { linkBench, ORDER, readIdOf, RUNNING } from './test-link.ts';
 import { linkUrl } from './connection.ts';
 
 test('the socket of a hub is the same address with wss for https and ws for http', () => {

@@ -5,8 +5,8 @@ import { EdgeSettings } from '../../protocol/edge.ts';
 import type { Job } from '../../protocol/job.ts';
 import { makeKeyPair, signEdgeOrder, signJob } from '../../protocol/signing.ts';
 import { until } from '../../test/harness/until.ts';
-import { deployJob, IDS } from '../test-bench.ts';
-import { linkBench, RUNNING } from '../test-link.ts';
+import { deployJob, IDS } from '../deployment/test-bench.ts';
+import { linkBench, RUNNING } from './test-link.ts';
 
 test('a signed job for this host is taken, each delivery of it', async (t) => {
   const { hub, accepted } = await linkBench(t);

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { MAX_FRAME_BYTES } from '../../protocol/agent-link.ts';
 import type { Report } from '../../protocol/agent-link.ts';
 import { systemClock } from '../lib/clock.ts';
-import { deployJob } from '../test-bench.ts';
-import { linkBench, RUNNING } from '../test-link.ts';
+import { deployJob } from '../deployment/test-bench.ts';
+import { linkBench, RUNNING } from './test-link.ts';
 
 const AT = new Date(0).toISOString();
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { neverStopWriting } from '../../test/harness/writer.ts';
-import { deployJob, openTestJournal, temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
+import { deployJob, openTestJournal } from '../deployment/test-bench.ts';
 import { copyJournal } from './copy.ts';
 import { JOURNAL_FILE } from './database.ts';
 

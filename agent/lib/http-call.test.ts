@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { text as bodyOf } from 'node:stream/consumers';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from './test-folder.ts';
 import { askHttp, callHttp } from './http-call.ts';
 import type { HttpCall } from './http-call.ts';
 

@@ -8,7 +8,8 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { OrkestrError, toProblem } from '../../protocol/errors.ts';
 import { WatchRequest } from '../../protocol/proxy-admin.ts';
-import { IDS, temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
+import { IDS } from '../deployment/test-bench.ts';
 import { makeProxyClient } from './edge-proxy.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;

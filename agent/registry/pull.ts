@@ -6,7 +6,7 @@ import { type Engine, orNull, statusOf } from '../lib/engine.ts';
 import { readAnswer } from '../lib/engine-answer.ts';
 import { pulledRepository } from '../lib/labels.ts';
 import { authConfigOf, findLogin, registryOf } from './login.ts';
-import { dropName } from './names.ts';
+import { dropImage } from './drop-image.ts';
 import { makeProgress } from './progress.ts';
 import { refusalOf } from './refusal.ts';
 
@@ -44,7 +44,7 @@ export function makeImageRegistry(engine: Engine, { scope }: { readonly scope: s
         return info.Id;
       } finally {
         // It goes by the name that says whose it is; another one would keep it from being pruned.
-        if (before === null) await dropName(engine, reference);
+        if (before === null) await dropImage(engine, reference);
       }
     },
   };

@@ -5,7 +5,7 @@ import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
 import { readAnswer } from '../lib/engine-answer.ts';
 import { authConfigOf, findLogin, registryOf } from './login.ts';
-import { dropName } from './names.ts';
+import { dropImage } from './drop-image.ts';
 import { makeProgress } from './progress.ts';
 import { refusalOf } from './refusal.ts';
 
@@ -50,7 +50,7 @@ export async function pushImage(engine: Engine, request: PushRequest): Promise<P
   } finally {
     // A name that stays would keep the layers for ever. With the last tag of a repository goes the name by digest that a push
     // leaves (moby daemon/images/image_delete.go).
-    await dropName(engine, name);
+    await dropImage(engine, name);
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TableView } from '../../protocol/proxy-admin.ts';
-import { tableView, targetView, upstreamView } from '../test-table.ts';
+import { tableView, targetView, upstreamView } from '../proxy-client/test-table.ts';
 import type { Look } from './view.ts';
 import { renderRoutes } from './view.ts';
 

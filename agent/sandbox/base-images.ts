@@ -10,6 +10,7 @@ import { refused } from './dockerfile/refused.ts';
 import { contentOf } from './image-content.ts';
 import { isPinned } from './image-name.ts';
 import { readAnswer } from '../lib/engine-answer.ts';
+import { dropImage } from '../registry/drop-image.ts';
 import { authConfigOf, findLogin, registryOf } from '../registry/login.ts';
 import { transferImage } from './transfer.ts';
 
@@ -45,7 +46,7 @@ async function supplyImage(supply: Supply, name: string): Promise<string> {
     log.line(`Taking base image ${name} from this host`);
     await transferImage(host, sandbox, name, signal);
     // The one it replaces has lost its name and would stay for ever. Still in use by a cached layer: then it stays.
-    if (inSandbox !== null) await removeQuietly(sandbox, inSandbox.id);
+    if (inSandbox !== null) await dropImage(sandbox, inSandbox.id);
     return onHost.id;
   }
   // One that was pulled with a login is had again with a login only: the registry decides who may.
@@ -55,7 +56,7 @@ async function supplyImage(supply: Supply, name: string): Promise<string> {
   const pulled = await lookUp(sandbox, name);
   if (pulled === null) throw missing(name, ['it was pulled and is not there']);
   if (login !== undefined) await markPrivate(sandbox, name, projectId);
-  if (inSandbox !== null && inSandbox.id !== pulled.id) await removeQuietly(sandbox, inSandbox.id);
+  if (inSandbox !== null && inSandbox.id !== pulled.id) await dropImage(sandbox, inSandbox.id);
   return pulled.id;
 }
 
@@ -116,11 +117,6 @@ async function pull(
 /** Without a tag the engine would pull every one of them. */
 function withTag(name: string): string {
   return isPinned(name) || /:[^/]*$/.test(name) ? name : `${name}:latest`;
-}
-
-/** A copy that stays takes room until the cache is pruned, and nothing else. */
-async function removeQuietly(engine: Engine, id: string): Promise<void> {
-  await engine.call(`remove image ${id}`, (docker) => docker.getImage(id).remove()).catch(() => undefined);
 }
 
 function missing(name: string, evidence: readonly string[]): OrkestrError {

@@ -14,7 +14,7 @@ import { BuildLimits } from '../../protocol/job.ts';
 import type { Image } from '../../protocol/steps.ts';
 import { makeEngine } from '../docker/engine.ts';
 import { makeImageStore } from '../docker/images.ts';
-import { openMetadataService } from '../firewall/remote-host.testing.ts';
+import { openMetadataService } from '../firewall/test-remote-host.ts';
 import type { Engine } from '../lib/engine.ts';
 import { run } from '../lib/exec.ts';
 import { LABEL } from '../lib/labels.ts';

@@ -5,6 +5,7 @@ import type { BuildRequest, StepLog } from '../deployment/ports.ts';
 import { type Engine, orNull } from '../lib/engine.ts';
 import { LABEL, ownerLabels } from '../lib/labels.ts';
 import { together } from '../lib/together.ts';
+import { dropImage } from '../registry/drop-image.ts';
 import { pushImage } from '../registry/push.ts';
 import { supplyImages } from './base-images.ts';
 import type { BuiltStep } from './build-log.ts';
@@ -123,8 +124,7 @@ async function deliver(
   const { reference, signal, log, registries, push, forElsewhere = false } = request;
   const { engine: sandbox } = lease;
   // A name that stays is replaced by its next build.
-  const dropName = async (): Promise<void> =>
-    sandbox.call('drop the delivered image', (docker) => docker.getImage(reference).remove()).catch(() => undefined);
+  const dropName = (): Promise<void> => dropImage(sandbox, reference);
   try {
     const pushed =
       push === undefined ? null : await pushImage(sandbox, { ...push, image: reference, registries, log, signal });

@@ -11,7 +11,7 @@ import {
   openMetadataService,
   openRemoteHost,
   serveIn,
-} from '../firewall/remote-host.testing.ts';
+} from '../firewall/test-remote-host.ts';
 import { until } from '../../test/harness/until.ts';
 import { type Exec, exec, run } from '../lib/exec.ts';
 import { hostAddresses } from '../lib/host-network.ts';

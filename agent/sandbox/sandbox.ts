@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../lib/engine.ts';
 import { type Exec, exec } from '../lib/exec.ts';
+import { serialize } from '../lib/serialize.ts';
 import { type BuildGroup, buildGroup, removeGroup } from './cgroup/group.ts';
 import { type BuildPriority, makeBuildPriority } from './cgroup/priority.ts';
-import { openHomes } from './homes.ts';
+import { openSlotAffinity } from './slot-affinity.ts';
 import { makeSlotQueue } from './slot-queue.ts';
 import { makeSlot, type SandboxLease, type Slot, type SlotUse } from './slot.ts';
 import { makeStarvationGuard } from './starvation.ts';
@@ -60,7 +61,7 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
   const priority = makeBuildPriority(group);
   const guard = makeStarvationGuard(priority, systemClock);
   const slots = makeSlots(options, group, priority);
-  const queue = makeSlotQueue(slots.length, openHomes(options.stateDirectory));
+  const queue = makeSlotQueue(slots.length, openSlotAffinity(options.stateDirectory));
 
   const each = async (work: (slot: Slot) => Promise<void>): Promise<void> => {
     const results = await Promise.allSettled(slots.map(work));
@@ -77,7 +78,7 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
       const slot = slots[index];
       if (slot === undefined) throw new RangeError(`There is no slot ${index}.`);
       try {
-        return await guard.during(() => slot.use(request, work));
+        return await guard.during(log, () => slot.use(request, work));
       } finally {
         void slot.tidy().then(() => queue.release(index));
       }
@@ -103,12 +104,7 @@ export function makeSandbox(options: SandboxOptions): Sandbox {
 
 function makeSlots(options: SandboxOptions, group: BuildGroup, priority: BuildPriority): readonly Slot[] {
   const { slots: count = 1, diskMiB = null, idleMs = DEFAULT_IDLE_MS, exec: by = exec } = options;
-  let starting: Promise<unknown> = Promise.resolve();
-  const alone = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = starting.then(work);
-    starting = result.catch(() => undefined); // its own caller hears of it
-    return result;
-  };
+  const alone = serialize();
   return Array.from({ length: count }, (_, index) => {
     const letter = letterOf(index);
     return makeSlot({

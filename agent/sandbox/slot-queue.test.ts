@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { openHomes } from './homes.ts';
+import { openSlotAffinity } from './slot-affinity.ts';
 import { makeSlotQueue, type SlotQueue } from './slot-queue.ts';
 
 function folderOf(t: TestContext): string {
@@ -18,27 +18,27 @@ const get = (queue: SlotQueue, environmentId: string): Promise<number> => queue.
 
 test('an environment goes to the slot that it had last, also after a restart, else to the first that is free', async (t) => {
   const folder = folderOf(t);
-  const queue = makeSlotQueue(3, openHomes(folder));
+  const queue = makeSlotQueue(3, openSlotAffinity(folder));
   assert.deepEqual([await get(queue, 'a'), await get(queue, 'b')], [0, 1]);
   queue.release(0);
   queue.release(1);
   assert.equal(await get(queue, 'b'), 1);
   assert.equal(await get(queue, 'c'), 0);
   assert.equal(await get(queue, 'a'), 2); // its own is taken
-  const restarted = makeSlotQueue(3, openHomes(folder));
+  const restarted = makeSlotQueue(3, openSlotAffinity(folder));
   assert.deepEqual([await get(restarted, 'a'), await get(restarted, 'b')], [2, 1]);
 });
 
 test('with fewer slots than before a lost home is no hindrance, and an unreadable file none either', async (t) => {
   const folder = folderOf(t);
-  openHomes(folder).set('a', 3);
-  assert.equal(await get(makeSlotQueue(1, openHomes(folder)), 'a'), 0);
+  openSlotAffinity(folder).set('a', 3);
+  assert.equal(await get(makeSlotQueue(1, openSlotAffinity(folder)), 'a'), 0);
   writeFileSync(join(folder, 'homes.json'), '{"not": ');
-  assert.equal(await get(makeSlotQueue(1, openHomes(folder)), 'a'), 0);
+  assert.equal(await get(makeSlotQueue(1, openSlotAffinity(folder)), 'a'), 0);
 });
 
 test('those without a slot wait in order of arrival and are told how many wait before them', async (t) => {
-  const queue = makeSlotQueue(1, openHomes(folderOf(t)));
+  const queue = makeSlotQueue(1, openSlotAffinity(folderOf(t)));
   const index = await get(queue, 'a');
   const before: number[] = [];
   const order: string[] = [];
@@ -59,7 +59,7 @@ test('those without a slot wait in order of arrival and are told how many wait b
 });
 
 test('one that is cancelled while it waits leaves the queue', async (t) => {
-  const queue = makeSlotQueue(1, openHomes(folderOf(t)));
+  const queue = makeSlotQueue(1, openSlotAffinity(folderOf(t)));
   const index = await get(queue, 'a');
   const cancel = new AbortController();
   const cancelled = queue.acquire('b', cancel.signal, () => undefined);
@@ -72,7 +72,7 @@ test('one that is cancelled while it waits leaves the queue', async (t) => {
 });
 
 test('a queue that is full says so', async (t) => {
-  const queue = makeSlotQueue(1, openHomes(folderOf(t)));
+  const queue = makeSlotQueue(1, openSlotAffinity(folderOf(t)));
   await get(queue, 'a');
   for (let count = 0; count < 32; count += 1) void queue.acquire(`w${count}`, never, () => undefined);
   await assert.rejects(get(queue, 'z'), { code: 'ORK_QUEUE_FULL', message: /32 builds are waiting/ });

@@ -1,6 +1,6 @@
 /** Who gets which slot: the one with the environment's cache when it is free, else any, else in order of arrival. */
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { Homes } from './homes.ts';
+import type { SlotAffinity } from './slot-affinity.ts';
 
 const MAX_WAITING = 32;
 
@@ -16,14 +16,14 @@ export interface SlotQueue {
   release(index: number): void;
 }
 
-export function makeSlotQueue(count: number, homes: Homes): SlotQueue {
+export function makeSlotQueue(count: number, affinity: SlotAffinity): SlotQueue {
   const free = new Set(Array.from({ length: count }, (_, index) => index));
   const waiting: ((index: number) => void)[] = [];
 
   /** The lowest of those that are free: fewer engines run. */
   const freeFor = (environmentId: string): number | undefined => {
-    const home = homes.of(environmentId);
-    return home !== undefined && free.has(home) ? home : [...free].sort((a, b) => a - b)[0];
+    const preferred = affinity.of(environmentId);
+    return preferred !== undefined && free.has(preferred) ? preferred : [...free].sort((a, b) => a - b)[0];
   };
 
   const wait = (signal: AbortSignal): Promise<number> => {
@@ -60,7 +60,7 @@ export function makeSlotQueue(count: number, homes: Homes): SlotQueue {
   return {
     async acquire(environmentId, signal, onWait) {
       const index = await take(environmentId, signal, onWait);
-      homes.set(environmentId, index);
+      affinity.set(environmentId, index);
       return index;
     },
     nextFor: (environmentId) => freeFor(environmentId) ?? null,

@@ -7,8 +7,9 @@ import type { BuildLimits } from '../../protocol/job.ts';
 import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
 import { type Exec, run } from '../lib/exec.ts';
+import { type InTurn, serialize } from '../lib/serialize.ts';
 import { together } from '../lib/together.ts';
-import { openBehind } from './behind.ts';
+import { openUnfinishedBuild } from './unfinished-build.ts';
 import { dropCopiesSince, dropSince, untilUnused } from './build-cache.ts';
 import { type BuildCgroup, makeBuildCgroup } from './cgroup/cgroup.ts';
 import type { BuildPriority } from './cgroup/priority.ts';
@@ -16,7 +17,7 @@ import { engineMemoryBytes } from './cgroup/shares.ts';
 import { type EngineVersion, makeSandboxDaemon } from './daemon.ts';
 import { makeSlotDisk, type SlotDisk } from './disk.ts';
 import { makeSandboxNetwork, type SandboxNetwork } from './network.ts';
-import { makeRoom } from './room.ts';
+import { evictForBuild } from './cache-eviction.ts';
 
 /** Endings of a build after which what it made goes at once: it would push out the cache of others. */
 const OVERSIZED: ReadonlySet<ErrorCode> = new Set(['ORK_BUILD_DISK', 'ORK_BUILD_INODES', 'ORK_IMAGE_TOO_LARGE']);
@@ -39,7 +40,7 @@ interface SlotOptions {
   readonly slots: number;
   readonly exec: Exec;
   /** Does `work` while no other slot does: two at once would take the same free addresses. */
-  readonly alone: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly alone: InTurn;
 }
 
 /** What a build gets for its time. */
@@ -81,18 +82,12 @@ export function makeSlot(options: SlotOptions): Slot {
   const network = makeSandboxNetwork(name, by);
   const groups = makeBuildCgroup(options.group);
   const cgroup: BuildCgroup = { ...groups, killAll: () => options.priority.hurry(() => groups.killAll()) };
-  let turn: Promise<unknown> = Promise.resolve();
-  const behind = openBehind(stateDirectory);
+  /** Starting, building and stopping never overlap. */
+  const inTurn = serialize();
+  const unfinished = openUnfinishedBuild(stateDirectory);
   const chores: (() => Promise<void>)[] = [];
   let tidying = new AbortController();
   let idleTimer: NodeJS.Timeout | undefined;
-
-  /** One after the other: starting, building and stopping never overlap. */
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = turn.then(work);
-    turn = result.catch(() => undefined); // its own caller hears of it
-    return result;
-  };
 
   const tearDown = async (): Promise<void> => {
     clearTimeout(idleTimer);
@@ -156,18 +151,18 @@ export function makeSlot(options: SlotOptions): Slot {
   };
 
   /** Takes what a build that did not go through has left out of the cache. */
-  const clearBehind = async (signal: AbortSignal): Promise<void> => {
-    const left = behind.read();
+  const clearUnfinished = async (signal: AbortSignal): Promise<void> => {
+    const left = unfinished.read();
     if (left === null) return;
     await untilUnused(daemon.engine, signal);
     await (left.oversized ? dropSince : dropCopiesSince)(daemon.engine, left.began);
-    behind.clear();
+    unfinished.clear();
   };
 
   const tidy = async (): Promise<void> => {
     tidying = new AbortController();
     for (const chore of chores.splice(0)) await chore();
-    await clearBehind(tidying.signal);
+    await clearUnfinished(tidying.signal);
     await disk.giveBack();
   };
 
@@ -195,18 +190,18 @@ export function makeSlot(options: SlotOptions): Slot {
         if (use.signal.aborted) throw new OrkestrError('ORK_CANCELLED', 'Cancelled while waiting for the sandbox.');
         const began = Date.now();
         return whileRunning(use, async () => {
-          await clearBehind(use.signal); // of a build that nobody tidied up behind: its agent was killed
-          await makeRoom(daemon.engine, disk, use);
-          behind.write({ began, oversized: false });
+          await clearUnfinished(use.signal); // of a build that nobody tidied up behind: its agent was killed
+          await evictForBuild(daemon.engine, disk, use);
+          unfinished.write({ began, oversized: false });
           try {
             const afterwards = (chore: () => Promise<void>): void => void chores.push(chore);
             const version = await daemon.version();
             const made = await work({ engine: daemon.engine, version, cgroup, disk, network, afterwards });
-            behind.clear();
+            unfinished.clear();
             return made;
           } catch (error) {
             const oversized = error instanceof OrkestrError && OVERSIZED.has(error.code);
-            if (oversized) behind.write({ began, oversized }); // else it says so already
+            if (oversized) unfinished.write({ began, oversized }); // else it says so already
             throw error;
           }
         });

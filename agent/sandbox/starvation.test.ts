@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { until } from '../../test/harness/until.ts';
 import type { BuildPriority } from './cgroup/priority.ts';
-import { idleMs, judgeHunger, makeStarvationGuard, NO_HUNGER, type Sample } from './starvation.ts';
+import { idleMs, judgeStarvation, makeStarvationGuard, NOT_STARVED, type Sample } from './starvation.ts';
 
 const CORES = 2;
 const PATIENCE_MS = 10_000;
+const quiet = { line: (): void => undefined };
 
-/** How hungry builds are after so many looks, 2 s apart, in each of which builds got `buildMs` and the host rested `idleMs`. */
-function after(looks: number, buildMs: number, restMs: number, hunger = NO_HUNGER): typeof NO_HUNGER {
+/** How starved builds are after so many looks, 2 s apart, in each of which builds got `buildMs` and the host rested `idleMs`. */
+function after(looks: number, buildMs: number, restMs: number, starvation = NOT_STARVED): typeof NOT_STARVED {
   const at = (look: number): Sample => ({ atMs: look * 2000, buildMs: look * buildMs, idleMs: look * restMs });
-  let now = hunger;
-  for (let look = 1; look <= looks; look += 1) now = judgeHunger(now, at(look - 1), at(look), CORES, PATIENCE_MS);
+  let now = starvation;
+  for (let look = 1; look <= looks; look += 1) now = judgeStarvation(now, at(look - 1), at(look), CORES, PATIENCE_MS);
   return now;
 }
 
@@ -25,9 +27,9 @@ test('builds that get on, and builds on a host that has rest, get none', () => {
 });
 
 test('the share stays while the host is busy, since builds get on by it; it ends with the first rest', () => {
-  const hungry = after(5, 20, 0);
-  assert.equal(after(3, 800, 0, hungry).insisting, true);
-  assert.deepEqual(after(1, 800, 500, hungry), NO_HUNGER);
+  const starved = after(5, 20, 0);
+  assert.equal(after(3, 800, 0, starved).insisting, true);
+  assert.deepEqual(after(1, 800, 500, starved), NOT_STARVED);
 });
 
 test('time at rest is read from the first line of /proc/stat', () => {
@@ -58,7 +60,7 @@ test('who looks after builds ends with the last of them, and every first one beg
   };
   const guard = makeStarvationGuard(priority, clock);
   const [one, two] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
-  const [first, second] = [guard.during(() => one.promise), guard.during(() => two.promise)];
+  const [first, second] = [guard.during(quiet, () => one.promise), guard.during(quiet, () => two.promise)];
   while (sleeps.count === 0) await new Promise(setImmediate);
   one.resolve('built');
   assert.equal(await first, 'built');
@@ -67,4 +69,40 @@ test('who looks after builds ends with the last of them, and every first one beg
   await assert.rejects(second, /broken/);
   assert.equal(sleeps.ended, 1);
   assert.deepEqual(written, [false]);
+});
+
+test('a look that fails is told once, and the next one looks again', async () => {
+  const lines: string[] = [];
+  const wakes: (() => void)[] = [];
+  let looks = 0;
+  const priority: BuildPriority = {
+    apply: () => assert.fail('that is for slots'),
+    hurry: () => assert.fail('so is that'),
+    insist: async () => undefined,
+    async cpuMs() {
+      looks += 1;
+      if (looks > 1 && looks < 4) throw new Error('EIO: i/o error');
+      return 0;
+    },
+  };
+  const clock = {
+    now: () => 0,
+    monotonic: () => 0,
+    sleep: (_ms: number, signal?: AbortSignal) =>
+      new Promise<void>((resolve, reject) => {
+        wakes.push(resolve);
+        signal?.addEventListener('abort', () => reject(signal.reason));
+      }),
+  };
+  const work = Promise.withResolvers<void>();
+  const built = makeStarvationGuard(priority, clock).during({ line: (text) => lines.push(text) }, () => work.promise);
+  await until(() => {
+    wakes.shift()?.();
+    return looks > 4;
+  });
+  work.resolve();
+  await built;
+  assert.deepEqual(lines, [
+    'Whether apps leave this build a processor could not be seen, so it may be slow beside busy ones: Error: EIO: i/o error',
+  ]);
 });

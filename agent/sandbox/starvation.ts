@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import type { Clock } from '../deployment/ports.ts';
+import type { Clock, StepLog } from '../deployment/ports.ts';
 import type { BuildPriority } from './cgroup/priority.ts';
 
 /** Less of the host's time at rest means that somebody waits for a processor. */
@@ -20,6 +20,8 @@ interface Pace {
 
 const DEFAULT_PACE: Pace = { lookEveryMs: 1000, patienceMs: 3000 };
 
+const BLIND = 'Whether apps leave this build a processor could not be seen, so it may be slow beside busy ones';
+
 /** Counters that only grow. */
 export interface Sample {
   readonly atMs: number;
@@ -29,33 +31,41 @@ export interface Sample {
   readonly idleMs: number;
 }
 
-interface Hunger {
+interface Starvation {
   readonly insisting: boolean;
   /** Moment since which builds have got next to nothing. */
   readonly since: number | null;
 }
 
-export const NO_HUNGER: Hunger = { insisting: false, since: null };
+export const NOT_STARVED: Starvation = { insisting: false, since: null };
 
 /** Pure: how it is at `now`, after how it was at `before`. */
-export function judgeHunger(hunger: Hunger, before: Sample, now: Sample, cores: number, patienceMs: number): Hunger {
+export function judgeStarvation(
+  starvation: Starvation,
+  before: Sample,
+  now: Sample,
+  cores: number,
+  patienceMs: number,
+): Starvation {
   const passed = now.atMs - before.atMs;
-  if (passed <= 0) return hunger;
-  if (now.idleMs - before.idleMs >= BUSY_IDLE_SHARE * passed * cores) return NO_HUNGER;
-  if (hunger.insisting) return hunger;
-  if (now.buildMs - before.buildMs >= STARVED_SHARE * passed) return NO_HUNGER;
-  const since = hunger.since ?? before.atMs;
+  if (passed <= 0) return starvation;
+  if (now.idleMs - before.idleMs >= BUSY_IDLE_SHARE * passed * cores) return NOT_STARVED;
+  if (starvation.insisting) return starvation;
+  if (now.buildMs - before.buildMs >= STARVED_SHARE * passed) return NOT_STARVED;
+  const since = starvation.since ?? before.atMs;
   return { since, insisting: now.atMs - since >= patienceMs };
 }
 
+type LogOfBuild = Pick<StepLog, 'line'>;
+
 interface StarvationGuard {
-  /** Looks after builds while any `work` goes on. */
-  during<T>(work: () => Promise<T>): Promise<T>;
+  /** Looks after builds while any `work` goes on. Where it cannot, their logs say so. */
+  during<T>(log: LogOfBuild, work: () => Promise<T>): Promise<T>;
 }
 
 export function makeStarvationGuard(priority: BuildPriority, clock: Clock, pace: Pace = DEFAULT_PACE): StarvationGuard {
   const cores = availableParallelism();
-  let users = 0;
+  const builds = new Set<{ readonly log: LogOfBuild }>();
   let stop = new AbortController();
 
   const sample = async (): Promise<Sample> => ({
@@ -65,31 +75,37 @@ export function makeStarvationGuard(priority: BuildPriority, clock: Clock, pace:
   });
 
   const watch = async (signal: AbortSignal): Promise<void> => {
-    await priority.insist(false);
-    let hunger = NO_HUNGER;
-    let before = await sample();
+    let starvation = NOT_STARVED;
+    let before: Sample | null = null;
+    let isTold = false;
     for (;;) {
+      try {
+        const now = await sample();
+        starvation = before === null ? NOT_STARVED : judgeStarvation(starvation, before, now, cores, pace.patienceMs);
+        before = now;
+        await priority.insist(starvation.insisting); // also when it was so: systemd may have written its own meanwhile
+      } catch (error) {
+        // Builds stay as they are, and only are slower; the next look may see again.
+        if (!isTold) for (const { log } of builds) log.line(`${BLIND}: ${String(error)}`);
+        isTold = true;
+      }
       await clock.sleep(pace.lookEveryMs, signal);
-      const now = await sample();
-      const next = judgeHunger(hunger, before, now, cores, pace.patienceMs);
-      await priority.insist(next.insisting); // also when it was so: systemd may have written its own meanwhile
-      [hunger, before] = [next, now];
     }
   };
 
   return {
-    async during(work) {
-      users += 1;
-      if (users === 1) {
+    async during(log, work) {
+      const build = { log };
+      builds.add(build);
+      if (builds.size === 1) {
         stop = new AbortController();
-        // Ends with `stop`; and what cannot be read or written leaves builds as they are, they only are slower.
-        watch(stop.signal).catch(() => undefined);
+        watch(stop.signal).catch(() => undefined); // it ends with `stop` alone, which its sleep hears
       }
       try {
         return await work();
       } finally {
-        users -= 1;
-        if (users === 0) stop.abort();
+        builds.delete(build);
+        if (builds.size === 0) stop.abort();
       }
     },
   };

@@ -2,18 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeSealer } from '../../protocol/sealing.ts';
 import { runDeployment } from '../deployment/runner.ts';
-import type { Identity } from '../identity.ts';
+import type { Identity } from '../identity/identity.ts';
 import { openJournal } from '../journal/journal.ts';
-import {
-  deployJob,
-  IDS,
-  noSignals,
-  openTestJournal,
-  runnerParts,
-  scriptedPipeline,
-  silent,
-  temporaryFolder,
-} from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
+import { silent } from '../lib/test-logger.ts';
+import { deployJob, IDS, noSignals, openTestJournal, runnerParts, scriptedPipeline } from '../deployment/test-bench.ts';
 import { agentView, namesOf } from './agent-view.ts';
 
 test('a job that cannot be read, as its key is gone, costs its name and not the whole answer', async (t) => {

@@ -1,10 +1,10 @@
 /** What a running agent tells of itself: read from its journal and its link, asking nobody. */
 import type { JobRecord } from '../deployment/records.ts';
 import type { LinkState } from '../hub-link/session.ts';
-import type { Identity } from '../identity.ts';
+import type { Identity } from '../identity/identity.ts';
 import { jobOf } from '../journal/job-of.ts';
 import type { Journal } from '../journal/journal.ts';
-import type { AgentView } from './check.ts';
+import type { AgentView } from '../local-api/agent-view.ts';
 
 const RECENT_DEPLOYMENTS = 5;
 const NOT_DIALLED = { connected: false, lastError: null, lastCode: null, lastContact: null } as const;

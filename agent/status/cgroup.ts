@@ -1,6 +1,6 @@
 /** Which control groups the kernel has: without them no limit of an app or a build holds. */
 import type { Check } from './check.ts';
-import { cgroupVersion } from './host.ts';
+import { cgroupVersion } from '../host-facts/machine.ts';
 
 export const cgroup: Check = {
   name: 'cgroup',

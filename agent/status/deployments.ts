@@ -1,5 +1,6 @@
 /** What waits and runs right now, and the last ones. */
-import type { AgentView, Check } from './check.ts';
+import type { AgentView } from '../local-api/agent-view.ts';
+import type { Check } from './check.ts';
 
 export const deployments: Check = {
   name: 'deployments',

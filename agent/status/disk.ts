@@ -1,6 +1,7 @@
 /** Room on the disk that holds journal, logs and workspaces: bytes and inodes. */
-import type { Check, Level } from './check.ts';
-import { disk as readDisk, gibibytes, share } from './host.ts';
+import type { Level } from '../local-api/status-report.ts';
+import type { Check } from './check.ts';
+import { disk as readDisk, gibibytes, share } from '../host-facts/machine.ts';
 
 const LOW = 0.1;
 const FULL = 0.01;

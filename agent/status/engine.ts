@@ -1,23 +1,7 @@
-/** Docker Engine: does it answer, which version, do containers outlive it. Asked directly, without loading dockerode. */
-import { z } from 'zod';
-import { askEngine } from '../docker/ask.ts';
-import { ANSWER_MS } from './check.ts';
+/** Docker Engine: does it answer, which version, do containers outlive it. */
+import { readEngine } from '../host-facts/engine-info.ts';
+import { ANSWER_MS } from '../local-api/status-report.ts';
 import type { Check } from './check.ts';
-
-const DEADLINE_MS = 5000;
-
-const Info = z.object({ ServerVersion: z.string(), LiveRestoreEnabled: z.boolean(), Driver: z.string().optional() });
-
-interface EngineFacts {
-  readonly version: string;
-  readonly liveRestore: boolean;
-}
-
-/** @throws OrkestrError ORK_ENGINE_UNREACHABLE, ORK_ENGINE_TIMEOUT */
-export async function readEngine(socketPath: string, deadlineMs = DEADLINE_MS): Promise<EngineFacts> {
-  const info = await askEngine(socketPath, { path: '/info', schema: Info, deadlineMs });
-  return { version: info.ServerVersion, liveRestore: info.LiveRestoreEnabled };
-}
 
 export const engine: Check = {
   name: 'engine',

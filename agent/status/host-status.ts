@@ -1,9 +1,9 @@
 /** What the host tells the hub with every heartbeat. Whatever does not answer is told as such, and in time. */
 import type { HostStatus } from '../../protocol/agent-link.ts';
 import type { EdgeProxy } from '../deployment/ports.ts';
-import { readEngine } from './engine.ts';
+import { readEngine } from '../host-facts/engine-info.ts';
 import { failingCertificates } from './failing-certificates.ts';
-import { cgroupVersion, disk, memory } from './host.ts';
+import { cgroupVersion, disk, memory } from '../host-facts/machine.ts';
 
 interface HostStatusSources {
   readonly agentVersion: string;

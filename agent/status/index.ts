@@ -1,11 +1,12 @@
 /** All checks in the order in which a person reads them, and what they come to together. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { toErrorReport } from '../../protocol/errors.ts';
+import { ANSWER_MS } from '../local-api/status-report.ts';
+import type { Finding, Level, StatusReport } from '../local-api/status-report.ts';
 import { agent } from './agent.ts';
 import { certificates } from './certificates.ts';
 import { cgroup } from './cgroup.ts';
-import { ANSWER_MS } from './check.ts';
-import type { Check, Finding, Level, StatusSubject } from './check.ts';
+import type { Check, StatusSubject } from './check.ts';
 import { deployments } from './deployments.ts';
 import { disk } from './disk.ts';
 import { engine } from './engine.ts';
@@ -30,11 +31,6 @@ const CHECKS: readonly Check[] = [
   cgroup,
   versions,
 ];
-
-export interface StatusReport {
-  readonly level: Level;
-  readonly checks: Readonly<Record<string, Finding>>;
-}
 
 const RANK: Readonly<Record<Level, number>> = { ok: 0, degraded: 1, down: 2 };
 

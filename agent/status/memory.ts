@@ -1,6 +1,6 @@
 /** Memory of the host. */
 import type { Check } from './check.ts';
-import { gibibytes, memory as readMemory, share } from './host.ts';
+import { gibibytes, memory as readMemory, share } from '../host-facts/machine.ts';
 
 const LOW = 0.05;
 

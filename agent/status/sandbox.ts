@@ -2,9 +2,9 @@
 import { readdir, readFile, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exec } from '../lib/exec.ts';
-import { ANSWER_MS } from './check.ts';
+import { ANSWER_MS } from '../local-api/status-report.ts';
 import type { Check } from './check.ts';
-import { gibibytes } from './host.ts';
+import { gibibytes } from '../host-facts/machine.ts';
 
 /** What an engine mounts for its containers is no cache of its own. */
 const LAYERED = ['overlay', 'tmpfs', 'nsfs', 'fuse-overlayfs', 'shm', 'proc', 'sysfs'];

@@ -1,26 +1,22 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { createServer as createRawServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { HostStatus } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
-import type { ErrorReport } from '../../protocol/errors.ts';
 import type { CertificateList, CertificateView } from '../../protocol/proxy-admin.ts';
-import type { LocalRemovals } from '../deployment/local-removals.ts';
-import { IDS, temporaryFolder } from '../test-bench.ts';
-import { tableView, targetView, upstreamView } from '../test-table.ts';
-import { askHttp } from '../lib/http-call.ts';
-import { ANSWER_MS } from './check.ts';
-import type { AgentView, Check, StatusSubject } from './check.ts';
-import { cgroupVersion, disk, memory } from './host.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
+import { IDS } from '../deployment/test-bench.ts';
+import { tableView, targetView, upstreamView } from '../proxy-client/test-table.ts';
+import type { AgentView } from '../local-api/agent-view.ts';
+import { ANSWER_MS } from '../local-api/status-report.ts';
+import type { Check, StatusSubject } from './check.ts';
 import { hostStatus } from './host-status.ts';
 import { checkAll, exitCode, renderStatus } from './index.ts';
-import { askAgent, askNames, askRemoval, askView, orderRemoval, serveLocalApi } from './local-api.ts';
 
 const AT = new Date(0).toISOString();
 
@@ -163,6 +159,11 @@ test('without an agent engine, proxy and disk are looked at directly', async (t)
   );
 });
 
+test('an agent that hangs is told as that, and not as one that does not run', async (t) => {
+  const report = await checkAll(await subject(t, { agent: null, silent: true }));
+  assert.match(report.checks['agent']?.summary ?? '', /does not answer/);
+});
+
 test('a certificate about to end, and a domain without one, are degraded and told first', async (t) => {
   const certificates = async (): Promise<CertificateList> => ({
     certificates: [
@@ -241,96 +242,4 @@ test('what is told to the hub fits its schema, also when nothing answers', async
   const away = { table: isAway, certificates: isAway };
   const ill = HostStatus.parse(await hostStatus({ ...sources, dockerSocket: '/nonexistent.sock', proxy: away }));
   assert.deepEqual([ill.engine.reachable, ill.proxy.reachable, ill.certificates], [false, false, undefined]);
-});
-
-test('host facts are read as the kernel writes them', async (t) => {
-  const folder = temporaryFolder(t);
-  const path = join(folder, 'meminfo');
-  writeFileSync(path, 'MemTotal:       16384 kB\nMemFree:  1 kB\nMemAvailable:    8192 kB\n');
-  assert.deepEqual(await memory(path), { totalBytes: 16_777_216, availableBytes: 8_388_608 });
-  assert.equal(cgroupVersion(folder), 'unknown');
-  mkdirSync(join(folder, 'memory'));
-  assert.equal(cgroupVersion(folder), '1');
-  writeFileSync(join(folder, 'cgroup.controllers'), 'cpu memory');
-  assert.equal(cgroupVersion(folder), '2');
-  assert.ok((await disk(join(folder, 'not', 'there', 'yet'))).totalBytes > 0);
-});
-
-const removals: LocalRemovals = {
-  begin: async () => assert.fail('nothing is to be removed'),
-  standing: () => assert.fail('nothing is to be removed'),
-};
-
-test('the local socket is for its owner only and gives the report; a dead socket file does not stop a new agent', async (t) => {
-  const socketPath = join(temporaryFolder(t), 'agent.sock');
-  assert.equal(await askAgent(socketPath), 'absent');
-  assert.equal((await askNames(socketPath)).size, 0);
-  writeFileSync(socketPath, '');
-  const report = { level: 'ok', checks: {} } as const;
-  const environments = new Map([[IDS.environment, 'shop/production']]);
-  const api = await serveLocalApi(socketPath, {
-    status: async () => report,
-    agent: () => agent,
-    environments: () => environments,
-    removals,
-  });
-  assert.equal(statSync(socketPath).mode & 0o777, 0o600);
-  assert.deepEqual(await askAgent(socketPath), report);
-  assert.deepEqual(await askView(socketPath), agent);
-  assert.deepEqual(await askNames(socketPath), environments);
-  await api.close();
-  assert.equal(await askAgent(socketPath), 'absent');
-});
-
-test('a removal is ordered over the socket and asked for; refusals, and nobody behind it, are told as what they are', async (t) => {
-  const socketPath = join(temporaryFolder(t), 'agent.sock');
-  await assert.rejects(orderRemoval(socketPath, IDS.environment), { code: 'ORK_AGENT_UNREACHABLE' });
-  const error = { code: 'ORK_ENGINE_TIMEOUT', message: 'Docker hangs.', evidence: ['a fact'] } satisfies ErrorReport;
-  const served = { status: async () => assert.fail(), agent: () => agent, environments: () => new Map() };
-  const api = await serveLocalApi(socketPath, {
-    ...served,
-    removals: {
-      begin: async (environmentId) => {
-        if (environmentId === IDS.environment) return IDS.project;
-        throw new OrkestrError('ORK_NOT_FOUND', 'There is none.', { evidence: ['a fact'] });
-      },
-      standing: (id) => ({ ended: id === IDS.project, error }),
-    },
-  });
-  t.after(() => api.close());
-  const removalId = await orderRemoval(socketPath, IDS.environment);
-  assert.deepEqual(await askRemoval(socketPath, removalId), { ended: true, error });
-  await assert.rejects(orderRemoval(socketPath, IDS.host), {
-    code: 'ORK_NOT_FOUND',
-    message: 'There is none.',
-    evidence: ['a fact'],
-  });
-  await assert.rejects(orderRemoval(socketPath, 'no-id'), { code: 'ORK_AGENT_UNREACHABLE' });
-});
-
-test('an agent that hangs is not taken for one that does not run', async (t) => {
-  const socketPath = join(temporaryFolder(t), 'agent.sock');
-  const server = createRawServer(() => undefined).listen(socketPath);
-  await once(server, 'listening');
-  t.after(() => server.close());
-  assert.equal(await askAgent(socketPath, 100), 'silent');
-  const report = await checkAll(await subject(t, { agent: null, silent: true }));
-  assert.match(report.checks['agent']?.summary ?? '', /does not answer/);
-  assert.ok(existsSync(socketPath));
-});
-
-test('how long what may not answer is waited for is told by who asks, and is short where nobody says it', async (t) => {
-  const socketPath = join(temporaryFolder(t), 'agent.sock');
-  const waits: number[] = [];
-  const api = await serveLocalApi(socketPath, {
-    status: async (answerMs) => (waits.push(answerMs), { level: 'ok', checks: {} }),
-    agent: () => agent,
-    environments: () => new Map(),
-    removals,
-  });
-  t.after(() => api.close());
-  await askAgent(socketPath, 20_000);
-  await askAgent(socketPath);
-  await askHttp({ peer: { socketPath }, method: 'GET', path: '/v1/status', signal: AbortSignal.timeout(10_000) }, 1000);
-  assert.deepEqual(waits, [20_000, ANSWER_MS, ANSWER_MS]);
 });

@@ -6,7 +6,7 @@ import manifest from '../../package.json' with { type: 'json' };
 import { askEngine } from '../docker/ask.ts';
 import { duration } from '../lib/duration.ts';
 import { upgradeLine } from '../upgrade/record.ts';
-import { ANSWER_MS } from './check.ts';
+import { ANSWER_MS } from '../local-api/status-report.ts';
 import type { Check, StatusSubject } from './check.ts';
 
 const Version = z.object({

@@ -1,11 +1,8 @@
-/** `orkestr-agent uninstall`: asks, then takes everything of ours off the host. And `leave`: only what belongs to its hub. */
+/** `orkestr-agent uninstall`: takes everything of ours off the host. And `leave`: only what belongs to its hub. */
 import { rmSync } from 'node:fs';
-import { hostname } from 'node:os';
-import { OrkestrError } from '../../protocol/errors.ts';
 import { isInstalled } from '../../protocol/service/installation.ts';
 import type { Config } from '../config.ts';
 import { makeEngine } from '../docker/engine.ts';
-import { confirm } from '../cli/confirmation.ts';
 import type { Engine } from '../lib/engine.ts';
 import { agentThings } from './agent-things.ts';
 import { uninstall } from './cleanup.ts';
@@ -15,20 +12,10 @@ import { installationThings, removeFolders, stopAgent } from './installation.ts'
 import { removeMade } from './made.ts';
 import type { MadeParts } from './made.ts';
 
-export interface UninstallOptions {
-  /** Take the data, too, and ask nothing. */
-  readonly purge?: true;
-  /** Leave state, settings and images for the next installation. */
-  readonly keepData?: true;
-}
-
 const WORDS = { done: 'done', warning: 'warning', failed: 'FAILED' } as const;
 
-/** @throws OrkestrError ORK_INVALID when it is not said plainly what is to become of the data */
-export async function uninstallHost(config: Config, options: UninstallOptions): Promise<void> {
-  const keepData = options.keepData === true;
-  if (keepData && options.purge) throw new OrkestrError('ORK_INVALID', 'Either --keep-data or --purge.');
-  if (!keepData && !options.purge) await askForData('Say so with --purge, or keep state and images with --keep-data.');
+/** @param keepData leaves state, settings and images for the next installation */
+export async function uninstallHost(config: Config, keepData: boolean): Promise<void> {
   const installed = isInstalled(process.execPath);
   const ok = !installed || (await tell([stopAgent]));
   const engine = makeEngine({ socketPath: config.dockerSocket });
@@ -50,10 +37,8 @@ export async function uninstallHost(config: Config, options: UninstallOptions): 
 /**
  * Off its hub: the agent's state goes, with everything that it has made. Programs, the proxy and a hub on this host stay, so that
  * it can join another hub, or the one that was put in the place of its own.
- * @throws OrkestrError ORK_INVALID when it is not said plainly that the apps are to go
  */
-export async function leaveHub(config: Config, { yes }: { readonly yes?: true }): Promise<void> {
-  if (!yes) await askForData('Say so with --yes.');
+export async function leaveHub(config: Config): Promise<void> {
   const stopped = !isInstalled(process.execPath) || (await tell([stopAgent]));
   const engine = makeEngine({ socketPath: config.dockerSocket });
   if (!stopped || !(await removeMade(madeParts(config, engine, false)))) {
@@ -91,6 +76,3 @@ async function tell(cleanups: readonly Cleanup[]): Promise<boolean> {
   );
   return results.every(({ level }) => level !== 'failed');
 }
-
-const askForData = (plainly: string): Promise<void> =>
-  confirm({ going: 'All apps and data of this host go.', word: hostname(), called: 'name', plainly });

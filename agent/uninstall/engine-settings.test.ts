@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { run } from '../lib/exec.ts';
-import { temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
 import { readEngineSettings, takeBackEngineSettings, writeEngineSettings } from './engine-settings.ts';
 
 const TIMEOUT = { timeoutMs: 10_000 };

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from '
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { run } from '../lib/exec.ts';
-import { temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
 import { removeFolder } from './folder.ts';
 
 const TIMEOUT = { timeoutMs: 10_000 };

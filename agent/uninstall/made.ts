@@ -1,6 +1,6 @@
 /** Removes what the agent has made; also where no identity tells any more what that is. */
 import { existsSync } from 'node:fs';
-import { lookUpIdentity, scopeOf } from '../identity.ts';
+import { lookUpIdentity, scopeOf } from '../identity/identity.ts';
 import { lockState } from '../journal/lock.ts';
 import type { Engine } from '../lib/engine.ts';
 import type { Exec } from '../lib/exec.ts';

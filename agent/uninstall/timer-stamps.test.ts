@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
 import { removeTimerStamps } from './timer-stamps.ts';
 
 test("stamps of timers go with them; those of others' timers stay, and none is needed", (t) => {

@@ -3,7 +3,7 @@ import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import { HALF_COPY_SUFFIX } from '../../protocol/service/database-copy.ts';
 import type { Clock } from '../deployment/ports.ts';
-import { temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
 import { hubDatabase } from './databases.ts';
 import { hubPatient, untilWell, type Look, type UpgradeParts } from './health.ts';
 import { layoutAt } from './layout.ts';

@@ -3,10 +3,10 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { isBeingCopied } from '../../protocol/service/database-copy.ts';
 import type { Config } from '../config.ts';
 import type { Clock } from '../deployment/ports.ts';
-import { askHub } from '../doctor/hub-answer.ts';
+import { askHub } from '../host-facts/hub-answer.ts';
 import { makeProxyClient } from '../proxy-client/edge-proxy.ts';
-import { readEngine } from '../status/engine.ts';
-import { askView } from '../status/local-api.ts';
+import { readEngine } from '../host-facts/engine-info.ts';
+import { askView } from '../local-api/client.ts';
 import { hubDatabase } from './databases.ts';
 import type { Layout } from './layout.ts';
 import { versionOfProcess } from './releases.ts';
@@ -64,10 +64,10 @@ export interface Patient {
  */
 export async function untilWell({ clock, patience, services }: UpgradeParts, patient: Patient): Promise<void> {
   const { unit } = patient;
-  const vigil = makeVigil(patience, clock.monotonic());
+  const judge = makeHealthWindow(patience, clock.monotonic());
   let restartsBefore: number | null = null;
   for (;;) {
-    const { verdict, why } = vigil(await patient.look(), clock.monotonic());
+    const { verdict, why } = judge(await patient.look(), clock.monotonic());
     if (verdict === 'well') return;
     // systemd that does not answer starts itself anew, when its package is updated: it is asked again at the next look.
     const state = await services.state(unit).catch(() => null);
@@ -84,9 +84,9 @@ export async function untilWell({ clock, patience, services }: UpgradeParts, pat
 }
 
 /** What a look comes to, after all those before it; `why`: what was wrong last. */
-type Vigil = (found: Look, now: number) => { readonly verdict: 'well' | 'wait' | 'late'; readonly why: string };
+type HealthWindow = (found: Look, now: number) => { readonly verdict: 'well' | 'wait' | 'late'; readonly why: string };
 
-function makeVigil({ healthyMs, steadyMs }: Patience, start: number): Vigil {
+function makeHealthWindow({ healthyMs, steadyMs }: Patience, start: number): HealthWindow {
   let began = start;
   let hasAnswered = false;
   let why = 'It was not looked at.';

@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test';
 import type { HostUpgradeState, UpgradeNews } from '../../protocol/agent-link.ts';
 import { until as waitUntil } from '../../test/harness/until.ts';
 import type { HostUpgrades } from '../hub-link/upgrades.ts';
-import { silent } from '../test-bench.ts';
+import { silent } from '../lib/test-logger.ts';
 import { carryOut } from './carry-out.ts';
 import { hostUpgrades } from './host-upgrades.ts';
 import { obtainRelease } from './obtain.ts';

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { parseJson } from '../../protocol/json.ts';
 import { compareVersions, MANIFEST_FILE, ReleaseManifest, ReleaseVersion } from '../../protocol/release.ts';
-import { readIdentity } from '../identity.ts';
+import { readIdentity } from '../identity/identity.ts';
 import { timestamp } from '../lib/clock.ts';
 import { syncFolder } from '../lib/files.ts';
 import { fetchText } from './fetch.ts';

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
 import { watchUpgrade } from './record.ts';
 
 test('a record is watched also where the kernel tells nothing of changes, as in a folder that is not there yet', async (t) => {

@@ -3,7 +3,7 @@
  * runs until its successor does (docs/adr/0012).
  */
 import { join } from 'node:path';
-import { readIdentity } from '../identity.ts';
+import { readIdentity } from '../identity/identity.ts';
 import { makeProxyClient } from '../proxy-client/edge-proxy.ts';
 import { restoreCopies } from './databases.ts';
 import { agentPatient, hubPatient, proxyPatient, untilWell } from './health.ts';

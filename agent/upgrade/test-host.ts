@@ -15,7 +15,7 @@ import { archiveName, ORIGIN_FILE, ReleaseTarget, SIGNATURE_FILE, SUMS_FILE } fr
 import { makeKeyPair } from '../../protocol/signing.ts';
 import { systemClock } from '../lib/clock.ts';
 import { run } from '../lib/exec.ts';
-import { askView } from '../status/local-api.ts';
+import { askView } from '../local-api/client.ts';
 import type { UpgradeParts } from './health.ts';
 import { layoutAt, linkTo, releaseFolder } from './layout.ts';
 import { AGENT_UNIT, PROXY_UNIT, UPGRADE_UNIT } from './services.ts';

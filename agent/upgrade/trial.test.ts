@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { makeLogger } from '../../protocol/service/logger.ts';
 import { readConfig } from '../config.ts';
 import { systemClock } from '../lib/clock.ts';
-import { temporaryFolder } from '../test-bench.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
 import { runTrial } from './trial.ts';
 
 test('what a trial that was killed has left is removed by the next one; one that runs beside it is left alone', async (t) => {

@@ -7,12 +7,13 @@ import { sealerFromKeyFile } from '../../protocol/sealing.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { Config } from '../config.ts';
 import type { Clock } from '../deployment/ports.ts';
-import { askHub } from '../doctor/hub-answer.ts';
-import { hostSigner, readIdentity } from '../identity.ts';
+import { askHub } from '../host-facts/hub-answer.ts';
+import { hostSigner } from '../identity/host-key.ts';
+import { readIdentity } from '../identity/identity.ts';
 import { copyJournal } from '../journal/copy.ts';
 import { openJournal } from '../journal/journal.ts';
 import { makeProxyClient } from '../proxy-client/edge-proxy.ts';
-import { readEngine } from '../status/engine.ts';
+import { readEngine } from '../host-facts/engine-info.ts';
 
 /** Never renamed: an older release reads what a newer one answers. */
 export const TrialReport = z.object({

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ScriptedHost } from './host.testing.ts';
+import { ScriptedHost } from './test-host.ts';
 
 const HEALTH = '-sS --noproxy * --max-time 15 --max-filesize 4096 -i https://hub.example.com/healthz';
 const HUB_SAYS = 'HTTP/2 200 \r\ncontent-type: application/json\r\n\r\n{"status":"ok"}';

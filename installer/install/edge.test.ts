@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { ScriptedHost } from './host.testing.ts';
+import { ScriptedHost } from './test-host.ts';
 
 const DROP_IN = 'etc/systemd/system/orkestr-proxy.socket.d/zz-listen.conf';
 const BESIDE = ['--http', '127.0.0.1:8080', '--https', '[::1]:8443'];

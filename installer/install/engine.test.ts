@@ -3,7 +3,7 @@ import { lstatSync, mkdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { ScriptedHost } from './host.testing.ts';
+import { ScriptedHost } from './test-host.ts';
 
 const INFO = '-fsS --max-time 30 --unix-socket /run/docker.sock http://localhost/info';
 const SETTINGS = 'etc/docker/daemon.json';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ScriptedHost } from './host.testing.ts';
+import { ScriptedHost } from './test-host.ts';
 
 const JOINED = 'var/lib/orkestr/agent/identity.json';
 const UPDATE = '-q update';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { ReleaseManifest } from '../../protocol/release.ts';
-import { ScriptedHost } from './host.testing.ts';
+import { ScriptedHost } from './test-host.ts';
 
 const CHANNEL = '-fsSL --retry 3 --max-time 600 -- https://releases.example.com/channels/stable';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chownSync, lstatSync, mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ScriptedHost } from './host.testing.ts';
+import { ScriptedHost } from './test-host.ts';
 
 const HUB_ENV = 'etc/orkestr/hub.env';
 const WITH_DOMAIN = ['--domain', 'hub.example.com', '--email', 'a@example.com'];

@@ -11,7 +11,6 @@ const ROOT_FILES = [
   '.npmrc',
   '.oxfmtrc.json',
   '.oxlintrc.json',
-  'LICENSE',
   'README.md',
   'package-lock.json',
   'package.json',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { importsOf, isTest, sourceFiles } from './sources.ts';
+import { importsOf, isTest, repositoryFiles, sourceFiles } from './sources.ts';
 import type { Import } from './sources.ts';
 
 interface Area {
@@ -35,7 +35,10 @@ const AREAS: readonly Area[] = [
   { path: 'agent/probe/', may: ['agent/lib/', 'protocol/'], types: ['agent/deployment/'] },
   // What an address or interface of a machine leads to is judged the same way by hub and agent.
   { path: 'agent/lib/', may: ['protocol/address-kind.ts', 'protocol/service/guest-bridges.ts'] },
-  ...['docker', 'git', 'registry', 'proxy-client', 'systemd', 'firewall', 'journal', 'hub-link'].map(adapter),
+  ...['docker', 'git', 'registry', 'proxy-client', 'firewall', 'journal', 'hub-link'].map(adapter),
+  // What looks at the host stands on these, and they on none of it.
+  { path: 'agent/host-facts/', may: ['agent/docker/ask.ts', 'agent/lib/', 'protocol/'], types: ['agent/deployment/'] },
+  { path: 'agent/local-api/', may: ['agent/lib/', 'protocol/'], types: ['agent/deployment/'] },
   // A build takes base images from registries and gives them what it made.
   { ...adapter('sandbox'), may: ['agent/registry/', 'agent/lib/', 'protocol/'] },
   // Images for the detectors' Dockerfiles: the map of their names is the detectors'.
@@ -77,6 +80,9 @@ const AREAS: readonly Area[] = [
 
 const areaOf = (file: string): Area => AREAS.find(({ path }) => file.startsWith(path)) ?? { path: file, may: [] };
 
+/** Tests and what helps them (`test-x.ts`). */
+const isOfTests = (file: string): boolean => file.startsWith('test/') || isTest(file);
+
 function isAllowed({ from, to, typeOnly }: Import): boolean {
   const area = areaOf(from);
   // Its version is everybody's to say.
@@ -92,6 +98,26 @@ test('files import only what the import rule allows', () => {
   const wrong = sourceFiles()
     .flatMap(importsOf)
     .filter((found) => found.ours && !isAllowed(found));
+  assert.deepEqual(
+    wrong.map(({ from, to }) => `${from} -> ${to}`),
+    [],
+  );
+});
+
+test('every area of the import rule is there, and so is what it may import', () => {
+  const files = repositoryFiles();
+  const paths = AREAS.flatMap(({ path, may, types = [] }) => [path, ...may, ...types]);
+  assert.deepEqual(
+    paths.filter((path) => !files.some((file) => file.startsWith(path))),
+    [],
+  );
+});
+
+test('what helps tests is taken by tests alone', () => {
+  const wrong = sourceFiles()
+    .filter((file) => !isOfTests(file))
+    .flatMap(importsOf)
+    .filter(({ to, ours }) => ours && isOfTests(to));
   assert.deepEqual(
     wrong.map(({ from, to }) => `${from} -> ${to}`),
     [],

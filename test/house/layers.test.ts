@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type Import, importsOf, isTest, sourceFiles } from './sources.ts';
 
 /** Those whose folders have an order. Types count: they also say who knows whom. */
-const PROCESSES = ['hub'];
+const PROCESSES = ['hub', 'agent', 'proxy'];
 
 /** What one folder imports of another one. */
 interface Edge {

@@ -19,7 +19,7 @@ const isForeign = (file: string): boolean =>
   file.startsWith('test/fixtures/apps/') || file.startsWith('installer/sample/');
 
 /** Tests, and what only they use (`test-x.ts`). */
-export const isTest = (file: string): boolean => /\.test\.tsx?$|\/test-[^/]+\.ts$/.test(file);
+export const isTest = (file: string): boolean => /\.test\.tsx?$|\/test-[^/]+\.(?:ts|mjs)$/.test(file);
 
 export const readSource = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
 

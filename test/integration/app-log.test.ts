@@ -6,7 +6,7 @@ import { makeAppLogs } from '../../agent/app-log/app-logs.ts';
 import type { ContainerState } from '../../agent/deployment/ports.ts';
 import type { LogPiece, OpenContainerLog } from '../../agent/docker/container-log.ts';
 import { systemClock } from '../../agent/lib/clock.ts';
-import { temporaryFolder } from '../../agent/test-bench.ts';
+import { temporaryFolder } from '../../agent/lib/test-folder.ts';
 import { startTestHub } from '../../hub/test-hub.ts';
 import { until } from '../harness/until.ts';
 import { startLinkAgent } from './protocol/link-agent.ts';

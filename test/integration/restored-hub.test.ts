@@ -6,7 +6,7 @@ import { startTestHub } from '../../hub/test-hub.ts';
 import { until } from '../harness/until.ts';
 import { makeBackup, restoreBackup } from '../../hub/backup/backup.ts';
 import { prepareState } from '../../hub/state.ts';
-import { temporaryFolder } from '../../agent/test-bench.ts';
+import { temporaryFolder } from '../../agent/lib/test-folder.ts';
 import { startLinkAgent } from './protocol/link-agent.ts';
 import { fatesAre, makeStory } from './protocol/story.ts';
 

@@ -12,7 +12,7 @@ import {
   openMetadataService,
   openRemoteHost,
   serveIn,
-} from '../../agent/firewall/remote-host.testing.ts';
+} from '../../agent/firewall/test-remote-host.ts';
 import type { Engine } from '../../agent/lib/engine.ts';
 import { exec, run } from '../../agent/lib/exec.ts';
 import { hostAddresses } from '../../agent/lib/host-network.ts';

@@ -23,7 +23,7 @@ export const testFiles = (patterns: readonly string[]): string[] =>
  * compressing: so the lanes take about as long.
  */
 const OF_THE_MACHINE =
-  /docker\.sock|harness\/(?:builder|registry)\.ts|remote-host\.testing|netns|makeFirewall|makeRelease\b/;
+  /docker\.sock|harness\/(?:builder|registry)\.ts|test-remote-host|netns|makeFirewall|makeRelease\b/;
 
 /** Whether the file waits for the engine most of its time, or changes what there is one of: two such do not run beside each other. */
 export const isOfMachine = (file: string): boolean => OF_THE_MACHINE.test(readFileSync(join(ROOT, file), 'utf8'));

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { readConfig } from '../../config.ts';
 import { makeFirewall } from '../../firewall/firewall.ts';
-import { requireIdentity, scopeOf } from '../../identity.ts';
+import { requireIdentity, scopeOf } from '../../identity/identity.ts';
 
 const FIREWALL_HELP = `
 Examples:

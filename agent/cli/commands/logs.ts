@@ -7,7 +7,7 @@ import { appLogsOf, logFolder } from '../../compose.ts';
 import { readConfig } from '../../config.ts';
 import type { Config } from '../../config.ts';
 import { buildHost } from '../../host.ts';
-import { requireIdentity, scopeOf } from '../../identity.ts';
+import { requireIdentity, scopeOf } from '../../identity/identity.ts';
 import { printStepLogs } from '../step-logs.ts';
 
 const LOGS_HELP = `

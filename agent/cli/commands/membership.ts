@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import { readConfig } from '../../config.ts';
-import { joinHub } from '../../identity.ts';
+import { joinHub } from '../../identity/join.ts';
 import { systemClock } from '../../lib/clock.ts';
 
 const HUB_HELP = `
@@ -57,11 +57,16 @@ async function enrolHost({ hub, token, name }: { hub: string; token: string; nam
 }
 
 async function tellHub(url: string | undefined): Promise<void> {
-  const { hubAddress } = await import('../../hub-address.ts');
+  const { hubAddress } = await import('../hub-address.ts');
   await hubAddress(readConfig(), url, systemClock);
 }
 
-async function leave(options: { yes?: true }): Promise<void> {
+async function leave({ yes }: { yes?: true }): Promise<void> {
+  const config = readConfig();
+  if (!yes) {
+    const { confirmForHost } = await import('../confirmation.ts');
+    await confirmForHost('Say so with --yes.');
+  }
   const { leaveHub } = await import('../../uninstall/command.ts');
-  await leaveHub(readConfig(), options);
+  await leaveHub(config);
 }

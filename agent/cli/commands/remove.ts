@@ -4,8 +4,8 @@ import { Uuid } from '../../../protocol/ids.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { readConfig } from '../../config.ts';
 import { systemClock } from '../../lib/clock.ts';
-import { askNames, askRemoval, orderRemoval } from '../../status/local-api.ts';
-import type { Removal } from '../../status/local-api.ts';
+import { askNames, askRemoval, orderRemoval } from '../../local-api/client.ts';
+import type { Removal } from '../../local-api/client.ts';
 
 const LOOK_MS = 500;
 /** An agent that is restarted meanwhile goes on with it; it is waited for this long, ms. */

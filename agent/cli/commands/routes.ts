@@ -4,7 +4,7 @@ import { readConfig } from '../../config.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { makeProxyClient } from '../../proxy-client/edge-proxy.ts';
 import { showRoutes } from '../../routes/watch-routes.ts';
-import { askNames } from '../../status/local-api.ts';
+import { askNames } from '../../local-api/client.ts';
 
 const ROUTES_HELP = `
 Examples:

@@ -10,7 +10,7 @@ import { buildAgent } from '../../compose.ts';
 import type { Agent } from '../../compose.ts';
 import { readConfig } from '../../config.ts';
 import type { DeploymentReport } from '../../deployment/records.ts';
-import { localIdentity } from '../../identity.ts';
+import { localIdentity } from '../../identity/identity.ts';
 import { systemClock } from '../../lib/clock.ts';
 
 /** Adds `run`. */

@@ -1,7 +1,7 @@
 /** `orkestr-agent status`. */
 import type { Command } from 'commander';
 import { readConfig } from '../../config.ts';
-import { ANSWER_MS } from '../../status/check.ts';
+import { ANSWER_MS } from '../../local-api/status-report.ts';
 import { exitCode, renderStatus } from '../../status/index.ts';
 import { hostReport } from '../host-report.ts';
 import { secondsOf } from '../seconds.ts';

@@ -1,7 +1,7 @@
 /** `orkestr-agent uninstall`. */
 import type { Command } from 'commander';
+import { OrkestrError } from '../../../protocol/errors.ts';
 import { readConfig } from '../../config.ts';
-import type { UninstallOptions } from '../../uninstall/command.ts';
 
 const UNINSTALL_HELP = `
 Examples:
@@ -23,7 +23,13 @@ export function addUninstallCommand(cli: Command): void {
     .action(takeOff);
 }
 
-async function takeOff(options: UninstallOptions): Promise<void> {
+async function takeOff({ purge, keepData }: { purge?: true; keepData?: true }): Promise<void> {
+  const config = readConfig();
+  if (purge && keepData) throw new OrkestrError('ORK_INVALID', 'Either --keep-data or --purge.');
+  if (!purge && !keepData) {
+    const { confirmForHost } = await import('../confirmation.ts');
+    await confirmForHost('Say so with --purge, or keep state and images with --keep-data.');
+  }
   const { uninstallHost } = await import('../../uninstall/command.ts');
-  await uninstallHost(readConfig(), options);
+  await uninstallHost(config, keepData === true);
 }

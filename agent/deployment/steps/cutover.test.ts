@@ -8,8 +8,8 @@ import { CutoverReceipt } from '../../../protocol/steps.ts';
 import type { ContainerRuntime, ContainerState, EdgeProxy } from '../ports.ts';
 import { aContext, aJob, IDS, scripted, RUNNING } from '../test-context.ts';
 import type { ScriptedContext } from '../test-context.ts';
-import { tableView as tableOf, targetView, upstreamView } from '../../test-table.ts';
-import type { UpstreamView } from '../../test-table.ts';
+import { tableView as tableOf, targetView, upstreamView } from '../../proxy-client/test-table.ts';
+import type { UpstreamView } from '../../proxy-client/test-table.ts';
 import { cutover, hasFlipped } from './cutover.ts';
 
 const upstream = (generation: number, id: string, failed = 0, served = 0): UpstreamView =>

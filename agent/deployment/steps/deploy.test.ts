@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { describe, test } from 'node:test';
 import type { BuildPlan } from '../../../protocol/steps.ts';
-import { container, image, plan } from '../../test-outputs.ts';
+import { container, image, plan } from './test-outputs.ts';
 import type { ContainerRequest, ContainerState, Ports } from '../ports.ts';
 import { aContext, aJob, IDS, scripted } from '../test-context.ts';
 import { deploy } from './deploy.ts';

@@ -1,4 +1,4 @@
-/** Step 4, deploy: the new container, hardened and limited, beside the one that serves; or in its place (../room.ts). */
+/** Step 4, deploy: the new container, hardened and limited, beside the one that serves; or in its place (../hold.ts). */
 import type { Settings } from '../../../protocol/job.ts';
 import { startArgv } from '../../detect/start-command.ts';
 import { diagnoseExit, TAIL_LINES } from '../diagnosis.ts';
@@ -6,7 +6,7 @@ import { removeWithWords } from '../last-words.ts';
 import { ownerOf } from '../owner.ts';
 import { dropImages, ensureImage, mayPull } from '../image.ts';
 import { choosePort } from '../port.ts';
-import { giveRoomBack, makeRoom } from '../room.ts';
+import { undoHold, beginHold } from '../hold.ts';
 import type { Step, StepContext } from '../step.ts';
 import { names } from '../step.ts';
 
@@ -23,7 +23,7 @@ export const deploy: Step<'deploy'> = {
     const command = commandOverride(context);
     // Before visitors are held, where there is no room for two: a pull may take minutes.
     const imageId = await ensureImage(context);
-    await makeRoom(context);
+    await beginHold(context);
     context.signal.throwIfAborted(); // the old one is stopped: it is brought back, not replaced
     const state = await ports.containers.start({
       owner: ownerOf(job),
@@ -54,7 +54,7 @@ export const deploy: Step<'deploy'> = {
   async undo(context) {
     const { job, ports } = context;
     await removeWithWords(context, names.container(job.deploymentId), graceSeconds(job.settings));
-    await giveRoomBack(context);
+    await undoHold(context);
     // Of the others the step build takes back what it made.
     if (mayPull(job)) await dropImages(context);
     // The network is the project's: other environments may live in it.

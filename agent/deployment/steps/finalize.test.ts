@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { describe, test } from 'node:test';
-import { container, id, image, plan } from '../../test-outputs.ts';
+import { container, id, image, plan } from './test-outputs.ts';
 import type { ImageStore, OwnedImage, Ports, Workspaces } from '../ports.ts';
 import { aContext, aJob, IDS, scripted, RUNNING } from '../test-context.ts';
 import { finalize, surplus } from './finalize.ts';

@@ -10,7 +10,7 @@ import { HealthCheck } from '../../../protocol/job.ts';
 import { systemClock } from '../../lib/clock.ts';
 import type { Clock, ContainerRuntime, Ports } from '../ports.ts';
 import { aContext, aJob, IDS, scripted, VirtualClock } from '../test-context.ts';
-import { containerOf } from '../../test-container.ts';
+import { containerOf } from '../test-container.ts';
 import { freePort } from '../../../test/harness/free-port.ts';
 import { health } from './health.ts';
 

@@ -41,7 +41,7 @@ const ASSETS =
 const SPROCKETS = 'app/assets/config/manifest.js';
 const BUNDLERS = /^(?:jsbundling-rails|cssbundling-rails|shakapacker|webpacker|vite_rails|vite_ruby)$/;
 
-interface Way {
+interface Start {
   readonly framework: string;
   readonly port: number;
   /** How it is started; null for a site, which is served as files. */
@@ -66,16 +66,16 @@ export const ruby: Detector = {
     const gems = new Set(
       [...gemfile.matchAll(/^[ \t]*gem[ \t(]*["']([A-Za-z0-9_.-]+)["']/gm)].map(([, gem = '']) => gem),
     );
-    const way = await wayOf(repository, gems);
-    if (way === null)
+    const start = await startOf(repository, gems);
+    if (start === null)
       return { missed: 'Gemfile, but no Procfile with a web line, no config.ru, _config.yml, app.rb or main.rb' };
     const runtime = await chooseRuntime(request, [repository], RUNTIME, saidBy(gemfile));
-    const rails = way.framework === 'Rails';
+    const rails = start.framework === 'Rails';
     const hasLock = await repository.has('Gemfile.lock');
     const assets = rails && ([...gems].some((gem) => ASSETS.test(gem)) || (await repository.has(SPROCKETS)));
     const frontEnd = assets ? await bundled(repository, gems) : null;
     const facts: Facts = {
-      ...factsOf(way),
+      ...factsOf(start),
       ...versionFact(runtime),
       ...(assets && { buildCommand: RAILS_BUILD }),
     };
@@ -101,11 +101,11 @@ export const ruby: Detector = {
       evidence: evidenceFor(
         facts,
         {
-          framework: way.framework === 'Ruby' ? 'Gemfile' : `Gemfile and ${way.from}`,
+          framework: start.framework === 'Ruby' ? 'Gemfile' : `Gemfile and ${start.from}`,
           runtime: 'Gemfile',
           install: hasLock ? 'Gemfile.lock' : 'Gemfile',
-          start: way.from,
-          ...(way.command === null && { port: 'generated nginx configuration' }),
+          start: start.from,
+          ...(start.command === null && { port: 'generated nginx configuration' }),
         },
         { runtime: 'Ruby', version: runtime.evidence },
       ),
@@ -127,7 +127,7 @@ function saidBy(gemfile: string): Stated<string> | null {
   return ranges.length === 0 ? null : { value: ranges.join(', '), from: 'Gemfile' };
 }
 
-function factsOf({ framework, port, command }: Way): Facts {
+function factsOf({ framework, port, command }: Start): Facts {
   const common = { framework, port, installCommand: 'bundle install' };
   return command === null
     ? { ...common, runtime: 'static', buildCommand: JEKYLL_BUILD, outputDirectory: SITE }
@@ -151,20 +151,20 @@ async function bundled(repository: RepositoryView, gems: ReadonlySet<string>): P
 }
 
 /** A Procfile says it; else the framework is known by its gem, and how it starts by what lies there. */
-async function wayOf(repository: RepositoryView, gems: ReadonlySet<string>): Promise<Way | null> {
+async function startOf(repository: RepositoryView, gems: ReadonlySet<string>): Promise<Start | null> {
   const known = (await frameworkOf(repository, gems)) ?? (await siteOf(repository, gems));
   const web = await procfileWeb(repository);
   if (web === null) return known;
   return { ...(known ?? { framework: 'Ruby', port: 9292 }), command: web, from: 'Procfile' };
 }
 
-async function siteOf(repository: RepositoryView, gems: ReadonlySet<string>): Promise<Way | null> {
+async function siteOf(repository: RepositoryView, gems: ReadonlySet<string>): Promise<Start | null> {
   const jekyll = gems.has('jekyll') || gems.has('github-pages');
   if (!jekyll || !(await repository.has('_config.yml'))) return null;
   return { framework: 'Jekyll', port: STATIC_PORT, command: null, from: '_config.yml' };
 }
 
-async function frameworkOf(repository: RepositoryView, gems: ReadonlySet<string>): Promise<Way | null> {
+async function frameworkOf(repository: RepositoryView, gems: ReadonlySet<string>): Promise<Start | null> {
   const rackup = await repository.has('config.ru');
   const puma = gems.has('puma');
   if (gems.has('rails') && (await repository.has('config/application.rb'))) {

@@ -13,7 +13,9 @@ import { extract } from 'tar-stream';
 import { sealerFromKeyFile } from '../../../protocol/sealing.ts';
 import { makeKeyPair } from '../../../protocol/signing.ts';
 import { openJournal } from '../../journal/journal.ts';
-import { IDS, deployJob, silent, temporaryFolder } from '../../test-bench.ts';
+import { temporaryFolder } from '../../lib/test-folder.ts';
+import { silent } from '../../lib/test-logger.ts';
+import { IDS, deployJob } from '../../deployment/test-bench.ts';
 import { makeScrubber } from './scrub.ts';
 
 const MAIN = join(import.meta.dirname, '..', '..', 'main.ts');

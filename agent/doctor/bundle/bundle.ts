@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { OrkestrError } from '../../../protocol/errors.ts';
-import type { StatusReport } from '../../status/index.ts';
+import type { StatusReport } from '../../local-api/status-report.ts';
 import type { DoctorReport } from '../doctor.ts';
 import type { Subject } from '../subject.ts';
 import { lastLines } from './logs.ts';

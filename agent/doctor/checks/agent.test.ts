@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { scripted } from '../../deployment/test-context.ts';
-import { localIdentity, readIdentity } from '../../identity.ts';
-import { AgentView } from '../../status/check.ts';
-import type { NoAnswer } from '../../status/local-api.ts';
-import { temporaryFolder } from '../../test-bench.ts';
+import { localIdentity, readIdentity } from '../../identity/identity.ts';
+import { AgentView } from '../../local-api/agent-view.ts';
+import type { NoAnswer } from '../../local-api/client.ts';
+import { temporaryFolder } from '../../lib/test-folder.ts';
 import type { Subject, SubjectConfig } from '../subject.ts';
 import { agent } from './agent.ts';
 

@@ -2,7 +2,7 @@
 import type { CertificateList, CertificateView } from '../../../protocol/proxy-admin.ts';
 import { defineCheck } from '../check.ts';
 import type { Finding } from '../check.ts';
-import { endsTlsBefore } from '../edge-sockets.ts';
+import { endsTlsBefore } from '../../host-facts/edge-sockets.ts';
 
 const DAY_MS = 86_400_000;
 /** Of a certificate that nobody renews, or whose renewal keeps failing. */

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defineCheck } from '../check.ts';
-import { cgroupVersion } from '../../status/host.ts';
+import { cgroupVersion } from '../../host-facts/machine.ts';
 
 const NEEDED = ['memory', 'cpu', 'pids'] as const;
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { scripted } from '../../deployment/test-context.ts';
 import type { Exec } from '../../lib/exec.ts';
-import { temporaryFolder } from '../../test-bench.ts';
+import { temporaryFolder } from '../../lib/test-folder.ts';
 import type { Skipped, Verdict } from '../check.ts';
 import type { EngineInfo, EngineVersion } from '../engine-facts.ts';
 import type { NameServer } from '../name-server.ts';

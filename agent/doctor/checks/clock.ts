@@ -2,7 +2,7 @@
 import { run } from '../../lib/exec.ts';
 import type { Exec } from '../../lib/exec.ts';
 import { defineCheck, when } from '../check.ts';
-import type { HubAnswer } from '../hub-answer.ts';
+import type { HubAnswer } from '../../host-facts/hub-answer.ts';
 
 const SKEWED_SECONDS = 5;
 const FAR_OFF_SECONDS = 120;

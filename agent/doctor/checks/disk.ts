@@ -4,8 +4,8 @@ import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { defineCheck } from '../check.ts';
 import type { Finding } from '../check.ts';
-import { disk as readDisk, gibibytes, share } from '../../status/host.ts';
-import type { DiskFacts } from '../../status/host.ts';
+import { disk as readDisk, gibibytes, share } from '../../host-facts/machine.ts';
+import type { DiskFacts } from '../../host-facts/machine.ts';
 import { layoutAt } from '../../upgrade/layout.ts';
 import type { Subject } from '../subject.ts';
 

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { scripted } from '../../deployment/test-context.ts';
-import { temporaryFolder } from '../../test-bench.ts';
+import { temporaryFolder } from '../../lib/test-folder.ts';
 import type { Finding } from '../check.ts';
 import { HOST_PLACES } from '../subject.ts';
 import type { Subject, SubjectConfig } from '../subject.ts';

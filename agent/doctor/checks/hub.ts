@@ -4,7 +4,7 @@ import { duration } from '../../lib/duration.ts';
 import { isTwice } from '../../status/hub.ts';
 import { defineCheck, when } from '../check.ts';
 import type { Finding } from '../check.ts';
-import type { HubAnswer } from '../hub-answer.ts';
+import type { HubAnswer } from '../../host-facts/hub-answer.ts';
 
 const DAY_MS = 86_400_000;
 const SOON_DAYS = 14;

@@ -1,7 +1,7 @@
 /** Keys of this host: there, whole, and of one pair. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { KEY_FILE, keyPairOf } from '../../identity.ts';
+import { KEY_FILE, keyPairOf } from '../../identity/host-key.ts';
 import { defineCheck, when } from '../check.ts';
 
 const SECRET_BYTES = 32;

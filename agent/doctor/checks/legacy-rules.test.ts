@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { scripted } from '../../deployment/test-context.ts';
 import type { Exec } from '../../lib/exec.ts';
-import { temporaryFolder } from '../../test-bench.ts';
+import { temporaryFolder } from '../../lib/test-folder.ts';
 import { HOST_PLACES } from '../subject.ts';
 import type { Subject } from '../subject.ts';
 import { legacyRules } from './legacy-rules.ts';

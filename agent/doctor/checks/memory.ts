@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defineCheck, when } from '../check.ts';
-import { gibibytes, memory as readMemory, share } from '../../status/host.ts';
+import { gibibytes, memory as readMemory, share } from '../../host-facts/machine.ts';
 
 const LOW = 0.05;
 /** Share of the last minute in which some process waited for memory, percent. */

@@ -3,7 +3,7 @@ import { run } from '../../lib/exec.ts';
 import type { Exec } from '../../lib/exec.ts';
 import { defineCheck } from '../check.ts';
 import type { Finding } from '../check.ts';
-import { givenAddresses, isBehind } from '../edge-sockets.ts';
+import { givenAddresses, isBehind } from '../../host-facts/edge-sockets.ts';
 import { listeningPorts, holdersOf, unixSocketInode } from '../sockets.ts';
 import type { Holder } from '../sockets.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { scripted } from '../../deployment/test-context.ts';
 import type { Exec } from '../../lib/exec.ts';
-import { temporaryFolder } from '../../test-bench.ts';
+import { temporaryFolder } from '../../lib/test-folder.ts';
 import type { Skipped, Verdict } from '../check.ts';
 import { HOST_PLACES } from '../subject.ts';
 import type { Subject } from '../subject.ts';

@@ -42,7 +42,7 @@ test('a build yields to apps that never rest, starves, is given a share, and end
   // More than there are processors: one of them always waits.
   for (let count = 0; count <= availableParallelism(); count += 1) start(SPIN);
   const guard = makeStarvationGuard(priority, systemClock, { lookEveryMs: 250, patienceMs: 1000 });
-  await guard.during(async () => {
+  await guard.during({ line: () => undefined }, async () => {
     const build = start(WORK);
     slot.addEngine(build.pid ?? assert.fail());
     const ended = once(build, 'exit');

@@ -7,6 +7,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { serialize } from '../../lib/serialize.ts';
 import { type BuildGroup, CGROUP_ROOT, isV2 } from './group.ts';
 import { writeIfThere } from './group-file.ts';
 import { INSISTING, IO_WEIGHT, YIELDING } from './shares.ts';
@@ -45,14 +46,8 @@ export function makeBuildPriority(
   const files = isV2(root) ? filesOfV2(atTop, root) : filesOfV1(atTop, root);
   let insists = false;
   let hurries = 0;
-  /** One write after the other: of two at once the older could come last, and builds would insist until the next. */
-  let written: Promise<void> = Promise.resolve();
-
-  const apply = (): Promise<void> => {
-    const now = written.then(write);
-    written = now.catch(() => undefined); // told to whoever asked for it
-    return now;
-  };
+  // Of two writes at once the older could come last, and builds would insist until the next.
+  const inTurn = serialize();
   const write = async (): Promise<void> => {
     const insisting = insists || hurries > 0;
     const isIdle = await writeIfThere(join(files.cpu, 'cpu.idle'), insisting ? '0' : '1');
@@ -61,6 +56,7 @@ export function makeBuildPriority(
     if (insisting || !isIdle) await writeIfThere(join(files.cpu, files.weightFile), String(weight));
     for (const [path, text] of files.io) await writeIfThere(path, text);
   };
+  const apply = (): Promise<void> => inTurn(write);
 
   return {
     apply,
@@ -120,6 +116,14 @@ function filesOfV2(group: string, root: string): GroupFiles {
   };
 }
 
+/** Codes of a group that nothing was built in yet, and of one that goes away while it is read. */
+const NO_GROUP = ['ENOENT', 'ENODEV'];
+
 async function readIfThere(path: string): Promise<string | null> {
-  return readFile(path, 'utf8').catch(() => null); // nothing was built yet
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (NO_GROUP.includes((error as NodeJS.ErrnoException).code ?? '')) return null;
+    throw error;
+  }
 }

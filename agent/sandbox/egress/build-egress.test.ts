@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { OrkestrError } from '../../../protocol/errors.ts';
-import { makeEndings, openRemoteHost } from '../../firewall/remote-host.testing.ts';
+import { makeEndings, openRemoteHost } from '../../firewall/test-remote-host.ts';
 import { type ExecResult, exec, run } from '../../lib/exec.ts';
 import { type SandboxNetwork, makeSandboxNetwork } from '../network.ts';
 import { type ProxyArguments, withEgress } from './build-egress.ts';

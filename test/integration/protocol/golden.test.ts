@@ -8,7 +8,7 @@ import { listSteps } from '../../../hub/store/steps.ts';
 import type { AgentMessage, HubMessage, Report } from '../../../protocol/agent-link.ts';
 import { ErrorCode } from '../../../protocol/error-catalogue.ts';
 import { inVersion, OLDEST_PROTOCOL, PROTOCOL_VERSION } from '../../../protocol/versions.ts';
-import { temporaryFolder } from '../../../agent/test-bench.ts';
+import { temporaryFolder } from '../../../agent/lib/test-folder.ts';
 import { refusals } from './compare.ts';
 import { readConversation, TIME_THAT_PASSES_MS } from './conversation.ts';
 import { playAgent } from './frozen-agent.ts';

@@ -10,10 +10,12 @@ import { DEFAULT_QUEUE_LIMITS } from '../../../agent/deployment/queue.ts';
 import { DEFAULT_TIMING } from '../../../agent/hub-link/connection.ts';
 import { startHubLink } from '../../../agent/hub-link/session.ts';
 import type { HubLink, LinkOptions } from '../../../agent/hub-link/session.ts';
-import { hostSigner, joinHub } from '../../../agent/identity.ts';
+import { hostSigner } from '../../../agent/identity/host-key.ts';
+import { joinHub } from '../../../agent/identity/join.ts';
 import { openJournal } from '../../../agent/journal/journal.ts';
 import { systemClock } from '../../../agent/lib/clock.ts';
-import { refusingPorts, runnerParts, scriptedPipeline, silent, testSealer } from '../../../agent/test-bench.ts';
+import { silent } from '../../../agent/lib/test-logger.ts';
+import { refusingPorts, runnerParts, scriptedPipeline, testSealer } from '../../../agent/deployment/test-bench.ts';
 
 /** Generations of the one environment whose deployments do not go live, as the first does. */
 const IS_UNHEALTHY = 2;

@@ -1,0 +1,298 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { EdgeSettings } from '../../protocol/edge.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import type { Image } from '../../protocol/steps.ts';
+import { tableView, targetView, upstreamView } from '../proxy-client/test-table.ts';
+import type { ContainerRuntime, ContainerState, EdgeProxy } from './ports.ts';
+import { deploy } from './steps/deploy.ts';
+import { names } from './step.ts';
+import { aContext, aJob, IDS, scripted } from './test-context.ts';
+import { outputFor } from './test-bench.ts';
+
+const nameOf = (deploymentId: string): string => `orkestr-${deploymentId}`;
+
+/** A host without room: starting a second container while one runs is a failure of the test. */
+class SmallHost {
+  readonly running = new Set([nameOf(IDS.previous)]);
+  readonly made = new Set([nameOf(IDS.previous)]);
+  readonly did: string[] = [];
+  held = false;
+  /** Of the table. */
+  edge = EdgeSettings.parse({ compression: true });
+  /** In flight on the old target: a request less at each look. */
+  inFlight = 2;
+  /** Where the old container is after a start. */
+  addressAfterStart = '127.0.0.1';
+  address = '127.0.0.1';
+  crashAt = Infinity;
+  /** How long the old container takes to end. */
+  ending: Promise<void> = Promise.resolve();
+  /** Called before each call of the engine or the proxy that changes something. */
+  before: (what: string) => void = () => undefined;
+  /** What the container that was removed last was given. */
+  graceSeconds = -1;
+  #calls = 0;
+  readonly #port: number;
+
+  constructor(port: number) {
+    this.#port = port;
+  }
+
+  readonly proxy = scripted<EdgeProxy>('proxy', {
+    table: async () => {
+      const target = targetView({
+        id: IDS.previous,
+        address: this.address,
+        port: this.#port,
+        inFlight: this.inFlight + 1,
+      });
+      if (this.held && this.inFlight > 0) this.inFlight -= 1;
+      return tableView(upstreamView({ id: IDS.environment, edge: this.edge, targets: [{ ...target, streams: 1 }] }));
+    },
+    hold: async ({ maxSeconds }) => {
+      this.#note(`hold ${maxSeconds}`);
+      this.held = true;
+      return { held: 0, changed: true };
+    },
+    resume: async () => {
+      this.#note('resume');
+      this.held = false;
+      return { held: 0, changed: true };
+    },
+    flip: async ({ entry, expectedGeneration }) => {
+      assert.deepEqual([entry.generation, expectedGeneration, entry.edge], [1, 1, this.edge]);
+      if (entry.targets[0]?.address !== this.address) {
+        this.#note('move');
+        this.held = false;
+      }
+      this.address = entry.targets[0]?.address ?? '';
+      return { generation: 1, flippedAt: new Date(0).toISOString(), changed: false, previous: null };
+    },
+  });
+
+  readonly containers = scripted<ContainerRuntime>('containers', {
+    inspect: async (name) => (this.made.has(name) ? this.#state(name) : null),
+    list: async () => [...this.made].map((name) => this.#state(name)),
+    start: async ({ name }) => {
+      this.#note(`start ${name}`);
+      this.running.add(name);
+      this.made.add(name);
+      assert.equal(this.running.size, 1, 'there is room for one');
+      return this.#state(name);
+    },
+    tail: async () => [],
+    stop: async (name) => {
+      // The new one ends as it is removed, and has nobody to serve.
+      if (name === names.container(IDS.deployment)) return;
+      assert.ok(this.held, 'visitors wait while nobody serves');
+      this.#note(`stop ${name}`);
+      await this.ending;
+      this.running.delete(name);
+    },
+    stopAndRemove: async (name, graceSeconds) => {
+      this.#note(`remove ${name}`);
+      this.graceSeconds = graceSeconds;
+      this.running.delete(name);
+      this.made.delete(name);
+    },
+  });
+
+  #note(what: string): void {
+    this.before(what);
+    this.did.push(what);
+    this.#calls += 1;
+    if (this.#calls === this.crashAt) throw new Error('crash');
+  }
+
+  #state(name: string): ContainerState {
+    const running = this.running.has(name);
+    const { environment, project } = { environment: IDS.environment, project: IDS.project };
+    return {
+      id: name,
+      name,
+      deploymentId: name.slice('orkestr-'.length),
+      environmentId: environment,
+      projectId: project,
+      running,
+      address: running ? this.addressAfterStart : null,
+      exitCode: null,
+      oomKilled: false,
+      imageHealth: null,
+      imageHealthOutput: null,
+      pid: 1,
+    };
+  }
+}
+
+/** Something that takes connections; its port. */
+async function listen(t: TestContext, address: string, port = 0): Promise<number> {
+  const app = createServer((socket) => socket.destroy()).listen(port, address);
+  t.after(() => app.close());
+  await once(app, 'listening');
+  return (app.address() as AddressInfo).port;
+}
+
+type Cutover = 'hold' | 'overlap';
+type Signals = { readonly signal?: AbortSignal; readonly removal?: AbortSignal };
+
+async function aScene(t: TestContext, cutover: Cutover = 'hold', signals: Signals = {}) {
+  const port = await listen(t, '127.0.0.1');
+  const host = new SmallHost(port);
+  const job = aJob({ settings: { cutover, drainSeconds: 5, stopGraceSeconds: 30 } });
+  const context = aContext({
+    job,
+    ports: { proxy: host.proxy, containers: host.containers },
+    outputs: { build: outputFor('build', { job }) satisfies Image, analyze: outputFor('analyze', { job }) },
+    previous: { deploymentId: IDS.previous },
+    ...signals,
+  });
+  return { host, context, port };
+}
+
+const OLD = nameOf(IDS.previous);
+const NEW = nameOf(IDS.deployment);
+
+test('visitors are held, what is in flight ends, the old container stops, the new one starts in its place', async (t) => {
+  const { host, context } = await aScene(t);
+  await deploy.run(context);
+  assert.deepEqual(host.did, ['hold 95', `stop ${OLD}`, `start ${NEW}`]);
+  assert.equal(host.inFlight, 0);
+  assert.ok(host.held, 'the flip will end it');
+});
+
+test('requests that do not end in time are not waited for; streams are not either', async (t) => {
+  const { host, context } = await aScene(t);
+  host.inFlight = 1000;
+  await deploy.run(context);
+  assert.ok(context.lines.some((line) => /\d+ requests have not ended in time/.test(line)));
+  assert.ok(host.running.has(NEW));
+});
+
+test('the way back: the new container goes, the old one runs again, visitors are let through', async (t) => {
+  const { host, context } = await aScene(t);
+  await deploy.run(context);
+  host.did.length = 0;
+  await deploy.undo?.(context);
+  assert.deepEqual(host.did, [`remove ${NEW}`, `start ${OLD}`, 'resume']);
+  assert.ok(!host.held);
+  assert.equal(host.graceSeconds, 5, 'visitors wait while it ends, and it has served nobody');
+});
+
+test('an old container that comes back at another address is followed there', async (t) => {
+  const { host, context, port } = await aScene(t);
+  await listen(t, '127.0.0.2', port);
+  await deploy.run(context);
+  host.addressAfterStart = '127.0.0.2';
+  await deploy.undo?.(context);
+  assert.equal(host.address, '127.0.0.2');
+  assert.ok(!host.held);
+});
+
+test('edge settings that are changed while the old container starts are kept', async (t) => {
+  const { host, context, port } = await aScene(t);
+  await listen(t, '127.0.0.2', port);
+  await deploy.run(context);
+  host.addressAfterStart = '127.0.0.2';
+  host.before = (what) => {
+    if (what === `start ${OLD}`) host.edge = EdgeSettings.parse({ maintenance: true });
+  };
+  await deploy.undo?.(context);
+  assert.equal(host.address, '127.0.0.2');
+});
+
+test('an old container that cannot be started: that is an error, and visitors do not wait for it', async (t) => {
+  const { host, context } = await aScene(t);
+  await deploy.run(context);
+  host.made.delete(OLD);
+  await assert.rejects(async () => deploy.undo?.(context), { code: 'ORK_APP_EXITED' });
+  assert.ok(!host.held);
+});
+
+test('where both copies have room nothing of it happens', async (t) => {
+  const { host, context } = await aScene(t, 'overlap');
+  host.running.clear(); // only so that this small host takes the new one
+  await deploy.run(context);
+  await deploy.undo?.(context);
+  assert.deepEqual(host.did, [`start ${NEW}`, `remove ${NEW}`]);
+  assert.equal(host.graceSeconds, 30);
+});
+
+const CANCELLED = new OrkestrError('ORK_CANCELLED', 'The deployment was cancelled.');
+
+test('a cancel while the old container ends: nothing is started beside it, and then it is brought back', async (t) => {
+  const cancel = new AbortController();
+  const { host, context } = await aScene(t, 'hold', { signal: cancel.signal });
+  const ended = Promise.withResolvers<void>();
+  host.ending = ended.promise;
+  host.before = (what) => {
+    if (what === `stop ${OLD}`) cancel.abort(CANCELLED);
+  };
+  const running = deploy.run(context);
+  let isOver = false;
+  const over = running.catch(() => undefined).then(() => (isOver = true));
+  await setTimeout(20);
+  assert.equal(isOver, false, 'an old container that only seems to run is not left to the way back');
+  ended.resolve();
+  await over;
+  await assert.rejects(running, { code: 'ORK_CANCELLED' });
+  await deploy.undo?.({ ...context, signal: new AbortController().signal });
+  assert.deepEqual([...host.running], [OLD]);
+  assert.ok(!host.did.includes(`start ${NEW}`));
+  assert.ok(!host.held);
+});
+
+test('a cancel before the old container is told to stop leaves it alone', async (t) => {
+  const cancel = new AbortController();
+  const { host, context } = await aScene(t, 'hold', { signal: cancel.signal });
+  host.inFlight = 0;
+  host.before = () => cancel.abort(CANCELLED);
+  await assert.rejects(deploy.run(context), { code: 'ORK_CANCELLED' });
+  assert.deepEqual(host.did, ['hold 95']);
+});
+
+test('where the whole environment is to go, an old container that takes its time to end is not waited for', async (t) => {
+  const removal = new AbortController();
+  const { host, context } = await aScene(t, 'hold', { signal: removal.signal, removal: removal.signal });
+  host.ending = setTimeout(300);
+  host.before = (what) => {
+    if (what === `stop ${OLD}`) setImmediate(() => removal.abort(CANCELLED));
+  };
+  await assert.rejects(deploy.run(context), { code: 'ORK_CANCELLED' });
+  assert.deepEqual(host.did, ['hold 95', `stop ${OLD}`]);
+  assert.ok(host.running.has(OLD), 'its removal will end it sooner');
+});
+
+test('a crash after every effect: the step that runs again, or is taken back, ends as without it', async (t) => {
+  for (let crashAt = 1; crashAt <= 3; crashAt += 1) {
+    const forward = await aScene(t);
+    forward.host.crashAt = crashAt;
+    await assert.rejects(deploy.run(forward.context), /crash/);
+    await deploy.run(forward.context);
+    assert.deepEqual([...forward.host.running], [NEW], `crash ${crashAt}, then forward`);
+
+    const back = await aScene(t);
+    back.host.crashAt = crashAt;
+    await assert.rejects(deploy.run(back.context), /crash/);
+    await deploy.undo?.(back.context);
+    assert.deepEqual([...back.host.running], [OLD], `crash ${crashAt}, then back`);
+    assert.ok(!back.host.held);
+  }
+});
+
+test('a crash in the way back: the next try ends it', async (t) => {
+  for (let crashAt = 4; crashAt <= 6; crashAt += 1) {
+    const { host, context } = await aScene(t);
+    host.crashAt = crashAt;
+    await deploy.run(context);
+    await assert.rejects(async () => deploy.undo?.(context), /crash/);
+    await deploy.undo?.(context);
+    assert.deepEqual([...host.running], [OLD], `crash ${crashAt}`);
+    assert.ok(!host.held);
+  }
+});

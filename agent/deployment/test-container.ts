@@ -1,0 +1,20 @@
+/** For tests: a container as Docker Engine has it. */
+import type { ContainerState } from './ports.ts';
+import { IDS } from './test-bench.ts';
+
+/** That of a deployment: it runs, and all is well with it, but for the `changes`. */
+export const containerOf = (deploymentId: string, changes: Partial<ContainerState> = {}): ContainerState => ({
+  id: `container of ${deploymentId}`,
+  name: `orkestr-${deploymentId}`,
+  deploymentId,
+  environmentId: IDS.environment,
+  projectId: IDS.project,
+  running: true,
+  address: '172.30.0.2',
+  exitCode: null,
+  oomKilled: false,
+  imageHealth: null,
+  imageHealthOutput: null,
+  pid: 1,
+  ...changes,
+});

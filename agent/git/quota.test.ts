@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { until } from '../../test/harness/until.ts';
+import { temporaryFolder } from '../lib/test-folder.ts';
+import { watchFolder } from './quota.ts';
+
+const LIMITS = { bytes: 1000, files: 10, timeoutMs: 1000 };
+
+test('that a checkout cannot be watched is told once; a file that vanishes is no news, and the watch goes on', async (t) => {
+  const folder = join(temporaryFolder(t), 'checkout');
+  const stop = new AbortController();
+  const lines: string[] = [];
+  t.after(watchFolder(folder, LIMITS, stop, { line: (text) => lines.push(text) }, 1));
+  await new Promise((resolve) => setTimeout(resolve, 20)); // some looks, at what is not there yet
+  writeFileSync(folder, 'no folder');
+  await until(() => lines.length > 0);
+  assert.match(lines[0] ?? '', /^The size of the checkout could not be watched: .*ENOTDIR/);
+  rmSync(folder);
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'large'), Buffer.alloc(LIMITS.bytes + 1));
+  await until(() => stop.signal.aborted);
+  assert.equal(stop.signal.reason.code, 'ORK_REPO_TOO_LARGE');
+  assert.equal(lines.length, 1);
+});

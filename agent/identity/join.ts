@@ -1,0 +1,97 @@
+/** How a host becomes a hub's: a join token for an identity. */
+import { renameSync } from 'node:fs';
+import { EnrolAnswer } from '../../protocol/agent-link.ts';
+import type { EnrolRequest } from '../../protocol/agent-link.ts';
+import { OrkestrError, Problem } from '../../protocol/errors.ts';
+import { readPublicKey } from '../../protocol/signing.ts';
+import { makePrivateFolder } from '../lib/files.ts';
+import { joiningKey, keepJoiningKey, readHostKey } from './host-key.ts';
+import { lookUpIdentity, storeIdentity } from './identity.ts';
+import type { Identity } from './identity.ts';
+
+const ENROL_PATH = '/api/v1/enrol';
+const ENROL_TIMEOUT_MS = 30_000;
+
+interface Enrolment {
+  readonly hubUrl: string;
+  readonly joinToken: string;
+  readonly name: string;
+  readonly now: number;
+}
+
+interface Joined {
+  readonly identity: Identity;
+  /** False: it was there already. */
+  readonly joined: boolean;
+  /** Where a damaged identity that was in the way is kept. */
+  readonly keptAside: string | null;
+}
+
+/**
+ * Exchange a join token for an identity, also in the place of one that is damaged, or whose key is. The key pair is stored before
+ * the token is used: when the answer is lost, the same call sends the same key and gets the same answer. It is this host's key once
+ * the hub has taken it: until then a host whose key was damaged has not joined.
+ * @throws OrkestrError ORK_JOIN_TOKEN, ORK_HUB_UNREACHABLE, ORK_CONFLICT
+ */
+export async function joinHub(stateFolder: string, enrolment: Enrolment): Promise<Joined> {
+  const { known, damaged } = lookUpIdentity(stateFolder);
+  const key = readHostKey(stateFolder);
+  const there = known && alreadyThere(known, enrolment.hubUrl);
+  if (there && key) return { identity: there, joined: false, keptAside: null };
+  makePrivateFolder(stateFolder);
+  const { publicKey } = key ?? joiningKey(stateFolder);
+  const answer = await enrol(enrolment, publicKey);
+  if (!readPublicKey(answer.hubPublicKey)) {
+    throw new OrkestrError('ORK_PROTOCOL', 'The hub gave a key that is not an ed25519 public key.');
+  }
+  const identity: Identity = {
+    hostId: answer.hostId,
+    name: enrolment.name,
+    hub: { url: enrolment.hubUrl, publicKey: answer.hubPublicKey },
+    since: new Date(enrolment.now).toISOString(),
+  };
+  if (!key) keepJoiningKey(stateFolder);
+  const keptAside = damaged === null ? null : keepAside(damaged);
+  storeIdentity(stateFolder, identity);
+  return { identity, joined: true, keptAside };
+}
+
+/** Only once there is another one. What is left of it may tell somebody which host this was. */
+function keepAside(path: string): string {
+  renameSync(path, `${path}.damaged`);
+  return `${path}.damaged`;
+}
+
+function alreadyThere(known: Identity, hubUrl: string): Identity {
+  if (known.hub?.url === hubUrl) return known;
+  const whose = known.hub === null ? 'is of a host without a hub' : `belongs to the hub ${known.hub.url}`;
+  throw new OrkestrError(
+    'ORK_CONFLICT',
+    `This state folder ${whose}. Where that is the same hub: \`orkestr-agent hub ${hubUrl}\`. Else take the host off it first, with its apps: \`orkestr-agent leave\`.`,
+  );
+}
+
+async function enrol({ hubUrl, joinToken, name }: Enrolment, publicKey: string): Promise<EnrolAnswer> {
+  const body: EnrolRequest = { joinToken, name, publicKey };
+  let status: number;
+  let answer: unknown;
+  try {
+    const { request } = await import('undici');
+    const response = await request(new URL(ENROL_PATH, hubUrl), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(ENROL_TIMEOUT_MS),
+    });
+    status = response.statusCode;
+    answer = await response.body.json();
+  } catch (cause) {
+    const evidence = [cause instanceof Error ? cause.message : String(cause)];
+    throw new OrkestrError('ORK_HUB_UNREACHABLE', `The hub at ${hubUrl} gave no usable answer.`, { evidence, cause });
+  }
+  const enrolled = EnrolAnswer.safeParse(answer);
+  if (status < 300 && enrolled.success) return enrolled.data;
+  const problem = Problem.safeParse(answer);
+  if (problem.success) throw new OrkestrError(problem.data.code, problem.data.detail);
+  throw new OrkestrError('ORK_PROTOCOL', `What answers at ${hubUrl} (status ${status}) is not an orkestr hub.`);
+}

@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { serialize } from './serialize.ts';
+
+test('what is given in turn begins once the one before it has ended, also where that failed, and each caller hears of its own', async () => {
+  const inTurn = serialize();
+  const told: string[] = [];
+  const work =
+    (name: string, fails = false) =>
+    async () => {
+      told.push(`${name} begins`);
+      await new Promise(setImmediate);
+      told.push(`${name} ends`);
+      if (fails) throw new Error(name);
+      return name;
+    };
+  const [one, two, three] = [inTurn(work('one')), inTurn(work('two', true)), inTurn(work('three'))];
+  assert.equal(await one, 'one');
+  await assert.rejects(two, /two/);
+  assert.equal(await three, 'three');
+  assert.deepEqual(told, ['one begins', 'one ends', 'two begins', 'two ends', 'three begins', 'three ends']);
+});

@@ -1,0 +1,5 @@
+/** For tests: a log that nobody reads. */
+import type { Logger } from '../../protocol/service/logger.ts';
+import { makeLogger } from '../../protocol/service/logger.ts';
+
+export const silent: Logger = makeLogger('agent', 'silent');

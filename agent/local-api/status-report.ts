@@ -1,0 +1,25 @@
+/** How the host is, as `orkestr-agent status` tells it: all checks with what they found. */
+
+/** ok: nothing to do. degraded: it works, but a person should look. down: deployments or visitors are affected. */
+export type Level = 'ok' | 'degraded' | 'down';
+
+export interface Finding {
+  readonly level: Level;
+  /** One line for people. */
+  readonly summary: string;
+  /** More lines for people, one fact each. */
+  readonly details?: readonly string[];
+  /** The same for programs. */
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+export interface StatusReport {
+  readonly level: Level;
+  readonly checks: Readonly<Record<string, Finding>>;
+}
+
+/** How long Docker Engine, proxy, and the count of a cache may take, ms: `status` ends within 2 s whatever hangs. */
+export const ANSWER_MS = 900;
+
+/** How long the agent may look, ms; one of another release takes its own time. */
+export const ANSWER_HEADER = 'x-orkestr-answer-ms';

@@ -1,0 +1,222 @@
+/**
+ * Observe, plan, do: makes the host agree with the journal, at boot, every minute and when something has changed. One round at
+ * a time; what is revived in it goes on beside the next ones, since an app may take an hour to start or never get healthy.
+ */
+import { isSameEdge } from '../../protocol/edge-order.ts';
+import type { FlipRequest, TableView, UpstreamEntry } from '../../protocol/proxy-admin.ts';
+import type { Logger } from '../../protocol/service/logger.ts';
+import { canaryOf } from '../deployment/entry.ts';
+import type { Ports } from '../deployment/ports.ts';
+import type { LiveRecord } from '../deployment/records.ts';
+import type { Action, Observed, Remembered } from './plan.ts';
+import { isBeingRemoved, isHeldByDeployment, isServedAt, plan } from './plan.ts';
+
+type UpstreamView = TableView['upstreams'][number];
+
+const REMOVE_GRACE_SECONDS = 10;
+/** Changes come several at a time: when a host has booted, or a whole engine has come back. */
+const SOON_MS = 200;
+
+export interface ReconcileParts {
+  readonly ports: Pick<Ports, 'containers' | 'proxy' | 'workspaces' | 'clock'>;
+  /** Brings back what every round relies on: the firewall. Its failure is told and ends nothing. */
+  readonly before: () => Promise<void>;
+  readonly listWorkspaces: () => Promise<readonly string[]>;
+  readonly remembered: () => Remembered;
+  adopt(live: LiveRecord): void;
+  moveLive(environmentId: string, address: string): void;
+  /** Starts and probes the live target; its address. */
+  revive(live: LiveRecord, signal: AbortSignal): Promise<string>;
+  readonly log: Logger;
+}
+
+interface Reconciler {
+  /** One round; a call during a round waits for that one and does no second. What it revives goes on. Never throws. */
+  look(): Promise<void>;
+  /** One round, and what it revives. */
+  run(): Promise<void>;
+  /** Something has changed: a round soon, and after the one that is under way. */
+  lookSoon(): void;
+  stop(): Promise<void>;
+}
+
+/** @param everyMs pause between rounds; the first is the caller's, who knows when the rest is ready */
+export function makeReconciler(parts: ReconcileParts, everyMs: number): Reconciler {
+  const stopped = new AbortController();
+  const revivals = makeRevivals(parts, stopped.signal);
+  let round: Promise<void> | null = null;
+  let soon: NodeJS.Timeout | null = null;
+  const begin = async (): Promise<void> => {
+    if (stopped.signal.aborted) return;
+    round ??= reconcile(parts, revivals, stopped.signal)
+      // What is not known for sure is left as it is: a journal that cannot be read is no list of what may go.
+      .catch((error: unknown) => parts.log.error({ err: error }, 'reconcile could not look at the journal'))
+      .finally(() => {
+        round = null;
+      });
+    await round;
+  };
+  const timer = setInterval(() => void begin(), everyMs);
+  return {
+    look: begin,
+    async run() {
+      await begin();
+      await revivals.ended();
+    },
+    lookSoon() {
+      soon ??= setTimeout(() => {
+        soon = null;
+        void (round ?? Promise.resolve()).then(begin);
+      }, SOON_MS);
+    },
+    async stop() {
+      clearInterval(timer);
+      if (soon) clearTimeout(soon);
+      stopped.abort();
+      await round;
+      await revivals.ended();
+    },
+  };
+}
+
+interface Revivals {
+  /** One at a time for an environment. */
+  begin(live: LiveRecord): void;
+  /** Settles when those under way have ended. */
+  ended(): Promise<void>;
+}
+
+function makeRevivals(parts: ReconcileParts, signal: AbortSignal): Revivals {
+  /** By environment. */
+  const running = new Map<string, Promise<void>>();
+  const revive = async (live: LiveRecord): Promise<void> => {
+    try {
+      await restore(parts, live, signal);
+    } catch (error) {
+      // It must not keep others from their turn; the next round tries it again.
+      parts.log.warn({ err: error, action: 'revive', on: live.deploymentId }, 'reconcile');
+    } finally {
+      running.delete(live.environmentId);
+    }
+  };
+  return {
+    begin(live) {
+      if (!running.has(live.environmentId)) running.set(live.environmentId, revive(live));
+    },
+    async ended() {
+      await Promise.all(running.values());
+    },
+  };
+}
+
+async function reconcile(parts: ReconcileParts, revivals: Revivals, signal: AbortSignal): Promise<void> {
+  await parts.before().catch((error: unknown) => parts.log.warn({ err: error }, 'the firewall is not in place'));
+  const observed = await observe(parts);
+  for (const action of plan(observed, parts.remembered())) {
+    if (signal.aborted) return;
+    try {
+      await perform(parts, revivals, action);
+    } catch (error) {
+      // One that fails must not keep the others from their turn; the next round tries it again.
+      parts.log.warn({ err: error, action: action.kind, on: subjectOf(action) }, 'reconcile');
+    }
+  }
+}
+
+async function observe({ ports, listWorkspaces, log }: ReconcileParts): Promise<Observed> {
+  const orNull = async <T>(what: string, work: Promise<T>): Promise<T | null> => {
+    try {
+      return await work;
+    } catch (error) {
+      // Not seen is not gone: the planner leaves alone what it cannot see.
+      log.warn({ err: error }, `reconcile cannot see the ${what}`);
+      return null;
+    }
+  };
+  const [containers, table, workspaces] = await Promise.all([
+    orNull('containers', ports.containers.list()),
+    orNull('proxy', ports.proxy.table()),
+    orNull('workspaces', listWorkspaces()),
+  ]);
+  return { containers, table, workspaces: workspaces ?? [] };
+}
+
+async function perform(parts: ReconcileParts, revivals: Revivals, action: Action): Promise<void> {
+  parts.log.info(
+    { action: action.kind, on: subjectOf(action), ...('why' in action && { why: action.why }) },
+    'reconcile',
+  );
+  switch (action.kind) {
+    case 'adopt':
+      return parts.adopt(action.live);
+    case 'revive':
+      return revivals.begin(action.live);
+    case 'remove-container':
+      if (isNeededNow(parts, action.deploymentId)) return;
+      return parts.ports.containers.stopAndRemove(action.name, REMOVE_GRACE_SECONDS);
+    case 'remove-workspace':
+      if (isNeededNow(parts, action.deploymentId)) return;
+      return parts.ports.workspaces.remove(action.deploymentId);
+  }
+}
+
+const subjectOf = (action: Action): string => ('live' in action ? action.live.deploymentId : action.deploymentId);
+
+/** The plan is a moment old: a job may have come since. */
+function isNeededNow({ remembered }: ReconcileParts, deploymentId: string): boolean {
+  const { live, unfinished } = remembered();
+  return [...live, ...unfinished].some((one) => one.deploymentId === deploymentId);
+}
+
+/**
+ * Same generation, same target id, the address it has now: the proxy takes that as a move (protocol/proxy-admin.ts). The
+ * generation is the table's where a newer flip was taken back. A canary stays.
+ */
+async function restore(parts: ReconcileParts, live: LiveRecord, signal: AbortSignal): Promise<void> {
+  const address = await parts.revive(live, signal);
+  const { upstreams } = await parts.ports.proxy.table();
+  // Nor does a route come back that was removed while the app took its time, or an edge setting that was changed.
+  const entry = stillLive(parts, live)?.entry;
+  if (entry === undefined) return;
+  const seen = upstreams.find(({ id }) => id === entry.id);
+  const active = seen?.targets.find(({ state }) => state === 'healthy');
+  const isOurs = active?.id === live.deploymentId;
+  if (seen && seen.generation > entry.generation && !isOurs) return; // a newer deployment flipped meanwhile
+  // Begun meanwhile, it has its own way to the flip, or back.
+  if (seen && isHeldByDeployment(seen, parts.remembered().unfinished)) return;
+  if (!isOurs || !isRight(seen, entry, live.deploymentId, address))
+    await parts.ports.proxy.flip(moveTo(address, entry, seen));
+  // A deployment that could not take its hold back: now there is somebody to serve again. Not every flip ends a hold.
+  if (seen && seen.held !== null) await parts.ports.proxy.resume({ upstreamId: entry.id });
+  if (entry.targets.some((target) => target.address !== address)) parts.moveLive(live.environmentId, address);
+}
+
+/** Whether the table has of it what it should. */
+const isRight = (
+  seen: UpstreamView | undefined,
+  entry: UpstreamEntry,
+  deploymentId: string,
+  address: string,
+): boolean =>
+  seen !== undefined &&
+  isServedAt(seen, deploymentId, address) &&
+  seen.generation >= entry.generation &&
+  isSameEdge(seen, entry);
+
+/** As it is remembered now. */
+function stillLive(
+  { remembered }: ReconcileParts,
+  { deploymentId, environmentId }: LiveRecord,
+): LiveRecord | undefined {
+  const { live, unfinished } = remembered();
+  if (isBeingRemoved(environmentId, unfinished)) return undefined;
+  return live.find((one) => one.deploymentId === deploymentId);
+}
+
+function moveTo(address: string, entry: UpstreamEntry, seen: UpstreamView | undefined): FlipRequest {
+  const expectedGeneration = seen?.generation ?? 0;
+  const generation = Math.max(entry.generation, expectedGeneration);
+  const targets = entry.targets.map((target) => ({ ...target, address }));
+  const canary = seen && canaryOf(seen);
+  return { entry: { ...entry, generation, targets, ...(canary && { canary }) }, expectedGeneration };
+}

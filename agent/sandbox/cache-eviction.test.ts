@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { missingBytes } from './cache-eviction.ts';
+
+const GIB = 1024 ** 3;
+const use = { usedBytes: 12 * GIB, freeBytes: 8 * GIB, usedInodes: 100, freeInodes: 900, hostFreeBytes: 99 * GIB };
+
+test('a build may count on what it wants, but on no more than half of the disk', () => {
+  assert.equal(missingBytes(use, 8 * GIB), 0);
+  assert.equal(missingBytes(use, 9 * GIB), GIB);
+  assert.equal(missingBytes(use, 500 * GIB), 2 * GIB);
+});
+
+test('when inodes are few, half of what is there goes', () => {
+  assert.equal(missingBytes({ ...use, usedInodes: 800, freeInodes: 200 }, GIB), 6 * GIB);
+});

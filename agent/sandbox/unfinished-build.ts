@@ -1,0 +1,45 @@
+/**
+ * What is to be done behind the build of a slot, in a file from before it begins: an agent that is killed during a build leaves the
+ * same in the cache as a build that fails, and the next one has to know.
+ */
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { makePrivateFolder, writeFileAtomic } from '../lib/files.ts';
+
+const FILE = 'behind.json';
+
+const UnfinishedBuild = z.object({
+  /** When the build began, ms since the epoch. */
+  began: z.number(),
+  /** It broke a limit of size: nothing of it is to stay in the cache. */
+  oversized: z.boolean(),
+});
+type UnfinishedBuild = z.infer<typeof UnfinishedBuild>;
+
+interface UnfinishedBuildFile {
+  /** Null: the last build went through, or all is done. */
+  read(): UnfinishedBuild | null;
+  write(build: UnfinishedBuild): void;
+  clear(): void;
+}
+
+/** @param folder of the slot's state */
+export function openUnfinishedBuild(folder: string): UnfinishedBuildFile {
+  const path = join(folder, FILE);
+  return {
+    read() {
+      try {
+        return UnfinishedBuild.parse(JSON.parse(readFileSync(path, 'utf8')));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+        return { began: 0, oversized: false }; // it says too little: all copies are made anew
+      }
+    },
+    write(build) {
+      makePrivateFolder(folder);
+      writeFileAtomic(path, JSON.stringify(build), 0o600);
+    },
+    clear: () => rmSync(path, { force: true }),
+  };
+}
