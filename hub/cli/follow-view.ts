@@ -20,6 +20,8 @@ const NAME_WIDTH = 'finalize'.length;
 
 export interface FollowViewOptions {
   readonly now: () => number;
+  /** The deployment, where it is known before its first event. */
+  readonly deployment?: Deployment;
   /** Only the log of this step, bare; else steps and logs together. */
   readonly logsOnly?: boolean;
   readonly step?: Step['name'] | undefined;
@@ -46,6 +48,7 @@ export class FollowView {
   constructor(output: Output, options: FollowViewOptions) {
     this.#output = output;
     this.#options = options;
+    this.deployment = options.deployment;
   }
 
   /** Shows an event. With --json it goes out as it came. */
