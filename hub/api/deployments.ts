@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { Uuid } from '../../protocol/ids.ts';
-import { requireScope } from '../auth/hook.ts';
+import { mayFollow, requireScope } from '../auth/hook.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
 import { planOf } from '../plans.ts';
 import { type DeploymentContext, getDeployment, listDeployments } from '../store/deployments.ts';
@@ -73,7 +73,7 @@ export function registerDeployments(app: HubApp, deps: HubDeps): void {
   app.get(
     '/deployments/:id',
     {
-      ...requireScope('read'),
+      ...mayFollow,
       schema: {
         summary: 'One deployment with its steps',
         tags,

@@ -5,7 +5,7 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
-import { isStillIn, requireScope } from '../auth/hook.ts';
+import { isStillIn, mayFollow } from '../auth/hook.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
 import { type DeploymentContext, getDeployment, isOpen } from '../store/deployments.ts';
 import { listEvents, type StoredEvent } from '../store/events.ts';
@@ -48,7 +48,7 @@ export function registerEvents(app: HubApp, deps: HubDeps, limits: EventLimits =
   app.get(
     '/deployments/:id/events',
     {
-      ...requireScope('read'),
+      ...mayFollow,
       schema: {
         summary: 'Follow a deployment (server-sent events)',
         description:

@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { StepName } from '../../protocol/steps.ts';
-import { requireScope } from '../auth/hook.ts';
+import { mayFollow } from '../auth/hook.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
 import type { Db } from '../store/database.ts';
 import { getDeployment } from '../store/deployments.ts';
@@ -15,7 +15,7 @@ export function registerLogs(app: HubApp, { db }: HubDeps): void {
   app.get(
     '/deployments/:id/logs',
     {
-      ...requireScope('read'),
+      ...mayFollow,
       schema: {
         summary: 'Log of a deployment, whole',
         description: 'Raw bytes of one step, or of all steps under headings.',

@@ -7,8 +7,10 @@ import { Scope } from './schemas.ts';
 import { API_PREFIX } from './schemas.ts';
 import { startTestApi, type Call, type TestApi } from './test-api.ts';
 
+type Needed = Scope | 'read or deploy' | 'any' | undefined;
+
 /** Who may do what, by the scope of the token. A route that changes something is never for `read`. */
-const NEEDED: Readonly<Record<string, Scope | 'any' | undefined>> = {
+const NEEDED: Readonly<Record<string, Needed>> = {
   'POST /session': undefined,
   'DELETE /session': undefined,
   'POST /enrol': undefined,
@@ -53,18 +55,18 @@ const NEEDED: Readonly<Record<string, Scope | 'any' | undefined>> = {
   'GET /projects/{project}/environments/{environment}/deployments': 'read',
   'POST /projects/{project}/environments/{environment}/deployments': 'deploy',
   'GET /projects/{project}/environments/{environment}/app-log': 'read',
-  'GET /deployments/{id}': 'read',
+  'GET /deployments/{id}': 'read or deploy',
   'POST /deployments/{id}/cancel': 'deploy',
   'POST /deployments/{id}/rollback': 'deploy',
-  'GET /deployments/{id}/logs': 'read',
-  'GET /deployments/{id}/events': 'read',
+  'GET /deployments/{id}/logs': 'read or deploy',
+  'GET /deployments/{id}/events': 'read or deploy',
 };
 
 interface Operation {
   readonly name: string;
   readonly method: string;
   readonly path: string;
-  /** The scope it needs, "any", or undefined for public ones. */
+  /** The scope it needs, several of which one does, "any", or undefined for public ones. */
   readonly scope: string | undefined;
   readonly takesBody: boolean;
 }
@@ -95,12 +97,12 @@ async function operations(api: TestApi): Promise<Operation[]> {
     .flatMap(([path, methods]) =>
       Object.entries(methods).map(([verb, operation]) => {
         const method = verb.toUpperCase();
-        const [, scope] = /Needs the scope `(\w+)`/.exec(operation.description ?? '') ?? [];
+        const [, scope] = /Needs the scope (.+)\.$/m.exec(operation.description ?? '') ?? [];
         return {
           name: `${method} ${path.slice(API_PREFIX.length)}`,
           method,
           path,
-          scope: operation.security.length === 0 ? undefined : (scope ?? 'any'),
+          scope: operation.security.length === 0 ? undefined : (scope?.replaceAll('`', '') ?? 'any'),
           takesBody: operation.requestBody !== undefined,
         };
       }),
@@ -264,18 +266,29 @@ test('without a token every route but the public ones is closed', async (t) => {
   }
 });
 
-test('a token with all scopes but the one that a route needs is refused there', async (t) => {
+test('a token with all scopes but those of which a route needs one is refused there', async (t) => {
   const { api, all } = await start(t);
   const owner = await fullTeam(api, 'owner');
-  for (const scope of Scope.options) {
-    const scopes = Scope.options.filter((other) => other !== scope);
-    const { token } = (await api.call(owner.token, 'POST', '/tokens', { name: `no ${scope}`, scopes })).json;
-    for (const operation of all.filter((other) => other.scope === scope)) {
+  for (const needed of new Set(all.map(({ scope }) => scope))) {
+    if (needed === undefined || needed === 'any') continue;
+    const scopes = Scope.options.filter((scope) => !needed.split(' or ').includes(scope));
+    const { token } = (await api.call(owner.token, 'POST', '/tokens', { name: `no ${needed}`, scopes })).json;
+    for (const operation of all.filter(({ scope }) => scope === needed)) {
       const [values = {}] = operation.path.includes('{') ? fillings(operation, owner) : [];
       const answer = await api.fetch({ ...callOf(operation, values), token });
       assert.equal(answer.status, 403, `${operation.name}: ${answer.text}`);
       assert.equal(answer.json.code, 'ORK_FORBIDDEN');
-      assert.match(answer.json.detail, new RegExp(`"${scope}"`));
+      assert.match(answer.json.detail, new RegExp(`"${needed.replace(' or ', '" or "')}"`));
     }
+  }
+});
+
+test('who may deploy, and not look around, may follow a deployment whose id it was given', async (t) => {
+  const { api } = await start(t);
+  const owner = await fullTeam(api, 'owner');
+  const { token } = (await api.call(owner.token, 'POST', '/tokens', { name: 'ci', scopes: ['deploy'] })).json;
+  for (const rest of ['', '/events', '/logs']) {
+    const { status } = await api.call(token, 'GET', `/deployments/${owner.deploymentId}${rest}`);
+    assert.equal(status, 200, rest);
   }
 });

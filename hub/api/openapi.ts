@@ -47,7 +47,8 @@ const transform: Transform = (input): ReturnType<Transform> => {
   // Routes without a summary (pages, files) are no part of the API.
   if (input.schema?.summary === undefined) return { schema: { ...schema, hide: true }, url };
   if (scope === undefined || scope === 'public') return { schema: { ...schema, security: [] }, url };
-  const needs = scope === 'any' ? 'Needs any valid token.' : `Needs the scope \`${scope}\`.`;
+  const needs =
+    scope === 'any' ? 'Needs any valid token.' : `Needs the scope ${scope.map((one) => `\`${one}\``).join(' or ')}.`;
   const description = [schema.description, needs].filter(Boolean).join('\n\n');
   return { schema: { ...schema, description, security: [{ token: [] }, { session: [] }] }, url };
 };

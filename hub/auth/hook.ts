@@ -16,8 +16,8 @@ export const sessionCookieName = (hubUrl: string): string =>
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The scope that the route needs. Set it with `requireScope`, `anyScope` or `publicRoute`. */
-    scope?: Scope | 'any' | 'public';
+    /** The scopes of which the route needs one. Set it with `requireScope`, `anyScope` or `publicRoute`. */
+    scope?: readonly Scope[] | 'any' | 'public';
   }
   interface FastifyRequest {
     authenticated: Identity | undefined;
@@ -26,8 +26,13 @@ declare module 'fastify' {
   }
 }
 
-/** Spread into a route's options: `app.get('/x', { ...requireScope('read'), schema }, handler)`. */
-export const requireScope = (scope: Scope) => ({ config: { scope } }) as const;
+/** Spread into a route's options: `app.get('/x', { ...requireScope('read'), schema }, handler)`. Of several one does. */
+export const requireScope = (...scope: readonly [Scope, ...Scope[]]) => ({ config: { scope } }) as const;
+/**
+ * For a single deployment by its id, which nobody guesses: who may begin and cancel it may follow it, so that a token for
+ * CI need not look at all that a team has.
+ */
+export const mayFollow = requireScope('read', 'deploy');
 /** For routes that any valid token or session may use. */
 export const anyScope = { config: { scope: 'any' } } as const;
 /** For the few routes that nobody needs to be known for. */
@@ -54,7 +59,7 @@ export function registerAuth(app: HubApp, deps: HubDeps, prefix: string): void {
     reply.header('cache-control', 'no-store');
     if (scope === 'public') return;
     request.authenticated = await authenticate(deps, request, deps.hubUrl());
-    if (scope !== 'any') checkScope(request.authenticated, scope);
+    if (scope !== 'any') checkScope(request.authenticated, ...scope);
   });
 }
 

@@ -32,10 +32,11 @@ export async function authenticateSession(deps: AuthDeps, session: string): Prom
   return toIdentity(deps, await findSessionToken(deps.db, hashSecretToken(session), now));
 }
 
-/** @throws OrkestrError ORK_FORBIDDEN, naming the scope that is missing. */
-export function checkScope(identity: Identity, scope: Scope): void {
-  if (identity.scopes.includes(scope)) return;
-  throw new OrkestrError('ORK_FORBIDDEN', `This needs the scope "${scope}", which the token does not have.`, {
+/** @throws OrkestrError ORK_FORBIDDEN without any of the scopes, naming them. */
+export function checkScope(identity: Identity, ...anyOf: readonly Scope[]): void {
+  if (anyOf.some((scope) => identity.scopes.includes(scope))) return;
+  const needed = anyOf.map((scope) => `"${scope}"`).join(' or ');
+  throw new OrkestrError('ORK_FORBIDDEN', `This needs the scope ${needed}, which the token does not have.`, {
     evidence: [`scopes of the token: ${identity.scopes.join(', ')}`],
   });
 }

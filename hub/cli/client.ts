@@ -1,20 +1,26 @@
 /** HTTP calls to the hub: one method per verb, every answer checked against its schema, every failure an OrkestrError. */
-import { Agent, request } from 'undici';
+import { Agent, EnvHttpProxyAgent, request } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { z } from 'zod';
 import { API_PREFIX } from '../api/schemas.ts';
 import { OrkestrError, Problem } from '../../protocol/errors.ts';
 import { parseJson } from '../../protocol/json.ts';
+import type { Proxies } from './config.ts';
 
 /** Largest JSON answer read, bytes. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
+const CONNECT_TIMEOUT_MS = 10_000;
 const ANSWER_TIMEOUT_MS = 30_000;
+/** This machine is reached without a proxy, whatever no_proxy says: no other one knows what it means by these names. */
+const THIS_MACHINE = 'localhost,127.0.0.1,::1';
 /** The logs of a large project go bit by bit. */
 const DELETE_TIMEOUT_MS = 600_000;
 
 interface ClientOptions {
   readonly url: string;
   readonly token: string;
+  /** Without them it goes there directly. */
+  readonly proxies?: Proxies;
 }
 
 interface Call {
@@ -33,12 +39,14 @@ interface Call {
 export class Client {
   readonly url: string;
   readonly #token: string;
-  readonly #agent: Agent;
+  readonly #proxy: URL | undefined;
+  readonly #dispatcher: Dispatcher;
 
   constructor(options: ClientOptions) {
     this.url = options.url;
     this.#token = options.token;
-    this.#agent = new Agent({ connect: { timeout: 10_000 } });
+    this.#proxy = options.url.startsWith('https:') ? options.proxies?.https : options.proxies?.http;
+    this.#dispatcher = makeDispatcher(this.#proxy, options.proxies?.none);
   }
 
   get<T>(path: string, schema: z.ZodType<T>, query?: Call['query']): Promise<T> {
@@ -75,7 +83,7 @@ export class Client {
 
   /** Lets go of the kept connections, so that the process can end. */
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#dispatcher.destroy();
   }
 
   async #send(url: URL, call: Call): Promise<Dispatcher.ResponseData> {
@@ -90,14 +98,14 @@ export class Client {
           ...call.headers,
         },
         body: call.body === undefined ? null : JSON.stringify(call.body),
-        dispatcher: this.#agent,
+        dispatcher: this.#dispatcher,
         headersTimeout: call.answerTimeoutMs ?? ANSWER_TIMEOUT_MS,
         bodyTimeout: call.bodyTimeoutMs ?? ANSWER_TIMEOUT_MS,
         ...(call.signal ? { signal: call.signal } : {}),
       });
     } catch (error) {
       if (call.signal?.aborted) throw error;
-      throw unreachable(this.url, error);
+      throw unreachable(this.url, error, this.#proxy);
     }
   }
 
@@ -115,15 +123,26 @@ export class Client {
   }
 }
 
+/** All requests go to one hub, so the proxy for its scheme is the only one. */
+function makeDispatcher(proxy: URL | undefined, none = ''): Dispatcher {
+  if (proxy === undefined) return new Agent({ connectTimeout: CONNECT_TIMEOUT_MS });
+  return new EnvHttpProxyAgent({
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    httpProxy: proxy.href,
+    httpsProxy: proxy.href,
+    noProxy: `${THIS_MACHINE},${none}`,
+  });
+}
+
 /** A path of encoded segments: `apiPath('projects', name)`. */
 export const apiPath = (...segments: string[]): string => `/${segments.map(encodeURIComponent).join('/')}`;
 
-export function unreachable(url: string, cause: unknown): OrkestrError {
+/** @param proxy the one for hubs with such a URL */
+export function unreachable(url: string, cause: unknown, proxy?: URL): OrkestrError {
   const { code, message } = cause as NodeJS.ErrnoException;
-  return new OrkestrError('ORK_HUB_UNREACHABLE', `The hub at ${url} does not answer.`, {
-    cause,
-    evidence: [code ? `${code}${message ? `: ${message}` : ''}` : message],
-  });
+  const evidence = [code ? `${code}${message ? `: ${message}` : ''}` : message];
+  if (proxy !== undefined) evidence.push(`${url.startsWith('https:') ? 'https_proxy' : 'http_proxy'}: ${proxy.origin}`);
+  return new OrkestrError('ORK_HUB_UNREACHABLE', `The hub at ${url} does not answer.`, { cause, evidence });
 }
 
 async function problemOf(answer: Dispatcher.ResponseData, url: string): Promise<OrkestrError> {

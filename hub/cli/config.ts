@@ -19,10 +19,19 @@ export interface Config {
   /** The hub to talk to, without trailing slash. */
   readonly url: string;
   readonly token: string | undefined;
+  readonly proxies: Proxies;
   /** True when the terminal's user asked for no colours (https://no-color.org). */
   readonly noColor: boolean;
   /** The file that holds the login. */
   readonly path: string;
+}
+
+/** The ways to servers that curl and git take as well; undefined: there directly. */
+export interface Proxies {
+  readonly http: URL | undefined;
+  readonly https: URL | undefined;
+  /** Hosts that are reached directly all the same, as no_proxy has them. */
+  readonly none: string;
 }
 
 /**
@@ -35,7 +44,8 @@ export function readConfig(environ: Environ = process.env): Config {
   const stored = readLogin(path);
   const url = normalUrl(environ.ORKESTR_URL || stored?.url || DEFAULT_URL, 'ORKESTR_URL');
   const storedToken = stored !== undefined && normalUrl(stored.url, path) === url ? stored.token : undefined;
-  return { url, token: environ.ORKESTR_TOKEN || storedToken, noColor: Boolean(environ.NO_COLOR), path };
+  const token = environ.ORKESTR_TOKEN || storedToken;
+  return { url, token, proxies: readProxies(environ), noColor: Boolean(environ.NO_COLOR), path };
 }
 
 /** Keeps a login: the file is only readable by its owner and is replaced in one piece. */
@@ -58,6 +68,23 @@ export function normalUrl(text: string, source: string): string {
     throw new OrkestrError('ORK_CONFIG', `${source} is not an http or https URL without user: ${text}${full}`);
   }
   return url.data.replace(/\/+$/, '');
+}
+
+function readProxies(environ: Environ): Proxies {
+  const read = (name: string): string => environ[name] || environ[name.toUpperCase()] || '';
+  return {
+    http: proxyUrl(read('http_proxy'), 'http_proxy'),
+    https: proxyUrl(read('https_proxy'), 'https_proxy'),
+    none: read('no_proxy'),
+  };
+}
+
+/** Often it is written without http://. It may hold a password, so no error repeats it. */
+function proxyUrl(text: string, name: string): URL | undefined {
+  if (text === '') return undefined;
+  const full = text.includes('://') ? text : `http://${text}`;
+  if (HubUrl.safeParse(full).success) return new URL(full);
+  throw new OrkestrError('ORK_CONFIG', `${name} is not the http or https URL of a proxy.`);
 }
 
 function readLogin(path: string): Login | undefined {

@@ -26,13 +26,13 @@ export function makeContext(parts: Pick<Context, 'terminal' | 'config' | 'cwd' |
     ...parts,
     output: (json) => new Output(parts.terminal, { json: json === true, noColor: parts.config.noColor }),
     hub() {
-      const { url, token } = parts.config;
+      const { url, token, proxies } = parts.config;
       if (token === undefined) {
         throw new OrkestrError('ORK_UNAUTHENTICATED', `You are not logged in to ${url}.`, {
           evidence: [`Log in with: orkestr login ${url}`],
         });
       }
-      client ??= new Client({ url, token });
+      client ??= new Client({ url, token, proxies });
       return client;
     },
     async close() {

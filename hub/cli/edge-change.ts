@@ -11,24 +11,24 @@ import { edgeStateText } from './text/edge-state.ts';
 const WAIT_MS = 10_000;
 const LOOK_MS = 200;
 
-/** The environment once its host has answered, or as it is after a while. */
+/**
+ * The environment once its host has answered, or as it is after a while. The change is stored: a hub that is away
+ * afterwards, or a token that may not look, makes it no failed one.
+ */
 export async function untilAnswered(context: Context, path: string, changed: Environment): Promise<Environment> {
   const until = context.now() + WAIT_MS;
   let environment = changed;
   while (environment.edge.state === 'sent' && context.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    environment = await context.hub().get(path, Environment).catch(orAsBefore(environment));
+    try {
+      environment = await context.hub().get(path, Environment);
+    } catch (error) {
+      if (!(error instanceof OrkestrError)) throw error;
+      if (!error.kind.retry) break;
+    }
   }
   return environment;
 }
-
-/** The change is stored: a hub that is away for a moment afterwards makes it no failed one. */
-const orAsBefore =
-  (environment: Environment) =>
-  (error: unknown): Environment => {
-    if (error instanceof OrkestrError && error.kind.retry) return environment;
-    throw error;
-  };
 
 /** What an image is built with, or where it goes then: what is deployed again is an image that has been built. */
 const OF_A_BUILD: ReadonlySet<string> = new Set([

@@ -20,9 +20,17 @@ const NAME_WIDTH = 'finalize'.length;
 
 export interface FollowViewOptions {
   readonly now: () => number;
+  /** The deployment, where it is known before its first event. */
+  readonly deployment?: Deployment;
   /** Only the log of this step, bare; else steps and logs together. */
   readonly logsOnly?: boolean;
   readonly step?: Step['name'] | undefined;
+}
+
+/** Of one that is queued, or of a running one that does not get on: `Queued: it waits for the host vps-1, which is offline.` */
+export function waitingLine({ status, waitingFor }: Deployment): string {
+  const state = status === 'queued' ? 'Queued' : 'Running';
+  return waitingFor === undefined ? `${state}: it has not begun yet.` : `${state}: it waits for ${waitingFor}.`;
 }
 
 export class FollowView {
@@ -40,6 +48,7 @@ export class FollowView {
   constructor(output: Output, options: FollowViewOptions) {
     this.#output = output;
     this.#options = options;
+    this.deployment = options.deployment;
   }
 
   /** Shows an event. With --json it goes out as it came. */
@@ -79,9 +88,8 @@ export class FollowView {
   }
 
   #waiting(deployment: Deployment): void {
-    const { status, waitingFor: reason } = deployment;
-    if (reason !== undefined && reason !== this.#waitsFor && !this.#options.logsOnly)
-      this.#print(`${status === 'queued' ? 'Queued' : 'Running'}: it waits for ${reason}.`);
+    const reason = deployment.waitingFor;
+    if (reason !== undefined && reason !== this.#waitsFor) this.#remark(waitingLine(deployment));
     this.#waitsFor = reason;
   }
 
@@ -118,6 +126,12 @@ export class FollowView {
 
   #wants(name: Step['name']): boolean {
     return this.#options.step === undefined || this.#options.step === name;
+  }
+
+  /** A bare log may go into a file: what is no line of it goes to stderr. */
+  #remark(text: string): void {
+    if (this.#options.logsOnly) this.note(text);
+    else this.#print(text);
   }
 
   #print(line: string): void {

@@ -40,7 +40,8 @@ export async function follow(
     }
     return { deployment: view.deployment, ended };
   } catch (error) {
-    if (!away || !(error instanceof OrkestrError)) throw error;
+    const isThere = away || view.deployment !== undefined;
+    if (!isThere || !(error instanceof OrkestrError)) throw error;
     const evidence = [
       ...error.evidence,
       `The deployment goes on. Follow it again: orkestr logs ${deploymentId} --follow`,
@@ -57,7 +58,7 @@ export async function follow(
 export async function followToFate(context: Context, output: Output, made: Deployment): Promise<number> {
   output.line(`${describe(made)} · ${made.id}`);
   output.line(output.style('dim', made.consoleUrl));
-  const { deployment = made, ended } = await follow(context, output, made.id);
+  const { deployment = made, ended } = await follow(context, output, made.id, { deployment: made });
   if (!ended) {
     output.note('Detached; the deployment goes on.');
     output.note(`  follow  orkestr logs ${made.id} --follow`);

@@ -30,7 +30,7 @@ export function buildProgram(context: Context, outcome: Outcome): Command {
       [
         '',
         'Exit codes: 0 done · 1 refused or failed · 2 wrong usage · 3 cancelled or skipped · 4 hub not reachable · 130 Ctrl-C',
-        'Environment: ORKESTR_URL and ORKESTR_TOKEN override the stored login.',
+        'Environment: ORKESTR_URL and ORKESTR_TOKEN override the stored login; https_proxy, http_proxy and no_proxy count as for curl.',
         '',
         'First steps:',
         '  orkestr login https://hub.example.com',

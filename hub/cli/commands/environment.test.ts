@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Environment } from '../../api/schemas.ts';
 import { ENVIRONMENT, IDS, SHOP, environment } from '../test-answers.ts';
-import { away, useCli } from '../test-cli.ts';
+import { away, refuse, useCli } from '../test-cli.ts';
 import type { Script } from '../test-cli.ts';
 
 const cli = useCli();
@@ -97,6 +97,17 @@ test('a change that is stored stays told as one when the hub is away for the loo
   });
   assert.equal(set.code, 0, set.stderr);
   assert.match(set.stdout, /^Domains and edge settings: Active on the host\.$/m);
+});
+
+test('a change that is stored stays told as one for a token that may write and not look', async () => {
+  const sent: Environment = { ...environment, edge: { state: 'sent', error: null } };
+  const set = await run(['environment', 'set', '--setting', 'edge.maintenance=true', ...SHOP], {
+    [`PATCH ${ENVIRONMENT}`]: () => sent,
+    [`GET ${ENVIRONMENT}`]: refuse('ORK_FORBIDDEN', 'This needs the scope "read", which the token does not have.'),
+  });
+  assert.equal(set.code, 0, set.stderr);
+  assert.match(set.stdout, /^Domains and edge settings: Sent to the host, which has not answered yet\.$/m);
+  assert.equal(cli.hub?.asked.length, 2, 'It is not asked again and again.');
 });
 
 test('access add and remove send that user alone, with the password of stdin; list shows names', async () => {

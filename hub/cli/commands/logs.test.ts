@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AppLogEvent } from '../../api/schemas.ts';
+import type { AppLogEvent, Deployment } from '../../api/schemas.ts';
 import {
+  AT,
   DEPLOYMENTS,
   EVENTS,
   IDS,
@@ -87,6 +88,30 @@ test('logs tells on stderr why a deployment failed, and what to do; of an app no
       /^ORK_APP_EXITED {2}Its last line: no database\n {2}│ no database\nWhat to do: The app ended/m,
     );
   }
+});
+
+test('logs tells on stderr what a deployment waits for, and what became of one that wrote nothing', async () => {
+  const queued = { status: 'queued', startedAt: null } as const;
+  const waiting = sampleDeployment({ ...queued, waitingFor: 'the host vps-1, which is offline' });
+  const told: [Deployment, RegExp][] = [
+    [waiting, /^Queued: it waits for the host vps-1, which is offline\.\n$/],
+    [sampleDeployment(queued), /^Queued: it has not begun yet\.\n$/],
+    [sampleDeployment({ waitingFor: 'the host vps-1, which is offline' }), /^Running: it waits for the host vps-1/],
+    [sampleDeployment({ status: 'cancelled', finishedAt: AT }), /^\nCancelled after 0 ms\.\n$/],
+    [sampleDeployment({ status: 'skipped', replacedBy: IDS.older }), /^\nSkipped: a newer one took its place \(0189/],
+  ];
+  for (const [deployment, says] of told) {
+    const result = await run(['logs', ...SHOP], {
+      [`GET ${DEPLOYMENTS}`]: () => [deployment],
+      [`GET /deployments/${IDS.deployment}/logs`]: (_asked, response) => void response.writeHead(200).end(''),
+    });
+    assert.deepEqual([result.code, result.stdout], [0, '']);
+    assert.match(result.stderr, says);
+  }
+  const events = stream([statusEvent(waiting), ...liveEvents]);
+  const followed = await run(['logs', IDS.deployment, '--follow', '--step', 'build'], { [EVENTS]: events });
+  assert.equal(followed.stdout, 'step 1\n100%\nlast\n');
+  assert.match(followed.stderr, /^Queued: it waits for the host vps-1, which is offline\.\n/);
 });
 
 const APP_LOG = 'GET /projects/shop/environments/production/app-log';

@@ -9,6 +9,7 @@ import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { fateCode, fateLines, follow } from '../follow.ts';
+import { waitingLine } from '../follow-view.ts';
 import { listDeployments } from '../latest.ts';
 import type { Output } from '../output.ts';
 import type { PlaceOptions } from '../place.ts';
@@ -41,7 +42,7 @@ export const addLogsCommand: AddCommands = (program, context, outcome) => {
         'A deployment: its steps, also of one that failed. --app: what the app writes, read live from its host, which keeps the last 30 MB.',
         'With --json: {"deployment","step","text"}; with --follow one log event per line, `data` in base64.',
         'With --app --json: {"at","deployment","stream","text"}, one line of the app per line.',
-        "With --follow it exits with the deployment's fate, like deploy. How it ended, and why, is told on stderr.",
+        "With --follow it exits with the deployment's fate, like deploy. What it waits for, how it ended and why is told on stderr.",
       ],
     ),
   )
@@ -70,7 +71,7 @@ async function printDeploymentLog(
     await printLog(context, output, id, step);
     // What programs read has no remarks beside it.
     const shown = latest ?? (output.json ? undefined : await context.hub().get(apiPath('deployments', id), Deployment));
-    if (shown?.status === 'failed') noteFate(output, shown);
+    if (shown !== undefined) noteWhatOfIt(output, shown);
     if (latest?.status === 'live' && output.live) output.note('What the app writes since then: orkestr logs --app');
     return EXIT.ok;
   }
@@ -102,6 +103,13 @@ function stepName(text: string): StepName {
   throw new OrkestrError('ORK_INVALID', `There is no step "${text}".`, {
     evidence: [`The steps: ${StepName.options.join(', ')}`],
   });
+}
+
+/** Why there is no more of its log. What went live has all of it. */
+function noteWhatOfIt(output: Output, deployment: Deployment): void {
+  const { status, waitingFor } = deployment;
+  if (status === 'queued' || (status === 'running' && waitingFor !== undefined)) output.note(waitingLine(deployment));
+  else if (status === 'failed' || status === 'cancelled' || status === 'skipped') noteFate(output, deployment);
 }
 
 /** Beside the log, which may go into a file. */

@@ -19,7 +19,7 @@ export const addSessionCommands: AddCommands = (program, context, outcome) => {
       options.token === '-' ? await readSecret(context.terminal, `API token for ${url}: `) : options.token
     ).trim();
     if (token === '') throw new OrkestrError('ORK_INVALID', 'No token was given.');
-    const client = new Client({ url, token });
+    const client = new Client({ url, token, proxies: context.config.proxies });
     try {
       const me = await client.get('/me', Me);
       writeLogin(context.config.path, { url, token });

@@ -38,7 +38,7 @@ export const addTokenCommands: AddCommands = (program, context, outcome) => {
 
   const create = leaf(tokens, 'create <name>', 'Make a token and print it, this once.', [
     'orkestr tokens create laptop-git --scope git',
-    'orkestr tokens create ci --scope read --scope deploy --expires-in-days 90',
+    'orkestr tokens create ci --scope deploy --expires-in-days 90',
   ])
     .option('--scope <scope>', `${Scope.options.join(', ')}; may be repeated (default: read, deploy)`, collect)
     .option('--expires-in-days <days>', 'how long it is good (default: for ever)');

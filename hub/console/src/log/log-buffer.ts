@@ -1,7 +1,7 @@
 /** A log in memory: raw bytes of a step, or lines of an app, in; the last lines out. Pure. */
 import { LogLines, freshBytes } from '../../../../protocol/log-lines.ts';
 
-/** Lines kept, and rendered, of one step. The whole log is a download. */
+/** Lines kept, and rendered. The whole log of a step is a download, of an app its newest lines are. */
 const MAX_LINES = 5000;
 /** The same in characters: lines may be long, and a browser that lays out tens of millions of them stands still. */
 const MAX_CHARACTERS = 2_000_000;

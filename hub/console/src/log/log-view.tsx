@@ -1,6 +1,7 @@
 /** A live log: follows its end until the reader scrolls up. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ReadonlySignal } from '@preact/signals';
+import { earlierLines } from './earlier-lines.ts';
 import { makeLineRenderer } from './line-html.ts';
 import type { LineRenderer } from './line-html.ts';
 import type { LogBuffer } from './log-buffer.ts';
@@ -11,12 +12,14 @@ interface Props {
   readonly version: ReadonlySignal<number>;
   readonly running: boolean;
   readonly label: string;
+  /** Most lines that the download has; undefined: it has all. */
+  readonly download?: number;
 }
 
 /** Pixels from the end within which the view counts as at the end. */
 const NEAR_END = 40;
 
-export function LogView({ buffer, version, running, label }: Props) {
+export function LogView({ buffer, version, running, label, download }: Props) {
   const frame = useRef<HTMLDivElement>(null);
   const list = useRef<HTMLOListElement>(null);
   const following = useRef(true);
@@ -63,7 +66,7 @@ export function LogView({ buffer, version, running, label }: Props) {
       aria-label={label}
       aria-live="off"
     >
-      {cut > 0 && <p class="log-cut">{cut.toLocaleString('en')} earlier lines are in the download.</p>}
+      {cut > 0 && <p class="log-cut">{earlierLines(cut, download)}</p>}
       <ol class="log-lines" ref={list} />
       {running && <span class="log-cursor" aria-hidden="true" />}
     </div>

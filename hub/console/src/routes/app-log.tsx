@@ -57,7 +57,13 @@ function AppLog({ path, name }: { path: string; name: string }) {
             Download log
           </a>
         </header>
-        <LogView buffer={view.buffer} version={view.version} running={state === 'live'} label={`Log of ${name}`} />
+        <LogView
+          buffer={view.buffer}
+          version={view.version}
+          running={state === 'live'}
+          label={`Log of ${name}`}
+          download={DOWNLOAD_LINES}
+        />
       </section>
     </>
   );
