@@ -123,7 +123,7 @@ export async function buildAgent(config: Config, identity: Identity, log: Logger
 }
 
 function assemble(config: Config, identity: Identity, log: Logger, journal: Journal, release: () => void): Agent {
-  const host = buildHost(config, scopeOf(identity.hostId));
+  const host = buildHost(config, scopeOf(identity.hostId), identity.hub?.url ?? null);
   const { ports } = host;
   const logs = makeDeploymentLogs({
     folder: logFolder(config),

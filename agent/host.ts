@@ -29,8 +29,11 @@ export interface Host {
   listWorkspaces(): Promise<readonly string[]>;
 }
 
-/** @param scope what marks all that is made */
-export function buildHost(config: Config, scope: string): Host {
+/**
+ * @param scope what marks all that is made
+ * @param hubUrl where this host reaches its hub, for clones; null: it has none, or nothing is cloned
+ */
+export function buildHost(config: Config, scope: string, hubUrl: string | null): Host {
   const engine = makeEngine({ socketPath: config.dockerSocket });
   const firewall = makeFirewall({ scope });
   const sandbox = makeSandbox({
@@ -50,7 +53,7 @@ export function buildHost(config: Config, scope: string): Host {
     sandbox,
     listWorkspaces: () => workspaces.list(),
     ports: {
-      sourceControl: makeSourceControl({ privateDirectory: gitFolder(config) }),
+      sourceControl: makeSourceControl({ privateDirectory: gitFolder(config), hubUrl }),
       builder: makeImageBuilder({ scope, engine, imagesOf: (of) => makeImageStore(of, { scope }), sandbox }),
       images,
       registry: makeImageRegistry(engine, { scope }),

@@ -147,8 +147,9 @@ async function registerHelmet(app: HubApp, { config }: HubDeps): Promise<void> {
       },
     },
     referrerPolicy: { policy: 'no-referrer' },
-    // Only where there is TLS: a browser would refuse the plain hub from then on.
-    strictTransportSecurity: isHttps,
+    // Only where there is TLS: a browser would refuse the plain hub from then on. Not of names below: those are apps', and one without
+    // a certificate could not be opened for a year.
+    strictTransportSecurity: isHttps && { includeSubDomains: false },
   });
 }
 

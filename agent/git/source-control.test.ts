@@ -12,6 +12,7 @@ import { type TestContext, after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { SimpleGit } from 'simple-git';
 import type { OrkestrError } from '../../protocol/errors.ts';
+import type { Source } from '../../protocol/job.ts';
 import { GIT_ENV, serveGit } from '../../test/harness/git-http.ts';
 import { fetchCommit } from './fetch.ts';
 import { makeSourceControl, type SourceControlOptions } from './source-control.ts';
@@ -74,6 +75,7 @@ async function repository(name: string): Promise<{
 }
 
 interface CheckoutOptions extends Partial<Omit<SourceControlOptions, 'privateDirectory'>> {
+  readonly origin?: Source['origin'];
   readonly branch?: string;
   readonly token?: string;
   readonly signal?: AbortSignal;
@@ -86,9 +88,9 @@ async function checkout(t: TestContext, url: string, commit: string, options: Ch
   const privateDirectory = join(folder, 'private');
   const directory = join(folder, 'checkout');
   let log = '';
-  const { branch = 'main', token, signal = new AbortController().signal, ...settings } = options;
+  const { origin = 'external', branch = 'main', token, signal = new AbortController().signal, ...settings } = options;
   const source = {
-    origin: 'external' as const,
+    origin,
     url,
     branch,
     ...(token === undefined ? {} : { auth: { username: 'x', token } }),
@@ -146,6 +148,20 @@ describe('clone', () => {
     const source = { origin: 'hub' as const, url: repo.url, branch: 'main' };
     await sourceControl.checkout({ source, commit, directory: folder, log, signal: new AbortController().signal });
     assert.deepEqual(await readdir(folder), ['a.txt']);
+  });
+
+  test('a repository of the hub is fetched from where this host reaches the hub, with its token', async (t) => {
+    const repo = await repository('private-of-hub');
+    const commit = await repo.commit({ 'a.txt': 'one' });
+    const [hubUrl, url] = [`http://127.0.0.1:${port}`, 'https://hub.invalid/private-of-hub.git'];
+    const { error, result, log } = await checkout(t, url, commit, { origin: 'hub', hubUrl, token: TOKEN });
+    assert.equal(error, null);
+    assert.equal(result?.commit, commit);
+    assert.ok(log.includes(`of ${repo.url} (main)`), log);
+    const elsewhere = await checkout(t, url, commit, { origin: 'external', hubUrl, token: TOKEN });
+    assert.equal(elsewhere.error?.code, 'ORK_REPO_UNREACHABLE', 'of others it is told where they are');
+    const unsafe = await checkout(t, 'https://hub.invalid/a.git?x', commit, { origin: 'hub', hubUrl });
+    assert.equal(unsafe.error?.code, 'ORK_URL_REFUSED');
   });
 
   test('a private repository opens with its token, which is in no argv, environment, file name, log or leftover', async (t) => {

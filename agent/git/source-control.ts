@@ -28,6 +28,8 @@ const MAX_TEXT = 200;
 export interface SourceControlOptions {
   /** A folder that only the agent may enter: git's HOME and config (with the token) live there during a checkout. */
   readonly privateDirectory: string;
+  /** Where this host reaches its hub; null or absent: where the hub says that it is. */
+  readonly hubUrl?: string | null;
   readonly limits?: Partial<CheckoutLimits>;
   /** PEM bundle to check servers against; absent: git's own. */
   readonly caFile?: string;
@@ -38,8 +40,9 @@ type CheckoutRequest = Parameters<SourceControl['checkout']>[0];
 export function makeSourceControl(options: SourceControlOptions): SourceControl {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   return {
-    async checkout(request) {
-      refuseUnsafe(request.source, request.commit);
+    async checkout(asked) {
+      refuseUnsafe(asked.source, asked.commit);
+      const request = { ...asked, source: asReached(asked.source, options.hubUrl ?? null) };
       await mkdir(options.privateDirectory, { recursive: true, mode: 0o700 });
       const home = await mkdtemp(join(options.privateDirectory, 'git-'));
       const stop = new AbortController();
@@ -137,9 +140,18 @@ function refuseUnsafe(source: Source, commit: string): void {
   }
 }
 
+/**
+ * The hub's own repositories are fetched from where this host reaches the hub, as all else of it: its public address may lead
+ * nowhere from here (a router without NAT loopback, a VPN), or have changed since the job was made.
+ */
+function asReached(source: Source, hubUrl: string | null): Source {
+  if (source.origin !== 'hub' || hubUrl === null) return source;
+  return { ...source, url: new URL(new URL(source.url).pathname, hubUrl).href };
+}
+
 /** The environment of git; the token goes into a config file that only the agent can read. */
 function prepareEnvironment(home: string, source: Source, caFile: string | undefined): Record<string, string> {
-  // The hub decides which http URLs may pass (its own remote, private networks) and has signed this one.
+  // The hub decides which http URLs may pass (private networks) and has signed this one; its own is as the host was joined.
   const allowHttp = source.url.startsWith('http://');
   const credentials = source.auth === undefined ? undefined : { url: source.url, ...source.auth };
   writePrivateFile(gitConfigFile(home), hardenedGitConfig({ allowHttp, ...(credentials && { credentials }) }));

@@ -7,7 +7,7 @@ import { inEngine } from './in-engine.ts';
 
 /** `keepData`: images stay, and what builds may use again. */
 export function agentThings(config: Config, scope: string, keepData: boolean): readonly Cleanup[] {
-  const { engine, firewall, sandbox, ports } = buildHost(config, scope);
+  const { engine, firewall, sandbox, ports } = buildHost(config, scope, null);
   const routes: Cleanup = {
     what: 'routes',
     run: () =>

@@ -63,7 +63,7 @@ async function appLog(config: Config, flags: AppLogFlags): Promise<void> {
     process.exitCode = 130;
     over.abort();
   });
-  const { engine, ports } = buildHost(config, scopeOf(hostId));
+  const { engine, ports } = buildHost(config, scopeOf(hostId), null);
   try {
     const appLogs = appLogsOf(engine, ports, serving);
     await printAppLog({ serving, appLogs, out: process.stdout, signal: over.signal }, flags);
