@@ -70,7 +70,9 @@ function tableOf(check: string, problems: Readonly<Record<string, ProblemKind>>)
 /** How the doctor fixes it by itself, unless the mend names that already. */
 function fixOf(mend: string, fix: ProblemKind['fix']): string {
   if (fix === undefined || mend.includes('--fix')) return '';
-  return fix === 'safe' ? ' Automatic: `orkestr-agent doctor --fix`.' : ' Automatic: `orkestr-agent doctor --fix --yes`.';
+  return fix === 'safe'
+    ? ' Automatic: `orkestr-agent doctor --fix`.'
+    : ' Automatic: `orkestr-agent doctor --fix --yes`.';
 }
 
 if (process.argv[1] === import.meta.filename) {
