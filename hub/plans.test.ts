@@ -8,8 +8,8 @@ test('the defaults of a build are within every plan', () => {
   for (const plan of Object.values(PLANS)) assert.deepEqual(overPlan(BuildLimits.parse({}), plan), []);
 });
 
-test('docs/sandbox.md has the figures of every plan', () => {
-  const page = readFileSync(new URL('../docs/sandbox.md', import.meta.url), 'utf8');
+test('docs/hub.md has the figures of every plan', () => {
+  const page = readFileSync(new URL('../docs/hub.md', import.meta.url), 'utf8');
   for (const { name, build, keepImages, keepDetails, rollback } of Object.values(PLANS)) {
     const { memoryMiB, cpus, diskMiB, timeoutSeconds } = build;
     const cells = [name, memoryMiB, cpus, diskMiB, timeoutSeconds, keepImages, keepDetails, rollback ? 'yes' : 'no'];

@@ -1,4 +1,4 @@
-/** What the pages for users tell to type is typed, on hosts of a lab: every command of every page. */
+/** One story in the order of its tests: every command of the pages named here is typed, on hosts of a lab. */
 import { strict as assert } from 'node:assert';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,6 +17,7 @@ const HUB_URL = 'https://hub.example.com';
 /** Of a release with nothing new in it but its number. */
 const NEXT = '7.0.0';
 const INSTALL_HUB = 'sh install.sh --hub-here --domain hub.example.com --email you@example.com';
+const INSTALL_AGAIN = 'sh /opt/orkestr/current/install.sh --hub-here';
 const OWN_DOMAIN = 'shop.example.com';
 const APP_HOST = 'shop.localhost';
 
@@ -290,9 +291,24 @@ describe('the pages of docs/', () => {
     await commit('<h1>two</h1>');
     await type('git push orkestr main && orkestr logs --follow');
     assert.match(await visit(OWN_DOMAIN), /two/);
+    await type(withoutDomain(page.take(`${INSTALL_AGAIN} --domain hub.example.com --email you@example.com`)));
+    await typeWithName(page.take('orkestr-agent leave'), second);
+    assert.equal((await second.run(['test', '-e', '/var/lib/orkestr/agent'])).code, 1);
+    assert.deepEqual(page.left, []);
+  });
+
+  test('hosts.md', async () => {
+    const page = new Page('hosts');
+    const line = await type(`${page.take('orkestr hosts join-token vps-2')} --json`);
+    await type((JSON.parse(line) as { installCommand: string }).installCommand, second);
+    await type('systemctl is-active orkestr-agent', second);
     await type(page.take('orkestr deploy --again --project shop'));
     assert.match(await visit(OWN_DOMAIN), /two/);
+    assert.deepEqual(page.left, []);
+  });
 
+  test('hub.md', async () => {
+    const page = new Page('hub');
     const another = (await type(page.take('orkestr-hub token'))).trim();
     await type(`orkestr login ${HUB_URL} --token -`, first, another);
     // There is one address in a lab; what is typed is the same.
@@ -300,16 +316,7 @@ describe('the pages of docs/', () => {
       page.take('orkestr-agent hub https://new.example.com').replace('https://new.example.com', hubUrl),
       second,
     );
-    const installed = 'sh /opt/orkestr/current/install.sh --hub-here';
-    for (const domain of ['hub', 'new']) {
-      const again = page.take(`${installed} --domain ${domain}.example.com --email you@example.com`);
-      await type(withoutDomain(again));
-    }
-    await typeWithName(page.take('orkestr-agent leave'), second);
-    assert.equal((await second.run(['test', '-e', '/var/lib/orkestr/agent'])).code, 1);
-    const line = await type(`${page.take('orkestr hosts join-token vps-2')} --json`);
-    await type((JSON.parse(line) as { installCommand: string }).installCommand, second);
-    await type('systemctl is-active orkestr-agent', second);
+    await type(withoutDomain(page.take(`${INSTALL_AGAIN} --domain new.example.com --email you@example.com`)));
     assert.deepEqual(page.left, []);
   });
 

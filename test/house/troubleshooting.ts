@@ -11,36 +11,40 @@ export const TROUBLESHOOTING_FILE = 'docs/troubleshooting.md';
 
 const HEAD = `# Troubleshooting
 
-When something is wrong on a host and only a shell is left:
+Use these commands when something is wrong on a host and all you have is a shell:
 
 \`\`\`sh
-orkestr-agent status                        # how the host is, on one screen
-orkestr-agent doctor                        # what is wrong, how that is known, and what to do
+orkestr-agent status                        # the state of the host, on one screen
+orkestr-agent doctor                        # what is wrong, the evidence, and what to do
 orkestr-agent doctor hub dns                # these checks only
-orkestr-agent doctor --fix                  # mends what is safe to mend, and says what it did
+orkestr-agent doctor --fix                  # fixes what is safe to fix, and reports what it did
 orkestr-agent doctor --bundle host.tar.gz   # an archive for support, without secrets
 \`\`\`
 
-Both need neither hub nor agent nor Docker, and end within 2 s also when one of them hangs. The doctor changes nothing unless
-told to. \`--fix\` mends file modes and firewall rules; with \`--yes\` it also removes containers and networks of ours that
-nothing needs. It never restarts Docker and never deletes data. Exit codes: 0 all is well, 1 something to look at (warn),
-2 something to mend (fail). \`--json\` has the same for programs; on a slow host \`--wait 10\` gives each check 10 s (\`status\` has
-it, too). Run it as root: others cannot see whose a port is.
+Both \`status\` and \`doctor\` work without hub, agent and Docker, and finish within 2 s even if one of these hangs. On a
+slow host, \`--wait 10\` gives each check 10 s. \`--json\` prints the same for programs. Run both as root: other users
+cannot see which process has a port.
 
-What an app writes is read on the host by \`orkestr-agent logs --app PROJECT/ENVIRONMENT\`, also when hub and agent are away
-([observe.md](observe.md)); why a deployment failed, by \`orkestr-agent logs\`.
+The doctor changes nothing unless told to. \`--fix\` corrects file modes and firewall rules; with \`--yes\` it also removes
+orkestr's containers and networks that nothing needs. It never restarts Docker and never deletes data. Exit codes: 0
+everything is well, 1 something to look at (warn), 2 something to fix (fail).
 
-A deployment that fails with \`ORK_ROUTE_TAKEN\` though the hub has no other environment at that domain: the hub was put back from a
-backup that is older than that environment ([backup.md](backup.md)). \`orkestr-agent remove ENVIRONMENT\`, with the id that stands
-in the error, takes it off the host.
+To read the output of an app on the host, even while hub and agent are down, use
+\`orkestr-agent logs --app PROJECT/ENVIRONMENT\` ([observe.md](observe.md)). To see why a deployment failed, use
+\`orkestr-agent logs\`.
 
-The archive of \`--bundle\` holds the doctor's report, the status, the last deployments (ids, states, error codes), the
-agent's paths and the last log lines. Known secrets are taken out by value, in every form; what looks like one is, too.
-Names of domains and addresses of visitors are in it: read it before you give it away. An app's own short secrets in a log
-line, of a deployment that was superseded long ago, can be told by nobody: look for those.
+If a deployment fails with \`ORK_ROUTE_TAKEN\` although the hub has no other environment with that domain, the hub was
+restored from a backup that is older than that environment ([backup.md](backup.md)). \`orkestr-agent remove ENVIRONMENT\`,
+with the id shown in the error, removes it from the host.
 
-Each check is listed with what it may find, under the name that it is reported by. Words in braces stand for what the
-report names. Made from \`agent/doctor/checks/\` by \`test/house/troubleshooting.ts\`; a test compares both.
+The archive of \`--bundle\` contains the doctor's report, the status, the last deployments (ids, states, error codes), the
+agent's paths and the last log lines. Known secrets are removed by value, in every form, and so is everything that looks
+like a secret. It contains domain names and addresses of visitors: read it before you share it. Short secrets of an app
+in a log line, from a deployment that was superseded long ago, cannot be recognized: look for those yourself.
+
+Below, each check is listed with the problems that it can report, under the names that it reports. Words in braces stand
+for details in the report. This list is generated from \`agent/doctor/checks/\` by \`test/house/troubleshooting.ts\`; a test
+compares both.
 `;
 
 const TAIL = `
@@ -57,11 +61,18 @@ function sectionOf({ name, about, problems }: Check): string {
 
 function tableOf(check: string, problems: Readonly<Record<string, ProblemKind>>): string {
   const rows = Object.entries(problems).map(([problem, { level, says, mend, fix }]) => {
-    const by = { safe: ' Also: `--fix`.', confirmed: ' Also: `--fix --yes`.' };
-    const cells = [`\`${check}/${problem}\``, level, says, mendForAll(mend) + (fix === undefined ? '' : by[fix])];
+    const cells = [`\`${check}/${problem}\``, level, says, mendForAll(mend) + fixOf(mendForAll(mend), fix)];
     return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   });
-  return ['| name | level | what is wrong | mend |', '|---|---|---|---|', ...rows].join('\n');
+  return ['| name | level | what is wrong | what to do |', '|---|---|---|---|', ...rows].join('\n');
+}
+
+/** How the doctor fixes it by itself, unless the mend names that already. */
+function fixOf(mend: string, fix: ProblemKind['fix']): string {
+  if (fix === undefined || mend.includes('--fix')) return '';
+  return fix === 'safe'
+    ? ' Automatic: `orkestr-agent doctor --fix`.'
+    : ' Automatic: `orkestr-agent doctor --fix --yes`.';
 }
 
 if (process.argv[1] === import.meta.filename) {
