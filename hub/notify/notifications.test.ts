@@ -124,7 +124,7 @@ test('a failed deployment is told with project, step, error, mend and link, and 
       error: {
         code: 'ORK_BUILD_FAILED',
         message: 'It ended badly.',
-        mend: 'A command of the build failed. Its output is the end of the build log.',
+        mend: 'A build command failed. See its output at the end of the build log.',
         retry: false,
       },
       url: `${on.url}/deployments/${job.deploymentId}`,

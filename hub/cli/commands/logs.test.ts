@@ -149,7 +149,7 @@ test('logs --app --follow comes back after an outage without a line twice, and e
 test('logs --app tells why there is none, without asking again and again', async () => {
   const refused = await run(FOLLOW_SHOP, { [APP_LOG]: refuse('ORK_APP_NOT_LIVE', 'Nothing serves there.') });
   assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /Nothing serves there\.\nDeploy it;/);
+  assert.match(refused.stderr, /Nothing serves there\.\nDeploy it\. If/);
   const offline = await run(['logs', '--app', ...SHOP], { [APP_LOG]: refuse('ORK_HOST_OFFLINE', 'It is away.') });
   assert.equal(offline.code, 1);
   assert.equal(cli.hub?.asked.length, 1);

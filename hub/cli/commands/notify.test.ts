@@ -72,7 +72,10 @@ test('notify list says what did not arrive and why, test what failed, remove wha
   };
   const list = await run(['notify', 'list', ...SHOP], routes);
   assert.match(list.stdout, /^slack +slack +https:\/\/hooks\.example\.com\/… +team +given up .* deployment\.failed$/m);
-  assert.match(list.stdout, /slack: given up: shop\/production: the deployment failed\. .* HTTP 404\.\nLook at what/);
+  assert.match(
+    list.stdout,
+    /slack: given up: shop\/production: the deployment failed\. .* HTTP 404\.\nSee the message/,
+  );
   assert.match((await run(['notify', 'list', '--team'], routes)).stdout, /Nobody is told\. Add somebody: /);
   const failed = await run(['notify', 'test', 'slack', ...SHOP], routes);
   assert.deepEqual([failed.code, /could not be looked up/.test(failed.stderr)], [1, true]);
