@@ -58,7 +58,9 @@ function sectionOf({ name, about, problems }: Check): string {
 function tableOf(check: string, problems: Readonly<Record<string, ProblemKind>>): string {
   const rows = Object.entries(problems).map(([problem, { level, says, mend, fix }]) => {
     const by = { safe: ' Also: `--fix`.', confirmed: ' Also: `--fix --yes`.' };
-    const cells = [`\`${check}/${problem}\``, level, says, mendForAll(mend) + (fix === undefined ? '' : by[fix])];
+    const text = mendForAll(mend);
+    const hint = fix === undefined || text.includes('--fix`') ? '' : by[fix];
+    const cells = [`\`${check}/${problem}\``, level, says, text + hint];
     return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   });
   return ['| name | level | what is wrong | mend |', '|---|---|---|---|', ...rows].join('\n');
