@@ -297,7 +297,7 @@ const hostLost = () =>
   toErrorReport(
     new OrkestrError(
       'ORK_HOST_LOST',
-      `The host is away and did not renew its lease of ${LEASE_SECONDS} s for ${GRACE_SECONDS} s. What it does now is not known.`,
+      `The host is offline and did not renew its lease of ${LEASE_SECONDS} s for ${GRACE_SECONDS} s. The state of the deployment there is unknown.`,
     ),
   );
 
@@ -305,12 +305,15 @@ const givenUp = () =>
   toErrorReport(
     new OrkestrError(
       'ORK_HOST_LOST',
-      'It was given up on request while its host was away. When the host is back, it is cancelled there; if it has gone live meanwhile, it is shown as live.',
+      'It was given up on request while its host was offline. The host cancels it when it reconnects, unless it has gone live by then; in that case it is shown as live.',
     ),
   );
 
 const hostIsThere = () =>
-  new OrkestrError('ORK_CONFLICT', 'Its host is connected and ends it: only one whose host is away can be given up.');
+  new OrkestrError(
+    'ORK_CONFLICT',
+    'Its host is connected and will end it: only a deployment whose host is offline can be given up.',
+  );
 
 const getEnvironmentRow = (db: Db, id: string): Promise<Row<'environment'>> =>
   db.selectFrom('environment').selectAll().where('id', '=', id).executeTakeFirstOrThrow();

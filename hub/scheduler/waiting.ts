@@ -19,7 +19,7 @@ export async function mustMayWait(db: Db, { trigger, environmentId }: Deployment
   if (trigger === 'push' || (await countKeptWaiting(db, environmentId)) < MOST_WAITING) return;
   throw new OrkestrError(
     'ORK_TOO_MANY_REQUESTS',
-    `${MOST_WAITING} deployments wait in this environment already. Let them run, or cancel some.`,
+    `${MOST_WAITING} deployments are already waiting in this environment. Let them run, or cancel some.`,
   );
 }
 
@@ -43,7 +43,7 @@ export async function mustHaveVariables(db: Db, { rollback }: DeploymentRequest)
   const plan = planOf(released);
   throw new OrkestrError(
     'ORK_CONFLICT',
-    `The variables that it ran with are gone: the plan ${plan.name} keeps those of the newest ${plan.keepDetails} deployments. Go back with the variables of now.`,
+    `The variables that this release ran with are gone: the plan ${plan.name} keeps those of the newest ${plan.keepDetails} deployments. Roll back with the current variables instead.`,
   );
 }
 

@@ -79,7 +79,11 @@ test('a failed deployment exits 1 with its code, its evidence and what to do', a
 });
 
 test('of a host that is lost it is not said that what served before serves on', async () => {
-  const error = { code: 'ORK_HOST_LOST' as const, message: 'What it does now is not known.', evidence: [] };
+  const error = {
+    code: 'ORK_HOST_LOST' as const,
+    message: 'The state of the deployment there is unknown.',
+    evidence: [],
+  };
   const result = await run(['deploy', ...SHOP], {
     [`POST ${DEPLOYMENTS}`]: () => sampleDeployment(),
     [EVENTS]: stream([statusEvent({ status: 'failed', error }), { kind: 'end', status: 'failed' }]),

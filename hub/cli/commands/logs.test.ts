@@ -84,7 +84,7 @@ test('logs tells on stderr why a deployment failed, and what to do; of an app no
   for (const { stderr } of [followed, whole, named]) {
     assert.match(
       stderr,
-      /^ORK_APP_EXITED {2}Its last line: no database\n {2}│ no database\nWhat to do: The app ended/m,
+      /^ORK_APP_EXITED {2}Its last line: no database\n {2}│ no database\nWhat to do: The app exited/m,
     );
   }
 });
