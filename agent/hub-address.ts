@@ -16,7 +16,7 @@ export async function hubAddress(config: Config, url: string | undefined, clock:
   if (url === undefined) return void process.stdout.write(`${hubOf(config.stateFolder).hub.url}\n`);
   const { from, to } = await moveHub(config.stateFolder, url, clock);
   if (isInstalled(process.execPath)) await run('systemctl', ['try-restart', AGENT_UNIT], { timeoutMs: RESTART_MS });
-  process.stdout.write(`The hub of this host was at ${from}; from now on it is dialled at ${to}.\n`);
+  process.stdout.write(`The hub address of this host has changed from ${from} to ${to}.\n`);
 }
 
 /**
@@ -44,5 +44,5 @@ function hubOf(stateFolder: string) {
 function originOf(text: string): string {
   const url = URL.parse(text);
   if (url !== null && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return url.origin;
-  throw new OrkestrError('ORK_INVALID', `"${text}" is no address of a hub: scheme, host and port only.`);
+  throw new OrkestrError('ORK_INVALID', `"${text}" is not a valid hub address: give scheme, host and port only.`);
 }

@@ -27,8 +27,8 @@ const WORDS = { done: 'done', warning: 'warning', failed: 'FAILED' } as const;
 /** @throws OrkestrError ORK_INVALID when it is not said plainly what is to become of the data */
 export async function uninstallHost(config: Config, options: UninstallOptions): Promise<void> {
   const keepData = options.keepData === true;
-  if (keepData && options.purge) throw new OrkestrError('ORK_INVALID', 'Either --keep-data or --purge.');
-  if (!keepData && !options.purge) await askForData('Say so with --purge, or keep state and images with --keep-data.');
+  if (keepData && options.purge) throw new OrkestrError('ORK_INVALID', 'Choose --keep-data or --purge, not both.');
+  if (!keepData && !options.purge) await askForData('Confirm with --purge, or keep state and images with --keep-data.');
   const installed = isInstalled(process.execPath);
   const ok = !installed || (await tell([stopAgent]));
   const engine = makeEngine({ socketPath: config.dockerSocket });
@@ -53,7 +53,7 @@ export async function uninstallHost(config: Config, options: UninstallOptions): 
  * @throws OrkestrError ORK_INVALID when it is not said plainly that the apps are to go
  */
 export async function leaveHub(config: Config, { yes }: { readonly yes?: true }): Promise<void> {
-  if (!yes) await askForData('Say so with --yes.');
+  if (!yes) await askForData('Confirm with --yes.');
   const stopped = !isInstalled(process.execPath) || (await tell([stopAgent]));
   const engine = makeEngine({ socketPath: config.dockerSocket });
   if (!stopped || !(await removeMade(madeParts(config, engine, false)))) {
@@ -63,7 +63,7 @@ export async function leaveHub(config: Config, { yes }: { readonly yes?: true })
   rmSync(config.agentSocket, { force: true });
   removeState(config);
   process.stdout.write(
-    "To join: run the line of `orkestr hosts add NAME`, or on the hub's own host install.sh --hub-here again.\n",
+    "To join a hub, run the command that `orkestr hosts add NAME` prints, or on the hub's own host install.sh --hub-here again.\n",
   );
 }
 
@@ -93,4 +93,4 @@ async function tell(cleanups: readonly Cleanup[]): Promise<boolean> {
 }
 
 const askForData = (plainly: string): Promise<void> =>
-  confirm({ going: 'All apps and data of this host go.', word: hostname(), called: 'name', plainly });
+  confirm({ going: 'This removes all apps and data from this host.', word: hostname(), called: 'name', plainly });

@@ -33,7 +33,7 @@ export function addRemoveCommand(cli: Command): void {
 
 async function remove(environment: string, { yes }: { yes?: true }): Promise<void> {
   const id = Uuid.safeParse(environment.toLowerCase()).data;
-  if (id === undefined) throw new OrkestrError('ORK_INVALID', `${environment} is no id of an environment.`);
+  if (id === undefined) throw new OrkestrError('ORK_INVALID', `${environment} is not the id of an environment.`);
   const { agentSocket } = readConfig();
   if (!yes) await ask(agentSocket, id);
   const { error } = await outcome(agentSocket, await orderRemoval(agentSocket, id));
