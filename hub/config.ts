@@ -161,7 +161,8 @@ function mailOf(data: z.infer<typeof Environment>): MailServer | undefined {
   if (server === undefined) return undefined;
   if (from === undefined) throw wrong('ORKESTR_HUB_SMTP_FROM: mail needs a sender.');
   const plain = data.ORKESTR_HUB_SMTP_PLAIN;
-  if (plain && server.secure) throw wrong('ORKESTR_HUB_SMTP_PLAIN: smtps:// is never without TLS.');
+  if (plain && server.secure)
+    throw wrong('ORKESTR_HUB_SMTP_PLAIN: cannot be combined with smtps://, which always uses TLS.');
   return { ...server, plain, from, user, password: data.ORKESTR_HUB_SMTP_PASSWORD ?? passwordIn(data) };
 }
 

@@ -22,7 +22,7 @@ const OTHERS = new Set([
 ]);
 const YEAR_MS = 365 * 24 * 3600 * 1000;
 
-const NOT_BUILT = `The orkestr hub runs. Its web console is not built yet:
+const NOT_BUILT = `The orkestr hub is running. Its web console is not built yet. To build it:
 
   node_modules/.bin/vite build hub/console
 

@@ -42,7 +42,7 @@ export async function inRoomOf<T>(folder: string, what: string, work: () => Prom
     return await work();
   } catch (cause) {
     if (isTold(cause) || !isDiskFull(cause)) throw cause;
-    const message = `The disk of ${folder} has no room for ${what}: ${told(before)} were free.`;
+    const message = `The disk of ${folder} has no room for ${what}: only ${told(before)} were free.`;
     throw new OrkestrError('ORK_DISK_FULL', message, { cause });
   }
 }
@@ -57,7 +57,7 @@ export async function mustLeaveRoom(folder: string, bytes: number, inodes = HUBS
   const needed = `${bytes > 0 ? `${formatBytes(bytes)} are needed, and ` : ''}${formatBytes(HUBS_BYTES)}`;
   throw new OrkestrError(
     'ORK_DISK_FULL',
-    `The disk of ${folder} has ${told(free)} free: ${needed} and ${inodes} inodes have to stay free for the hub.`,
+    `The disk of ${folder} has ${told(free)} free; ${needed} and ${inodes} inodes must stay free for the hub.`,
   );
 }
 

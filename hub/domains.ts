@@ -64,7 +64,7 @@ export function checkDomains(domains: readonly Domain[], urls: { readonly hub: s
   for (const { host, pathPrefix } of domains) {
     const name = host + pathPrefix;
     if (seen.has(name)) throw new OrkestrError('ORK_INVALID', `The domain ${name} is given twice.`);
-    if (covers(host, hub)) throw new OrkestrError('ORK_ROUTE_TAKEN', `${host} is the hub itself.`);
+    if (covers(host, hub)) throw new OrkestrError('ORK_ROUTE_TAKEN', `The hub itself is at ${host}.`);
     if (host === `*.${apps}`) {
       throw new OrkestrError('ORK_ROUTE_TAKEN', `Names of ${host} belong to the environments that get them.`);
     }

@@ -120,7 +120,7 @@ test('setup works beside a running hub, once; the token logs in at once', async 
   assert.match(await answer.body.text(), /"slug":"home"/);
   const again = await failureOf(run(process.execPath, argv, { env }));
   assert.equal(again.code, 1);
-  assert.match(again.stderr, /^ORK_CONFLICT: This hub is set up already\./);
+  assert.match(again.stderr, /^ORK_CONFLICT: This hub is already set up\./);
 });
 
 test('another admin token is made beside a running hub, and no hub where there is none', async (t) => {

@@ -89,7 +89,7 @@ async function setup({ email, team, json }: SetupOptions): Promise<void> {
     process.stdout.write(
       json
         ? `${JSON.stringify(account)}\n`
-        : `Team "${account.teamSlug}" is ready. Its admin token, shown this once:\n\n  ${account.token}\n\nLog in with: orkestr login (it asks for the token), or paste it into the console.\n`,
+        : `Team "${account.teamSlug}" is ready. Its admin token, shown only once:\n\n  ${account.token}\n\nLog in with: orkestr login (it asks for the token), or paste it into the console.\n`,
     );
   } finally {
     await db.destroy();
@@ -140,7 +140,7 @@ async function backup(target: string, { keep, json }: BackupOptions): Promise<vo
   if (keep !== undefined && done.file !== target) await forgetOldest(done.file, keep);
   // Standard output may be the backup itself.
   if (done.file === '-') return;
-  const words = `${done.file}: the hub with ${done.repositories} repositories. It holds the hub's keys: keep it as you keep those.`;
+  const words = `${done.file}: the hub with ${done.repositories} repositories. It contains the hub's keys: keep it just as safe.`;
   process.stdout.write(`${json ? JSON.stringify(done) : words}\n`);
 }
 
@@ -151,9 +151,9 @@ async function restore(
   const how = { replace: replace === true, now: systemClock.now() };
   const { from, previous } = await restoreBackup(readConfig().stateFolder, file, how);
   if (json) return void process.stdout.write(`${JSON.stringify({ at: from.at, version: from.version, previous })}\n`);
-  const before = previous === null ? '' : ` What was here before is in ${previous}.`;
+  const before = previous === null ? '' : ` The previous hub is in ${previous}.`;
   process.stdout.write(
-    `The hub is as it was at ${from.at} (orkestr ${from.version}).${before} Start it: hosts come back by themselves.\n`,
+    `The hub is restored to its state of ${from.at} (orkestr ${from.version}).${before} Start it: hosts reconnect by themselves.\n`,
   );
 }
 
@@ -169,14 +169,14 @@ const program = new Command('orkestr-hub')
 program.command('serve').description('run the hub').action(serve);
 program
   .command('setup')
-  .description('make the first user, their team (plan Pro) and a token that may do everything')
+  .description('create the first user, their team (plan Pro) and a token with all scopes')
   .requiredOption('--email <email>', 'the user')
   .requiredOption('--team <name>', 'the team')
   .option('--json', 'one JSON object: userId, teamId, teamSlug, token')
   .action(setup);
 program
   .command('token')
-  .description('make another admin token, where the one of the setup is lost; it is shown this once')
+  .description('create another admin token, if the one of the setup is lost; it is shown only once')
   .option('--json', 'one JSON object: token')
   .action(token);
 program
@@ -189,16 +189,16 @@ program
 
 program
   .command('backup')
-  .description('write all of the hub to one file, also while it runs')
-  .argument('<file>', 'where to: a file, a folder in which it gets a name, or - for standard output')
-  .option('--keep <number>', 'in a folder: delete the oldest ones, all but this many', readKeep)
+  .description('write the whole hub to one file, also while it runs')
+  .argument('<file>', 'destination: a file, a folder in which the file gets a name, or - for standard output')
+  .option('--keep <number>', 'in a folder: delete the oldest backups and keep this many', readKeep)
   .option('--json', 'one JSON object: file, repositories')
   .action(backup);
 program
   .command('restore')
-  .description('put a backup in the place of a hub that does not run')
-  .argument('<file>', 'where from; - is standard input')
-  .option('--replace', 'put a hub that is there aside')
+  .description('restore a hub from a backup; the hub must be stopped')
+  .argument('<file>', 'the backup file; - is standard input')
+  .option('--replace', 'move an existing hub aside')
   .option('--json', 'one JSON object: at, version, previous')
   .action(restore);
 

@@ -20,8 +20,8 @@ test('docs/hub.md has the figures of every plan', () => {
 test('what is over a plan is named, and lowered to it; all else stays', () => {
   const build = BuildLimits.parse({ memoryMiB: 4096, cpus: 1.5, diskMiB: 10_000, logMiB: 512 });
   assert.deepEqual(overPlan(build, PLANS.free), [
-    'settings.build.memoryMiB: 4096 is over the 2048 of the plan Free',
-    'settings.build.diskMiB: 10000 is over the 8192 of the plan Free',
+    'settings.build.memoryMiB: 4096 exceeds the limit of the plan Free, 2048',
+    'settings.build.diskMiB: 10000 exceeds the limit of the plan Free, 8192',
   ]);
   assert.deepEqual(withinPlan(build, PLANS.free), { ...build, memoryMiB: 2048, diskMiB: 8192 });
   assert.deepEqual(withinPlan(build, PLANS.pro), build);

@@ -51,7 +51,7 @@ export function planOf(team: { readonly plan: string }): Plan {
 /** The limits of `build` that are over those of the plan, one line each: field, limit and plan. */
 export function overPlan(build: BuildLimits, plan: Plan): readonly string[] {
   return BOUNDED.filter((name) => build[name] > plan.build[name]).map(
-    (name) => `settings.build.${name}: ${build[name]} is over the ${plan.build[name]} of the plan ${plan.name}`,
+    (name) => `settings.build.${name}: ${build[name]} exceeds the limit of the plan ${plan.name}, ${plan.build[name]}`,
   );
 }
 

@@ -34,7 +34,7 @@ export async function setUp(db: Db, clock: Clock, wanted: z.input<typeof Wanted>
     if (await hasAnyUser(tx)) {
       throw new OrkestrError(
         'ORK_CONFLICT',
-        'This hub is set up already. `orkestr-hub token` makes another admin token.',
+        'This hub is already set up. To create another admin token, run `orkestr-hub token`.',
       );
     }
     return createAccount(tx, clock, { ...wanted, plan: 'pro' });
@@ -70,7 +70,7 @@ export async function createAccount(
 export async function makeAdminToken(db: Db, clock: Clock): Promise<string> {
   const owner = await findFirstOwner(db);
   if (owner === undefined) {
-    throw new OrkestrError('ORK_NOT_FOUND', 'This hub has no user yet: `orkestr-hub setup` makes the first one.');
+    throw new OrkestrError('ORK_NOT_FOUND', 'This hub has no user yet: create the first one with `orkestr-hub setup`.');
   }
   return addAdminToken(db, clock, { name: 'orkestr-hub token', userId: owner.user_id, teamId: owner.team_id });
 }

@@ -41,7 +41,7 @@ export async function lockState(path: string): Promise<() => void> {
   } catch (cause) {
     lock.close();
     if ((cause as { code?: string }).code !== 'SQLITE_BUSY') throw cause;
-    throw new OrkestrError('ORK_ALREADY_RUNNING', 'Another hub works on this state folder.', { cause });
+    throw new OrkestrError('ORK_ALREADY_RUNNING', 'Another hub is using this state folder.', { cause });
   }
   return () => lock.close();
 }

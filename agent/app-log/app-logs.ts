@@ -74,7 +74,10 @@ class Read {
   async run(): Promise<void> {
     const live = this.#live();
     if (live === null) {
-      throw new OrkestrError('ORK_APP_NOT_LIVE', 'No version of the app serves this environment, so there is no log.');
+      throw new OrkestrError(
+        'ORK_APP_NOT_LIVE',
+        'No version of the app is live in this environment, so there is no log.',
+      );
     }
     const failed = Promise.withResolvers<never>();
     const work = this.#request.follow ? this.#followVersions(failed.reject) : this.#readOnce(live);

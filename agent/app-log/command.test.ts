@@ -88,7 +88,7 @@ test('a name that nothing has is told with the names that there are', async (t) 
   const on = await host(t, []);
   await assert.rejects(on.print({ app: 'blog/production' }), {
     code: 'ORK_NOT_FOUND',
-    evidence: ['What serves here: shop/production'],
+    evidence: ['Live here: shop/production'],
   });
 });
 

@@ -68,7 +68,7 @@ function environmentOf(serving: Serving, app: string): string {
   for (const [environmentId, name] of namesOf(serving)) names.set(environmentId, name);
   const found = [...names].find(([environmentId, name]) => app === name || app === environmentId);
   if (found !== undefined) return found[0];
-  throw new OrkestrError('ORK_NOT_FOUND', `No app called ${app} serves on this host.`, {
-    evidence: [`What serves here: ${[...names.values()].toSorted().join(', ') || 'nothing'}`],
+  throw new OrkestrError('ORK_NOT_FOUND', `No app called ${app} is live on this host.`, {
+    evidence: [`Live here: ${[...names.values()].toSorted().join(', ') || 'nothing'}`],
   });
 }

@@ -97,6 +97,6 @@ test('an image of that name which we did not make is left as it is', async (t) =
   });
   assert.equal(await makeImageStore(engine, { scope: '0' }).isMadeHere(name), false);
   assert.deepEqual([image?.made, image?.name], [false, name]);
-  assert.match(said.join(), /an image of that name is there/);
+  assert.match(said.join(), /an image of that name exists/);
   assert.deepEqual(await readdir(folder), []);
 });

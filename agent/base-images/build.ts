@@ -70,7 +70,7 @@ async function ensureImage(making: Making, chosen: Chosen): Promise<BaseImage> {
   if (present !== null && options.force !== true) {
     const recipeLabel = present.labels[LABEL.baseRecipe];
     if (recipeLabel === digest || recipeLabel === undefined) {
-      const why = recipeLabel === undefined ? 'an image of that name is there' : 'up to date';
+      const why = recipeLabel === undefined ? 'an image of that name exists' : 'up to date';
       options.onProgress(`${name}: ${why}, nothing to do`);
       return { kind: recipe.kind, name, id: present.id, bytes: present.bytes, made: false };
     }
@@ -82,7 +82,7 @@ async function ensureImage(making: Making, chosen: Chosen): Promise<BaseImage> {
     await importTree(making.engine, recipe, join(work, 'tree'), name, digest);
   });
   const image = await look(making.engine, name);
-  if (image === null) throw new OrkestrError('ORK_BASE_IMAGE', `The engine took ${name} and does not have it.`);
+  if (image === null) throw new OrkestrError('ORK_BASE_IMAGE', `Docker Engine accepted ${name} but does not have it.`);
   options.onProgress(`${name}: ${Math.round(image.bytes / 1_000_000)} MB`);
   return { kind: recipe.kind, name, id: image.id, bytes: image.bytes, made: true };
 }

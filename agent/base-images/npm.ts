@@ -25,7 +25,7 @@ export async function installNpmPackage(tree: string, work: string, wanted: NpmP
     .update(await readFile(tarball))
     .digest('base64')}`;
   if (integrity !== wanted.integrity) {
-    throw new OrkestrError('ORK_BASE_IMAGE', `The registry gave another ${name} than the one that is pinned.`, {
+    throw new OrkestrError('ORK_BASE_IMAGE', `The registry returned a ${name} that differs from the pinned one.`, {
       evidence: [`expected ${wanted.integrity}`, `got ${integrity}`],
     });
   }

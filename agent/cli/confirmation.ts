@@ -27,4 +27,4 @@ export async function confirm({ going, word, called, plainly }: Confirmation): P
 
 /** For all that this host has. @throws OrkestrError ORK_INVALID as {@link confirm} */
 export const confirmForHost = (plainly: string): Promise<void> =>
-  confirm({ going: 'All apps and data of this host go.', word: hostname(), called: 'name', plainly });
+  confirm({ going: 'This removes all apps and data from this host.', word: hostname(), called: 'name', plainly });

@@ -13,5 +13,5 @@ export async function hubAddress(config: Config, url: string | undefined, clock:
   if (url === undefined) return void process.stdout.write(`${hubOf(config.stateFolder).hub.url}\n`);
   const { from, to } = await moveHub(config.stateFolder, url, clock);
   if (isInstalled(process.execPath)) await run('systemctl', ['try-restart', AGENT_UNIT], { timeoutMs: RESTART_MS });
-  process.stdout.write(`The hub of this host was at ${from}; from now on it is dialled at ${to}.\n`);
+  process.stdout.write(`The hub address of this host has changed from ${from} to ${to}.\n`);
 }

@@ -24,7 +24,7 @@ export async function printStepLogs(request: LogsRequest, out: Writable & { read
   if (!Uuid.safeParse(deploymentId).success) throw new OrkestrError('ORK_INVALID', 'A deployment id is a UUID.');
   const paths = stepsOf(request.step).map((step) => ({ step, path: logPath(request.folder, deploymentId, step) }));
   const present = paths.filter(({ path }) => existsSync(path));
-  if (present.length === 0) throw new OrkestrError('ORK_NOT_FOUND', `There is no such log of ${deploymentId} here.`);
+  if (present.length === 0) throw new OrkestrError('ORK_NOT_FOUND', `This host has no such log of ${deploymentId}.`);
   for (const { step, path } of present) {
     if (request.step === undefined) out.write(`==> ${step}\n`);
     const log = createReadStream(path);

@@ -98,7 +98,7 @@ async function abandonable<T>(options: Attempt<T>, signal: AbortSignal): Promise
   const left = new Promise<never>((_, reject) => {
     const giveUp = (): void => {
       clock.sleep(abandonMs, over.signal).then(
-        () => reject(new OrkestrError('ORK_INTERNAL', 'The step does not end although it was told to.')),
+        () => reject(new OrkestrError('ORK_INTERNAL', 'The step did not stop when it was told to.')),
         () => undefined, // the call came to its end in time
       );
     };

@@ -34,7 +34,7 @@ describe('diagnosis of an app that runs and is not healthy', () => {
     assert.equal(error.code, 'ORK_PORT_LOOPBACK');
     assert.equal(
       error.message,
-      'The app listens on 127.0.0.1:3000 only, so nothing outside the container can reach it.',
+      'The app listens on 127.0.0.1:3000 only, so it cannot be reached from outside the container.',
     );
   });
 

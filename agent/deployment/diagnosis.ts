@@ -59,7 +59,7 @@ const CHANGE = /chown|changing ownership|set(?:res)?[ug]id|setgroups|switching t
 /** What to do about an app that wanted to change its user, or the owner of its files; nothing for others. */
 function capabilityHint(tail: readonly string[]): string {
   if (!tail.some((line) => CHANGE.test(line) && /operation not permitted/i.test(line))) return '';
-  return ` It starts as root and changes its user, or the owner of files, which takes capabilities: ${capabilityCommand(CHANGE_USER)}`;
+  return ` It starts as root and changes its user or the owner of files, which needs capabilities: ${capabilityCommand(CHANGE_USER)}`;
 }
 
 /** The reason why a running app did not become healthy in its time. */
@@ -85,7 +85,7 @@ export function diagnose(facts: UnhealthyFacts): OrkestrError {
     const where = list(atPort);
     return because(
       'ORK_PORT_LOOPBACK',
-      `The app listens on ${where} only, so nothing outside the container can reach it.`,
+      `The app listens on ${where} only, so it cannot be reached from outside the container.`,
     );
   }
   if (open.length > 0) {
@@ -111,16 +111,17 @@ export function diagnoseExit(
   when = 'before it was healthy',
 ): OrkestrError {
   if (state === null) {
-    return new OrkestrError('ORK_APP_EXITED', 'The container of the app is gone: something else removed it.');
+    return new OrkestrError(
+      'ORK_APP_EXITED',
+      'The container of the app is gone: something other than orkestr removed it.',
+    );
   }
   const code = state.exitCode;
   const evidence = [`exit code: ${code ?? 'unknown'}`, ...tailEvidence(tail)];
   if (state.oomKilled) {
-    return new OrkestrError(
-      'ORK_APP_MEMORY',
-      `The app needed more than its memory limit of ${memoryMiB} MiB and was killed.`,
-      { evidence },
-    );
+    return new OrkestrError('ORK_APP_MEMORY', `The app exceeded its memory limit of ${memoryMiB} MiB and was killed.`, {
+      evidence,
+    });
   }
   const signal = code === null ? null : signalName(code);
   const how = signal === null ? `with exit code ${code ?? 'unknown'}` : `by signal ${signal} (exit code ${code})`;

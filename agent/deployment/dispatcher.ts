@@ -114,7 +114,7 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
 
   const refuseStale = ({ deploymentId, generation, environment }: Job): void => {
     const newest = intake.nextGeneration(environment.id) - 1;
-    const message = `Generation ${generation} is not newer than what this host had for the environment, ${newest}.`;
+    const message = `Generation ${generation} is not newer than the last one that this host received for the environment, ${newest}.`;
     refuse({ deploymentId, generation, newest }, toErrorReport(new OrkestrError('ORK_GENERATION_STALE', message)));
   };
 
@@ -151,7 +151,7 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
     idle: () => queue.idle(),
     async stop(withinMs) {
       queue.close();
-      shutdown.abort(new OrkestrError('ORK_INTERRUPTED', 'The agent stops.'));
+      shutdown.abort(new OrkestrError('ORK_INTERRUPTED', 'The agent is stopping.'));
       const over = new AbortController();
       const late = clock.sleep(withinMs, over.signal).catch(() => undefined); // idle in time
       await Promise.race([queue.idle(), late]);

@@ -28,7 +28,7 @@ export function boundedPlan(plan: BuildPlan): BuildPlan {
   const [what, bytes] = largestPart(bounded);
   throw new OrkestrError(
     'ORK_MANIFEST_INVALID',
-    `${what} has ${bytes} bytes, and a build plan holds ${MAX_PLAN_BYTES} in all: move what is long into files of the repository that it calls.`,
+    `${what} has ${bytes} bytes, and a build plan holds at most ${MAX_PLAN_BYTES} in all: move long commands into a script in the repository.`,
   );
 }
 

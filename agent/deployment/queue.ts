@@ -90,7 +90,7 @@ export function makeQueue(
   return {
     checkRoom() {
       if (waiting.filter(({ kind }) => kind !== 'remove').length < limits.maxWaiting) return;
-      throw new OrkestrError('ORK_QUEUE_FULL', `${limits.maxWaiting} deployments wait on this host already.`);
+      throw new OrkestrError('ORK_QUEUE_FULL', `${limits.maxWaiting} deployments are already waiting on this host.`);
     },
     add(item) {
       if (isIn(item.deploymentId)) return;

@@ -59,7 +59,7 @@ export async function endAfterFlipBack(context: StepContext): Promise<OrkestrErr
   const { job, signal } = context;
   context.leaveSlot();
   await drainTarget(context, job.deploymentId, signal);
-  const reason = 'its flip was taken back before this step ended; the log above may say why';
+  const reason = 'its flip was undone before this step ended; the log above may show why';
   return regressed(context, [reason, ...(await visitorsMet(context))]);
 }
 
@@ -106,7 +106,7 @@ async function exitOf({ job, ports, log }: StepContext, signal: AbortSignal): Pr
 }
 
 async function regressed(context: StepContext, reasons: readonly string[]): Promise<OrkestrError> {
-  return new OrkestrError('ORK_APP_REGRESSED', 'The app was healthy and went bad right after it had taken over.', {
+  return new OrkestrError('ORK_APP_REGRESSED', 'The app was healthy, but failed right after it had taken over.', {
     evidence: [...reasons, ...tailEvidence(await tailOf(context))],
   });
 }

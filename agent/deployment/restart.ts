@@ -41,7 +41,7 @@ export async function restart(
         networkName: names.network(projectId),
       });
   const { address } = state;
-  if (address === null) throw new OrkestrError('ORK_APP_EXITED', `The container ${name} does not stay up.`);
+  if (address === null) throw new OrkestrError('ORK_APP_EXITED', `The container ${name} does not keep running.`);
   await untilItAccepts(ports, { address, port, tries }, signal);
   return address;
 }

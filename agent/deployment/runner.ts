@@ -20,7 +20,7 @@ import { takeBack } from './undo.ts';
 
 const INTERRUPTED: ErrorReport = {
   code: 'ORK_INTERRUPTED',
-  message: 'The agent stopped in the middle of taking the deployment back.',
+  message: 'The agent was stopped while it was undoing the deployment.',
   evidence: [],
 };
 

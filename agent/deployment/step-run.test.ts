@@ -89,7 +89,7 @@ test('a step that is not over in time is ended with the code of its stage', asyn
   await run(job.deploymentId);
   const last = reports().at(-1);
   assert.ok(last?.kind === 'deployment');
-  assert.match(last.error?.message ?? '', /build was not done within 60 s/);
+  assert.match(last.error?.message ?? '', /build did not finish within 60 s/);
 });
 
 test('a step that an engine without an answer has used up is ended with the code of the engine', async (t) => {
@@ -117,7 +117,7 @@ test('a step that an engine without an answer has used up is ended with the code
   await run(job.deploymentId);
   const error = journal.job(job.deploymentId)?.error;
   assert.equal(error?.code, 'ORK_ENGINE_TIMEOUT');
-  assert.match(error.message, /health was not done within 60 s/);
+  assert.match(error.message, /health did not finish within 60 s/);
   assert.ok(error.evidence.includes('Docker Engine is silent.'));
 });
 

@@ -115,7 +115,7 @@ async function untilDone(run: Run, stage: AnyStage, log: OpenLog, starts: number
       parts.log.info({ err: error, deploymentId: run.job.deploymentId, step: stage.step.name }, 'step failed');
       flipped ||= stage.step.name === 'cutover' && (await askWhetherFlipped(run, log));
       if (!flipped || failures >= FORWARD_TRIES) throw new StepFailed(error, flipped);
-      log.line(`${error.message} The flip is done, so this step is tried again.`);
+      log.line(`${error.message} The flip is done, so this step is retried.`);
       await pause(run, failures);
     }
   }
@@ -143,7 +143,7 @@ async function callStep(run: Run, stage: AnyStage, log: OpenLog, flipped: boolea
       // Whoever did not answer is to blame for it, and not the app.
       new OrkestrError(
         isPassing(last) ? last.code : stage.timeoutCode,
-        `The step ${stage.step.name} was not done within ${seconds} s.`,
+        `The step ${stage.step.name} did not finish within ${seconds} s.`,
         {
           evidence: [toErrorReport(last).message],
           cause: last,
@@ -179,7 +179,7 @@ async function askWhetherFlipped(run: Run, log: OpenLog): Promise<boolean> {
     try {
       return await run.parts.pipeline.hasFlipped(context);
     } catch (error) {
-      log.line(`The proxy does not say who serves (${toErrorReport(error).message}); asking again.`);
+      log.line(`The proxy does not report which version serves (${toErrorReport(error).message}); asking again.`);
       await pause(run, failures);
     }
   }

@@ -47,7 +47,7 @@ export async function mustBeFree({ job, ports, log, signal, edge }: StepContext)
     if (ports.clock.monotonic() >= until) {
       throw new OrkestrError(
         'ORK_ROUTE_TAKEN',
-        `This host serves another environment at ${name}, which has not given it up; nothing was built. If the hub has no such environment (any more), remove it on this host: orkestr-agent remove ${holder.id}`,
+        `This host serves another environment at ${name}, which still holds it; nothing was built. If the hub has no such environment any more, remove it on this host: orkestr-agent remove ${holder.id}`,
         { evidence: [`environment ${holder.id}`] },
       );
     }

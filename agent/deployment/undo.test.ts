@@ -50,7 +50,7 @@ test('an undo that fails is told in the evidence, the cause stays the cause, and
   const last = reports().at(-1);
   assert.ok(last?.kind === 'deployment');
   assert.equal(last.error?.code, 'ORK_UNHEALTHY');
-  assert.match(last.error?.evidence.join('\n') ?? '', /not taken back: deploy: the container will not go/);
+  assert.match(last.error?.evidence.join('\n') ?? '', /not undone: deploy: the container will not go/);
   assert.ok(pipeline.calls.includes('undo clone'));
 });
 

@@ -19,7 +19,7 @@ export async function takeBack(run: Run, cause: ErrorReport): Promise<void> {
     const record = parts.journal.steps(deploymentId).find(({ name }) => name === stage.step.name);
     if (!record || record.state === 'skipped' || record.undone) continue;
     const failure = await undoStep(run, stage);
-    if (failure !== null) failures.push(`not taken back: ${stage.step.name}: ${failure}`.slice(0, 2000));
+    if (failure !== null) failures.push(`not undone: ${stage.step.name}: ${failure}`.slice(0, 2000));
     parts.journal.record({ deploymentId, undone: stage.step.name });
   }
   const cancelled = cause.code === 'ORK_CANCELLED';
@@ -40,12 +40,12 @@ async function undoStep(run: Run, { step }: AnyStage): Promise<string | null> {
   const log = parts.logs.open(deploymentId, step.name, run.secrets);
   const seconds = UNDO_SECONDS + job.settings.stopGraceSeconds;
   try {
-    log.line('taking this step back');
+    log.line('undoing this step');
     await attempt({
       act: async (signal) => step.undo?.(contextOf(run, log, signal)),
       limitMs: seconds * 1000,
       timeoutError: (last) =>
-        new OrkestrError('ORK_INTERNAL', `Not taken back within ${seconds} s.`, {
+        new OrkestrError('ORK_INTERNAL', `Not undone within ${seconds} s.`, {
           evidence: [toErrorReport(last).message],
           cause: last,
         }),
@@ -59,7 +59,7 @@ async function undoStep(run: Run, { step }: AnyStage): Promise<string | null> {
   } catch (error) {
     if (signals.shutdown.aborted) throw new Interrupted();
     const { message } = toErrorReport(error);
-    log.line(`could not be taken back: ${message}`);
+    log.line(`could not be undone: ${message}`);
     parts.log.warn({ err: error, deploymentId, step: step.name }, 'undo failed; reconcile will clean up');
     return message;
   } finally {

@@ -116,7 +116,7 @@ async function detectRequest(request: PlanRequest, budget: ReadingBudget): Promi
   if (file !== outer && file?.said.rootDirectory !== undefined) {
     throw new OrkestrError(
       'ORK_MANIFEST_INVALID',
-      `rootDirectory belongs in the orkestr.json at the root of the repository, not in that of ${rootDirectory}.`,
+      `rootDirectory belongs in the orkestr.json at the root of the repository, not in the one of ${rootDirectory}.`,
     );
   }
   return {
@@ -176,7 +176,7 @@ async function nothingFound(
   const missed = outcomes.flatMap((one) => (one.kind === 'missed' ? [`${one.detector.name}: ${one.why}`] : []));
   return new OrkestrError(
     'ORK_NOTHING_DETECTED',
-    `Nothing in ${where} says how to build and start the app. Looked for: ${missed.join('; ')}.${describeApps(apps)}`,
+    `Nothing in ${where} tells how to build and start the app. Looked for: ${missed.join('; ')}.${describeApps(apps)}`,
     { evidence: missed },
   );
 }

@@ -48,7 +48,7 @@ export class ReadingBudget {
 }
 
 function spent(what: string): OrkestrError {
-  return new OrkestrError('ORK_REPO_TOO_LARGE', `To analyze the repository, more than ${what} would have to be read.`);
+  return new OrkestrError('ORK_REPO_TOO_LARGE', `Analyzing the repository would need to read more than ${what}.`);
 }
 
 /** PowerShell writes it in front of `pip freeze > requirements.txt`, and pip reads such a file. Nobody else reads theirs. */
@@ -87,7 +87,7 @@ export function openRepository(directory: string, budget = new ReadingBudget()):
       throw error;
     }
     if (real === inside || real.startsWith(inside + sep)) return real;
-    throw new OrkestrError('ORK_REPO_UNSAFE', `${path} is a link that leads out of the root directory.`);
+    throw new OrkestrError('ORK_REPO_UNSAFE', `${path} is a link that points outside the root directory.`);
   }
 
   /** At most `bytes` of a regular file and its whole size, or null when there is none. */

@@ -31,7 +31,7 @@ export async function askEngine<T>(
   } catch (cause) {
     if (cause instanceof OrkestrError) throw cause;
     if (cause instanceof Error && cause.name === 'TimeoutError') {
-      throw new OrkestrError('ORK_ENGINE_TIMEOUT', `Docker Engine gave no answer in ${deadlineMs / 1000} s.`, {
+      throw new OrkestrError('ORK_ENGINE_TIMEOUT', `Docker Engine did not answer within ${deadlineMs / 1000} s.`, {
         cause,
       });
     }

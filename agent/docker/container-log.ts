@@ -55,7 +55,7 @@ export const containerLogs =
     for await (const part of answer) words = `${words}${String(part)}`.slice(0, MOST_WORDS);
     throw new OrkestrError(
       'ORK_INTERNAL',
-      `Docker Engine gives no log of ${name} (HTTP ${answer.statusCode ?? 0}): ${words}`,
+      `Docker Engine returned no log of ${name} (HTTP ${answer.statusCode ?? 0}): ${words}`,
     );
   };
 
@@ -86,7 +86,9 @@ async function* piecesOf(answer: AsyncIterable<Buffer>, signal: AbortSignal): As
     for await (const frames of framesOf(answer)) yield frames.flatMap((frame) => pieceOf(frame) ?? []);
   } catch (cause) {
     signal.throwIfAborted();
-    throw new OrkestrError('ORK_ENGINE_UNREACHABLE', 'Docker Engine broke off in the middle of a log.', { cause });
+    throw new OrkestrError('ORK_ENGINE_UNREACHABLE', 'Docker Engine closed the connection in the middle of a log.', {
+      cause,
+    });
   }
 }
 

@@ -75,7 +75,7 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
       if (existing?.State.Running !== true) await startContainer(engine, request.name);
       const started = (await look(request.name)) ?? existing;
       if (started !== null) return describe(started, engine);
-      throw new OrkestrError('ORK_START_FAILED', `The container ${request.name} was taken away as it was started.`);
+      throw new OrkestrError('ORK_START_FAILED', `The container ${request.name} was removed while it was starting.`);
     },
 
     async inspect(name) {
@@ -171,7 +171,7 @@ async function create(
   }
   throw new OrkestrError(
     'ORK_START_FAILED',
-    `The engine has the name ${request.name} taken and shows no such container.`,
+    `Docker Engine reports the name ${request.name} as taken, but lists no such container.`,
   );
 }
 
@@ -201,7 +201,7 @@ function refuseForeign(info: ContainerInspectInfo, scope: string, request: Conta
   if (labels[LABEL.scope] === scope && labels[LABEL.deployment] === request.owner.deploymentId) return;
   throw new OrkestrError(
     'ORK_CONFLICT',
-    `A container named ${request.name} is on this host and is not of this deployment.`,
+    `A container named ${request.name} already exists on this host and belongs to another deployment.`,
   );
 }
 

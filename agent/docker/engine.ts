@@ -125,7 +125,7 @@ function explain(error: unknown, what: string, socketPath: string, disk: keyof t
   if (isOtherVersion(error)) {
     return new OrkestrError(
       'ORK_ENGINE_UNREACHABLE',
-      `Docker Engine at ${socketPath} is another version now: ${what}.`,
+      `Docker Engine at ${socketPath} has changed its version: ${what}.`,
       {
         evidence: [error.message.trim()],
         cause: error,

@@ -25,7 +25,7 @@ export async function execIn(
     )
     .catch((cause: unknown) => {
       if (statusOf(cause) !== 404 && statusOf(cause) !== 409) throw cause;
-      throw new OrkestrError('ORK_APP_EXITED', `The container ${name} does not run, so no command can run in it.`, {
+      throw new OrkestrError('ORK_APP_EXITED', `The container ${name} is not running, so no command can run in it.`, {
         cause,
       });
     });

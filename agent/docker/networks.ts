@@ -61,7 +61,7 @@ async function inSomeSubnet(engine: Engine, create: (subnet?: string) => Promise
   for (const subnet of await subnetsToTry(engine)) {
     if ((await refused(create(subnet), OVERLAPS)) === null) return;
   }
-  throw new OrkestrError('ORK_SUBNET_NONE', 'There is no subnet left on this host for the network of the project.', {
+  throw new OrkestrError('ORK_SUBNET_NONE', 'This host has no free subnet left for the network of the project.', {
     evidence: [refusal.message.trim()],
     cause: refusal,
   });

@@ -44,7 +44,7 @@ export async function doctor(
   { only, json, fix, yes, deadlineMs, bundle }: DoctorRequest,
 ): Promise<number> {
   const checks = checksOf(only);
-  if (yes && !fix) throw new OrkestrError('ORK_INVALID', '--yes goes with --fix: alone it does nothing.');
+  if (yes && !fix) throw new OrkestrError('ORK_INVALID', '--yes needs --fix: it does nothing alone.');
   // Shorter than the check's own deadline: what does not answer is then told as such, and not as a slow check.
   const look = (): Subject => parts.subject(deadlineMs * ANSWER_SHARE);
   const mended = fix ? await mend(look(), { checks, confirmed: yes, deadlineMs }) : null;
@@ -53,7 +53,7 @@ export async function doctor(
     await writeBundle(bundle, { subject: look(), doctor: report, status: await parts.status() });
   }
   parts.out.write(json ? `${JSON.stringify({ ...report, ...(mended && { mended }) })}\n` : render(report, mended));
-  if (bundle !== null && !json) parts.out.write(`Support archive: ${bundle}. Read it before you give it away.\n`);
+  if (bundle !== null && !json) parts.out.write(`Support archive: ${bundle}. Read it before you share it.\n`);
   return exitCode(report.level);
 }
 
@@ -61,11 +61,11 @@ function checksOf(only: readonly string[]): readonly Check[] {
   const unknown = only.find((name) => CHECKS.every((check) => check.name !== name));
   if (unknown === undefined) return only.length === 0 ? CHECKS : CHECKS.filter(({ name }) => only.includes(name));
   const names = CHECKS.map(({ name }) => name).join(', ');
-  throw new OrkestrError('ORK_INVALID', `There is no check ${unknown}. Those that there are: ${names}.`);
+  throw new OrkestrError('ORK_INVALID', `There is no check ${unknown}. Available checks: ${names}.`);
 }
 
 function render(report: DoctorReport, mended: readonly Mended[] | null): string {
   if (mended === null) return renderDoctor(report);
   const lines = mended.map(({ id, ok, told }) => `${ok ? 'mended' : 'FAILED'}  ${id}: ${told}\n`);
-  return `${lines.join('') || 'nothing that can be mended by itself\n'}\n${renderDoctor(report)}`;
+  return `${lines.join('') || 'nothing that can be fixed automatically\n'}\n${renderDoctor(report)}`;
 }

@@ -83,7 +83,7 @@ test('a check that cannot look says so; one whose subject another check tells of
   const { checks: reports } = await examine(subject, { checks });
   assert.deepEqual(
     reports.map(({ level, summary }) => `${level}: ${summary}`),
-    ['warn: could not look', 'skipped: It hangs.', 'skipped: It is cut off.'],
+    ['warn: could not run', 'skipped: It hangs.', 'skipped: It is cut off.'],
   );
   const [blind] = reports[0]?.problems ?? [];
   assert.match(blind?.says ?? '', /permission denied/);

@@ -47,12 +47,12 @@ export const LOOKING: Readonly<Record<'slow' | 'blind', ProblemKind>> = {
   slow: {
     level: 'warn',
     says: 'The check had no result after {ms} ms.',
-    mend: 'Ask again; when it stays, something on the host hangs: look at `dmesg | tail` and `ps -eo pid,stat,wchan,args | grep " D"`.',
+    mend: 'Try again. If this persists, something on the host hangs: check `dmesg | tail` and `ps -eo pid,stat,wchan,args | grep " D"`.',
   },
   blind: {
     level: 'warn',
-    says: 'The check could not look: {message}',
-    mend: 'Run it as root: `sudo /usr/local/bin/orkestr-agent doctor` (the PATH of sudo may lack that folder). A program that is not found has to be installed.',
+    says: 'The check could not run: {message}',
+    mend: 'Run it as root: `sudo /usr/local/bin/orkestr-agent doctor` (the PATH of sudo may lack that folder). If a program was not found, install it.',
   },
 };
 
@@ -105,7 +105,7 @@ async function inTime(check: Check, subject: Subject, deadlineMs: number): Promi
     if (error instanceof OrkestrError && TOLD_ELSEWHERE.includes(error.code)) return { skipped: error.message };
     // What a check cannot do is what it found.
     const message = error instanceof Error ? error.message : String(error);
-    return { summary: 'could not look', findings: [{ problem: 'blind', values: { message } }] };
+    return { summary: 'could not run', findings: [{ problem: 'blind', values: { message } }] };
   } finally {
     clearTimeout(timer);
   }

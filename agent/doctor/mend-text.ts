@@ -7,8 +7,8 @@ type PackageManager = 'apt' | 'dnf';
 
 /** Debian and its like have the client of Docker Engine in a package of its own by now. */
 const NO_CLIENT: Readonly<Record<PackageManager, string>> = {
-  apt: 'The program docker is not on this host: `apt-get install docker-cli`.',
-  dnf: 'The program docker is not on this host: `dnf install docker-ce-cli`.',
+  apt: 'The program docker is missing on this host: run `apt-get install docker-cli`.',
+  dnf: 'The program docker is missing on this host: run `dnf install docker-ce-cli`.',
 };
 
 export function mendFor(mend: Mend, has: HasProgram): string {
@@ -19,4 +19,4 @@ export function mendFor(mend: Mend, has: HasProgram): string {
 
 /** For every kind of host. */
 export const mendForAll = (mend: Mend): string =>
-  typeof mend === 'string' ? mend : `Debian, Ubuntu: ${mend.apt} RHEL and its like: ${mend.dnf}`;
+  typeof mend === 'string' ? mend : `Debian, Ubuntu: ${mend.apt} RHEL and similar: ${mend.dnf}`;

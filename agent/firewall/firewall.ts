@@ -40,7 +40,7 @@ export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firew
           await keeper.ensure(await chainsOf(scope));
         } catch (cause) {
           const why = cause instanceof Error ? cause.message : String(cause);
-          const message = `The packet filter does not take the rules that keep apps in: ${why}.`;
+          const message = `The packet filter did not accept the rules that isolate apps: ${why}.`;
           throw new OrkestrError('ORK_FIREWALL', message, { cause });
         }
       }),

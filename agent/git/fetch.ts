@@ -36,12 +36,12 @@ export async function fetchCommit(
   if (!heads.split('\n').some((line) => line.endsWith(`\t${branch}`))) {
     throw new OrkestrError('ORK_BRANCH_UNKNOWN', `The repository has no branch "${source.branch}".`);
   }
-  log.line('The server does not hand out single commits; looking through the branch.');
+  log.line('The server does not serve single commits; searching the branch instead.');
   for (const depth of DEPTHS) {
     await git.raw(...FETCH, `--depth=${depth}`, '--', source.url, branch);
     if (await hasCommit(git, commit)) return;
   }
-  throw new OrkestrError('ORK_COMMIT_UNKNOWN', `The branch "${source.branch}" does not hold the commit ${commit}.`);
+  throw new OrkestrError('ORK_COMMIT_UNKNOWN', `The branch "${source.branch}" does not contain the commit ${commit}.`);
 }
 
 async function hasCommit(git: Pick<SimpleGit, 'raw'>, commit: string): Promise<boolean> {

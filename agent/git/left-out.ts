@@ -25,12 +25,12 @@ export async function leftOut(
     ...(submodules.length === 0
       ? []
       : [
-          `warning: Submodules are not fetched, and their folders are empty: ${named(submodules)}. Put their files into the repository, or make packages of them.`,
+          `warning: Submodules are not fetched, and their folders are empty: ${named(submodules)}. Put their files into the repository, or turn them into packages.`,
         ]),
     ...(pointers.length === 0
       ? []
       : [
-          `warning: Files in Git LFS are not fetched, and in their place are pointers of a few lines: ${named(pointers)}. Keep them in the repository itself (\`git lfs migrate export\`), or fetch them in the build.`,
+          `warning: Files in Git LFS are not fetched; only their pointer files are present: ${named(pointers)}. Keep them in the repository itself (\`git lfs migrate export\`), or fetch them in the build.`,
         ]),
   ];
 }

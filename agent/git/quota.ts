@@ -116,7 +116,7 @@ async function folderBytes(folder: string): Promise<number> {
 
 function tooLarge(size: { files: number; bytes: number }, limits: CheckoutLimits): OrkestrError | null {
   if (size.files > limits.files) {
-    return new OrkestrError('ORK_REPO_TOO_LARGE', `The repository holds more than ${limits.files} files.`);
+    return new OrkestrError('ORK_REPO_TOO_LARGE', `The repository has more than ${limits.files} files.`);
   }
   if (size.bytes > limits.bytes) {
     return new OrkestrError(

@@ -248,7 +248,7 @@ describe('clone', () => {
     const { result, directory, log } = await checkout(t, repo.url, first);
     assert.equal(result?.commit, first);
     assert.equal(await readFile(join(directory, 'a'), 'utf8'), 'first');
-    assert.match(log, /looking through the branch/);
+    assert.match(log, /searching the branch/);
   });
 
   test('a fetch says something, as simple-git waits 50 ms for a command that does not', async (t) => {
@@ -414,7 +414,7 @@ describe('clone', () => {
     assert.equal(error, null);
     assert.match(
       log,
-      /^warning: Files in Git LFS are not fetched, .*: sub\/a\.bin, sub\/b\.bin, sub\/d\.bin and 1 more\./m,
+      /^warning: Files in Git LFS are not fetched; .*: sub\/a\.bin, sub\/b\.bin, sub\/d\.bin and 1 more\./m,
     );
   });
 

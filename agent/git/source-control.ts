@@ -177,7 +177,7 @@ async function openGit(
 
 async function refuseEscapes(directory: string): Promise<void> {
   const link = await findEscapingLink(directory);
-  if (link !== null) throw new OrkestrError('ORK_REPO_UNSAFE', `The link ${cut(link)} leads out of the repository.`);
+  if (link !== null) throw new OrkestrError('ORK_REPO_UNSAFE', `The link ${cut(link)} points outside the repository.`);
 }
 
 function tooSlow(limits: CheckoutLimits): OrkestrError {

@@ -51,7 +51,7 @@ export function makeAppLogReads(source: AppLogSource, send: (message: AgentMessa
   return {
     order({ readId, ...order }) {
       if (reads.size >= HOST_APP_LOG_READS) {
-        const text = `This host reads ${HOST_APP_LOG_READS} app logs at once already. Close one of them first.`;
+        const text = `This host is already reading ${HOST_APP_LOG_READS} app logs at the same time. Close one of them first.`;
         void send(endOf(readId, new OrkestrError('ORK_TOO_MANY_REQUESTS', text)));
         return;
       }

@@ -264,6 +264,6 @@ function readMessage(data: RawData, isBinary: boolean): HubMessage {
   const where = message.error.issues[0];
   throw new OrkestrError(
     'ORK_PROTOCOL',
-    `The hub sent a message that this version does not know: ${where?.path.join('.') ?? ''} ${where?.message ?? ''}`,
+    `The hub sent a message that this version does not understand: ${where?.path.join('.') ?? ''} ${where?.message ?? ''}`,
   );
 }

@@ -52,7 +52,10 @@ export function makeHandshake(
         throw new OrkestrError('ORK_PROTOCOL', `The hub sent ${message.type} in the middle of the handshake.`);
       }
       if (!isSignedBy(welcomeProof(nonce, message.sessionId), message.signature, credentials.hubPublicKey)) {
-        throw new OrkestrError('ORK_SIGNATURE', 'What answers is not the hub that this host was enrolled with.');
+        throw new OrkestrError(
+          'ORK_SIGNATURE',
+          'The server that answers is not the hub that this host was enrolled with.',
+        );
       }
       if (!isSpoken(message.protocol)) {
         throw new OrkestrError(

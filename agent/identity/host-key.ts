@@ -17,7 +17,10 @@ type HostSigner = (text: string) => string;
 export function hostSigner(stateFolder: string): HostSigner {
   const pair = readHostKey(stateFolder);
   if (!pair) {
-    throw new OrkestrError('ORK_CONFIG', `${join(stateFolder, KEY_FILE)} holds no whole key pair. Join the hub again.`);
+    throw new OrkestrError(
+      'ORK_CONFIG',
+      `${join(stateFolder, KEY_FILE)} does not hold a complete key pair. Join the hub again.`,
+    );
   }
   return (text) => signText(text, pair.privateKey);
 }

@@ -42,7 +42,7 @@ export async function joinHub(stateFolder: string, enrolment: Enrolment): Promis
   const { publicKey } = key ?? joiningKey(stateFolder);
   const answer = await enrol(enrolment, publicKey);
   if (!readPublicKey(answer.hubPublicKey)) {
-    throw new OrkestrError('ORK_PROTOCOL', 'The hub gave a key that is not an ed25519 public key.');
+    throw new OrkestrError('ORK_PROTOCOL', 'The hub sent a key that is not an ed25519 public key.');
   }
   const identity: Identity = {
     hostId: answer.hostId,
@@ -64,10 +64,10 @@ function keepAside(path: string): string {
 
 function alreadyThere(known: Identity, hubUrl: string): Identity {
   if (known.hub?.url === hubUrl) return known;
-  const whose = known.hub === null ? 'is of a host without a hub' : `belongs to the hub ${known.hub.url}`;
+  const whose = known.hub === null ? 'belongs to a host without a hub' : `belongs to the hub ${known.hub.url}`;
   throw new OrkestrError(
     'ORK_CONFLICT',
-    `This state folder ${whose}. Where that is the same hub: \`orkestr-agent hub ${hubUrl}\`. Else take the host off it first, with its apps: \`orkestr-agent leave\`.`,
+    `This state folder ${whose}. If it is the same hub at a new address, run \`orkestr-agent hub ${hubUrl}\`. Otherwise leave that hub first, which removes its apps: \`orkestr-agent leave\`.`,
   );
 }
 
@@ -87,11 +87,14 @@ async function enrol({ hubUrl, joinToken, name }: Enrolment, publicKey: string):
     answer = await response.body.json();
   } catch (cause) {
     const evidence = [cause instanceof Error ? cause.message : String(cause)];
-    throw new OrkestrError('ORK_HUB_UNREACHABLE', `The hub at ${hubUrl} gave no usable answer.`, { evidence, cause });
+    throw new OrkestrError('ORK_HUB_UNREACHABLE', `The hub at ${hubUrl} did not give a usable answer.`, {
+      evidence,
+      cause,
+    });
   }
   const enrolled = EnrolAnswer.safeParse(answer);
   if (status < 300 && enrolled.success) return enrolled.data;
   const problem = Problem.safeParse(answer);
   if (problem.success) throw new OrkestrError(problem.data.code, problem.data.detail);
-  throw new OrkestrError('ORK_PROTOCOL', `What answers at ${hubUrl} (status ${status}) is not an orkestr hub.`);
+  throw new OrkestrError('ORK_PROTOCOL', `The server at ${hubUrl} is not an orkestr hub (status ${status}).`);
 }

@@ -32,5 +32,5 @@ export function hubOf(stateFolder: string) {
 function originOf(text: string): string {
   const url = URL.parse(text);
   if (url !== null && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return url.origin;
-  throw new OrkestrError('ORK_INVALID', `"${text}" is no address of a hub: scheme, host and port only.`);
+  throw new OrkestrError('ORK_INVALID', `"${text}" is not a valid hub address: give scheme, host and port only.`);
 }

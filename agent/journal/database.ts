@@ -20,7 +20,7 @@ export async function loadSqlite(napi: string | undefined = process.versions.nap
   if (!(Number(napi) >= NEEDED_NAPI)) {
     throw new OrkestrError(
       'ORK_CONFIG',
-      `This Node.js (${process.version}, N-API ${napi ?? 'none'}) is too old: the agent needs N-API ${NEEDED_NAPI}, that is Node.js 22.14 or newer.`,
+      `This Node.js (${process.version}, N-API ${napi ?? 'none'}) is too old: the agent needs N-API ${NEEDED_NAPI}, which means Node.js 22.14 or newer.`,
     );
   }
   return (await import('better-sqlite3')).default;

@@ -26,7 +26,7 @@ export async function lockState(stateFolder: string): Promise<StateLock> {
     if (!String((error as { code?: unknown }).code).startsWith('SQLITE_BUSY')) throw error;
     throw new OrkestrError(
       'ORK_ALREADY_RUNNING',
-      `Another agent${readPid(pidPath)} uses the state folder ${stateFolder}.`,
+      `Another agent${readPid(pidPath)} is using the state folder ${stateFolder}.`,
       { cause: error },
     );
   }

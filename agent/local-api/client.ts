@@ -110,7 +110,7 @@ async function answerTo<T>(socketPath: string, question: Question, schema: z.Zod
     const { code, detail, evidence } = problem.data;
     throw new OrkestrError(code, detail, { evidence });
   }
-  throw new OrkestrError('ORK_AGENT_UNREACHABLE', 'The agent that runs is of another release than this program.');
+  throw new OrkestrError('ORK_AGENT_UNREACHABLE', 'The running agent is of another release than this program.');
 }
 
 interface Question {

@@ -78,6 +78,6 @@ async function send(
   );
   if (error !== null) throw refusalOf(`The image could not be pushed to ${name}`, name, error);
   if (digest === undefined)
-    throw new OrkestrError('ORK_REGISTRY_FAILED', `The engine pushed ${name} and names no digest.`);
+    throw new OrkestrError('ORK_REGISTRY_FAILED', `Docker Engine pushed ${name} but reported no digest.`);
   return { digest, layers: progress.layers() };
 }

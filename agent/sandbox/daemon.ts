@@ -219,7 +219,7 @@ async function end(pid: number, first: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     sendSignal(pid, signal);
     if (await isGone(pid, STOP_TIMEOUT_MS)) return;
   }
-  throw new OrkestrError('ORK_SANDBOX', `The build engine (process ${pid}) does not die.`);
+  throw new OrkestrError('ORK_SANDBOX', `The build engine (process ${pid}) cannot be stopped.`);
 }
 
 function sendSignal(pid: number, signal: NodeJS.Signals): void {

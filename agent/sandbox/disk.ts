@@ -122,7 +122,7 @@ export function makeSlotDisk(options: DiskOptions): SlotDisk {
       await make(say).catch((cause: unknown) => {
         if (cause instanceof OrkestrError) throw cause;
         const evidence = [cause instanceof Error ? cause.message : String(cause)];
-        throw new OrkestrError('ORK_SANDBOX', 'The build disk could not be made.', { evidence, cause });
+        throw new OrkestrError('ORK_SANDBOX', 'The build disk could not be created.', { evidence, cause });
       });
     },
     /** Blocks of deleted files are free for the host once their deletion is written. */

@@ -50,7 +50,7 @@ function inWords(message: string, failed: FailedVertex | null, evidence: readonl
     return new OrkestrError('ORK_DOCKERFILE_REFUSED', `The Dockerfile cannot be read: ${short(message)}`, { evidence });
   }
   if (/pull access denied|failed to resolve source metadata|load metadata for/i.test(message)) {
-    return new OrkestrError('ORK_BASE_IMAGE', `A base image could not be had: ${short(message)}`, { evidence });
+    return new OrkestrError('ORK_BASE_IMAGE', `A base image could not be fetched: ${short(message)}`, { evidence });
   }
   const command = failed?.command ?? null;
   const absent = absentFile(message, command);

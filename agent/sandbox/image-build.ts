@@ -132,7 +132,7 @@ async function deliver(
       ? { layers: pushed?.layers ?? null, sentBytes: 0 }
       : await transferImage(sandbox, options.engine, reference, signal, { log, alike, load });
     const found = await options.imagesOf(forElsewhere ? sandbox : options.engine).find(reference);
-    if (found === null) throw new OrkestrError('ORK_SANDBOX', 'The engine took the image and does not have it.');
+    if (found === null) throw new OrkestrError('ORK_SANDBOX', 'Docker Engine accepted the image but does not have it.');
     // The container can start meanwhile: an engine takes its time, the more the larger the image is.
     lease.afterwards(dropName);
     return { found, transfer, ...(pushed !== null && { registryReference: pushed.reference }) };
@@ -147,10 +147,10 @@ async function deliver(
 async function emptyCache(sandbox: Engine, log: StepLog): Promise<void> {
   try {
     await sandbox.call('empty the build cache', (docker) => docker.pruneBuilder(), { timeoutMs: PRUNE_TIMEOUT_MS });
-    log.line('The build cache was emptied');
+    log.line('The build cache was cleared');
   } catch (error) {
     // Why the build failed is more than why this did.
-    log.line(`The build cache could not be emptied: ${String(error)}`);
+    log.line(`The build cache could not be cleared: ${String(error)}`);
   }
 }
 

@@ -43,7 +43,7 @@ test('want of memory is told with limit, peak, place and a next sensible size', 
 test('a host without memory is told as that: a higher limit would not help', () => {
   assert.equal(
     sentence({ oomKills: 1, hostOomKills: 1, peakBytes: 512 * MIB }),
-    'ORK_BUILD_MEMORY The host had no memory left for the build: limit 1 GiB, peak 512 MiB, in `RUN npm run build`; give the host swap or more memory, or let another one build (buildHost).',
+    'ORK_BUILD_MEMORY The host had no memory left for the build: limit 1 GiB, peak 512 MiB, in `RUN npm run build`; add memory or swap to the host, or let another host build (buildHost).',
   );
   assert.match(sentence({ oomKills: 2, hostOomKills: 1 }), /The build ran out of memory/);
 });
@@ -82,5 +82,5 @@ test('log, image and time have their sentences', () => {
   assert.match(sentence({ engineOomKills: 1, logBytes: 20 * MIB }), /^ORK_BUILD_LOG .*could hold/);
   assert.equal(imageBreach(8192 * MIB, limits), null);
   assert.match(imageBreach(9000 * MIB, limits)?.what ?? '', /8\.8 GiB, limit 8 GiB/);
-  assert.equal(toError(timeBreach(limits), null).message, 'The build did not end within its limit of 900 s.');
+  assert.equal(toError(timeBreach(limits), null).message, 'The build did not finish within its limit of 900 s.');
 });

@@ -49,7 +49,7 @@ export interface Breach {
 
 const FLOOD: Breach = {
   code: 'ORK_BUILD_LOG',
-  what: 'The build said more than its engine could hold until it was read',
+  what: 'The build printed more than its engine could hold',
 };
 
 /** The first limit that is broken, or null. */
@@ -77,7 +77,7 @@ function memoryBreach({ peakBytes, oomKills, hostOomKills }: Taken, { memoryMiB 
     return {
       code: 'ORK_BUILD_MEMORY',
       what: `The host had no memory left for the build: limit ${humanSize(memoryMiB * MIB)}${peak}`,
-      hint: 'give the host swap or more memory, or let another one build (buildHost)',
+      hint: 'add memory or swap to the host, or let another host build (buildHost)',
     };
   }
   return {
@@ -90,7 +90,7 @@ function memoryBreach({ peakBytes, oomKills, hostOomKills }: Taken, { memoryMiB 
 /** A program filled the part of the memory that it gives its heap. */
 export const heapBreach = ({ memoryMiB }: BuildLimits): Breach => ({
   code: 'ORK_BUILD_MEMORY',
-  what: `A program of the build filled its heap, which is a part of the memory that the build has: ${humanSize(memoryMiB * MIB)}`,
+  what: `A program of the build filled its heap, which is part of the build memory: ${humanSize(memoryMiB * MIB)}`,
   hint: `builds of this size usually need ${humanSize(nextMemoryMiB(memoryMiB) * MIB)}`,
 });
 
@@ -110,7 +110,7 @@ export const fullDisk = ({ diskLimitBytes }: Taken): Breach => ({
 
 export const inodeBreach = ({ inodes, inodeLimit }: Taken): Breach => ({
   code: 'ORK_BUILD_INODES',
-  what: `The build made too many files: ${inodes}, limit ${inodeLimit}`,
+  what: `The build created too many files: ${inodes}, limit ${inodeLimit}`,
 });
 
 export const processBreach = ({ pids }: BuildLimits): Breach => ({
@@ -120,12 +120,12 @@ export const processBreach = ({ pids }: BuildLimits): Breach => ({
 
 export function logBreach(bytes: number, { logMiB }: BuildLimits): Breach | null {
   if (bytes <= logMiB * MIB) return null;
-  return { code: 'ORK_BUILD_LOG', what: `The build said too much: limit ${humanSize(logMiB * MIB)} of output` };
+  return { code: 'ORK_BUILD_LOG', what: `The build printed too much: limit ${humanSize(logMiB * MIB)} of output` };
 }
 
 export const timeBreach = ({ timeoutSeconds }: BuildLimits): Breach => ({
   code: 'ORK_BUILD_TIMEOUT',
-  what: `The build did not end within its limit of ${timeoutSeconds} s`,
+  what: `The build did not finish within its limit of ${timeoutSeconds} s`,
 });
 
 export function imageBreach(bytes: number, { imageMiB }: BuildLimits): Breach | null {

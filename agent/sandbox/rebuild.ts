@@ -22,7 +22,7 @@ export async function supplyKept(
     const id = kept.baseImages[name];
     if (id === undefined || isPinned(name)) continue; // a pinned one is as it was, wherever it comes from
     if (await supplyVersion(supply, name, id, kept.baseDigests?.[name])) had[name] = id;
-    else supply.log.line(`The base image ${name} is not to be had any more as it was (${short(id)})`);
+    else supply.log.line(`The base image ${name} is no longer available in the version used before (${short(id)})`);
   }
   return had;
 }

@@ -75,5 +75,5 @@ test('a queue that is full says so', async (t) => {
   const queue = makeSlotQueue(1, openSlotAffinity(folderOf(t)));
   await get(queue, 'a');
   for (let count = 0; count < 32; count += 1) void queue.acquire(`w${count}`, never, () => undefined);
-  await assert.rejects(get(queue, 'z'), { code: 'ORK_QUEUE_FULL', message: /32 builds are waiting/ });
+  await assert.rejects(get(queue, 'z'), { code: 'ORK_QUEUE_FULL', message: /32 builds are already waiting/ });
 });

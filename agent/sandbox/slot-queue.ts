@@ -51,7 +51,7 @@ export function makeSlotQueue(count: number, affinity: SlotAffinity): SlotQueue 
       return index;
     }
     if (waiting.length >= MAX_WAITING) {
-      throw new OrkestrError('ORK_QUEUE_FULL', `${waiting.length} builds are waiting for the sandbox already.`);
+      throw new OrkestrError('ORK_QUEUE_FULL', `${waiting.length} builds are already waiting for the sandbox.`);
     }
     onWait(waiting.length);
     return wait(signal);

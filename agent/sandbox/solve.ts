@@ -81,8 +81,7 @@ export async function solve(
     const taken = await watch.look();
     if (session.sync.failure !== null) throw contextChanged(session.sync.failure);
     if (error !== null) throw explainFailure(dockerfile.shown(error), buildLog.failed(), taken, limits);
-    if (built.imageId === null)
-      throw new OrkestrError('ORK_SANDBOX', 'The build engine ended in the middle of the build.');
+    if (built.imageId === null) throw new OrkestrError('ORK_SANDBOX', 'The build engine exited during the build.');
     if (taken.refusedForks > 0) log.line(`The build met its limit of ${limits.pids} processes and went on.`);
     log.line(describeSync(context, session.sync));
     await checkImage(engine, request, limits);
@@ -138,7 +137,7 @@ function describeSync(context: readonly ContextEntry[], { files, bytes }: BuildS
 }
 
 const contextChanged = (cause: Error): OrkestrError =>
-  new OrkestrError('ORK_CONTEXT_CHANGED', `The checkout changed while it was built: ${cause.message}`, { cause });
+  new OrkestrError('ORK_CONTEXT_CHANGED', `The checkout changed while it was being built: ${cause.message}`, { cause });
 
 /** The engine speaks of the text that it builds; people know the one that they wrote. */
 function inWordsOfSource(status: BuildStatus, dockerfile: Dockerfile): BuildStatus {

@@ -11,7 +11,7 @@ export const agent: Check = {
     if (view === null) {
       return {
         level: 'down',
-        summary: `not running (state folder ${stateFolder}): nothing is deployed; what serves goes on serving`,
+        summary: `not running (state folder ${stateFolder}): nothing is deployed; live apps keep serving`,
         data: { running: false },
       };
     }

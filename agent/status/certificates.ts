@@ -15,7 +15,7 @@ export const certificates: Check = {
     return {
       level: soon.length + missing.length > 0 ? 'degraded' : 'ok',
       summary: endsTlsBefore
-        ? 'https is by your web server'
+        ? 'https is handled by your web server'
         : `${found.length} in use, ${soon.length} about to end, ${missing.length} missing`,
       details: [
         ...missing.map(({ host, reason }) => `${host}: none, ${reason}`),

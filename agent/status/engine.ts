@@ -12,7 +12,7 @@ export const engine: Check = {
       : {
           level: 'degraded',
           summary: `Docker Engine ${version}, live-restore off: apps stop when the engine restarts`,
-          details: ['`orkestr-agent doctor` says what to do'],
+          details: ['run `orkestr-agent doctor` to see what to do'],
           data: { version, liveRestore },
         };
   },

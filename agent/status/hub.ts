@@ -26,7 +26,7 @@ export const hub: Check = {
         ? `connected to ${hubUrl} since ${since}, ${heard}`
         : `not connected to ${hubUrl} since ${since}, ${heard}${lastError === null ? '' : `: ${lastError}`}`,
       ...(twice && {
-        details: ['another machine has the identity of this host: `orkestr-agent doctor hub` says what to do'],
+        details: ['another machine has the identity of this host: run `orkestr-agent doctor hub` to see what to do'],
       }),
       data: { enrolled: true, ...agent.hub },
     };

@@ -62,7 +62,7 @@ async function runOne(check: Check, subject: StatusSubject): Promise<Finding> {
 
 async function noResult(ms: number, signal: AbortSignal): Promise<never> {
   await delay(ms, undefined, { signal });
-  throw new Error(`no result in ${ms / 1000} s: something on the host hangs, \`orkestr-agent doctor\` says what`);
+  throw new Error(`no result in ${ms / 1000} s: something on the host hangs; \`orkestr-agent doctor\` shows what`);
 }
 
 /** For a terminal. */

@@ -130,7 +130,7 @@ test('a hub that is away is degraded, exit code 1, and says why', async (t) => {
     await subject(t, { agent: { ...agent, hub: { ...hub, connected: true, twiceAt: AT } } }),
   );
   assert.equal(twice.level, 'degraded');
-  assert.match(renderStatus(twice), /another machine has the identity of this host: `orkestr-agent doctor hub`/);
+  assert.match(renderStatus(twice), /another machine has the identity of this host: run `orkestr-agent doctor hub`/);
 });
 
 test('live-restore that is off is degraded and says what to do', async (t) => {

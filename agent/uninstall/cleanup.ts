@@ -48,5 +48,5 @@ async function resultOf(cleanup: Cleanup): Promise<CleanupResult> {
 const keptOf = ({ what }: Cleanup): CleanupResult => ({
   what,
   level: 'warning',
-  told: 'kept for now: mend what failed, and uninstall again',
+  told: 'kept for now: fix what failed, then uninstall again',
 });

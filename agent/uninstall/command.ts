@@ -48,7 +48,7 @@ export async function leaveHub(config: Config): Promise<void> {
   rmSync(config.agentSocket, { force: true });
   removeState(config);
   process.stdout.write(
-    "To join: run the line of `orkestr hosts add NAME`, or on the hub's own host install.sh --hub-here again.\n",
+    "To join a hub, run the command that `orkestr hosts add NAME` prints, or on the hub's own host install.sh --hub-here again.\n",
   );
 }
 

@@ -29,7 +29,7 @@ test('state that was moved to another disk by a mount is emptied, and the mount 
   await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk], TIMEOUT);
   try {
     writeFileSync(join(disk, 'secret.key'), '');
-    assert.deepEqual(removeFolder(state), [`${disk} is a mount point: it is empty now, and stays`]);
+    assert.deepEqual(removeFolder(state), [`${disk} is a mount point: emptied, but kept`]);
     assert.deepEqual(readdirSync(state), ['hub']);
     assert.deepEqual(readdirSync(disk), []);
   } finally {
@@ -46,7 +46,7 @@ test('a link goes, what it leads to stays and is told', (t) => {
   symlinkSync(disk, join(state, 'hub'));
   symlinkSync('nowhere', join(state, 'dangling'));
   assert.deepEqual(removeFolder(state), [
-    `${join(state, 'hub')} led to ${disk}, and what is there stays: remove it yourself`,
+    `${join(state, 'hub')} was a link to ${disk}, which is kept: remove it yourself`,
   ]);
   assert.ok(!existsSync(state));
   assert.ok(existsSync(join(disk, 'hub.sqlite')));

@@ -23,7 +23,7 @@ export function removeFolder(path: string): readonly string[] {
     return stays;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
-    return [...stays, `${path} is a mount point: it is empty now, and stays`];
+    return [...stays, `${path} is a mount point: emptied, but kept`];
   }
 }
 
@@ -41,5 +41,5 @@ function removeEntry(path: string): readonly string[] {
 function removeLink(path: string): readonly string[] {
   const target = existsSync(path) ? realpathSync(path) : null;
   unlinkSync(path);
-  return target === null ? [] : [`${path} led to ${target}, and what is there stays: remove it yourself`];
+  return target === null ? [] : [`${path} was a link to ${target}, which is kept: remove it yourself`];
 }

@@ -27,6 +27,8 @@ export async function inEngine(work: Cleanup['run'], isInstalled = isEngineInsta
       };
     }
     const mend = 'Start it (systemctl start docker), then uninstall again.';
-    throw new OrkestrError(cause.code, `Docker Engine is down, and this is still in it. ${mend}`, { cause });
+    throw new OrkestrError(cause.code, `Docker Engine is not running, and this is still stored in it. ${mend}`, {
+      cause,
+    });
   }
 }

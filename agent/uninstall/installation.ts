@@ -107,7 +107,7 @@ async function restoreEngineSettings(engine: Engine): Promise<string> {
   if (!existsSync(ENGINE_SETTINGS_WERE)) return 'not changed by the installation';
   const were = readFileSync(ENGINE_SETTINGS_WERE, 'utf8').trim();
   const { 'live-restore': liveRestore, ...others } = readEngineSettings(ENGINE_SETTINGS);
-  if (liveRestore !== true) return 'changed by somebody else since';
+  if (liveRestore !== true) return 'changed since by somebody else';
   writeEngineSettings(ENGINE_SETTINGS, { ...others, 'live-restore': false });
   const isOff = await reloadUntilOff(engine);
   takeBackEngineSettings(ENGINE_SETTINGS, were, others);

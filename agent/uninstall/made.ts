@@ -51,8 +51,8 @@ async function removeUnknown(parts: MadeParts): Promise<boolean> {
     run: () =>
       inEngine(async () => {
         scopes = [...new Set([...scopes, ...(await scopesInEngine(engine))])].toSorted();
-        if (scopes.length === 0) return 'none to be read, and nothing that an agent has made';
-        return `none to be read: what any agent has made on this host goes (${scopes.join(', ')})`;
+        if (scopes.length === 0) return 'no journal, and nothing made by an agent';
+        return `no journal: removing what any agent has made on this host (${scopes.join(', ')})`;
       }),
   };
   return (await tell([look])) && tell(scopes.flatMap(thingsOf));
@@ -64,8 +64,8 @@ const whatStays = ({ engine }: MadeParts, own: string | null): Cleanup => ({
   run: () =>
     inEngine(async () => {
       const names = (await containersOn(engine, own)).join(' ');
-      if (names === '') return 'none of an agent that is not known here';
+      if (names === '') return 'none of an unknown agent';
       const remove = `docker rm --force ${names} && docker network prune --filter label=${LABEL.scope}`;
-      return { warning: `of an agent that is not known here, they stay. Where nobody needs them: ${remove}` };
+      return { warning: `of an unknown agent are kept. If nobody needs them: ${remove}` };
     }),
 });

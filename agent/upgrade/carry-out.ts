@@ -85,11 +85,14 @@ class Carrier {
     if (!isWornOut) this.#become({ state: 'switching', switches: switches + 1, doing });
     try {
       if (isWornOut) {
-        throw new OrkestrError('ORK_UPGRADE_INTERRUPTED', `The switch to ${version} was cut off ${switches} times.`);
+        throw new OrkestrError(
+          'ORK_UPGRADE_INTERRUPTED',
+          `The switch to ${version} was interrupted ${switches} times.`,
+        );
       }
       await this.#moveThere(from, version);
     } catch (error) {
-      this.#note({ goingBack: true, error: toErrorReport(error), doing: 'going back' });
+      this.#note({ goingBack: true, error: toErrorReport(error), doing: 'rolling back' });
     }
   }
 
@@ -105,10 +108,10 @@ class Carrier {
     const { from, version, error } = this.#upgrade;
     try {
       await moveTo(this.#parts, { from: version, to: from, back: true }, (doing) =>
-        this.#note({ doing: `going back: ${doing}` }),
+        this.#note({ doing: `rolling back: ${doing}` }),
       );
     } catch (stuck) {
-      return this.#end({ state: 'failed', doing: `orkestr ${from} does not come up`, error: bothOf(error, stuck) });
+      return this.#end({ state: 'failed', doing: `orkestr ${from} does not start`, error: bothOf(error, stuck) });
     }
     return this.#end({ state: 'reverted', doing: `orkestr ${from} runs again` });
   }

@@ -50,7 +50,7 @@ export async function upgradeHost(parts: UpgradeParts, flags: UpgradeFlags, out:
   const { upgradeId } = await startUpgrade(parts, plan, randomUUIDv7());
   const ended = await followUpgrade(parts, teller(flags, out));
   if (ended.upgradeId !== upgradeId) {
-    throw new OrkestrError('ORK_UPGRADE_INTERRUPTED', `Another upgrade, to ${ended.version}, was ordered meanwhile.`);
+    throw new OrkestrError('ORK_UPGRADE_INTERRUPTED', `Another upgrade, to ${ended.version}, was requested meanwhile.`);
   }
   return end(ended, flags, out);
 }
@@ -58,7 +58,7 @@ export async function upgradeHost(parts: UpgradeParts, flags: UpgradeFlags, out:
 function versionOf(text: string): string {
   const version = ReleaseVersion.safeParse(text);
   if (version.success) return version.data;
-  throw new OrkestrError('ORK_INVALID', `--version: "${text}" is no version of a release.`);
+  throw new OrkestrError('ORK_INVALID', `--version: "${text}" is not a version of a release.`);
 }
 
 const teller =
@@ -78,13 +78,13 @@ function end(upgrade: Upgrade, { json }: UpgradeFlags, out: Out): number {
 }
 
 function told({ layout }: UpgradeParts, { from, version, source }: UpgradePlan): string {
-  if (version === from) return `orkestr ${version} runs here; nothing is to be done.`;
+  if (version === from) return `orkestr ${version} already runs here; nothing to do.`;
   const what = hasHub(layout) ? 'the hub, the agent and the proxy' : 'the agent and the proxy';
   return [
     `orkestr ${from} would become ${version}, ${placeOf(source)}:`,
-    `  - it is checked, unpacked, and tried on this host`,
-    `  - ${what} are switched to it; apps are served on`,
-    `  - ${from} is kept; it comes back by itself when ${version} is not healthy in a minute`,
+    `  - the release is verified, unpacked, and tried on this host`,
+    `  - ${what} are switched to it; apps keep serving`,
+    `  - ${from} is kept, and is restored automatically if ${version} is not healthy within a minute`,
     'Nothing was changed.',
   ].join('\n');
 }

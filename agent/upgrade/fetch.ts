@@ -36,7 +36,7 @@ interface FileWish {
 export async function fetchFile(source: ReleaseSource, wish: FileWish, clock: Pick<Clock, 'sleep'>): Promise<void> {
   switch (source.kind) {
     case 'none':
-      throw new OrkestrError('ORK_UPGRADE_SOURCE', `Nothing says where ${wish.name} is to be had.`);
+      throw new OrkestrError('ORK_UPGRADE_SOURCE', `There is no known source for ${wish.name}.`);
     case 'folder':
       return copy(join(source.path, wish.name), wish);
     case 'url':
@@ -87,7 +87,7 @@ async function download(url: string, { path, maxBytes }: FileWish): Promise<void
       await body.dump();
       throw new OrkestrError(
         statusCode === 404 ? 'ORK_UPGRADE_SOURCE' : 'ORK_UPGRADE_FETCH',
-        `${url} was answered with status ${statusCode}.`,
+        `${url} answered with status ${statusCode}.`,
       );
     }
     await pipeline(body as Readable, bounded(url, maxBytes), createWriteStream(path, { mode: 0o600, flush: true }));
@@ -110,4 +110,7 @@ function bounded(what: string, maxBytes: number): Transform {
 }
 
 const tooLarge = (what: string, maxBytes: number): OrkestrError =>
-  new OrkestrError('ORK_UPGRADE_SIGNATURE', `${what} has more than ${maxBytes} bytes: that is no file of a release.`);
+  new OrkestrError(
+    'ORK_UPGRADE_SIGNATURE',
+    `${what} has more than ${maxBytes} bytes, which is too large for a file of a release.`,
+  );

@@ -20,7 +20,7 @@ export async function followUpgrade(parts: UpgradeParts, tell: (upgrade: Upgrade
   let carriedAt = clock.monotonic();
   for (;;) {
     const upgrade = readUpgrade(layout.record);
-    if (upgrade === null) throw new OrkestrError('ORK_NOT_FOUND', 'This host was never upgraded.');
+    if (upgrade === null) throw new OrkestrError('ORK_NOT_FOUND', 'This host has never been upgraded.');
     if (upgrade.changedAt + upgrade.doing !== told) tell(upgrade);
     told = upgrade.changedAt + upgrade.doing;
     if (isEnded(upgrade)) return upgrade;

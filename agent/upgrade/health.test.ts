@@ -52,7 +52,7 @@ test('a hub that copies nothing has a minute', async (t) => {
   assert.ok(ms > MINUTE && ms < MINUTE + 1000, `${ms} ms`);
 });
 
-const ABSENT: Look = { well: false, why: 'No agent runs.', silent: false };
+const ABSENT: Look = { well: false, why: 'No agent is running.', silent: false };
 const UNCONNECTED: Look = { well: false, why: 'no connection', silent: false, answers: true };
 const WELL: Look = { well: true, run: '7' };
 

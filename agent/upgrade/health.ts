@@ -74,7 +74,7 @@ export async function untilWell({ clock, patience, services }: UpgradeParts, pat
     restartsBefore ??= state?.restarts ?? null;
     const isHopeless = state !== null && (state.failed || state.restarts - (restartsBefore ?? 0) >= MOST_RESTARTS);
     if (isHopeless || verdict === 'late') {
-      const how = isHopeless ? 'it ends again and again' : `not healthy in ${patience.healthyMs / 1000} s`;
+      const how = isHopeless ? 'it keeps exiting' : `not healthy in ${patience.healthyMs / 1000} s`;
       throw new OrkestrError('ORK_UPGRADE_UNHEALTHY', `${unit}: ${how}. ${why}`, {
         evidence: await services.lines(unit, LOG_LINES),
       });
@@ -89,7 +89,7 @@ type HealthWindow = (found: Look, now: number) => { readonly verdict: 'well' | '
 function makeHealthWindow({ healthyMs, steadyMs }: Patience, start: number): HealthWindow {
   let began = start;
   let hasAnswered = false;
-  let why = 'It was not looked at.';
+  let why = 'It was not checked.';
   let steady: { readonly run: string; readonly since: number } | null = null;
   return (found, now) => {
     if (found.well) {
@@ -113,7 +113,7 @@ export const agentPatient = ({ config }: UpgradeParts, version: string): Patient
   unit: AGENT_UNIT,
   async look() {
     const view = await askView(config.agentSocket, ANSWER_MS);
-    if (view === 'absent') return ill('No agent runs.');
+    if (view === 'absent') return ill('No agent is running.');
     if (view === 'silent') return ill('The agent does not answer.');
     if (view.version !== version) return ill(`The agent that answers is ${view.version}.`);
     if (view.hub !== null && !view.hub.connected) {

@@ -71,7 +71,10 @@ export function linkTo(link: string, version: string): void {
 export function originOf(layout: Layout, version: string): ReleaseOrigin {
   const file = join(releaseFolder(layout, version), ORIGIN_FILE);
   if (!existsSync(file)) {
-    throw new OrkestrError('ORK_UPGRADE_UNSUPPORTED', `${file} is not there: nothing says whom to believe.`);
+    throw new OrkestrError(
+      'ORK_UPGRADE_UNSUPPORTED',
+      `${file} is missing, so the publisher of this release is unknown.`,
+    );
   }
   return ReleaseOrigin.parse(JSON.parse(readFileSync(file, 'utf8')));
 }

@@ -89,5 +89,5 @@ async function unpack(making: string, archive: string): Promise<string> {
 function checkVersion(unpacked: string, version: string): void {
   const origin = ReleaseOrigin.parse(JSON.parse(readFileSync(join(unpacked, ORIGIN_FILE), 'utf8')));
   if (origin.version === version) return;
-  throw new OrkestrError('ORK_UPGRADE_SIGNATURE', `What is called ${version} says that it is ${origin.version}.`);
+  throw new OrkestrError('ORK_UPGRADE_SIGNATURE', `The release named ${version} says that it is ${origin.version}.`);
 }

@@ -45,7 +45,7 @@ export async function planUpgrade(parts: UpgradeParts, wish: UpgradeWish): Promi
   }
   const { version, source } = await find(parts, from, wish);
   if (compareVersions(version, from) < 0 && !wish.allowDowngrade) {
-    throw new OrkestrError('ORK_UPGRADE_VERSION', `${version} is older than ${from}, which runs here.`);
+    throw new OrkestrError('ORK_UPGRADE_VERSION', `${version} is older than ${from}, the version running here.`);
   }
   return { from, version, source };
 }
@@ -62,8 +62,8 @@ async function find(parts: UpgradeParts, from: string, { version, folder }: Upgr
   const { url } = originOf(layout, from);
   if (url !== '') return published(parts, url, version);
   const what = version === null ? 'the newest release' : `orkestr ${version}`;
-  const hands = hub === null ? '' : ` The hub ${hub} hands on ${handedOn?.version ?? 'nothing'}.`;
-  throw new OrkestrError('ORK_UPGRADE_SOURCE', `Nothing says where ${what} is to be had.${hands}`);
+  const hands = hub === null ? '' : ` The hub ${hub} offers ${handedOn?.version ?? 'nothing'}.`;
+  throw new OrkestrError('ORK_UPGRADE_SOURCE', `There is no known source for ${what}.${hands}`);
 }
 
 /** Null on the hub's own host: it hands on what it runs. */
@@ -91,7 +91,7 @@ async function inPlace({ clock }: UpgradeParts, source: ReleaseSource, version: 
   const text = await fetchText(source, MANIFEST_FILE, clock);
   const manifest = ReleaseManifest.safeParse(parseJson(text));
   if (manifest.success) return { version: manifest.data.version, source };
-  throw new OrkestrError('ORK_UPGRADE_SOURCE', `${MANIFEST_FILE} there is not the list of a release.`);
+  throw new OrkestrError('ORK_UPGRADE_SOURCE', `${MANIFEST_FILE} there is not a release manifest.`);
 }
 
 async function newest({ clock, config: { channel } }: UpgradeParts, url: string): Promise<string> {
@@ -140,11 +140,11 @@ async function takeTurn(parts: UpgradeParts, from: string): Promise<void> {
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
     if (!(await isCutOff(parts))) {
-      throw new OrkestrError('ORK_UPGRADE_RUNNING', 'Another upgrade is under way on this host.', { cause });
+      throw new OrkestrError('ORK_UPGRADE_RUNNING', 'Another upgrade is running on this host.', { cause });
     }
     // It goes on with what was written down, or takes the link away where nothing was.
     await services.start(UPGRADE_UNIT);
-    const message = 'An upgrade of this host was cut off as it was ordered. It is gone on with now, or given up.';
+    const message = 'An upgrade of this host was interrupted when it was requested. It is now resumed or given up.';
     throw new OrkestrError('ORK_UPGRADE_RUNNING', message, { cause });
   }
 }

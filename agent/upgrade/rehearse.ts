@@ -17,12 +17,12 @@ export async function rehearse(layout: Layout, version: string): Promise<void> {
   for (const name of ['orkestr-proxy', 'orkestr', ...(hasHub(layout) ? ['orkestr-hub'] : [])]) {
     const said = await tryProgram(programOf(layout, version, name), ['--version'], PROGRAM_MS);
     if (said.exitCode !== 0 || said.stdout.trim() !== version) {
-      throw refusal(`${name} of orkestr ${version} does not start here.`, linesOf(said));
+      throw refusal(`${name} of orkestr ${version} does not start on this host.`, linesOf(said));
     }
   }
   const said = await tryProgram(programOf(layout, version, 'orkestr-agent'), ['trial', '--json'], TRIAL_MS);
   const report = TrialReport.safeParse(parseJson(said.stdout));
-  if (!report.success) throw refusal(`The agent of orkestr ${version} does not come through its trial.`, linesOf(said));
+  if (!report.success) throw refusal(`The agent of orkestr ${version} did not pass its trial.`, linesOf(said));
   const wrong = report.data.checks.filter(({ ok }) => !ok);
   if (report.data.ok && said.exitCode === 0) return;
   throw refusal(

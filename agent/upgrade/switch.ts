@@ -30,7 +30,7 @@ export async function moveTo(parts: UpgradeParts, move: Move, say: (doing: strin
   const { layout, config, services } = parts;
   const { from, to, back } = move;
   const withHub = hasHub(layout);
-  say('stopping the agent; apps are served on');
+  say('stopping the agent; apps keep serving');
   await services.stop(AGENT_UNIT);
   // Hub before agent: it knows the older agents, they need not know a newer hub.
   if (withHub) await services.stop(HUB_UNIT);

@@ -123,7 +123,7 @@ test('an agent that ends each time it is started is not waited for, though syste
   });
   const { ended } = await upgrade(host, folder, '1.1.0');
   assert.equal(ended.state, 'reverted');
-  assert.match(ended.error?.message ?? '', /ends again and again\. No agent runs/);
+  assert.match(ended.error?.message ?? '', /keeps exiting\. No agent is running/);
   assert.equal(looks, 5);
   await runs(host, '1.0.0');
 });
@@ -195,7 +195,7 @@ test('a release of another maker is not unpacked, nor one whose archive was chan
   appendFileSync(join(changed, archiveName('1.2.0', HOST_TARGET)), 'x');
   const second = await upgrade(host, changed, '1.2.0');
   assert.equal(second.ended.error?.code, 'ORK_UPGRADE_SIGNATURE');
-  assert.match(second.ended.error.message, /not what the release's list of sums names/);
+  assert.match(second.ended.error.message, /does not match the release's list of checksums/);
   assert.deepEqual(readdirSync(layout.releases), ['1.0.0']);
 });
 

@@ -18,7 +18,7 @@ export function readSums(sumsFile: string, signatureFile: string, publicKey: str
   if (!verify(null, text, keyOf(publicKey), readFileSync(signatureFile))) {
     throw new OrkestrError(
       'ORK_UPGRADE_SIGNATURE',
-      'The signature of the release is wrong: it was not made by who made the release that runs.',
+      'The signature of the release is wrong: it was not made by the publisher of the running release.',
     );
   }
   return new Map(
@@ -34,7 +34,7 @@ function keyOf(publicKey: string): KeyObject {
   try {
     return createPublicKey({ key: Buffer.from(publicKey, 'base64'), format: 'der', type: 'spki' });
   } catch (cause) {
-    const message = 'The key of the release that runs is damaged: no other can be checked with it.';
+    const message = 'The key of the running release is damaged, so no other release can be verified with it.';
     throw new OrkestrError('ORK_UPGRADE_UNSUPPORTED', message, { cause });
   }
 }
@@ -50,7 +50,7 @@ export async function sumOf(path: string): Promise<string> {
 export async function checkSum(path: string, name: string, sums: Sums): Promise<void> {
   const found = await sumOf(path);
   if (found === sums.get(name)) return;
-  throw new OrkestrError('ORK_UPGRADE_SIGNATURE', `${name} is not what the release's list of sums names.`, {
+  throw new OrkestrError('ORK_UPGRADE_SIGNATURE', `${name} does not match the release's list of checksums.`, {
     evidence: [`its SHA-256: ${found}`, `the list's: ${sums.get(name) ?? 'none'}`],
   });
 }

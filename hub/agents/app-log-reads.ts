@@ -51,7 +51,7 @@ export class AppLogReads {
     const read = this.#open.get(readId);
     if (read === undefined) return; // closed while it was on its way
     if (read.parts.length >= APP_LOG_WINDOW) {
-      throw new OrkestrError('ORK_PROTOCOL', 'The host sent more of an app log than was asked for.');
+      throw new OrkestrError('ORK_PROTOCOL', 'The host sent more of an app log than requested.');
     }
     read.parts.push({ deploymentId, leftOut, lines });
     read.wake();

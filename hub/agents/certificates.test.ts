@@ -75,8 +75,8 @@ test('a domain whose certificate fails is shown at once, told once when it lasts
   await beat(on, agent, []);
   assert.deepEqual(await shown(on), []);
   assert.deepEqual(await told(on), [
-    `certificate.failing shop/production: the certificate of ${host} fails`,
-    `certificate.mended shop/production: the certificate of ${host} is well again`,
+    `certificate.failing shop/production: the certificate of ${host} is failing`,
+    `certificate.mended shop/production: the certificate of ${host} is valid again`,
   ]);
 });
 
@@ -108,7 +108,7 @@ test('what is over soon is told to nobody, nor is the end of what an environment
   assert.equal((await on.api('PATCH', '/projects/shop/environments/production', { settings })).status, 200);
   await beat(on, agent, [failing(host)]);
   assert.deepEqual(await shown(on), []);
-  assert.deepEqual(await told(on), [`certificate.failing shop/production: the certificate of ${host} fails`]);
+  assert.deepEqual(await told(on), [`certificate.failing shop/production: the certificate of ${host} is failing`]);
 });
 
 test('a certificate of a wildcard is that of the domains below it, and with very many none counts as mended', async (t) => {

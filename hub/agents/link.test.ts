@@ -389,7 +389,7 @@ test('the log of a deployment ends at its cap with a mark', async (t) => {
   await agent.report(log(id, 5, 'abc'));
   await agent.report(log(id, 8, 'more'));
   await agent.report(log(id, 12, 'and more'));
-  assert.equal(await logText(on, id), 'startabc\n[orkestr: the log was cut here, it reached 16 MiB]\n');
+  assert.equal(await logText(on, id), 'startabc\n[orkestr: the log was cut here because it reached 16 MiB]\n');
   assert.deepEqual(await listLoggedSteps(on.deps.db, id), ['build']);
 });
 

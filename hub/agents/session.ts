@@ -88,7 +88,7 @@ export class HostSession implements Session {
     if (protocol >= PROTOCOL_WITH_APP_LOGS) return this.#appLogs.open(request);
     throw new OrkestrError(
       'ORK_PROTOCOL_AGENT_OLD',
-      `The agent ${agentVersion} on the host does not know yet how to read the log of an app.`,
+      `The agent on the host (version ${agentVersion}) is too old to read app logs.`,
     );
   }
 
@@ -209,7 +209,7 @@ export function closeSoon(socket: WebSocket, code: number, reason: string): void
 export function refuse(socket: WebSocket, error: unknown, protocol: number): void {
   if (socket.readyState !== socket.OPEN) return;
   const { code, message } = toErrorReport(error);
-  const told = code === 'ORK_INTERNAL' ? 'The hub could not do it; its log says why.' : message;
+  const told = code === 'ORK_INTERNAL' ? 'Something went wrong in the hub; see its log.' : message;
   const refusal: HubMessage = { type: 'error', code, message: told.slice(0, 2000) };
   socket.send(JSON.stringify(inVersion(refusal, protocol)));
   closeSoon(socket, 1008, code);

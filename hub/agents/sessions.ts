@@ -49,7 +49,7 @@ export class Sessions implements HostLinks {
     if (session !== undefined) return session.readAppLog(request);
     throw new OrkestrError(
       'ORK_HOST_OFFLINE',
-      'The host is not connected. There, `orkestr-agent logs --app PROJECT/ENVIRONMENT` reads the log without the hub.',
+      'The host is not connected. To read the log without the hub, run `orkestr-agent logs --app PROJECT/ENVIRONMENT` there.',
     );
   }
 

@@ -22,9 +22,9 @@ export function registerAccess(app: HubApp, deps: HubDeps): void {
     {
       ...requireScope('write'),
       schema: {
-        summary: 'Let users see the app of an environment, or no longer',
+        summary: 'Grant or revoke access to the app of an environment',
         description:
-          'Adds the named ones, or changes their passwords; removes those given as null; leaves the rest. Without any user the app is open to all. The host has them at once: `edge` of the answer says how they stand there.',
+          'Adds the named users or changes their passwords, removes those given as null, and leaves the rest. Without any user the app is open to all. The changes are sent to the host at once: `edge` in the answer shows their state there.',
         tags: ['environments'],
         params: EnvironmentParams,
         body: AccessChange,

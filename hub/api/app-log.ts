@@ -52,19 +52,24 @@ const Question = z.object({
     .min(0)
     .max(MAX_TAIL_LINES)
     .optional()
-    .describe(`newest lines from before; default ${defaultTail(undefined)}, with \`since\` ${MAX_TAIL_LINES}`),
-  since: Ago.optional().describe('not older than this, such as `10m`'),
-  follow: z.enum(['true', 'false']).default('false').describe('go on with what is written from now on'),
+    .describe(
+      `number of newest lines to start with; default ${defaultTail(undefined)}, with \`since\` ${MAX_TAIL_LINES}`,
+    ),
+  since: Ago.optional().describe('only lines newer than this, such as `10m`'),
+  follow: z
+    .enum(['true', 'false'])
+    .default('false')
+    .describe('keep the stream open and send new lines as they are written'),
   timestamps: z
     .enum(['true', 'false'])
     .default('false')
-    .describe('of text: when each line was written, in front of it; server-sent events have it anyway'),
-  after: z.string().max(1000).default('').describe('for who cannot set `Last-Event-ID`'),
+    .describe('prefix each line of text with the time it was written; server-sent events always have it'),
+  after: z.string().max(1000).default('').describe('for clients that cannot set `Last-Event-ID`'),
 });
 
 const MESSAGES: LimitMessages = {
-  inAll: 'The hub reads as many app logs as it can. Try again soon.',
-  ofOne: 'This token reads as many app logs as it may. End some first.',
+  inAll: 'The hub cannot read more app logs at the same time. Try again soon.',
+  ofOne: 'This token cannot read more app logs at the same time. Close some first.',
 };
 
 export function registerAppLog(app: HubApp, deps: HubDeps, limits: AppLogLimits = LIMITS): void {
@@ -75,7 +80,10 @@ export function registerAppLog(app: HubApp, deps: HubDeps, limits: AppLogLimits 
   });
   const hostLimit = new ConcurrencyLimit(
     { inAll: limits.concurrency.inAll, ofOne: limits.ofHost },
-    { inAll: MESSAGES.inAll, ofOne: 'This token reads as many app logs of this host as it may. End some first.' },
+    {
+      inAll: MESSAGES.inAll,
+      ofOne: 'This token cannot read more app logs of this host at the same time. Close some first.',
+    },
   );
 
   app.get(
@@ -83,9 +91,9 @@ export function registerAppLog(app: HubApp, deps: HubDeps, limits: AppLogLimits 
     {
       ...requireScope('read'),
       schema: {
-        summary: 'What the app of an environment writes',
+        summary: 'Log of the running app of an environment',
         description:
-          'Live from its host; the hub stores none of it. With `Accept: text/event-stream` server-sent events with the time of each line, which `Last-Event-ID` resumes; otherwise text. With `follow` it goes on, also across deployments.',
+          'Read live from its host; the hub does not store it. With `Accept: text/event-stream` the answer is server-sent events with the time of each line, and can be resumed with `Last-Event-ID`; otherwise it is text. With `follow` the stream stays open, also across deployments.',
         tags: ['environments'],
         params: EnvironmentParams,
         querystring: Question,
@@ -141,7 +149,7 @@ function positionsOf(text: string): AppLogPosition[] {
       }),
     );
   if (positions.success) return positions.data;
-  throw new OrkestrError('ORK_INVALID', 'Last-Event-ID must be an id that the stream gave.');
+  throw new OrkestrError('ORK_INVALID', 'Last-Event-ID must be an id from this stream.');
 }
 
 /** So that what cannot be read at all is an answer with its status. @throws OrkestrError */
@@ -156,7 +164,7 @@ async function firstPart(read: AppLogRead, answerMs: number): Promise<AppLogPart
 
 async function silence(ms: number, signal: AbortSignal): Promise<never> {
   await sleep(ms, undefined, { signal });
-  throw new OrkestrError('ORK_HOST_OFFLINE', `The host is connected and gave no answer within ${ms / 1000} s.`);
+  throw new OrkestrError('ORK_HOST_OFFLINE', `The host is connected but did not answer within ${ms / 1000} s.`);
 }
 
 interface Telling {

@@ -7,7 +7,7 @@ import type { HubApp } from '../deps.ts';
 export function registerCli(app: HubApp, file: string): void {
   app.get('/cli', { schema: { hide: true } }, (_request, reply) => {
     if (!existsSync(file)) {
-      throw new OrkestrError('ORK_NOT_FOUND', 'This hub runs from its sources, where the CLI is hub/cli/main.ts.');
+      throw new OrkestrError('ORK_NOT_FOUND', 'This hub runs from its sources: use hub/cli/main.ts as the CLI.');
     }
     return reply
       .type('text/javascript; charset=utf-8')

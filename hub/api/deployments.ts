@@ -15,7 +15,7 @@ import { CancelRequest, Deployment, DeploymentDetail, NewDeployment, NewRollback
 const PATH = '/projects/:project/environments/:environment/deployments';
 const Page = z.object({
   limit: z.coerce.number().int().min(1).max(100).default(20),
-  before: Uuid.optional().describe('id of the last deployment of the page before'),
+  before: Uuid.optional().describe('id of the last deployment on the previous page'),
 });
 
 export function registerDeployments(app: HubApp, deps: HubDeps): void {
@@ -49,7 +49,7 @@ export function registerDeployments(app: HubApp, deps: HubDeps): void {
       ...requireScope('deploy'),
       schema: {
         summary: 'Deploy',
-        description: "The newest commit of the environment's branch, or the one that is given.",
+        description: "Deploys the newest commit of the environment's branch, or the given commit.",
         tags,
         params: EnvironmentParams,
         body: NewDeployment.nullish(),
@@ -91,7 +91,7 @@ export function registerDeployments(app: HubApp, deps: HubDeps): void {
       schema: {
         summary: 'Cancel a deployment',
         description:
-          'One that waits ends at once; one that runs ends when its host has taken back what it did. A host that is away goes on by itself and hears of it when it is back: with `giveUp` the deployment ends here at once as failed (ORK_HOST_LOST), and is shown as live after all if it turns out to have gone live meanwhile.',
+          'A waiting deployment ends at once; a running one ends when its host has undone its work. An offline host continues by itself and receives the cancel when it reconnects: with `giveUp` the deployment ends here at once as failed (ORK_HOST_LOST), and is shown as live if it turns out to have gone live meanwhile.',
         tags,
         params: IdParams,
         body: CancelRequest.nullish(),
@@ -110,9 +110,9 @@ export function registerDeployments(app: HubApp, deps: HubDeps): void {
     {
       ...requireScope('deploy'),
       schema: {
-        summary: 'Go back to what this deployment released',
+        summary: 'Roll back to the release of this deployment',
         description:
-          'Makes a new deployment. Needs a plan that has rollbacks, but for what is live: that is deployed again, with the settings of now.',
+          'Creates a new deployment. Needs a plan with rollbacks, unless the release is live: it is then deployed again with the current settings.',
         tags,
         params: IdParams,
         body: NewRollback.nullish(),
@@ -142,11 +142,11 @@ async function checkRollback({ db }: HubDeps, { deployment, project }: Deploymen
   const plan = planOf(team);
   // What is live once more is no way back.
   if (!plan.rollback && deployment.status !== 'live')
-    throw new OrkestrError('ORK_PLAN_LIMIT', `The plan ${plan.name} has no rollbacks.`);
+    throw new OrkestrError('ORK_PLAN_LIMIT', `The plan ${plan.name} does not include rollbacks.`);
   if ((await findRelease(db, deployment.id)) === null) {
     throw new OrkestrError(
       'ORK_CONFLICT',
-      `The deployment never went live (${deployment.status}): it left no release.`,
+      `The deployment never went live (${deployment.status}), so it has no release.`,
     );
   }
 }

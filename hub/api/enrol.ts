@@ -17,7 +17,7 @@ export function registerEnrol(app: HubApp, { db, clock, log, agents, hubKey }: H
       schema: {
         summary: 'Enrol a host with its join token',
         description:
-          'Uses the token up. Asked again with the same token and the same key, while the token lives, it answers the same.',
+          'Uses up the token. A repeated request with the same token and key gets the same answer until the token expires.',
         tags: ['hosts'],
         body: EnrolRequest,
         response: { 200: EnrolAnswer },

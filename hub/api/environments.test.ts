@@ -92,8 +92,8 @@ test('limits of a build over those of the plan are refused with field, limit and
     await api.call(token, 'POST', '/projects', { slug: 'blog', environment: { slug: 'production', ...over } }),
   ]) {
     assert.equal(answer.json.code, 'ORK_INVALID');
-    assert.match(answer.json.detail, /settings\.build\.memoryMiB: 8193 is over the 8192 of the plan Pro/);
-    assert.match(answer.json.detail, /timeoutSeconds: 14400 is over the 3600/);
+    assert.match(answer.json.detail, /settings\.build\.memoryMiB: 8193 exceeds the limit of the plan Pro, 8192/);
+    assert.match(answer.json.detail, /timeoutSeconds: 14400 exceeds the limit of the plan Pro, 3600/);
   }
 });
 
@@ -106,7 +106,7 @@ test('a domain and path belong to one environment; another path of it is free', 
   assert.equal(taken.json.code, 'ORK_ROUTE_TAKEN');
   assert.equal(
     taken.json.detail,
-    'The domain shop.localhost/ belongs to shop/production: give it another domain first, or none.',
+    'The domain shop.localhost/ belongs to shop/production: remove the domain there first, or give that environment another one.',
   );
   assert.deepEqual((await call('GET', '/staging')).json.urls, ['http://staging-shop.localhost:8080']);
   assert.equal((await take([{ host: 'shop.localhost', pathPrefix: '/new' }])).status, 200);

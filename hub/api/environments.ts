@@ -63,7 +63,7 @@ export function registerEnvironments(app: HubApp, deps: HubDeps): void {
       schema: {
         summary: 'Change an environment',
         description:
-          'Settings are merged over those that are there (RFC 7396): nested objects merge, lists are replaced, null goes back to the default. In `edge.basicAuth` a user without password keeps the one that is there. Domains and edge settings go to the host at once: `edge` of the answer says how they stand there. The next deployment uses the others.',
+          'Settings are merged into the existing ones (RFC 7396): nested objects merge, lists are replaced, null restores the default. In `edge.basicAuth` a user without password keeps the existing one. Domains and edge settings are sent to the host at once: `edge` in the answer shows their state there. All other settings take effect with the next deployment.',
         tags,
         params: EnvironmentParams,
         body: EnvironmentChange,
@@ -87,7 +87,7 @@ export function registerEnvironments(app: HubApp, deps: HubDeps): void {
       schema: {
         summary: 'Delete an environment',
         description:
-          'Takes it off its host, and deletes its deployments and logs. What visitors still have open is cut; an offline host does it when it is back.',
+          'Removes the environment from its host, and deletes its deployments and logs. Open connections of visitors are closed; an offline host removes it when it reconnects.',
         tags,
         params: EnvironmentParams,
         response: { 204: z.null() },

@@ -32,15 +32,15 @@ const PAGE = 32;
 
 /** `Last-Event-ID` counts more: a browser sends it when it comes back to the address that it was given. */
 const Start = z.object({
-  after: z.coerce.number().int().min(0).default(0).describe('for who cannot set `Last-Event-ID`'),
+  after: z.coerce.number().int().min(0).default(0).describe('for clients that cannot set `Last-Event-ID`'),
 });
 
 export function registerEvents(app: HubApp, deps: HubDeps, limits: EventLimits = LIMITS): void {
   const answers = makeLongAnswers(app, {
     concurrency: { inAll: limits.followers, ofOne: limits.followersOfToken },
     messages: {
-      inAll: 'The hub has as many followers as it can. Try again soon.',
-      ofOne: 'This token follows as many deployments as it may. End some first.',
+      inAll: 'The hub cannot serve more followers at the same time. Try again soon.',
+      ofOne: 'This token cannot follow more deployments at the same time. Close some first.',
     },
     stuckMs: limits.stuckMs,
   });
@@ -52,7 +52,7 @@ export function registerEvents(app: HubApp, deps: HubDeps, limits: EventLimits =
       schema: {
         summary: 'Follow a deployment (server-sent events)',
         description:
-          'Everything from its start, or after `Last-Event-ID`; ends with the kind `end`. Of an old one, whose events are gone, what became of it and of its steps.',
+          'Sends all events from the start, or after `Last-Event-ID`; the last one has the kind `end`. For an old deployment whose events are gone, sends only the results of the deployment and its steps.',
         tags: ['deployments'],
         params: IdParams,
         querystring: Start,
@@ -75,7 +75,7 @@ function lastEventId(request: FastifyRequest): number | undefined {
   const text = String(request.headers['last-event-id'] ?? '').trim();
   if (text === '') return undefined;
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new OrkestrError('ORK_INVALID', 'Last-Event-ID must be an id that the stream gave.');
+  throw new OrkestrError('ORK_INVALID', 'Last-Event-ID must be an id from this stream.');
 }
 
 interface Follower {

@@ -9,12 +9,12 @@ const Status = z.object({ status: z.literal('ok') });
 export function registerHealth(app: HubApp, { db }: Pick<HubDeps, 'db'>): void {
   app.get(
     '/healthz',
-    { schema: { summary: 'Whether the process lives', tags: ['health'], response: { 200: Status } } },
+    { schema: { summary: 'Whether the process is alive', tags: ['health'], response: { 200: Status } } },
     () => ({ status: 'ok' as const }),
   );
   app.get(
     '/readyz',
-    { schema: { summary: 'Whether the hub can work', tags: ['health'], response: { 200: Status } } },
+    { schema: { summary: 'Whether the hub is ready', tags: ['health'], response: { 200: Status } } },
     async () => {
       try {
         // Reads a table that the migrations made: answers only when the file is there and has its schema.

@@ -43,7 +43,7 @@ export function registerHosts(app: HubApp, deps: HubDeps): void {
       ...requireScope('admin'),
       schema: {
         summary: 'Add a host',
-        description: 'The answer holds its join token, which is good for one host and one hour.',
+        description: 'The answer contains its join token, which is valid for one host and one hour.',
         tags,
         body: NewHost,
         response: { 201: MadeHost },
@@ -75,8 +75,9 @@ export function registerHosts(app: HubApp, deps: HubDeps): void {
     {
       ...requireScope('admin'),
       schema: {
-        summary: 'Make a new join token for a host',
-        description: 'To enrol it again. Its present key stays good until the token is used; earlier tokens end.',
+        summary: 'Create a new join token for a host',
+        description:
+          'For enrolling the host again. Its current key stays valid until the token is used; earlier tokens become invalid.',
         tags,
         params: IdParams,
         response: { 201: MadeHost },
@@ -95,7 +96,7 @@ export function registerHosts(app: HubApp, deps: HubDeps): void {
       schema: {
         summary: 'Change a host',
         description:
-          'One that does not build runs what other hosts of the team have built and pushed to the registry of the environment.',
+          'A host that does not build runs images that other hosts of the team built and pushed to the registry of the environment.',
         tags,
         params: IdParams,
         body: HostChange,
@@ -116,7 +117,7 @@ export function registerHosts(app: HubApp, deps: HubDeps): void {
       schema: {
         summary: 'Remove a host',
         description:
-          'Refused while environments are placed on it, and while it builds for others. What runs there goes on; uninstall the agent there.',
+          'Refused while environments are placed on it, and while it builds for others. Apps there keep running; uninstall the agent there.',
         tags,
         params: IdParams,
         response: { 204: z.null() },
@@ -140,7 +141,7 @@ async function mustNotBuild(tx: Db, { id, name }: Row<'host'>): Promise<void> {
   if (building.length === 0) return;
   throw new OrkestrError(
     'ORK_CONFLICT',
-    `The host "${name}" builds ${building.length === 1 ? 'a deployment' : `${building.length} deployments`} for other hosts: ${building[0]?.id}. Cancel it, or let it end; where the host is away it ends within minutes.`,
+    `The host "${name}" is building ${building.length === 1 ? 'a deployment' : `${building.length} deployments`} for other hosts: ${building[0]?.id}. Cancel it or wait for it to finish; if the host is offline, it ends within minutes.`,
   );
 }
 

@@ -9,7 +9,7 @@ import { getDeployment } from '../store/deployments.ts';
 import { listLoggedSteps, readLog } from '../store/logs.ts';
 import { IdParams } from './params.ts';
 
-const GONE = '[orkestr: this log is gone; the hub keeps those of the newest deployments of each environment]\n';
+const GONE = '[orkestr: this log is gone; the hub keeps only the logs of the newest deployments of each environment]\n';
 
 export function registerLogs(app: HubApp, { db }: HubDeps): void {
   app.get(
@@ -17,8 +17,8 @@ export function registerLogs(app: HubApp, { db }: HubDeps): void {
     {
       ...mayFollow,
       schema: {
-        summary: 'Log of a deployment, whole',
-        description: 'Raw bytes of one step, or of all steps under headings.',
+        summary: 'Complete log of a deployment',
+        description: 'Raw bytes of one step, or of all steps with headings.',
         tags: ['deployments'],
         params: IdParams,
         querystring: z.object({ step: StepName.optional() }),

@@ -10,7 +10,7 @@ import { Me } from './schemas.ts';
 export function registerMe(app: HubApp, { db }: HubDeps): void {
   app.get(
     '/me',
-    { ...anyScope, schema: { summary: 'Who the token belongs to', tags: ['session'], response: { 200: Me } } },
+    { ...anyScope, schema: { summary: 'The owner of the token', tags: ['session'], response: { 200: Me } } },
     (request) => describeIdentity(db, request.identity),
   );
 }

@@ -101,7 +101,7 @@ test('the token of an external repository is changed and taken out, and goes to 
 
   const other = 'https://git.example.org/acme/shop.git';
   const led = await change({ url: other });
-  assert.match(led.json.evidence[0], /^body\.repository\.auth: the token is for the URL that was there/);
+  assert.match(led.json.evidence[0], /^body\.repository\.auth: the current token is for the previous URL/);
   assert.equal((await change({ url: 'http://git.example.com/a.git', auth: null })).json.code, 'ORK_URL_REFUSED');
   assert.equal((await change({ url: 'ext::sh -c id', auth: null })).json.code, 'ORK_INVALID');
   assert.deepEqual(await stored(), [url, { username: 'git', token: 'second-secret' }]);

@@ -73,9 +73,9 @@ export function registerProjects(app: HubApp, deps: HubDeps): void {
     {
       ...requireScope('write'),
       schema: {
-        summary: 'Change where the code of an external project is, or the token that reads it',
+        summary: 'Change the repository of an external project, or the token that reads it',
         description:
-          'What is left out stays; `auth` null takes the token out. A token stays with the URL that it was given for: another URL needs `auth` too. The next deployment reads the repository so.',
+          'Omitted fields stay as they are; `auth` null removes the token. A token belongs to the URL that it was given for: another URL needs `auth` too. The change takes effect with the next deployment.',
         tags,
         params: ProjectParams,
         body: ProjectChange,
@@ -98,7 +98,7 @@ export function registerProjects(app: HubApp, deps: HubDeps): void {
       ...requireScope('write'),
       schema: {
         summary: 'Delete a project',
-        description: 'Takes all its environments off their hosts, and deletes its deployments, logs and git remote.',
+        description: 'Removes all its environments from their hosts, and deletes its deployments, logs and git remote.',
         tags,
         params: ProjectParams,
         response: { 204: z.null() },
@@ -144,7 +144,9 @@ function changedRepository(
     checkUrl(url, deps.config.allowHttpRepositories);
     // Who may write here must not learn it by having it sent to a server of their own.
     if (auth === undefined && repository_auth !== null) {
-      throw invalid(['body.repository.auth: the token is for the URL that was there; give one for this URL, or null']);
+      throw invalid([
+        'body.repository.auth: the current token is for the previous URL; give a token for this URL, or null',
+      ]);
     }
   }
   const kept = { repository_url: url ?? repository_url, repository_auth };

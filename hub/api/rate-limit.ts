@@ -14,6 +14,6 @@ export async function registerRateLimit(app: HubApp): Promise<void> {
     global: false,
     cache: ADDRESSES,
     errorResponseBuilder: (_request, context) =>
-      new OrkestrError('ORK_TOO_MANY_REQUESTS', `Too many tries; the next is possible in ${context.after}.`),
+      new OrkestrError('ORK_TOO_MANY_REQUESTS', `Too many attempts; try again in ${context.after}.`),
   });
 }

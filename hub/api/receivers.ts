@@ -18,8 +18,8 @@ const MOST_RECEIVERS = 20;
 const tags = ['notifications'];
 const List = z.array(Receiver);
 const ADDED =
-  'Of a URL only where it leads is ever answered. A webhook is told the secret of its signatures this once.';
-const TESTED = 'Sends at once, and answers what failed if it did. An address takes one in 10 s.';
+  'The answer names only the destination of a URL, never the URL itself. The signing secret of a webhook is shown only in this answer.';
+const TESTED = 'Sends a test at once and reports any failure. Each address accepts one test in 10 s.';
 
 export function registerReceivers(app: HubApp, deps: HubDeps): void {
   const { db, notifier } = deps;
@@ -41,7 +41,7 @@ export function registerReceivers(app: HubApp, deps: HubDeps): void {
     '/receivers',
     {
       ...requireScope('read'),
-      schema: { summary: 'Who is told of all projects and hosts of the team', tags, response: { 200: List } },
+      schema: { summary: 'Receivers for all projects and hosts of the team', tags, response: { 200: List } },
     },
     ({ identity }) => list(atTeam(identity.teamId)),
   );
@@ -50,7 +50,7 @@ export function registerReceivers(app: HubApp, deps: HubDeps): void {
     {
       ...requireScope('read'),
       schema: {
-        summary: 'Who is told of a project: its own receivers, then those of the team',
+        summary: 'Receivers for a project: its own, then those of the team',
         tags,
         params: ProjectParams,
         response: { 200: List },
@@ -171,7 +171,7 @@ async function add(
     const row = { name, kind, shown, kinds: JSON.stringify([...new Set(notices)]), created_at };
     await insertReceiver(tx, sealer, place, row, { address, secret });
     if ((await listReceivers(tx, place)).length > MOST_RECEIVERS) {
-      throw new OrkestrError('ORK_TOO_LARGE', `There can be ${MOST_RECEIVERS} receivers.`);
+      throw new OrkestrError('ORK_TOO_LARGE', `There can be at most ${MOST_RECEIVERS} receivers.`);
     }
     return { ...(await receiverView(tx, await getReceiver(tx, place, name))), secret };
   });

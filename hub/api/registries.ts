@@ -39,7 +39,7 @@ export function registerRegistries(app: HubApp, { db, sealer, clock }: HubDeps):
       ...requireScope('write'),
       schema: {
         summary: 'Set the login for a registry',
-        description: 'Passwords are never answered. The next deployment builds with it.',
+        description: 'Passwords are never returned. The next deployment uses the login.',
         tags,
         params: RegistryParams,
         body: RegistryChange,
@@ -51,7 +51,10 @@ export function registerRegistries(app: HubApp, { db, sealer, clock }: HubDeps):
         const project = await getProject(tx, identity.teamId, params.project);
         await putRegistry(tx, sealer, project.id, { host: params.host, ...body }, clock.now().toISOString());
         if ((await listRegistries(tx, project.id)).length > MAX_REGISTRIES) {
-          throw new OrkestrError('ORK_TOO_LARGE', `A project can have logins for ${MAX_REGISTRIES} registries.`);
+          throw new OrkestrError(
+            'ORK_TOO_LARGE',
+            `A project can have logins for at most ${MAX_REGISTRIES} registries.`,
+          );
         }
         return project.id;
       });

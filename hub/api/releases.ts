@@ -88,7 +88,7 @@ export function servedVersion(folder: string | undefined): string | null {
 
 function required(folder: string | undefined): string {
   if (folder !== undefined) return folder;
-  throw new OrkestrError('ORK_NOT_FOUND', 'This hub has no release to hand on: ORKESTR_HUB_RELEASES is not set.');
+  throw new OrkestrError('ORK_NOT_FOUND', 'This hub has no release to offer: ORKESTR_HUB_RELEASES is not set.');
 }
 
 /** install.sh with the address of this hub, and with the sum of the list of sums, for hosts that cannot check a signature. */

@@ -31,7 +31,7 @@ export function registerSession(app: HubApp, deps: HubDeps): void {
       config: { ...publicRoute.config, ...guessLimit },
       schema: {
         summary: 'Log the console in',
-        description: 'Sets the session cookie. The session ends after 7 days, or with its token.',
+        description: 'Sets the session cookie. The session ends after 7 days, or when its token becomes invalid.',
         tags: ['session'],
         body: NewSession,
         response: { 200: Me },

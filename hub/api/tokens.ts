@@ -29,9 +29,8 @@ export function registerTokens(app: HubApp, { db, clock }: HubDeps): void {
     {
       ...requireScope('admin'),
       schema: {
-        summary: 'Make an API token',
-        description:
-          'The answer is the only one that ever holds it. It can have no scope that the asker does not have.',
+        summary: 'Create an API token',
+        description: 'The token is shown only in this answer. It cannot have scopes that the caller does not have.',
         tags: ['tokens'],
         body: NewToken,
         response: { 201: MadeToken },
@@ -65,7 +64,7 @@ export function registerTokens(app: HubApp, { db, clock }: HubDeps): void {
       ...requireScope('admin'),
       schema: {
         summary: 'Revoke an API token',
-        description: 'Console sessions that were opened with it end too.',
+        description: 'Console sessions opened with it end too.',
         tags: ['tokens'],
         params: IdParams,
         response: { 204: z.null() },

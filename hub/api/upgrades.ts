@@ -36,7 +36,7 @@ export function registerUpgrades(app: HubApp, deps: HubDeps): void {
       schema: {
         summary: 'Upgrade hosts',
         description:
-          'One after another, or `atOnce` at a time; the next begins when one before it is healthy. The first that fails pauses it. Without `hosts`, all that have joined and are not newer.',
+          'Upgrades hosts one after another, or `atOnce` at a time; the next host starts when an earlier one is healthy. The first failure pauses the upgrade. Without `hosts`, upgrades all joined hosts that are not newer.',
         tags,
         body: NewUpgrade.nullish(),
         response: { 201: Upgrade },
@@ -56,7 +56,7 @@ export function registerUpgrades(app: HubApp, deps: HubDeps): void {
     '/upgrades/:id',
     {
       ...requireScope('read'),
-      schema: { summary: 'One upgrade and where each host stands', tags, params: IdParams, response: { 200: Upgrade } },
+      schema: { summary: 'One upgrade and the state of each host', tags, params: IdParams, response: { 200: Upgrade } },
     },
     ({ identity, params }) => show(identity.teamId, params.id),
   );
@@ -66,8 +66,8 @@ export function registerUpgrades(app: HubApp, deps: HubDeps): void {
     {
       ...requireScope('admin'),
       schema: {
-        summary: 'Go on with a paused upgrade',
-        description: 'Hosts that failed are tried again in their turn.',
+        summary: 'Resume a paused upgrade',
+        description: 'Hosts that failed are retried in their turn.',
         tags,
         params: IdParams,
         response: { 202: Upgrade },
@@ -86,8 +86,9 @@ export function registerUpgrades(app: HubApp, deps: HubDeps): void {
     {
       ...requireScope('admin'),
       schema: {
-        summary: 'Leave hosts out of an upgrade',
-        description: 'Those that wait or have failed. A paused upgrade stays paused until it is resumed.',
+        summary: 'Skip hosts in an upgrade',
+        description:
+          'Only hosts that are waiting or have failed can be skipped. A paused upgrade stays paused until it is resumed.',
         tags,
         params: IdParams,
         body: HostsToSkip,
@@ -108,8 +109,8 @@ export function registerUpgrades(app: HubApp, deps: HubDeps): void {
     {
       ...requireScope('admin'),
       schema: {
-        summary: 'End an upgrade where it stands',
-        description: 'Hosts that are under way end theirs; the others stay as they are.',
+        summary: 'Cancel an upgrade',
+        description: 'Hosts that are upgrading finish; the others stay as they are.',
         tags,
         params: IdParams,
         response: { 202: Upgrade },
@@ -130,7 +131,7 @@ export function registerUpgrades(app: HubApp, deps: HubDeps): void {
 function orderable({ config }: Pick<HubDeps, 'config'>, version: string | undefined): string {
   const release = readManifest(config.releaseFolder);
   if (version !== undefined && version !== release.version) {
-    throw new OrkestrError('ORK_UPGRADE_UNSERVED', `This hub hands on ${release.version}, not ${version}.`);
+    throw new OrkestrError('ORK_UPGRADE_UNSERVED', `This hub offers ${release.version}, not ${version}.`);
   }
   if (release.protocol > PROTOCOL_VERSION) {
     throw new OrkestrError(

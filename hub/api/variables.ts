@@ -43,7 +43,7 @@ export function registerVariables(app: HubApp, { db, sealer, clock }: HubDeps): 
       schema: {
         summary: 'Set and remove variables',
         description:
-          'Sets the named ones of the kind, removes those given as null, leaves the rest. Values are never answered. The next deployment runs with them; those of the kind `build` are for its build only.',
+          'Sets the named variables of the kind, removes those given as null, and leaves the rest. Values are never returned. Changes take effect with the next deployment; variables of the kind `build` are only available to its build.',
         tags,
         params: EnvironmentParams,
         body: VariableChange,
@@ -58,7 +58,7 @@ export function registerVariables(app: HubApp, { db, sealer, clock }: HubDeps): 
         if (count > MAX_VARIABLES || characters > MAX_SEALED_CHARACTERS) {
           throw new OrkestrError(
             'ORK_TOO_LARGE',
-            `An environment can have ${MAX_VARIABLES} variables and about 290 KB of values; this would be more.`,
+            `An environment can have at most ${MAX_VARIABLES} variables and about 290 KB of values; this would exceed that.`,
           );
         }
         return environment.id;

@@ -43,7 +43,7 @@ export function registerAuth(app: HubApp, deps: HubDeps, prefix: string): void {
   app.decorateRequest('authenticated');
   app.decorateRequest('identity', {
     getter(this: FastifyRequest): Identity {
-      if (this.authenticated === undefined) throw new OrkestrError('ORK_UNAUTHENTICATED', 'Nobody is logged in.');
+      if (this.authenticated === undefined) throw new OrkestrError('ORK_UNAUTHENTICATED', 'You are not logged in.');
       return this.authenticated;
     },
   });

@@ -13,7 +13,11 @@ export function checkSameOrigin(headers: IncomingHttpHeaders, hubUrl: string): v
     const sent = new URL(origin);
     if (sent.origin === new URL(hubUrl).origin || sent.host === host) return;
   }
-  throw new OrkestrError('ORK_FORBIDDEN', 'A session writes only from the pages of this hub; use an API token here.', {
-    evidence: [`Origin: ${origin ?? 'none'}`],
-  });
+  throw new OrkestrError(
+    'ORK_FORBIDDEN',
+    'A browser session can make changes only from the pages of this hub; use an API token instead.',
+    {
+      evidence: [`Origin: ${origin ?? 'none'}`],
+    },
+  );
 }

@@ -93,17 +93,17 @@ export async function readArchive(from: Readable, folder: string): Promise<Manif
   if (manifest === undefined) throw unreadable('its end is missing');
   const told = manifest.sums;
   const wrong = [...new Set([...Object.keys(told), ...Object.keys(sums)])].filter((name) => told[name] !== sums[name]);
-  if (wrong.length > 0) throw unreadable(`${wrong.slice(0, 3).join(', ')} is not what was written`);
+  if (wrong.length > 0) throw unreadable(`${wrong.slice(0, 3).join(', ')} has changed since it was written`);
   return manifest;
 }
 
 function unreadable(why: string, cause?: unknown): OrkestrError {
-  return new OrkestrError('ORK_BACKUP_UNREADABLE', `This is no whole backup of a hub: ${why}.`, { cause });
+  return new OrkestrError('ORK_BACKUP_UNREADABLE', `This is not a complete backup of a hub: ${why}.`, { cause });
 }
 
 function checked(name: string): string {
   if (EntryName.safeParse(name).success) return name;
-  throw new Error(`${name.slice(0, 200)} is no path in a backup`);
+  throw new Error(`${name.slice(0, 200)} is not a valid path in a backup`);
 }
 
 /** Folders end with a slash and come before what is in them. */

@@ -138,7 +138,7 @@ async function withWorkFolder<T>(stateFolder: string, work: (folder: string) => 
   const path = join(stateFolder, WORK_LOCK);
   const release = await lockState(path).catch((cause: unknown) => {
     if (!(cause instanceof OrkestrError)) throw cause;
-    throw new OrkestrError('ORK_ALREADY_RUNNING', 'Another backup is being made or put back here.', { cause });
+    throw new OrkestrError('ORK_ALREADY_RUNNING', 'Another backup or restore is running here.', { cause });
   });
   try {
     await giveToOwnerOf(stateFolder, [path]);
@@ -166,7 +166,9 @@ async function toStandardOutput(write: () => Promise<void>): Promise<void> {
     await write();
   } catch (cause) {
     if (!isDiskFull(cause)) throw cause;
-    throw new OrkestrError('ORK_DISK_FULL', 'Where standard output goes is no room for the backup.', { cause });
+    throw new OrkestrError('ORK_DISK_FULL', 'There is no room for the backup where standard output is written to.', {
+      cause,
+    });
   }
 }
 
@@ -178,7 +180,7 @@ async function writeFile(file: string, write: (out: Writable) => Promise<void>):
     await link(part, file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    throw new OrkestrError('ORK_CONFLICT', `${file} is there already; no backup is written over.`);
+    throw new OrkestrError('ORK_CONFLICT', `${file} already exists; backups are never overwritten.`);
   } finally {
     await rm(part, { force: true });
   }
@@ -207,7 +209,7 @@ async function setAside(
   const there = old.filter((name) => !name.startsWith('before-'));
   if (there.length === 0) return null;
   if (!replace) {
-    throw new OrkestrError('ORK_CONFLICT', `${stateFolder} has a hub already. --replace puts it aside.`);
+    throw new OrkestrError('ORK_CONFLICT', `${stateFolder} already has a hub. To move it aside, add --replace.`);
   }
   const previous = join(stateFolder, `before-${now.toISOString().replaceAll(':', '')}`);
   await mkdir(previous, { mode: 0o700 });

@@ -96,7 +96,7 @@ test('a backup beside the hub ends before it takes the room that the hub needs, 
   try {
     await assert.rejects(makeBackup(hub, join(home.folder, 'hub.tar.gz'), NOW), {
       code: 'ORK_DISK_FULL',
-      message: /64\.0 MiB and 100 inodes have to stay free for the hub/,
+      message: /64\.0 MiB and 100 inodes must stay free for the hub/,
     });
   } finally {
     over.abort();
@@ -145,7 +145,7 @@ test('where standard output has no room, the same is told', async (t) => {
     encoding: 'utf8',
   });
   assert.equal(status, 1);
-  assert.match(stderr, /^ORK_DISK_FULL: Where standard output goes is no room/);
+  assert.match(stderr, /^ORK_DISK_FULL: There is no room for the backup where standard output/);
 });
 
 test('a restore on a full disk is told as that, and what was there is there', async (t) => {

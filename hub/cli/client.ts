@@ -117,7 +117,7 @@ export class Client {
     const issue = parsed.error.issues[0];
     throw new OrkestrError(
       'ORK_PROTOCOL',
-      `The answer of ${this.url} to ${call.method} ${call.path} is not what this version of the CLI knows.`,
+      `This version of the CLI does not understand the answer of ${this.url} to ${call.method} ${call.path}.`,
       { evidence: issue ? [`${issue.path.join('.')}: ${issue.message}`] : [] },
     );
   }
@@ -157,7 +157,7 @@ async function problemOf(answer: Dispatcher.ResponseData, url: string): Promise<
   // What stands before a hub answers 502 to 504 when the hub is down; it is no orkestr that speaks.
   return answer.statusCode >= 502 && answer.statusCode <= 504
     ? new OrkestrError('ORK_HUB_UNREACHABLE', `The hub behind ${url} does not answer.`, { evidence })
-    : new OrkestrError('ORK_PROTOCOL', `What answers at ${url} does not speak like a hub of orkestr.`, { evidence });
+    : new OrkestrError('ORK_PROTOCOL', `The server at ${url} does not answer like an orkestr hub.`, { evidence });
 }
 
 async function readText(answer: Dispatcher.ResponseData, url: string): Promise<string> {

@@ -96,6 +96,6 @@ function readLogin(path: string): Login | undefined {
     throw new OrkestrError('ORK_CONFIG', `The login in ${path} cannot be read.`, { cause: error });
   }
   const login = Login.safeParse(parseJson(text));
-  if (!login.success) throw new OrkestrError('ORK_CONFIG', `${path} is damaged. Log in again after removing it.`);
+  if (!login.success) throw new OrkestrError('ORK_CONFIG', `${path} is damaged. Remove it, then log in again.`);
   return login.data;
 }

@@ -37,8 +37,8 @@ export async function readSecret(terminal: Terminal, prompt: string): Promise<st
     const line = await reader.question('');
     await endOfPaste(terminal.stdin);
     if (lines === 1 && reader.line === '') return line;
-    throw new OrkestrError('ORK_INVALID', 'A value of several lines cannot be pasted here. Nothing was changed.', {
-      evidence: ['Put it into a file, and run the same command with < FILE behind it.'],
+    throw new OrkestrError('ORK_INVALID', 'A multi-line value cannot be pasted here. Nothing was changed.', {
+      evidence: ['Save it to a file, then run the same command with < FILE at the end.'],
     });
   } catch (error) {
     throw (error as Error).name === 'AbortError' ? new Interrupted() : error;

@@ -21,7 +21,7 @@ test('wrong usage exits 2 and says what is wrong; with --json as a problem on st
 
 test('a group without a command names those that it has', async () => {
   const { stderr } = await cli.home.run(['project']);
-  assert.match(stderr, /A command is missing behind "orkestr project"[^\n]*\n {2}│ create, list, show, set, delete$/m);
+  assert.match(stderr, /"orkestr project" needs a command;[^\n]*\n {2}│ create, list, show, set, delete$/m);
 });
 
 test('a hub that does not answer exits 4', async () => {

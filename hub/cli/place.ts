@@ -23,11 +23,11 @@ export async function projectName(context: Context, named: string | undefined): 
   const remote = await remoteUrl(context.cwd);
   const found = remote === undefined ? undefined : projectOfRemote(remote, context.config.url);
   if (found !== undefined) return found;
-  throw new OrkestrError('ORK_INVALID', 'Which project? Name it with --project.', {
+  throw new OrkestrError('ORK_INVALID', 'No project given. Name it with --project.', {
     evidence: [
       remote === undefined
         ? 'This folder has no git remote called orkestr.'
-        : `The git remote orkestr of this folder leads to ${withoutUser(remote)}, not to a project on ${context.config.url}.`,
+        : `The git remote orkestr of this folder points to ${withoutUser(remote)}, not to a project on ${context.config.url}.`,
     ],
   });
 }

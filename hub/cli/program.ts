@@ -82,7 +82,7 @@ export function usageError(error: unknown): unknown {
 function commandMissing(group: Command): OrkestrError {
   const names = group.commands.map((command) => command.name());
   const words = group.parent ? `${group.parent.name()} ${group.name()}` : group.name();
-  return new OrkestrError('ORK_INVALID', `A command is missing behind "${words}"; \`${words} --help\` tells of each.`, {
+  return new OrkestrError('ORK_INVALID', `"${words}" needs a command; \`${words} --help\` describes each.`, {
     evidence: [names.join(', ')],
   });
 }

@@ -45,7 +45,10 @@ export async function checkAccess(
   if (claims !== undefined) {
     const context = await findContext(deps.db, claims.deploymentId);
     if (pushes || claims.projectId !== wanted.project || context === undefined || !isOpen(context.deployment)) {
-      throw new OrkestrError('ORK_FORBIDDEN', 'This token reads one project, for one deployment while that runs.');
+      throw new OrkestrError(
+        'ORK_FORBIDDEN',
+        'This token can only read one project, while one of its deployments runs.',
+      );
     }
     return { projectId: claims.projectId, asker: claims.deploymentId, root };
   }

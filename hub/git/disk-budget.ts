@@ -69,5 +69,5 @@ export class DiskBudget {
 const promisedToOthers = (): OrkestrError =>
   new OrkestrError(
     'ORK_TOO_MANY_REQUESTS',
-    'The rest of the disk is promised to pushes that are under way. Try again when they have ended.',
+    'Pushes in progress have reserved the rest of the disk. Try again when they have finished.',
   );

@@ -61,7 +61,7 @@ test('two pushes into one repository do not run side by side: the second is aske
   const socket = await brokenPush(on);
   const second = await git(folder, 'push', remote(on), 'main');
   assert.match(second.out, /429/);
-  assert.match(second.out, /remote: .*Another push into this repository is under way/);
+  assert.match(second.out, /remote: .*Another push to this repository is in progress/);
   assert.equal(unfinished(on).length, 1, 'the first one goes on');
   assert.ok((await git(folder, 'ls-remote', remote(on))).ok, 'reading waits for nobody');
   socket.destroy();

@@ -94,7 +94,7 @@ export class PushHook {
           this.#log.error({ err: error }, 'a push could not be taken up');
           // The same pushed again does not move the branch, and makes none either.
           socket.end(
-            `orkestr: the push is stored, but no deployment could be made of it: ${reasonOf(error)}\nwhen that is mended: orkestr deploy\n${HEARD}`,
+            `orkestr: the push is stored, but it could not be deployed: ${reasonOf(error)}\nonce that is fixed, run: orkestr deploy\n${HEARD}`,
           );
         },
       );

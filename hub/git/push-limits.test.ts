@@ -168,7 +168,10 @@ test('one token leaves requests to others', async (t) => {
   const socket = await brokenPush(on);
   const made = await on.api('POST', '/tokens', { name: 'other', scopes: ['read'] });
   const { token } = (await made.json()) as { token: string };
-  assert.match((await git(on.folder, 'ls-remote', remote(on))).out, /This token has as many git requests under way/);
+  assert.match(
+    (await git(on.folder, 'ls-remote', remote(on))).out,
+    /This token cannot have more git requests in progress/,
+  );
   assert.equal((await fetch(...advertisement(on, token))).status, 200);
   socket.destroy();
   await until(async () => (await fetch(...advertisement(on, on.account.token))).status === 200);
@@ -242,7 +245,7 @@ test('a push leaves the hub its room on the disk', async (t) => {
   writeFileSync(join(root, 'filler'), randomBytes(5_000_000));
   const full = await git(folder, 'push', remote(on), 'main');
   assert.match(full.out, /507/);
-  assert.match(full.out, /64\.0 MiB and 10000 inodes have to stay free for the hub/);
+  assert.match(full.out, /64\.0 MiB and 10000 inodes must stay free for the hub/);
 });
 
 test('a push of some kilobytes that unpacks to a large file takes no more memory than another one', async (t) => {

@@ -37,7 +37,7 @@ test('an environment that is deleted during a push is told, and the others get t
   );
   const lines = await deployPush(deps, push, UPDATES);
   assert.deepEqual(await made(), [on.environmentId, third].toSorted());
-  assert.ok(lines.includes('orkestr: second was deleted meanwhile'), lines.join('\n'));
+  assert.ok(lines.includes('orkestr: second has been deleted meanwhile'), lines.join('\n'));
   assert.match(lines.join('\n'), /of shop\/production queued[^]* of shop\/third queued/);
 });
 
@@ -49,7 +49,7 @@ test('what is in the way of one environment is told with its name, and the other
   assert.deepEqual(await made(), [on.environmentId, third].toSorted());
   assert.match(
     lines.join('\n'),
-    /but second got no deployment of it: The database is held\.\nwhen that is mended: orkestr deploy --environment second/,
+    /but it could not be deployed to second: The database is held\.\nonce that is fixed, run: orkestr deploy --environment second/,
   );
 });
 

@@ -75,7 +75,7 @@ export async function deployMissed(
 /** What is told where no deployment could be made, or not of all: of trouble that is not told to others, where to look. */
 export function reasonOf(error: unknown): string {
   const known = storeTrouble(error) ?? error;
-  return known instanceof OrkestrError ? known.message : 'the log of the hub says why.';
+  return known instanceof OrkestrError ? known.message : 'see the log of the hub.';
 }
 
 /** What is in the way of one environment leaves the others their deployment. */
@@ -91,8 +91,8 @@ async function deployOrSay(
   } catch (error) {
     deps.log.error({ err: error, environmentId: id }, 'no deployment could be made of a push');
     return [
-      `orkestr: the push is stored, but ${slug} got no deployment of it: ${reasonOf(error)}`,
-      `when that is mended: orkestr deploy --environment ${slug}`,
+      `orkestr: the push is stored, but it could not be deployed to ${slug}: ${reasonOf(error)}`,
+      `once that is fixed, run: orkestr deploy --environment ${slug}`,
     ];
   }
 }
@@ -100,11 +100,11 @@ async function deployOrSay(
 async function deploy(deps: PushDeps, push: Push, environment: Row<'environment'>, commit: string): Promise<string[]> {
   const id = await createUnlessGone(deps, push, environment, commit);
   const context = id === undefined ? undefined : await findContext(deps.db, id);
-  if (context === undefined) return [`orkestr: ${environment.slug} was deleted meanwhile`];
+  if (context === undefined) return [`orkestr: ${environment.slug} has been deleted meanwhile`];
   const reason = await waitingFor(deps.db, deps.links, context);
   return [
     `orkestr: deployment ${context.deployment.id} of ${context.project.slug}/${environment.slug} queued`,
-    ...(reason === undefined ? [] : [`it waits for ${reason}`]),
+    ...(reason === undefined ? [] : [`waiting for ${reason}`]),
     `follow it: ${consoleUrl(deps.hubUrl(), context.deployment.id)}`,
   ];
 }

@@ -66,8 +66,8 @@ export function makeGitRemotes(
   /** With the project that each is about. */
   const running = new Map<ServerResponse, string>();
   const limit = new ConcurrencyLimit(limits, {
-    inAll: 'The hub serves as many git requests as it can. Try again soon.',
-    ofOne: 'This token has as many git requests under way as it may. Try again when some have ended.',
+    inAll: 'The hub cannot serve more git requests at the same time. Try again soon.',
+    ofOne: 'This token cannot have more git requests in progress. Try again when some have finished.',
   });
   const turns = new Turns(turnMs);
   const budget = new DiskBudget(() => roomBesideHub(repositories.root));
@@ -131,8 +131,8 @@ export function makeGitRemotes(
 
   async function refuseFull(request: IncomingMessage, response: ServerResponse, of: 'bytes' | 'refs'): Promise<void> {
     const told = {
-      bytes: `The repository has reached its limit of ${inMiB(sizeLimit)} MiB. Delete branches and tags that nobody needs, or take large files out of the history: what no release needs of them is gone with the next push.`,
-      refs: `The repository has reached its limit of ${refLimit} branches and tags. Delete those that nobody needs.`,
+      bytes: `The repository has reached its limit of ${inMiB(sizeLimit)} MiB. Delete unused branches and tags, or remove large files from the history: the next push then frees everything that no release needs.`,
+      refs: `The repository has reached its limit of ${refLimit} branches and tags. Delete unused ones.`,
     };
     // One that breaks off hears nothing.
     await refusePush(request, response, told[of]).catch(() => response.destroy());
@@ -241,7 +241,7 @@ function refuse({ log }: CoreDeps, response: ServerResponse, cause: unknown): vo
     connection: 'close',
   });
   response.end(
-    `${known === undefined ? 'The hub could not do it; its log says why.' : `${known.message} ${known.kind.mend}`}\n`,
+    `${known === undefined ? 'Something went wrong in the hub; see its log.' : `${known.message} ${known.kind.mend}`}\n`,
   );
 }
 

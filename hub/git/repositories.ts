@@ -61,7 +61,7 @@ export class Repositories {
     const path = this.path(projectId);
     if (existsSync(join(path, 'HEAD'))) return;
     const made = await this.#git(['init', '--bare', '--quiet', '--template=', '--initial-branch=main', '--', path]);
-    if (!made.ok) throw new OrkestrError('ORK_INTERNAL', `The repository could not be made: ${made.stderr.trim()}`);
+    if (!made.ok) throw new OrkestrError('ORK_INTERNAL', `The repository could not be created: ${made.stderr.trim()}`);
   }
 
   /** At once for all who look for it, also in the middle of a backup; then file by file. */

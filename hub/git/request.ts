@@ -22,7 +22,7 @@ export function readGitRequest(request: Pick<IncomingMessage, 'url' | 'method'>)
   if (project !== undefined && isService(service) && request.method === method) {
     return { project, service, endpoint: endpoint === 'info/refs' ? endpoint : service };
   }
-  throw new OrkestrError('ORK_NOT_FOUND', 'There is nothing here but git repositories, over the smart protocol.');
+  throw new OrkestrError('ORK_NOT_FOUND', 'Only git repositories are served here, over the smart protocol.');
 }
 
 const isService = (text: string | null | undefined): text is GitService =>

@@ -122,7 +122,7 @@ test('the hub asks no repository on its own machine or at a metadata service, ho
   assert.equal(asked, 0);
   const closed = await hub(t, { ORKESTR_HUB_NOTIFY_PRIVATE: '0' });
   await external(closed, 'http://10.99.99.99:1/x');
-  await assert.rejects(resolve(closed), { code: 'ORK_REPO_ADDRESS', message: /of a private network/ });
+  await assert.rejects(resolve(closed), { code: 'ORK_REPO_ADDRESS', message: /in a private network/ });
 });
 
 test('a repository of the hub itself is one that it may ask', async (t) => {

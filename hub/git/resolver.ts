@@ -34,8 +34,8 @@ interface ResolverDeps extends CoreDeps {
 export function makeCommitResolver(deps: ResolverDeps, limits = CONCURRENCY): CommitResolver {
   const { repositories } = deps;
   const limit = new ConcurrencyLimit(limits, {
-    inAll: 'The hub asks as many repositories for their branches as it can. Try again soon.',
-    ofOne: 'The repository of this project is being asked for its branches already. Try again when it has answered.',
+    inAll: 'The hub cannot read the branches of more repositories at the same time. Try again soon.',
+    ofOne: "The hub is already reading the branches of this project's repository. Try again in a moment.",
   });
   return {
     async resolve(environmentId) {
@@ -143,11 +143,7 @@ async function listRemote(
   if (listed.ok) return listed.stdout;
   const code = explainGitFailure(listed.stderr);
   const evidence = listed.stderr.trim().split('\n').slice(-MOST_EVIDENCE);
-  throw new OrkestrError(
-    code,
-    `The repository could not be asked for its branches: ${evidence.at(-1) ?? 'no answer'}`,
-    {
-      evidence,
-    },
-  );
+  throw new OrkestrError(code, `Could not list the branches of the repository: ${evidence.at(-1) ?? 'no answer'}`, {
+    evidence,
+  });
 }

@@ -43,5 +43,5 @@ export class Turns {
 const tooMany = (): OrkestrError =>
   new OrkestrError(
     'ORK_TOO_MANY_REQUESTS',
-    'Another push into this repository is under way. Try again when it has ended.',
+    'Another push to this repository is in progress. Try again when it has finished.',
   );

@@ -25,7 +25,7 @@ export async function tellOfCertificate(
     {
       kind: error === null ? 'certificate.mended' : 'certificate.failing',
       at: now,
-      summary: `${projectSlug}/${slug}: the certificate of ${host} ${error === null ? 'is well again' : 'fails'}`,
+      summary: `${projectSlug}/${slug}: the certificate of ${host} ${error === null ? 'is valid again' : 'is failing'}`,
       project: { id: projectId, slug: projectSlug },
       environment: { id: environment_id, slug },
       error: error === null ? null : errorOf(error),

@@ -68,6 +68,6 @@ const offline = (ms: number): ErrorReport =>
   toErrorReport(
     new OrkestrError(
       'ORK_HOST_OFFLINE',
-      `Nothing was heard of the host for ${Math.floor(ms / 60_000)} minutes. What runs there may run on, but nothing can be deployed to it.`,
+      `The host has not been heard from for ${Math.floor(ms / 60_000)} minutes. Its apps may still be running, but nothing can be deployed to it.`,
     ),
   );

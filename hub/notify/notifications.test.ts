@@ -127,7 +127,7 @@ test('a failed deployment is told with project, step, error, mend and link, and 
       error: {
         code: 'ORK_BUILD_FAILED',
         message: 'It ended badly.',
-        mend: 'A command of the build failed. Its output is the end of the build log.',
+        mend: 'A build command failed. See its output at the end of the build log.',
         retry: false,
       },
       url: `${on.url}/deployments/${job.deploymentId}`,
@@ -418,7 +418,7 @@ test('an upgrade that a host reverted is told to the team and to the projects on
   await later(COLLECTED);
   const [notice] = messages()[0]?.notices ?? [];
   assert.equal(notice?.kind, 'upgrade.failed');
-  assert.equal(notice?.summary, 'vps-1: the upgrade to 2.0.0 was reverted, the version before it runs again');
+  assert.equal(notice?.summary, 'vps-1: the upgrade to 2.0.0 was reverted, the previous version is running again');
   assert.equal(notice?.error?.code, 'ORK_UPGRADE_UNHEALTHY');
 });
 
@@ -443,7 +443,7 @@ test('a test says at once what failed, and a receiver is named once in its place
   }
   const trial = () => on.api('POST', '/projects/shop/receivers/slack/test');
   assert.equal((await trial()).status, 204);
-  assert.match(receiver.got[0]?.body ?? '', /A test: notifications of orkestr arrive here/);
+  assert.match(receiver.got[0]?.body ?? '', /Test: notifications from orkestr arrive here/);
   for (const path of ['/projects/shop/receivers', '/receivers']) {
     assert.equal((await on.api('POST', `${path}/slack/test`)).status, 429, 'an address is tested once in a while only');
   }

@@ -130,7 +130,7 @@ export function makeNotifier(
     if (tested.has(address)) {
       throw new OrkestrError(
         'ORK_TOO_MANY_REQUESTS',
-        `It was tested a moment ago: the next test is possible ${TEST_PAUSE_MS / 1000} s after that.`,
+        `This address was tested a moment ago: wait ${TEST_PAUSE_MS / 1000} s between tests.`,
       );
     }
     tested.set(address, clock.now().getTime());
@@ -160,4 +160,4 @@ export function makeNotifier(
 }
 
 const testOf = (at: string): Notice =>
-  Notice.parse({ kind: 'test', at, summary: 'A test: notifications of orkestr arrive here', path: '/' });
+  Notice.parse({ kind: 'test', at, summary: 'Test: notifications from orkestr arrive here', path: '/' });

@@ -12,7 +12,7 @@ export async function tellOfUpgrade(trx: Db, stored: StoredUpgrade, rollout: Rol
     const before = stored.hosts[index];
     if (before === undefined || !hasFailed(state) || before.state === state) continue;
     const { host_id: id, host_name: name } = before;
-    const end = state === 'reverted' ? 'was reverted, the version before it runs again' : 'failed';
+    const end = state === 'reverted' ? 'was reverted, the previous version is running again' : 'failed';
     await tell(
       trx,
       { teamId: stored.upgrade.team_id, projectIds: await projectsOnHost(trx, id) },

@@ -38,7 +38,8 @@ export async function allowedAddresses(
     if (contains(allowed, address)) continue;
     const kind = judge(address);
     if (kind === 'public' || (kind === 'private' && config.allowPrivate)) continue;
-    const what = kind === 'private' ? 'of a private network' : "the hub's own, or leads to no other machine";
+    const what =
+      kind === 'private' ? 'in a private network' : "one of the hub's own, or does not lead to another machine";
     const leads = address === name ? address : `${name} leads to ${address}, which`;
     throw new OrkestrError('ORK_NOTIFY_ADDRESS', `${leads} is ${what}: the hub sends nothing there.`);
   }

@@ -18,7 +18,7 @@ export function connectionError(cause: unknown, place: string): OrkestrError {
   const isTls = codes.some((one) => TLS.test(one)) || (code === 'ESOCKET' && TLS_WORDS.test(error.message));
   const reason = code === undefined || WORDS_ONLY.has(code) ? error.message : code;
   if (codes.some((code) => NAME.has(code))) {
-    return new OrkestrError('ORK_NOTIFY_DNS', `The name in ${place} could not be looked up (${reason}).`, { cause });
+    return new OrkestrError('ORK_NOTIFY_DNS', `The name in ${place} could not be resolved (${reason}).`, { cause });
   }
   if (isTls) {
     const words = reason === error.message ? reason : `${error.message} (${reason})`;

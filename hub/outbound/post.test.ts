@@ -67,7 +67,7 @@ test('private networks may be sent to, unless the owner of the hub has closed th
   const signal = AbortSignal.timeout(5_000);
   await assert.rejects(
     allowedAddresses(closed, '10.6.0.1', signal),
-    refused('ORK_NOTIFY_ADDRESS', /of a private network/),
+    refused('ORK_NOTIFY_ADDRESS', /in a private network/),
   );
   for (const [config, address] of [
     [CLOSED, '10.6.0.1'],

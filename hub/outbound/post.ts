@@ -45,7 +45,7 @@ export async function post(
     await agent.destroy();
   }
   if (status >= 200 && status < 300) return;
-  const redirect = status >= 300 && status < 400 ? ' It sends on to another address, which is not followed.' : '';
+  const redirect = status >= 300 && status < 400 ? ' It redirects to another address; redirects are not followed.' : '';
   throw new OrkestrError('ORK_NOTIFY_ANSWER', `${url.host} answered with HTTP ${status}.${redirect}`);
 }
 

@@ -221,7 +221,7 @@ test('without a registry, or without any host that builds, it fails and says wha
   await on.connect();
   const first = await show(on, await create(on));
   assert.deepEqual([first.status, first.error?.code], ['failed', 'ORK_BUILD_NOWHERE']);
-  assert.match(first.error?.message ?? '', /vps-1 is built on another host, and needs a registry/);
+  assert.match(first.error?.message ?? '', /vps-1 is built on another host and needs a registry/);
   await setBuilds(on.deps.db, builder.id, false);
   await on.api('PATCH', '/projects/shop/environments/production', { settings: { registry: REGISTRY } });
   const second = await show(on, await create(on));
@@ -383,5 +383,7 @@ test('limits over the plan are lowered, and the log of the build is told so', as
   const job = await serving.job();
   assert.ok(job.kind === 'deploy');
   assert.equal(job.settings.build.memoryMiB, 8192);
-  assert.deepEqual(job.notices, ['settings.build.memoryMiB: 16384 is over the 8192 of the plan Pro: lowered to it']);
+  assert.deepEqual(job.notices, [
+    'settings.build.memoryMiB: 16384 exceeds the limit of the plan Pro, 8192: lowered to it',
+  ]);
 });

@@ -62,5 +62,8 @@ export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Di
 /** What the agent would refuse by closing the connection is not sent. @throws OrkestrError ORK_TOO_LARGE */
 export function mustFit(message: HubMessage): void {
   if (Buffer.byteLength(JSON.stringify(message)) <= MAX_FRAME_BYTES && HubMessage.safeParse(message).success) return;
-  throw new OrkestrError('ORK_TOO_LARGE', 'Variables, settings and release are too large for a job of 900,000 bytes.');
+  throw new OrkestrError(
+    'ORK_TOO_LARGE',
+    'Variables, settings and release together exceed the limit of a job, 900,000 bytes.',
+  );
 }

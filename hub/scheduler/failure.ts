@@ -31,7 +31,7 @@ export const hostLost = (): ErrorReport =>
   toErrorReport(
     new OrkestrError(
       'ORK_HOST_LOST',
-      `The host is away and did not renew its lease of ${LEASE_SECONDS} s for ${GRACE_SECONDS} s. What it does now is not known.`,
+      `The host is offline and did not renew its lease of ${LEASE_SECONDS} s for ${GRACE_SECONDS} s. The state of the deployment there is unknown.`,
     ),
   );
 
@@ -40,6 +40,6 @@ export const givenUp = (): ErrorReport =>
   toErrorReport(
     new OrkestrError(
       'ORK_HOST_LOST',
-      'It was given up on request while its host was away. When the host is back, it is cancelled there; if it has gone live meanwhile, it is shown as live.',
+      'It was given up on request while its host was offline. The host cancels it when it reconnects, unless it has gone live by then; in that case it is shown as live.',
     ),
   );

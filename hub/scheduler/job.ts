@@ -37,7 +37,7 @@ export async function makeJob(deps: CoreDeps, context: DeploymentContext): Promi
   }
   if (deployment.kind === 'deploy') return job;
   const release = deployment.release_of === null ? null : await findRelease(deps.db, deployment.release_of);
-  if (release === null) throw new OrkestrError('ORK_CONFLICT', 'The release to go back to is not there any more.');
+  if (release === null) throw new OrkestrError('ORK_CONFLICT', 'The release to roll back to no longer exists.');
   const host = await findHostById(deps.db, environment.host_id);
   return host?.builds === 0 ? serveJob(job, builtOf(release)) : { ...job, kind: 'rollback', release };
 }
@@ -96,7 +96,7 @@ async function findBuilt(db: Db, deploymentId: string): Promise<Built> {
     image: outputOf('build'),
   });
   if (built.success) return built.data;
-  throw new OrkestrError('ORK_CONFLICT', 'The host that built it did not tell what it built.');
+  throw new OrkestrError('ORK_CONFLICT', 'The host that built it did not report what it built.');
 }
 
 const builtOf = ({ deploymentId, commit, plan, image, foundPort }: Release): Built => ({

@@ -35,7 +35,7 @@ export async function placeDeployment(
   // What is gone back to was built already.
   if (buildsItself || kind === 'rollback') return { kind: 'placed', hostId: host.id, buildHostId: null };
   if (registry === undefined)
-    return impossible(`What runs on ${host.name} is built on another host, and needs a registry`);
+    return impossible(`What runs on ${host.name} is built on another host and needs a registry`);
   const builders = (await listHosts(db, host.team_id)).filter(
     ({ id, name, builds }) => id !== host.id && builds === 1 && (buildHost ?? name) === name,
   );

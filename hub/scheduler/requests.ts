@@ -82,4 +82,7 @@ export function makeRequests(deps: RequestDeps): Requests {
 }
 
 const hostIsThere = (): OrkestrError =>
-  new OrkestrError('ORK_CONFLICT', 'Its host is connected and ends it: only one whose host is away can be given up.');
+  new OrkestrError(
+    'ORK_CONFLICT',
+    'Its host is connected and will end it: only a deployment whose host is offline can be given up.',
+  );

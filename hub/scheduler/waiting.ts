@@ -26,7 +26,7 @@ export async function checkQueueLimit(db: Db, { trigger, environmentId }: Deploy
   if (trigger === 'push' || (await countKeptWaiting(db, environmentId)) < MOST_WAITING) return;
   throw new OrkestrError(
     'ORK_TOO_MANY_REQUESTS',
-    `${MOST_WAITING} deployments wait in this environment already. Let them run, or cancel some.`,
+    `${MOST_WAITING} deployments are already waiting in this environment. Let them run, or cancel some.`,
   );
 }
 
@@ -50,7 +50,7 @@ export async function checkReleaseVariables(db: Db, { rollback }: DeploymentRequ
   const plan = planOf(released);
   throw new OrkestrError(
     'ORK_CONFLICT',
-    `The variables that it ran with are gone: the plan ${plan.name} keeps those of the newest ${plan.keepDetails} deployments. Go back with the variables of now.`,
+    `The variables that this release ran with are gone: the plan ${plan.name} keeps those of the newest ${plan.keepDetails} deployments. Roll back with the current variables instead.`,
   );
 }
 

@@ -90,7 +90,7 @@ export function storeTrouble(cause: unknown): OrkestrError | undefined {
     return new OrkestrError('ORK_DISK_FULL', 'The disk of the hub is full: nothing was stored.', { cause });
   }
   if (!String((cause as { code?: unknown } | null)?.code).startsWith('SQLITE_BUSY')) return undefined;
-  return new OrkestrError('ORK_HUB_BUSY', 'Another program holds the database of the hub: nothing was stored.', {
+  return new OrkestrError('ORK_HUB_BUSY', 'Another program has locked the database of the hub: nothing was stored.', {
     cause,
   });
 }

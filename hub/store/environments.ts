@@ -30,7 +30,7 @@ export async function insertEnvironment(db: Db, environment: NewEnvironmentRow):
       .execute();
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
-    throw new OrkestrError('ORK_CONFLICT', `The project has an environment "${environment.slug}" already.`, {
+    throw new OrkestrError('ORK_CONFLICT', `The project already has an environment "${environment.slug}".`, {
       cause: error,
     });
   }

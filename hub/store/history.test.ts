@@ -94,12 +94,12 @@ test('of old deployments only what became of them is kept; what serves, runs or 
     const answer = await hub.api('POST', `/deployments/${older}/rollback`, { variables });
     return [answer.status, ((await answer.json()) as { detail?: string }).detail];
   };
-  assert.match(String(await back('release')), /^409,The variables that it ran with are gone/);
+  assert.match(String(await back('release')), /^409,The variables that this release ran with are gone/);
   const request = { environmentId: hub.environmentId, trigger: 'rollback', commit: COMMIT, branch: 'main' } as const;
   await assert.rejects(
     // Let go of after the way back was looked at: it must not go live with no variables at all.
     hub.deps.scheduler.create({ ...request, userId: null, rollback: { releaseOf: older, variables: 'release' } }),
-    { code: 'ORK_CONFLICT', message: /^The variables that it ran with are gone/ },
+    { code: 'ORK_CONFLICT', message: /^The variables that this release ran with are gone/ },
   );
   assert.equal((await back('current'))[0], 201);
 });

@@ -12,7 +12,7 @@ export async function insertHost(db: Db, host: NewRow<'host'>): Promise<void> {
     await db.insertInto('host').values(host).execute();
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
-    throw new OrkestrError('ORK_CONFLICT', `The team has a host "${host.name}" already.`, { cause: error });
+    throw new OrkestrError('ORK_CONFLICT', `The team already has a host "${host.name}".`, { cause: error });
   }
 }
 

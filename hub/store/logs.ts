@@ -7,7 +7,7 @@ import { addLogEvent } from './events.ts';
 export const LOG_CAP_BYTES = 16 * 1024 * 1024;
 /** What a chunk counts at least: it is a row and an event, however few bytes it has. */
 const LEAST_CHUNK_BYTES = 256;
-const CUT_MARK = '\n[orkestr: the log was cut here, it reached 16 MiB]\n';
+const CUT_MARK = '\n[orkestr: the log was cut here because it reached 16 MiB]\n';
 /** Chunks read at once for a download. */
 const PAGE = 64;
 

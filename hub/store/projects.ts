@@ -18,7 +18,7 @@ export async function insertProject(db: Db, project: NewRow<'project'>): Promise
     await db.insertInto('project').values(project).execute();
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
-    throw new OrkestrError('ORK_CONFLICT', `The team has a project "${project.slug}" already.`, { cause: error });
+    throw new OrkestrError('ORK_CONFLICT', `The team already has a project "${project.slug}".`, { cause: error });
   }
 }
 

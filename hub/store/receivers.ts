@@ -39,7 +39,7 @@ export async function insertReceiver(
       .execute();
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
-    throw new OrkestrError('ORK_CONFLICT', `There is a receiver "${receiver.name}" already.`, { cause: error });
+    throw new OrkestrError('ORK_CONFLICT', `There is already a receiver "${receiver.name}".`, { cause: error });
   }
 }
 

@@ -58,5 +58,5 @@ async function holderOf(db: Db, askingId: string, { host, pathPrefix }: Domain):
     .executeTakeFirstOrThrow();
   const [asking, holder] = [await teamOf(askingId), await teamOf(environment_id)];
   if (asking.team_id !== holder.team_id) return 'an environment of another team';
-  return `${holder.project}/${holder.slug}: give it another domain first, or none`;
+  return `${holder.project}/${holder.slug}: remove the domain there first, or give that environment another one`;
 }

@@ -34,7 +34,7 @@ export async function insertUpgrade(
   if (open !== undefined) {
     throw new OrkestrError(
       'ORK_CONFLICT',
-      `The upgrade ${open.id} to ${open.version} is ${open.state}. Let it end, resume it or cancel it first.`,
+      `The upgrade ${open.id} to ${open.version} is ${open.state}. Wait for it to finish, or resume or cancel it first.`,
     );
   }
   const id = randomUUIDv7();

@@ -36,7 +36,7 @@ function judge({ version }: Rollout, host: HostRollout, seen: SeenHost | undefin
   return failed(
     host,
     'ORK_UPGRADE_TIMEOUT',
-    `The host did not end its upgrade to ${version} within ${minutes(UPGRADE_MS)}; the last that was heard: ${host.state}.`,
+    `The host did not finish its upgrade to ${version} within ${minutes(UPGRADE_MS)}; its last known state: ${host.state}.`,
   );
 }
 

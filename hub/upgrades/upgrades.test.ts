@@ -335,7 +335,7 @@ test('a host is not taken for lost because the hub itself was away', async (t) =
 test('a version that this hub does not hand on, or that it would not understand, is refused by its code', async (t) => {
   const at = await fleet(t);
   const other = await problemOf(await at.post('/upgrades', { version: '3.0.0' }));
-  assert.deepEqual([other.code, other.detail], ['ORK_UPGRADE_UNSERVED', 'This hub hands on 2.0.0, not 3.0.0.']);
+  assert.deepEqual([other.code, other.detail], ['ORK_UPGRADE_UNSERVED', 'This hub offers 2.0.0, not 3.0.0.']);
   assert.equal((await at.post('/upgrades', { version: '2.0.0; rm -rf /' })).status, 400);
   const ahead = await fleet(t, { env: { ORKESTR_HUB_RELEASES: releaseFolder(t, { protocol: PROTOCOL_VERSION + 1 }) } });
   assert.equal((await problemOf(await ahead.post('/upgrades'))).code, 'ORK_UPGRADE_UNSERVED');

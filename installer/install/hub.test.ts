@@ -106,7 +106,7 @@ const MAKE_TOKEN = 'has_admin_token || act "make an admin token" make_admin_toke
 const TAKEN = 'case $ORKESTR_TOKEN in right) exit 0 ;; *) exit 1 ;; esac';
 
 test('an admin token that is lost, empty or refused is made anew, and one that the hub takes is left', async (t) => {
-  const setup = 'echo "ORK_CONFLICT: This hub is set up already." >&2; exit 1';
+  const setup = 'echo "ORK_CONFLICT: This hub is already set up." >&2; exit 1';
   for (const before of [null, '', 'of another hub\n', 'right\n']) {
     const host = new ScriptedHost(t);
     host.programText('setpriv', 'shift 6; exec "$@"');

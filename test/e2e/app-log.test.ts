@@ -175,6 +175,6 @@ test('on the host it is read without hub, and without agent', async () => {
   assert.match((await cli()).stdout, /^(?:v3 \d+\n){5}$/);
   await stack.kill('agent');
   assert.match((await cli()).stdout, /^(?:v3 \d+\n){5}$/);
-  assert.match((await stack.agentCli('logs', '--app', 'shop/production')).stderr, /What serves here: app\/production/);
+  assert.match((await stack.agentCli('logs', '--app', 'shop/production')).stderr, /Live here: app\/production/);
   await until(async () => (await problemOf()) === '503 ORK_HOST_OFFLINE');
 });

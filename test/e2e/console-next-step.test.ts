@@ -127,7 +127,7 @@ test('hosts say what has to be done there', async () => {
   });
   const { page, close } = await started.open('/hosts');
   const first = page.getByRole('listitem').filter({ hasText: 'vps-1' });
-  await first.getByText('Start it, look at').waitFor();
+  await first.getByText('Start it, then check').waitFor();
   await first.getByText('Start orkestr-proxy on the host.').waitFor();
   const second = page.getByRole('listitem').filter({ hasText: 'vps-2' });
   await second.getByText('orkestr hosts join-token vps-2').waitFor();

@@ -66,6 +66,6 @@ test('a cancel says that its host is away and what happens meanwhile, and can be
   await page.getByRole('button', { name: 'Give it up' }).first().click();
   await page.getByRole('dialog').getByRole('button', { name: 'Give it up' }).click();
   await page.getByText('ORK_HOST_LOST').waitFor();
-  await page.getByText('it is cancelled there; if it has gone live meanwhile').first().waitFor();
+  await page.getByText('unless it has gone live by then; in that case').first().waitFor();
   await close();
 });

@@ -92,7 +92,7 @@ test('a failed deployment says why, with evidence, what to do, and shows the ste
   const alert = page.getByRole('alert');
   await alert.waitFor();
   assert.match(await alert.innerText(), /The app listens on 127\.0\.0\.1:3000 only\./);
-  assert.match(await alert.innerText(), /ORK_PORT_LOOPBACK[\s\S]*connection refused[\s\S]*Let it bind 0\.0\.0\.0/);
+  assert.match(await alert.innerText(), /ORK_PORT_LOOPBACK[\s\S]*connection refused[\s\S]*Make it bind to 0\.0\.0\.0/);
   await page.getByRole('heading', { level: 2, name: 'health' }).waitFor();
   await page.getByText('probe refused').waitFor();
   assert.equal(await overflow(page), 0, 'nothing sticks out on a phone');
@@ -298,7 +298,7 @@ test('a host is upgraded with a button; what failed is shown with what to do, tr
   hub.agent.say({ ...news, state: 'failed', error });
   await panel.getByText('paused').waitFor();
   await panel.getByRole('alert').getByText('It runs from sources.').waitFor();
-  await panel.getByRole('alert').getByText('run the install line').waitFor();
+  await panel.getByRole('alert').getByText("run the hub's install command").waitFor();
   await panel.getByRole('button', { name: 'Try again' }).click();
   assert.notEqual((await hub.agent.next('upgrade')).upgradeId, upgradeId);
   await panel.getByRole('button', { name: 'End it' }).click();

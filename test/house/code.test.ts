@@ -11,6 +11,7 @@ const ROOT_FILES = [
   '.npmrc',
   '.oxfmtrc.json',
   '.oxlintrc.json',
+  'LICENSE',
   'README.md',
   'package-lock.json',
   'package.json',

@@ -8,7 +8,7 @@ import { ROOT } from '../../installer/stack/stack.ts';
 export const ERRORS_FILE = 'docs/errors.md';
 
 const WHOSE: Readonly<Record<Fault, string>> = {
-  user: 'who asks',
+  user: 'the caller',
   repository: 'the repository',
   app: 'the app',
   host: 'the host',
@@ -19,11 +19,11 @@ const HEAD = `# Errors
 
 Every error of orkestr has a code: in API answers (problem+json), in the CLI, in the console, in logs and in deployment
 records. A code is never reused for something else. The message beside it says what happened in this case; this table
-says on whose side the mend is, whether trying again without a change can help, and what to do.
+says who can fix it, whether trying again without a change can help, and what to do.
 
 Made from \`protocol/error-catalogue.ts\` by \`test/house/errors-table.ts\`; a test compares both ways.
 
-| code | mend is with | again? | HTTP | what to do |
+| code | fixed by | retry? | HTTP | what to do |
 |---|---|---|---|---|
 `;
 

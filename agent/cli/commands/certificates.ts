@@ -26,7 +26,7 @@ export function addCertificatesCommand(cli: Command): void {
 
 async function retry(given: string): Promise<void> {
   const request = RetryRequest.safeParse({ host: given.toLowerCase().replace(/\.$/, '') });
-  if (!request.success) throw new OrkestrError('ORK_INVALID', `${given} is no name of a host.`);
+  if (!request.success) throw new OrkestrError('ORK_INVALID', `${given} is not a valid host name.`);
   const { host } = request.data;
   const { changed } = await makeProxyClient(readConfig().proxySocket).retryCertificate({ host });
   process.stdout.write(

@@ -41,11 +41,12 @@ async function logs(deploymentId: string | undefined, { step, app, ...flags }: L
   const config = readConfig();
   if (app === undefined) {
     const [option] = Object.keys(flags);
-    if (option !== undefined) throw new OrkestrError('ORK_INVALID', `--${option} is for --app: what an app writes.`);
+    if (option !== undefined)
+      throw new OrkestrError('ORK_INVALID', `--${option} only works with --app, the log of an app.`);
     return printStepLogs({ folder: logFolder(config), deploymentId, step }, process.stdout);
   }
   if (deploymentId !== undefined || step !== undefined) {
-    throw new OrkestrError('ORK_INVALID', 'Either the log of a deployment, or --app: what an app writes.');
+    throw new OrkestrError('ORK_INVALID', 'Name a deployment, or use --app for the log of an app, not both.');
   }
   return appLog(config, { app, ...flags });
 }
@@ -57,7 +58,7 @@ async function appLog(config: Config, flags: AppLogFlags): Promise<void> {
   ]);
   const { hostId } = requireIdentity(config.stateFolder);
   const serving = await openServing(config.stateFolder);
-  if (serving === null) throw new OrkestrError('ORK_NOT_FOUND', 'Nothing was ever deployed on this host.');
+  if (serving === null) throw new OrkestrError('ORK_NOT_FOUND', 'Nothing has been deployed on this host yet.');
   const over = new AbortController();
   process.once('SIGINT', () => {
     process.exitCode = 130;

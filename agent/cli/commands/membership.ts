@@ -65,7 +65,7 @@ async function leave({ yes }: { yes?: true }): Promise<void> {
   const config = readConfig();
   if (!yes) {
     const { confirmForHost } = await import('../confirmation.ts');
-    await confirmForHost('Say so with --yes.');
+    await confirmForHost('Confirm with --yes.');
   }
   const { leaveHub } = await import('../../uninstall/command.ts');
   await leaveHub(config);

@@ -33,7 +33,7 @@ export function addRemoveCommand(cli: Command): void {
 
 async function remove(environment: string, { yes }: { yes?: true }): Promise<void> {
   const id = Uuid.safeParse(environment.toLowerCase()).data;
-  if (id === undefined) throw new OrkestrError('ORK_INVALID', `${environment} is no id of an environment.`);
+  if (id === undefined) throw new OrkestrError('ORK_INVALID', `${environment} is not the id of an environment.`);
   const { agentSocket } = readConfig();
   if (!yes) await ask(agentSocket, id);
   const { error } = await outcome(agentSocket, await orderRemoval(agentSocket, id));
@@ -45,7 +45,7 @@ async function ask(agentSocket: string, id: string): Promise<void> {
   const { confirm } = await import('../confirmation.ts');
   const name = (await askNames(agentSocket)).get(id);
   const going = `Environment ${id}${name === undefined ? '' : ` (${name})`} goes off this host.`;
-  await confirm({ going, word: id, called: 'id', plainly: 'Say so with --yes.' });
+  await confirm({ going, word: id, called: 'id', plainly: 'Confirm with --yes.' });
 }
 
 async function outcome(agentSocket: string, removalId: string): Promise<Removal> {

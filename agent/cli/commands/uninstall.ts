@@ -25,10 +25,10 @@ export function addUninstallCommand(cli: Command): void {
 
 async function takeOff({ purge, keepData }: { purge?: true; keepData?: true }): Promise<void> {
   const config = readConfig();
-  if (purge && keepData) throw new OrkestrError('ORK_INVALID', 'Either --keep-data or --purge.');
+  if (purge && keepData) throw new OrkestrError('ORK_INVALID', 'Choose --keep-data or --purge, not both.');
   if (!purge && !keepData) {
     const { confirmForHost } = await import('../confirmation.ts');
-    await confirmForHost('Say so with --purge, or keep state and images with --keep-data.');
+    await confirmForHost('Confirm with --purge, or keep state and images with --keep-data.');
   }
   const { uninstallHost } = await import('../../uninstall/command.ts');
   await uninstallHost(config, keepData === true);

@@ -56,7 +56,7 @@ export function addUpgradeCommands(cli: Command): void {
 
 async function upgrade(flags: UpgradeFlags): Promise<void> {
   if (!isInstalled(process.execPath)) {
-    throw new OrkestrError('ORK_UPGRADE_UNSUPPORTED', `${process.execPath} is no program of an installation.`);
+    throw new OrkestrError('ORK_UPGRADE_UNSUPPORTED', `${process.execPath} is not part of an installation.`);
   }
   process.exitCode = await upgradeHost(upgradeParts(readConfig()), flags, {
     result: (text) => void process.stdout.write(`${text}\n`),

@@ -20,7 +20,7 @@ export const build: Step<'build'> = {
     if (job.kind === 'build' && registry === undefined) {
       throw new OrkestrError(
         'ORK_BUILD_NOWHERE',
-        'The image is for another host, and the environment has no registry.',
+        'The image is for another host, but the environment has no registry.',
       );
     }
     for (const notice of job.notices) log.line(notice);

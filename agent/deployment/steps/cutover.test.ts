@@ -301,7 +301,7 @@ describe('the step cutover', () => {
     assert.equal((await cutover.run(after)).generation, 2);
   });
 
-  test('a day of streams is not waited for once the environment is deleted, nor the watch window', async () => {
+  test('a day of streams is not waited for once the environment is being deleted, nor the watch window', async () => {
     const removal = new AbortController();
     const until = (signal: AbortSignal): Promise<never> =>
       new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
@@ -320,7 +320,7 @@ describe('the step cutover', () => {
     const receipt = await cutover.run(context);
     assert.equal(receipt.generation, 2);
     assert.equal(receipt.drain, null);
-    assert.match(context.lines.join('\n'), /the environment is deleted/);
+    assert.match(context.lines.join('\n'), /the environment is being deleted/);
   });
 
   test('has no undo: the flip is the point of no return', () => {

@@ -101,7 +101,7 @@ function mayHaveChanged(error: unknown): error is OrkestrError {
 function stale(seen: number, { job }: StepContext): OrkestrError {
   return new OrkestrError(
     'ORK_GENERATION_STALE',
-    `Generation ${seen} of this environment serves already; this deployment is generation ${job.generation}.`,
+    `Generation ${seen} of this environment is already serving; this deployment is generation ${job.generation}.`,
   );
 }
 
@@ -128,7 +128,7 @@ async function settle(context: StepContext, { previous }: FlipAnswer): Promise<D
     return (await Promise.all(work))[0];
   } catch (error) {
     if (!context.removal.aborted) throw error;
-    context.log.line('the environment is deleted: what is still in flight is not waited for');
+    context.log.line('the environment is being deleted: not waiting for requests in flight');
     return null;
   } finally {
     // The drain of a target that serves again would only end by its deadline. And a step that runs again must not meet a

@@ -20,7 +20,7 @@ export const dockerfile: Detector = {
       if (named === undefined) return { missed: 'no Dockerfile' };
       throw new OrkestrError(
         'ORK_MANIFEST_INVALID',
-        `${named.value}, the Dockerfile that is named by ${named.from}, is not there.`,
+        `${named.value}, the Dockerfile named by ${named.from}, does not exist.`,
       );
     }
     const { path, text } = file;

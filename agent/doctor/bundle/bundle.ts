@@ -49,7 +49,7 @@ export async function writeBundle(path: string, parts: BundleParts): Promise<voi
     writeFileSync(path, bytes, { mode: 0o600, flag: 'wx' });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
-    throw new OrkestrError('ORK_CONFLICT', `${path} is there already. Give another name.`, { cause });
+    throw new OrkestrError('ORK_CONFLICT', `${path} already exists. Use another name.`, { cause });
   }
 }
 

@@ -4,32 +4,32 @@ import { defineCheck, when } from '../check.ts';
 import type { Subject } from '../subject.ts';
 
 const JOIN_AGAIN =
-  '`orkestr hosts join-token NAME` with the name of this host, then here `orkestr-agent join --hub URL --token -`: it keeps its id, and its apps run on';
+  'run `orkestr hosts join-token NAME` with the name of this host, then here `orkestr-agent join --hub URL --token -`: the host keeps its id, and its apps keep running';
 
 export const agent = defineCheck({
   name: 'agent',
   about:
-    'The agent of this state folder runs and answers. Without it nothing is deployed or mended by itself; apps run on.',
+    'The agent of this state folder runs and answers. Without it, nothing is deployed or repaired automatically; apps keep running.',
   problems: {
     absent: {
       level: 'fail',
-      says: 'The agent does not run (nobody listens on {socket}).',
-      mend: '`systemctl start orkestr-agent`; when it ends again, `journalctl -u orkestr-agent -n 50 --no-pager` says why.',
+      says: 'The agent is not running (nothing listens on {socket}).',
+      mend: 'Run `systemctl start orkestr-agent`. If it stops again, `journalctl -u orkestr-agent -n 50 --no-pager` shows why.',
     },
     silent: {
       level: 'fail',
       says: 'The agent runs but does not answer on {socket}.',
-      mend: '`systemctl restart orkestr-agent`: what it was doing is gone on with.',
+      mend: 'Run `systemctl restart orkestr-agent`: it resumes what it was doing.',
     },
     identity: {
       level: 'fail',
       says: 'The state folder {folder} has no identity: the agent cannot start.',
-      mend: `Join a hub: \`orkestr-agent join --hub https://hub.example.com --token -\`. Where this host had joined one: restore identity.json and host-key.pem from a backup, or ${JOIN_AGAIN}.`,
+      mend: `Join a hub: \`orkestr-agent join --hub https://hub.example.com --token -\`. If this host had already joined one, restore identity.json and host-key.pem from a backup, or ${JOIN_AGAIN}.`,
     },
     'identity-damaged': {
       level: 'fail',
-      says: 'The identity of this host in {folder} is damaged: the agent cannot start, and other checks do not know what is its own.',
-      mend: `Restore identity.json from a backup. Without one: ${JOIN_AGAIN}. Then \`systemctl restart orkestr-agent\`.`,
+      says: 'The identity of this host in {folder} is damaged: the agent cannot start, and other checks cannot tell which resources belong to this host.',
+      mend: `Restore identity.json from a backup. Without a backup, ${JOIN_AGAIN}. Then run \`systemctl restart orkestr-agent\`.`,
     },
   },
   async gather(subject) {

@@ -11,22 +11,22 @@ const SOON_DAYS = 14;
 export const certificates = defineCheck({
   name: 'certificates',
   about:
-    'Every domain that the proxy serves has a certificate that is not about to end. Where a web server of the owner ends TLS, those are its own.',
+    'Every domain that the proxy serves has a certificate that does not expire soon. If a web server of yours terminates TLS, its certificates are not checked.',
   problems: {
     ended: {
       level: 'fail',
-      says: 'The certificate of {host} has ended: browsers refuse the site.',
-      mend: 'A file: put a new NAME.crt and NAME.key into the certificates folder. ACME: mend what the evidence tells, it is asked for again by itself.',
+      says: 'The certificate of {host} has expired: browsers refuse the site.',
+      mend: 'For a certificate file, put a new NAME.crt and NAME.key into the certificates folder. For ACME, fix the problem that the evidence shows; the certificate is then requested again automatically.',
     },
     ends: {
       level: 'warn',
-      says: 'The certificate of {host} ends in {days} days.',
-      mend: 'A file: put a new NAME.crt and NAME.key into the certificates folder. ACME: mend what the evidence tells, it is asked for again by itself.',
+      says: 'The certificate of {host} expires in {days} days.',
+      mend: 'For a certificate file, put a new NAME.crt and NAME.key into the certificates folder. For ACME, fix the problem that the evidence shows; the certificate is then requested again automatically.',
     },
     missing: {
       level: 'warn',
-      says: '{host} has no certificate: it is served without https.',
-      mend: 'Mend what the evidence tells: mostly the DNS record of {host} does not lead here, see `getent hosts {host}`.',
+      says: '{host} has no certificate, so it is served without https.',
+      mend: 'Fix the problem that the evidence shows. Most often the DNS record of {host} does not point to this host: check `getent hosts {host}`.',
     },
   },
   async gather(subject) {

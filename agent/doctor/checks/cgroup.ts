@@ -8,16 +8,16 @@ const NEEDED = ['memory', 'cpu', 'pids'] as const;
 
 export const cgroup = defineCheck({
   name: 'cgroup',
-  about: 'The kernel has the control groups memory, cpu and pids, so that limits of apps and builds hold.',
+  about: 'The kernel has the control groups memory, cpu and pids, so that limits of apps and builds are enforced.',
   problems: {
     none: {
       level: 'fail',
-      says: 'No control groups are mounted at {root}: no limit holds.',
-      mend: '`mount -t cgroup2 none /sys/fs/cgroup`; systemd does it at boot.',
+      says: 'No control groups are mounted at {root}: no limit is enforced.',
+      mend: 'Run `mount -t cgroup2 none /sys/fs/cgroup`; systemd does it at boot.',
     },
     'controller-missing': {
       level: 'fail',
-      says: 'The kernel has no {controller} control group: that limit does not hold.',
+      says: 'The kernel has no {controller} control group: that limit is not enforced.',
       mend: 'Boot without `cgroup_disable={controller}` (memory: with `cgroup_enable=memory`): /etc/default/grub, `update-grub`, reboot.',
     },
   },

@@ -9,23 +9,23 @@ const FAR_OFF_SECONDS = 120;
 const LOOK_MS = 800;
 
 const MEND = {
-  apt: '`timedatectl set-ntp true`; without systemd-timesyncd first `apt-get install systemd-timesyncd`.',
-  dnf: '`systemctl enable --now chronyd`; without it first `dnf install chrony`.',
+  apt: 'Run `timedatectl set-ntp true`. If systemd-timesyncd is missing, first run `apt-get install systemd-timesyncd`.',
+  dnf: 'Run `systemctl enable --now chronyd`. If chronyd is missing, first run `dnf install chrony`.',
 };
 
 export const clock = defineCheck({
   name: 'clock',
-  about: "The host's clock is kept in time, and agrees with the hub's (by the Date header of its answer).",
+  about: "The host's clock is synchronized and agrees with the hub's (by the Date header of its answers).",
   problems: {
     unkept: {
       level: 'warn',
-      says: 'Nothing keeps the clock of this host in time: sooner or later certificates and tokens are judged wrongly.',
+      says: 'Nothing synchronizes the clock of this host: sooner or later, valid certificates and tokens will be rejected.',
       mend: MEND,
     },
     skewed: { level: 'warn', says: 'The clock of this host is {seconds} s {way} that of the hub.', mend: MEND },
     'far-off': {
       level: 'fail',
-      says: 'The clock of this host is {seconds} s {way} that of the hub: certificates and tokens are judged wrongly.',
+      says: 'The clock of this host is {seconds} s {way} that of the hub: valid certificates and tokens may be rejected.',
       mend: MEND,
     },
   },
@@ -35,7 +35,7 @@ export const clock = defineCheck({
   },
   judge({ answer, isKept }) {
     const unkept = when(isKept === false, { problem: 'unkept' });
-    const told = isKept === null ? [] : [isKept ? 'kept in time' : 'not kept in time'];
+    const told = isKept === null ? [] : [isKept ? 'synchronized' : 'not synchronized'];
     const compared = compare(answer);
     if ('skipped' in compared) {
       return told.length === 0 ? compared : { summary: told.join(), findings: unkept };
@@ -51,7 +51,7 @@ export const clock = defineCheck({
 
 function compare(answer: HubAnswer | null): { readonly skipped: string } | { seconds: number; way: string } {
   if (answer === null) return { skipped: 'this host belongs to no hub to compare with' };
-  if (!answer.reached || answer.skewMs === null) return { skipped: 'the hub tells no time' };
+  if (!answer.reached || answer.skewMs === null) return { skipped: 'the hub does not send its time' };
   return {
     seconds: Math.round(Math.abs(answer.skewMs) / 1000),
     way: answer.skewMs > 0 ? 'behind' : 'ahead of',

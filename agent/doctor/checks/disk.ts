@@ -24,32 +24,32 @@ type Problem = 'full' | 'low' | 'inodes-full' | 'inodes-low' | 'read-only';
 
 export const disk = defineCheck({
   name: 'disk',
-  about: 'The file systems of programs, state, sockets and Docker have room for bytes and files, and can be written.',
+  about: 'The file systems of programs, state, sockets and Docker have free space and inodes, and are writable.',
   problems: {
     full: {
       level: 'fail',
       says: 'The file system of {what} ({path}) is full: {free} of {total} free.',
-      mend: '`docker image prune` and `journalctl --vacuum-size=200M` free some; `du -xh --max-depth=3 {path} | sort -h | tail` shows what holds it.',
+      mend: 'Run `docker image prune` and `journalctl --vacuum-size=200M` to free some space; `du -xh --max-depth=3 {path} | sort -h | tail` shows what uses it.',
     },
     low: {
       level: 'warn',
       says: 'The file system of {what} ({path}) is nearly full: {free} of {total} free.',
-      mend: '`du -xh --max-depth=3 {path} | sort -h | tail` shows what holds it; `docker image prune` frees some.',
+      mend: '`du -xh --max-depth=3 {path} | sort -h | tail` shows what uses the space; `docker image prune` frees some.',
     },
     'inodes-full': {
       level: 'fail',
-      says: 'The file system of {what} ({path}) can take no more files: {free} of {total} inodes free.',
-      mend: '`du -x --inodes --max-depth=3 {path} | sort -n | tail` shows where the files are; delete those that nobody needs.',
+      says: 'The file system of {what} ({path}) cannot hold more files: {free} of {total} inodes free.',
+      mend: '`du -x --inodes --max-depth=3 {path} | sort -n | tail` shows where the files are. Delete unneeded ones.',
     },
     'inodes-low': {
       level: 'warn',
-      says: 'The file system of {what} ({path}) can take few more files: {free} of {total} inodes free.',
+      says: 'The file system of {what} ({path}) can hold only few more files: {free} of {total} inodes free.',
       mend: '`du -x --inodes --max-depth=3 {path} | sort -n | tail` shows where the files are.',
     },
     'read-only': {
       level: 'fail',
       says: 'The file system of {what} ({path}) is mounted read-only.',
-      mend: '`dmesg | tail -50` says whether the disk is damaged; if not: `mount -o remount,rw {mount}`.',
+      mend: '`dmesg | tail -50` shows whether the disk is damaged. If not, run `mount -o remount,rw {mount}`.',
     },
   },
   async gather(subject) {

@@ -13,47 +13,47 @@ const STUBS = ['127.0.0.53', '127.0.0.54'];
 
 export const dns = defineCheck({
   name: 'dns',
-  about: "The name servers of /etc/resolv.conf answer, and the hub's name leads somewhere.",
+  about: "The name servers in /etc/resolv.conf answer, and the hub's name resolves.",
   problems: {
     'no-servers': {
       level: 'fail',
-      says: '{file} names no name server: nothing can be fetched by name.',
-      mend: '`echo "nameserver 9.9.9.9" >> {file}`, or mend what writes it: `ls -l {file}`.',
+      says: '{file} lists no name server, so no name can be resolved.',
+      mend: 'Run `echo "nameserver 9.9.9.9" >> {file}`, or fix the program that writes the file: `ls -l {file}`.',
     },
     silent: {
       level: 'fail',
-      says: 'No name server of {file} answers.',
-      mend: 'Check the way there: `ping -c1 {server}`; or write another `nameserver` line into {file}.',
+      says: 'No name server in {file} answers.',
+      mend: 'Check the connection: `ping -c1 {server}`. Or add another `nameserver` line to {file}.',
     },
     'some-silent': {
       level: 'warn',
-      says: 'The name server {server} of {file} does not answer: every look-up that asks it first is slow.',
-      mend: 'Take it out of {file}, or mend the way there: `ping -c1 {server}`.',
+      says: 'The name server {server} in {file} does not answer, so every lookup that asks it first is slow.',
+      mend: 'Remove it from {file}, or fix the connection to it: `ping -c1 {server}`.',
     },
     failing: {
       level: 'fail',
-      says: 'No name server of {file} finds any name.',
-      mend: 'Mend the name server {server}, or write another `nameserver` line into {file}.',
+      says: 'No name server in {file} resolves any name.',
+      mend: 'Fix the name server {server}, or add another `nameserver` line to {file}.',
     },
     'some-failing': {
       level: 'warn',
-      says: 'The name server {server} of {file} finds no name: the next one is asked each time.',
-      mend: 'Take it out of {file}, or mend it.',
+      says: 'The name server {server} in {file} resolves no name, so each lookup falls back to the next one.',
+      mend: 'Remove it from {file}, or fix it.',
     },
     resolved: {
       level: 'fail',
-      says: 'systemd-resolved ({server} in {file}) finds no name.',
-      mend: '`resolvectl status` shows which name servers it asks, `resolvectl query example.com` what comes of it. Mend the way there, or name others as `DNS=` in /etc/systemd/resolved.conf and `systemctl restart systemd-resolved`.',
+      says: 'systemd-resolved ({server} in {file}) resolves no name.',
+      mend: '`resolvectl status` shows which name servers it asks, `resolvectl query example.com` the result. Fix the connection to them, or set others with `DNS=` in /etc/systemd/resolved.conf and run `systemctl restart systemd-resolved`.',
     },
     late: {
       level: 'warn',
-      says: 'The name server {server} of {file} is there, and had not found a name in time.',
-      mend: 'Ask again: what it has found it knows. When it stays late, the servers that it asks are slow or cannot be reached (systemd-resolved: `resolvectl status` shows them).',
+      says: 'The name server {server} in {file} is reachable, but did not resolve a name in time.',
+      mend: 'Try again: it caches names that it has resolved. If it stays slow, the servers that it asks are slow or unreachable (systemd-resolved: `resolvectl status` shows them).',
     },
     'hub-unknown': {
       level: 'fail',
-      says: 'The name of the hub, {host}, leads nowhere.',
-      mend: 'Look with `getent hosts {host}`; correct the name server, or the DNS record of the hub.',
+      says: 'The name of the hub, {host}, does not resolve.',
+      mend: 'Check with `getent hosts {host}`. Correct the name server, or the DNS record of the hub.',
     },
   },
   async gather({ places, identity, exec }) {

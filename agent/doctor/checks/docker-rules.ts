@@ -10,12 +10,12 @@ const MAX_RULES_BYTES = 16_777_216;
 export const dockerRules = defineCheck({
   name: 'docker-rules',
   about:
-    'Docker Engine has its rules in the packet filter: by them apps reach the internet, and those of different projects do not reach each other.',
+    'The packet filter rules of Docker Engine are in place: they let apps reach the internet, and keep apps of different projects apart.',
   problems: {
     missing: {
       level: 'fail',
-      says: 'Rules of Docker Engine were taken away: apps may not reach the internet any more, and may reach those of other projects.',
-      mend: '`systemctl restart docker` sets them again; with live-restore apps run on meanwhile. What took them away does so again: a restart of nftables or `iptables -F` mostly, or `"iptables": false` in /etc/docker/daemon.json.',
+      says: 'Rules of Docker Engine were removed: apps may have lost access to the internet, and may reach apps of other projects.',
+      mend: 'Run `systemctl restart docker` to set them again; with live-restore, apps keep running meanwhile. Then find what removed them, or it will happen again: usually a restart of nftables, `iptables -F`, or `"iptables": false` in /etc/docker/daemon.json.',
     },
   },
   async gather({ engine, exec, has, scope }) {

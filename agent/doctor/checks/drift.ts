@@ -10,21 +10,21 @@ type Problem = 'not-served' | 'not-remembered' | 'route-to-nothing';
 
 export const drift = defineCheck({
   name: 'drift',
-  about: "The proxy's table, the agent's journal and Docker agree about what serves.",
+  about: "The proxy's table, the agent's journal and Docker agree about which versions are live.",
   problems: {
     'not-served': {
       level: 'fail',
-      says: 'What the journal has as live in environment {environment} is not what visitors get: {why}.',
-      mend: '`systemctl restart orkestr-agent` starts it and sets the route again; a running agent does so within a minute.',
+      says: 'Visitors do not get the version that the journal has as live in environment {environment}: {why}.',
+      mend: 'Run `systemctl restart orkestr-agent`: it starts the version and sets its route again. A running agent does so within a minute.',
     },
     'not-remembered': {
       level: 'warn',
-      says: 'Environment {environment} is served by a deployment that the journal knows nothing of.',
-      mend: '`systemctl restart orkestr-agent` takes it over; a running agent does so within a minute.',
+      says: 'Environment {environment} is served by a deployment that is not in the journal.',
+      mend: 'Run `systemctl restart orkestr-agent`: it adopts the deployment. A running agent does so within a minute.',
     },
     'route-to-nothing': {
       level: 'fail',
-      says: 'The proxy has a route to {address} for environment {environment}, of which neither the journal nor Docker knows.',
+      says: 'The proxy has a route to {address} for environment {environment}, which is known to neither the journal nor Docker.',
       mend: 'Deploy the environment again from the hub, or remove it there. If the hub has no such environment: `orkestr-agent remove ENVIRONMENT` with that id.',
     },
   },

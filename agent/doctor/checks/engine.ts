@@ -8,17 +8,17 @@ type Facts = EngineVersion | { readonly away: 'unreachable' | 'hangs'; readonly 
 
 export const engine = defineCheck({
   name: 'engine',
-  about: 'Docker Engine answers and speaks an API version that orkestr knows. Without it nothing is deployed.',
+  about: 'Docker Engine answers and supports an API version that orkestr knows. Without it, nothing can be deployed.',
   problems: {
     unreachable: {
       level: 'fail',
       says: 'Docker Engine does not answer at {socket}.',
-      mend: '`systemctl start docker`; when it ends again, `journalctl -u docker -n 50 --no-pager` says why.',
+      mend: 'Run `systemctl start docker`. If it stops again, `journalctl -u docker -n 50 --no-pager` shows why.',
     },
     hangs: {
       level: 'fail',
-      says: 'Docker Engine accepts calls at {socket} and does not answer them. Apps and their visitors are not affected.',
-      mend: '`systemctl restart docker` (with live-restore the apps run on).',
+      says: 'Docker Engine accepts connections at {socket} but does not answer. Apps and their visitors are not affected.',
+      mend: 'Run `systemctl restart docker` (with live-restore, apps keep running).',
     },
     'api-too-old': {
       level: 'fail',
@@ -30,7 +30,7 @@ export const engine = defineCheck({
     },
     'api-too-new': {
       level: 'fail',
-      says: 'Docker Engine {version} speaks API {least} and newer; this orkestr knows up to {newest}.',
+      says: 'Docker Engine {version} speaks API {least} and newer; this version of orkestr supports up to {newest}.',
       mend: 'Upgrade orkestr: `orkestr-agent upgrade`.',
     },
   },

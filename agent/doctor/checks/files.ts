@@ -27,23 +27,23 @@ type Problem = 'too-open' | 'wrong-owner' | 'engine-open';
 
 export const files = defineCheck({
   name: 'files',
-  about: 'Keys, tokens, settings, sockets, and the state of agent, proxy and hub can be read by their owner only.',
+  about: 'Keys, tokens, settings, sockets, and the state of agent, proxy and hub are readable only by their owner.',
   problems: {
     'too-open': {
       level: 'fail',
-      says: '{path} has mode {actual}: others on this host can get at it.',
-      mend: '`chmod {mode} {path}`. If others have accounts here they may have read it: enrol the host again (its keys), make new tokens (settings, the hub).',
+      says: '{path} has mode {actual}: other users on this host can access it.',
+      mend: 'Run `chmod {mode} {path}`. If others have accounts here, they may have read it: for keys, enrol the host again; for settings and the hub, create new tokens.',
       fix: 'safe',
     },
     'wrong-owner': {
       level: 'fail',
       says: '{path} belongs to user {owner}, not to user {user}.',
-      mend: '`chown {user} {path}`.',
+      mend: 'Run `chown {user} {path}`.',
     },
     'engine-open': {
       level: 'fail',
-      says: '{path} has mode {actual}: everybody on this host is root by way of Docker.',
-      mend: '`chmod {mode} {path}`; and look at what opened it: `systemctl cat docker.socket`.',
+      says: '{path} has mode {actual}: every user on this host can become root through Docker.',
+      mend: 'Run `chmod {mode} {path}`. Then find out what opened it: `systemctl cat docker.socket`.',
       fix: 'safe',
     },
   },
@@ -53,7 +53,7 @@ export const files = defineCheck({
     return { found: found.filter((one) => one !== null), self: process.geteuid?.() ?? 0, users };
   },
   judge: ({ found, self, users }) => ({
-    summary: `${found.length} files and sockets looked at`,
+    summary: `${found.length} files and sockets checked`,
     findings: found.flatMap((one) => judgeOne(one, self, users)),
   }),
   async fix({ values }) {

@@ -9,12 +9,12 @@ const LOOK_MS = 1000;
 export const firewall = defineCheck({
   name: 'firewall',
   about:
-    "Apps are kept from the host's ports and from the metadata service of the cloud: chains of ours, before everything else in INPUT and FORWARD of the table mangle.",
+    "Apps cannot reach the host's ports or the metadata service of the cloud: orkestr's chains come first in INPUT and FORWARD of the table mangle.",
   problems: {
     missing: {
       level: 'fail',
-      says: "Rules of ours are not in place: apps may reach the host's ports or the cloud's metadata service.",
-      mend: '`orkestr-agent doctor --fix`; a running agent does it within a minute.',
+      says: "Firewall rules of orkestr are missing: apps may reach the host's ports or the cloud's metadata service.",
+      mend: 'Run `orkestr-agent doctor --fix`. A running agent does it within a minute.',
       fix: 'safe',
     },
   },

@@ -15,23 +15,22 @@ const FIREWALLD_SERVICES: Readonly<Record<number, string>> = { 80: 'http', 443: 
 
 export const hostFirewall = defineCheck({
   name: 'host-firewall',
-  about:
-    'Neither ufw nor firewalld keeps visitors from the ports on which they come (80 and 443), nor builds from the internet.',
+  about: 'Neither ufw nor firewalld blocks visitors on ports 80 and 443, or builds from the internet.',
   problems: {
     ufw: {
       level: 'warn',
-      says: 'ufw drops what comes to {ports}: visitors do not get through.',
-      mend: '`ufw allow {ports}/tcp`.',
+      says: 'ufw drops connections to {ports}: visitors are blocked.',
+      mend: 'Run `ufw allow {ports}/tcp`.',
     },
     firewalld: {
       level: 'warn',
-      says: 'firewalld refuses what comes to {ports} in its zone {zone}: visitors do not get through.',
-      mend: '`firewall-cmd --permanent --zone={zone} --add-service=http --add-service=https && firewall-cmd --reload`.',
+      says: 'firewalld refuses connections to {ports} in its zone {zone}: visitors are blocked.',
+      mend: 'Run `firewall-cmd --permanent --zone={zone} --add-service=http --add-service=https && firewall-cmd --reload`.',
     },
     'firewalld-builds': {
       level: 'warn',
-      says: 'firewalld rejects what builds send, to the internet or to the proxy of their allow-list: their links are in no zone that lets them.',
-      mend: `\`firewall-cmd --zone=trusted --add-interface=${BUILDS} && firewall-cmd --permanent --zone=trusted --add-interface=${BUILDS}\` (rules of ours keep builds from all that is not theirs).`,
+      says: 'firewalld rejects traffic from builds, to the internet or to the proxy of their allow-list: their network links are in no zone that accepts it.',
+      mend: `Run \`firewall-cmd --zone=trusted --add-interface=${BUILDS} && firewall-cmd --permanent --zone=trusted --add-interface=${BUILDS}\` (orkestr's own rules still restrict builds).`,
     },
   },
   async gather({ places, exec, has }) {

@@ -9,17 +9,17 @@ import { takesRequests } from './proxy.ts';
 
 export const hubRoute = defineCheck({
   name: 'hub-route',
-  about: 'A hub on this host that is reached under a domain is served at it by the proxy.',
+  about: 'If a hub on this host has a domain, the proxy serves it there.',
   problems: {
     missing: {
       level: 'warn',
-      says: 'The hub is to be reached at https://{host}, and the proxy has no route for that.',
-      mend: 'Run install.sh again with the options of the first time: `sh /opt/orkestr/current/install.sh --hub-here --domain {host} --email {email}`. Right as it is where something else of yours leads {host} to the hub.',
+      says: 'The hub should be reachable at https://{host}, but the proxy has no route for it.',
+      mend: 'Run install.sh again with its original options: `sh /opt/orkestr/current/install.sh --hub-here --domain {host} --email {email}`. If something else forwards {host} to the hub, this is fine.',
     },
     away: {
       level: 'fail',
-      says: 'The hub does not take the requests that the proxy has for it.',
-      mend: '`systemctl restart orkestr-hub`; when it ends again, `journalctl -u orkestr-hub -n 50 --no-pager` says why.',
+      says: 'The hub does not accept requests from the proxy.',
+      mend: 'Run `systemctl restart orkestr-hub`. If it stops again, `journalctl -u orkestr-hub -n 50 --no-pager` shows why.',
     },
   },
   async gather({ places, proxy }) {

@@ -19,7 +19,7 @@ const OTHER_NAME = /ALTNAME/;
 /** Of those, what a clock that is wrong looks like: nothing can be compared with the hub's then. */
 const OUT_OF_TIME: Readonly<Record<string, string>> = {
   CERT_NOT_YET_VALID: 'is not valid yet',
-  CERT_HAS_EXPIRED: 'has ended',
+  CERT_HAS_EXPIRED: 'has expired',
 };
 
 type Problem =
@@ -51,27 +51,27 @@ interface Facts {
 
 /** All programs of orkestr trust what the host trusts (docs/install.md), and read it when they start. */
 function trusting(file: string, update: string): string {
-  return `An authority of yours: its certificate into ${file}, then \`${update} && systemctl restart orkestr-agent\`. A known one: the hub has to send those in between, too; \`openssl s_client -showcerts -connect {address} </dev/null\` shows what it sends. Else something answers in its place.`;
+  return `If it is your own authority, copy its certificate to ${file}, then run \`${update} && systemctl restart orkestr-agent\`. If it is a public one, the hub must send the intermediate certificates too; \`openssl s_client -showcerts -connect {address} </dev/null\` shows what it sends. Otherwise another server answers in place of the hub.`;
 }
 
 export const hub = defineCheck({
   name: 'hub',
   about:
-    'The hub can be reached, its certificate holds, and it is the one that this host was enrolled with. Apps run on without it.',
+    'The hub is reachable, its certificate is valid, and it is the hub that this host was enrolled with. Apps keep running without it.',
   problems: {
     unreachable: {
       level: 'fail',
-      says: 'The hub at {url} does not answer: no deployment comes. Apps and visitors are not affected.',
-      mend: 'Look with `curl -v {url}/healthz`; start the hub there, or open the way (firewall, DNS). Where the hub has moved: `orkestr-agent hub URL`.',
+      says: 'The hub at {url} does not answer: this host receives no deployments. Apps and visitors are not affected.',
+      mend: 'Check with `curl -v {url}/healthz`. Start the hub, or fix the connection to it (firewall, DNS). If the hub has moved, run `orkestr-agent hub URL`.',
     },
     'certificate-refused': {
       level: 'fail',
       says: 'The certificate of the hub at {url} is not accepted.',
-      mend: 'Renew it at the hub; `openssl s_client -connect {address} </dev/null | openssl x509 -noout -dates -subject` shows it.',
+      mend: 'Renew it at the hub. `openssl s_client -connect {address} </dev/null | openssl x509 -noout -dates -subject` shows it.',
     },
     'certificate-authority': {
       level: 'fail',
-      says: 'The certificate of the hub at {url} is of an authority that this host does not trust.',
+      says: 'The certificate of the hub at {url} was issued by an authority that this host does not trust.',
       mend: {
         apt: trusting('/usr/local/share/ca-certificates/hub.crt', 'update-ca-certificates'),
         dnf: trusting('/etc/pki/ca-trust/source/anchors/hub.crt', 'update-ca-trust'),
@@ -80,42 +80,42 @@ export const hub = defineCheck({
     'certificate-name': {
       level: 'fail',
       says: 'The certificate of the hub at {url} is for another name.',
-      mend: 'Where the hub has that name: `orkestr-agent hub URL`. Else get one for this name at the hub; `openssl s_client -connect {address} </dev/null | openssl x509 -noout -ext subjectAltName` shows which it is for.',
+      mend: 'If the hub has that name, run `orkestr-agent hub URL`. Otherwise get a certificate for this name at the hub; `openssl s_client -connect {address} </dev/null | openssl x509 -noout -ext subjectAltName` shows the names in the current one.',
     },
     'certificate-time': {
       level: 'fail',
-      says: 'The certificate of the hub at {url} {how}, by the clock of this host, which says {now}.',
-      mend: 'Is that not the time? `timedatectl set-ntp true`, see the check clock. Else renew it at the hub: `openssl s_client -connect {address} </dev/null | openssl x509 -noout -dates` shows it.',
+      says: 'The certificate of the hub at {url} {how} according to the clock of this host, which shows {now}.',
+      mend: 'If the clock is wrong, run `timedatectl set-ntp true`; see the check clock. Otherwise renew the certificate at the hub: `openssl s_client -connect {address} </dev/null | openssl x509 -noout -dates` shows it.',
     },
     'certificate-ends': {
       level: 'warn',
-      says: 'The certificate of the hub ends in {days} days.',
+      says: 'The certificate of the hub expires in {days} days.',
       mend: 'Renew it at the hub: `openssl s_client -connect {address} </dev/null | openssl x509 -noout -dates` shows it.',
     },
     'not-a-hub': {
       level: 'fail',
-      says: 'What answers at {url} is not an orkestr hub (status {status}).',
-      mend: 'Look with `curl -i {url}/healthz`: another server or a proxy in between answers there.',
+      says: 'The server at {url} is not an orkestr hub (status {status}).',
+      mend: 'Check with `curl -i {url}/healthz`: another server, or a proxy in between, answers there.',
     },
     'other-hub': {
       level: 'fail',
-      says: 'The hub at {url} is not the one that this host was enrolled with, or does not know it any more.',
-      mend: "If the hub was made anew, or this host was taken off it: `orkestr-agent leave` (the apps go), then the line of `orkestr hosts add NAME`; on the hub's own host `sh /opt/orkestr/current/install.sh --hub-here`. If not, somebody is in between.",
+      says: 'The hub at {url} is not the one that this host was enrolled with, or no longer knows this host.',
+      mend: "If the hub was reinstalled, or this host was removed from it, run `orkestr-agent leave` (this removes the apps), then the command that `orkestr hosts add NAME` prints; on the hub's own host `sh /opt/orkestr/current/install.sh --hub-here`. If not, somebody is intercepting the connection.",
     },
     'pinned-key': {
       level: 'fail',
-      says: "The hub's key that this host keeps is not readable.",
+      says: "The hub's key stored on this host is not readable.",
       mend: 'Restore identity.json of the state folder from a backup, or enrol the host again.',
     },
     twice: {
       level: 'fail',
-      says: 'Another machine connects to the hub with the identity of this host, last {ago} ago: deployments go to one or the other.',
-      mend: 'One was made from an image or a backup of the other. On the one that is the copy: `orkestr-agent leave` (its apps go), then the line of `orkestr hosts add NAME`.',
+      says: 'Another machine connects to the hub with the identity of this host (last {ago} ago): each deployment goes to only one of them.',
+      mend: 'One machine was created from an image or a backup of the other. On the copy, run `orkestr-agent leave` (this removes its apps), then the command that `orkestr hosts add NAME` prints.',
     },
     'no-link': {
       level: 'warn',
       says: 'The hub answers, but the agent has no connection to it.',
-      mend: '`journalctl -u orkestr-agent -n 50 --no-pager` says why; `systemctl restart orkestr-agent` dials at once.',
+      mend: '`journalctl -u orkestr-agent -n 50 --no-pager` shows why. `systemctl restart orkestr-agent` reconnects at once.',
     },
   },
   async gather(subject): Promise<Facts | null> {
@@ -160,7 +160,7 @@ function ofAnswer({ url, answer, now, link }: Facts): Finding<Problem>[] {
   const lost = link !== null && !link.connected && !TOLD_ABOVE.includes(link.lastCode);
   return [
     ...when(days < SOON_DAYS, { problem: 'certificate-ends', values: { days, address } }),
-    ...when(lost, { problem: 'no-link', evidence: [link?.lastError ?? 'it has not dialled yet'] }),
+    ...when(lost, { problem: 'no-link', evidence: [link?.lastError ?? 'it has not tried to connect yet'] }),
   ];
 }
 

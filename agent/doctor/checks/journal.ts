@@ -5,12 +5,12 @@ const MANY_REPORTS = 10_000;
 
 export const journal = defineCheck({
   name: 'journal',
-  about: "The agent's journal is sound and of a version that this agent knows.",
+  about: "The agent's journal is intact and has a version that this agent knows.",
   problems: {
     damaged: {
       level: 'fail',
       says: 'The journal {path} is damaged.',
-      mend: '`systemctl restart orkestr-agent`: it moves the file aside, starts a new one and takes over what runs. Then check the disk: `dmesg | tail -50`.',
+      mend: 'Run `systemctl restart orkestr-agent`: it moves the file aside, starts a new journal and adopts the running apps. Then check the disk: `dmesg | tail -50`.',
     },
     newer: {
       level: 'fail',
@@ -19,8 +19,8 @@ export const journal = defineCheck({
     },
     'much-waits': {
       level: 'warn',
-      says: '{count} reports wait for the hub.',
-      mend: 'They leave when the hub can be reached: see the check hub.',
+      says: '{count} reports are waiting for the hub.',
+      mend: 'The agent sends them when the hub is reachable: see the check hub.',
     },
   },
   async gather(subject) {

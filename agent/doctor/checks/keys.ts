@@ -7,26 +7,26 @@ import { defineCheck, when } from '../check.ts';
 const SECRET_BYTES = 32;
 /** The hub knows this host by its name: what belongs to it stays its own under a new key. */
 const NEW_KEY =
-  'Restore it from a backup. Without one: `orkestr hosts join-token NAME` with the name of this host, then here `orkestr-agent join --hub URL --token -`: it keeps its id, and its apps run on. Then `systemctl restart orkestr-agent`.';
+  'Restore it from a backup. Without a backup, run `orkestr hosts join-token NAME` with the name of this host, then here `orkestr-agent join --hub URL --token -`: the host keeps its id, and its apps keep running. Then run `systemctl restart orkestr-agent`.';
 
 export const keys = defineCheck({
   name: 'keys',
-  about: "The host's key pair and the key that seals stored secrets are there and whole.",
+  about: "The host's key pair and the key that seals stored secrets exist and are intact.",
   problems: {
     'host-key-missing': {
       level: 'fail',
-      says: '{path} is not there: this host cannot prove who it is.',
+      says: '{path} is missing: this host cannot authenticate to the hub.',
       mend: NEW_KEY,
     },
     'host-key-damaged': {
       level: 'fail',
-      says: '{path} is not a whole ed25519 key pair: the hub refuses this host.',
+      says: '{path} is not a complete ed25519 key pair: the hub refuses this host.',
       mend: NEW_KEY,
     },
     'secret-key-damaged': {
       level: 'fail',
       says: '{path} does not hold a key of 32 bytes: stored secrets cannot be opened.',
-      mend: 'Restore it from a backup. Without one: `rm {path}`, restart the agent and deploy again.',
+      mend: 'Restore it from a backup. Without a backup, run `rm {path}`, restart the agent and deploy again.',
     },
   },
   async gather({ config, identity }) {

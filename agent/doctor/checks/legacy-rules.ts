@@ -9,12 +9,12 @@ const LOOK_MS = 1000;
 export const legacyRules = defineCheck({
   name: 'legacy-rules',
   about:
-    'No rules that the older kind of iptables has left keep builds and apps from the internet. They stay when a host changes to the newer one.',
+    'No leftover rules of iptables-legacy block builds and apps from the internet. Such rules remain when a host changes to iptables-nft.',
   problems: {
     drops: {
       level: 'fail',
-      says: 'The older kind of iptables drops what is forwarded, beside the newer one that this host uses: builds and apps do not reach the internet.',
-      mend: '`iptables-legacy -P FORWARD ACCEPT`; what has set it does so again at boot: `iptables-legacy-save` shows its rules.',
+      says: 'Rules of iptables-legacy drop forwarded packets, although this host uses iptables-nft: builds and apps cannot reach the internet.',
+      mend: 'Run `iptables-legacy -P FORWARD ACCEPT`. The program that set this will do so again at boot: `iptables-legacy-save` shows its rules.',
     },
   },
   async gather({ places, exec, has }, signal) {
@@ -32,7 +32,7 @@ export const legacyRules = defineCheck({
   judge(facts) {
     if (facts === null) return { skipped: 'there are none' };
     // Else they are those of Docker and of ours.
-    if (!facts.used.includes('nf_tables')) return { skipped: 'the older kind is the one that this host uses' };
+    if (!facts.used.includes('nf_tables')) return { skipped: 'this host uses iptables-legacy itself' };
     const [policy, ...rules] = facts.rules.trim().split('\n');
     const drops = policy === '-P FORWARD DROP' && !rules.includes('-A FORWARD -j ACCEPT');
     return { summary: `their ${policy}`, findings: when(drops, { problem: 'drops', evidence: [policy ?? ''] }) };

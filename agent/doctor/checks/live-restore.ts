@@ -6,22 +6,22 @@ type Problem = 'off' | 'off-in-swarm' | 'on-in-swarm';
 
 export const liveRestore = defineCheck({
   name: 'live-restore',
-  about: 'Apps run on while Docker Engine restarts or is upgraded.',
+  about: 'Apps keep running while Docker Engine restarts or is upgraded.',
   problems: {
     off: {
       level: 'warn',
       says: 'live-restore is off: when Docker Engine restarts, every app stops.',
-      mend: 'Put `"live-restore": true` into /etc/docker/daemon.json, then `systemctl reload docker` (nothing restarts).',
+      mend: 'Put `"live-restore": true` into /etc/docker/daemon.json, then run `systemctl reload docker` (nothing restarts).',
     },
     'off-in-swarm': {
       level: 'warn',
-      says: 'Docker Engine is in a swarm, which goes without live-restore: when it restarts, every app stops.',
-      mend: 'Where nobody needs the swarm: `docker swarm leave --force`; then put `"live-restore": true` into /etc/docker/daemon.json, and `systemctl reload docker`. Not before: with both the engine does not start.',
+      says: 'Docker Engine is in swarm mode, where live-restore is not available: when it restarts, every app stops.',
+      mend: 'If nobody needs the swarm, run `docker swarm leave --force`. Then put `"live-restore": true` into /etc/docker/daemon.json and run `systemctl reload docker`. Keep this order: with both, Docker Engine does not start.',
     },
     'on-in-swarm': {
       level: 'fail',
-      says: 'Docker Engine has live-restore on and is in a swarm: it will not start again, and no app with it.',
-      mend: 'Put `"live-restore": false` into /etc/docker/daemon.json, then `systemctl reload docker`. Or, where nobody needs the swarm: `docker swarm leave --force`.',
+      says: 'Docker Engine has live-restore on while in swarm mode: once stopped, neither it nor any app will start again.',
+      mend: 'Put `"live-restore": false` into /etc/docker/daemon.json, then run `systemctl reload docker`. Or, if nobody needs the swarm, run `docker swarm leave --force`.',
     },
   },
   gather: ({ engine }) => engine.info(),

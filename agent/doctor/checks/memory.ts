@@ -11,17 +11,17 @@ const PRESSED = 10;
 export const memory = defineCheck({
   name: 'memory',
   about:
-    'The host has memory left, and processes do not wait for it (pressure stall information, where the kernel has it).',
+    'The host has memory left, and processes do not wait for it (pressure stall information, if the kernel has it).',
   problems: {
     low: {
       level: 'warn',
-      says: 'Only {free} of {total} memory are available: the kernel may soon kill processes.',
-      mend: '`ps -eo rss,args --sort -rss | head` shows who has it; lower the limits of apps, or add memory or swap.',
+      says: 'Only {free} of {total} memory is available: the kernel may soon kill processes.',
+      mend: '`ps -eo rss,args --sort -rss | head` shows which processes use it. Lower the limits of apps, or add memory or swap.',
     },
     pressed: {
       level: 'warn',
       says: 'Processes waited for memory {percent} % of the last minute.',
-      mend: '`ps -eo rss,args --sort -rss | head` shows who has it; add memory, or move an app to another host.',
+      mend: '`ps -eo rss,args --sort -rss | head` shows which processes use it. Lower the limits of apps, or add memory; an environment cannot be moved, but a new one can be created on another host.',
     },
   },
   async gather({ places }) {

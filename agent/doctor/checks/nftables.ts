@@ -12,26 +12,26 @@ const MAX_RULES_BYTES = 16_777_216;
 const APPS = 'ork';
 const BUILDS = 'ob';
 const KEEP =
-  'Then the same rules into the file that these come from (/etc/nftables.conf), without a restart of nftables: that takes away what Docker has set.';
+  'Then add the same rules to the file that defines the chain (/etc/nftables.conf). Do not restart nftables: that removes the rules of Docker.';
 
 export const nftables = defineCheck({
   name: 'nftables',
-  about: 'Rules of the owner in nftables let visitors in on 80 and 443, and builds and apps out.',
+  about: 'Your nftables rules let visitors in on 80 and 443, and builds and apps out.',
   problems: {
     visitors: {
       level: 'warn',
-      says: 'The chain {chain} of nftables drops what comes to {ports}: visitors do not get through.',
-      mend: `\`nft 'insert rule {family} {table} {chain} tcp dport {{ports}} accept'\`. ${KEEP}`,
+      says: 'The nftables chain {chain} drops connections to {ports}: visitors are blocked.',
+      mend: `Run \`nft 'insert rule {family} {table} {chain} tcp dport {{ports}} accept'\`. ${KEEP}`,
     },
     outwards: {
       level: 'fail',
-      says: 'The chain {chain} of nftables drops what is forwarded: builds and apps do not reach the internet.',
-      mend: `\`nft 'insert rule {family} {table} {chain} iifname "${APPS}*" accept; insert rule {family} {table} {chain} iifname "${BUILDS}*" accept; insert rule {family} {table} {chain} ct state established,related accept'\`. ${KEEP}`,
+      says: 'The nftables chain {chain} drops forwarded packets: builds and apps cannot reach the internet.',
+      mend: `Run \`nft 'insert rule {family} {table} {chain} iifname "${APPS}*" accept; insert rule {family} {table} {chain} iifname "${BUILDS}*" accept; insert rule {family} {table} {chain} ct state established,related accept'\`. ${KEEP}`,
     },
     builds: {
       level: 'warn',
-      says: 'The chain {chain} of nftables drops what builds with an allow-list send to the proxy that lets them out.',
-      mend: `\`nft 'insert rule {family} {table} {chain} iifname "${BUILDS}*" accept'\` (rules of ours keep them from every other port). ${KEEP}`,
+      says: 'The nftables chain {chain} drops traffic from builds with an allow-list to the proxy that they use to reach the internet.',
+      mend: `Run \`nft 'insert rule {family} {table} {chain} iifname "${BUILDS}*" accept'\` (orkestr's own rules still block every other port). ${KEEP}`,
     },
   },
   async gather({ places, exec, has }, signal) {
@@ -43,7 +43,7 @@ export const nftables = defineCheck({
     );
   },
   judge(facts) {
-    if (facts === null) return { skipped: 'nft is not on this host, or tells no rules' };
+    if (facts === null) return { skipped: 'nft is not on this host, or lists no rules' };
     const { rules, ports } = facts;
     const findings = [...closedToVisitors(rules, ports), ...closedOutwards(rules), ...closedToBuilds(rules)];
     const chains = new Set(findings.map(({ evidence }) => evidence?.[0]));

@@ -24,24 +24,24 @@ interface Facts {
 
 export const orphans = defineCheck({
   name: 'orphans',
-  about: "No container, network or image with this agent's label is left that no record needs.",
+  about: "Every container, network and image with this agent's label is needed by a record.",
   problems: {
     container: {
       level: 'warn',
-      says: 'The container {name} is of this agent, and no record needs it.',
-      mend: '`docker rm -f {name}`; a running agent does it within a minute.',
+      says: 'The container {name} belongs to this agent, but no record needs it.',
+      mend: 'Run `docker rm -f {name}`. A running agent does it within a minute.',
       fix: 'confirmed',
     },
     network: {
       level: 'warn',
-      says: 'The network {name} is of this agent, of a project that it does not know, and nothing is attached to it.',
-      mend: '`docker network rm {name}`.',
+      says: 'The network {name} belongs to this agent, but to an unknown project, and nothing is attached to it.',
+      mend: 'Run `docker network rm {name}`.',
       fix: 'confirmed',
     },
     image: {
       level: 'warn',
-      says: 'The image {name} is of this agent, of a deployment that it does not know.',
-      mend: '`docker rmi {name}`: it can not be gone back to any more then.',
+      says: 'The image {name} belongs to this agent, but to an unknown deployment.',
+      mend: 'Run `docker rmi {name}`: after that, you cannot roll back to it.',
     },
   },
   async gather(subject): Promise<Facts | null> {

@@ -26,22 +26,23 @@ const LOOK_MS = 1000;
 
 const FREES = {
   program:
-    '`systemctl status {pid}` names its unit, `systemctl disable --now UNIT` stops it for good (without a unit: `kill {pid}`)',
-  container: '`docker ps --filter publish={port}` names it, `docker stop NAME` frees the port',
-  socket: '`systemctl list-sockets` names it, `systemctl disable --now NAME.socket` frees the port for good',
+    'find its unit with `systemctl status {pid}` and stop it for good with `systemctl disable --now UNIT` (without a unit: `kill {pid}`)',
+  container: 'find the container with `docker ps --filter publish={port}` and free the port with `docker stop NAME`',
+  socket:
+    'find the unit with `systemctl list-sockets` and free the port for good with `systemctl disable --now NAME.socket`',
 };
 const orBeside = (frees: string): string =>
-  `Right when that one passes visitors on to the proxy (docs/beside.md). Else ${frees}.`;
+  `This is fine if it forwards visitors to the proxy (docs/beside.md). Otherwise ${frees}.`;
 const RESTART = 'then `systemctl restart orkestr-proxy`.';
 
 export const ports = defineCheck({
   name: 'ports',
-  about: 'The proxy, or systemd for it, has the ports on which visitors come (80 and 443).',
+  about: 'The proxy, or systemd on its behalf, holds the ports for visitors (80 and 443).',
   problems: {
     held: {
       level: 'fail',
-      says: 'Port {port} is held by {holder}, so the proxy cannot have it.',
-      mend: `${FREES.program}; ${RESTART}`,
+      says: 'Port {port} is held by {holder}, so the proxy cannot use it.',
+      mend: `Stop the program: ${FREES.program}; ${RESTART}`,
     },
     'held-beside': {
       level: 'warn',
@@ -50,8 +51,8 @@ export const ports = defineCheck({
     },
     'held-by-container': {
       level: 'fail',
-      says: 'Port {port} is held by Docker Engine for a container ({holder}), so the proxy cannot have it.',
-      mend: `${FREES.container}; ${RESTART}`,
+      says: 'Port {port} is held by Docker Engine for a container ({holder}), so the proxy cannot use it.',
+      mend: `Stop the container: ${FREES.container}; ${RESTART}`,
     },
     'held-by-container-beside': {
       level: 'warn',
@@ -60,23 +61,23 @@ export const ports = defineCheck({
     },
     'held-by-socket': {
       level: 'fail',
-      says: 'Port {port} is held by systemd for a socket unit that is not of the proxy, so the proxy cannot have it.',
-      mend: `${FREES.socket}; ${RESTART}`,
+      says: 'Port {port} is held by systemd for a socket unit that does not belong to the proxy, so the proxy cannot use it.',
+      mend: `Stop the socket unit: ${FREES.socket}; ${RESTART}`,
     },
     'held-by-socket-beside': {
       level: 'warn',
-      says: 'Port {port} is held by systemd for a socket unit that is not of the proxy, which listens on {others}.',
+      says: 'Port {port} is held by systemd for a socket unit that does not belong to the proxy; the proxy listens on {others}.',
       mend: orBeside(FREES.socket),
     },
     'nobody-before': {
       level: 'fail',
-      says: 'Nobody listens on {port}: the web server that is to pass visitors on does not run.',
-      mend: 'Start it (`systemctl start nginx`, or `caddy`). Or give the proxy its own ports: install.sh with `--http 80 --https 443 --email ADDRESS`, without which no CA is asked for certificates.',
+      says: 'Nothing listens on {port}: the web server that should forward visitors is not running.',
+      mend: 'Start it (`systemctl start nginx`, or `caddy`). Or give the proxy the ports: run install.sh with `--http 80 --https 443 --email ADDRESS`; without an address, no certificates are requested.',
     },
     nobody: {
       level: 'fail',
-      says: 'Nobody listens on {port}, and no proxy listens elsewhere: visitors are refused.',
-      mend: '`systemctl start orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy.service`.',
+      says: 'Nothing listens on {port}, and the proxy does not listen on another port: visitors are refused.',
+      mend: 'Run `systemctl start orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy.service`.',
     },
   },
   async gather({ places, config, exec }): Promise<Facts> {

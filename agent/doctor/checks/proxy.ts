@@ -15,32 +15,32 @@ type Facts =
 
 export const proxy = defineCheck({
   name: 'proxy',
-  about: 'The proxy answers on its admin socket, and every route has a target that takes requests.',
+  about: 'The proxy answers on its admin socket, and every route has a target that accepts requests.',
   problems: {
     absent: {
       level: 'fail',
-      says: 'The proxy does not run (nobody listens on {socket}): visitors are not served.',
-      mend: '`systemctl start orkestr-proxy`; when it ends again, `journalctl -u orkestr-proxy -n 50 --no-pager` says why.',
+      says: 'The proxy is not running (nothing listens on {socket}): visitors are not served.',
+      mend: 'Run `systemctl start orkestr-proxy`. If it stops again, `journalctl -u orkestr-proxy -n 50 --no-pager` shows why.',
     },
     'no-socket': {
       level: 'fail',
-      says: 'The proxy runs, but its admin socket {socket} is gone: visitors are served as before, and no deployment goes live.',
-      mend: '`systemctl restart orkestr-proxy-admin.socket` makes it again, and restarts the proxy; connections wait meanwhile.',
+      says: 'The proxy runs, but its admin socket {socket} is gone: visitors are still served, but no deployment can go live.',
+      mend: 'Run `systemctl restart orkestr-proxy-admin.socket`: it creates the socket again and restarts the proxy; connections wait meanwhile.',
     },
     silent: {
       level: 'fail',
       says: 'The proxy runs but does not answer on {socket}.',
-      mend: '`systemctl restart orkestr-proxy` (its table is on disk: it serves the same routes at once).',
+      mend: 'Run `systemctl restart orkestr-proxy`. Its table is on disk, so it serves the same routes at once.',
     },
     'table-unreadable': {
       level: 'fail',
       says: 'The proxy could not read its table when it started: routes are missing.',
-      mend: '`systemctl restart orkestr-agent` sets the routes again from its journal; then look at the disk: `dmesg | tail -50`.',
+      mend: 'Run `systemctl restart orkestr-agent`: it sets the routes again from its journal. Then check the disk: `dmesg | tail -50`.',
     },
     'no-target': {
       level: 'fail',
-      says: 'No target of {route} takes requests.',
-      mend: '`orkestr-agent doctor` under drift says what is missing; `systemctl restart orkestr-agent` starts it again.',
+      says: 'No target of {route} accepts requests.',
+      mend: 'The check drift of `orkestr-agent doctor` shows what is missing; `systemctl restart orkestr-agent` starts it again.',
     },
   },
   async gather(subject, signal): Promise<Facts> {

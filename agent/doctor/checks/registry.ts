@@ -13,12 +13,12 @@ interface Registry {
 
 export const registry = defineCheck({
   name: 'registry',
-  about: 'The image registries that ORKESTR_BASE_IMAGES names answer.',
+  about: 'The image registries named in ORKESTR_BASE_IMAGES answer.',
   problems: {
     unreachable: {
       level: 'warn',
       says: 'The registry {host} does not answer: builds that need a base image from it fail.',
-      mend: 'Look with `curl -v https://{host}/v2/`; or make the images here: `orkestr-agent base-images build node python`.',
+      mend: 'Check with `curl -v https://{host}/v2/`, or build the images here: `orkestr-agent base-images build node python`.',
     },
   },
   gather({ config, exec }, signal) {

@@ -26,15 +26,15 @@ const BUILDKIT: readonly Escape[] = [
   { cves: 'CVE-2024-23651, CVE-2024-23652, CVE-2024-23653', mended: ['24.0.9', '25.0.2'] },
 ];
 
-const SAYS = '{part} {version} has, by its version number, known ways out of a container: {cves}.';
+const SAYS = '{part} {version} has, judging by its version number, known container escapes: {cves}.';
 const MEND = {
-  apt: 'Your distribution may have mended it without a new number: look at `apt-get changelog {package}`. Else `apt-get update && apt-get install --only-upgrade {package}`.',
-  dnf: 'Your distribution may have mended it without a new number: look at `dnf updateinfo list --installed`. Else `dnf upgrade docker-ce containerd.io`, or whatever package it came in: `rpm -qf "$(command -v runc)"`.',
+  apt: 'Your distribution may have fixed this without changing the version number: check `apt-get changelog {package}`. Otherwise run `apt-get update && apt-get install --only-upgrade {package}`.',
+  dnf: 'Your distribution may have fixed this without changing the version number: check `dnf updateinfo list --installed`. Otherwise run `dnf upgrade docker-ce containerd.io`, or upgrade the package that contains it: `rpm -qf "$(command -v runc)"`.',
 };
 
 export const runtime = defineCheck({
   name: 'runtime',
-  about: 'runc, containerd and BuildKit have no known way out of a container, judged by their version numbers.',
+  about: 'runc, containerd and BuildKit have no known container escapes, judging by their version numbers.',
   problems: {
     'runc-escape': { level: 'warn', says: SAYS, mend: MEND },
     'containerd-escape': { level: 'warn', says: SAYS, mend: MEND },
@@ -77,7 +77,7 @@ function told<P extends string>(problem: P, part: Part, escapes: readonly Escape
     {
       problem,
       values: { part: part.part, version, package: part.package, cves: open.map(({ cves }) => cves).join(', ') },
-      evidence: open.map(({ cves, mended }) => `${cves}: mended in ${mended.join(', ')}`),
+      evidence: open.map(({ cves, mended }) => `${cves}: fixed in ${mended.join(', ')}`),
     },
   ];
 }

@@ -10,13 +10,13 @@ export const storage = defineCheck({
   problems: {
     'slow-driver': {
       level: 'warn',
-      says: 'Docker Engine keeps images with {driver}, which is slow or takes each layer in full.',
-      mend: 'Move {root} to ext4 or xfs, put `"storage-driver": "overlay2"` into /etc/docker/daemon.json, then `systemctl restart docker`. Images are made anew by the next deployment.',
+      says: 'Docker Engine keeps images with {driver}, which is slow or copies each layer in full.',
+      mend: 'Move {root} to ext4 or xfs, put `"storage-driver": "overlay2"` into /etc/docker/daemon.json, then run `systemctl restart docker`. The next deployments build their images again.',
     },
     'no-file-types': {
       level: 'fail',
-      says: 'The file system below {root} does not tell the type of folder entries (d_type): images on it break.',
-      mend: 'Make it anew with `mkfs.xfs -n ftype=1` or as ext4, and move {root} there.',
+      says: 'The file system below {root} does not report the type of folder entries (d_type): images on it break.',
+      mend: 'Recreate it with `mkfs.xfs -n ftype=1` or as ext4, and move {root} there.',
     },
   },
   gather: ({ engine }) => engine.info(),

@@ -24,7 +24,7 @@ const UNITS = [
 /** Well when they are not active: the first is stopped by whoever ends all builds, the others run while there is an upgrade or a backup. */
 const AT_TIMES = ['orkestr-build.service', 'orkestr-upgrade.service', BACKUP];
 const INSTALL_AGAIN =
-  "run install.sh again: `sh /opt/orkestr/current/install.sh`, on the hub's own host `sh /opt/orkestr/current/install.sh --hub-here`.";
+  "run install.sh again with `sh /opt/orkestr/current/install.sh`, on the hub's own host `sh /opt/orkestr/current/install.sh --hub-here`.";
 const FIELDS = ['Id', 'LoadState', 'ActiveState', 'SubState', 'Result', 'NRestarts', 'UnitFileState'];
 const MANY_RESTARTS = 5;
 const LOOK_MS = 1000;
@@ -46,38 +46,38 @@ export const units = defineCheck({
     failed: {
       level: 'fail',
       says: '{unit} has failed ({result}).',
-      mend: '`journalctl -u {unit} -n 50 --no-pager` says why; then `systemctl reset-failed {unit} && systemctl start {unit}`.',
+      mend: '`journalctl -u {unit} -n 50 --no-pager` shows why. Then run `systemctl reset-failed {unit} && systemctl start {unit}`.',
     },
     restarting: {
       level: 'fail',
-      says: '{unit} has ended ({result}) and is about to be started again.',
-      mend: '`journalctl -u {unit} -n 50 --no-pager` says why; it is started until it stays.',
+      says: '{unit} has exited ({result}) and is about to be restarted.',
+      mend: '`journalctl -u {unit} -n 50 --no-pager` shows why; systemd keeps restarting it.',
     },
-    inactive: { level: 'fail', says: '{unit} is not active ({state}).', mend: '`systemctl start {unit}`.' },
+    inactive: { level: 'fail', says: '{unit} is not active ({state}).', mend: 'Run `systemctl start {unit}`.' },
     disabled: {
       level: 'warn',
       says: '{unit} is not started at boot ({state}).',
-      mend: '`systemctl enable {unit}`.',
+      mend: 'Run `systemctl enable {unit}`.',
     },
     restarts: {
       level: 'warn',
       says: '{unit} was restarted {count} times since boot.',
-      mend: '`journalctl -u {unit} -p warning --no-pager | tail -50` says why.',
+      mend: '`journalctl -u {unit} -p warning --no-pager | tail -50` shows why.',
     },
     masked: {
       level: 'fail',
-      says: '{unit} is masked: systemd starts it neither at boot nor when it is told to.',
-      mend: `\`systemctl unmask {unit} && systemctl enable --now {unit}\`. Is its file not found then: ${INSTALL_AGAIN}`,
+      says: '{unit} is masked: systemd does not start it, at boot or on request.',
+      mend: `Run \`systemctl unmask {unit} && systemctl enable --now {unit}\`. If its file is then not found, ${INSTALL_AGAIN}`,
     },
     unloadable: {
       level: 'fail',
-      says: 'systemd cannot read {unit} ({state}): once it has ended it does not start again.',
-      mend: '`systemd-analyze verify {unit}` says why, `systemctl cat {unit}` shows its file and the drop-ins beside it. Correct what it names; then `systemctl daemon-reload && systemctl restart {unit}`.',
+      says: 'systemd cannot read {unit} ({state}): once stopped, it will not start again.',
+      mend: '`systemd-analyze verify {unit}` shows why, `systemctl cat {unit}` its file and drop-ins. Correct the error, then run `systemctl daemon-reload && systemctl restart {unit}`.',
     },
     gone: {
       level: 'fail',
-      says: '{unit} is not there any more.',
-      mend: `Its file was taken away: ${INSTALL_AGAIN}`,
+      says: '{unit} no longer exists.',
+      mend: `Its file was removed: ${INSTALL_AGAIN}`,
     },
   },
   async gather({ places, exec }, signal): Promise<Facts | null> {

@@ -12,27 +12,27 @@ const SILENT_MS = 11 * 60_000;
 
 export const upgrade = defineCheck({
   name: 'upgrade',
-  about: 'The last upgrade came to an end, and to a good one.',
+  about: 'The last upgrade finished successfully.',
   problems: {
     halfway: {
       level: 'fail',
       says: 'The upgrade to {version} stopped halfway, {minutes} minutes ago: {doing}.',
-      mend: '`systemctl restart orkestr-upgrade` goes on with it; `journalctl -u orkestr-upgrade -n 50 --no-pager` says why it stopped.',
+      mend: 'Run `systemctl restart orkestr-upgrade` to resume it; `journalctl -u orkestr-upgrade -n 50 --no-pager` shows why it stopped.',
     },
     stuck: {
       level: 'fail',
-      says: 'The upgrade to {version} failed, and {from} did not come up again.',
-      mend: 'Mend what the other checks name; then `systemctl restart orkestr-agent`.',
+      says: 'The upgrade to {version} failed, and {from} did not start again.',
+      mend: 'Fix the problems that the other checks report, then run `systemctl restart orkestr-agent`.',
     },
     'not-well-since': {
       level: 'warn',
-      says: 'The agent does not answer, and orkestr {version} came in the place of {from} {minutes} minutes ago.',
-      mend: '`orkestr-agent upgrade --version {from} --allow-downgrade` goes back: {from} is kept. Why: `journalctl -u orkestr-agent -n 50 --no-pager`.',
+      says: 'The agent does not answer, and orkestr {version} replaced {from} {minutes} minutes ago.',
+      mend: 'Run `orkestr-agent upgrade --version {from} --allow-downgrade` to go back: {from} is still on this host. `journalctl -u orkestr-agent -n 50 --no-pager` shows what is wrong.',
     },
     'taken-back': {
       level: 'warn',
-      says: 'The upgrade to {version} did not work: {from} runs.',
-      mend: 'Mend what the evidence names and upgrade again: `orkestr-agent upgrade`.',
+      says: 'The upgrade to {version} failed: {from} is running.',
+      mend: 'Fix the problem that the evidence names, then upgrade again: `orkestr-agent upgrade`.',
     },
   },
   async gather(subject) {
@@ -47,7 +47,7 @@ export const upgrade = defineCheck({
     };
   },
   judge({ last, linked, previous, away, now }) {
-    if (last === null) return { skipped: 'this host was never upgraded' };
+    if (last === null) return { skipped: 'this host has never been upgraded' };
     const { from, version, doing, state, error } = last;
     const age = now - Date.parse(last.changedAt);
     const values = { from, version, doing, minutes: Math.round(age / 60_000) };

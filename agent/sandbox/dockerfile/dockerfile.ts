@@ -70,7 +70,7 @@ function checkBuildArgs(buildArgs: DockerfileRequest['buildArgs']): void {
   if (name === undefined) return;
   throw new OrkestrError(
     'ORK_DOCKERFILE_REFUSED',
-    `The build arg ${name.slice(0, 100)} is refused: names that begin with BUILDKIT_ are no ARGs of the Dockerfile but orders to the engine, such as another frontend. Take it out of buildArgs.`,
+    `The build arg ${name.slice(0, 100)} is refused: names that begin with BUILDKIT_ are instructions to the build engine, such as another frontend, and not ARGs of the Dockerfile. Remove it from buildArgs.`,
   );
 }
 

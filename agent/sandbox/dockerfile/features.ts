@@ -55,7 +55,7 @@ export function checkFeatures(list: readonly Instruction[], engineVersion: strin
       if (!isOlder(engineVersion, version.engine)) return;
       throw new OrkestrError(
         'ORK_BUILD_FEATURE',
-        `Line ${line} of the Dockerfile uses ${what}, which Docker Engine has from ${version.engine} on (Dockerfile ${version.frontend}); this host has ${engineVersion.slice(0, 40)}.`,
+        `Line ${line} of the Dockerfile uses ${what}, which needs Docker Engine ${version.engine} or newer (Dockerfile ${version.frontend}); this host has ${engineVersion.slice(0, 40)}.`,
       );
     };
     if (hereDocuments.length > 0) need('a here-document (`<<`)', HERE_DOCUMENTS);

@@ -75,11 +75,15 @@ test('a failed deployment exits 1 with its code, its evidence and what to do', a
     result.stdout,
     /ORK_PORT_LOOPBACK {2}The app listens on 127\.0\.0\.1:3000 only\.\n {2}│ 127\.0\.0\.1:3000/,
   );
-  assert.match(result.stdout, /What to do: The app listens on loopback only\. Let it bind 0\.0\.0\.0\./);
+  assert.match(result.stdout, /What to do: The app listens on loopback only\. Make it bind to 0\.0\.0\.0\./);
 });
 
 test('of a host that is lost it is not said that what served before serves on', async () => {
-  const error = { code: 'ORK_HOST_LOST' as const, message: 'What it does now is not known.', evidence: [] };
+  const error = {
+    code: 'ORK_HOST_LOST' as const,
+    message: 'The state of the deployment there is unknown.',
+    evidence: [],
+  };
   const result = await run(['deploy', ...SHOP], {
     [`POST ${DEPLOYMENTS}`]: () => sampleDeployment(),
     [EVENTS]: stream([statusEvent({ status: 'failed', error }), { kind: 'end', status: 'failed' }]),

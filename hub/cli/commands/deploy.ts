@@ -52,10 +52,10 @@ export const addDeployCommands: AddCommands = (program, context, outcome) => {
 
   async function deployAgain(options: Options): Promise<Deployment> {
     if (options.commit !== undefined) {
-      throw new OrkestrError('ORK_INVALID', '--again is for the commit that is live: leave --commit out.');
+      throw new OrkestrError('ORK_INVALID', '--again deploys the live commit: remove --commit.');
     }
     const live = await findLive(context, options);
-    if (live === null) throw new OrkestrError('ORK_NOT_FOUND', 'Nothing is live here yet: orkestr deploy');
+    if (live === null) throw new OrkestrError('ORK_NOT_FOUND', 'Nothing is live here yet. Run: orkestr deploy');
     return context.hub().post(`${apiPath('deployments', live)}/rollback`, { variables: 'current' }, Deployment);
   }
 
@@ -74,7 +74,7 @@ export const addDeployCommands: AddCommands = (program, context, outcome) => {
     .option('-d, --detach', 'do not wait for the end');
   action<Options>(rollback, context, outcome, async (output, options, [id]) => {
     if (options.variables !== 'current' && options.variables !== 'release') {
-      throw new OrkestrError('ORK_INVALID', '--variables takes current or release.');
+      throw new OrkestrError('ORK_INVALID', '--variables must be current or release.');
     }
     const to = id ?? (await previousRelease());
     const path = `${apiPath('deployments', to)}/rollback`;
@@ -82,7 +82,7 @@ export const addDeployCommands: AddCommands = (program, context, outcome) => {
 
     async function previousRelease(): Promise<string> {
       const found = await findPreviousRelease(context, options);
-      if (found === undefined) throw new OrkestrError('ORK_NOT_FOUND', 'There is no earlier release to go back to.');
+      if (found === undefined) throw new OrkestrError('ORK_NOT_FOUND', 'There is no earlier release to roll back to.');
       output.note(`Back to ${shortCommit(found.commit)} of ${found.finishedAt ?? found.createdAt} (${found.id}).`);
       return found.id;
     }
@@ -103,7 +103,7 @@ export const addDeployCommands: AddCommands = (program, context, outcome) => {
   action<Options>(cancel, context, outcome, async (output, options, [id]) => {
     const [first, ...behind] = id === undefined ? await listOpen(context, options) : [];
     const which = id ?? first?.id;
-    if (which === undefined) throw new OrkestrError('ORK_NOT_FOUND', 'No deployment is under way.');
+    if (which === undefined) throw new OrkestrError('ORK_NOT_FOUND', 'No deployment is in progress.');
     const path = `${apiPath('deployments', which)}/cancel`;
     const cancelled = await context.hub().post(path, { giveUp: options.giveUp === true }, Deployment);
     output.object(cancelled);

@@ -85,12 +85,16 @@ async function readAssignments(context: Context, assignments: string[]): Promise
   for (const assignment of assignments) {
     const cut = assignment.indexOf('=');
     // What was typed may be a secret without its name: it is not repeated.
-    if (cut < 1) throw new OrkestrError('ORK_INVALID', 'Each variable is given as NAME=VALUE, or NAME=- for stdin.');
+    if (cut < 1)
+      throw new OrkestrError('ORK_INVALID', 'Give each variable as NAME=VALUE, or as NAME=- to read it from stdin.');
     const name = variableName(assignment.slice(0, cut));
     let value = assignment.slice(cut + 1);
     if (value === '-') {
       if (fromStdin !== undefined) {
-        throw new OrkestrError('ORK_INVALID', `Only one value can come from stdin: ${fromStdin} and ${name} both ask.`);
+        throw new OrkestrError(
+          'ORK_INVALID',
+          `Only one value can come from stdin, but ${fromStdin} and ${name} both use it.`,
+        );
       }
       fromStdin = name;
       value = await readSecret(context.terminal, `Value of ${name}: `);
@@ -103,7 +107,7 @@ async function readAssignments(context: Context, assignments: string[]): Promise
 function variableName(text: string): string {
   const name = EnvName.safeParse(text);
   if (name.success) return name.data;
-  throw new OrkestrError('ORK_INVALID', `"${text.slice(0, 130)}" cannot be the name of a variable.`, {
+  throw new OrkestrError('ORK_INVALID', `"${text.slice(0, 130)}" is not a valid variable name.`, {
     evidence: name.error.issues.map((issue) => issue.message),
   });
 }

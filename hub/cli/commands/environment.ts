@@ -72,7 +72,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
   action<Options>(set, context, outcome, async (output, options, [slug]) => {
     const given = settingsOf(options);
     if (options.branch === undefined && options.addDomain === undefined && Object.keys(given).length === 0) {
-      throw new OrkestrError('ORK_INVALID', 'Nothing to change was given.');
+      throw new OrkestrError('ORK_INVALID', 'Nothing to change: give at least one option.');
     }
     const path = await pathOf(context, options, slug);
     const changes = { ...given, ...(await domainsWith(context, path, options, given)) };
@@ -134,7 +134,7 @@ async function domainsWith(
 ): Promise<Readonly<Record<string, unknown>>> {
   if (options.addDomain === undefined) return {};
   if ('domains' in given) {
-    throw new OrkestrError('ORK_INVALID', '--add-domain leaves the domains that are there: give no others with it.');
+    throw new OrkestrError('ORK_INVALID', '--add-domain keeps the existing domains: do not give others with it.');
   }
   const { settings } = await context.hub().get(path, Environment);
   return { domains: withDomains(settings.domains, options.addDomain, options) };

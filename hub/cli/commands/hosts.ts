@@ -53,7 +53,7 @@ export const addHostCommands: AddCommands = (program, context, outcome) => {
     new Option('--builds <yes|no>', 'whether it builds, or only serves what others have built').choices(['yes', 'no']),
   );
   action<{ json?: boolean; builds?: 'yes' | 'no' }>(set, context, outcome, async (output, { builds }, [name]) => {
-    if (builds === undefined) throw new OrkestrError('ORK_INVALID', 'Nothing to change was given.');
+    if (builds === undefined) throw new OrkestrError('ORK_INVALID', 'Nothing to change: give at least one option.');
     const { id } = await namedHost(context, String(name));
     const host = await context.hub().patch(apiPath('hosts', id), { builds: builds === 'yes' }, Host);
     output.object(host);
@@ -69,7 +69,7 @@ export const addHostCommands: AddCommands = (program, context, outcome) => {
     'orkestr hosts remove vps-1 --yes',
   ]).option('--yes', 'really remove it');
   action<{ json?: boolean; yes?: boolean }>(remove, context, outcome, async (output, options, [name]) => {
-    if (!options.yes) throw new OrkestrError('ORK_INVALID', `This takes ${name} off the hub. Add --yes.`);
+    if (!options.yes) throw new OrkestrError('ORK_INVALID', `This removes ${name} from the hub. Add --yes.`);
     const host = await namedHost(context, String(name));
     await context.hub().delete(apiPath('hosts', host.id));
     output.object({ removed: host.id });

@@ -85,7 +85,7 @@ test('logs tells on stderr why a deployment failed, and what to do; of an app no
   for (const { stderr } of [followed, whole, named]) {
     assert.match(
       stderr,
-      /^ORK_APP_EXITED {2}Its last line: no database\n {2}│ no database\nWhat to do: The app ended/m,
+      /^ORK_APP_EXITED {2}Its last line: no database\n {2}│ no database\nWhat to do: The app exited/m,
     );
   }
 });
@@ -174,7 +174,7 @@ test('logs --app --follow comes back after an outage without a line twice, and e
 test('logs --app tells why there is none, without asking again and again', async () => {
   const refused = await run(FOLLOW_SHOP, { [APP_LOG]: refuse('ORK_APP_NOT_LIVE', 'Nothing serves there.') });
   assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /Nothing serves there\.\nDeploy it;/);
+  assert.match(refused.stderr, /Nothing serves there\.\nDeploy it\. If/);
   const offline = await run(['logs', '--app', ...SHOP], { [APP_LOG]: refuse('ORK_HOST_OFFLINE', 'It is away.') });
   assert.equal(offline.code, 1);
   assert.equal(cli.hub?.asked.length, 1);

@@ -84,15 +84,15 @@ async function printDeploymentLog(
 /** @throws OrkestrError ORK_INVALID for what does not go together */
 function checkOptions(given: string | undefined, { app, step, tail, since, timestamps }: Options): void {
   if (app && (given !== undefined || step !== undefined)) {
-    throw new OrkestrError('ORK_INVALID', 'Either the log of a deployment, or --app: the log of the app that runs.');
+    throw new OrkestrError('ORK_INVALID', 'Name a deployment, or use --app for the log of the running app, not both.');
   }
   if (!app && (tail !== undefined || since !== undefined)) {
-    throw new OrkestrError('ORK_INVALID', '--tail and --since are for --app, the log of the app that runs.');
+    throw new OrkestrError('ORK_INVALID', '--tail and --since only work with --app, the log of the running app.');
   }
   if (!app && timestamps) {
     throw new OrkestrError(
       'ORK_INVALID',
-      '--timestamps is for --app: lines of steps have no times. When each step ran: orkestr deployments show',
+      '--timestamps only works with --app: step logs have no timestamps. To see when each step ran: orkestr deployments show',
     );
   }
 }

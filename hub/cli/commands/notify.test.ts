@@ -39,8 +39,8 @@ test('notify add takes a URL from stdin alone, shows the secret of a webhook, an
   assert.equal(JSON.parse(mail.stdout).everywhere, true);
   for (const [args, told] of [
     [['slack', url], /A URL is a secret/],
-    [['email'], /Whom to write to/],
-    [['pigeon'], /no kind of receiver: webhook, slack, discord, email/],
+    [['email'], /The address is missing/],
+    [['pigeon'], /not a kind of receiver\. Use one of: webhook, slack, discord, email/],
   ] as const) {
     const refused = await run(['notify', 'add', ...args, ...SHOP], {});
     assert.equal(refused.code, 2);
@@ -66,16 +66,19 @@ test('notify list says what did not arrive and why, test what failed, remove wha
   const routes: Record<string, Script> = {
     [`GET ${path}`]: () => [{ ...receiver, notices: ['deployment.failed'], deliveries: [delivery], createdAt: AT }],
     'GET /receivers': () => [],
-    [`POST ${path}/slack/test`]: refuse('ORK_NOTIFY_DNS', 'The name in hooks.example.com could not be looked up.'),
+    [`POST ${path}/slack/test`]: refuse('ORK_NOTIFY_DNS', 'The name in hooks.example.com could not be resolved.'),
     'POST /receivers/slack/test': (_asked, response) => void response.writeHead(204).end(),
     [`DELETE ${path}/slack`]: (_asked, response) => void response.writeHead(204).end(),
   };
   const list = await run(['notify', 'list', ...SHOP], routes);
   assert.match(list.stdout, /^slack +slack +https:\/\/hooks\.example\.com\/… +team +given up .* deployment\.failed$/m);
-  assert.match(list.stdout, /slack: given up: shop\/production: the deployment failed\. .* HTTP 404\.\nLook at what/);
+  assert.match(
+    list.stdout,
+    /slack: given up: shop\/production: the deployment failed\. .* HTTP 404\.\nSee the message/,
+  );
   assert.match((await run(['notify', 'list', '--team'], routes)).stdout, /Nobody is told\. Add somebody: /);
   const failed = await run(['notify', 'test', 'slack', ...SHOP], routes);
-  assert.deepEqual([failed.code, /could not be looked up/.test(failed.stderr)], [1, true]);
+  assert.deepEqual([failed.code, /could not be resolved/.test(failed.stderr)], [1, true]);
   assert.match((await run(['notify', 'test', 'slack', '--team'], routes)).stdout, /slack has taken a test\./);
   const removed = await run(['notify', 'remove', 'slack', ...SHOP, '--json'], routes);
   assert.deepEqual(JSON.parse(removed.stdout), { removed: 'slack' });

@@ -109,16 +109,19 @@ const receiversPath = async (context: Context, { project, team }: Options): Prom
 /** The URL of a receiver is as good as a password there, so it has no place in argv. */
 async function addressOf(context: Context, kind: string, email: string | undefined): Promise<string> {
   if (!RECEIVER_KINDS.includes(kind as ReceiverKind)) {
-    throw new OrkestrError('ORK_INVALID', `"${kind}" is no kind of receiver: ${RECEIVER_KINDS.join(', ')}.`);
+    throw new OrkestrError(
+      'ORK_INVALID',
+      `"${kind}" is not a kind of receiver. Use one of: ${RECEIVER_KINDS.join(', ')}.`,
+    );
   }
   if (kind === 'email') {
     if (email !== undefined) return email;
-    throw new OrkestrError('ORK_INVALID', 'Whom to write to? Name the address: orkestr notify add email ADDRESS');
+    throw new OrkestrError('ORK_INVALID', 'The address is missing: orkestr notify add email ADDRESS');
   }
   if (email === undefined) return (await readSecret(context.terminal, `URL of the ${kind} receiver: `)).trim();
   throw new OrkestrError(
     'ORK_INVALID',
-    'A URL is a secret: it is asked for, or read from stdin, and never an argument.',
+    'A URL is a secret and cannot be an argument: enter it when asked, or pass it on stdin.',
   );
 }
 

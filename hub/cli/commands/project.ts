@@ -117,7 +117,7 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
   action<SetOptions>(set, context, outcome, async (output, options, [name]) => {
     const auth = options.repositoryToken ? await repositoryAuth(context, options) : null;
     if (options.repository === undefined && auth === undefined) {
-      throw new OrkestrError('ORK_INVALID', 'Nothing to change was given.');
+      throw new OrkestrError('ORK_INVALID', 'Nothing to change: give at least one option.');
     }
     const body = { repository: { url: options.repository, auth } };
     const changed = await context.hub().patch(apiPath('projects', String(name)), body, Project);
@@ -146,7 +146,7 @@ async function repositoryAuth(context: Context, options: RepositoryOptions): Pro
     return { username: options.repositoryUser, token };
   }
   if (options.repositoryUser === undefined) return undefined;
-  throw new OrkestrError('ORK_INVALID', '--repository-user goes with a token: add --repository-token-stdin.');
+  throw new OrkestrError('ORK_INVALID', '--repository-user needs a token: add --repository-token-stdin.');
 }
 
 /** The body of POST /projects. What was not given is left out, so that the hub's defaults hold. */

@@ -136,8 +136,8 @@ test('upgrades list, resume, skip and cancel are about the newest one', async ()
 });
 
 test('what the hub refuses is said with its mend', async () => {
-  const refusal = refuse('ORK_UPGRADE_UNSERVED', 'This hub hands on 2.0.0, not 3.0.0.');
+  const refusal = refuse('ORK_UPGRADE_UNSERVED', 'This hub offers 2.0.0, not 3.0.0.');
   const result = await run(['hosts', 'upgrade', '--all', '--version', '3.0.0'], { 'POST /upgrades': refusal });
   assert.equal(result.code, 1);
-  assert.match(result.stderr, /This hub hands on 2\.0\.0, not 3\.0\.0\.\nOrder the version/);
+  assert.match(result.stderr, /This hub offers 2\.0\.0, not 3\.0\.0\.\nRequest the version/);
 });

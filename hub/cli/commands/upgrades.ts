@@ -102,10 +102,10 @@ async function hostsOf(
   { all }: UpgradeOptions,
   names: readonly string[],
 ): Promise<{ hosts?: string[] }> {
-  if (names.length > 0 && all) throw new OrkestrError('ORK_INVALID', 'Name hosts, or give --all, not both.');
+  if (names.length > 0 && all) throw new OrkestrError('ORK_INVALID', 'Name hosts or pass --all, not both.');
   if (names.length > 0) return { hosts: await idsOf(context, names) };
   if (all) return {};
-  throw new OrkestrError('ORK_INVALID', 'Which hosts? Name them, or give --all.');
+  throw new OrkestrError('ORK_INVALID', 'Name the hosts to upgrade, or pass --all.');
 }
 
 async function idsOf(context: Context, names: readonly string[]): Promise<string[]> {

@@ -29,7 +29,7 @@ export function shownUrl(address: string): string {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   const isUsable = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
   if (!isUsable || url.hash !== '') {
-    throw new OrkestrError('ORK_INVALID', 'The address of a receiver is an http(s) URL without user and fragment.');
+    throw new OrkestrError('ORK_INVALID', 'The address of a receiver must be an http(s) URL without user or fragment.');
   }
   return `${url.origin}/…`;
 }

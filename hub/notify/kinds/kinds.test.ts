@@ -27,7 +27,7 @@ const NOTICE: Message['notices'][number] = {
   error: {
     code: 'ORK_BUILD_FAILED',
     message: 'The command "npm <run> build & co" for @everyone [here](x) ended with exit code 1.',
-    mend: 'Its output is the end of the build log.',
+    mend: 'See its output at the end of the build log.',
     retry: false,
   },
   url: 'https://hub.example.com/deployments/d',
@@ -101,7 +101,7 @@ test('Slack gets text in which nothing of an error is markup or calls anybody', 
   assert.deepEqual(String(json['text']).split('\n'), [
     'shop/production: the deployment failed at build',
     'ORK_BUILD_FAILED: The command "npm &lt;run&gt; build &amp; co" for @\u200beveryone [here](x) ended with exit code 1.',
-    'What to do: Its output is the end of the build log.',
+    'What to do: See its output at the end of the build log.',
     'Commit aaaaaaaaaa of main',
     'https://hub.example.com/deployments/d',
   ]);
@@ -146,7 +146,7 @@ test('mail goes by STARTTLS with login, and has subject, text, and an id that st
   assert.match(got, /^Subject: \[orkestr\] shop\/production: the deployment failed at build\r$/m);
   assert.match(got, /^Message-ID: <01890000-0000-7000-8000-000000000001@hub\.example\.com>\r$/m);
   assert.match(got, /^Auto-Submitted: auto-generated\r$/m);
-  assert.match(got, /What to do: Its output is the end of the build log\./);
+  assert.match(got, /What to do: See its output at the end of the build log\./);
   await assert.rejects(mail({ ...MAIL(server.port), ...login, ORKESTR_HUB_SMTP_PASSWORD: 'wrong' }, cert), {
     code: 'ORK_NOTIFY_ANSWER',
     message: /answered to the login: 535/,

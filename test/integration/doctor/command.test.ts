@@ -81,7 +81,7 @@ describe('orkestr-agent doctor', () => {
   test('--yes alone is refused', async () => {
     const { code, stderr } = await doctor({}, ['--yes']);
     assert.equal(code, 1);
-    assert.match(stderr, /ORK_INVALID: --yes goes with --fix/);
+    assert.match(stderr, /ORK_INVALID: --yes needs --fix/);
   });
 
   test('tells its options with examples', async () => {

@@ -65,7 +65,7 @@ export const faults: readonly Fault[] = [
     async inject(host, undo) {
       undo(() => host.serveAgent());
       const link = { connected: false, since: new Date(0).toISOString(), lastContact: null };
-      const lastError = 'What answers is not the hub that this host was enrolled with.';
+      const lastError = 'The server that answers is not the hub that this host was enrolled with.';
       await host.serveAgent({ hub: { ...link, hubUrl: host.hubUrl, lastError, lastCode: 'ORK_SIGNATURE' } });
     },
     finds: ['hub/other-hub'],
