@@ -2,24 +2,17 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { WebSocketServer, type WebSocket } from 'ws';
-import {
-  type AgentMessage,
-  helloProof,
-  MAX_FRAME_BYTES,
-  welcomeProof,
-  type HubMessage,
-} from '../../protocol/agent-link.ts';
-import { canonicalAddress, clientNetwork } from '../../protocol/client-network.ts';
-import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
-import { isSignedBy, signText } from '../../protocol/signing.ts';
+import { type HubMessage, MAX_FRAME_BYTES, welcomeProof } from '../../protocol/agent-link.ts';
+import { toErrorReport } from '../../protocol/errors.ts';
+import { signText } from '../../protocol/signing.ts';
 import { agreeWithAgent, OLDEST_PROTOCOL, spokenBy } from '../../protocol/versions.ts';
 import type { Agents, CoreDeps, News, Peer, Scheduler, Upgrades } from '../deps.ts';
-import { findHostById } from '../store/hosts.ts';
 import type { Row } from '../store/schema.ts';
-import { readAgentMessage } from './frames.ts';
+import { checkStillEnrolled, type Hello, provenHost, readHello } from './handshake.ts';
 import { Intake } from './intake.ts';
 import { closeSoon, HostSession, refuse } from './session.ts';
 import { CLOSE_REVOKED, type Sessions } from './sessions.ts';
+import { UnprovenConnections } from './unproven.ts';
 
 interface AgentDeps extends CoreDeps {
   readonly sessions: Sessions;
@@ -36,55 +29,26 @@ export interface AgentTiming {
 }
 
 const TIMING: AgentTiming = { heartbeatMs: 15_000, handshakeMs: 10_000 };
-/** Connections that have not proved who they are, in all and of one client: a new one takes the place of the oldest. */
-const MOST_UNPROVEN = 64;
-const MOST_OF_CLIENT = 32;
 /** Close code for going away, RFC 6455 section 7.4.1. */
 const CLOSE_GOING_AWAY = 1001;
-
-const LOOPBACK = /^(?:::1$|127\.)/;
-
-type Hello = Extract<AgentMessage, { type: 'hello' }>;
 
 export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agents {
   const { sessions, scheduler, log } = deps;
   const intake = new Intake();
   const server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false });
-  /** With the client that each came from, oldest first. */
-  const unproven = new Map<WebSocket, string>();
+  const unproven = new UnprovenConnections(timing.handshakeMs);
 
   function accept(socket: WebSocket, request: IncomingMessage): void {
     // ws closes a connection by itself when a frame is malformed or too large; without a listener it would throw.
     socket.on('error', (error) => log.info({ err: error }, 'agent connection'));
-    const client = clientOf(request);
-    makeRoom(client);
-    unproven.set(socket, client);
-    const deadline = setTimeout(() => socket.terminate(), timing.handshakeMs);
-    socket.once('close', () => {
-      clearTimeout(deadline);
-      unproven.delete(socket);
-    });
+    unproven.add(socket, request);
     const nonce = randomBytes(32).toString('base64url');
     socket.once('message', (data: Buffer, isBinary: boolean) => {
-      clearTimeout(deadline);
-      unproven.delete(socket);
+      unproven.remove(socket);
       socket.pause(); // nothing more is read until the host is known
       greet(socket, nonce, data, isBinary);
     });
     send(socket, { type: 'challenge', nonce });
-  }
-
-  /** An agent has proved itself in a moment, so the oldest is the least likely to be one. */
-  function makeRoom(client: string): void {
-    const neighbours = [...unproven].filter(([, other]) => other === client);
-    const crowd = neighbours.length >= MOST_OF_CLIENT ? neighbours : [...unproven];
-    if (crowd === neighbours || crowd.length >= MOST_UNPROVEN) evict(crowd[0]?.[0]);
-  }
-
-  function evict(socket: WebSocket | undefined): void {
-    if (socket === undefined) return;
-    unproven.delete(socket);
-    socket.terminate();
   }
 
   function greet(socket: WebSocket, nonce: string, data: Buffer, isBinary: boolean): void {
@@ -102,22 +66,15 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
   }
 
   async function shakeHands(socket: WebSocket, nonce: string, hello: Hello): Promise<void> {
-    const host = await provenHost(nonce, hello);
+    const host = await provenHost(deps.db, nonce, hello);
     const peer = { agentVersion: hello.agentVersion, protocol: agree(host, hello), since: deps.clock.now() };
     await scheduler.hostReturns(host.id, hello.running);
-    // Revoked or gone in the meantime: `disconnect` could not know of this connection.
-    if ((await findHostById(deps.db, host.id))?.public_key !== host.public_key) throw unknownHost();
+    // `disconnect` could not know of this connection.
+    await checkStillEnrolled(deps.db, host);
     if (socket.readyState !== socket.OPEN) return;
     open(socket, host, peer, hello.nonce);
     await scheduler.hostConnected(host.id, hello.running);
     await deps.upgrades.hostConnected(host.id);
-  }
-
-  async function provenHost(nonce: string, hello: Hello): Promise<Row<'host'>> {
-    const host = await findHostById(deps.db, hello.hostId);
-    const proof = helloProof(nonce, hello.hostId, hello.nonce);
-    if (host?.public_key == null || !isSignedBy(proof, hello.signature, host.public_key)) throw unknownHost();
-    return host;
   }
 
   /** After the proof, so that a stranger's version is not shown as that of the host. */
@@ -179,26 +136,5 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
     },
   };
 }
-
-/** Only a proxy on this machine may say whom it speaks for; the last address is the one that it has added itself. */
-function clientOf({ socket, headers }: IncomingMessage): string {
-  const peer = canonicalAddress(socket.remoteAddress ?? '') ?? '';
-  const last =
-    String(headers['x-forwarded-for'] ?? '')
-      .split(',')
-      .at(-1) ?? '';
-  const named = LOOPBACK.test(peer) ? canonicalAddress(last.trim()) : null;
-  return clientNetwork(named ?? peer);
-}
-
-/** @throws OrkestrError ORK_PROTOCOL */
-function readHello(data: Buffer, isBinary: boolean): Hello {
-  const message = readAgentMessage(data, isBinary);
-  if (message.type === 'hello') return message;
-  throw new OrkestrError('ORK_PROTOCOL', 'The first message must be a hello.');
-}
-
-const unknownHost = (): OrkestrError =>
-  new OrkestrError('ORK_SIGNATURE', 'This hub knows no host with this id and key.');
 
 const send = (socket: WebSocket, message: HubMessage): void => socket.send(JSON.stringify(message));
