@@ -53,6 +53,11 @@ export const DEPLOYMENT_ERRORS = {
     'Create one environment per service of the compose file, each with its own root directory or Dockerfile.',
   ),
   ORK_ROOT_MISSING: kind('user', 422, 'Set the root directory of the environment to a folder of the repository.'),
+  ORK_ANALYSIS_LIMIT: kind(
+    'repository',
+    422,
+    'Remove generated and very large files from the repository, or set the root directory of the environment to the folder of the app.',
+  ),
   ORK_MANIFEST_INVALID: kind('repository', 422, 'Fix the file that the message names.'),
   ORK_DOCKERFILE_REFUSED: kind('repository', 422, 'Change the Dockerfile line or build arg that the message names.'),
 

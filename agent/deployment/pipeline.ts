@@ -44,7 +44,7 @@ export const PIPELINE: Pipeline = {
     // First the code: everything else reads it, and a wrong commit or no access must cost nothing else.
     { step: clone, seconds: () => 600, timeoutCode: 'ORK_CLONE_FAILED' },
     // Then what it is: cheap, and it refuses what cannot be built before the sandbox is started.
-    { step: analyze, seconds: () => 120, timeoutCode: 'ORK_INTERNAL' },
+    { step: analyze, seconds: () => 120, timeoutCode: 'ORK_ANALYSIS_LIMIT' },
     // The long one, before anything that runs: a failing build leaves no container behind. The sandbox keeps the limit of
     // the settings; what comes on top is for starting it and moving the image.
     {

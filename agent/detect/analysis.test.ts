@@ -17,6 +17,7 @@ describe('an analysis in a process of its own', () => {
     const surroundings = { baseImages: BaseImages.parse({}), isMadeHere: async () => false, cacheScope: 'p', ...parts };
     return planInProcess({ checkout, rootDirectory: '.', settings: {}, surroundings }, signal);
   };
+  const childPid = (): number => Number(readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8'));
   const write = (name: string, text: string): void => writeFileSync(join(checkout, name), text);
 
   test('gives the plan back, and asks the engine about images', async () => {
@@ -30,8 +31,7 @@ describe('an analysis in a process of its own', () => {
   test('its memory is bounded', async () => {
     let argv: string[] = [];
     const isMadeHere = async (): Promise<boolean> => {
-      const pid = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim();
-      argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      argv = readFileSync(`/proc/${childPid()}/cmdline`, 'utf8').split('\0');
       return false;
     };
     write('package.json', '{"scripts":{"start":"node a.js"},"engines":{"node":"18"}}');
@@ -60,6 +60,15 @@ describe('an analysis in a process of its own', () => {
       code: 'ORK_INTERNAL',
       message: /ended without a plan \(1\)/,
     });
+  });
+
+  test('a process that V8 ends at its limit of memory is one that the repository has made too large', async () => {
+    write('package.json', '{"scripts":{"start":"node a.js"},"engines":{"node":"18"}}');
+    const isMadeHere = (): Promise<boolean> => {
+      process.kill(childPid(), 'SIGABRT');
+      return new Promise(() => undefined);
+    };
+    await assert.rejects(plan({ isMadeHere }), { code: 'ORK_ANALYSIS_LIMIT', message: /more than 512 MiB/ });
   });
 
   test('is ended by its signal in the middle of its work, and the agent has turns meanwhile', async () => {

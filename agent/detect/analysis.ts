@@ -35,7 +35,7 @@ export type FromAnalysis =
 
 /**
  * As `planBuild`, until the signal ends it, whatever it does then.
- * @throws OrkestrError what `planBuild` throws, and the signal's reason
+ * @throws OrkestrError what `planBuild` throws, ORK_ANALYSIS_LIMIT, and the signal's reason
  */
 export async function planInProcess(
   { surroundings: { isMadeHere, ...surroundings }, ...request }: Omit<PlanRequest, 'budget'>,
@@ -53,9 +53,7 @@ export async function planInProcess(
     child.once('exit', () => settle());
   });
   child.on('error', reject);
-  child.once('exit', (code, by) =>
-    reject(new OrkestrError('ORK_INTERNAL', `The analysis ended without a plan (${code ?? by}).`)),
-  );
+  child.once('exit', (code, by) => reject(withoutPlan(code ?? by)));
   child.on('message', (said: FromAnalysis) => {
     if (said.kind === 'plan') resolve(said.plan);
     else if (said.kind === 'refused') reject(asThrown(said.error));
@@ -71,6 +69,12 @@ export async function planInProcess(
     await ended;
   }
 }
+
+/** V8 aborts at its limit of memory. */
+const withoutPlan = (how: number | NodeJS.Signals | null): OrkestrError =>
+  how === 'SIGABRT'
+    ? new OrkestrError('ORK_ANALYSIS_LIMIT', `The analysis took more than ${MAX_HEAP_MIB} MiB of memory.`)
+    : new OrkestrError('ORK_INTERNAL', `The analysis ended without a plan (${how}).`);
 
 const asThrown = ({ code, message, evidence }: ErrorReport): OrkestrError =>
   new OrkestrError(code, message, { evidence });
