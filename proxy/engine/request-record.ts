@@ -1,4 +1,7 @@
-/** What the exchanges of the engines keep of a request for the observer, and how he is told when it has ended. */
+/**
+ * What an exchange keeps of its request for the observer, and how he is told when it has ended. One of the fast engine serves
+ * many requests, and so has a record of its own (fast/record.ts).
+ */
 import type { Failure } from '../http/pages.ts';
 import type { Ended } from '../observe/observer.ts';
 import type { Route } from '../routing/route.ts';
