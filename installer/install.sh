@@ -29,6 +29,7 @@ Installs orkestr on this host. As root:
   --listen ADDR:PORT where the hub listens (default 127.0.0.1:7700)
   --http [ADDR:]PORT   where the proxy listens (default 80), beside a web server of yours that passes visitors on
   --https [ADDR:]PORT  the same for https (default 443)
+  --public-address ADDRESS[,ADDRESS]   of this host, where it is behind NAT and cannot reach itself there (no hairpin)
   --public-url URL   address of the hub for others, where that is not https://DOMAIN
   --allow-http       take a hub without TLS: for a private network or a test only
   --offline FOLDER   take the release from this folder; packages that are missing still come from the distribution
@@ -56,7 +57,7 @@ UNIT_FOLDER=/etc/systemd/system
 PROCESS_FOLDER=/proc
 ENGINE_SETTINGS=/etc/docker/daemon.json
 
-hub=$HUB_URL token='' name='' hub_here='' domain='' email='' listen='' http='' https='' public_url=''
+hub=$HUB_URL token='' name='' hub_here='' domain='' email='' listen='' http='' https='' public_address='' public_url=''
 allow_http='' offline='' version='' channel='' dry_run=''
 
 read_options() {
@@ -66,7 +67,7 @@ read_options() {
       --allow-http) allow_http=1 ;;
       --dry-run) dry_run=1 ;;
       --help) usage && exit 0 ;;
-      --hub | --token | --name | --domain | --email | --listen | --http | --https | --public-url | --offline | --version | --channel)
+      --hub | --token | --name | --domain | --email | --listen | --http | --https | --public-address | --public-url | --offline | --version | --channel)
         [ $# -ge 2 ] || fail "$1 has no value." 'sh install.sh --help shows all options.'
         set_option "$1" "$2"
         shift
@@ -88,6 +89,7 @@ set_option() {
     --listen) listen=$2 ;;
     --http) http=$2 ;;
     --https) https=$2 ;;
+    --public-address) public_address=$2 ;;
     --public-url) public_url=${2%/} ;;
     --offline) offline=$2 ;;
     --version) version=$2 ;;
@@ -97,6 +99,7 @@ set_option() {
 
 VERSION_PATTERN='^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$'
 EDGE_PATTERN='^(([0-9]+\.){3}[0-9]+:|\[[0-9a-fA-F:]+\]:)?[0-9]{1,5}$|^$'
+IP_PATTERN='([0-9]{1,3}\.){3}[0-9]{1,3}|[0-9a-fA-F:]*:[0-9a-fA-F:]+'
 URL_PATTERN='^https?://([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(:[0-9]+)?$|^$'
 
 # What becomes part of a path, a URL or a configuration file is checked before it does.
@@ -110,6 +113,7 @@ check_options() {
   must_match listen "$listen" '^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$|^$'
   must_match http "$http" "$EDGE_PATTERN"
   must_match https "$https" "$EDGE_PATTERN"
+  must_match public-address "$public_address" "^($IP_PATTERN)(,($IP_PATTERN))*\$|^\$"
   must_match name "$name" '^[A-Za-z0-9][A-Za-z0-9._ -]{0,59}$|^$'
   [ -n "$name" ] || name=$(uname -n)
   [ -z "$domain" ] || [ -n "$email" ] ||

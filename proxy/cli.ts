@@ -39,6 +39,7 @@ Environment:
   ORKESTR_PROXY_ACME          directory URLs of the CAs to ask, in turn (default none)
   ORKESTR_PROXY_ACME_EMAIL    contact of the ACME account
   ORKESTR_PROXY_ACME_CA       PEM file to trust for the CAs' own https
+  ORKESTR_PROXY_PUBLIC        its public addresses, behind NAT without hairpin (default none)
   ORKESTR_PROXY_SOCKET        unix socket of the admin API (default /run/orkestr/proxy.sock)
   ORKESTR_PROXY_STATE         folder of the table file (default /var/lib/orkestr/proxy)
   ORKESTR_LOG_LEVEL           trace, debug, info, warn, error, fatal or silent (default info)

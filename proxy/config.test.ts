@@ -37,6 +37,13 @@ test('a successor takes over the sockets of as many workers as there can be, for
   );
 });
 
+test('addresses of the host outside are read for ACME', () => {
+  const ORKESTR_PROXY_ACME = 'https://ca.example.com/directory';
+  const of = (text: string) => readConfig({ ORKESTR_PROXY_ACME, ORKESTR_PROXY_PUBLIC: text }, 1).acme?.publicAddresses;
+  assert.deepEqual(of('203.0.113.7, 2001:db8::7'), ['203.0.113.7', '2001:db8::7']);
+  assert.deepEqual(of(''), []);
+});
+
 for (const [variable, value] of [
   ['ORKESTR_PROXY_LISTEN', '8080'],
   ['ORKESTR_PROXY_LISTEN', '0.0.0.0:70000'],
@@ -45,6 +52,8 @@ for (const [variable, value] of [
   ['ORKESTR_PROXY_SOCKET', `/${'x'.repeat(100)}`],
   ['ORKESTR_PROXY_STATE', 'relative'],
   ['ORKESTR_LOG_LEVEL', 'loud'],
+  ['ORKESTR_PROXY_PUBLIC', 'hub.example.com'],
+  ['ORKESTR_PROXY_PUBLIC', '203.0.113.0/24'],
 ] as const) {
   test(`${variable}=${value.slice(0, 20)} is refused by its name`, () => {
     assert.throws(

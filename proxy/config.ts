@@ -55,6 +55,8 @@ interface AcmeSettings {
   readonly email: string | null;
   /** PEM file of a CA to trust for the directories' own https, beside those that Node brings along; null: only those. */
   readonly caFile: string | null;
+  /** Addresses under which this host is known outside, beside those of its interfaces. */
+  readonly publicAddresses: readonly string[];
 }
 
 /** What a socket is for: its name in LISTEN_FDNAMES (sd_listen_fds(3)); one without such a name is for http. */
@@ -178,6 +180,11 @@ const environment = () =>
       .default([]),
     ORKESTR_PROXY_ACME_EMAIL: z.email().optional(),
     ORKESTR_PROXY_ACME_CA: z.string().startsWith('/', 'an absolute path').optional(),
+    ORKESTR_PROXY_PUBLIC: z
+      .string()
+      .transform(list)
+      .pipe(z.array(z.union([z.ipv4(), z.ipv6()])).max(100))
+      .default([]),
     ORKESTR_PROXY_SOCKET: socketPath().default('/run/orkestr/proxy.sock'),
     ORKESTR_PROXY_STATE: z.string().startsWith('/', 'an absolute path').default('/var/lib/orkestr/proxy'),
     ORKESTR_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -223,6 +230,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>> = p
             directories: settings.ORKESTR_PROXY_ACME,
             email: settings.ORKESTR_PROXY_ACME_EMAIL ?? null,
             caFile: settings.ORKESTR_PROXY_ACME_CA ?? null,
+            publicAddresses: settings.ORKESTR_PROXY_PUBLIC,
           },
     inherited: Array.from({ length: count }, (_, index) => ({
       fd: FIRST_INHERITED_FD + index,

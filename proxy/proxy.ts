@@ -221,11 +221,7 @@ class Running implements Proxy, Control {
     const settings = {
       ...(certificates !== null && { certificatesFolder: certificates }),
       stateDirectory: join(stateDirectory, 'tls'),
-      acme: acme && {
-        directories: acme.directories,
-        ...(acme.email !== null && { email: acme.email }),
-        ...(acme.caFile !== null && { caFile: acme.caFile }),
-      },
+      acme,
     };
     const { log, clock } = this.#environment;
     const tls = await startTls(settings, { log, clock, onChange: (change) => this.planes.secure(change) });

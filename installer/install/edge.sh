@@ -51,6 +51,7 @@ is_loopback() {
 
 # A proxy that only this host reaches has something of the owner's before it, which says whom it asks for.
 edge_settings() {
+  [ -z "$public_address" ] || echo "ORKESTR_PROXY_PUBLIC=$public_address"
   is_loopback "$http" && [ -z "$(setting "$CONFIG_FOLDER/proxy.env" ORKESTR_PROXY_TRUSTED)" ] || return 0
   echo "ORKESTR_PROXY_TRUSTED=$(printf '%s\n' "${http%:*}" | tr -d '[]')"
 }

@@ -52,6 +52,24 @@ test('what passes visitors on from this host is believed, unless the owner has s
   assert.equal(await settings(host, ...BESIDE), '');
 });
 
+test('the address of a host behind a router is set for its proxy', async (t) => {
+  const settings = async (...options: string[]): Promise<string> =>
+    (await hostWith(t).run('edge_settings', ...options)).stdout;
+  assert.equal(
+    await settings('--public-address', '203.0.113.7,2001:db8::7'),
+    'ORKESTR_PROXY_PUBLIC=203.0.113.7,2001:db8::7\n',
+  );
+  assert.equal(
+    await settings('--public-address', '203.0.113.7', ...BESIDE),
+    'ORKESTR_PROXY_PUBLIC=203.0.113.7\nORKESTR_PROXY_TRUSTED=127.0.0.1\n',
+  );
+  for (const value of ['hub.example.com', '203.0.113.7 ', '203.0.113.0/24', '203.0.113.7,', '203.0.113.7:80', 'abcd'])
+    assert.match(
+      (await hostWith(t).run('true', '--public-address', value)).stderr,
+      /--public-address: ".*" is not valid/,
+    );
+});
+
 test('an address that systemd would not take is refused', async (t) => {
   for (const value of ['nginx:80', '127.0.0.1', '127.0.0.1:8080\nExecStart=x', ':80'])
     assert.match((await hostWith(t).run('true', '--http', value)).stderr, /--http: ".*" is not valid/s);

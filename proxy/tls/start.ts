@@ -203,14 +203,15 @@ class CertificateManager implements Tls {
     const now = this.#now;
     const hasFile = (host: string): boolean =>
       this.#folder?.certificates.some((one) => names(one, host) && isValidAt(one, now)) ?? false;
-    return hosts.filter((host) => !host.startsWith('*.') && !hasFile(host));
+    const acme = this.#acme.opened;
+    return hosts.filter((host) => !host.startsWith('*.') && acme?.canBeAsked(host) === true && !hasFile(host));
   }
 }
 
 const nobodyAsks = (host: string): OrkestrError =>
   new OrkestrError(
     'ORK_NOT_FOUND',
-    `No CA is asked for ${host}: none is set, a file covers it, its https is off, or no app has the domain.`,
+    `No CA is asked for ${host}: none is set or knows such names, a file covers it, its https is off, or no app has the domain.`,
   );
 
 /** Runs `work` again and again, `ms` after its end; never twice at once. */

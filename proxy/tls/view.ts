@@ -67,6 +67,9 @@ function reasonOf(host: string, { certificates, folder, acme, acmeFault, now }: 
   if (host.startsWith('*.')) {
     return { reason: `ORK_ACME_WILDCARD: a wildcard cannot be proved by HTTP-01 or TLS-ALPN-01.${files}`, retryAt };
   }
+  if (acme?.canBeAsked(host) === false) {
+    return { reason: `ORK_CERTIFICATE_NONE: no CA is asked for an address or an intranet's name.${files}`, retryAt };
+  }
   // First, also while it is asked for once more: who looks every minute is to see one failure, not many.
   const failure = acme?.ledger.failureOf(host);
   if (failure) return { reason: `${failure.code}: ${failure.message}`, retryAt: failure.retryAt };

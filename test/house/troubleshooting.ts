@@ -37,6 +37,9 @@ If a deployment fails with \`ORK_ROUTE_TAKEN\` although the hub has no other env
 restored from a backup that is older than that environment ([backup.md](backup.md)). \`orkestr-agent remove ENVIRONMENT\`,
 with the id shown in the error, removes it from the host.
 
+If a browser reports "too many redirects" for an app or the hub, a CDN in front of it accepts https and sends http
+([edge.md](edge.md#behind-a-load-balancer-or-a-cdn)).
+
 The archive of \`--bundle\` contains the doctor's report, the status, the last deployments (ids, states, error codes), the
 agent's paths and the last log lines. Known secrets are removed by value, in every form, and so is everything that looks
 like a secret. It contains domain names and addresses of visitors: read it before you share it. Short secrets of an app

@@ -64,6 +64,23 @@ test('another server, one that echoes, one that never ends and one that is not t
   }
 });
 
+test('an address that is set is ours unasked, however it is written: behind NAT not even this host may get an answer there', async (t) => {
+  const { dependencies } = await host(t, () => (_request, response) => response.writeHead(404).end());
+  const publicAddresses = ['127.0.0.1', '2001:DB8:0::7'];
+  const resolve = async () => ['127.0.0.1', '2001:db8::7'];
+  await checkPointing('a.test', { ...dependencies, resolve, publicAddresses });
+});
+
+test('an address that stays silent is told in plain words, with the setting for one behind NAT', async (t) => {
+  const { dependencies } = await host(t, () => () => {});
+  await assert.rejects(checkPointing('a.test', { ...dependencies, probeTimeoutMs: 100 }), {
+    code: 'ORK_ACME_DNS',
+    message:
+      'a.test points to 127.0.0.1, and 127.0.0.1 is not this host (no answer within 0.1 s). ' +
+      'If your router forwards it to this host, set ORKESTR_PROXY_PUBLIC=127.0.0.1 in proxy.env (docs/tls.md).',
+  });
+});
+
 test('one address of several that is not ours is enough to refuse, and a silent one ends with the proxy', async (t) => {
   const { dependencies } = await host(t, (open) => (request, response) => {
     if (request.socket.localAddress === '127.0.0.1') response.end(open.get(tokenOf(request.url)));

@@ -4,7 +4,8 @@
  * Every address that DNS gives must be ours: the CA takes any of them. An address is ours when a network interface has
  * it, when it is configured, or, as behind NAT or a CDN where neither is so, when an HTTP request to it brings the
  * answer that only this proxy can give. That is also what an HTTP-01 validation does, so it cannot say yes where the CA
- * would find another server; /etc/hosts is not asked, since the CA does not see it.
+ * would find another server; /etc/hosts is not asked, since the CA does not see it. It can say no where the CA would get
+ * through: behind NAT without hairpin. There the address has to be configured.
  */
 import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
@@ -22,6 +23,8 @@ export interface PointingDependencies {
   readonly resolve: (host: string) => Promise<readonly string[]>;
   /** Addresses under which this host is known outside, beside those of its interfaces. */
   readonly publicAddresses: readonly string[];
+  /** How long an address may take to answer, ms. */
+  readonly probeTimeoutMs?: number;
   /** Where the CA looks by HTTP: 80. */
   readonly httpPort: number;
   readonly challenges: Challenges;
@@ -34,15 +37,22 @@ export interface PointingDependencies {
 /** @throws OrkestrError ORK_ACME_DNS saying which address is not ours */
 export async function checkPointing(host: string, dependencies: PointingDependencies): Promise<void> {
   const addresses = await resolve(host, dependencies);
-  const own = new Set([...interfaceAddresses(), ...dependencies.publicAddresses]);
+  const own = new BlockList();
+  for (const address of [...interfaceAddresses(), ...dependencies.publicAddresses])
+    own.addAddress(address, familyOf(address));
   for (const address of addresses) {
-    if (own.has(address)) continue;
-    const reason = await probe(host, address, dependencies);
-    if (reason === null) continue;
-    const sentence = `${host} points to ${addresses.join(', ')}, and ${address} is not this host (${reason}).`;
-    throw new OrkestrError('ORK_ACME_DNS', sentence);
+    if (own.check(address, familyOf(address))) continue;
+    const found = await probe(host, address, dependencies);
+    if (found === null) continue;
+    const sentence = `${host} points to ${addresses.join(', ')}, and ${address} is not this host (${found.reason}).`;
+    throw new OrkestrError('ORK_ACME_DNS', `${sentence}${found.isSilent ? behindRouter(address) : ''}`);
   }
 }
+
+const behindRouter = (address: string): string =>
+  ` If your router forwards it to this host, set ORKESTR_PROXY_PUBLIC=${address} in proxy.env (docs/tls.md).`;
+
+const familyOf = (address: string): 'ipv4' | 'ipv6' => (isIPv6(address) ? 'ipv6' : 'ipv4');
 
 async function resolve(host: string, dependencies: PointingDependencies): Promise<readonly string[]> {
   let addresses: readonly string[];
@@ -72,27 +82,35 @@ function interfaceAddresses(): string[] {
     .flatMap(({ internal, address }) => (internal ? [] : address));
 }
 
-/** Null: it is us. Else why not. */
-async function probe(
-  host: string,
-  address: string,
-  { httpPort, challenges, mayProbe, signal }: PointingDependencies,
-): Promise<string | null> {
-  if (!mayProbe(address)) return 'a loopback, link-local or multicast address';
+interface NotOurs {
+  readonly reason: string;
+  /** No answer came; it may still be us, for others. */
+  readonly isSilent: boolean;
+}
+
+/** Null: it is us. */
+async function probe(host: string, address: string, dependencies: PointingDependencies): Promise<NotOurs | null> {
+  const { httpPort, challenges, mayProbe, probeTimeoutMs = PROBE_TIMEOUT_MS, signal } = dependencies;
+  if (!mayProbe(address)) return { reason: 'a loopback, link-local or multicast address', isSilent: false };
   const [token, answer] = [randomBytes(24).toString('base64url'), randomBytes(24).toString('base64url')];
+  const timeout = AbortSignal.timeout(probeTimeoutMs);
+  const end = AbortSignal.any([signal, timeout]);
   try {
-    const text = await challenges.whileHttp(token, answer, () => fetchText(host, address, httpPort, token, signal));
-    return text === answer ? null : 'another server answers there';
+    const text = await challenges.whileHttp(token, answer, () => fetchText(host, address, httpPort, token, end));
+    return text === answer ? null : { reason: 'another server answers there', isSilent: false };
   } catch (error) {
     // Not reachable is not ours; the reason goes into the sentence.
-    return `no answer: ${(error as NodeJS.ErrnoException).code ?? String(error)}`;
+    const { code } = error as NodeJS.ErrnoException;
+    const reason = timeout.aborted
+      ? `no answer within ${probeTimeoutMs / 1000} s`
+      : `no answer: ${code ?? String(error)}`;
+    return { reason, isSilent: true };
   }
 }
 
-function fetchText(host: string, address: string, port: number, token: string, end: AbortSignal): Promise<string> {
+function fetchText(host: string, address: string, port: number, token: string, signal: AbortSignal): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const path = `/.well-known/acme-challenge/${token}`;
-  const signal = AbortSignal.any([end, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
   const outgoing = request({ host: address, port, path, headers: { host }, agent: false, signal }, (response) => {
     let text = '';
     response.setEncoding('latin1').on('error', reject);
@@ -122,5 +140,5 @@ export function isOutside(address: string): boolean {
   list.addAddress('::', 'ipv6');
   list.addSubnet('fe80::', 10, 'ipv6');
   list.addSubnet('ff00::', 8, 'ipv6');
-  return !list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+  return !list.check(address, familyOf(address));
 }
