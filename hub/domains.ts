@@ -77,7 +77,10 @@ export const covers = (host: string, name: string): boolean =>
   host === name || (host.startsWith('*.') && host.slice(1) === name.replace(/^[^.]+/, ''));
 
 /** URLs of an environment: its domains with scheme and port of `appsUrl`. */
-export function environmentUrls(settings: Pick<Settings, 'domains'>, appsUrl: string): string[] {
+export function environmentUrls(
+  settings: { readonly domains: readonly Pick<Domain, 'host' | 'pathPrefix'>[] },
+  appsUrl: string,
+): string[] {
   return settings.domains.map(({ host, pathPrefix }) => {
     const url = new URL(appsUrl);
     url.hostname = host;
