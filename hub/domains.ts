@@ -1,7 +1,6 @@
 /** Where apps are reached: the domains that environments get, may have, and the URLs made of them. */
 import { OrkestrError } from '../protocol/errors.ts';
 import type { Domain } from '../protocol/edge.ts';
-import type { Settings } from '../protocol/job.ts';
 
 /** Longest DNS label (RFC 1035 2.3.4), octets. */
 export const LABEL_LENGTH = 63;

@@ -17,7 +17,7 @@ export const HOUR = 60 * MINUTE;
 export const COLLECTED = 10_000;
 export const env = { ORKESTR_HUB_NOTIFY_ALLOW: '127.0.0.1' };
 
-export interface Told {
+interface Told {
   readonly on: TestHub;
   readonly receiver: TestReceiver;
   /** Messages that arrived, each once. */

@@ -57,6 +57,21 @@ test('pages that messages name are there', () => {
   assert.deepEqual(gone, []);
 });
 
+test('files that the pages name are there', () => {
+  const files = new Set(repositoryFiles());
+  const gone = [...files]
+    .filter((file) => /^(?:README|docs\/[^/]+)\.md$/.test(file))
+    .flatMap((file) =>
+      [...readSource(file).matchAll(/`((?:agent|hub|installer|protocol|proxy|test)\/[\w./-]*\.\w+)`/g)].map(
+        ([, name = '']) => ({ file, name }),
+      ),
+    )
+    // The architecture calls what is to be added x.ts.
+    .filter(({ name }) => !files.has(name) && !name.endsWith('/x.ts'))
+    .map(({ file, name }) => `${file}: ${name}`);
+  assert.deepEqual(gone, []);
+});
+
 test('no file is so large that nobody reads it', () => {
   const large = repositoryFiles().filter(
     (file) => file !== 'package-lock.json' && statSync(join(ROOT, file)).size > MAX_FILE_BYTES,
