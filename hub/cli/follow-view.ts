@@ -81,7 +81,7 @@ export class FollowView {
   #waiting(deployment: Deployment): void {
     const { status, waitingFor: reason } = deployment;
     if (reason !== undefined && reason !== this.#waitsFor && !this.#options.logsOnly)
-      this.#print(`${status === 'queued' ? 'Queued' : 'Running'}: it waits for ${reason}.`);
+      this.#print(`${status === 'queued' ? 'Queued' : 'Running'}: waiting for ${reason}.`);
     this.#waitsFor = reason;
   }
 
