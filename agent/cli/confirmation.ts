@@ -18,7 +18,7 @@ export async function confirm({ going, word, called, plainly }: Confirmation): P
   if (!process.stdin.isTTY) throw new OrkestrError('ORK_INVALID', `${going} ${plainly}`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    const typed = await terminal.question(`${going} Its ${called}, to go on (${word}): `);
+    const typed = await terminal.question(`${going} Type its ${called} to continue (${word}): `);
     if (typed.trim() !== word) throw new OrkestrError('ORK_INVALID', `That is not its ${called}. ${plainly}`);
   } finally {
     terminal.close();

@@ -32,18 +32,18 @@ Examples:
   $ orkestr-agent base-images build node python
   $ orkestr-agent analyze ./shop
 
-Environment (on a host that install.sh made, what is not set is taken from /etc/orkestr/agent.env):
+Environment (on a host set up by install.sh, missing values come from /etc/orkestr/agent.env):
   ORKESTR_AGENT_STATE    folder of identity, journal, logs and workspaces (default /var/lib/orkestr/agent)
   ORKESTR_AGENT_RUN      folder of sockets (default /run/orkestr)
   ORKESTR_PROXY_SOCKET   admin socket of the proxy (default /run/orkestr/proxy.sock)
   ORKESTR_DOCKER_SOCKET  socket of Docker Engine (default /var/run/docker.sock)
   ORKESTR_BASE_IMAGES    JSON file: kind of base image -> image name
   ORKESTR_BUILD_SLOTS    builds at a time, 1 to 4 (default half of the cores)
-  ORKESTR_BUILD_DISK_MIB size of the disk of each build slot (default 20 GiB, less when the host has less room;
+  ORKESTR_BUILD_DISK_MIB size of the disk of each build slot (default 20 GiB, less if the host has less room;
                          0: no disk of its own and no limit, for hosts without loop devices)
   ORKESTR_BUILD_IDLE_SECONDS
-                         how long a build engine, 130 MiB, is kept without a build (default 600, at most 604800)
-  ORKESTR_CHANNEL        channel that an upgrade takes its version from, where no hub hands one on (default stable)
+                         how long an idle build engine, 130 MiB, is kept (default 600, at most 604800)
+  ORKESTR_CHANNEL        channel that an upgrade takes its version from, if no hub offers one (default stable)
   ORKESTR_LOG_LEVEL      trace, debug, info, warn, error, fatal or silent (default info)`;
 
 /** The command tree of `orkestr-agent`. */

@@ -42,14 +42,14 @@ async function host(t: TestContext, error: ErrorReport | null = null) {
 test('has the running agent remove the environment, and says so when it is done', async (t) => {
   const { agent, begun } = await host(t);
   const { code, stdout } = await agent(IDS.environment, '--yes');
-  assert.deepEqual([code, stdout], [0, `Environment ${IDS.environment} is off this host.\n`]);
+  assert.deepEqual([code, stdout], [0, `Environment ${IDS.environment} was removed from this host.\n`]);
   assert.deepEqual(begun, [IDS.environment]);
 });
 
 test('removes nothing that was not confirmed, and nothing that is no id', async (t) => {
   const { agent, begun } = await host(t);
   const [unasked, noId] = await Promise.all([agent(IDS.environment), agent('shop/production', '--yes')]);
-  assert.match(unasked.stderr, /goes off this host\. Say so with --yes\./);
+  assert.match(unasked.stderr, /will be removed from this host\. Confirm with --yes\./);
   assert.match(noId.stderr, /^ORK_INVALID: shop\/production is no id of an environment\.$/m);
   assert.deepEqual([unasked.code, noId.code, begun], [1, 1, []]);
 });

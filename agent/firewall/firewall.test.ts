@@ -51,7 +51,7 @@ test('a host without iptables is told by a code that names the mend', async () =
   });
   await assert.rejects(firewall.ensure(), {
     code: 'ORK_FIREWALL',
-    message: /rules that keep apps in: spawn ip6?tables-save ENOENT/,
+    message: /rules that isolate apps: spawn ip6?tables-save ENOENT/,
   });
 });
 

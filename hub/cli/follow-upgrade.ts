@@ -48,7 +48,7 @@ export async function followUpgrade(context: Context, output: Output, begun: Upg
     }
   } catch (error) {
     if (!detach.signal.aborted) throw goesOn(error, begun);
-    output.note(`Detached; the upgrade goes on.\n  follow  ${followAgain(begun)}`);
+    output.note(`Detached; the upgrade continues.\n  follow  ${followAgain(begun)}`);
     return EXIT.interrupted;
   } finally {
     forget();
@@ -58,7 +58,7 @@ export async function followUpgrade(context: Context, output: Output, begun: Upg
 /** Who hears that the hub does not answer is told that this ends no upgrade. */
 function goesOn(error: unknown, upgrade: Upgrade): unknown {
   if (!(error instanceof OrkestrError)) return error;
-  const evidence = [...error.evidence, `The upgrade goes on. Follow it again: ${followAgain(upgrade)}`];
+  const evidence = [...error.evidence, `The upgrade continues. Follow it again: ${followAgain(upgrade)}`];
   return new OrkestrError(error.code, error.message, { evidence, cause: error });
 }
 
@@ -85,20 +85,20 @@ function showChanges(output: Output, before: Upgrade | undefined, now: Upgrade):
 function fateOf(output: Output, { state, version }: Upgrade): number {
   output.line();
   if (state === 'done') {
-    output.line(`${output.style(['bold', 'green'], 'Done')}: every host that was not skipped runs ${version}.`);
+    output.line(`${output.style(['bold', 'green'], 'Done')}: every host runs ${version}, except skipped ones.`);
     return EXIT.ok;
   }
   if (state === 'cancelled') {
-    output.line('Cancelled. Hosts that were not begun stay as they are.');
+    output.line('Cancelled. Hosts that had not started stay as they are.');
     return EXIT.stopped;
   }
-  output.line(`${output.style(['bold', 'red'], 'Paused')}: a host did not make it. No other is begun.`);
+  output.line(`${output.style(['bold', 'red'], 'Paused')}: a host failed to upgrade. No further host will be started.`);
   showWaysOn(output);
   return EXIT.failed;
 }
 
 function showWaysOn(output: Output): void {
-  output.line('  try again   orkestr upgrades resume');
-  output.line('  leave out   orkestr upgrades skip HOST, then resume');
-  output.line('  end it      orkestr upgrades cancel');
+  output.line('  retry   orkestr upgrades resume');
+  output.line('  skip    orkestr upgrades skip HOST, then resume');
+  output.line('  cancel  orkestr upgrades cancel');
 }

@@ -47,7 +47,7 @@ test('what a deployment waits for is said once', () => {
   const waits = statusEvent({ status: 'queued', waitingFor: 'the host vps-1, which is offline' });
   view.show(waits);
   view.show(waits);
-  assert.equal(shown(), 'Queued: it waits for the host vps-1, which is offline.\n');
+  assert.equal(shown(), 'Queued: waiting for the host vps-1, which is offline.\n');
 });
 
 test('a step that is told again, as after a reconnect, is shown once', () => {

@@ -27,10 +27,10 @@ export interface FollowViewOptions {
   readonly step?: Step['name'] | undefined;
 }
 
-/** Of one that is queued, or of a running one that does not get on: `Queued: it waits for the host vps-1, which is offline.` */
+/** Of one that is queued, or of a running one that does not get on: `Queued: waiting for the host vps-1, which is offline.` */
 export function waitingLine({ status, waitingFor }: Deployment): string {
   const state = status === 'queued' ? 'Queued' : 'Running';
-  return waitingFor === undefined ? `${state}: it has not begun yet.` : `${state}: it waits for ${waitingFor}.`;
+  return waitingFor === undefined ? `${state}: it has not started yet.` : `${state}: waiting for ${waitingFor}.`;
 }
 
 export class FollowView {

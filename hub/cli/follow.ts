@@ -44,7 +44,7 @@ export async function follow(
     if (!isThere || !(error instanceof OrkestrError)) throw error;
     const evidence = [
       ...error.evidence,
-      `The deployment goes on. Follow it again: orkestr logs ${deploymentId} --follow`,
+      `The deployment continues. Follow it again: orkestr logs ${deploymentId} --follow`,
     ];
     throw new OrkestrError(error.code, error.message, { evidence, cause: error });
   } finally {
@@ -60,7 +60,7 @@ export async function followToFate(context: Context, output: Output, made: Deplo
   output.line(output.style('dim', made.consoleUrl));
   const { deployment = made, ended } = await follow(context, output, made.id, { deployment: made });
   if (!ended) {
-    output.note('Detached; the deployment goes on.');
+    output.note('Detached; the deployment continues.');
     output.note(`  follow  orkestr logs ${made.id} --follow`);
     output.note(`  cancel  orkestr cancel ${made.id}`);
     return EXIT.interrupted;
@@ -83,11 +83,11 @@ export function fateLines(output: Output, deployment: Deployment): string[] {
     return ['', `${output.style(['bold', 'green'], 'Live')}${time}`, ...urls.map((url) => `  ${url}`)];
   }
   if (status === 'skipped') {
-    return ['', `Skipped: a newer one took its place${replacedBy ? ` (${replacedBy})` : ''}.`];
+    return ['', `Skipped: a newer deployment replaced it${replacedBy ? ` (${replacedBy})` : ''}.`];
   }
   if (status === 'failed') {
     // Of a host that is away nobody knows what it does.
-    const serves = error?.code === 'ORK_HOST_LOST' ? '' : ' What served before serves on.';
+    const serves = error?.code === 'ORK_HOST_LOST' ? '' : ' The previous version keeps serving.';
     const failed = `${output.style(['bold', 'red'], 'Failed')}${time}.${serves}`;
     return ['', failed, ...(error === null ? [] : output.report(error))];
   }

@@ -40,9 +40,9 @@ export function buildProgram(context: Context, outcome: Outcome): Command {
         '',
         'When something is wrong:',
         '  orkestr logs                 # why the last deployment failed, and what to do',
-        '  orkestr logs --app           # what the app writes that runs',
-        '  orkestr rollback             # back to the release before',
-        '  orkestr hosts list           # whether the servers are well',
+        '  orkestr logs --app           # the output of the running app',
+        '  orkestr rollback             # back to the previous release',
+        '  orkestr hosts list           # the state of the servers',
       ].join('\n'),
     );
   const groups = [

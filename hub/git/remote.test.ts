@@ -35,7 +35,7 @@ test('a push becomes a deployment of the mapped environment and says where to fo
   assert.equal(deployment?.trigger, 'push');
   assert.equal(deployment?.user_id, on.account.userId);
   assert.match(pushed.out, new RegExp(`remote: orkestr: deployment ${deployment?.id} of shop/production queued`));
-  assert.match(pushed.out, /remote: it waits for the host vps-1, which is offline/);
+  assert.match(pushed.out, /remote: waiting for the host vps-1, which is offline/);
   assert.match(pushed.out, new RegExp(`remote: follow it: ${on.url}/deployments/${deployment?.id}`));
   assert.deepEqual(await on.deps.resolver.resolve(on.environmentId), { commit: sha, branch: 'main' });
 });

@@ -37,7 +37,7 @@ test('a failed deployment can be tried again from its page, and says that visito
   const alert = page.getByRole('alert');
   await alert.waitFor();
   assert.match(await alert.innerText(), /Its last line: heap out of memory[\s\S]*^heap out of memory$/m);
-  await page.getByText('what served before serves on').waitFor();
+  await page.getByText('the previous version keeps serving').waitFor();
   assert.match(await page.title(), /^failed · again production/);
   await page.getByRole('button', { name: `Try ${job.job.commit.slice(0, 7)} again` }).click();
   const second = await hub.nextJob();
@@ -132,6 +132,6 @@ test('hosts say what has to be done there', async () => {
   const second = page.getByRole('listitem').filter({ hasText: 'vps-2' });
   await second.getByText('orkestr hosts join-token vps-2').waitFor();
   hub.agent.socket.terminate();
-  await first.getByText('Its apps run on; deployments wait for it.').waitFor();
+  await first.getByText('Its apps keep running; deployments wait for it.').waitFor();
   await close();
 });

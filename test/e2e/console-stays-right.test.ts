@@ -117,7 +117,7 @@ test('what another version of the hub answers does not leave an empty page', asy
   await page.getByRole('link', { name: 'Projects' }).click();
   await page.getByRole('alert').getByText('This page cannot be shown').waitFor();
   await context.unroute('**/api/v1/overview');
-  await page.getByRole('button', { name: 'Load it anew' }).click();
+  await page.getByRole('button', { name: 'Reload' }).click();
   await page.getByRole('link', { name: 'newer', exact: true }).waitFor();
   await close();
 });

@@ -19,15 +19,15 @@ test('a webhook is added by its form, and its secret is shown once', async (t) =
   await part.getByLabel('Kind').selectOption('webhook');
   await part.getByLabel('URL or e-mail address').fill(receiver.url);
   await part.getByLabel('Name').fill('pager');
-  await part.getByLabel('Told of').selectOption('all projects and hosts of the team');
+  await part.getByLabel('Notify about').selectOption('all projects and hosts of the team');
   await part.getByRole('button', { name: 'Add' }).click();
   const secret = part.getByRole('status').filter({ hasText: 'whsec_' });
   await secret.waitFor();
   await part.getByRole('row', { name: /pager webhook to .*of the team/ }).waitFor();
   await part.getByRole('button', { name: 'Send a test to pager' }).click();
-  await part.getByText('A test has been taken.').waitFor();
+  await part.getByText('Test sent.').waitFor();
   assert.equal(receiver.got.length, 1);
-  await part.getByRole('button', { name: 'I have kept it' }).click();
+  await part.getByRole('button', { name: 'I have saved it' }).click();
   await secret.waitFor({ state: 'detached' });
   await page.reload();
   await part.getByRole('row', { name: /pager/ }).waitFor();
@@ -61,7 +61,7 @@ test('a cancel says that its host is away and what happens meanwhile, and can be
   await hub.agent.leave();
   await page.getByRole('button', { name: 'Cancel this deployment' }).click();
   await page.getByRole('button', { name: 'Cancel it' }).click();
-  await page.getByText('It waits for the host vps-1, which is offline: it goes on there').waitFor();
+  await page.getByText('It waits for the host vps-1, which is offline: it keeps running there').waitFor();
   await page.getByRole('button', { name: 'Cancel this deployment' }).waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'Give it up' }).first().click();
   await page.getByRole('dialog').getByRole('button', { name: 'Give it up' }).click();

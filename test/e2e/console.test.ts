@@ -181,7 +181,7 @@ test('a receiver of notifications is added, tried and removed, and its URL is ne
   await hub.createProject('told');
   const { page, complaints, close } = await openConsole('/projects/told');
   const part = page.getByRole('region', { name: 'Notifications' });
-  await part.getByText('Nobody is told.').waitFor();
+  await part.getByText('No receivers yet.').waitFor();
   for (const [kind, { url }] of Object.entries({ slack: receiver, discord: failing })) {
     await part.getByLabel('Kind').selectOption(kind);
     await part.getByLabel('URL or e-mail address').fill(url);
@@ -189,7 +189,7 @@ test('a receiver of notifications is added, tried and removed, and its URL is ne
     await part.getByRole('row', { name: new RegExp(`${kind}.*nothing yet`) }).waitFor();
   }
   await part.getByRole('button', { name: 'Send a test to slack' }).click();
-  await part.getByText('A test has been taken.').waitFor();
+  await part.getByText('Test sent.').waitFor();
   assert.equal(receiver.got.length, 1);
   await part.getByRole('button', { name: 'Send a test to discord' }).click();
   await page.getByRole('dialog').getByText('ORK_NOTIFY_ANSWER').waitFor();
@@ -200,7 +200,7 @@ test('a receiver of notifications is added, tried and removed, and its URL is ne
     await page.getByRole('button', { name: 'Remove it' }).first().click();
     await part.getByRole('row', { name: new RegExp(kind) }).waitFor({ state: 'detached' });
   }
-  await part.getByText('Nobody is told.').waitFor();
+  await part.getByText('No receivers yet.').waitFor();
   // The one failure was asked for.
   assert.equal(complaints.filter((text) => !text.includes('502')).length, 0, complaints.join('\n'));
   await close();
@@ -214,7 +214,7 @@ test('who may only read sees the names of secrets and no way to change them', as
   const { page, close } = await openConsole('/projects/read-only', { token });
   await page.getByText('Variables and build secrets').click();
   await page.getByRole('row', { name: /NPM_TOKEN/ }).waitFor();
-  await page.getByText('None: registries are asked without a login.').waitFor();
+  await page.getByText('None: images are pulled without a login.').waitFor();
   assert.equal(await page.getByRole('button', { name: 'Set' }).count(), 0);
   assert.equal(await page.getByRole('button', { name: /^Remove/ }).count(), 0);
   await close();

@@ -15,18 +15,18 @@ Examples:
   $ orkestr-agent analyze . --root apps/web   # one app of a workspace
   $ orkestr-agent analyze . --json | jq -r .dockerfile.text
 
-Nothing is built and nothing is changed. Without an agent's configuration the default base images are named.`;
+Nothing is built or changed. Without an agent's configuration, the default base images are named.`;
 
 /** Adds `analyze`. */
 export function addAnalyzeCommand(cli: Command): void {
   cli
     .command('analyze <path>')
-    .description('how a repository would be built and started, and why')
+    .description('show how a repository would be built and started, and why')
     .option('--json', 'the plan for programs')
     .option('--root <folder>', 'root directory of the app')
-    .option('--dockerfile <path>', 'another Dockerfile than the one called so')
-    .option('--detector <name>', 'the only one to ask')
-    .option('--runtime-version <version>', 'instead of what the repository asks for')
+    .option('--dockerfile <path>', 'use this file instead of `Dockerfile`')
+    .option('--detector <name>', 'use only this detector')
+    .option('--runtime-version <version>', 'use this version instead of the one that the repository asks for')
     .addHelpText('after', ANALYZE_HELP)
     .action((path: string, options: AnalyzeOptions) =>
       printPlan(path, options, readConfig().baseImages, process.stdout),

@@ -8,16 +8,16 @@ import { makeEngine } from '../../docker/engine.ts';
 const BASE_IMAGES_HELP = `
 Examples:
   $ orkestr-agent base-images build node python
-  $ orkestr-agent base-images build node:24       # beside the default, for apps that ask for it`;
+  $ orkestr-agent base-images build node:24       # in addition to the default, for apps that ask for it`;
 
 /** Adds `base-images`. */
 export function addBaseImagesCommand(cli: Command): void {
   cli
     .command('base-images')
-    .description('base images made on this host')
+    .description('base images built on this host')
     .command('build <kind...>')
-    .description(`make those of ${CHOICES.join(', ')}`)
-    .option('--force', 'also when nothing changed')
+    .description(`build the images of ${CHOICES.join(', ')}`)
+    .option('--force', 'build even if nothing has changed')
     .addHelpText('after', BASE_IMAGES_HELP)
     .action(makeBaseImages);
 }

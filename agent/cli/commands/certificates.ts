@@ -7,19 +7,19 @@ import { makeProxyClient } from '../../proxy-client/edge-proxy.ts';
 
 const RETRY_HELP = `
 Examples:
-  $ orkestr-agent certificates retry shop.example.com    # its DNS record is right now
-  $ orkestr-agent status                                 # how it went, and what is missing
+  $ orkestr-agent certificates retry shop.example.com    # after its DNS record was corrected
+  $ orkestr-agent status                                 # the result, and missing certificates
 
-After a failure a domain waits, up to some days, so that its CA is not asked too often. Many CAs take five failed validations of a
-domain in an hour: mend what keeps it first.`;
+After a failure, orkestr waits, up to some days, so that it does not ask the CA too often. Many CAs allow five failed validations of a
+domain per hour: fix the cause first.`;
 
 /** Adds `certificates`. */
 export function addCertificatesCommand(cli: Command): void {
   cli
     .command('certificates')
-    .description('certificates that the proxy asks a CA for')
+    .description('certificates that the proxy requests from a CA')
     .command('retry <host>')
-    .description('ask the CA now for a domain that waits after a failure')
+    .description('retry a domain now that waits after a failure')
     .addHelpText('after', RETRY_HELP)
     .action(retry);
 }
@@ -31,7 +31,7 @@ async function retry(given: string): Promise<void> {
   const { changed } = await makeProxyClient(readConfig().proxySocket).retryCertificate({ host });
   process.stdout.write(
     changed
-      ? `The CA is asked for ${host} now. How it goes: orkestr-agent status\n`
-      : `${host} does not wait: it has a certificate, or it is its turn. How it is: orkestr-agent status\n`,
+      ? `Requesting a certificate for ${host} now. To see the result: orkestr-agent status\n`
+      : `${host} is not waiting: it has a certificate, or its request is running. To see its state: orkestr-agent status\n`,
   );
 }

@@ -9,24 +9,24 @@ import { secondsOf } from '../seconds.ts';
 
 const DOCTOR_HELP = `
 Examples:
-  $ orkestr-agent doctor                      # every check: what it found, how it knows, and the mend
+  $ orkestr-agent doctor                      # every check: findings, evidence, and what to do
   $ orkestr-agent doctor hub dns              # these checks only
-  $ orkestr-agent doctor --fix                # mends file modes and firewall rules
+  $ orkestr-agent doctor --fix                # fixes file modes and firewall rules
   $ orkestr-agent doctor --bundle host.tar.gz # for support: report, status and last log lines, without secrets
   $ orkestr-agent doctor --json | jq -r '.checks[].problems[] | "\\(.id): \\(.mend)"'
 
-Neither hub nor agent nor Docker is needed. Nothing restarts, and nothing is taken away without --fix --yes.
-All checks with their mends: docs/troubleshooting.md.`;
+Works without hub, agent and Docker. Restarts nothing, and removes nothing without --fix --yes.
+All checks are described in docs/troubleshooting.md.`;
 
 /** Adds `doctor`. */
 export function addDoctorCommand(cli: Command): void {
   cli
     .command('doctor [check...]')
-    .description('what is wrong on this host and how to mend it: exit code 0 nothing, 1 to look at, 2 to mend')
+    .description('show what is wrong on this host and how to fix it: exit code 0 nothing, 1 warnings, 2 failures')
     .option('--json', 'for programs')
-    .option('--fix', 'mend what is safe to mend (file modes, firewall rules), and say what was done')
-    .option('--yes', 'with --fix: also remove containers and networks of ours that nothing needs')
-    .option('--wait <seconds>', 'how long each check may take, on a slow host', secondsOf, CHECK_MS / 1000)
+    .option('--fix', 'fix what is safe to fix (file modes, firewall rules), and report what was done')
+    .option('--yes', 'with --fix: also remove unneeded containers and networks of orkestr')
+    .option('--wait <seconds>', 'time limit of each check, for slow hosts', secondsOf, CHECK_MS / 1000)
     .option('--bundle <file>', 'write a support archive (tar.gz) without secrets')
     .addHelpText('after', DOCTOR_HELP)
     .action(examineHost);

@@ -6,16 +6,16 @@ import { requireIdentity, scopeOf } from '../../identity/identity.ts';
 
 const FIREWALL_HELP = `
 Examples:
-  $ orkestr-agent firewall                    # as orkestr-firewall.service does it at boot, before Docker starts apps
-  $ iptables -t mangle -S                     # what is there
+  $ orkestr-agent firewall                    # what orkestr-firewall.service runs at boot, before Docker starts apps
+  $ iptables -t mangle -S                     # the rules in place
 
-Neither hub nor agent nor Docker is needed. \`orkestr-agent doctor\` says what is not in place.`;
+Works without hub, agent and Docker. \`orkestr-agent doctor\` shows missing rules.`;
 
 /** Adds `firewall`. */
 export function addFirewallCommand(cli: Command): void {
   cli
     .command('firewall')
-    .description('set the rules that keep apps in; safe to repeat. A running agent does it by itself')
+    .description('set the rules that isolate apps; safe to repeat. A running agent does this by itself')
     .addHelpText('after', FIREWALL_HELP)
     .action(setRules);
 }
@@ -24,5 +24,5 @@ export function addFirewallCommand(cli: Command): void {
 async function setRules(): Promise<void> {
   const { hostId } = requireIdentity(readConfig().stateFolder);
   await makeFirewall({ scope: scopeOf(hostId) }).ensure();
-  process.stdout.write('The rules that keep apps in are in place.\n');
+  process.stdout.write('The rules that isolate apps are in place.\n');
 }

@@ -13,22 +13,26 @@ import { printStepLogs } from '../step-logs.ts';
 const LOGS_HELP = `
 Examples:
   $ orkestr-agent logs                                     # why the newest deployment failed
-  $ orkestr-agent logs --app shop/production --follow      # what the app writes
+  $ orkestr-agent logs --app shop/production --follow      # the output of the app
   $ orkestr-agent logs --app shop/production --since 10m
 
-Neither hub nor agent is needed: deployments' logs are files here, and Docker keeps the last 30 MB of each app's.`;
+Works without hub and agent: logs of deployments are files on this host, and Docker keeps the last 30 MB of each app's output.`;
 
 /** Adds `logs`. */
 export function addLogsCommand(cli: Command): void {
   cli
     .command('logs [deployment]')
-    .description('step logs of a deployment, the newest by default; or what an app writes')
-    .option('--step <step>', 'of one step only')
-    .option('--app <project/environment>', 'what this app writes')
-    .option('--tail <lines>', 'with --app: newest lines from before (default: 100; with --since all)', linesOf)
-    .option('--since <time>', 'with --app: not older than this, such as 30s, 10m, 2h or 1d', agoOf)
-    .option('-t, --timestamps', 'with --app: when each line was written, in front of it, UTC')
-    .option('-f, --follow', 'with --app: go on until Ctrl-C, also across deployments')
+    .description('print the step logs of a deployment (default: the newest), or the output of an app')
+    .option('--step <step>', 'only this step')
+    .option('--app <project/environment>', 'the output of this app')
+    .option(
+      '--tail <lines>',
+      'with --app: number of newest lines to start with (default: 100; with --since all)',
+      linesOf,
+    )
+    .option('--since <time>', 'with --app: only lines newer than this, such as 30s, 10m, 2h or 1d', agoOf)
+    .option('-t, --timestamps', 'with --app: prefix each line with the time it was written, in UTC')
+    .option('-f, --follow', 'with --app: keep printing until Ctrl-C, also across deployments')
     .addHelpText('after', LOGS_HELP)
     .action(logs);
 }

@@ -8,17 +8,17 @@ import { systemClock } from '../../lib/clock.ts';
 
 const HUB_HELP = `
 Examples:
-  $ orkestr-agent hub                          # where it is
-  $ orkestr-agent hub https://hub.example.com  # the hub has moved: it is dialled there
+  $ orkestr-agent hub                          # print its address
+  $ orkestr-agent hub https://hub.example.com  # the hub has moved: connect there
 
-Apps run on. It has to be the hub that this host was enrolled with, by its key: another one is refused.`;
+Apps keep running. It must be the hub that this host was enrolled with, with the same key; any other hub is refused.`;
 
 const LEAVE_HELP = `
 Examples:
   $ orkestr-agent leave
 
-Gone are containers, images, networks, firewall rules, the build engine, and the agent's state. Programs, settings, the proxy, and a
-hub on this host stay: the host can join again.`;
+This removes containers, images, networks, firewall rules, the build engine, and the agent's state. Programs, settings, the proxy, and a
+hub on this host are kept: the host can join again.`;
 
 /** Adds `join`, `hub` and `leave`. */
 export function addMembershipCommands(cli: Command): void {
@@ -27,17 +27,17 @@ export function addMembershipCommands(cli: Command): void {
     .description('enrol this host with a hub; safe to repeat')
     .requiredOption('--hub <url>', 'address of the hub')
     .requiredOption('--token <token>', 'one-time join token; - reads it from stdin')
-    .option('--name <name>', 'what the host is called', hostname())
+    .option('--name <name>', 'name of the host', hostname())
     .action(enrolHost);
   cli
     .command('hub [url]')
-    .description('where this host reaches its hub; with an address: the same hub is there from now on')
+    .description('print the address of the hub of this host, or change it after that hub has moved')
     .addHelpText('after', HUB_HELP)
     .action(tellHub);
   cli
     .command('leave')
-    .description('take this host off its hub: its apps go, the programs stay; asks for its name first')
-    .option('--yes', 'ask nothing')
+    .description('leave the hub: removes the apps and keeps the programs; asks for the name of the host first')
+    .option('--yes', 'do not ask')
     .addHelpText('after', LEAVE_HELP)
     .action(leave);
 }
@@ -49,7 +49,7 @@ async function enrolHost({ hub, token, name }: { hub: string; token: string; nam
   const enrolment = { hubUrl: hub, joinToken, name, now: systemClock.now() };
   const { identity, joined, keptAside } = await joinHub(stateFolder, enrolment);
   if (keptAside !== null) {
-    process.stdout.write(`The identity that was there was damaged; it is kept as ${keptAside}.\n`);
+    process.stdout.write(`The previous identity was damaged; it is kept as ${keptAside}.\n`);
   }
   process.stdout.write(
     `${joined ? 'Joined' : 'Already joined'} ${hub} as ${identity.name} (host ${identity.hostId}).\n`,

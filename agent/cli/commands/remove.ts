@@ -16,17 +16,17 @@ Examples:
   $ orkestr-agent remove 01890a5d-ac96-774b-bcce-b302099a8057
   $ orkestr-agent remove 01890a5d-ac96-774b-bcce-b302099a8057 --yes  # for scripts
 
-For an environment that the hub does not know any more, as it was put back from a backup. Its id stands where its domain is
-refused to another one (ORK_ROUTE_TAKEN). Gone are its route, containers, images and network, as when it is deleted at the hub;
-what is under way in it ends. The hub is not asked: one that it does know is down until it is deployed again, so delete
-that one there. The agent has to run.`;
+For an environment that the hub no longer knows, because the hub was restored from a backup. Its id is in the error that refuses
+its domain to another environment (ORK_ROUTE_TAKEN). This removes its route, containers, images and network, like deleting it at
+the hub, and ends its running deployment. The hub is not asked: if it does know the environment, the app is down until it is
+deployed again, so delete such an environment at the hub instead. The agent must be running.`;
 
 /** Adds `remove`. */
 export function addRemoveCommand(cli: Command): void {
   cli
     .command('remove <environment>')
-    .description('take one environment off this host that the hub does not know any more; asks for its id first')
-    .option('--yes', 'ask nothing')
+    .description('remove an environment from this host that the hub no longer knows; asks for its id first')
+    .option('--yes', 'do not ask')
     .addHelpText('after', REMOVE_HELP)
     .action(remove);
 }
@@ -38,13 +38,13 @@ async function remove(environment: string, { yes }: { yes?: true }): Promise<voi
   if (!yes) await ask(agentSocket, id);
   const { error } = await outcome(agentSocket, await orderRemoval(agentSocket, id));
   if (error) throw new OrkestrError(error.code, error.message, { evidence: error.evidence });
-  process.stdout.write(`Environment ${id} is off this host.\n`);
+  process.stdout.write(`Environment ${id} was removed from this host.\n`);
 }
 
 async function ask(agentSocket: string, id: string): Promise<void> {
   const { confirm } = await import('../confirmation.ts');
   const name = (await askNames(agentSocket)).get(id);
-  const going = `Environment ${id}${name === undefined ? '' : ` (${name})`} goes off this host.`;
+  const going = `Environment ${id}${name === undefined ? '' : ` (${name})`} will be removed from this host.`;
   await confirm({ going, word: id, called: 'id', plainly: 'Confirm with --yes.' });
 }
 

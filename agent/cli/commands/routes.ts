@@ -12,13 +12,13 @@ Examples:
   $ orkestr-agent routes --once
   $ orkestr-agent routes --json | jq '.upstreams[] | {name, generation, held}'
 
-Only the proxy's admin socket is needed; a running agent adds the names of projects.`;
+Needs only the proxy's admin socket; a running agent adds the names of projects.`;
 
 /** Adds `routes`. */
 export function addRoutesCommand(cli: Command): void {
   cli
     .command('routes')
-    .description('who serves what right now; on a terminal it goes on until Ctrl-C')
+    .description('show the current routes and their targets; on a terminal, refreshes until Ctrl-C')
     .option('--json', 'one snapshot for programs')
     .option('--once', 'one snapshot, also on a terminal')
     .addHelpText('after', ROUTES_HELP)

@@ -15,7 +15,7 @@ import { systemClock } from '../../lib/clock.ts';
 
 /** Adds `run`. */
 export function addRunCommand(cli: Command): void {
-  cli.command('run <job>').description('one deployment from a job file, without a hub').action(runFile);
+  cli.command('run <job>').description('run one deployment from a job file, without a hub').action(runFile);
 }
 
 async function runFile(path: string): Promise<void> {

@@ -10,11 +10,11 @@ import { secondsOf } from '../seconds.ts';
 export function addStatusCommand(cli: Command): void {
   cli
     .command('status')
-    .description('how this host is: exit code 0 healthy, 1 degraded, 2 down')
+    .description('show the state of this host: exit code 0 healthy, 1 degraded, 2 down')
     .option('--json', 'for programs')
     .option(
       '--wait <seconds>',
-      'how long Docker and proxy may take to answer, on a slow host',
+      'how long to wait for answers of Docker and proxy, for slow hosts',
       secondsOf,
       ANSWER_MS / 1000,
     )

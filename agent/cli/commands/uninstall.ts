@@ -6,19 +6,19 @@ import { readConfig } from '../../config.ts';
 const UNINSTALL_HELP = `
 Examples:
   $ orkestr-agent uninstall
-  $ orkestr-agent uninstall --keep-data       # off now, and on again later: the next installation goes on with it
+  $ orkestr-agent uninstall --keep-data       # for a later installation, which reuses the data
   $ orkestr-agent uninstall --purge           # for scripts
 
-Gone are containers, images, networks, firewall rules and the build engine, and where install.sh was run its units, users,
-programs, settings and state (the hub's too, when it is here). Packages of the distribution stay.`;
+This removes containers, images, networks, firewall rules and the build engine, and after install.sh also its units, users,
+programs, settings and state (including those of a hub on this host). Packages of the distribution are kept.`;
 
 /** Adds `uninstall`. */
 export function addUninstallCommand(cli: Command): void {
   cli
     .command('uninstall')
-    .description('take everything of orkestr off the host; asks for its name first')
-    .option('--purge', 'ask nothing')
-    .option('--keep-data', 'leave state, settings and images for the next installation')
+    .description('remove everything of orkestr from the host; asks for its name first')
+    .option('--purge', 'do not ask')
+    .option('--keep-data', 'keep state, settings and images for the next installation')
     .addHelpText('after', UNINSTALL_HELP)
     .action(takeOff);
 }

@@ -13,42 +13,42 @@ import { renderTrial, runTrial } from '../../upgrade/trial.ts';
 
 const UPGRADE_HELP = `
 Examples:
-  $ orkestr-agent upgrade                     # to the version that this host's hub hands on
+  $ orkestr-agent upgrade                     # to the version that this host's hub offers
   $ orkestr-agent upgrade --dry-run
   $ orkestr-agent upgrade --from ./release    # files of a release in a folder: for hubs, and hosts without internet
   $ orkestr-agent upgrade --version 0.1.0 --allow-downgrade
-  $ orkestr-agent upgrade --follow            # look on at the one under way, or see how the last one ended
+  $ orkestr-agent upgrade --follow            # watch the running upgrade, or see how the last one ended
 
-It is fetched, checked (signature of who made the release that runs), tried on this host, and then switched to: apps are
-served on, and deployments under way go on in the new version. When that does not get healthy, the one before it
-comes back by itself. It is carried out by a unit of its own, orkestr-upgrade: closing this terminal does not stop it.
-Exit code 0: the version runs. 1: it does not, and the one before it does.`;
+The release is downloaded, verified (it must be signed by the publisher of the running one), tried on this host, and then activated:
+apps keep serving, and running deployments continue in the new version. If that does not become healthy, the previous version is
+restored automatically. The upgrade runs in a unit of its own, orkestr-upgrade: closing this terminal does not stop it.
+Exit code 0: the requested version is running. 1: it is not; the previous version is.`;
 
 const TRIAL_HELP = `
 Examples:
   $ /opt/orkestr/releases/0.2.0/bin/orkestr-agent trial
   $ orkestr-agent trial --json
 
-Identity, journal (a copy is migrated), Docker Engine, proxy and hub are looked at; nothing is changed. Every upgrade does
-it with the new release before anything is switched.`;
+Checks identity, journal (on a migrated copy), Docker Engine, proxy and hub, and changes nothing. Every upgrade does
+this with the new release before it switches.`;
 
 /** Adds `upgrade` and `trial`. */
 export function addUpgradeCommands(cli: Command): void {
   cli
     .command('upgrade')
-    .description('bring this host to another release, under traffic; the one before it comes back when that fails')
-    .option('--version <version>', 'which one (default: the one that the hub hands on, or the newest)')
-    .option('--from <folder>', 'take its files from there')
-    .option('--allow-downgrade', 'also to an older one')
-    .option('--dry-run', 'say what would be done')
-    .option('--follow', 'order nothing: look on at the one under way')
+    .description('upgrade this host to another release, under traffic; restores the previous one on failure')
+    .option('--version <version>', 'version to install (default: the one that the hub offers, or the newest)')
+    .option('--from <folder>', 'take the files of the release from there')
+    .option('--allow-downgrade', 'allow an older version')
+    .option('--dry-run', 'only show what would be done')
+    .option('--follow', 'start nothing, only watch the running upgrade')
     .option('--json', 'for programs')
     .addOption(new Option('--carry-out').hideHelp())
     .addHelpText('after', UPGRADE_HELP)
     .action(upgrade);
   cli
     .command('trial')
-    .description('whether this release would work on this host; changes nothing')
+    .description('check whether this release would work on this host; changes nothing')
     .option('--json', 'for programs')
     .addHelpText('after', TRIAL_HELP)
     .action(trial);

@@ -16,11 +16,11 @@ export const addAccessCommands: AddCommands = (program, context, outcome) => {
   const access = group(
     program,
     'access',
-    'Names and passwords that visitors of an app must give; without any it is open.',
+    'Names and passwords required from visitors of an app; without any user, the app is open to all.',
   );
 
   const add = withPlace(
-    leaf(access, 'add <user>', 'Add a user, or change the password of one. It is asked for, or read from stdin.', [
+    leaf(access, 'add <user>', 'Add a user, or change a password. The password is asked for, or read from stdin.', [
       'orkestr access add ada --project shop -e preview',
       'pass show preview | orkestr access add ada -e preview',
     ]),
@@ -31,7 +31,7 @@ export const addAccessCommands: AddCommands = (program, context, outcome) => {
   });
 
   const remove = withPlace(
-    leaf(access, 'remove <user>', 'Remove a user. Without any user the app is open to all.', [
+    leaf(access, 'remove <user>', 'Remove a user. Without any user, the app is open to all.', [
       'orkestr access remove ada -e preview',
     ]),
   );

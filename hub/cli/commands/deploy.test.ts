@@ -70,7 +70,7 @@ test('a failed deployment exits 1 with its code, its evidence and what to do', a
   });
   assert.equal(result.code, 1);
   assert.match(result.stdout, /✗ health/);
-  assert.match(result.stdout, /What served before serves on/);
+  assert.match(result.stdout, /The previous version keeps serving/);
   assert.match(
     result.stdout,
     /ORK_PORT_LOOPBACK {2}The app listens on 127\.0\.0\.1:3000 only\.\n {2}│ 127\.0\.0\.1:3000/,
@@ -90,7 +90,7 @@ test('of a host that is lost it is not said that what served before serves on', 
   });
   assert.equal(result.code, 1);
   assert.match(result.stdout, /ORK_HOST_LOST/);
-  assert.doesNotMatch(result.stdout, /serves on/);
+  assert.doesNotMatch(result.stdout, /keeps serving/);
 });
 
 for (const [status, code] of [
@@ -246,7 +246,7 @@ test('cancel takes the one whose turn it is, not what waits behind it, which it 
     [`POST /deployments/${IDS.deployment}/cancel`]: () => sampleDeployment({ status: 'failed' }),
   });
   assert.deepEqual(result.stdout.split('\n'), [
-    'Deploy of shop (production), main at aaaaaaa: cancel asked, now failed.',
+    'Deploy of shop (production), main at aaaaaaa: cancel requested, now failed.',
     'Behind it, queued: Deploy of shop (production), main at bbbbbbb',
     `  cancel  orkestr cancel ${IDS.older}`,
     '',
@@ -259,7 +259,10 @@ test('a cancel whose host is away says what happens meanwhile and how not to wai
   const asked = await run(['cancel', IDS.deployment], {
     [path]: () => sampleDeployment({ cancelRequested: true, waitingFor }),
   });
-  assert.match(asked.stdout, /It waits for the host vps-1, which is offline: it goes on there until the host is back/);
+  assert.match(
+    asked.stdout,
+    /It waits for the host vps-1, which is offline: it keeps running there until the host reconnects/,
+  );
   assert.match(asked.stdout, new RegExp(`orkestr cancel ${IDS.deployment} --give-up`));
   assert.deepEqual(cli.hub?.asked[0]?.body, { giveUp: false });
   const given = await run(['cancel', IDS.deployment, '--give-up'], {

@@ -34,16 +34,16 @@ export const addDeployCommands: AddCommands = (program, context, outcome) => {
       'orkestr deploy',
       'orkestr deploy --project shop --environment staging',
       'orkestr deploy --commit 1f0c6ad1f0c6ad1f0c6ad1f0c6ad1f0c6ad1f0c6 --detach',
-      'orkestr deploy --again    # new settings and variables for what is live, without a build',
+      'orkestr deploy --again    # apply new settings and variables to the live version, without a build',
       'orkestr deploy --json | jq -c \'select(.kind == "step") | .step | {name, status, ms}\'',
       '',
       'Exits 0 when live, 1 failed, 2 wrong usage, 3 cancelled or skipped, 4 hub not reachable, 130 detached by Ctrl-C.',
       'With --json: one event per line, the last of kind `end`.',
     ]),
   )
-    .option('--commit <sha>', 'this commit instead of the newest')
-    .option('--again', 'what is live once more, from its image: with the settings and variables of now')
-    .option('-d, --detach', 'do not wait for the end');
+    .option('--commit <sha>', 'deploy this commit instead of the newest')
+    .option('--again', 'deploy the live version again from its image, with the current settings and variables')
+    .option('-d, --detach', 'do not wait for it to finish');
   action<Options>(deploy, context, outcome, async (output, options) => {
     if (options.again === true) return settle(output, options, await deployAgain(options));
     const path = await environmentPath(context, options, 'deployments');
@@ -63,15 +63,15 @@ export const addDeployCommands: AddCommands = (program, context, outcome) => {
     leaf(
       program,
       'rollback [deployment]',
-      'Go back to an earlier release (default: the one before what serves), and follow it.',
+      'Roll back to an earlier release (default: the one before the live one), and follow it.',
       [
-        'orkestr rollback    # once more: one further back',
+        'orkestr rollback    # run it again to go back one more',
         'orkestr rollback 01890000-0000-7000-8000-000000000000 --variables release',
       ],
     ),
   )
-    .option('--variables <which>', '`current` variables, or those of the `release`', 'current')
-    .option('-d, --detach', 'do not wait for the end');
+    .option('--variables <which>', 'use the `current` variables, or those of the `release`', 'current')
+    .option('-d, --detach', 'do not wait for it to finish');
   action<Options>(rollback, context, outcome, async (output, options, [id]) => {
     if (options.variables !== 'current' && options.variables !== 'release') {
       throw new OrkestrError('ORK_INVALID', '--variables must be current or release.');
@@ -92,14 +92,14 @@ export const addDeployCommands: AddCommands = (program, context, outcome) => {
     leaf(
       program,
       'cancel [deployment]',
-      'Cancel a deployment (default: the one whose turn it is). What serves, serves on.',
+      'Cancel a deployment (default: the current one). The live version keeps serving.',
       [
         'orkestr cancel',
         'orkestr cancel 01890000-0000-7000-8000-000000000000',
-        'orkestr cancel --give-up    # its host is away: do not wait until it is back',
+        'orkestr cancel --give-up    # its host is offline: do not wait until it reconnects',
       ],
     ),
-  ).option('--give-up', 'end it here at once, as failed, while its host is away; there it is cancelled later');
+  ).option('--give-up', 'while its host is offline: end it at once as failed; the host cancels it later');
   action<Options>(cancel, context, outcome, async (output, options, [id]) => {
     const [first, ...behind] = id === undefined ? await listOpen(context, options) : [];
     const which = id ?? first?.id;
@@ -107,10 +107,12 @@ export const addDeployCommands: AddCommands = (program, context, outcome) => {
     const path = `${apiPath('deployments', which)}/cancel`;
     const cancelled = await context.hub().post(path, { giveUp: options.giveUp === true }, Deployment);
     output.object(cancelled);
-    output.line(`${describe(cancelled)}: cancel asked, now ${cancelled.status}.`);
+    output.line(`${describe(cancelled)}: cancel requested, now ${cancelled.status}.`);
     if (cancelled.cancelRequested && cancelled.waitingFor !== undefined) {
-      output.line(`It waits for ${cancelled.waitingFor}: it goes on there until the host is back and hears of it.`);
-      output.line(`  not wait  orkestr cancel ${cancelled.id} --give-up`);
+      output.line(
+        `It waits for ${cancelled.waitingFor}: it keeps running there until the host reconnects and receives the cancel.`,
+      );
+      output.line(`  give up  orkestr cancel ${cancelled.id} --give-up`);
     }
     for (const other of behind) {
       output.line(`Behind it, ${other.status}: ${describe(other)}`);

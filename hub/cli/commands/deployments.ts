@@ -16,7 +16,7 @@ import { stepSummary } from '../text/step-summary.ts';
 type ListOptions = PlaceOptions & { json?: boolean; limit: string };
 
 export const addDeploymentCommands: AddCommands = (program, context, outcome) => {
-  const deployments = group(program, 'deployments', 'What was deployed, and how it went.');
+  const deployments = group(program, 'deployments', 'Deployments and their results.');
 
   const list = withPlace(
     leaf(deployments, 'list', 'List the deployments of an environment, newest first.', [
@@ -65,7 +65,7 @@ function showDetail(output: Output, deployment: DeploymentDetail, now: number): 
     ['project', `${deployment.project.slug} (${deployment.environment.slug})`],
     ['status', output.style(statusStyle(deployment.status), deployment.status)],
     ['waits for', deployment.waitingFor],
-    ['cancel', deployment.cancelRequested ? 'asked; its host has not said yet that it has ended' : null],
+    ['cancel', deployment.cancelRequested ? 'requested; its host has not confirmed it yet' : null],
     ['commit', `${deployment.commit} on ${deployment.branch}`],
     ['trigger', `${deployment.trigger}, ${formatAge(deployment.createdAt, now)}`],
     ['back to', deployment.releaseOf],

@@ -15,13 +15,13 @@ import { count, formatAge } from '../text/format.ts';
 
 type Options = PlaceOptions & { json?: boolean; build?: boolean };
 
-const BUILD = ['--build', 'a build secret: only commands of the build see it, not the app'] as const;
+const BUILD = ['--build', 'a build secret: visible to build commands only, not to the app'] as const;
 
 export const addEnvCommands: AddCommands = (program, context, outcome) => {
   const env = group(program, 'env', 'Environment variables of the app, and secrets of its build.');
 
   const set = withPlace(
-    leaf(env, 'set <assignments...>', 'Set variables; they become active at the next deployment.', [
+    leaf(env, 'set <assignments...>', 'Set variables; they take effect with the next deployment.', [
       'orkestr env set LOG_LEVEL=debug REGION=eu --project shop',
       'orkestr env set DATABASE_URL=- < url.txt          # the value comes from stdin, or is asked for',
       'orkestr env set DEBUG=1 --environment staging',
@@ -33,7 +33,7 @@ export const addEnvCommands: AddCommands = (program, context, outcome) => {
   });
 
   const unset = withPlace(
-    leaf(env, 'unset <names...>', 'Remove variables; active at the next deployment.', [
+    leaf(env, 'unset <names...>', 'Remove variables; this takes effect with the next deployment.', [
       'orkestr env unset DEBUG REGION',
       'orkestr env unset --build NPM_TOKEN',
     ]),

@@ -60,7 +60,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
         'orkestr environment set staging --health-path /healthz --domain staging.example.com',
         'orkestr environment set --setting drainSeconds=60 --setting build.memoryMiB=2048',
         `orkestr environment set --setting 'healthCheck={"kind":"tcp"}' --setting port=null    # null: the default`,
-        'orkestr environment set --add-domain www.example.com    # beside those that are there',
+        'orkestr environment set --add-domain www.example.com    # in addition to the existing ones',
         "orkestr environment set --domain '*.example.com' --domain example.com/shop --strip-prefix",
         'orkestr environment set --setting edge.compression=true --setting edge.ratePerClient.requests=20',
         `orkestr environment set preview --setting 'edge.allowFrom=["203.0.113.0/24"]'    # docs/edge.md has all of edge`,
@@ -68,7 +68,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
         `orkestr environment set --setting 'buildHosts=["registry.example.com","*.example.org"]'    # docs/isolation.md`,
       ],
     ),
-  ).option('--add-domain <host[/path]>', 'domain beside those that are there; may be repeated', collect);
+  ).option('--add-domain <host[/path]>', 'additional domain; may be repeated', collect);
   action<Options>(set, context, outcome, async (output, options, [slug]) => {
     const given = settingsOf(options);
     if (options.branch === undefined && options.addDomain === undefined && Object.keys(given).length === 0) {
@@ -88,7 +88,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
   });
 
   const remove = withProject(
-    leaf(environment, 'delete <name>', 'Delete an environment: its app stops, its history goes.', [
+    leaf(environment, 'delete <name>', 'Delete an environment: stops its app and deletes its history.', [
       'orkestr environment delete staging --project shop --yes',
     ]).option('--yes', 'really delete it'),
   );
@@ -98,7 +98,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
     }
     await context.hub().delete(await pathOf(context, options, slug));
     output.object({ deleted: slug });
-    output.line(`Deleted ${slug}. Its host takes the app off now, or when it is back.`);
+    output.line(`Deleted ${slug}. Its host removes the app now, or when it reconnects.`);
   });
 };
 
@@ -110,17 +110,17 @@ const withSettings = (command: Command): Command =>
     .option('--branch <name>', 'branch that is deployed')
     .option(
       '--domain <host[/path]>',
-      "domain that leads to the app, also '*.example.com'; may be repeated, replaces the former ones",
+      "domain of the app, also '*.example.com'; may be repeated; replaces the existing domains",
       collect,
     )
-    .option('--strip-prefix', 'the app gets paths without the path of its domain')
+    .option('--strip-prefix', 'remove the path of the domain before requests reach the app')
     .option('--port <number>', 'port the app listens on')
     .option('--root <folder>', 'folder of the app inside the repository')
     .option('--start <command>', 'start command')
     .option('--memory <MiB>', 'memory limit of the app')
     .option('--cpus <number>', 'CPU limit of the app')
     .option('--health-path <path>', 'health check: HTTP GET of this path')
-    .option('--setting <path=value>', 'any setting, value as JSON (what is no JSON is text); may be repeated', collect);
+    .option('--setting <path=value>', 'any setting; the value is JSON, otherwise text; may be repeated', collect);
 
 const pathOf = async (context: Context, options: Options, slug = 'production'): Promise<string> =>
   apiPath('projects', await projectName(context, options.project), 'environments', slug);

@@ -42,7 +42,7 @@ test('hosts list shows each host; an empty list says how to begin', async () => 
 
 test('hosts list says what to do about a host that is not well', async () => {
   const { stdout } = await run(['hosts', 'list'], { 'GET /hosts': () => [{ ...host, enrolled: true }] });
-  assert.match(stdout, /^vps 1: Its apps run on; deployments wait for it\. Start orkestr-agent on the host/m);
+  assert.match(stdout, /^vps 1: Its apps keep running; deployments wait for it\. Start orkestr-agent on the host/m);
 });
 
 test('hosts list shows the version of each agent, and why one is refused', async () => {

@@ -18,7 +18,7 @@ import { addUpgradeCommand } from './upgrades.ts';
 export const addHostCommands: AddCommands = (program, context, outcome) => {
   const hosts = group(program, 'hosts', 'The servers that run your apps.').alias('host');
 
-  const list = leaf(hosts, 'list', 'List the hosts and how they are.', ['orkestr hosts list']);
+  const list = leaf(hosts, 'list', 'List the hosts and their state.', ['orkestr hosts list']);
   action(list, context, outcome, async (output) => {
     const found = await context.hub().get('/hosts', z.array(Host));
     output.object({ hosts: found });
@@ -38,7 +38,7 @@ export const addHostCommands: AddCommands = (program, context, outcome) => {
     showJoin(context, output, await context.hub().post('/hosts', { name }, MadeHost));
   });
 
-  const rejoin = leaf(hosts, 'join-token <host>', 'Make a new join token for a host (name or id).', [
+  const rejoin = leaf(hosts, 'join-token <host>', 'Create a new join token for a host (name or id).', [
     'orkestr hosts join-token vps-1',
   ]);
   action(rejoin, context, outcome, async (output, _options, [name]) => {
@@ -46,11 +46,14 @@ export const addHostCommands: AddCommands = (program, context, outcome) => {
     showJoin(context, output, await context.hub().post(apiPath('hosts', host.id, 'join-token'), {}, MadeHost));
   });
 
-  const set = leaf(hosts, 'set <host>', 'Change a host (name or id); active at the next deployment.', [
-    'orkestr hosts set vps-1 --builds no       # it serves what other hosts have built; docs/registry.md',
+  const set = leaf(hosts, 'set <host>', 'Change a host (name or id); takes effect with the next deployment.', [
+    'orkestr hosts set vps-1 --builds no       # it runs images built by other hosts; docs/registry.md',
     'orkestr hosts set vps-1 --builds yes',
   ]).addOption(
-    new Option('--builds <yes|no>', 'whether it builds, or only serves what others have built').choices(['yes', 'no']),
+    new Option('--builds <yes|no>', 'whether it builds, or only runs images built by other hosts').choices([
+      'yes',
+      'no',
+    ]),
   );
   action<{ json?: boolean; builds?: 'yes' | 'no' }>(set, context, outcome, async (output, { builds }, [name]) => {
     if (builds === undefined) throw new OrkestrError('ORK_INVALID', 'Nothing to change: give at least one option.');
@@ -59,13 +62,13 @@ export const addHostCommands: AddCommands = (program, context, outcome) => {
     output.object(host);
     output.line(
       host.builds
-        ? `${host.name} builds what it serves.`
+        ? `${host.name} builds its own images.`
         : `${host.name} does not build: its environments need a registry, and another host that builds.`,
     );
   });
   addUpgradeCommand(hosts, context, outcome);
 
-  const remove = leaf(hosts, 'remove <host>', 'Take a host (name or id) off the hub. What runs there runs on.', [
+  const remove = leaf(hosts, 'remove <host>', 'Remove a host (name or id) from the hub. Its apps keep running.', [
     'orkestr hosts remove vps-1 --yes',
   ]).option('--yes', 'really remove it');
   action<{ json?: boolean; yes?: boolean }>(remove, context, outcome, async (output, options, [name]) => {
@@ -79,12 +82,12 @@ export const addHostCommands: AddCommands = (program, context, outcome) => {
 
 function showJoin(context: Context, output: Output, host: MadeHost): void {
   output.object(host);
-  output.line(`Host ${host.name}. Run this on it, as root:`);
+  output.line(`Host ${host.name}. Run this there, as root:`);
   output.line();
   const join = `orkestr-agent join --hub ${context.config.url} --token ${host.joinToken} --name ${argument(host.name)}`;
   output.line(`  ${host.installCommand ?? join}`);
   output.line();
-  output.line(`The token is good for one host, until ${host.joinTokenExpiresAt}.`);
+  output.line(`The token is valid for one host, until ${host.joinTokenExpiresAt}.`);
 }
 
 type MadeHost = z.infer<typeof MadeHost>;

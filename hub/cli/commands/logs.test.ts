@@ -94,9 +94,9 @@ test('logs tells on stderr what a deployment waits for, and what became of one t
   const queued = { status: 'queued', startedAt: null } as const;
   const waiting = sampleDeployment({ ...queued, waitingFor: 'the host vps-1, which is offline' });
   const told: [Deployment, RegExp][] = [
-    [waiting, /^Queued: it waits for the host vps-1, which is offline\.\n$/],
-    [sampleDeployment(queued), /^Queued: it has not begun yet\.\n$/],
-    [sampleDeployment({ waitingFor: 'the host vps-1, which is offline' }), /^Running: it waits for the host vps-1/],
+    [waiting, /^Queued: waiting for the host vps-1, which is offline\.\n$/],
+    [sampleDeployment(queued), /^Queued: it has not started yet\.\n$/],
+    [sampleDeployment({ waitingFor: 'the host vps-1, which is offline' }), /^Running: waiting for the host vps-1/],
     [sampleDeployment({ status: 'cancelled', finishedAt: AT }), /^\nCancelled after 0 ms\.\n$/],
     [sampleDeployment({ status: 'skipped', replacedBy: IDS.older }), /^\nSkipped: a newer one took its place \(0189/],
   ];
@@ -111,7 +111,7 @@ test('logs tells on stderr what a deployment waits for, and what became of one t
   const events = stream([statusEvent(waiting), ...liveEvents]);
   const followed = await run(['logs', IDS.deployment, '--follow', '--step', 'build'], { [EVENTS]: events });
   assert.equal(followed.stdout, 'step 1\n100%\nlast\n');
-  assert.match(followed.stderr, /^Queued: it waits for the host vps-1, which is offline\.\n/);
+  assert.match(followed.stderr, /^Queued: waiting for the host vps-1, which is offline\.\n/);
 });
 
 const APP_LOG = 'GET /projects/shop/environments/production/app-log';

@@ -1,4 +1,4 @@
-/** `logs`: what the steps of a deployment wrote, or with --app what the app writes that runs. */
+/** `logs`: what the steps of a deployment wrote, or with --app the output of the running app. */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { StepName } from '../../../protocol/steps.ts';
 import { Deployment } from '../../api/schemas.ts';
@@ -28,30 +28,25 @@ type Options = PlaceOptions & {
 
 export const addLogsCommand: AddCommands = (program, context, outcome) => {
   const logs = withPlace(
-    leaf(
-      program,
-      'logs [deployment]',
-      'Print the log of a deployment (default: the newest), or of the app that runs.',
-      [
-        'orkestr logs',
-        'orkestr logs --step build --project shop',
-        'orkestr logs 01890000-0000-7000-8000-000000000000 --follow',
-        'orkestr logs --app --follow',
-        'orkestr logs --app --since 10m --project shop --environment staging',
-        '',
-        'A deployment: its steps, also of one that failed. --app: what the app writes, read live from its host, which keeps the last 30 MB.',
-        'With --json: {"deployment","step","text"}; with --follow one log event per line, `data` in base64.',
-        'With --app --json: {"at","deployment","stream","text"}, one line of the app per line.',
-        "With --follow it exits with the deployment's fate, like deploy. What it waits for, how it ended and why is told on stderr.",
-      ],
-    ),
+    leaf(program, 'logs [deployment]', 'Print the log of a deployment (default: the newest), or of the running app.', [
+      'orkestr logs',
+      'orkestr logs --step build --project shop',
+      'orkestr logs 01890000-0000-7000-8000-000000000000 --follow',
+      'orkestr logs --app --follow',
+      'orkestr logs --app --since 10m --project shop --environment staging',
+      '',
+      'Of a deployment, it prints the logs of the steps, also if it failed. With --app, it prints the output of the app, read live from its host, which keeps the last 30 MB.',
+      'With --json: {"deployment","step","text"}; with --follow one log event per line, `data` in base64.',
+      'With --app --json: {"at","deployment","stream","text"}, one line of the app per line.',
+      'With --follow, the exit code tells the result of the deployment, like deploy. What it waits for, its result and the reason are printed on stderr.',
+    ]),
   )
     .option('-s, --step <name>', `only this step: ${StepName.options.join(', ')}`)
-    .option('-f, --follow', 'go on until the deployment has ended; with --app until Ctrl-C, also across deployments')
-    .option('-a, --app', 'what the app writes that runs')
-    .option('-n, --tail <lines>', 'with --app: newest lines from before (default: 100; with --since all)')
-    .option('--since <time>', 'with --app: not older than this, such as 30s, 10m, 2h or 1d')
-    .option('-t, --timestamps', 'with --app: when each line was written, in front of it, UTC');
+    .option('-f, --follow', 'keep printing until the deployment ends; with --app until Ctrl-C, also across deployments')
+    .option('-a, --app', 'the output of the running app')
+    .option('-n, --tail <lines>', 'with --app: number of newest lines to start with (default: 100; with --since all)')
+    .option('--since <time>', 'with --app: only lines newer than this, such as 30s, 10m, 2h or 1d')
+    .option('-t, --timestamps', 'with --app: prefix each line with the time it was written, in UTC');
   action<Options>(logs, context, outcome, (output, options, [given]) => {
     checkOptions(given, options);
     return options.app ? printAppLog(context, output, options) : printDeploymentLog(context, output, options, given);
@@ -72,7 +67,8 @@ async function printDeploymentLog(
     // What programs read has no remarks beside it.
     const shown = latest ?? (output.json ? undefined : await context.hub().get(apiPath('deployments', id), Deployment));
     if (shown !== undefined) noteWhatOfIt(output, shown);
-    if (latest?.status === 'live' && output.live) output.note('What the app writes since then: orkestr logs --app');
+    if (latest?.status === 'live' && output.live)
+      output.note('For the output of the app since then: orkestr logs --app');
     return EXIT.ok;
   }
   const { deployment, ended } = await follow(context, output, id, { logsOnly: true, step });

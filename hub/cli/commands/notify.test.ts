@@ -33,7 +33,7 @@ test('notify add takes a URL from stdin alone, shows the secret of a webhook, an
     notices: ['deployment.failed', 'host.offline'],
   });
   assert.ok(!added.stdout.includes('secret-path'));
-  assert.match(added.stdout, /shown this once:\n\n {2}whsec_c2VjcmV0\n\nTry it: orkestr notify test pager\n/);
+  assert.match(added.stdout, /shown only once:\n\n {2}whsec_c2VjcmV0\n\nTry it: orkestr notify test pager\n/);
   const mail = await run(['notify', 'add', 'email', 'ops@example.com', '--team', '--json'], routes);
   assert.deepEqual(cli.hub?.asked[0]?.body, { kind: 'email', address: 'ops@example.com' });
   assert.equal(JSON.parse(mail.stdout).everywhere, true);
@@ -76,7 +76,7 @@ test('notify list says what did not arrive and why, test what failed, remove wha
     list.stdout,
     /slack: given up: shop\/production: the deployment failed\. .* HTTP 404\.\nSee the message/,
   );
-  assert.match((await run(['notify', 'list', '--team'], routes)).stdout, /Nobody is told\. Add somebody: /);
+  assert.match((await run(['notify', 'list', '--team'], routes)).stdout, /No receivers\. Add one: /);
   const failed = await run(['notify', 'test', 'slack', ...SHOP], routes);
   assert.deepEqual([failed.code, /could not be resolved/.test(failed.stderr)], [1, true]);
   assert.match((await run(['notify', 'test', 'slack', '--team'], routes)).stdout, /slack has taken a test\./);

@@ -30,7 +30,7 @@ interface AddOptions extends Options {
 const List = z.array(Receiver);
 
 export const addNotifyCommands: AddCommands = (program, context, outcome) => {
-  const notify = group(program, 'notify', 'Be told when a deployment fails or a host goes away.');
+  const notify = group(program, 'notify', 'Get notified when a deployment fails or a host goes offline.');
 
   const add = withPlace(
     leaf(
@@ -41,14 +41,14 @@ export const addNotifyCommands: AddCommands = (program, context, outcome) => {
         'orkestr notify add email ops@example.com',
         'orkestr notify add slack < slack-url.txt',
         'orkestr notify add webhook --name pager --on deployment.failed --on host.offline < url.txt',
-        'orkestr notify add discord --team          # of all projects and hosts of the team',
+        'orkestr notify add discord --team          # for all projects and hosts of the team',
       ],
     ),
   )
-    .option('-n, --name <name>', 'what it is called (default: its kind)')
+    .option('-n, --name <name>', 'name of the receiver (default: its kind)')
     .option(
       '--on <kind>',
-      `what to tell; many times for more of ${NOTICE_KINDS.join(', ')} (default: all but deployment.live)`,
+      `what to send; may be repeated; any of ${NOTICE_KINDS.join(', ')} (default: all but deployment.live)`,
       collect,
     );
   action<AddOptions>(add, context, outcome, async (output, options, [kind = '', email]) => {
@@ -56,16 +56,18 @@ export const addNotifyCommands: AddCommands = (program, context, outcome) => {
     const made = await context.hub().post(await receiversPath(context, options), body, MadeReceiver);
     output.object(made);
     output.line(
-      `${made.name}: ${made.kind} to ${made.address}, told of ${isDefault(made.notices) ? 'all but deployment.live' : made.notices.join(', ')}.`,
+      `${made.name}: ${made.kind} to ${made.address}, for ${isDefault(made.notices) ? 'all but deployment.live' : made.notices.join(', ')}.`,
     );
     if (made.secret !== null) {
-      output.line(`\nIts messages are signed. The secret to check that, shown this once:\n\n  ${made.secret}`);
+      output.line(
+        `\nIts messages are signed. The secret to verify the signatures, shown only once:\n\n  ${made.secret}`,
+      );
     }
     output.line(`\nTry it: orkestr notify test ${made.name}${made.everywhere ? ' --team' : ''}`);
   });
 
   const list = withPlace(
-    leaf(notify, 'list', 'List who is told, and what has not arrived and why.', [
+    leaf(notify, 'list', 'List the receivers, and notifications that were not delivered.', [
       'orkestr notify list',
       'orkestr notify list --team',
     ]),
@@ -75,7 +77,7 @@ export const addNotifyCommands: AddCommands = (program, context, outcome) => {
   });
 
   const test = withPlace(
-    leaf(notify, 'test <name>', 'Send a test now, and say what failed if it did.', [
+    leaf(notify, 'test <name>', 'Send a test now, and report any failure.', [
       'orkestr notify test slack',
       'orkestr notify test email --team',
     ]),
@@ -85,11 +87,11 @@ export const addNotifyCommands: AddCommands = (program, context, outcome) => {
     const answer = await context.hub().open({ method: 'POST', path, body: {} });
     await answer.body.dump();
     output.object({ sent: name });
-    output.line(`${name} has taken a test.`);
+    output.line(`${name} has accepted a test.`);
   });
 
   const remove = withPlace(
-    leaf(notify, 'remove <name>', 'Remove a receiver, and what is on its way to it.', ['orkestr notify remove slack']),
+    leaf(notify, 'remove <name>', 'Remove a receiver and its pending notifications.', ['orkestr notify remove slack']),
   );
   action<Options>(remove, context, outcome, async (output, options, [name = '']) => {
     await context.hub().delete(`${await receiversPath(context, options)}${apiPath(name)}`);
@@ -101,7 +103,7 @@ export const addNotifyCommands: AddCommands = (program, context, outcome) => {
 const withPlace = (command: Command): Command =>
   command
     .option('-p, --project <name>', "project (default: that of this folder's git remote `orkestr`)")
-    .addOption(new Option('--team', 'of the team: told of all its projects and hosts').conflicts('project'));
+    .addOption(new Option('--team', 'for the team: notified about all its projects and hosts').conflicts('project'));
 
 const receiversPath = async (context: Context, { project, team }: Options): Promise<string> =>
   team === true ? '/receivers' : apiPath('projects', await projectName(context, project), 'receivers');
@@ -130,7 +132,7 @@ const isDefault = (notices: readonly string[]): boolean =>
 
 function show(context: Context, output: Output, receivers: Receiver[]): void {
   output.object({ receivers });
-  if (receivers.length === 0) return output.line('Nobody is told. Add somebody: orkestr notify add email ADDRESS');
+  if (receivers.length === 0) return output.line('No receivers. Add one: orkestr notify add email ADDRESS');
   output.table(
     ['NAME', 'KIND', 'TO', 'OF', 'LAST', 'ADDED', 'TOLD'],
     receivers.map(({ name, kind, address, everywhere, notices, deliveries: [last], createdAt }) => [

@@ -50,12 +50,12 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
     'orkestr project create shop --repository https://git.example.com/team/shop.git --repository-token-stdin < token',
   ])
     .option('--repository <url>', "an https repository elsewhere, instead of the hub's own git remote")
-    .option('--repository-user <name>', 'user name that goes with the repository token')
+    .option('--repository-user <name>', 'user name for the repository token')
     .option('--repository-token-stdin', 'read a token that may read the repository from stdin, or ask for it')
     .option('--branch <name>', 'branch that is deployed (default: main)')
     .option('--root <folder>', 'folder of the app inside the repository')
-    .option('--port <number>', 'port the app listens on (default: found out, and given as $PORT)')
-    .option('--domain <host>', 'domain that leads to the app; may be repeated', collect)
+    .option('--port <number>', 'port the app listens on (default: detected, and passed as $PORT)')
+    .option('--domain <host>', 'domain of the app; may be repeated', collect)
     .option('--host <host>', 'host that runs it, by name or id (default: the only one)');
   action<CreateOptions>(create, context, outcome, async (output, options, [name]) => {
     if (options.repositoryTokenStdin && options.repository === undefined) {
@@ -69,7 +69,7 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
     showNextSteps(output, made);
   });
 
-  const list = leaf(project, 'list', 'List the projects with what serves now.', ['orkestr project list']);
+  const list = leaf(project, 'list', 'List the projects with their live deployments.', ['orkestr project list']);
   action(list, context, outcome, async (output) => {
     const projects = await context.hub().get('/projects', z.array(Project));
     output.object({ projects });
@@ -99,21 +99,21 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
   const set = leaf(
     project,
     'set <name>',
-    'Change where the code of a project is, for one whose repository is elsewhere, or the token that reads it.',
+    'Change the repository of a project whose code is hosted elsewhere, or the token that reads it.',
     [
-      'orkestr project set blog --repository-token-stdin < token    # the one before has expired, or leaked',
+      'orkestr project set blog --repository-token-stdin < token    # the previous token has expired or leaked',
       'orkestr project set blog --repository https://git.example.com/team/blog.git --repository-token-stdin < token',
       'orkestr project set blog --no-repository-token    # the repository is public',
     ],
   )
-    .option('--repository <url>', 'where it is now, at an https address')
-    .option('--repository-user <name>', 'user name that goes with the repository token')
+    .option('--repository <url>', 'the new repository, at an https address')
+    .option('--repository-user <name>', 'user name for the repository token')
     .option('--repository-token-stdin', 'read a token that may read the repository from stdin, or ask for it')
     .addOption(
-      new Option(
-        '--no-repository-token',
-        'read the repository without a token, and forget the one that is there',
-      ).conflicts(['repositoryUser', 'repositoryTokenStdin']),
+      new Option('--no-repository-token', 'read the repository without a token, and delete the stored one').conflicts([
+        'repositoryUser',
+        'repositoryTokenStdin',
+      ]),
     );
   action<SetOptions>(set, context, outcome, async (output, options, [name]) => {
     const auth = options.repositoryToken ? await repositoryAuth(context, options) : null;
@@ -127,7 +127,7 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
     output.line(`The next deployment reads ${changed.repositoryUrl} ${how}:  orkestr deploy --project ${changed.slug}`);
   });
 
-  const remove = leaf(project, 'delete <name>', 'Delete a project: its apps stop, its history goes.', [
+  const remove = leaf(project, 'delete <name>', 'Delete a project: stops its apps and deletes its history.', [
     'orkestr project delete shop --yes',
   ]).option('--yes', 'really delete it');
   action<{ json?: boolean; yes?: boolean }>(remove, context, outcome, async (output, options, [name]) => {
@@ -136,7 +136,7 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
     }
     await context.hub().delete(apiPath('projects', String(name)));
     output.object({ deleted: name });
-    output.line(`Deleted ${name}. Its hosts take the apps off now, or when they are back.`);
+    output.line(`Deleted ${name}. Its hosts remove the apps now, or when they reconnect.`);
   });
 };
 
@@ -187,14 +187,12 @@ function showNextSteps(output: Output, project: Project): void {
   output.line(`  git remote add orkestr ${project.gitRemote}`);
   output.line(`  git push orkestr HEAD:${environment?.branch ?? 'main'}`);
   output.line();
-  output.line('When git asks: any user name, and an API token with the scope `git` as the password.');
-  output.line(
-    'To have it remembered:  git config credential.helper cache   (in memory; `store` keeps it in a plain file)',
-  );
+  output.line('When git asks, enter any user name, and an API token with the scope `git` as the password.');
+  output.line('To remember it:  git config credential.helper cache   (in memory; `store` keeps it in a plain file)');
 }
 
 function showAddress(output: Output, environment: Environment): void {
-  for (const url of environment.urls) output.line(`Will serve at:  ${url}`);
+  for (const url of environment.urls) output.line(`Will be available at:  ${url}`);
 }
 
 const projectRows = (project: Project): string[][] =>

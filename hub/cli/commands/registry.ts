@@ -23,7 +23,7 @@ export const addRegistryCommands: AddCommands = (program, context, outcome) => {
   const registry = group(
     program,
     'registry',
-    'Logins of image registries: for private base images of a project, and for where its images go.',
+    'Logins for image registries: for private base images of a project, and for pushing its images.',
   );
 
   const add = leaf(
@@ -43,7 +43,7 @@ export const addRegistryCommands: AddCommands = (program, context, outcome) => {
     const password = await readSecret(context.terminal, `Password of ${options.username} for ${host}: `);
     const now = await context.hub().put(`${path}${apiPath(host)}`, { username: options.username, password }, List);
     show(context, output, now);
-    output.line('\nUsed from the next deployment on: orkestr deploy');
+    output.line('\nIt takes effect with the next deployment: orkestr deploy');
   });
 
   const remove = leaf(registry, 'remove <host>', 'Remove the login for a registry.', [
@@ -70,7 +70,7 @@ const entriesAt = (hub: Client, path: string): Promise<RegistryEntry[]> => hub.g
 
 function show(context: Context, output: Output, registries: RegistryEntry[]): void {
   output.object({ registries });
-  if (registries.length === 0) output.line('No logins: base images are pulled as nobody.');
+  if (registries.length === 0) output.line('No logins: base images are pulled anonymously.');
   else {
     output.table(
       ['REGISTRY', 'USER', 'CHANGED'],

@@ -9,10 +9,14 @@ import { readSecret } from '../input.ts';
 import type { Output } from '../output.ts';
 
 export const addSessionCommands: AddCommands = (program, context, outcome) => {
-  const login = leaf(program, 'login [url]', 'Check a token with the hub and keep it.', [
+  const login = leaf(program, 'login [url]', 'Check a token with the hub and store it.', [
     'orkestr login https://hub.example.com    # asks for the token',
     'pass show orkestr | orkestr login https://hub.example.com',
-  ]).option('--token <token>', 'API token; `-`: asked for, or read from stdin, so that no process list has it', '-');
+  ]).option(
+    '--token <token>',
+    'API token; with `-` it is asked for, or read from stdin, which keeps it out of process lists',
+    '-',
+  );
   action<{ token: string; json?: boolean }>(login, context, outcome, async (output, options, [given]) => {
     const url = given === undefined ? context.config.url : normalUrl(given, 'The address');
     const token = (

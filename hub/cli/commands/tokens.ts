@@ -36,12 +36,12 @@ export const addTokenCommands: AddCommands = (program, context, outcome) => {
     );
   });
 
-  const create = leaf(tokens, 'create <name>', 'Make a token and print it, this once.', [
+  const create = leaf(tokens, 'create <name>', 'Create a token and print it. It is shown only once.', [
     'orkestr tokens create laptop-git --scope git',
     'orkestr tokens create ci --scope deploy --expires-in-days 90',
   ])
     .option('--scope <scope>', `${Scope.options.join(', ')}; may be repeated (default: read, deploy)`, collect)
-    .option('--expires-in-days <days>', 'how long it is good (default: for ever)');
+    .option('--expires-in-days <days>', 'how long it is valid (default: forever)');
   action<CreateOptions>(create, context, outcome, async (output, options, [name]) => {
     const body = {
       name,
@@ -50,11 +50,11 @@ export const addTokenCommands: AddCommands = (program, context, outcome) => {
     };
     const made = await context.hub().post('/tokens', body, MadeToken);
     output.object(made);
-    output.note(`Token ${made.name} (${made.scopes.join(', ')}). It is shown only this once:`);
+    output.note(`Token ${made.name} (${made.scopes.join(', ')}). It is shown only once:`);
     output.line(made.token);
   });
 
-  const revoke = leaf(tokens, 'revoke <token>', 'Make a token (name or id) worthless at once.', [
+  const revoke = leaf(tokens, 'revoke <token>', 'Revoke a token (name or id) at once.', [
     'orkestr tokens revoke laptop-git',
   ]);
   action(revoke, context, outcome, async (output, _options, [name]) => {

@@ -97,7 +97,7 @@ test('a paused one is followed until those under way have ended; Ctrl-C detaches
     { interruptAt: 'trial' },
   );
   assert.equal(left.code, 130, left.stderr);
-  assert.match(left.stderr, /the upgrade goes on/);
+  assert.match(left.stderr, /the upgrade continues/);
 });
 
 test('a hub that is away for a moment ends no following, and what ends it says that the upgrade goes on', async () => {
@@ -114,7 +114,7 @@ test('a hub that is away for a moment ends no following, and what ends it says t
   assert.equal(refused.code, 1);
   assert.match(
     refused.stderr,
-    /The token was revoked\.\n[^]*The upgrade goes on\. .*orkestr upgrades show \S+ --follow$/m,
+    /The token was revoked\.\n[^]*The upgrade continues\. .*orkestr upgrades show \S+ --follow$/m,
   );
 });
 

@@ -29,9 +29,9 @@ export const addUpgradeCommand: AddCommands = (hosts, context, outcome) => {
     'orkestr hosts upgrade --all --at-once 2 --follow',
   ])
     .option('--all', 'every host that has joined and is not newer')
-    .option('--version <version>', 'refuse any other than this')
+    .option('--version <version>', 'refuse any other version')
     .option('--at-once <number>', 'hosts at the same time', atOnceOf, 1)
-    .option('--follow', 'stay until it is over or paused');
+    .option('--follow', 'stay until it finishes or pauses');
   action<UpgradeOptions>(upgrade, context, outcome, async (output, options, names) => {
     const { version, atOnce, follow } = options;
     const body = { ...(version === undefined ? {} : { version }), atOnce, ...(await hostsOf(context, options, names)) };
@@ -44,13 +44,13 @@ export const addUpgradeCommand: AddCommands = (hosts, context, outcome) => {
 };
 
 export const addUpgradeCommands: AddCommands = (program, context, outcome) => {
-  const upgrades = group(program, 'upgrades', 'Upgrades of hosts, and how they go.');
+  const upgrades = group(program, 'upgrades', 'Upgrades of hosts and their progress.');
 
   const list = leaf(upgrades, 'list', 'List the upgrades, newest first.', ['orkestr upgrades list']);
   action(list, context, outcome, async (output) => {
     const found = await context.hub().get('/upgrades', z.array(Upgrade));
     output.object({ upgrades: found });
-    if (found.length === 0) return output.line('No upgrades yet. Begin one: orkestr hosts upgrade --all');
+    if (found.length === 0) return output.line('No upgrades yet. Start one: orkestr hosts upgrade --all');
     return output.table(
       ['TO', 'STATE', 'HOSTS', 'BEGUN', 'ID'],
       found.map((one) => [one.version, one.state, progressOf(one), formatAge(one.createdAt, context.now()), one.id]),
@@ -58,19 +58,19 @@ export const addUpgradeCommands: AddCommands = (program, context, outcome) => {
     );
   });
 
-  const show = leaf(upgrades, 'show [upgrade]', 'Show where each host stands; of the newest unless named.', [
+  const show = leaf(upgrades, 'show [upgrade]', 'Show the state of each host in an upgrade (default: the newest).', [
     'orkestr upgrades show',
     'orkestr upgrades show 01890000-0000-7000-8000-000000000001 --follow',
-  ]).option('--follow', 'stay until it is over or paused');
+  ]).option('--follow', 'stay until it finishes or pauses');
   action<{ json?: boolean; follow?: boolean }>(show, context, outcome, async (output, { follow }, [id]) => {
     const found = await findUpgrade(context, id);
     if (follow) return followUpgrade(context, output, found);
     return showUpgrade(output, found);
   });
 
-  const resume = leaf(upgrades, 'resume [upgrade]', 'Go on with a paused upgrade: hosts that failed are tried again.', [
+  const resume = leaf(upgrades, 'resume [upgrade]', 'Resume a paused upgrade: hosts that failed are retried.', [
     'orkestr upgrades resume --follow',
-  ]).option('--follow', 'stay until it is over or paused');
+  ]).option('--follow', 'stay until it finishes or pauses');
   action<{ json?: boolean; follow?: boolean }>(resume, context, outcome, async (output, { follow }, [id]) => {
     const { id: found } = await findUpgrade(context, id);
     const resumed = await context.hub().post(apiPath('upgrades', found, 'resume'), {}, Upgrade);
@@ -78,7 +78,7 @@ export const addUpgradeCommands: AddCommands = (program, context, outcome) => {
     return showUpgrade(output, resumed);
   });
 
-  const skip = leaf(upgrades, 'skip <hosts...>', 'Leave hosts out of the newest upgrade: those that wait or failed.', [
+  const skip = leaf(upgrades, 'skip <hosts...>', 'Skip hosts that are waiting or have failed in the newest upgrade.', [
     'orkestr upgrades skip vps-2',
   ]);
   action(skip, context, outcome, async (output, _options, names) => {
@@ -87,7 +87,7 @@ export const addUpgradeCommands: AddCommands = (program, context, outcome) => {
     showUpgrade(output, await context.hub().post(apiPath('upgrades', id, 'skip'), { hosts }, Upgrade));
   });
 
-  const cancel = leaf(upgrades, 'cancel [upgrade]', 'End an upgrade where it stands; hosts under way end theirs.', [
+  const cancel = leaf(upgrades, 'cancel [upgrade]', 'Cancel an upgrade; hosts that are upgrading finish.', [
     'orkestr upgrades cancel',
   ]);
   action(cancel, context, outcome, async (output, _options, [id]) => {

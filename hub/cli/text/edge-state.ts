@@ -8,11 +8,11 @@ type Standing = Pick<Environment, 'edge' | 'liveDeploymentId'>;
 
 const TEXTS: Readonly<Record<Environment['edge']['state'], (environment: Standing) => string>> = {
   active: () => 'Active on the host.',
-  sent: () => 'Sent to the host, which has not answered yet.',
-  offline: () => 'The host is not connected: active as soon as it is back.',
+  sent: () => 'Sent to the host; waiting for its answer.',
+  offline: () => 'The host is not connected: active as soon as it reconnects.',
   deployment: ({ liveDeploymentId }) =>
     liveDeploymentId === null
       ? 'Nothing is live yet: active with the first deployment, orkestr deploy.'
       : 'The agent of the host is older than the hub: active with the next deployment, orkestr deploy --again.',
-  failed: ({ edge: { error } }) => `Not active: the host tries again. ${error?.code ?? ''}: ${error?.message ?? ''}`,
+  failed: ({ edge: { error } }) => `Not active: the host is retrying. ${error?.code ?? ''}: ${error?.message ?? ''}`,
 };

@@ -15,11 +15,11 @@ const DISK_FULL = 0.95;
 /** Why an agent is refused is told apart: {@link Host.refusal}. */
 export function hostHints({ name, enrolled, online, refusal, status }: Host): readonly HostHint[] {
   if (!enrolled) {
-    const says = `The line to run there was shown when it was added, and is good for an hour; a new one: \`orkestr hosts join-token ${name}\``;
+    const says = `Run the join command there that was shown when the host was added. It is valid for one hour; for a new one, run \`orkestr hosts join-token ${name}\``;
     return [{ says }];
   }
   if (!online) {
-    const offline: HostHint = { says: 'Its apps run on; deployments wait for it.', mend: 'ORK_HOST_OFFLINE' };
+    const offline: HostHint = { says: 'Its apps keep running; deployments wait for it.', mend: 'ORK_HOST_OFFLINE' };
     return refusal === null ? [offline] : [];
   }
   if (status === null) return [];

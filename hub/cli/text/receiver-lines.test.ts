@@ -33,7 +33,7 @@ test('a delivery is told by where it stands', () => {
   assert.equal(deliveryLine(delivery('given-up', { endedAt: AT }), NOW), 'given up 5 min ago');
   assert.equal(deliveryLine(delivery('sending'), NOW), 'tried once');
   assert.equal(deliveryLine(delivery('sending', { attempts: 3 }), NOW), 'tried 3 times');
-  assert.equal(deliveryLine(delivery('collecting'), NOW), 'goes out soon');
+  assert.equal(deliveryLine(delivery('collecting'), NOW), 'will be sent soon');
 });
 
 test('what did not arrive is told with its reason until something arrives', () => {

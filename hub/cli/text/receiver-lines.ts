@@ -3,14 +3,14 @@ import type { ErrorCode } from '../../../protocol/error-catalogue.ts';
 import type { Delivery, Receiver } from '../../api/schemas.ts';
 import { formatAge } from './format.ts';
 
-/** `sent 4 min ago`, `given up 2 h ago`, `tried 3 times`, `goes out soon`. */
+/** `sent 4 min ago`, `given up 2 h ago`, `tried 3 times`, `will be sent soon`. */
 export function deliveryLine({ state, attempts, createdAt, endedAt }: Delivery, now: number): string {
   const age = formatAge(endedAt ?? createdAt, now);
   const words = {
     sent: `sent ${age}`,
     'given-up': `given up ${age}`,
     sending: `tried ${attempts === 1 ? 'once' : `${attempts} times`}`,
-    collecting: 'goes out soon',
+    collecting: 'will be sent soon',
   } as const satisfies Record<Delivery['state'], string>;
   return words[state];
 }
@@ -24,7 +24,7 @@ export function troubleOf({ deliveries }: Receiver): { readonly says: string; re
       ? []
       : [
           {
-            says: `${state === 'given-up' ? 'given up' : 'has not arrived yet'}: ${notices[0]?.summary ?? ''}. ${error.message}`,
+            says: `${state === 'given-up' ? 'given up' : 'not delivered yet'}: ${notices[0]?.summary ?? ''}. ${error.message}`,
             code: error.code,
           },
         ],

@@ -43,7 +43,7 @@ function Unreachable({ error }: { error: ApiError }) {
   return (
     <main class="page page-narrow">
       <ApiProblem error={error} />
-      <p class="faint">It is asked again every few seconds.</p>
+      <p class="faint">Retrying every few seconds.</p>
       <button type="button" class="button" onClick={() => void find()}>
         Try again now
       </button>
@@ -59,7 +59,7 @@ function Broken() {
         This page cannot be shown. The hub may have been upgraded since it was opened.
       </p>
       <button type="button" class="button" onClick={() => location.reload()}>
-        Load it anew
+        Reload
       </button>
     </main>
   );
@@ -87,7 +87,7 @@ function NotFound() {
     <>
       <PageHead title="Nothing here" />
       <p>
-        No page has this address. <a href="/">All projects</a>
+        There is no page at this address. <a href="/">All projects</a>
       </p>
     </>
   );

@@ -43,7 +43,7 @@ async function send(method: Method, path: string, body: unknown, signal?: AbortS
     return { answer, text: await answer.text() };
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ApiError(0, 'The hub does not answer. What runs on your hosts runs on.');
+    throw new ApiError(0, 'The hub does not answer. Apps on your hosts keep running.');
   }
 }
 

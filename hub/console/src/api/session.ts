@@ -26,7 +26,7 @@ interface Session {
 
 /** A cookie for https only is not kept by a page that came by http. */
 const NOT_KEPT =
-  'The token is right, but the browser did not keep the session. Open the hub at its https address, and let it set cookies.';
+  'The token is right, but the browser did not keep the session. Open the hub at its https address, and allow it to set cookies.';
 
 export function makeSession(): Session {
   const state = signal<State>({ kind: 'unknown' });

@@ -36,7 +36,10 @@ export function EntryTable({ caption, entries, empty, remove }: Props) {
                 <ActionButton
                   tone="danger"
                   act={() => remove(name)}
-                  confirm={{ question: `Remove ${name}? The next deployment is without it.`, yes: 'Remove it' }}
+                  confirm={{
+                    question: `Remove ${name}? This takes effect with the next deployment.`,
+                    yes: 'Remove it',
+                  }}
                   label={`Remove ${name}`}
                 >
                   Remove

@@ -13,7 +13,7 @@ export function CancelButton({ deployment, done }: { deployment: Deployment; don
     await call('POST', `${apiPath('deployments', deployment.id)}/cancel`, {});
     done();
   };
-  const question = `Cancel the deployment of ${shortCommit(deployment.commit)}? What serves now serves on.`;
+  const question = `Cancel the deployment of ${shortCommit(deployment.commit)}? The live version keeps serving.`;
   return (
     <ActionButton tone="danger" act={cancel} confirm={{ question, yes: 'Cancel it' }} label="Cancel this deployment">
       Cancel
@@ -29,12 +29,12 @@ export function CancelAsked({ deployment, done }: { deployment: Deployment; done
     done();
   };
   const question =
-    'Give it up? It ends here as failed. On the host it is cancelled when that is back; if it has gone live there meanwhile, it is shown as live.';
+    'Give it up? It ends here as failed. The host will cancel it when it reconnects, unless it has gone live by then; in that case it is shown as live.';
   return (
     <div class="notice" role="status">
       {deployment.waitingFor === undefined
-        ? 'It is being cancelled: its host takes back what it did.'
-        : `A cancel is asked for. It waits for ${deployment.waitingFor}: it goes on there until the host is back and hears of it.`}{' '}
+        ? 'It is being cancelled: its host is undoing its work.'
+        : `Cancel requested. It waits for ${deployment.waitingFor}: it keeps running there until the host reconnects and receives the cancel.`}{' '}
       {mayEnd && (
         <ActionButton tone="danger" act={giveUp} confirm={{ question, yes: 'Give it up' }} label="Give it up">
           Do not wait

@@ -22,7 +22,7 @@ export function StepPanel({ deploymentId, name, step, log }: Props) {
     <section class="panel card" aria-labelledby="step-title">
       <header class="panel-head">
         <h2 id="step-title">{name}</h2>
-        <Status status={step?.status ?? 'waiting'} text={step?.status ?? 'not begun'} />
+        <Status status={step?.status ?? 'waiting'} text={step?.status ?? 'not started'} />
         {hasLog && (
           <a class="download" href={download} download={`${deploymentId}-${name}.log`}>
             Download log

@@ -70,7 +70,7 @@ function NothingYet({
       <p>No deployments yet. In your repository:</p>
       <pre tabIndex={0}>{`git remote add orkestr ${gitRemote}\ngit push orkestr HEAD:${branch}`}</pre>
       <p class="faint">
-        When git asks: any user name, and an API token with the scope <code>git</code> as the password.
+        When git asks, enter any user name, and an API token with the scope <code>git</code> as the password.
       </p>
     </div>
   );
@@ -106,7 +106,7 @@ function DeploymentTable({ deployments, live, refresh }: TableProps) {
               <a href={`/deployments/${deployment.id}`}>
                 <Status status={deployment.status} />
               </a>
-              {deployment.cancelRequested && <span class="faint"> a cancel is asked for</span>}
+              {deployment.cancelRequested && <span class="faint"> cancel requested</span>}
             </td>
             <td>
               <a href={`/deployments/${deployment.id}`}>

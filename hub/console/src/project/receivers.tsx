@@ -31,11 +31,11 @@ export function Receivers({ path: project }: { path: string }) {
     <section class="card section" aria-labelledby="receivers">
       <header class="section-head">
         <h2 id="receivers">Notifications</h2>
-        <span class="faint">who is told when a deployment fails or a host goes away</span>
+        <span class="faint">get notified when a deployment fails or a host goes offline</span>
       </header>
       <div class="pad">
         <ApiProblem error={error} />
-        {data?.length === 0 && <p class="faint">Nobody is told.</p>}
+        {data?.length === 0 && <p class="faint">No receivers yet.</p>}
         {data && data.length > 0 && (
           <table class="entries" aria-label="Notifications">
             <tbody>
@@ -59,7 +59,7 @@ export function Receivers({ path: project }: { path: string }) {
               { name: 'kind', label: 'Kind', choices: ['slack', 'discord', 'email', 'webhook'] },
               { name: 'address', label: 'URL or e-mail address', kind: 'password' },
               { name: 'name', label: 'Name', placeholder: 'as its kind', optional: true },
-              ...(mayChangeTeam ? [{ name: 'of', label: 'Told of', choices: [OF_PROJECT, OF_TEAM] }] : []),
+              ...(mayChangeTeam ? [{ name: 'of', label: 'Notify about', choices: [OF_PROJECT, OF_TEAM] }] : []),
             ]}
             add={add}
           />
@@ -75,10 +75,10 @@ function Secret({ of, secret, forget }: { of: string; secret: string; forget: ()
   return (
     <div class="notice" role="status">
       <p>
-        The messages to {of} are signed. The secret to check that, shown this once: <code>{secret}</code>
+        The messages to {of} are signed. The secret to verify the signatures, shown only once: <code>{secret}</code>
       </p>
       <button class="button" onClick={forget}>
-        I have kept it
+        I have saved it
       </button>
     </div>
   );
@@ -121,7 +121,7 @@ function ReceiverRow({ path, receiver, mayChange, done }: RowProps) {
       </td>
       <td class="faint">
         {last === undefined ? 'nothing yet' : deliveryLine(last, Date.now())}
-        {isTried && <p role="status">A test has been taken.</p>}
+        {isTried && <p role="status">Test sent.</p>}
       </td>
       <td class="row-actions">
         {mayChange && (
@@ -132,7 +132,7 @@ function ReceiverRow({ path, receiver, mayChange, done }: RowProps) {
             <ActionButton
               tone="danger"
               act={remove}
-              confirm={{ question: `Remove ${name}? It is told of nothing more.`, yes: 'Remove it' }}
+              confirm={{ question: `Remove ${name}? It will get no more notifications.`, yes: 'Remove it' }}
               label={`Remove ${name}`}
             >
               Remove

@@ -1,4 +1,4 @@
-/** Logins of image registries of a project: for private base images, and for where built images go. */
+/** Logins of image registries of a project: for private base images, and for pushing built images. */
 import type { RegistryEntry } from '../../../api/schemas.ts';
 import { apiPath, call } from '../api/client.ts';
 import { useResource } from '../api/resource.ts';
@@ -24,7 +24,7 @@ export function Registries({ path: project }: { path: string }) {
     <section class="card section" aria-labelledby="registries">
       <header class="section-head">
         <h2 id="registries">Registry logins</h2>
-        <span class="faint">for private base images, and for where built images go</span>
+        <span class="faint">for private base images, and for pushing built images</span>
       </header>
       <div class="pad">
         <ApiProblem error={error} />
@@ -32,7 +32,7 @@ export function Registries({ path: project }: { path: string }) {
           <EntryTable
             caption="Registry logins"
             entries={data.map(({ host, username, updatedAt }) => ({ name: host, detail: username, updatedAt }))}
-            empty="None: registries are asked without a login."
+            empty="None: images are pulled without a login."
             remove={mayWrite ? remove : undefined}
           />
         )}

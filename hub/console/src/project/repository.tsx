@@ -24,7 +24,10 @@ export function Repository({ path, of: { repositoryUrl, hasRepositoryToken }, re
       url: url.trim() || undefined,
       auth: token || username ? { username: username || undefined, token } : undefined,
     });
-  const confirm = { question: 'Remove the token? The next deployment reads the repository without.', yes: 'Remove it' };
+  const confirm = {
+    question: 'Remove the token? The next deployment will read the repository without it.',
+    yes: 'Remove it',
+  };
   return (
     <section class="card section" aria-labelledby="repository">
       <header class="section-head">

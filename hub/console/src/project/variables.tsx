@@ -10,7 +10,7 @@ import { ApiProblem } from '../components/problem.tsx';
 
 const KINDS = [
   { kind: 'app', title: 'Variables', about: 'In the environment of the app.' },
-  { kind: 'build', title: 'Build secrets', about: 'Only commands of the build see them, not the app.' },
+  { kind: 'build', title: 'Build secrets', about: 'Visible to build commands only, not to the app.' },
 ] as const satisfies readonly { kind: Variable['kind']; title: string; about: string }[];
 
 /** Asked for when it is opened: most visits are about deployments. */

@@ -73,5 +73,5 @@ const STATES: Readonly<Record<AppLogView['state']['value'], string>> = {
   connecting: 'connecting …',
   live: 'live',
   lost: 'the connection is lost; trying again',
-  ended: 'nothing serves here any more',
+  ended: 'nothing is live here any more',
 };

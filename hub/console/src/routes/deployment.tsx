@@ -77,7 +77,7 @@ function DeploymentBody({ detail, lost, reload }: BodyProps) {
       )}
       {!deployment.detailsKept && (
         <p class="notice">
-          It is old: its log and the outputs of its steps are gone. How it ended, and its release, are kept.
+          This is an old deployment: its log and step outputs are deleted. Its result and its release are kept.
         </p>
       )}
       {deployment.cancelRequested && !ended && <CancelAsked deployment={deployment} done={reload} />}
@@ -123,7 +123,7 @@ function Head({ deployment, reload }: { deployment: Deployment; reload: () => vo
             ['Took', deployment.startedAt && <Duration from={deployment.startedAt} to={deployment.finishedAt} />],
             ['Waits for', deployment.waitingFor],
             ['Serves at', deployment.status === 'live' && deployment.urls.map((url) => <a href={url}>{url}</a>)],
-            ['Visitors', deployment.status === 'failed' && !isLost && 'what served before serves on'],
+            ['Visitors', deployment.status === 'failed' && !isLost && 'the previous version keeps serving'],
             ['Back to', deployment.releaseOf && <a href={`/deployments/${deployment.releaseOf}`}>its release</a>],
             ['Variables', deployment.variables === 'release' && 'as they were at its release'],
             ['Replaced by', deployment.replacedBy && <a href={`/deployments/${deployment.replacedBy}`}>a newer one</a>],

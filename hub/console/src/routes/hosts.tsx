@@ -88,7 +88,7 @@ function HostCard({ host, begin }: { host: Host; begin: (() => void) | undefined
                 status.engine.reachable ? (status.engine.version ?? 'up') : <Status status="offline" text="down" />,
               ],
               ['Proxy', status.proxy.reachable ? 'up' : <Status status="offline" text="down" />],
-              ['Builds', host.builds ? 'what it serves' : 'not: other hosts build for it'],
+              ['Builds', host.builds ? 'its own images' : 'no: other hosts build for it'],
               ['cgroup', `v${status.cgroupVersion}`],
               ['Reports waiting', status.outbox > 0 && String(status.outbox)],
             ]}

@@ -31,7 +31,7 @@ export function LoginDialog() {
     <dialog class="dialog session-ended" ref={dialog} aria-labelledby="session-ended" onClose={show}>
       <section class="login-card">
         <h2 id="session-ended">Your session has ended</h2>
-        <p>Log in to go on where you were. What you have typed is still there.</p>
+        <p>Log in to continue where you left off. Nothing that you typed is lost.</p>
         <LoginForm />
       </section>
     </dialog>

@@ -15,7 +15,10 @@ export function UpgradePanel({ upgrade, done }: { upgrade: Upgrade; done: () => 
     done();
   };
   const failed = upgrade.hosts.filter(({ state }) => state === 'failed' || state === 'reverted');
-  const confirm = { question: `End the upgrade to ${upgrade.version}? Hosts under way end theirs.`, yes: 'End it' };
+  const confirm = {
+    question: `End the upgrade to ${upgrade.version}? Hosts that are upgrading finish.`,
+    yes: 'End it',
+  };
   return (
     <section class="card section" aria-label={`Upgrade to ${upgrade.version}`}>
       <header class="section-head">
@@ -30,7 +33,7 @@ export function UpgradePanel({ upgrade, done }: { upgrade: Upgrade; done: () => 
             )}
             {failed.length > 0 && (
               <ActionButton act={() => ask('skip', { hosts: failed.map(({ id }) => id) })}>
-                Skip what failed
+                Skip failed hosts
               </ActionButton>
             )}
             <ActionButton tone="danger" act={() => ask('cancel')} confirm={confirm}>
@@ -68,7 +71,7 @@ export function UpgradeButton({
     done();
   };
   const what = host ? host.name : 'all hosts, one after another';
-  const confirm = { question: `Upgrade ${what} to ${version}? Apps go on serving.`, yes: 'Upgrade' };
+  const confirm = { question: `Upgrade ${what} to ${version}? Apps keep serving.`, yes: 'Upgrade' };
   return (
     <ActionButton act={begin} confirm={confirm} label={`Upgrade ${host ? host.name : 'all'} to ${version}`}>
       Upgrade {host ? `to ${version}` : `all to ${version}`}
