@@ -106,7 +106,7 @@ test('a change that is stored stays told as one for a token that may write and n
     [`GET ${ENVIRONMENT}`]: refuse('ORK_FORBIDDEN', 'This needs the scope "read", which the token does not have.'),
   });
   assert.equal(set.code, 0, set.stderr);
-  assert.match(set.stdout, /^Domains and edge settings: Sent to the host, which has not answered yet\.$/m);
+  assert.match(set.stdout, /^Domains and edge settings: Sent to the host; waiting for its answer\.$/m);
   assert.equal(cli.hub?.asked.length, 2, 'It is not asked again and again.');
 });
 
