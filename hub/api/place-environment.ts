@@ -51,7 +51,10 @@ export async function placeEnvironment(
   return id;
 }
 
-/** The settings as they are when they name a domain, else with the first default one that is free, or its own already. */
+/**
+ * The settings as they are when they name a domain, else with the first default one that is free, or its own already.
+ * @throws OrkestrError ORK_INVALID, also when no default one is free; ORK_ROUTE_TAKEN
+ */
 export async function withDomain(
   deps: Pick<PlaceDeps, 'config' | 'hubUrl'>,
   db: Db,

@@ -33,7 +33,10 @@ export const anyScope = { config: { scope: 'any' } } as const;
 /** For the few routes that nobody needs to be known for. */
 export const publicRoute = { config: { scope: 'public' } } as const;
 
-/** @param prefix below which every route has to say what it needs */
+/**
+ * @param prefix below which every route has to say what it needs
+ * @throws Error at the registration of one that does not
+ */
 export function registerAuth(app: HubApp, deps: HubDeps, prefix: string): void {
   app.decorateRequest('authenticated');
   app.decorateRequest('identity', {

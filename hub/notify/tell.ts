@@ -15,6 +15,7 @@ const COLLECT_MS = 10_000;
 /** Kinds of notices that a receiver is told. */
 export const readKinds = (json: string): string[] => z.array(z.string()).parse(JSON.parse(json));
 
+/** To all of the audience who want notices of that kind. Call it in the transaction of what it tells. */
 export async function tell(
   trx: Db,
   audience: Audience,

@@ -21,7 +21,10 @@ import { listSteps } from '../store/steps.ts';
 import { getTeam } from '../store/teams.ts';
 import { openVariables } from '../store/variables.ts';
 
-/** The job of a deployment whose variables are fixed already. Made anew each time it is sent: it carries a fresh clone token. */
+/**
+ * The job of a deployment whose variables are fixed already. Made anew each time it is sent: it carries a fresh clone token.
+ * @throws OrkestrError ORK_CONFIG when its release is gone, ORK_CONFLICT when nobody told what was built; and what opening what is sealed throws
+ */
 export async function makeJob(deps: CoreDeps, context: DeploymentContext): Promise<Job> {
   const { deployment, environment } = context;
   const job = await deployJob(deps, context);

@@ -20,6 +20,7 @@ export type Placement =
 
 type Host = Row<'host'>;
 
+/** Does not throw for a deployment that no host can take: that is `impossible`, with its reason. */
 export async function placeDeployment(
   db: Db,
   links: Pick<HostLinks, 'isOnline'>,

@@ -27,6 +27,7 @@ interface RequestDeps extends CoreDeps {
 
 type Requests = Pick<Scheduler, 'create' | 'cancel' | 'removeEnvironment' | 'removeProject'>;
 
+/** They throw what `Scheduler` says of each. */
 export function makeRequests(deps: RequestDeps): Requests {
   const { db, clock, links, news, dispatch, queues, forgetting } = deps;
   const now = (): string => clock.now().toISOString();

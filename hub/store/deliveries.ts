@@ -15,6 +15,7 @@ export const MOST_NOTICES = 50;
 export const KEPT = 30;
 const SHOWN = 10;
 
+/** What a message tells. @throws when a later version of the hub wrote it in a shape that this one does not know */
 export const readNotices = ({ notices }: Pick<Row<'delivery'>, 'notices'>): Notice[] =>
   z.array(Notice).parse(JSON.parse(notices));
 

@@ -31,7 +31,10 @@ export interface DeploymentRequest {
   readonly rollback?: { readonly releaseOf: string; readonly variables: 'current' | 'release' };
 }
 
-/** Store a new, waiting deployment under the environment's next generation. Call it in a transaction. */
+/**
+ * Store a new, waiting deployment under the environment's next generation. Call it in a transaction.
+ * @throws OrkestrError ORK_NOT_FOUND when the environment is gone
+ */
 export async function insertDeployment(
   db: Db,
   id: string,

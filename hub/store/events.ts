@@ -72,6 +72,7 @@ export async function listEvents(db: Db, deploymentId: string, afterId: number, 
   return Promise.all(rows.map((row) => readEvent(db, deploymentId, row)));
 }
 
+/** A column of an ErrorReport. */
 export const parseError = (json: string | null): ErrorReport | null =>
   json === null ? null : ErrorReport.parse(JSON.parse(json));
 

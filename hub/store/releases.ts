@@ -21,6 +21,7 @@ export async function insertRelease(db: Db, environmentId: string, release: Rele
     .execute();
 }
 
+/** What a deployment went live with; null when it never did. */
 export async function findRelease(db: Db, deploymentId: string): Promise<Release | null> {
   const row = await db
     .selectFrom('release')

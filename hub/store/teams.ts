@@ -8,6 +8,7 @@ export async function insertTeam(db: Db, team: NewRow<'team'>): Promise<void> {
   await db.insertInto('team').values(team).execute();
 }
 
+/** @throws OrkestrError ORK_NOT_FOUND */
 export async function getTeam(db: Db, teamId: string): Promise<Row<'team'>> {
   const team = await db.selectFrom('team').selectAll().where('id', '=', teamId).executeTakeFirst();
   if (team === undefined) throw notFound('team', teamId);

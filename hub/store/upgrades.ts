@@ -133,6 +133,7 @@ export function findOrder(db: Db, hostId: string, orderId: string): Promise<Row<
     .executeTakeFirst();
 }
 
+/** As upgrades/advance.ts takes it. */
 export const rolloutOf = ({ upgrade, hosts }: StoredUpgrade): Rollout => ({
   version: upgrade.version,
   atOnce: upgrade.at_once,

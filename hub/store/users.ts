@@ -11,6 +11,7 @@ export async function insertMembership(db: Db, membership: NewRow<'membership'>)
   await db.insertInto('membership').values(membership).execute();
 }
 
+/** @throws OrkestrError ORK_NOT_FOUND */
 export async function getUser(db: Db, userId: string): Promise<Row<'user'>> {
   const user = await db.selectFrom('user').selectAll().where('id', '=', userId).executeTakeFirst();
   if (user === undefined) throw notFound('user', userId);

@@ -24,7 +24,7 @@ export interface Kind {
   send(message: Message, to: ReceiverSettings, context: SendContext): Promise<void>;
 }
 
-/** The path of a webhook's URL is as good as a password: of the URL only where it leads is shown. */
+/** The path of a webhook's URL is as good as a password: of the URL only where it leads is shown. @throws OrkestrError ORK_INVALID */
 export function shownUrl(address: string): string {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   const isUsable = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
