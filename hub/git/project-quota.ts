@@ -66,6 +66,16 @@ export class ProjectQuota {
     };
   }
 
+  /** What is told to who pushes into a repository that has all it may. */
+  told(full: 'bytes' | 'refs'): string {
+    const { sizeLimit, refLimit } = this.#options;
+    const words = {
+      bytes: `The repository has reached its limit of ${inMiB(sizeLimit)} MiB. Delete unused branches and tags, or remove large files from the history: the next push then frees everything that no release needs.`,
+      refs: `The repository has reached its limit of ${refLimit} branches and tags. Delete unused ones.`,
+    };
+    return words[full];
+  }
+
   /** After a push: what it brought stays few files, whatever else becomes of it. Call it in its turn. */
   async tidy(projectId: string): Promise<void> {
     const { repositories, log } = this.#options;
@@ -109,3 +119,5 @@ export class ProjectQuota {
     }
   }
 }
+
+const inMiB = (bytes: number): number => Math.round(bytes / 1024 ** 2);

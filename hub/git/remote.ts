@@ -1,23 +1,22 @@
 /** The hub's own git remote: smart HTTP (gitprotocol-http(5)) in front of git http-backend, with tokens and a size limit. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { OrkestrError } from '../../protocol/errors.ts';
-import { roomBesideHub } from '../disk.ts';
+import { ConcurrencyLimit, type ConcurrencyLimits } from '../concurrency-limit.ts';
 import type { CoreDeps, GitRemotes, HostLinks, Scheduler } from '../deps.ts';
-import { RETRY_AFTER, type ConcurrencyLimits, ConcurrencyLimit } from '../concurrency-limit.ts';
-import { storeTrouble } from '../store/database.ts';
+import { roomBesideHub } from '../disk.ts';
 import { addStrayRepository, deleteStrayRepository, listStrayRepositories } from '../store/stray-repositories.ts';
-import { serveByBackend } from './backend.ts';
 import { type Access, checkAccess, readCredentials } from './access.ts';
-import { Commands } from './commands.ts';
-import { deletesOnly, refusePush } from './full-repository.ts';
+import { serveByBackend } from './backend.ts';
+import { cgiVariables } from './cgi.ts';
+import { DiskBudget } from './disk-budget.ts';
 import { MissedPushes } from './missed-pushes.ts';
 import { ProjectQuota } from './project-quota.ts';
 import { PushHook } from './push-hook.ts';
-import { deployMissed, deployPush, type Push } from './push.ts';
+import { deployMissed, deployPush } from './push.ts';
+import { refuse } from './refusal.ts';
 import type { Repositories } from './repositories.ts';
 import { type GitRequest, readGitRequest } from './request.ts';
-import { DiskBudget, type Reservation } from './disk-budget.ts';
+import { servePush } from './serve-push.ts';
 import { Turns } from './turns.ts';
 
 interface RemoteDeps extends CoreDeps {
@@ -97,45 +96,8 @@ export function makeGitRemotes(
     await repositories.create(projectId);
     const env = { ...repositories.env, ...cgiVariables(request, wanted, access) };
     if (push === undefined) return serveByBackend(request, response, { env });
-    const gone = closing(response);
-    await turns.take(projectId, gone, async () => {
-      await repositories.sweep(projectId);
-      const reservation = await quota.reserve(projectId, bytesOf(request), stopping.signal);
-      try {
-        // What a push asks for is known when it comes: before, branches are only named to it.
-        const { full } = reservation;
-        const isRefused = full !== null && wanted.endpoint !== 'info/refs' && !(await deletesOnly(request, gone));
-        await (isRefused ? refuseFull(request, response, full) : take(request, response, env, { push, reservation }));
-      } finally {
-        await quota.tidy(projectId);
-        reservation.release();
-      }
-    });
-  }
-
-  async function take(
-    request: IncomingMessage,
-    response: ServerResponse,
-    env: Readonly<Record<string, string>>,
-    { push, reservation }: { readonly push: Push; readonly reservation: Reservation },
-  ): Promise<void> {
-    const commands = new Commands();
-    const watch = (chunk: Buffer): boolean => {
-      reservation.received(chunk.length);
-      return commands.see(chunk);
-    };
-    await hook.during(push, (secret) =>
-      serveByBackend(request, response, { env: { ...env, ...secret }, config: limitsOf(reservation), watch }),
-    );
-  }
-
-  async function refuseFull(request: IncomingMessage, response: ServerResponse, of: 'bytes' | 'refs'): Promise<void> {
-    const told = {
-      bytes: `The repository has reached its limit of ${inMiB(sizeLimit)} MiB. Delete unused branches and tags, or remove large files from the history: the next push then frees everything that no release needs.`,
-      refs: `The repository has reached its limit of ${refLimit} branches and tags. Delete unused ones.`,
-    };
-    // One that breaks off hears nothing.
-    await refusePush(request, response, told[of]).catch(() => response.destroy());
+    const { endpoint } = wanted;
+    await servePush({ repositories, hook, quota, turns }, { request, response, endpoint, push, env }, stopping.signal);
   }
 
   /** Nobody is kept waiting by files that cannot go: they are tried again at the next start. */
@@ -171,78 +133,7 @@ export function makeGitRemotes(
     },
     removeRepository: clearAway,
     handle(request, response) {
-      answer(request, response).catch((error: unknown) => refuse(deps, response, error));
+      answer(request, response).catch((error: unknown) => refuse(log, response, error));
     },
   };
 }
-
-/** How much a request brings; null: nobody knows before its end. */
-function bytesOf({ method, headers }: IncomingMessage): number | null {
-  if (method === 'GET') return 0;
-  const length = Number(headers['content-length'] ?? Number.NaN);
-  return headers['content-encoding'] === undefined && Number.isSafeInteger(length) ? length : null;
-}
-
-/** What a push may write, as git keeps to it: it names the first one when it refuses. */
-const limitsOf = ({ bytes, mayPack }: Reservation): readonly string[] => [
-  `receive.maxInputSize=${bytes}`,
-  `receive.autogc=${mayPack}`,
-];
-
-function closing(response: ServerResponse): AbortSignal {
-  const gone = new AbortController();
-  response.once('close', () => gone.abort());
-  return gone.signal;
-}
-
-/**
- * RFC 3875 section 4.1, and what git-http-backend(1) reads beside it. Nothing of the request but these is passed on. The
- * body comes unpacked.
- * CONTENT_LENGTH is left out on purpose: with it the backend spins for ever when the hub dies in the middle of a body
- * (git 2.39 takes the end of input for an empty read); without it the end of input is the end of the request.
- */
-function cgiVariables(request: IncomingMessage, wanted: GitRequest, access: Access): Record<string, string> {
-  const { headers, socket, method = 'GET' } = request;
-  const optional = {
-    GIT_PROTOCOL: /^version=[0-9]$/.exec(String(headers['git-protocol']))?.[0],
-    REMOTE_ADDR: socket.remoteAddress,
-    REMOTE_USER: access.push?.userId,
-  };
-  return {
-    GATEWAY_INTERFACE: 'CGI/1.1',
-    SERVER_PROTOCOL: 'HTTP/1.1',
-    REQUEST_METHOD: method,
-    GIT_PROJECT_ROOT: access.root,
-    GIT_HTTP_EXPORT_ALL: '1',
-    PATH_INFO: `/${access.projectId}.git/${wanted.endpoint}`,
-    QUERY_STRING: wanted.endpoint === 'info/refs' ? `service=${wanted.service}` : '',
-    CONTENT_TYPE: wanted.endpoint === 'info/refs' ? '' : `application/x-${wanted.service}-request`,
-    ...Object.fromEntries(
-      Object.entries(optional).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
-    ),
-  };
-}
-
-/** Plain text: git shows it to its user as `remote: ...`. */
-function refuse({ log }: CoreDeps, response: ServerResponse, cause: unknown): void {
-  const error = storeTrouble(cause) ?? cause;
-  const known = error instanceof OrkestrError && error.code !== 'ORK_INTERNAL' ? error : undefined;
-  if (known === undefined) log.error({ err: error }, 'a git request failed');
-  if (response.headersSent || response.destroyed) {
-    response.destroy();
-    return;
-  }
-  const status = known?.kind.status ?? 500;
-  response.writeHead(status, {
-    'content-type': 'text/plain; charset=utf-8',
-    ...(status === 401 ? { 'www-authenticate': 'Basic realm="orkestr", charset="UTF-8"' } : {}),
-    ...(status === 429 ? { 'retry-after': RETRY_AFTER } : {}),
-    // What is left of a body is not read: the connection ends with the answer.
-    connection: 'close',
-  });
-  response.end(
-    `${known === undefined ? 'Something went wrong in the hub; see its log.' : `${known.message} ${known.kind.mend}`}\n`,
-  );
-}
-
-const inMiB = (bytes: number): number => Math.round(bytes / 1024 ** 2);

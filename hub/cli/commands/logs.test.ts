@@ -98,7 +98,10 @@ test('logs tells on stderr what a deployment waits for, and what became of one t
     [sampleDeployment(queued), /^Queued: it has not started yet\.\n$/],
     [sampleDeployment({ waitingFor: 'the host vps-1, which is offline' }), /^Running: waiting for the host vps-1/],
     [sampleDeployment({ status: 'cancelled', finishedAt: AT }), /^\nCancelled after 0 ms\.\n$/],
-    [sampleDeployment({ status: 'skipped', replacedBy: IDS.older }), /^\nSkipped: a newer deployment replaced it \(0189/],
+    [
+      sampleDeployment({ status: 'skipped', replacedBy: IDS.older }),
+      /^\nSkipped: a newer deployment replaced it \(0189/,
+    ],
   ];
   for (const [deployment, says] of told) {
     const result = await run(['logs', ...SHOP], {
