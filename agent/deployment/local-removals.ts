@@ -34,6 +34,7 @@ export interface LocalRemovals {
   standing(removalId: string): Pick<JobRecord, 'error'> & { readonly ended: boolean };
 }
 
+/** Removals that are ordered on the host itself. Beginning one throws ORK_NOT_FOUND for what is not there. */
 export function makeLocalRemovals(parts: LocalRemovalParts): LocalRemovals {
   const { journal, ports, hostId } = parts;
   return {

@@ -12,6 +12,7 @@ import { names } from './step.ts';
 const REMOVE_SECONDS = 600;
 const GRACE_SECONDS = 10;
 
+/** To its end, which goes into the journal, also when it is a failure. @throws Interrupted when the agent stops meanwhile */
 export async function removeEnvironment(
   parts: RunnerParts,
   record: JobRecord,

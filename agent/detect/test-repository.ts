@@ -1,7 +1,9 @@
 /** A folder with the files that a test names, emptied before each plan. */
+import { strict as assert } from 'node:assert';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildPlan } from '../../protocol/steps.ts';
 import { BaseImages } from './base-images.ts';
 import { planBuild } from './index.ts';
@@ -69,4 +71,21 @@ export class RepositoryFolder {
       ...(budget && { budget }),
     });
   }
+
+  /** What `plan` refuses with. */
+  async refusal(...asked: Parameters<RepositoryFolder['plan']>): Promise<OrkestrError> {
+    const error = await this.plan(...asked).then(
+      () => assert.fail('a plan was made'),
+      (thrown: unknown) => thrown,
+    );
+    assert.ok(error instanceof OrkestrError, String(error));
+    return error;
+  }
 }
+
+/** `value (where it was read)` of what a plan says of a subject. */
+export const evidenceOf = ({ evidence }: BuildPlan, subject: string): string =>
+  evidence
+    .filter((one) => one.subject === subject)
+    .map(({ value, from }) => `${value} (${from})`)
+    .join(', ');

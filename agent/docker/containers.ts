@@ -29,6 +29,7 @@ interface ContainerRuntimeOptions {
   readonly beforeStart?: () => Promise<void>;
 }
 
+/** The port ContainerRuntime; its calls throw the engine's codes, ORK_START_FAILED, and what `beforeStart` throws. */
 export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOptions): ContainerRuntime {
   const { scope } = options;
 

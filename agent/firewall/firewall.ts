@@ -28,6 +28,7 @@ interface FirewallOptions {
   readonly exec?: Exec;
 }
 
+/** The rules of one agent's apps; to bring them in place throws ORK_FIREWALL where the packet filter does not take them. */
 export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firewall {
   const keeper = makeChainKeeper(by);
   // Of two that look for a rule at once, both would add it.

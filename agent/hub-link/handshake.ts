@@ -20,6 +20,7 @@ interface Handshake {
   take(message: HubMessage): { readonly hello: AgentMessage } | { readonly welcome: Welcome };
 }
 
+/** For one connection; `take` also throws the code with which the hub refuses this host. */
 export function makeHandshake(
   credentials: Credentials,
   agentVersion: string,

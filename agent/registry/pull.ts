@@ -12,6 +12,7 @@ import { refusalOf } from './refusal.ts';
 
 const PULL_TIMEOUT_MS = 15 * 60_000;
 
+/** @throws OrkestrError of its calls: ORK_IMAGE_GONE, ORK_IMAGE_DIGEST, those of a registry's refusal, the engine's codes */
 export function makeImageRegistry(engine: Engine, { scope }: { readonly scope: string }): ImageRegistry {
   return {
     async whyMissing(reference, registries) {

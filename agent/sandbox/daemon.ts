@@ -63,6 +63,7 @@ interface SandboxDaemon {
   stop(): Promise<void>;
 }
 
+/** A build engine by its files: to start or to end it throws ORK_SANDBOX. */
 export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: string) => Engine): SandboxDaemon {
   const configPath = join(files.stateDirectory, 'daemon.json');
   const logPath = join(files.stateDirectory, 'dockerd.log');

@@ -53,6 +53,7 @@ interface DiskOptions {
   readonly exec: Exec;
 }
 
+/** The disk of one slot; what cannot be made, mounted or given back throws ORK_SANDBOX, a host without room ORK_DISK_FULL. */
 export function makeSlotDisk(options: DiskOptions): SlotDisk {
   const { exec: by } = options;
   const folder = join(options.stateDirectory, 'disk');

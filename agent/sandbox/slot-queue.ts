@@ -16,6 +16,7 @@ export interface SlotQueue {
   release(index: number): void;
 }
 
+/** For so many slots; `acquire` throws ORK_QUEUE_FULL and ORK_CANCELLED. */
 export function makeSlotQueue(count: number, affinity: SlotAffinity): SlotQueue {
   const free = new Set(Array.from({ length: count }, (_, index) => index));
   const waiting: ((index: number) => void)[] = [];

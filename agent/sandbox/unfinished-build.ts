@@ -5,17 +5,33 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { Clock } from '../deployment/ports.ts';
 import { makePrivateFolder, writeFileAtomic } from '../lib/files.ts';
 
 const FILE = 'behind.json';
 
+/** A clock that is only brought right little by little is not set back, ms. */
+const SLEW_MS = 1000;
+
 const UnfinishedBuild = z.object({
-  /** When the build began, ms since the epoch. */
+  /** When the build began, ms since the epoch. Where its agent is killed, it is not known whether the clock was set back meanwhile. */
   began: z.number(),
   /** It broke a limit of size: nothing of it is to stay in the cache. */
   oversized: z.boolean(),
 });
 type UnfinishedBuild = z.infer<typeof UnfinishedBuild>;
+
+/**
+ * A build begins: the answer tells when that was, ms since the epoch, by the clock as it is then. The engine writes down by the clock
+ * when it made a thing: where that was set back meanwhile, what the build has made since is older than its beginning was.
+ */
+export function beginBuild(clock: Pick<Clock, 'now' | 'monotonic'>): () => number {
+  const [began, start] = [clock.now(), clock.monotonic()];
+  return () => {
+    const byNow = clock.now() - (clock.monotonic() - start);
+    return byNow < began - SLEW_MS ? Math.floor(byNow) : began;
+  };
+}
 
 interface UnfinishedBuildFile {
   /** Null: the last build went through, or all is done. */

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
+import type { BuildPlan } from '../../../protocol/steps.ts';
 import { RepositoryFolder } from '../test-repository.ts';
 
 let repository: RepositoryFolder;
@@ -7,6 +8,9 @@ before(async () => {
   repository = await RepositoryFolder.make();
 });
 after(() => repository.remove());
+
+type Files = Parameters<RepositoryFolder['plan']>[0];
+const plan = (files: Files, settings = {}): Promise<BuildPlan> => repository.plan(files, settings);
 
 const dockerfileOf = async (mod: string, files: Record<string, string> = {}): Promise<string> =>
   (await repository.plan({ 'go.mod': `module x\n\ngo 1.26\n${mod}`, 'main.go': 'package main', ...files })).dockerfile
@@ -114,5 +118,52 @@ describe('a go.work', () => {
     const mod = 'module x/api\n\nrequire y v0.0.0\n\nreplace y => ../../vendored/y\n';
     const { dockerfile } = await repository.plan({ ...WORKSPACE, 'services/api/go.mod': mod });
     assert.doesNotMatch(dockerfile.text, /go mod download|COPY go\.work/);
+  });
+});
+
+describe('detector go', () => {
+  const mod = 'module example.com/shop/v2\n\ngo 1.19\n';
+
+  test('a main package in the root', async () => {
+    const made = await plan({ 'go.mod': mod, 'main.go': '// licence\npackage main' });
+    assert.match(made.buildCommand ?? '', / \.$/);
+    assert.doesNotMatch(made.dockerfile.text, /go mod download/);
+  });
+
+  test('of several in cmd/ the one named like the module, with a warning', async () => {
+    const made = await plan({
+      'go.mod': `${mod}require example.com/x v1.0.0\n`,
+      'go.sum': '',
+      'lib.go': 'package shop',
+      'cmd/migrate/main.go': 'package main',
+      'cmd/shop/main.go': 'package main',
+    });
+    assert.match(made.buildCommand ?? '', / \.\/cmd\/shop$/);
+    assert.match(made.warnings.join(), /\.\/cmd\/migrate/);
+    assert.match(made.dockerfile.text, /COPY go\.mod go\.sum \.\/\nRUN \S+ go mod download/);
+  });
+
+  test('a module in a folder of the repository is there before anything is fetched', async () => {
+    const replaced = `${mod}require example.com/x v1.0.0\nreplace example.com/x => ./x\n`;
+    const made = await plan({ 'go.mod': replaced, 'main.go': 'package main', 'x/go.mod': 'module example.com/x\n' });
+    assert.doesNotMatch(made.dockerfile.text, /go mod download/);
+  });
+
+  test('tests and ignored files are no main package', async () => {
+    const files = { 'go.mod': mod, 'x_test.go': 'package main', 'gen.go': '//go:build ignore\n\npackage main' };
+    assert.match((await repository.refusal(files)).message, /no main package/);
+  });
+
+  test('a newer go is the tag of the base image, or a warning where there is only one', async () => {
+    const files = { 'go.mod': 'module x\n\ngo 1.22.1\n', 'main.go': 'package main' };
+    const old = 'golang:1.19-bookworm';
+    const made = await plan(files, { baseImages: { go: old }, madeHere: [old] });
+    assert.match(made.warnings.join(' '), /asks for Go >=1\.22\.1.*Go 1\.19 cannot read this go\.mod/);
+    assert.match(
+      (await plan(files, { baseImages: { go: old } })).dockerfile.text,
+      /^FROM golang:1\.22-bookworm AS build$/m,
+    );
+    // Go keeps what older modules rely on.
+    assert.match((await plan(files)).dockerfile.text, /^FROM golang:1\.27-trixie AS build$/m);
   });
 });
