@@ -12,6 +12,7 @@ import { serveByBackend } from './backend.ts';
 import { type Access, checkAccess, readCredentials } from './access.ts';
 import { Commands } from './commands.ts';
 import { deletesOnly, refusePush } from './full-repository.ts';
+import { isLfs, refuseLfs } from './lfs.ts';
 import { MissedPushes } from './missed-pushes.ts';
 import { ProjectRoom } from './project-room.ts';
 import { PushHook } from './push-hook.ts';
@@ -172,6 +173,7 @@ export function makeGitRemotes(
     },
     removeRepository: clearAway,
     handle(request, response) {
+      if (isLfs(request)) return refuseLfs(response);
       answer(request, response).catch((error: unknown) => refuse(deps, response, error));
     },
   };
