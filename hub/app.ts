@@ -79,8 +79,7 @@ export async function buildApp(deps: HubDeps, { consoleFolder, cliFile }: MadeFi
     logController: new LogController({ disableRequestLogging: true }),
     frameworkErrors: answerUnroutable,
     bodyLimit: BODY_LIMIT,
-    // Only a proxy on this machine may say whom it asks for.
-    trustProxy: 'loopback',
+    trustProxy: [...deps.config.trusted],
     serverFactory: (handler) => makeServer(deps, handler),
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(requestValidator);

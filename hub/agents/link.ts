@@ -1,6 +1,7 @@
 /** The hub's end of the agent link: takes WebSocket upgrades, proves both sides, and hands the host to the scheduler. */
 import { randomBytes, randomUUIDv7 } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { BlockList } from 'node:net';
 import { WebSocketServer, type WebSocket } from 'ws';
 import {
   type AgentMessage,
@@ -9,6 +10,7 @@ import {
   welcomeProof,
   type HubMessage,
 } from '../../protocol/agent-link.ts';
+import { blockListOf, contains } from '../../protocol/address-kind.ts';
 import { canonicalAddress, clientNetwork } from '../../protocol/client-network.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { isSignedBy, signText } from '../../protocol/signing.ts';
@@ -42,12 +44,11 @@ const MOST_OF_CLIENT = 32;
 /** Close code for going away, RFC 6455 section 7.4.1. */
 const CLOSE_GOING_AWAY = 1001;
 
-const LOOPBACK = /^(?:::1$|127\.)/;
-
 type Hello = Extract<AgentMessage, { type: 'hello' }>;
 
 export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agents {
   const { sessions, scheduler, log } = deps;
+  const trusted = blockListOf(deps.config.trusted);
   const intake = new Intake();
   const server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false });
   /** With the client that each came from, oldest first. */
@@ -56,7 +57,7 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
   function accept(socket: WebSocket, request: IncomingMessage): void {
     // ws closes a connection by itself when a frame is malformed or too large; without a listener it would throw.
     socket.on('error', (error) => log.info({ err: error }, 'agent connection'));
-    const client = clientOf(request);
+    const client = clientOf(request, trusted);
     makeRoom(client);
     unproven.set(socket, client);
     const deadline = setTimeout(() => socket.terminate(), timing.handshakeMs);
@@ -180,15 +181,16 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
   };
 }
 
-/** Only a proxy on this machine may say whom it speaks for; the last address is the one that it has added itself. */
-function clientOf({ socket, headers }: IncomingMessage): string {
-  const peer = canonicalAddress(socket.remoteAddress ?? '') ?? '';
-  const last =
-    String(headers['x-forwarded-for'] ?? '')
-      .split(',')
-      .at(-1) ?? '';
-  const named = LOOPBACK.test(peer) ? canonicalAddress(last.trim()) : null;
-  return clientNetwork(named ?? peer);
+/** Whoever is trusted has added whom it speaks for at the end; that one may be trusted again, and speak for another. */
+function clientOf({ socket, headers }: IncomingMessage, trusted: BlockList): string {
+  const named = String(headers['x-forwarded-for'] ?? '').split(',');
+  let client = canonicalAddress(socket.remoteAddress ?? '');
+  while (client !== null && contains(trusted, client)) {
+    const before = canonicalAddress(named.pop()?.trim() ?? '');
+    if (before === null) break;
+    client = before;
+  }
+  return clientNetwork(client ?? '');
 }
 
 /** @throws OrkestrError ORK_PROTOCOL */

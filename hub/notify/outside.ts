@@ -1,9 +1,9 @@
 /** The way out of the hub to an address that a member of a team gave: looked up, judged, dialled as judged, never led on. */
 import { lookup } from 'node:dns/promises';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { Agent, request } from 'undici';
-import { blockListOf, type HostAddress, makeJudge } from '../../protocol/address-kind.ts';
+import { blockListOf, contains, type HostAddress, makeJudge } from '../../protocol/address-kind.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { guestBridges } from '../../protocol/service/guest-bridges.ts';
 import type { HubConfig } from '../config.ts';
@@ -112,9 +112,6 @@ async function find(
     throw connectionError(cause, name);
   }
 }
-
-const contains = (list: BlockList, address: string): boolean =>
-  list.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
 
 const ownAddresses = (): HostAddress[] =>
   Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
