@@ -7,6 +7,7 @@ import { EnrolAnswer } from '../protocol/agent-link.ts';
 import type { EnrolRequest } from '../protocol/agent-link.ts';
 import { OrkestrError, Problem } from '../protocol/errors.ts';
 import { Timestamp, Uuid } from '../protocol/ids.ts';
+import { reasonOf } from '../protocol/service/dialling.ts';
 import { isSignedBy, makeKeyPair, readPublicKey, signText } from '../protocol/signing.ts';
 import type { KeyPairPem } from '../protocol/signing.ts';
 import { makePrivateFolder, writeFileAtomic } from './lib/files.ts';
@@ -166,7 +167,7 @@ async function enrol({ hubUrl, joinToken, name }: Enrolment, publicKey: string):
     status = response.statusCode;
     answer = await response.body.json();
   } catch (cause) {
-    const evidence = [cause instanceof Error ? cause.message : String(cause)];
+    const evidence = [reasonOf(cause)];
     throw new OrkestrError('ORK_HUB_UNREACHABLE', `The hub at ${hubUrl} gave no usable answer.`, { evidence, cause });
   }
   const enrolled = EnrolAnswer.safeParse(answer);

@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import { API_PREFIX } from '../api/schemas.ts';
 import { OrkestrError, Problem } from '../../protocol/errors.ts';
 import { parseJson } from '../../protocol/json.ts';
+import { reasonOf } from '../../protocol/service/dialling.ts';
 
 /** Largest JSON answer read, bytes. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
@@ -119,10 +120,11 @@ export class Client {
 export const apiPath = (...segments: string[]): string => `/${segments.map(encodeURIComponent).join('/')}`;
 
 export function unreachable(url: string, cause: unknown): OrkestrError {
-  const { code, message } = cause as NodeJS.ErrnoException;
+  const { code } = cause as NodeJS.ErrnoException;
+  const reason = reasonOf(cause);
   return new OrkestrError('ORK_HUB_UNREACHABLE', `The hub at ${url} does not answer.`, {
     cause,
-    evidence: [code ? `${code}${message ? `: ${message}` : ''}` : message],
+    evidence: [code === undefined || code === reason ? reason : `${code}: ${reason}`],
   });
 }
 
