@@ -2,9 +2,11 @@
 /** The agent process and its command line: `orkestr-agent`. */
 import { toErrorReport, toProblem } from '../protocol/errors.ts';
 import { safeLine } from '../protocol/safe-text.ts';
+import { dialPatiently } from '../protocol/service/dialling.ts';
 import { buildProgram } from './cli/program.ts';
 
 if (import.meta.main) {
+  dialPatiently();
   // No await at the top level: the release's bundle is CommonJS (docs/adr/0014).
   buildProgram()
     .parseAsync()

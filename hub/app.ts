@@ -37,12 +37,13 @@ import { registerAuth } from './auth/hook.ts';
 import { registerConsole } from './console-files.ts';
 import { registerDocs } from './docs-pages.ts';
 import type { HubApp, HubDeps } from './deps.ts';
+import { DEADLINE_MS } from './git/backend.ts';
 
 /** Largest JSON body, bytes. Git pushes do not pass here. */
 const BODY_LIMIT = 524_288;
 const HEADERS_TIMEOUT_MS = 15_000;
-/** For a whole request: a large push over a slow line takes its time. */
-const REQUEST_TIMEOUT_MS = 30 * 60_000;
+/** For a whole request, ms: a push over a slow line has as long as git may take with it, and the word of its end comes from there. */
+const REQUEST_TIMEOUT_MS = DEADLINE_MS + 60_000;
 
 const NOTHING_TO_UPGRADE = 'HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
 
@@ -82,8 +83,7 @@ export async function buildApp(deps: HubDeps, { consoleFolder, docsFolder, cliFi
     logController: new LogController({ disableRequestLogging: true }),
     frameworkErrors: answerUnroutable,
     bodyLimit: BODY_LIMIT,
-    // Only a proxy on this machine may say whom it asks for.
-    trustProxy: 'loopback',
+    trustProxy: [...deps.config.trusted],
     serverFactory: (handler) => makeServer(deps, handler),
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(requestValidator);

@@ -19,9 +19,26 @@ test('addresses are read, of both families', () => {
   assert.equal(readConfig({ ORKESTR_HUB_URL: 'https://hub.example.com/' }).publicUrl, 'https://hub.example.com');
 });
 
+test('the proxy of this machine is trusted by loopback and by the address that it dials, others by the setting', () => {
+  const trusted = (env: Record<string, string>): readonly string[] => readConfig(env).trusted;
+  const loopback = ['127.0.0.0/8', '::1/128'];
+  assert.deepEqual(trusted({}), [...loopback, '127.0.0.1/32']);
+  assert.deepEqual(trusted({ ORKESTR_HUB_LISTEN: '10.0.0.5:7700' }), [...loopback, '10.0.0.5/32']);
+  assert.deepEqual(trusted({ ORKESTR_HUB_LISTEN: '[fd00::5]:7700' }), [...loopback, 'fd00::5/128']);
+  for (const all of ['0.0.0.0:7700', '[::]:7700', 'localhost:7700']) {
+    assert.deepEqual(trusted({ ORKESTR_HUB_LISTEN: all }), loopback, all);
+  }
+  assert.deepEqual(trusted({ ORKESTR_HUB_LISTEN: '[::]:1', ORKESTR_HUB_TRUSTED: '10.0.0.9,fd00::/8' }), [
+    ...loopback,
+    '10.0.0.9/32',
+    'fd00::/8',
+  ]);
+});
+
 const wrong = {
   ORKESTR_HUB_LISTEN: ['7700', '127.0.0.1', '127.0.0.1:70000', 'a b:1'],
   ORKESTR_HUB_URL: ['hub.example.com', 'ftp://x', 'https://x/path', 'https://u:p@x', 'https://x?a=b'],
+  ORKESTR_HUB_TRUSTED: ['10.0.0.0/33', 'proxy.example.com', '::/129'],
   ORKESTR_HUB_ACME_EMAIL: ['you', 'a@b@c', 'a b@c', 'a@b\nX=1'],
   ORKESTR_APPS_URL: [
     '',

@@ -69,6 +69,7 @@ const Environment = z.object({
   ORKESTR_HUB_STATE: z.string().min(1).default('/var/lib/orkestr/hub'),
   ORKESTR_HUB_LISTEN: listenAddress.prefault('127.0.0.1:7700'),
   ORKESTR_HUB_URL: baseUrl.optional(),
+  ORKESTR_HUB_TRUSTED: networks.prefault(''),
   ORKESTR_HUB_ACME_EMAIL: emailAddress.optional(),
   ORKESTR_APPS_URL: appsUrl.prefault('http://localhost:8080'),
   ORKESTR_ALLOW_HTTP_REPOSITORIES: flag.prefault('0'),
@@ -94,6 +95,8 @@ export interface HubConfig {
   readonly listen: { readonly host: string; readonly port: number };
   /** Public URL; undefined: http and the address it listens on. */
   readonly publicUrl: string | undefined;
+  /** Networks whose X-Forwarded-For is believed: this machine's proxy, and what the setting names. */
+  readonly trusted: readonly string[];
   /** Whom the CA of certificates may write to; undefined: nobody, and hosts that join ask for none. */
   readonly acmeEmail: string | undefined;
   /** Scheme, host and port below which apps without a domain of their own are reached. */
@@ -144,6 +147,7 @@ export function readConfig(env: NodeJS.ProcessEnv = withHostSettings('hub', proc
     stateFolder: data.ORKESTR_HUB_STATE,
     listen: data.ORKESTR_HUB_LISTEN,
     publicUrl: data.ORKESTR_HUB_URL,
+    trusted: [...ownNetworks(data.ORKESTR_HUB_LISTEN.host), ...data.ORKESTR_HUB_TRUSTED],
     acmeEmail: data.ORKESTR_HUB_ACME_EMAIL,
     appsUrl: data.ORKESTR_APPS_URL,
     allowHttpRepositories: data.ORKESTR_ALLOW_HTTP_REPOSITORIES,
@@ -154,6 +158,13 @@ export function readConfig(env: NodeJS.ProcessEnv = withHostSettings('hub', proc
     logLevel: data.ORKESTR_LOG_LEVEL,
     supervisor: { NOTIFY_SOCKET: data.NOTIFY_SOCKET, WATCHDOG_USEC: data.WATCHDOG_USEC },
   };
+}
+
+/** A proxy on this machine comes from loopback, or from the very address that it dials. */
+function ownNetworks(listenHost: string): string[] {
+  const version = isIP(listenHost);
+  const isOne = version !== 0 && !/^[0:.]+$/.test(listenHost);
+  return ['127.0.0.0/8', '::1/128', ...(isOne ? [`${listenHost}/${version === 6 ? 128 : 32}`] : [])];
 }
 
 function mailOf(data: z.infer<typeof Environment>): MailServer | undefined {

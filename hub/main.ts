@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { OrkestrError, toErrorReport, toProblem } from '../protocol/errors.ts';
+import { dialPatiently } from '../protocol/service/dialling.ts';
 import { tidyAtFirstRest } from '../protocol/service/tidy.ts';
 import { makeLogger } from '../protocol/service/logger.ts';
 import { onShutdown } from '../protocol/service/shutdown.ts';
@@ -36,6 +37,7 @@ Environment (on a host that install.sh made, what is not set is taken from /etc/
   ORKESTR_HUB_STATE                folder of the database, the keys and the git remotes (default /var/lib/orkestr/hub)
   ORKESTR_HUB_LISTEN               address and port (default 127.0.0.1:7700; port 0 takes a free one)
   ORKESTR_HUB_URL                  public URL (default http and the address it listens on)
+  ORKESTR_HUB_TRUSTED              addresses and networks of others whose X-Forwarded-For is believed (default none)
   ORKESTR_HUB_ACME_EMAIL           given on to hosts that join, which ask for certificates with it (default none)
   ORKESTR_APPS_URL                 below this URL apps get their domains (default http://localhost:8080)
   ORKESTR_ALLOW_HTTP_REPOSITORIES  1: external repositories may be fetched without TLS (default 0)
@@ -202,6 +204,7 @@ program
   .option('--json', 'one JSON object: at, version, previous')
   .action(restore);
 
+dialPatiently();
 program.parseAsync().catch((error: unknown) => {
   const { code, detail, mend } = toProblem(toErrorReport(error));
   process.stderr.write(`${code}: ${detail}\n${mend}\n`);

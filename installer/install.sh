@@ -30,7 +30,8 @@ Installs orkestr on this host. As root:
   --http [ADDR:]PORT   where the proxy listens (default 80), beside a web server of yours that passes visitors on
   --https [ADDR:]PORT  the same for https (default 443)
   --public-address ADDRESS[,ADDRESS]   of this host, where it is behind NAT and cannot reach itself there (no hairpin)
-  --public-url URL   address of the hub for others, where that is not https://DOMAIN
+  --public-url URL   address of the hub for others, where that is not https://DOMAIN; if another machine ends TLS
+                     there, name it in /etc/orkestr/hub.env: ORKESTR_HUB_TRUSTED
   --allow-http       take a hub without TLS: for a private network or a test only
   --offline FOLDER   take the release from this folder; packages that are missing still come from the distribution
   --version V        this version (default: the one that this file belongs to)

@@ -76,6 +76,10 @@ export function blockListOf(networks: readonly string[]): BlockList {
   return list;
 }
 
+/** Whether an address, which must be one, is in any network of the list. */
+export const contains = (list: BlockList, address: string): boolean =>
+  list.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
+
 function addTo(list: BlockList, network: string): void {
   const [address = '', bits] = network.split('/');
   list.addSubnet(address, Number(bits), isIP(address) === 4 ? 'ipv4' : 'ipv6');

@@ -2,6 +2,7 @@
 import { flushCompileCache } from 'node:module';
 import { Command } from 'commander';
 import { toErrorReport } from '../protocol/errors.ts';
+import { dialPatiently } from '../protocol/service/dialling.ts';
 import { onShutdown } from '../protocol/service/shutdown.ts';
 import { makeSupervisor } from '../protocol/service/systemd.ts';
 import manifest from '../package.json' with { type: 'json' };
@@ -109,6 +110,7 @@ const program = new Command('orkestr-proxy')
   .addHelpText('after', HELP);
 program.command('serve').description('Serve the saved table and the admin API until SIGTERM.').action(serve);
 
+dialPatiently();
 program.parseAsync().catch((error: unknown) => {
   const { code, message } = toErrorReport(error);
   process.stderr.write(`${code}: ${message}\n`);

@@ -4,6 +4,7 @@ import { request as secure } from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import type { LookupFunction } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { reasonOf } from '../../protocol/service/dialling.ts';
 import type { Clock } from '../deployment/ports.ts';
 
 /** Largest part of the answer that is read, bytes. */
@@ -31,7 +32,7 @@ export function askHub(hubUrl: string, clock: Clock, deadlineMs: number, lookup?
     const url = new URL('/healthz', hubUrl);
     const asked = clock.now();
     const failed = (error: Error): void =>
-      resolve({ reached: false, code: (error as NodeJS.ErrnoException).code ?? error.name, message: error.message });
+      resolve({ reached: false, code: (error as NodeJS.ErrnoException).code ?? error.name, message: reasonOf(error) });
     const call = (url.protocol === 'https:' ? secure : plain)(
       url,
       { agent: false, signal: AbortSignal.timeout(deadlineMs), ...(lookup && { lookup }) },

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import dns from 'node:dns';
 import { test } from 'node:test';
 import { APP_LOG_WINDOW } from '../../protocol/app-log.ts';
 import { makeKeyPair } from '../../protocol/signing.ts';
@@ -69,6 +70,21 @@ test('a hub that chose a version which this agent cannot speak is left', async (
   await hub.until(() => hub.connections() >= 2);
   assert.equal(link.state().lastCode, 'ORK_PROTOCOL');
   assert.match(link.state().lastError ?? '', /speaks protocol 4, this agent 2 to 3/);
+});
+
+test('a hub none of whose addresses can be reached is told with each of them', async (t) => {
+  const addresses = ['127.0.0.2', '127.0.0.3'].map((address) => ({ address, family: 4 }));
+  const { lookup } = dns;
+  type Done = (error: NodeJS.ErrnoException | null, found: dns.LookupAddress[]) => void;
+  t.mock.method(dns, 'lookup', (name: string, options: dns.LookupAllOptions, done: Done) =>
+    name === 'hub.invalid' ? done(null, addresses) : lookup(name, options, done),
+  );
+  const { link } = await linkBench(t, { name: 'hub.invalid' });
+  await until(() => link.state().lastError !== null);
+  assert.match(
+    link.state().lastError ?? '',
+    /^connect ECONNREFUSED 127\.0\.0\.2:\d+; connect ECONNREFUSED 127\.0\.0\.3:\d+$/,
+  );
 });
 
 test('a hub that refuses the version of this agent is asked again ten times slower', async (t) => {

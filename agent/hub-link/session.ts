@@ -6,6 +6,7 @@ import type { ErrorReport } from '../../protocol/errors.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { Uuid } from '../../protocol/ids.ts';
 import type { Job, SignedJob } from '../../protocol/job.ts';
+import { reasonOf } from '../../protocol/service/dialling.ts';
 import { z } from 'zod';
 import { backoffMs } from '../lib/backoff.ts';
 import type { BackoffLimits } from '../lib/backoff.ts';
@@ -75,7 +76,7 @@ export function startHubLink(options: LinkOptions): HubLink {
   const become = (connected: boolean, error: Error | null): void => {
     const lastCode = error instanceof OrkestrError ? error.code : null;
     const twice = lastCode === 'ORK_HOST_TWICE' && { twiceAt: now() };
-    state = { ...state, connected, since: now(), lastError: error?.message ?? null, lastCode, ...twice };
+    state = { ...state, connected, since: now(), lastError: error && reasonOf(error), lastCode, ...twice };
   };
   const heard = (): void => {
     state = { ...state, lastContact: now() };
@@ -99,10 +100,11 @@ export function startHubLink(options: LinkOptions): HubLink {
       if (stopped.signal.aborted) return;
       const isTwice = ended instanceof OrkestrError && ended.code === 'ORK_HOST_TWICE';
       if (state.connected && !isTwice && clock.monotonic() - began > STEADY_MS) failures = 0;
-      if (state.connected || state.lastError !== ended.message) become(false, ended);
+      const reason = reasonOf(ended);
+      if (state.connected || state.lastError !== reason) become(false, ended);
       const slower = FOR_PEOPLE.includes(state.lastCode) ? FOR_PEOPLE_FACTOR : 1;
       const waitMs = backoffMs(failures, options.pace, options.random) * slower;
-      log.warn({ hub: options.hubUrl, reason: ended.message, waitMs: Math.round(waitMs) }, 'no connection to the hub');
+      log.warn({ hub: options.hubUrl, reason, waitMs: Math.round(waitMs) }, 'no connection to the hub');
       await clock.sleep(waitMs, stopped.signal).catch(() => undefined); // stopped: the loop's condition ends it
     }
   };

@@ -33,6 +33,8 @@ export interface FakeHub {
 }
 
 export interface FakeHubBehaviour {
+  /** What it is dialled by; absent: its address. */
+  readonly name?: string;
   /** Acknowledge what comes; default true. */
   acknowledge?: boolean;
   /** Sign the welcome with another key. */
@@ -110,7 +112,7 @@ export async function startFakeHub(behaviour: FakeHubBehaviour): Promise<FakeHub
   };
 
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://${behaviour.name ?? '127.0.0.1'}:${(server.address() as AddressInfo).port}`,
     keys,
     stored,
     received,

@@ -2,6 +2,7 @@
 import { renameSync } from 'node:fs';
 import { EnrolAnswer } from '../../protocol/agent-link.ts';
 import type { EnrolRequest } from '../../protocol/agent-link.ts';
+import { reasonOf } from '../../protocol/service/dialling.ts';
 import { OrkestrError, Problem } from '../../protocol/errors.ts';
 import { readPublicKey } from '../../protocol/signing.ts';
 import { makePrivateFolder } from '../lib/files.ts';
@@ -86,7 +87,7 @@ async function enrol({ hubUrl, joinToken, name }: Enrolment, publicKey: string):
     status = response.statusCode;
     answer = await response.body.json();
   } catch (cause) {
-    const evidence = [cause instanceof Error ? cause.message : String(cause)];
+    const evidence = [reasonOf(cause)];
     throw new OrkestrError('ORK_HUB_UNREACHABLE', `The hub at ${hubUrl} did not give a usable answer.`, {
       evidence,
       cause,

@@ -7,6 +7,7 @@ import { Transform } from 'node:stream';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { reasonOf } from '../../protocol/service/dialling.ts';
 import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import type { Clock } from '../deployment/ports.ts';
 import type { ReleaseSource } from './record.ts';
@@ -93,7 +94,7 @@ async function download(url: string, { path, maxBytes }: FileWish): Promise<void
     await pipeline(body as Readable, bounded(url, maxBytes), createWriteStream(path, { mode: 0o600, flush: true }));
   } catch (cause) {
     if (cause instanceof OrkestrError) throw cause;
-    throw new OrkestrError('ORK_UPGRADE_FETCH', `${url} could not be fetched: ${String(cause)}.`, { cause });
+    throw new OrkestrError('ORK_UPGRADE_FETCH', `${url} could not be fetched: ${reasonOf(cause)}.`, { cause });
   }
 }
 

@@ -3,6 +3,7 @@ import { randomBytes, randomUUIDv7 } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { type HubMessage, MAX_FRAME_BYTES, welcomeProof } from '../../protocol/agent-link.ts';
+import { blockListOf } from '../../protocol/address-kind.ts';
 import { toErrorReport } from '../../protocol/errors.ts';
 import { signText } from '../../protocol/signing.ts';
 import { agreeWithAgent, OLDEST_PROTOCOL, spokenBy } from '../../protocol/versions.ts';
@@ -36,7 +37,7 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
   const { sessions, scheduler, log } = deps;
   const intake = new Intake();
   const server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false });
-  const unproven = new UnprovenConnections(timing.handshakeMs);
+  const unproven = new UnprovenConnections(timing.handshakeMs, blockListOf(deps.config.trusted));
 
   function accept(socket: WebSocket, request: IncomingMessage): void {
     // ws closes a connection by itself when a frame is malformed or too large; without a listener it would throw.

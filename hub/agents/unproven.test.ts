@@ -42,6 +42,21 @@ test('a client that has a whole network of IPv6 addresses is one client', async 
   assert.deepEqual(closed, ['2001:db8:1:2::1'], 'its own oldest one goes, not that of a neighbour');
 });
 
+test('behind a load balancer that the hub trusts, each of its clients is one', async (t) => {
+  const on = await hub(t, { env: { ORKESTR_HUB_TRUSTED: '10.0.0.8/30' } });
+  const path = `${on.url.replace('http', 'ws')}${AGENT_LINK_PATH}`;
+  const closed: string[] = [];
+  const sit = async (address: string, name: string): Promise<void> => {
+    const socket = new WebSocket(path, { headers: { 'x-forwarded-for': `192.0.2.1, ${address}, 10.0.0.9` } });
+    socket.on('error', () => undefined).on('close', () => closed.push(name));
+    await once(socket, 'open');
+  };
+  await sit('198.51.100.1', 'a neighbour');
+  for (let n = 0; n < 33; n += 1) await sit('198.51.100.2', `crowd ${n}`);
+  await until(() => closed.length === 1);
+  assert.deepEqual(closed, ['crowd 0']);
+});
+
 test('a connection that never says hello is closed', async (t) => {
   const on = await hub(t, { timing: { heartbeatMs: 1000, handshakeMs: 20 } });
   const silent = new ScriptedAgent(on.url, on.deps.hubKey.publicKey);

@@ -1,12 +1,13 @@
 /** Connections that have not proved who they are: each for a moment, few of one client, and not many in all. */
 import type { IncomingMessage } from 'node:http';
+import type { BlockList } from 'node:net';
 import type { WebSocket } from 'ws';
+import { contains } from '../../protocol/address-kind.ts';
 import { canonicalAddress, clientNetwork } from '../../protocol/client-network.ts';
 
 /** In all, and of one client: a new one takes the place of the oldest. */
 const MOST_UNPROVEN = 64;
 const MOST_OF_CLIENT = 32;
-const LOOPBACK = /^(?:::1$|127\.)/;
 
 interface Unproven {
   readonly client: string;
@@ -15,16 +16,18 @@ interface Unproven {
 
 export class UnprovenConnections {
   readonly #limitMs: number;
+  readonly #trusted: BlockList;
   /** Oldest first. */
   readonly #open = new Map<WebSocket, Unproven>();
 
-  /** @param limitMs after which one is cut off, ms */
-  constructor(limitMs: number) {
+  /** @param limitMs after which one is cut off, ms @param trusted who may say whom it speaks for */
+  constructor(limitMs: number, trusted: BlockList) {
     this.#limitMs = limitMs;
+    this.#trusted = trusted;
   }
 
   add(socket: WebSocket, request: IncomingMessage): void {
-    const client = clientOf(request);
+    const client = clientOf(request, this.#trusted);
     this.#makeRoom(client);
     this.#open.set(socket, { client, deadline: setTimeout(() => socket.terminate(), this.#limitMs) });
     socket.once('close', () => this.remove(socket));
@@ -47,13 +50,14 @@ export class UnprovenConnections {
   }
 }
 
-/** Only a proxy on this machine may say whom it speaks for; the last address is the one that it has added itself. */
-function clientOf({ socket, headers }: IncomingMessage): string {
-  const peer = canonicalAddress(socket.remoteAddress ?? '') ?? '';
-  const last =
-    String(headers['x-forwarded-for'] ?? '')
-      .split(',')
-      .at(-1) ?? '';
-  const named = LOOPBACK.test(peer) ? canonicalAddress(last.trim()) : null;
-  return clientNetwork(named ?? peer);
+/** Whoever is trusted has added whom it speaks for at the end; that one may be trusted again, and speak for another. */
+function clientOf({ socket, headers }: IncomingMessage, trusted: BlockList): string {
+  const named = String(headers['x-forwarded-for'] ?? '').split(',');
+  let client = canonicalAddress(socket.remoteAddress ?? '');
+  while (client !== null && contains(trusted, client)) {
+    const before = canonicalAddress(named.pop()?.trim() ?? '');
+    if (before === null) break;
+    client = before;
+  }
+  return clientNetwork(client ?? '');
 }

@@ -124,3 +124,12 @@ test('guessing is slowed down, with a word on when to come back', async (t) => {
   assert.match(String(last?.headers['content-type']), /^application\/problem\+json/);
   assert.ok(Number(last?.headers['retry-after']) > 0);
 });
+
+test('guessing of one client slows nobody else down, behind a load balancer that the hub trusts', async (t) => {
+  const api = await startTestApi(t, { ORKESTR_HUB_TRUSTED: '10.0.0.8/30' });
+  const from = async (client: string): Promise<number> =>
+    (await logIn(api, 'ork_wrong', { 'x-forwarded-for': `192.0.2.1, ${client}, 10.0.0.9` })).status;
+  for (let i = 0; i < 20; i++) await from('198.51.100.1');
+  assert.equal(await from('198.51.100.1'), 429);
+  assert.equal(await from('198.51.100.2'), 401);
+});

@@ -1,6 +1,7 @@
 /** For tests: the API on a real port with a real database; other parts of the hub are fakes that note or throw. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
+import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -52,6 +53,7 @@ export interface Call {
 
 export interface TestApi {
   readonly url: string;
+  readonly server: Server;
   readonly deps: HubDeps;
   /** What the fakes were asked: "removeEnvironment ID", "disconnect ID", "createRepository ID", ... in order. */
   readonly asked: string[];
@@ -129,6 +131,7 @@ export async function startTestApi(
   };
   return {
     url,
+    server: app.server,
     deps,
     asked,
     failing,

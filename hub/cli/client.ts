@@ -6,6 +6,7 @@ import { API_PREFIX } from '../api/schemas.ts';
 import { OrkestrError, Problem } from '../../protocol/errors.ts';
 import { parseJson } from '../../protocol/json.ts';
 import type { Proxies } from './config.ts';
+import { reasonOf } from '../../protocol/service/dialling.ts';
 
 /** Largest JSON answer read, bytes. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
@@ -139,8 +140,9 @@ export const apiPath = (...segments: string[]): string => `/${segments.map(encod
 
 /** @param proxy the one for hubs with such a URL */
 export function unreachable(url: string, cause: unknown, proxy?: URL): OrkestrError {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  const evidence = [code ? `${code}${message ? `: ${message}` : ''}` : message];
+  const { code } = cause as NodeJS.ErrnoException;
+  const reason = reasonOf(cause);
+  const evidence = [code === undefined || code === reason ? reason : `${code}: ${reason}`];
   if (proxy !== undefined) evidence.push(`${url.startsWith('https:') ? 'https_proxy' : 'http_proxy'}: ${proxy.origin}`);
   return new OrkestrError('ORK_HUB_UNREACHABLE', `The hub at ${url} does not answer.`, { cause, evidence });
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** `orkestr`: composition root of the command line. */
+import { dialPatiently } from '../../protocol/service/dialling.ts';
 import { readConfig } from './config.ts';
 import { makeContext } from './context.ts';
 import type { Context } from './context.ts';
@@ -15,6 +16,7 @@ const args = process.argv.slice(2);
 // `orkestr logs | head` closes our stdout: then there is nobody left to write to.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
+dialPatiently();
 // No await at the top level: the release's bundle is CommonJS (docs/adr/0014).
 void main(args).then((code) => {
   process.exitCode = code;

@@ -10,7 +10,7 @@ import { createGunzip } from 'node:zlib';
 const MOST_HEADER_BYTES = 16_384;
 const HEADERS_PASSED_ON = new Set(['content-type', 'cache-control', 'expires', 'pragma']);
 /** A transfer that takes longer is ended, ms. */
-const DEADLINE_MS = 60 * 60 * 1000;
+export const DEADLINE_MS = 60 * 60 * 1000;
 /**
  * What the processes are ended by, and how long each may take, ms. First by the end of their input: then receive-pack removes
  * the objects that it has taken in, which git 2.39 does not on SIGTERM (measured).

@@ -162,6 +162,17 @@ test('only the three smart endpoints answer', async (t) => {
   assert.match(await raw(on, good), /^HTTP\/1.1 200/);
 });
 
+test('a push of files in Git LFS is told, as its client shows it, that they are not kept here', async (t) => {
+  const on = await hub(t);
+  for (const path of ['objects/batch', 'locks/verify', 'locks']) {
+    const answer = await fetch(`${on.url}/git/shop.git/info/lfs/${path}`, { method: 'POST', body: '{}' });
+    assert.equal(answer.status, 404, path);
+    assert.equal(answer.headers.get('content-type'), 'application/vnd.git-lfs+json');
+    const { message } = (await answer.json()) as { message: string };
+    assert.match(message, /keeps no files of Git LFS.*git lfs migrate export.*GIT_LFS_SKIP_PUSH=1/);
+  }
+});
+
 test('what holds secrets is for its owner only, and a push leaves its secret nowhere', async (t) => {
   const on = await hub(t);
   const folder = await checkout(on);

@@ -9,6 +9,7 @@ import { type Access, checkAccess, readCredentials } from './access.ts';
 import { serveByBackend } from './backend.ts';
 import { cgiVariables } from './cgi.ts';
 import { DiskBudget } from './disk-budget.ts';
+import { isLfs, refuseLfs } from './lfs.ts';
 import { MissedPushes } from './missed-pushes.ts';
 import { ProjectQuota } from './project-quota.ts';
 import { PushHook } from './push-hook.ts';
@@ -133,6 +134,7 @@ export function makeGitRemotes(
     },
     removeRepository: clearAway,
     handle(request, response) {
+      if (isLfs(request)) return refuseLfs(response);
       answer(request, response).catch((error: unknown) => refuse(log, response, error));
     },
   };

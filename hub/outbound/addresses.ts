@@ -1,8 +1,8 @@
 /** Which addresses the hub may dial for a member of a team: those of a name, all of which are judged. */
 import { lookup } from 'node:dns/promises';
-import { type BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { blockListOf, type HostAddress, makeJudge } from '../../protocol/address-kind.ts';
+import { blockListOf, contains, type HostAddress, makeJudge } from '../../protocol/address-kind.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { guestBridges } from '../../protocol/service/guest-bridges.ts';
 import type { HubConfig } from '../config.ts';
@@ -55,9 +55,6 @@ async function find(name: string, signal: AbortSignal, resolve: Resolve): Promis
     throw connectionError(cause, name);
   }
 }
-
-const contains = (list: BlockList, address: string): boolean =>
-  list.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
 
 const ownAddresses = (): HostAddress[] =>
   Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>

@@ -1,4 +1,5 @@
 /** Registries that the configured base images come from. */
+import { reasonOf } from '../../../protocol/service/dialling.ts';
 import type { Exec } from '../../lib/exec.ts';
 import { defineCheck } from '../check.ts';
 import { lookupWith } from '../host-lookup.ts';
@@ -53,6 +54,6 @@ async function ask(host: string, exec: Exec, signal: AbortSignal): Promise<Regis
     await body.dump();
     return { host, error: statusCode === 200 || statusCode === 401 ? null : `HTTP ${statusCode}` };
   } catch (error) {
-    return { host, error: error instanceof Error ? error.message || String(error.cause) : String(error) };
+    return { host, error: reasonOf(error) };
   }
 }

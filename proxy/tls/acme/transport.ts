@@ -2,6 +2,7 @@
 import { Agent, request } from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import { getCACertificates } from 'node:tls';
+import { reasonOf } from '../../../protocol/service/dialling.ts';
 import { AcmeProblem } from './problem.ts';
 
 const TIMEOUT_MS = 30_000;
@@ -39,8 +40,7 @@ export class Transport {
     try {
       return await this.#exchange(url, method.toUpperCase(), json);
     } catch (error) {
-      const reason = error instanceof Error ? error.message || (error as NodeJS.ErrnoException).code : String(error);
-      throw new AcmeProblem('ORK_ACME_UNREACHABLE', `No answer of ${host}: ${reason}.`);
+      throw new AcmeProblem('ORK_ACME_UNREACHABLE', `No answer of ${host}: ${reasonOf(error)}.`);
     }
   }
 

@@ -1,0 +1,17 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { systemClock } from '../lib/clock.ts';
+import { askHub } from './hub-answer.ts';
+
+test('a hub none of whose addresses can be reached is told with each of them', async () => {
+  const addresses = ['127.0.0.2', '127.0.0.3'].map((address) => ({ address, family: 4 }));
+  // Nobody listens on port 1 (tcpmux).
+  const answer = await askHub('http://hub.invalid:1', systemClock, 10_000, (_name, _options, done) =>
+    done(null, addresses),
+  );
+  assert.deepEqual(answer, {
+    reached: false,
+    code: 'ECONNREFUSED',
+    message: 'connect ECONNREFUSED 127.0.0.2:1; connect ECONNREFUSED 127.0.0.3:1',
+  });
+});
