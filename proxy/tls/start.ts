@@ -83,12 +83,11 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
     inOrder([...(folder?.certificates ?? []), ...(acme?.authority.certificates ?? [])], now());
   const refresh = (): void => feed.certificates(all(), (certificate) => stapler.stapleOf(certificate));
 
+  const isCovered = (host: string): boolean =>
+    folder?.certificates.some((one) => names(one, host) && isValidAt(one, now())) ?? false;
   /** What files cover is not asked for. Wildcards cannot be. */
   const orders = (all: readonly string[]): string[] =>
-    all.filter(
-      (host) =>
-        !host.startsWith('*.') && !folder?.certificates.some((one) => names(one, host) && isValidAt(one, now())),
-    );
+    all.filter((host) => !host.startsWith('*.') && acme?.canBeAsked(host) === true && !isCovered(host));
   const obtain = async (): Promise<void> => {
     try {
       if (hosts !== null) await acme?.authority.want(orders(hosts));
@@ -174,7 +173,7 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
 const nobodyAsks = (host: string): OrkestrError =>
   new OrkestrError(
     'ORK_NOT_FOUND',
-    `No CA is asked for ${host}: none is set, a file covers it, its https is off, or no app has the domain.`,
+    `No CA is asked for ${host}: none is set or knows such names, a file covers it, its https is off, or no app has the domain.`,
   );
 
 /** Runs `work` again and again, `ms` after its end; never twice at once. */

@@ -11,6 +11,7 @@ import { Accounts } from './accounts.ts';
 import { Authority } from './authority.ts';
 import type { Challenges } from './challenges.ts';
 import { Ledger } from './ledger.ts';
+import { canBeAsked } from './names.ts';
 import type { ChallengeType } from './order.ts';
 import { checkPointing, isOutside } from './pointing.ts';
 import { CertificateStore } from './store.ts';
@@ -46,6 +47,8 @@ interface AcmeDependencies {
 export interface Acme {
   readonly authority: Authority;
   readonly ledger: Ledger;
+  /** False for a host that no CA of these could give a certificate for. */
+  canBeAsked(host: string): boolean;
   close(): Promise<void>;
 }
 
@@ -85,6 +88,7 @@ export async function openAcme(settings: AcmeSettings, folder: string, given: Ac
   return {
     authority,
     ledger,
+    canBeAsked: (host) => canBeAsked(host, settings.directories),
     close: async () => {
       const closed = authority.close();
       ending.abort();

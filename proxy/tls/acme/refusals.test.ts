@@ -172,6 +172,14 @@ test('names that never leave the machine are not asked for, and not missed', asy
   assert.deepEqual(started.tls.view().missing, []);
 });
 
+test('an address is not asked for, and does not count as failed', async (t) => {
+  const started = await lab.start(t);
+  const orders = lab.pebble.orders;
+  await obtain(started, '192.0.2.7');
+  assert.equal(lab.pebble.orders, orders);
+  assert.match(reasonOf(started, '192.0.2.7')?.reason ?? '', /^ORK_CERTIFICATE_NONE: no CA is asked for an address/);
+});
+
 test('the limit of a CA is kept to as long as it says, and another CA is asked meanwhile', async (t) => {
   await lab.pebble.setAddresses('limit.test', ['127.0.0.1']);
   let orders = 0;
