@@ -74,6 +74,8 @@ test('names that would be an option, climb out, or mean something to a program a
     assert.ok(!accepts(PathPrefix, prefix), prefix);
   for (const host of ['A.example', 'a..b', '-a.b', 'a_b', 'a.b.', 'a:80', '[::1]', ''])
     assert.ok(!accepts(HostName, host), host);
+  const refused = HostName.safeParse('müller.de').error?.issues[0]?.message;
+  assert.equal(refused, 'a host name in lower case, with other letters than a to z as xn--…');
   for (const name of ['1A', 'A-B', 'A=B', 'A B', 'A\n', '', '='])
     assert.ok(!accepts(EnvName, name), JSON.stringify(name));
   for (const id of ['../x', 'A'.repeat(36), '', '01a206dd-a6e7-7a23-b18c-1c5c57a5a3bc\n'])

@@ -48,7 +48,10 @@ export type EnvVars = z.infer<typeof EnvVars>;
 export const HostName = z
   .string()
   .max(253)
-  .regex(/^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'a lower-case host name');
+  .regex(
+    /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+    'a host name in lower case, with other letters than a to z as xn--…',
+  );
 
 /** A host that is routed: a name, or `*.name` for every name that has exactly one label more. */
 export const RouteHost = z.union([

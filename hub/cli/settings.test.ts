@@ -33,6 +33,17 @@ test('a domain may be a wildcard, and may have a path that the app does not see'
   ]);
 });
 
+test('a domain with letters of a language is given to the hub as DNS has it', () => {
+  const domain = ['müller.de', '*.Bücher.example', 'müller.de/shop', 'A.example.com', 'ü ü.de'];
+  assert.deepEqual(settingsOf({ domain }).domains, [
+    { host: 'xn--mller-kva.de' },
+    { host: '*.xn--bcher-kva.example' },
+    { host: 'xn--mller-kva.de', pathPrefix: '/shop' },
+    { host: 'A.example.com' },
+    { host: 'ü ü.de' },
+  ]);
+});
+
 test('what is not given is not there, so the defaults of the hub hold', () => {
   assert.deepEqual(settingsOf({}), {});
 });

@@ -1,4 +1,5 @@
 /** Options of the command line as settings of an environment. The hub checks them against its schema. */
+import { domainToASCII } from 'node:url';
 import type { Domain } from '../../protocol/edge.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { integer } from './input.ts';
@@ -52,9 +53,12 @@ export function withDomains(
 /** `example.com`, `*.example.com` or `example.com/path`. */
 function domainOf(text: string, stripPrefix: boolean): Tree {
   const cut = text.indexOf('/');
-  if (cut === -1) return { host: text };
-  return { host: text.slice(0, cut), pathPrefix: text.slice(cut), ...(stripPrefix && { stripPrefix }) };
+  if (cut === -1) return { host: hostOf(text) };
+  return { host: hostOf(text.slice(0, cut)), pathPrefix: text.slice(cut), ...(stripPrefix && { stripPrefix }) };
 }
+
+/** As DNS has it: `xn--mller-kva.de` for `müller.de`. What is no name is left for the hub to refuse. */
+export const hostOf = (text: string): string => (/\P{ASCII}/u.test(text) ? domainToASCII(text) || text : text);
 
 function merge(base: Tree, changes: Tree): Tree {
   const merged: Tree = { ...base };

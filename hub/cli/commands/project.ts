@@ -10,6 +10,7 @@ import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
 import { integer, readSecret } from '../input.ts';
+import { hostOf } from '../settings.ts';
 import type { Output } from '../output.ts';
 import { hostOption } from '../hosts.ts';
 import { projectName } from '../place.ts';
@@ -165,7 +166,7 @@ function newProject(
       settings: {
         rootDirectory: options.root,
         port: options.port === undefined ? undefined : integer(options.port, '--port'),
-        domains: options.domain?.map((host) => ({ host })),
+        domains: options.domain?.map((text) => ({ host: hostOf(text) })),
       },
     },
   };
