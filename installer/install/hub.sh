@@ -96,17 +96,26 @@ hub_target() {
   esac
 }
 
+# What the hub may take until it answers, seconds: a push into a full repository waits for git to tidy it (hub/git), and whoever
+# deletes a project for its whole history.
+HUB_RESPONSE_SECONDS=900
+
 is_routed() {
   table=$(proxy_admin http://proxy/v1/table 2>/dev/null) || return 1
-  case $table in *"\"id\":\"$HUB_UPSTREAM\",\"generation\":1,\"routes\":[{\"host\":\"$domain\""*) ;; *) return 1 ;; esac
-  case $table in *"\"id\":\"$HUB_UPSTREAM\",\"address\":\"$(hub_target)\",\"port\":${hub##*:}"[!0-9]*) ;; *) return 1 ;; esac
+  # From the hub's upstream on, up to the next one.
+  found=${table#*"\"id\":\"$HUB_UPSTREAM\",\"generation\":1,"}
+  [ "$found" != "$table" ] || return 1
+  found=${found%%"\"generation\":"*}
+  case $found in "\"routes\":[{\"host\":\"$domain\""*) ;; *) return 1 ;; esac
+  case $found in *"\"responseSeconds\":$HUB_RESPONSE_SECONDS"[!0-9]*) ;; *) return 1 ;; esac
+  case $found in *"\"id\":\"$HUB_UPSTREAM\",\"address\":\"$(hub_target)\",\"port\":${hub##*:}"[!0-9]*) ;; *) return 1 ;; esac
 }
 
 route_domain() {
-  # One for another domain was there: it goes first, since a flip only replaces an older generation.
+  # One for another domain, or of a release before, was there: it goes first, since a flip only replaces an older generation.
   proxy_admin -X DELETE "http://proxy/v1/upstreams/$HUB_UPSTREAM" >/dev/null 2>&1 || true
-  entry=$(printf '{"id":"%s","generation":1,"targets":[{"id":"%s","address":"%s","port":%s}],"routes":[{"host":"%s"}]}' \
-    "$HUB_UPSTREAM" "$HUB_UPSTREAM" "$(hub_target)" "${hub##*:}" "$domain")
+  entry=$(printf '{"id":"%s","generation":1,"targets":[{"id":"%s","address":"%s","port":%s}],"routes":[{"host":"%s"}],"edge":{"responseSeconds":%s}}' \
+    "$HUB_UPSTREAM" "$HUB_UPSTREAM" "$(hub_target)" "${hub##*:}" "$domain" "$HUB_RESPONSE_SECONDS")
   printf '{"expectedGeneration":0,"entry":%s}' "$entry" | proxy_admin --data-binary @- http://proxy/v1/flip >/dev/null ||
     fail "The proxy does not take the route of $domain." 'journalctl -u orkestr-proxy.service says why.'
 }

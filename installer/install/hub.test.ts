@@ -3,12 +3,14 @@ import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { FlipRequest } from '../../protocol/proxy-admin.ts';
 import { ScriptedHost } from './host.testing.ts';
 
 const HUB_ENV = 'etc/orkestr/hub.env';
 const IDENTITY = 'var/lib/orkestr/agent/identity.json';
 const TABLE = '-fsS --max-time 15 --unix-socket ROOT/run/orkestr/proxy.sock http://proxy/v1/table';
 const UPSTREAM = '00000000-0000-4000-8000-000000000001';
+const APP = '00000000-0000-4000-8000-000000000002';
 const WITH_DOMAIN = ['--hub-here', '--domain', 'hub.example.com', '--email', 'a@example.com'];
 
 test('the hub is reached where it listens: as given, as set before, or by default', async (t) => {
@@ -38,11 +40,13 @@ test('an address that the hub would not take is refused', async (t) => {
   assert.match(stderr, /cannot serve a hub at \[::1\]:7700/);
 });
 
-function routedHost(t: TestContext, address: string, port: number): ScriptedHost {
+function routedHost(t: TestContext, address: string, port: number, responseSeconds = 900): ScriptedHost {
   const host = new ScriptedHost(t);
   const target = { id: UPSTREAM, address, port, state: 'healthy' };
-  const upstream = { id: UPSTREAM, generation: 1, routes: [{ host: 'hub.example.com' }], edge: {}, targets: [target] };
-  const table = JSON.stringify({ version: 1, upstreams: [upstream] });
+  const edge = { https: 'auto', responseSeconds, idleSeconds: 3600 };
+  const upstream = { id: UPSTREAM, generation: 1, routes: [{ host: 'hub.example.com' }], edge, targets: [target] };
+  const other = { ...upstream, id: APP, edge: { responseSeconds: 900 }, targets: [{ ...target, id: APP }] };
+  const table = JSON.stringify({ version: 1, upstreams: [other, upstream, other] });
   host.program('curl', { [TABLE.replace('ROOT', host.root)]: table });
   return host;
 }
@@ -61,6 +65,17 @@ test('the proxy leads the domain to where the hub listens', async (t) => {
     const { stdout } = await routedHost(t, address, port).run(routed, ...WITH_DOMAIN, ...options);
     assert.equal(stdout, said, `${address}:${port} ${options.join(' ')}`);
   }
+});
+
+test('the hub may take longer for an answer than apps by default, also where it was routed by a release before', async (t) => {
+  const before = await routedHost(t, '127.0.0.1', 7700, 60).run('is_routed || echo again', ...WITH_DOMAIN);
+  assert.equal(before.stdout, 'again\n');
+  const host = new ScriptedHost(t);
+  host.programText('curl', `case "$*" in *flip) cat >${join(host.root, 'sent')} ;; esac`);
+  await host.run('route_domain', ...WITH_DOMAIN);
+  const { entry, expectedGeneration } = FlipRequest.parse(JSON.parse(host.read('sent')));
+  assert.deepEqual([expectedGeneration, entry.routes[0]?.host], [0, 'hub.example.com']);
+  assert.equal(entry.edge.responseSeconds, 900);
 });
 
 const identity = (url: string): string => JSON.stringify({ hostId: 'x', hub: { url, publicKey: 'k' } }, null, 2);
