@@ -34,6 +34,9 @@ A deployment that fails with \`ORK_ROUTE_TAKEN\` though the hub has no other env
 backup that is older than that environment ([backup.md](backup.md)). \`orkestr-agent remove ENVIRONMENT\`, with the id that stands
 in the error, takes it off the host.
 
+A browser that gives up on an app, or on the hub, with "too many redirects": a CDN before it takes https and asks by http
+([edge.md](edge.md#behind-a-load-balancer-or-a-cdn)).
+
 The archive of \`--bundle\` holds the doctor's report, the status, the last deployments (ids, states, error codes), the
 agent's paths and the last log lines. Known secrets are taken out by value, in every form; what looks like one is, too.
 Names of domains and addresses of visitors are in it: read it before you give it away. An app's own short secrets in a log
