@@ -28,6 +28,8 @@ export interface Places {
   readonly proc: string;
   readonly cgroup: string;
   readonly resolvConf: string;
+  /** The servers that systemd-resolved asks (systemd-resolved.service(8)). */
+  readonly resolvedConf: string;
   /** There when systemd runs the machine (sd_booted(3)). */
   readonly systemd: string;
   /** Of the file system on which an installation is. */
@@ -40,6 +42,7 @@ export const HOST_PLACES: Places = {
   proc: '/proc',
   cgroup: '/sys/fs/cgroup',
   resolvConf: '/etc/resolv.conf',
+  resolvedConf: '/run/systemd/resolve/resolv.conf',
   systemd: '/run/systemd/system',
   root: '/',
   ports: [80, 443],

@@ -28,6 +28,7 @@ check_host() {
   ! has ss || check_ports
   check_certificates
   check_firewalls
+  check_ipv4
   check_time
   check_joined
   ! has curl || check_hub
@@ -77,6 +78,29 @@ check_room() {
     warn "The machine has only $memory MB of memory." "Builds want more: $WANTED_MEMORY_MB MB are a good start, swap helps."
   fi
 }
+
+# Builds and apps have IPv4 only (docs/isolation.md). An intranet may have a way out by neither.
+check_ipv4() {
+  [ -z "$(default_routes 6)" ] || [ -n "$(default_routes 4)" ] ||
+    warn 'This host has a way out by IPv6 and none by IPv4: builds and apps, which have IPv4 only, reach nothing outside.' \
+      'Give it an IPv4 address, or CLAT (464XLAT) in a network with NAT64.'
+  case $(resolver_text | awk '$1 == "nameserver" && $2 !~ /^(127\.|::1$)/ { print $2 }') in
+    '' | *.*) ;;
+    *) warn 'All name servers of this host have IPv6 addresses: builds, which have IPv4 only, find no name.' \
+      'Name one with an IPv4 address, too, in /etc/resolv.conf or /etc/systemd/resolved.conf.' ;;
+  esac
+}
+
+# default_routes 4|6: as proc(5) has them. Where nothing goes out by IPv6, the kernel shows one to lo.
+default_routes() {
+  case $1 in
+    4) awk '$2 == "00000000" && $8 == "00000000"' "$PROCESS_FOLDER/net/route" ;;
+    *) awk '$1 ~ /^0+$/ && $2 == "00" && $NF != "lo"' "$PROCESS_FOLDER/net/ipv6_route" ;;
+  esac 2>/dev/null || true
+}
+
+# The servers that builds are led to are those behind systemd-resolved, where that is asked.
+resolver_text() { cat /etc/resolv.conf /run/systemd/resolve/resolv.conf 2>/dev/null; }
 
 check_time() {
   [ "$(timedatectl show --property NTPSynchronized --value 2>/dev/null)" != no ] ||

@@ -96,3 +96,30 @@ test('room is asked for in the words that every df knows', async (t) => {
     assert.equal([...stderr.matchAll(/^problem {2}There are 1953 MB free/gm)].length, problems);
   }
 });
+
+test('a host that has nothing but IPv6 is told that builds, which have none, reach nothing and find no name', async (t) => {
+  const DEFAULT = 'eth0 00000000 01020304 0003 0 0 0 00000000 0 0 0\n';
+  const ANYWHERE = `${'0'.repeat(32)} 00 ${'0'.repeat(32)} 00 fe80 00000400 1 0 00000003     eth0\n`;
+  const [SERVER, ROUTE] = [/name servers of this host have IPv6 addresses/, /a way out by IPv6 and none by IPv4/];
+  const cases: [string, string, string, RegExp[]][] = [
+    ['nameserver 127.0.0.53\nnameserver 2001:db8::1', DEFAULT, ANYWHERE, [SERVER]],
+    ['nameserver 2001:db8::1\nnameserver 192.0.2.1', DEFAULT, ANYWHERE, []],
+    ['nameserver 127.0.0.53', DEFAULT, ANYWHERE, []],
+    ['nameserver ::1', '', ANYWHERE, [ROUTE]],
+    ['', '', ANYWHERE.replace('eth0', 'lo'), []],
+  ];
+  for (const [servers, route, ipv6, told] of cases) {
+    const host = new ScriptedHost(t);
+    host.file('proc/net/route', `Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n${route}`);
+    if (ipv6 !== '') host.file('proc/net/ipv6_route', ipv6);
+    const { code, stderr } = await host.run(`resolver_text() { echo '${servers}'; }; check_ipv4`, ...TO_HUB);
+    assert.equal(code, 0);
+    assert.equal(stderr.match(/^warning/gm)?.length ?? 0, told.length, stderr);
+    for (const words of told) assert.match(stderr, words);
+  }
+  assert.deepEqual(await new ScriptedHost(t).run('resolver_text() { false; }; check_ipv4', ...TO_HUB), {
+    code: 0,
+    stdout: '',
+    stderr: '',
+  });
+});

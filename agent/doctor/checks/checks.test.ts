@@ -205,10 +205,40 @@ test("a clock that nothing keeps in time is told, also on the hub's own host, wh
   assert.deepEqual(await judged('', 1), ['skipped'], 'no systemd');
 });
 
+const NAMED = { file: 'f', host: 'h', hubError: null, behind: [], routes: { ipv4: true, ipv6: true } };
+
+test('a host that has nothing but IPv6 is told that builds, which have none, find no name and reach nothing', async (t) => {
+  const here = temporaryFolder(t);
+  const DEFAULT = 'eth0 00000000 01020304 0003 0 0 0 00000000 0 0 0\n';
+  const ANYWHERE = `${'0'.repeat(32)} 00 ${'0'.repeat(32)} 00 fe80 00000400 1 0 00000003     eth0\n`;
+  const NOWHERE = ANYWHERE.replace('eth0', 'lo');
+  const judged = async (resolv: string, resolved: string, route: string, ipv6: string): Promise<string[]> => {
+    mkdirSync(join(here, 'net'), { recursive: true });
+    const files = { resolv, resolved, 'net/route': route, 'net/ipv6_route': ipv6 };
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(here, name), text);
+    const places = {
+      ...HOST_PLACES,
+      proc: here,
+      resolvConf: join(here, 'resolv'),
+      resolvedConf: join(here, 'resolved'),
+    };
+    const exec: Exec = () => Promise.reject(new Error('no hub is looked for'));
+    const subject = scripted<Subject>('subject', { places, identity: () => null, exec });
+    const found = problems(await dns.run(subject, new AbortController().signal));
+    return found.filter((problem) => problem.startsWith('no-ipv4'));
+  };
+  const stub = 'nameserver 127.7.7.7\n';
+  assert.deepEqual(await judged(stub, 'nameserver 2001:db8::1\n', DEFAULT, ANYWHERE), ['no-ipv4-server']);
+  assert.deepEqual(await judged(stub, 'nameserver 2001:db8::1\nnameserver 192.0.2.1\n', DEFAULT, ANYWHERE), []);
+  assert.deepEqual(await judged(stub, '', DEFAULT, ANYWHERE), []);
+  assert.deepEqual(await judged('nameserver ::1\n', '', '', ANYWHERE), ['no-ipv4-route']);
+  assert.deepEqual(await judged(stub, '', '', NOWHERE), []);
+});
+
 test('one name server of two that is of no use is a warning, both are a failure', () => {
   const judged = (...states: NameServer['state'][]): string[] => {
     const servers = states.map((state): NameServer => ({ address: '192.0.2.1', state, why: '' }));
-    return problems(dns.judge({ file: 'f', host: 'h', hubError: null, servers }));
+    return problems(dns.judge({ ...NAMED, servers }));
   };
   assert.deepEqual(judged('answers', 'silent'), ['some-silent']);
   assert.deepEqual(judged('answers', 'failing'), ['some-failing']);
@@ -220,7 +250,7 @@ test('one name server of two that is of no use is a warning, both are a failure'
 
 test('the mend for what systemd-resolved does not find is not another line in the file that it writes', () => {
   const judged = (state: NameServer['state']): string[] =>
-    problems(dns.judge({ file: 'f', host: 'h', hubError: null, servers: [{ address: '127.0.0.53', state, why: '' }] }));
+    problems(dns.judge({ ...NAMED, servers: [{ address: '127.0.0.53', state, why: '' }] }));
   assert.deepEqual([judged('silent'), judged('failing'), judged('late')], [['resolved'], ['resolved'], ['late']]);
 });
 

@@ -1,6 +1,8 @@
-/** Names: are there servers, do they answer, and do they know the hub. */
+/** Names: are there servers, do they answer, do they know the hub, and can builds ask them, which have IPv4 only. */
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
+import { join } from 'node:path';
+import { parseDefaultInterfaces } from '../../../protocol/service/guest-bridges.ts';
 import type { Exec } from '../../lib/exec.ts';
 import { defineCheck, when } from '../check.ts';
 import type { Finding } from '../check.ts';
@@ -13,7 +15,7 @@ const STUBS = ['127.0.0.53', '127.0.0.54'];
 
 export const dns = defineCheck({
   name: 'dns',
-  about: "The name servers of /etc/resolv.conf answer, and the hub's name leads somewhere.",
+  about: "The name servers of /etc/resolv.conf answer, builds can ask one, and the hub's name leads somewhere.",
   problems: {
     'no-servers': {
       level: 'fail',
@@ -50,6 +52,16 @@ export const dns = defineCheck({
       says: 'The name server {server} of {file} is there, and had not found a name in time.',
       mend: 'Ask again: what it has found it knows. When it stays late, the servers that it asks are slow or cannot be reached (systemd-resolved: `resolvectl status` shows them).',
     },
+    'no-ipv4-server': {
+      level: 'warn',
+      says: 'All name servers of this host have IPv6 addresses: builds, which have IPv4 only, find no name.',
+      mend: 'Name one with an IPv4 address, too: `echo "nameserver 9.9.9.9" >> {file}`; with systemd-resolved as `DNS=` in /etc/systemd/resolved.conf, and `systemctl restart systemd-resolved`.',
+    },
+    'no-ipv4-route': {
+      level: 'warn',
+      says: 'This host has a way out by IPv6 and none by IPv4: builds and apps, which have IPv4 only, reach nothing outside.',
+      mend: 'Give it an IPv4 address and a default route (`ip -4 route show default`). In a network with NAT64, CLAT does (464XLAT).',
+    },
     'hub-unknown': {
       level: 'fail',
       says: 'The name of the hub, {host}, leads nowhere.',
@@ -57,24 +69,33 @@ export const dns = defineCheck({
     },
   },
   async gather({ places, identity, exec }) {
-    const text = await readFile(places.resolvConf, 'utf8').catch(() => ''); // absent: no server is named, which is the finding
+    const text = await readOrNothing(places.resolvConf); // absent: no server is named, which is the finding
     const url = identity()?.hub?.url;
     const host = url === undefined ? null : new URL(url).hostname;
     // One that has its address in place of a name needs no name server.
     const name = host === null || isIP(host.replaceAll(/[[\]]/g, '')) !== 0 ? null : host;
-    const [servers, hubError] = await Promise.all([
+    const [servers, hubError, behind, routes] = await Promise.all([
       Promise.all(serversOf(text).map((address) => askServer(address, name === null ? [] : [name]))),
       name === null ? null : lookupError(exec, name),
+      readOrNothing(places.resolvedConf),
+      defaultRoutes(places.proc),
     ]);
-    return { file: places.resolvConf, servers, host, hubError };
+    return { file: places.resolvConf, servers, host, hubError, behind: serversOf(behind), routes };
   },
-  judge({ file, servers, host, hubError }) {
+  judge({ file, servers, host, hubError, behind, routes }) {
     const answering = servers.filter(({ state }) => state === 'answers');
+    const forBuilds = [...servers.map(({ address }) => address), ...behind].filter(isForBuilds);
     return {
       summary: `${answering.length} of ${servers.length} name servers answer`,
       findings: [
         ...when(servers.length === 0, { problem: 'no-servers', values: { file } }),
         ...(answering.length === 0 ? ofAll(servers, file) : ofSome(servers, file)),
+        ...when(forBuilds.length > 0 && forBuilds.every((address) => isIP(address) === 6), {
+          problem: 'no-ipv4-server',
+          values: { file },
+          evidence: forBuilds,
+        }),
+        ...when(routes.ipv6 && !routes.ipv4, { problem: 'no-ipv4-route' }),
         ...when(hubError !== null, {
           problem: 'hub-unknown',
           values: { host: host ?? '' },
@@ -112,6 +133,25 @@ function ofSome(servers: readonly NameServer[], file: string): Finding<ServerPro
     });
   });
 }
+
+/** Not one that only this host can ask: builds are led to another one (agent/lib/host-network.ts). */
+const isForBuilds = (address: string): boolean => !address.startsWith('127.') && address !== '::1';
+
+interface DefaultRoutes {
+  readonly ipv4: boolean;
+  readonly ipv6: boolean;
+}
+
+/** By proc(5). Where nothing is to go by IPv6, the kernel shows a default route to `lo`. */
+async function defaultRoutes(proc: string): Promise<DefaultRoutes> {
+  const [ipv4, ipv6] = await Promise.all(['route', 'ipv6_route'].map((file) => readOrNothing(join(proc, 'net', file))));
+  return {
+    ipv4: parseDefaultInterfaces(ipv4 ?? '').length > 0,
+    ipv6: /^0{32} 00 (?!.* lo$)/m.test(ipv6 ?? ''),
+  };
+}
+
+const readOrNothing = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
 
 /** Addresses of the nameserver lines of a resolv.conf(5), of both kinds. */
 const serversOf = (text: string): string[] =>
