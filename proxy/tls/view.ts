@@ -64,6 +64,12 @@ function reasonOf(host: string, { certificates, folder, acme, acmeFault, now }: 
     const reason = old ? expired(old) : `ORK_CERTIFICATE_NONE: no certificate file names this host.${files}`;
     return { reason, retryAt };
   }
+  return reasonByAcme(host, acme, files);
+}
+
+/** @param files what is to be said of files that are not usable; empty: nothing */
+function reasonByAcme(host: string, acme: Acme | null, files: string): Omit<Missing, 'host'> {
+  const retryAt = null;
   if (host.startsWith('*.')) {
     return { reason: `ORK_ACME_WILDCARD: a wildcard cannot be proved by HTTP-01 or TLS-ALPN-01.${files}`, retryAt };
   }

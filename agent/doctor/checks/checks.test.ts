@@ -222,7 +222,8 @@ test('a host that has nothing but IPv6 is told that builds, which have none, fin
       resolvConf: join(here, 'resolv'),
       resolvedConf: join(here, 'resolved'),
     };
-    const subject = scripted<Subject>('subject', { places, identity: () => null });
+    const exec: Exec = () => Promise.reject(new Error('no hub is looked for'));
+    const subject = scripted<Subject>('subject', { places, identity: () => null, exec });
     const found = problems(await dns.run(subject, new AbortController().signal));
     return found.filter((problem) => problem.startsWith('no-ipv4'));
   };
