@@ -19,6 +19,7 @@ import { registerHosts } from './api/hosts.ts';
 import { registerLogs } from './api/logs.ts';
 import { registerMe } from './api/me.ts';
 import { registerOpenApi } from './api/openapi.ts';
+import { registerOverview } from './api/overview.ts';
 import { answerUnroutable, registerProblems } from './api/problem.ts';
 import { registerProjects } from './api/projects.ts';
 import { registerReceivers } from './api/receivers.ts';
@@ -53,6 +54,7 @@ const RESOURCES: ReadonlyArray<(app: HubApp, deps: HubDeps) => void> = [
   registerUpgrades,
   registerEnrol,
   registerProjects,
+  registerOverview,
   registerEnvironments,
   registerAccess,
   registerVariables,

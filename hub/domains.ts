@@ -1,7 +1,6 @@
 /** Where apps are reached: the domains that environments get, may have, and the URLs made of them. */
 import { OrkestrError } from '../protocol/errors.ts';
 import type { Domain } from '../protocol/edge.ts';
-import type { Settings } from '../protocol/job.ts';
 
 /** Longest DNS label (RFC 1035 2.3.4), octets. */
 export const LABEL_LENGTH = 63;
@@ -77,7 +76,10 @@ export const covers = (host: string, name: string): boolean =>
   host === name || (host.startsWith('*.') && host.slice(1) === name.replace(/^[^.]+/, ''));
 
 /** URLs of an environment: its domains with scheme and port of `appsUrl`. */
-export function environmentUrls(settings: Pick<Settings, 'domains'>, appsUrl: string): string[] {
+export function environmentUrls(
+  settings: { readonly domains: readonly Pick<Domain, 'host' | 'pathPrefix'>[] },
+  appsUrl: string,
+): string[] {
   return settings.domains.map(({ host, pathPrefix }) => {
     const url = new URL(appsUrl);
     url.hostname = host;

@@ -29,6 +29,7 @@ const NEEDED: Readonly<Record<string, Needed>> = {
   'POST /upgrades/{id}/resume': 'admin',
   'POST /upgrades/{id}/skip': 'admin',
   'POST /upgrades/{id}/cancel': 'admin',
+  'GET /overview': 'read',
   'GET /projects': 'read',
   'POST /projects': 'write',
   'GET /projects/{project}': 'read',

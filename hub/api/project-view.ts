@@ -76,7 +76,8 @@ const showCertificate = ({ host, error, not_after, since }: Row<'failing_certifi
 
 type Latest = Awaited<ReturnType<typeof latestDeployments>> extends Map<string, infer T> ? T : never;
 
-const showLatest = (deployment: Latest | undefined): Environment['latestDeployment'] =>
+/** What was asked for last, as environments show it. */
+export const showLatest = (deployment: Latest | undefined): Environment['latestDeployment'] =>
   deployment === undefined
     ? null
     : {

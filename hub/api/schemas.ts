@@ -186,6 +186,20 @@ export const Project = z.object({
   createdAt: Timestamp,
 });
 export type Project = z.infer<typeof Project>;
+/** What of it changes all the time, and what leads to the rest. */
+export const ProjectInShort = Project.pick({ id: true, slug: true }).extend({
+  environments: z.array(
+    Environment.pick({
+      id: true,
+      slug: true,
+      branch: true,
+      urls: true,
+      liveDeploymentId: true,
+      latestDeployment: true,
+    }),
+  ),
+});
+export type ProjectInShort = z.infer<typeof ProjectInShort>;
 const RepositoryAuth = z.object({
   username: z.string().max(200).default('git'),
   token: z.string().min(1).max(2000),

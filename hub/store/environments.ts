@@ -1,4 +1,6 @@
 /** Environments: a branch of a project with its settings, on a host. */
+import { sql } from 'kysely';
+import type { Domain } from '../../protocol/edge.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { Settings } from '../../protocol/job.ts';
 import { isUniqueViolation } from './database.ts';
@@ -40,6 +42,23 @@ export async function insertEnvironment(db: Db, environment: NewEnvironmentRow):
 /** Environments of one project or of several, oldest first. */
 export function listEnvironments(db: Db, projectIds: readonly string[]): Promise<Row<'environment'>[]> {
   return db.selectFrom('environment').selectAll().where('project_id', 'in', projectIds).orderBy('id').execute();
+}
+
+type Place = Pick<Row<'environment'>, 'id' | 'project_id' | 'slug' | 'branch'> & {
+  readonly domains: readonly Pick<Domain, 'host' | 'pathPrefix'>[];
+};
+
+/** Environments of a team with their domains, oldest first. The rest of their settings, which takes time to read, is left out. */
+export async function listPlaces(db: Db, teamId: string): Promise<Place[]> {
+  const rows = await db
+    .selectFrom('environment')
+    .innerJoin('project', 'project.id', 'environment.project_id')
+    .where('project.team_id', '=', teamId)
+    .select(['environment.id', 'project_id', 'environment.slug', 'branch'])
+    .select(sql<string>`environment.settings ->> 'domains'`.as('domains'))
+    .orderBy('environment.id')
+    .execute();
+  return rows.map((row) => ({ ...row, domains: JSON.parse(row.domains) as Place['domains'] }));
 }
 
 /**

@@ -113,10 +113,10 @@ test('what another version of the hub answers does not leave an empty page', asy
   await hub.createProject('newer');
   const { page, context, close } = await started.open('/hosts');
   await page.getByRole('heading', { level: 1, name: 'Hosts' }).waitFor();
-  await context.route('**/api/v1/projects', (route) => route.fulfill({ json: [{ id: '1', slug: 'newer' }] }));
+  await context.route('**/api/v1/overview', (route) => route.fulfill({ json: [{ id: '1', slug: 'newer' }] }));
   await page.getByRole('link', { name: 'Projects' }).click();
   await page.getByRole('alert').getByText('This page cannot be shown').waitFor();
-  await context.unroute('**/api/v1/projects');
+  await context.unroute('**/api/v1/overview');
   await page.getByRole('button', { name: 'Load it anew' }).click();
   await page.getByRole('link', { name: 'newer', exact: true }).waitFor();
   await close();

@@ -1,5 +1,5 @@
 /** All projects, each environment with what serves there and what happened last. */
-import type { Environment, Host, Project } from '../../../api/schemas.ts';
+import type { Host, ProjectInShort } from '../../../api/schemas.ts';
 import { shortCommit } from '../../../cli/text/format.ts';
 import { call } from '../api/client.ts';
 import { useResource } from '../api/resource.ts';
@@ -12,8 +12,8 @@ const REFRESH_MS = 10_000;
 
 export function ProjectsPage() {
   const projects = useResource(
-    'projects',
-    (signal) => call<Project[]>('GET', '/projects', undefined, signal),
+    'overview',
+    (signal) => call<ProjectInShort[]>('GET', '/overview', undefined, signal),
     REFRESH_MS,
   );
   return (
@@ -39,7 +39,12 @@ export function ProjectsPage() {
   );
 }
 
-function EnvironmentRow({ project, environment }: { project: Project; environment: Environment }) {
+interface RowProps {
+  readonly project: ProjectInShort;
+  readonly environment: ProjectInShort['environments'][number];
+}
+
+function EnvironmentRow({ project, environment }: RowProps) {
   const { liveDeploymentId: live, latestDeployment: last } = environment;
   return (
     <li class="environment">
