@@ -1,4 +1,4 @@
-/** How times, sizes and ids are written for people. Pure; the CLI and the console share it. */
+/** How times and ids are written for people. Pure; the CLI and the console share it. */
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -21,18 +21,6 @@ export function formatAge(at: string, now: number): string {
   if (ms < DAY) return `${Math.floor(ms / HOUR)} h ago`;
   const days = Math.floor(ms / DAY);
   return days === 1 ? '1 day ago' : `${days} days ago`;
-}
-
-/** Bytes with binary units, three significant digits: `812 B`, `1.5 KiB`, `84.2 MiB`. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  return `${unit === 0 ? value : value.toFixed(value < 100 ? 1 : 0)} ${units[unit]}`;
 }
 
 /** The first seven digits of a commit id, as git shows it. */
