@@ -100,6 +100,8 @@ export interface TestHubOptions {
   readonly refLimit?: number;
   /** How long a push waits for another one. */
   readonly turnMs?: number;
+  /** Between two looks of the scheduler for what was lost, ms. */
+  readonly sweepMs?: number;
   /** Of requests to the git remote. */
   readonly seats?: SeatLimits;
   readonly env?: Readonly<Record<string, string>>;
@@ -144,7 +146,7 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
   const sessions = new Sessions();
   const news = makeNews();
   const repositories = new Repositories(folder);
-  const scheduler = makeScheduler({ ...core, links: sessions, news });
+  const scheduler = makeScheduler({ ...core, links: sessions, news }, options);
   const upgrades = makeUpgrades({ ...core, links: sessions });
   const agents = makeAgents({ ...core, sessions, scheduler, news, upgrades }, options.timing ?? TIMING);
   const git = makeGitRemotes(
