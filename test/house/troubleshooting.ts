@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Check, ProblemKind } from '../../agent/doctor/check.ts';
 import { CHECKS } from '../../agent/doctor/checks/index.ts';
-import { mendForAll } from '../../agent/doctor/mend-text.ts';
+import type { Mend } from '../../agent/doctor/mend-text.ts';
 import { LOOKING } from '../../agent/doctor/doctor.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
 
@@ -62,6 +62,11 @@ function tableOf(check: string, problems: Readonly<Record<string, ProblemKind>>)
     return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   });
   return ['| name | level | what is wrong | mend |', '|---|---|---|---|', ...rows].join('\n');
+}
+
+/** For every kind of host. */
+export function mendForAll(mend: Mend): string {
+  return typeof mend === 'string' ? mend : `Debian, Ubuntu: ${mend.apt} RHEL and its like: ${mend.dnf}`;
 }
 
 if (process.argv[1] === import.meta.filename) {
