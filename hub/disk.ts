@@ -2,9 +2,9 @@
 import { execFile } from 'node:child_process';
 import { stat, statfs } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { formatBytes } from '../protocol/bytes.ts';
 import { OrkestrError } from '../protocol/errors.ts';
 import { isDiskFull } from '../protocol/service/disk-full.ts';
+import { humanSize } from '../protocol/size.ts';
 
 /** What stays free for a hub that serves: its database, its logs, a push or two. */
 const HUBS_BYTES = 64 * 1024 ** 2;
@@ -33,7 +33,7 @@ async function freeAt(folder: string): Promise<Free> {
 }
 
 const told = ({ bytes, inodes }: Free): string =>
-  `${formatBytes(bytes)}${inodes < Number.MAX_SAFE_INTEGER ? ` and ${inodes} inodes` : ''}`;
+  `${humanSize(bytes)}${inodes < Number.MAX_SAFE_INTEGER ? ` and ${inodes} inodes` : ''}`;
 
 /** Runs `work`, which writes into this folder. @throws OrkestrError ORK_DISK_FULL when the disk is full; and what `work` throws */
 export async function inRoomOf<T>(folder: string, what: string, work: () => Promise<T>): Promise<T> {
@@ -54,7 +54,7 @@ export async function inRoomOf<T>(folder: string, what: string, work: () => Prom
 export async function mustLeaveRoom(folder: string, bytes: number, inodes = HUBS_INODES): Promise<void> {
   const free = await freeAt(folder);
   if (free.bytes - bytes >= HUBS_BYTES && free.inodes >= inodes) return;
-  const needed = `${bytes > 0 ? `${formatBytes(bytes)} are needed, and ` : ''}${formatBytes(HUBS_BYTES)}`;
+  const needed = `${bytes > 0 ? `${humanSize(bytes)} are needed, and ` : ''}${humanSize(HUBS_BYTES)}`;
   throw new OrkestrError(
     'ORK_DISK_FULL',
     `The disk of ${folder} has ${told(free)} free; ${needed} and ${inodes} inodes must stay free for the hub.`,

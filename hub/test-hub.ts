@@ -68,6 +68,8 @@ interface ConnectOptions extends Introduction {
 export interface TestHubOptions {
   readonly plan?: PlanKey;
   readonly timing?: AgentTiming;
+  /** Between two looks of the scheduler for what was lost, ms. */
+  readonly sweepMs?: number;
   readonly sizeLimit?: number;
   readonly refLimit?: number;
   /** How long a push waits for another one. */
@@ -116,7 +118,7 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
   const sessions = new Sessions();
   const news = makeNews();
   const repositories = new Repositories(folder);
-  const scheduler = makeScheduler({ ...core, links: sessions, news });
+  const scheduler = makeScheduler({ ...core, links: sessions, news }, options);
   const upgrades = makeUpgrades({ ...core, links: sessions });
   const agents = makeAgents({ ...core, sessions, scheduler, news, upgrades }, options.timing ?? TIMING);
   const git = makeGitRemotes(

@@ -16,7 +16,3 @@ export function mendFor(mend: Mend, has: HasProgram): string {
   const text = typeof mend === 'string' ? mend : mend[manager];
   return text.includes('`docker ') && !has('docker') ? `${text} ${NO_CLIENT[manager]}` : text;
 }
-
-/** For every kind of host. */
-export const mendForAll = (mend: Mend): string =>
-  typeof mend === 'string' ? mend : `Debian, Ubuntu: ${mend.apt} RHEL and similar: ${mend.dnf}`;

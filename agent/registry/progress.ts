@@ -1,7 +1,7 @@
 /** How far a push or pull is, from the lines that the engine answers: now and then in the log, and counted at the end. */
 import type { StepLog } from '../deployment/ports.ts';
 import type { AnswerLine } from '../lib/engine-answer.ts';
-import { humanSize } from '../lib/size.ts';
+import { humanSize } from '../../protocol/size.ts';
 
 const EVERY_MS = 5000;
 

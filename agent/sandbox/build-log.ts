@@ -6,7 +6,7 @@
  */
 import type { StepLog } from '../deployment/ports.ts';
 import { cutText } from '../lib/cut.ts';
-import { humanSize } from '../lib/size.ts';
+import { humanSize } from '../../protocol/size.ts';
 import { type Lines, makeLines } from './build-line.ts';
 import type { BuildStatus, Vertex, VertexTransfer } from './build-status.ts';
 

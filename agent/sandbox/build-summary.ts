@@ -1,6 +1,6 @@
 /** What is told of a build at its end: in its log, and with its image. */
 import type { BuildSummary, Image } from '../../protocol/steps.ts';
-import { humanSize } from '../lib/size.ts';
+import { humanSize } from '../../protocol/size.ts';
 import type { BuiltStep } from './build-log.ts';
 import type { Transfer } from './transfer.ts';
 

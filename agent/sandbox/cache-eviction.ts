@@ -2,7 +2,7 @@
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
-import { humanSize } from '../lib/size.ts';
+import { humanSize } from '../../protocol/size.ts';
 import { pruneCache, pruneImages } from './build-cache.ts';
 import type { DiskUse, SlotDisk } from './disk.ts';
 

@@ -2,7 +2,7 @@
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { Clock } from '../deployment/ports.ts';
-import { humanSize } from '../lib/size.ts';
+import { humanSize } from '../../protocol/size.ts';
 import type { ContextEntry } from './context.ts';
 
 const MIB = 1_048_576;

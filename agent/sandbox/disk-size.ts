@@ -1,6 +1,6 @@
 /** How large the disk of a slot is. */
 import { OrkestrError } from '../../protocol/errors.ts';
-import { humanSize } from '../lib/size.ts';
+import { humanSize } from '../../protocol/size.ts';
 
 const MIB = 1_048_576;
 const GIB = 1024 * MIB;

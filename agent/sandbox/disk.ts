@@ -7,7 +7,7 @@ import { mkdir, readFile, rm, stat, statfs, truncate, writeFile } from 'node:fs/
 import { dirname, join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { type Exec, run } from '../lib/exec.ts';
-import { humanSize } from '../lib/size.ts';
+import { humanSize } from '../../protocol/size.ts';
 import { diskSize } from './disk-size.ts';
 
 const TIMEOUT_MS = 120_000;

@@ -2,7 +2,7 @@
 import { type ErrorCode } from '../../protocol/error-catalogue.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
-import { humanSize } from '../lib/size.ts';
+import { humanSize } from '../../protocol/size.ts';
 import type { CgroupReading } from './cgroup/cgroup.ts';
 import { engineMemoryBytes } from './cgroup/shares.ts';
 

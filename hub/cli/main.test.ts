@@ -19,6 +19,18 @@ test('wrong usage exits 2 and says what is wrong; with --json as a problem on st
   }
 });
 
+test('help is had as newcomers ask for it, and an unknown word leads there', async () => {
+  const all = await cli.home.run(['help']);
+  assert.deepEqual([all.code, all.stderr], [0, '']);
+  assert.match(all.stdout, /^Usage: orkestr [^]*^First steps:$/m);
+  const one = await cli.home.run(['help', 'deploy']);
+  assert.equal(one.code, 0);
+  assert.match(one.stdout, /^Usage: orkestr deploy [^]*^Examples:$/m);
+  const unknown = await cli.home.run(['version']);
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.stderr, /^orkestr: unknown command 'version'\n {2}│ orkestr help: all commands$/m);
+});
+
 test('a group without a command names those that it has', async () => {
   const { stderr } = await cli.home.run(['project']);
   assert.match(stderr, /"orkestr project" needs a command;[^\n]*\n {2}│ create, list, show, set, delete$/m);

@@ -22,7 +22,7 @@ export function buildProgram(context: Context, outcome: Outcome): Command {
   const program = new Command('orkestr')
     .description('Git push to a running container on your own server.')
     .version(manifest.version)
-    .helpCommand(false)
+    .helpCommand('help [command]', 'display help for command')
     // `hosts upgrade --version 1.4.0` is not the question for the version of this program.
     .enablePositionalOptions()
     .addHelpText(
@@ -75,7 +75,8 @@ export function buildProgram(context: Context, outcome: Outcome): Command {
 export function usageError(error: unknown): unknown {
   if (!(error instanceof CommanderError)) return error;
   if (error.exitCode === 0) return undefined;
-  return new OrkestrError('ORK_INVALID', error.message.replace(/^error: /, ''));
+  const evidence = error.code === 'commander.unknownCommand' ? ['orkestr help: all commands'] : [];
+  return new OrkestrError('ORK_INVALID', error.message.replace(/^error: /, ''), { evidence });
 }
 
 /** A group was called without one of its commands. */

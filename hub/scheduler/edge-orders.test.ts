@@ -12,8 +12,11 @@ interface Shown {
   readonly edge: { readonly state: string; readonly error: { readonly code: string } | null };
 }
 
+/** The sweep, which sends what was lost, comes in no test: what an agent hears was sent for its cause. */
+const NO_SWEEP_MS = 2 ** 31 - 1;
+
 async function hub(t: TestContext): Promise<TestHub> {
-  const on = await startTestHub();
+  const on = await startTestHub({ sweepMs: NO_SWEEP_MS });
   t.after(() => on.stop());
   return on;
 }
@@ -34,13 +37,8 @@ async function goLive(on: TestHub, agent: ScriptedAgent): Promise<void> {
   await agent.live(await agent.job());
 }
 
-/** Sooner than the sweep would send it, which sends what was lost. */
-const SOON_MS = 12_000;
-
 async function orderOf(on: TestHub, agent: ScriptedAgent) {
-  const since = performance.now();
   const { envelope } = await agent.next('edge');
-  assert.ok(performance.now() - since < SOON_MS, 'nobody has sent it but the sweep');
   return openEdgeOrder(envelope, on.deps.hubKey.publicKey);
 }
 

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CHECKS } from '../../agent/doctor/checks/index.ts';
-import { mendForAll } from '../../agent/doctor/mend-text.ts';
 import { readSource, repositoryFiles } from './sources.ts';
-import { TROUBLESHOOTING_FILE, troubleshootingDocument } from './troubleshooting.ts';
+import { mendForAll, TROUBLESHOOTING_FILE, troubleshootingDocument } from './troubleshooting.ts';
 
 test('docs/troubleshooting.md has every check of the doctor with its mends, as the check says it', () => {
   assert.equal(readSource(TROUBLESHOOTING_FILE), troubleshootingDocument(), 'run: node test/house/troubleshooting.ts');

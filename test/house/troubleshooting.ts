@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Check, ProblemKind } from '../../agent/doctor/check.ts';
 import { CHECKS } from '../../agent/doctor/checks/index.ts';
-import { mendForAll } from '../../agent/doctor/mend-text.ts';
+import type { Mend } from '../../agent/doctor/mend-text.ts';
 import { LOOKING } from '../../agent/doctor/doctor.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
 
@@ -76,6 +76,11 @@ function fixOf(mend: string, fix: ProblemKind['fix']): string {
   return fix === 'safe'
     ? ' Automatic: `orkestr-agent doctor --fix`.'
     : ' Automatic: `orkestr-agent doctor --fix --yes`.';
+}
+
+/** For every kind of host. */
+export function mendForAll(mend: Mend): string {
+  return typeof mend === 'string' ? mend : `Debian, Ubuntu: ${mend.apt} RHEL and similar: ${mend.dnf}`;
 }
 
 if (process.argv[1] === import.meta.filename) {

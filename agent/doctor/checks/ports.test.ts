@@ -8,7 +8,7 @@ import type { Exec } from '../../lib/exec.ts';
 import { temporaryFolder } from '../../lib/test-folder.ts';
 import type { Skipped, Verdict } from '../check.ts';
 import { kindOf } from '../doctor.ts';
-import { mendForAll } from '../mend-text.ts';
+import { mendForAll } from '../../../test/house/troubleshooting.ts';
 import { HOST_PLACES } from '../subject.ts';
 import type { Subject, SubjectConfig } from '../subject.ts';
 import { ports } from './ports.ts';

@@ -11,7 +11,8 @@ import type { Context } from '../context.ts';
 import { namedHost } from '../hosts.ts';
 import { statusStyle } from '../output.ts';
 import type { Output } from '../output.ts';
-import { formatAge, formatBytes } from '../text/format.ts';
+import { formatAge } from '../text/format.ts';
+import { humanSize } from '../../../protocol/size.ts';
 import { hostHints } from '../text/host-hints.ts';
 import { addUpgradeCommand } from './upgrades.ts';
 
@@ -119,8 +120,8 @@ function hostRow(host: Host, now: number): string[] {
     host.builds ? 'yes' : 'no',
     status === null ? '' : status.engine.reachable ? (status.engine.version ?? 'up') : 'down',
     status === null ? '' : status.proxy.reachable ? 'up' : 'down',
-    status === null ? '' : formatBytes(status.memory.availableBytes),
-    status === null ? '' : formatBytes(status.disk.availableBytes),
+    status === null ? '' : humanSize(status.memory.availableBytes),
+    status === null ? '' : humanSize(status.disk.availableBytes),
     host.id,
   ];
 }

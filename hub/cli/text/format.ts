@@ -1,5 +1,4 @@
-/** How times, sizes and ids are written for people. Pure; the CLI and the console share it. */
-export { formatBytes } from '../../../protocol/bytes.ts';
+/** How times and ids are written for people. Pure; the CLI and the console share it. */
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;

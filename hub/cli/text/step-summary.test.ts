@@ -16,7 +16,7 @@ const summaryOf = (changes: Partial<Image>): string =>
 
 test('a build is summed up by its size, its cache and its memory', () => {
   const summary = { ms: 1, steps: 9, cached: 5, slowest: [], layers: null, sentBytes: 1 };
-  assert.equal(summaryOf({ summary }), '83.9 MiB · 5 of 9 steps from the cache · peak memory 202 MiB');
+  assert.equal(summaryOf({ summary }), '83.9 MiB · 5 of 9 steps from the cache · peak memory 202.2 MiB');
   assert.equal(summaryOf({ peakMemoryBytes: null }), '83.9 MiB');
 });
 

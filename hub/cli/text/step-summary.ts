@@ -1,7 +1,8 @@
 /** One line about what a step left behind. Pure; the CLI and the console share it. */
 import type { StepOutputs } from '../../../protocol/steps.ts';
 import type { Step } from '../../api/schemas.ts';
-import { count, formatBytes, shortCommit } from './format.ts';
+import { humanSize } from '../../../protocol/size.ts';
+import { count, shortCommit } from './format.ts';
 import { receiptText } from './receipt.ts';
 
 type Summaries = { readonly [N in Step['name']]: (output: StepOutputs[N]) => string };
@@ -11,10 +12,10 @@ const SUMMARIES: Summaries = {
   analyze: (plan) => [plan.framework, plan.runtime, plan.port && `port ${plan.port}`].filter(Boolean).join(' · '),
   build: ({ bytes, peakMemoryBytes, summary, rebuild, registryReference }) =>
     [
-      formatBytes(bytes),
+      humanSize(bytes),
       rebuild && (rebuild.identical ? 'identical to its release' : `not identical: ${rebuild.differences[0]}`),
       summary && `${summary.cached} of ${count(summary.steps, 'step')} from the cache`,
-      peakMemoryBytes && `peak memory ${formatBytes(peakMemoryBytes)}`,
+      peakMemoryBytes && `peak memory ${humanSize(peakMemoryBytes)}`,
       registryReference && `in ${registryReference.split('/', 1)[0]}`,
     ]
       .filter(Boolean)

@@ -2,7 +2,8 @@
 import type { ComponentChildren } from 'preact';
 import type { StepOutputs } from '../../../../protocol/steps.ts';
 import type { Step } from '../../../api/schemas.ts';
-import { formatBytes, formatDuration } from '../../../cli/text/format.ts';
+import { humanSize } from '../../../../protocol/size.ts';
+import { formatDuration } from '../../../cli/text/format.ts';
 import { Facts } from '../components/facts.tsx';
 import { Age } from '../components/time.tsx';
 import { Receipt } from './receipt.tsx';
@@ -23,7 +24,7 @@ const VIEWS: Views = {
         ['Commit', <code>{checkout.commit}</code>],
         ['Subject', checkout.subject],
         ['Author', checkout.author],
-        ['Size', `${checkout.files} files, ${formatBytes(checkout.bytes)}`],
+        ['Size', `${checkout.files} files, ${humanSize(checkout.bytes)}`],
       ]}
     />
   ),
@@ -33,7 +34,7 @@ const VIEWS: Views = {
       of={[
         ['Image', <code>{image.id.slice(0, 19)}</code>],
         ['Registry', image.registryReference && <code>{image.registryReference}</code>],
-        ['Size', formatBytes(image.bytes)],
+        ['Size', humanSize(image.bytes)],
         ['From the cache', image.summary && `${image.summary.cached} of ${image.summary.steps} steps`],
         ['Slowest', image.summary?.slowest.map(({ name, ms }) => `${formatDuration(ms)} ${name}`).join(', ')],
         ['New layers', newLayers(image)],
@@ -41,7 +42,7 @@ const VIEWS: Views = {
           'Built again',
           image.rebuild && (image.rebuild.identical ? 'identical' : image.rebuild.differences.join('; ')),
         ],
-        ['Peak memory', image.peakMemoryBytes !== null && formatBytes(image.peakMemoryBytes)],
+        ['Peak memory', image.peakMemoryBytes !== null && humanSize(image.peakMemoryBytes)],
         ['Made from', Object.keys(image.baseImages).join(', ')],
         ['Exposes', image.exposedPorts.join(', ')],
       ]}
@@ -82,7 +83,7 @@ const VIEWS: Views = {
 function newLayers({ summary }: StepOutputs['build']): string | undefined {
   if (!summary) return undefined;
   const { layers, sentBytes } = summary;
-  const size = formatBytes(sentBytes);
+  const size = humanSize(sentBytes);
   return layers === null ? `all (${size})` : `${layers.sent} of ${layers.all} (${size})`;
 }
 

@@ -1,6 +1,6 @@
 /** The servers that run the apps, and how they are. */
 import type { Host, Upgrade } from '../../../api/schemas.ts';
-import { formatBytes } from '../../../cli/text/format.ts';
+import { humanSize } from '../../../../protocol/size.ts';
 import { hostHints } from '../../../cli/text/host-hints.ts';
 import { call } from '../api/client.ts';
 import { useResource } from '../api/resource.ts';
@@ -125,7 +125,7 @@ function Usage({ name, total, free }: { name: string; total: number; free: numbe
       <span aria-hidden="true">{name}</span>
       <meter aria-label={`${name} used`} min={0} max={total} high={total * 0.85} optimum={0} value={total - free} />
       <span class="number faint">
-        {formatBytes(free)} of {formatBytes(total)} free
+        {humanSize(free)} of {humanSize(total)} free
       </span>
     </div>
   );

@@ -13,4 +13,5 @@ test('a size is said in the largest unit that it reaches, with at most one decim
     '1.3 GiB',
     '3072 TiB',
   ]);
+  assert.deepEqual([1, 1023, 1024, MIB - 1].map(humanSize), ['1 byte', '1023 bytes', '1 KiB', '1 MiB']);
 });
