@@ -64,18 +64,11 @@ function sectionOf({ name, about, problems }: Check): string {
 
 function tableOf(check: string, problems: Readonly<Record<string, ProblemKind>>): string {
   const rows = Object.entries(problems).map(([problem, { level, says, mend, fix }]) => {
-    const cells = [`\`${check}/${problem}\``, level, says, mendForAll(mend) + fixOf(mendForAll(mend), fix)];
+    const by = { safe: ' Also: `--fix`.', confirmed: ' Also: `--fix --yes`.' };
+    const cells = [`\`${check}/${problem}\``, level, says, mendForAll(mend) + (fix === undefined ? '' : by[fix])];
     return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   });
-  return ['| name | level | what is wrong | what to do |', '|---|---|---|---|', ...rows].join('\n');
-}
-
-/** How the doctor fixes it by itself, unless the mend names that already. */
-function fixOf(mend: string, fix: ProblemKind['fix']): string {
-  if (fix === undefined || mend.includes('--fix')) return '';
-  return fix === 'safe'
-    ? ' Automatic: `orkestr-agent doctor --fix`.'
-    : ' Automatic: `orkestr-agent doctor --fix --yes`.';
+  return ['| name | level | what is wrong | mend |', '|---|---|---|---|', ...rows].join('\n');
 }
 
 /** For every kind of host. */
