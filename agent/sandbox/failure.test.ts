@@ -64,7 +64,7 @@ test('a heap that is full is memory, whatever the exit code', () => {
     const error = { command: 'RUN npm run build', error: 'exit code: 134', lastLines: [line, 'Aborted'] };
     const { code, message } = explainFailure('exit code: 134', error, nothing, limits);
     assert.equal(code, 'ORK_BUILD_MEMORY');
-    assert.match(message, /memory that the build has: 1 GiB, in `RUN npm run build`; .* usually need 2 GiB\.$/);
+    assert.match(message, /part of the build memory: 1 GiB, in `RUN npm run build`; .* usually need 2 GiB\.$/);
   }
 });
 

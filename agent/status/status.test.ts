@@ -150,7 +150,7 @@ test('an engine that is not there, or accepts and stays silent, is down, and the
   assert.equal(missing.checks['memory']?.level, 'ok');
   const dockerSocket = await engineThat(t, null);
   const silent = await checkAll(await subject(t, { dockerSocket, answerMs: ANSWER_MS }));
-  assert.match(silent.checks['engine']?.summary ?? '', /no answer in 0\.9 s/);
+  assert.match(silent.checks['engine']?.summary ?? '', /did not answer within 0\.9 s/);
 });
 
 test('without an agent engine, proxy and disk are looked at directly', async (t) => {
@@ -185,7 +185,7 @@ test('a certificate about to end, and a domain without one, are degraded and tol
     await subject(t, { proxy: { ...proxy, certificates: missingOne }, endsTlsBefore: true }),
   );
   const { level, summary } = beside.checks['certificates'] ?? {};
-  assert.deepEqual([level, summary], ['ok', 'https is by your web server']);
+  assert.deepEqual([level, summary], ['ok', 'https is handled by your web server']);
 });
 
 test('a build engine that runs is told with what its cache holds; a pid file left behind is not one', async (t) => {
