@@ -65,10 +65,13 @@ async function main(): Promise<number> {
     return 0;
   }
   if (values.key === undefined || !existsSync(values.key)) {
-    throw new OrkestrError('ORK_CONFIG', 'A release is signed: --key FILE names the key, --make-key FILE makes one.');
+    throw new OrkestrError(
+      'ORK_CONFIG',
+      'A release must be signed: pass the key with --key FILE, or create one with --make-key FILE.',
+    );
   }
   const preset = Number(values.preset);
-  if (!/^[0-9]$/.test(values.preset)) throw new OrkestrError('ORK_CONFIG', '--preset is a digit.');
+  if (!/^[0-9]$/.test(values.preset)) throw new OrkestrError('ORK_CONFIG', '--preset must be a digit.');
   const out = resolve(values.out);
   const { version, files } = await makeRelease({
     root: ROOT,

@@ -102,7 +102,7 @@ async function mustServe(show: Demonstration, version: string): Promise<void> {
   const found = await show.sample.probe(show.installation.proxyUrl);
   if ('version' in found && found.version === version) return;
   const what = 'version' in found ? `version ${found.version}` : found.reason;
-  throw new OrkestrError('ORK_REQUEST_LOST', `The app should be at version ${version}, the proxy gives ${what}.`);
+  throw new OrkestrError('ORK_REQUEST_LOST', `The app should be at version ${version}, but the proxy serves ${what}.`);
 }
 
 async function serves(show: Demonstration, timeoutMs: number): Promise<boolean> {

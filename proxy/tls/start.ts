@@ -174,7 +174,7 @@ export async function startTls(settings: TlsSettings, dependencies: TlsDependenc
 const nobodyAsks = (host: string): OrkestrError =>
   new OrkestrError(
     'ORK_NOT_FOUND',
-    `No CA is asked for ${host}: none is set, a file covers it, its https is off, or no app has the domain.`,
+    `No certificate is requested for ${host}: no CA is configured, a file covers it, its https is off, or no app has the domain.`,
   );
 
 /** Runs `work` again and again, `ms` after its end; never twice at once. */
