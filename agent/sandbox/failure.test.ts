@@ -35,9 +35,9 @@ test('a command is named with its exit code', () => {
 test('what images of Node.js had once, and have no more, is told with what to do', () => {
   assert.equal(
     sentence('corepack enable', 127, '/bin/sh: 1: corepack: not found'),
-    '`RUN corepack enable` ended with exit code 127. Images of Node.js 26 have no corepack any more: put `RUN npm install --global corepack` above it.',
+    '`RUN corepack enable` ended with exit code 127. Images of Node.js 26 no longer have corepack: put `RUN npm install --global corepack` above it.',
   );
-  assert.match(sentence('yarn', 127, 'bash: line 1: yarn: command not found'), /no yarn any more/);
+  assert.match(sentence('yarn', 127, 'bash: line 1: yarn: command not found'), /no longer have yarn/);
   assert.doesNotMatch(sentence('make', 127, '/bin/sh: 1: make: not found'), /Node/);
 });
 
