@@ -40,7 +40,7 @@ export async function resume(show: Demonstration): Promise<void> {
   const version = await show.sample.version();
   if (version === 0) await deployNext(show);
   else if (!(await serves(show, RESUME_MS))) {
-    show.tell('The sample app does not serve: it is deployed again.');
+    show.tell('The sample app is not live: deploying it again.');
     checkLive(await show.watch.follow((await show.sample.deployAgain()).id));
   }
   if (version < 2) await deployUnderTraffic(show);
