@@ -81,7 +81,7 @@ test('without a readable identity all that any agent has made on the host of an 
   for (const stateFolder of [damagedFolder(t), temporaryFolder(t), join(temporaryFolder(t), 'gone')]) {
     const { ok, scopes, told } = await removed({ stateFolder, installed: true, keepData: false });
     assert.deepEqual([ok, scopes], [true, all]);
-    assert.match(told, /^done identity: no journal: .*aaaaaaaa, bbbbbbbb/);
+    assert.match(told, /^done identity: not readable: .*aaaaaaaa, bbbbbbbb/);
   }
 });
 

@@ -229,7 +229,7 @@ describe('install.sh on a host of its own', () => {
     await host.must(['truncate', '--size=40', '/var/lib/orkestr/agent/identity.json']);
     assert.match((await host.run(['orkestr-agent', 'doctor', 'agent'])).stdout, /is damaged/);
     const said = await host.must(['orkestr-agent', 'uninstall', '--purge']);
-    assert.match(said, /^done {5}identity: no journal/m);
+    assert.match(said, /^done {5}identity: not readable/m);
     await untouched();
   });
 
@@ -243,7 +243,7 @@ describe('install.sh on a host of its own', () => {
     await host.must(['mv', program, `${program}.off`]);
     try {
       const said = await host.must(['orkestr-agent', 'uninstall', '--purge']);
-      assert.match(said, /^warning {2}engine: Docker Engine is not installed any more/m);
+      assert.match(said, /^warning {2}engine: Docker Engine is no longer installed/m);
       assert.doesNotMatch(said, /FAILED/);
     } finally {
       await host.must(['mv', `${program}.off`, program]);
