@@ -15,7 +15,7 @@ test('who holds a port is told with the mend that fits: only a unit that exists 
   const cases = [
     ['nginx', 812, '0::/system.slice/nginx.service', /Stop it: systemctl disable --now nginx\.service/],
     ['nginx', 812, '1:name=systemd:/system.slice/web.service\n0::/x', /disable --now web\.service/],
-    ['docker-proxy', 900, '0::/system.slice/docker.service', /docker ps --filter publish=80 names it/],
+    ['docker-proxy', 900, '0::/system.slice/docker.service', /find it with docker ps --filter publish=80/],
     ['node', 77, '0::/user.slice/user-0.slice/session-4.scope', /Stop it\. To see what it is: ps -f -p 77/],
     ['systemd', 1, '0::/init.scope', /find it with systemctl list-sockets/],
   ] as const;
