@@ -33,23 +33,23 @@ Examples:
   $ orkestr-hub restore /root/hub.tar.gz
   $ ORKESTR_HUB_LISTEN=127.0.0.1:0 ORKESTR_LOG_LEVEL=debug orkestr-hub serve
 
-Environment (on a host that install.sh made, what is not set is taken from /etc/orkestr/hub.env):
+Environment (on a host set up by install.sh, missing values come from /etc/orkestr/hub.env):
   ORKESTR_HUB_STATE                folder of the database, the keys and the git remotes (default /var/lib/orkestr/hub)
-  ORKESTR_HUB_LISTEN               address and port (default 127.0.0.1:7700; port 0 takes a free one)
+  ORKESTR_HUB_LISTEN               address and port (default 127.0.0.1:7700; with port 0, any free one)
   ORKESTR_HUB_URL                  public URL (default http and the address it listens on)
-  ORKESTR_HUB_TRUSTED              addresses and networks of others whose X-Forwarded-For is believed (default none)
-  ORKESTR_HUB_ACME_EMAIL           given on to hosts that join, which ask for certificates with it (default none)
-  ORKESTR_APPS_URL                 below this URL apps get their domains (default http://localhost:8080)
+  ORKESTR_HUB_TRUSTED              addresses and networks of proxies whose X-Forwarded-For is trusted (default none)
+  ORKESTR_HUB_ACME_EMAIL           passed to hosts that join, which request certificates with it (default none)
+  ORKESTR_APPS_URL                 apps get their domains below this URL (default http://localhost:8080)
   ORKESTR_ALLOW_HTTP_REPOSITORIES  1: external repositories may be fetched without TLS (default 0)
-  ORKESTR_HUB_RELEASES             folder of the release that hosts are given at /install.sh (default none)
+  ORKESTR_HUB_RELEASES             folder of the release that hosts get at /install.sh (default none)
   ORKESTR_HUB_SMTP_URL             mail server for notifications: smtp://HOST:PORT (STARTTLS) or smtps:// (default none)
   ORKESTR_HUB_SMTP_FROM            sender of these mails
   ORKESTR_HUB_SMTP_USER            login at the mail server, with ORKESTR_HUB_SMTP_PASSWORD or
-  ORKESTR_HUB_SMTP_PASSWORD_FILE   a file that holds the password
-  ORKESTR_HUB_SMTP_PLAIN           1: mail goes without TLS, for a relay on the same machine or network (default 0)
-  ORKESTR_HUB_NOTIFY_PRIVATE       0: nothing is sent to addresses of private networks (default 1)
-  ORKESTR_HUB_NOTIFY_ALLOW         addresses and networks that may be sent to all the same, comma-separated (default none)
-  ORKESTR_HUB_HOST_AWAY_MINUTES    how long a host may be away before it is told (default 5)
+  ORKESTR_HUB_SMTP_PASSWORD_FILE   a file that contains the password
+  ORKESTR_HUB_SMTP_PLAIN           1: send mail without TLS, for a relay on the same machine or network (default 0)
+  ORKESTR_HUB_NOTIFY_PRIVATE       0: send nothing to addresses of private networks (default 1)
+  ORKESTR_HUB_NOTIFY_ALLOW         addresses and networks to allow anyway, comma-separated (default none)
+  ORKESTR_HUB_HOST_AWAY_MINUTES    how long a host may be offline before a notification is sent (default 5)
   ORKESTR_LOG_LEVEL                trace, debug, info, warn, error, fatal or silent (default info)`;
 
 async function serve(): Promise<void> {

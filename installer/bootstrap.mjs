@@ -82,7 +82,7 @@ async function prepare(command, env) {
   const missing = missingPackages(readPackages(command.packages), env['PATH'] ?? '');
   if (missing.length > 0) {
     if (machine.uid !== 0) {
-      const sentence = `Missing here, and only root may install it: ${missing.join(', ')}.`;
+      const sentence = `Missing on this machine, and only root can install it: ${missing.join(', ')}.`;
       throw new PrepareError('ORK_PREPARE_FAILED', sentence, { mend: 'Run this once as root.' });
     }
     await progress.stage('Debian packages', async (say) => {

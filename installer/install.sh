@@ -15,38 +15,39 @@ HUB_SUMS_SHA256=''
 
 usage() {
   cat <<'END'
-Installs orkestr on this host. As root:
+Installs orkestr on this host. Run as root:
 
   curl -fsSL https://HUB/install.sh | sh -s -- --hub https://HUB --token JOIN   an agent host
   sh install.sh --hub-here --domain hub.example.com --email you@example.com     the hub, and this host with it
 
   --hub URL          the hub that this host joins
-  --token TOKEN      join token from `orkestr hosts add NAME`; - reads it from standard input
-  --name NAME        what the hub calls this host (default: its host name)
-  --hub-here         install the hub on this host, too
-  --domain NAME      the hub's domain: https by ACME, apps get names below it
-  --email ADDRESS    for the certificates' CA: without it apps have no https; and of the first user
+  --token TOKEN      join token from `orkestr hosts add NAME`; with -, read from standard input
+  --name NAME        name of this host at the hub (default: its host name)
+  --hub-here         install the hub on this host too
+  --domain NAME      domain of the hub: enables https by ACME; apps get names below it
+  --email ADDRESS    for the CA (without it, apps have no https) and for the first user
   --listen ADDR:PORT where the hub listens (default 127.0.0.1:7700)
-  --http [ADDR:]PORT   where the proxy listens (default 80), beside a web server of yours that passes visitors on
+  --http [ADDR:]PORT   where the proxy listens (default 80), if your own web server forwards visitors to it
   --https [ADDR:]PORT  the same for https (default 443)
-  --public-address ADDRESS[,ADDRESS]   of this host, where it is behind NAT and cannot reach itself there (no hairpin)
-  --public-url URL   address of the hub for others, where that is not https://DOMAIN; if another machine ends TLS
-                     there, name it in /etc/orkestr/hub.env: ORKESTR_HUB_TRUSTED
-  --allow-http       take a hub without TLS: for a private network or a test only
-  --offline FOLDER   take the release from this folder; packages that are missing still come from the distribution
-  --version V        this version (default: the one that this file belongs to)
-  --channel NAME     the newest version of a channel, e.g. stable
+  --public-address ADDRESS[,ADDRESS]   public addresses of this host, if it is behind NAT and cannot reach itself
+                     there (no hairpin)
+  --public-url URL   public address of the hub, if that is not https://DOMAIN; if another machine
+                     terminates TLS there, name it in /etc/orkestr/hub.env: ORKESTR_HUB_TRUSTED
+  --allow-http       accept a hub without TLS: only for private networks and tests
+  --offline FOLDER   take the release from this folder; missing packages still come from the distribution
+  --version V        install this version (default: the one that this file belongs to)
+  --channel NAME     install the newest version of a channel, e.g. stable
   --dry-run          check this host and print what would change
   --help
 
 Examples:
   sh install.sh --dry-run --hub https://hub.example.com --token -
   sh install.sh --hub-here                                    # then: ssh -L 7700:127.0.0.1:7700 this-host
-  sh install.sh --hub-here --offline /root/orkestr-release    # a host without internet that has Docker
-  sh install.sh --email you@example.com                       # later: sets what is given, leaves the rest
-  sh install.sh --http 127.0.0.1:8080 --https 127.0.0.1:8443  # beside your nginx or Caddy, which stays on 80 and 443
+  sh install.sh --hub-here --offline /root/orkestr-release    # for a host without internet that has Docker
+  sh install.sh --email you@example.com                       # later: changes the given settings only
+  sh install.sh --http 127.0.0.1:8080 --https 127.0.0.1:8443  # behind your nginx or Caddy, which stays on 80 and 443
 
-Off again: orkestr-agent uninstall
+To uninstall: orkestr-agent uninstall
 END
 }
 
@@ -118,15 +119,15 @@ check_options() {
   must_match name "$name" '^[A-Za-z0-9][A-Za-z0-9._ -]{0,59}$|^$'
   [ -n "$name" ] || name=$(uname -n)
   [ -z "$domain" ] || [ -n "$email" ] ||
-    fail '--domain needs --email.' 'The CA that gives the certificate writes there before it ends.'
+    fail '--domain needs --email.' 'The CA writes to this address before the certificate expires.'
   if [ -n "$hub_here" ]; then
     hub=$(hub_at "$(listens_at)")
     [ -z "$domain" ] || hub_target | grep -Eq '^[0-9.]+$' ||
-      fail "The proxy cannot serve a hub at $(listens_at): it reaches it by an IPv4 address only." 'Give one: --listen 127.0.0.1:7700'
+      fail "The proxy cannot serve a hub at $(listens_at): it can reach it only by an IPv4 address." 'Give one: --listen 127.0.0.1:7700'
   elif [ -z "$hub" ] && is_damaged; then
     fail "$DAMAGED" "$DAMAGED_MEND On the hub's own host: --hub-here."
   elif [ -z "$hub" ] && ! is_joined; then
-    fail 'Neither a hub to join nor --hub-here is given.' 'sh install.sh --help shows both.'
+    fail 'Give a hub to join (--hub URL), or --hub-here.' 'sh install.sh --help explains both.'
   else
     must_be_safe "$hub"
   fi
@@ -137,15 +138,15 @@ check_options() {
 must_be_safe() {
   case $1 in
     http://127.0.0.1:* | 'http://[::1]:'* | https://* | '') ;;
-    *) [ -n "$allow_http" ] || fail "The hub $1 has no TLS: whoever is between could read and change everything." \
-      'Give its https address, or --allow-http in a private network.' ;;
+    *) [ -n "$allow_http" ] || fail "The hub $1 has no TLS: anyone on the network path could read and change everything." \
+      'Give its https address, or add --allow-http in a private network.' ;;
   esac
 }
 
 # must_match OPTION VALUE PATTERN: grep looks at lines, so a value has to be one.
 must_match() {
   if [ "$(printf '%s\n' "$2" | wc -l)" -eq 1 ] && printf '%s\n' "$2" | grep -Eq -- "$3"; then return 0; fi
-  fail "--$1: \"$2\" is not valid." 'sh install.sh --help shows what it means.'
+  fail "--$1: \"$2\" is not valid." 'sh install.sh --help explains the option.'
 }
 
 # @parts

@@ -159,7 +159,7 @@ class Running implements Proxy, Control {
   async retryCertificate({ host }: RetryRequest): Promise<RetryAnswer> {
     const changed = await this.#tls?.retry(host);
     if (changed !== undefined) return { changed };
-    throw new OrkestrError('ORK_NOT_FOUND', 'The proxy does not end TLS, and asks for no certificates.');
+    throw new OrkestrError('ORK_NOT_FOUND', 'The proxy does not terminate TLS and requests no certificates.');
   }
 
   async handOver({ execPath, args }: HandOverRequest): Promise<HandOverAnswer> {

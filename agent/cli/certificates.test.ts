@@ -26,7 +26,7 @@ test('`orkestr-agent certificates retry` asks the proxy for the host as it is wr
     promisify(execFile)(process.execPath, [MAIN, 'certificates', 'retry', host], {
       env: { PATH: '/usr/bin:/bin', ORKESTR_PROXY_SOCKET: socket },
     });
-  assert.match((await retry('Shop.Test.')).stdout, /asked for shop\.test now/);
+  assert.match((await retry('Shop.Test.')).stdout, /certificate for shop\.test now/);
   assert.deepEqual(asked, ['POST /v1/certificates/retry {"host":"shop.test"}']);
   await assert.rejects(retry('not a host'), /ORK_INVALID/);
 });

@@ -50,7 +50,7 @@ test('removes nothing that was not confirmed, and nothing that is no id', async 
   const { agent, begun } = await host(t);
   const [unasked, noId] = await Promise.all([agent(IDS.environment), agent('shop/production', '--yes')]);
   assert.match(unasked.stderr, /will be removed from this host\. Confirm with --yes\./);
-  assert.match(noId.stderr, /^ORK_INVALID: shop\/production is no id of an environment\.$/m);
+  assert.match(noId.stderr, /^ORK_INVALID: shop\/production is not the id of an environment\.$/m);
   assert.deepEqual([unasked.code, noId.code, begun], [1, 1, []]);
 });
 

@@ -52,7 +52,7 @@ test('a compose file is not passed over for the one folder that is an app', asyn
 
 test('a root directory that was named is not left for one below it', async () => {
   await repository.replaceFiles(go('apps/api'));
-  await assert.rejects(repository.planAsItIs({ rootDirectory: 'apps' }), /Nothing in apps says/);
+  await assert.rejects(repository.planAsItIs({ rootDirectory: 'apps' }), /Nothing in apps tells/);
 });
 
 test('folders that help with an app are none', async () => {

@@ -24,7 +24,7 @@ export function makeImageRegistry(engine: Engine, { scope }: { readonly scope: s
         return null;
       } catch (error) {
         if (statusOf(error) === undefined) throw error;
-        return refusalOf('It is not to be had', reference, messageOf(error)).message;
+        return refusalOf('The image is not available', reference, messageOf(error)).message;
       }
     },
 

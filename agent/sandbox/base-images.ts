@@ -121,8 +121,8 @@ function withTag(name: string): string {
 
 function missing(name: string, evidence: readonly string[]): OrkestrError {
   const why = isPinned(name)
-    ? 'cannot be pulled, and by its digest it is only to be had from a registry. Without one name it by its tag'
-    : 'is neither on this host nor can it be pulled. Without a registry make it with `orkestr-agent base-images build`';
-  const text = `The base image ${name} ${why}; for a private one give a login with \`orkestr registry add\`.`;
+    ? 'cannot be pulled, and an image named by its digest is only available from a registry. Without a registry, name it by its tag'
+    : 'is not on this host and cannot be pulled. Without a registry, build it with `orkestr-agent base-images build`';
+  const text = `The base image ${name} ${why}; for a private image, add a login with \`orkestr registry add\`.`;
   return new OrkestrError('ORK_BASE_IMAGE', text, { evidence });
 }

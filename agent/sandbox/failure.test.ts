@@ -35,9 +35,9 @@ test('a command is named with its exit code', () => {
 test('what images of Node.js had once, and have no more, is told with what to do', () => {
   assert.equal(
     sentence('corepack enable', 127, '/bin/sh: 1: corepack: not found'),
-    '`RUN corepack enable` ended with exit code 127. Images of Node.js 26 have no corepack any more: put `RUN npm install --global corepack` above it.',
+    '`RUN corepack enable` ended with exit code 127. Images of Node.js 26 no longer have corepack: put `RUN npm install --global corepack` above it.',
   );
-  assert.match(sentence('yarn', 127, 'bash: line 1: yarn: command not found'), /no yarn any more/);
+  assert.match(sentence('yarn', 127, 'bash: line 1: yarn: command not found'), /no longer have yarn/);
   assert.doesNotMatch(sentence('make', 127, '/bin/sh: 1: make: not found'), /Node/);
 });
 
@@ -64,7 +64,7 @@ test('a heap that is full is memory, whatever the exit code', () => {
     const error = { command: 'RUN npm run build', error: 'exit code: 134', lastLines: [line, 'Aborted'] };
     const { code, message } = explainFailure('exit code: 134', error, nothing, limits);
     assert.equal(code, 'ORK_BUILD_MEMORY');
-    assert.match(message, /memory that the build has: 1 GiB, in `RUN npm run build`; .* usually need 2 GiB\.$/);
+    assert.match(message, /part of the build memory: 1 GiB, in `RUN npm run build`; .* usually need 2 GiB\.$/);
   }
 });
 

@@ -79,7 +79,7 @@ function goneFromNode(lastLines: string): string {
   const program = /\b(corepack|yarn): (?:command )?not found/.exec(lastLines)?.[1];
   return program === undefined
     ? ''
-    : ` Images of Node.js 26 have no ${program} any more: put \`RUN npm install --global ${program}\` above it.`;
+    : ` Images of Node.js 26 no longer have ${program}: put \`RUN npm install --global ${program}\` above it.`;
 }
 
 /** What packages of Node.js are compiled and fetched with, in the words of node-gyp, npm, yarn and the shell. */

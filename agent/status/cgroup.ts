@@ -7,7 +7,7 @@ export const cgroup: Check = {
   async run() {
     const version = cgroupVersion();
     return version === 'unknown'
-      ? { level: 'degraded', summary: 'no control groups found: limits do not hold', data: { version } }
+      ? { level: 'degraded', summary: 'no control groups found: limits are not enforced', data: { version } }
       : { level: 'ok', summary: `version ${version}`, data: { version } };
   },
 };

@@ -5,6 +5,6 @@ export const outbox: Check = {
   name: 'outbox',
   async run({ agent }) {
     if (agent === null) return { level: 'down', summary: 'unknown: no agent answers', data: {} };
-    return { level: 'ok', summary: `${agent.outbox} reports wait for the hub`, data: { waiting: agent.outbox } };
+    return { level: 'ok', summary: `${agent.outbox} reports are waiting for the hub`, data: { waiting: agent.outbox } };
   },
 };

@@ -14,7 +14,7 @@ export const sandbox: Check = {
   async run({ stateFolder, sandboxFolder, answerMs = ANSWER_MS }) {
     const folder = join(stateFolder, 'sandbox');
     const [pids, cacheBytes] = await Promise.all([runningEngines(sandboxFolder), cacheUse(folder, answerMs)]);
-    const engines = pids.length === 1 ? '1 build engine runs' : `${pids.length} build engines run`;
+    const engines = pids.length === 1 ? '1 build engine is running' : `${pids.length} build engines are running`;
     return {
       level: 'ok',
       summary: `${engines}, cache ${cacheBytes === null ? 'unknown' : gibibytes(cacheBytes)}`,

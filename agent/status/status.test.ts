@@ -110,13 +110,13 @@ test('a host where all is well is told with its routes, counts and running steps
   assert.match(text, /Docker Engine 20\.10\.24, live-restore on/);
   assert.match(text, /shop\.example\.com -> 172\.30\.0\.2:80 healthy, 7 in flight/);
   assert.match(text, new RegExp(`${IDS.project}: build \\(running\\)`));
-  assert.match(text, /3 reports wait/);
+  assert.match(text, /3 reports are waiting/);
   assert.match(text, /process 42, up 1 min 30 s/);
   assert.match(text, /last heard 1 min 30 s ago/);
   assert.match(text, /shop\/production {2}deploy: failed \(ORK_UNHEALTHY\)/);
   assert.match(text, /shop\.example\.com \(acme\): ends 1970-03-01T00:00:00\.000Z, in 58 d 23 h/);
   assert.match(text, /proxy 1\.2\.2, Docker 20\.10\.24, runc 1\.1\.5/);
-  assert.match(text, /0 build engines run, cache 0\.0 GiB/);
+  assert.match(text, /0 build engines are running, cache 0\.0 GiB/);
 });
 
 test('a hub that is away is degraded, exit code 1, and says why', async (t) => {
@@ -146,7 +146,7 @@ test('an engine that is not there, or accepts and stays silent, is down, and the
   assert.equal(missing.checks['memory']?.level, 'ok');
   const dockerSocket = await engineThat(t, null);
   const silent = await checkAll(await subject(t, { dockerSocket, answerMs: ANSWER_MS }));
-  assert.match(silent.checks['engine']?.summary ?? '', /no answer in 0\.9 s/);
+  assert.match(silent.checks['engine']?.summary ?? '', /did not answer within 0\.9 s/);
 });
 
 test('without an agent engine, proxy and disk are looked at directly', async (t) => {
@@ -186,7 +186,7 @@ test('a certificate about to end, and a domain without one, are degraded and tol
     await subject(t, { proxy: { ...proxy, certificates: missingOne }, endsTlsBefore: true }),
   );
   const { level, summary } = beside.checks['certificates'] ?? {};
-  assert.deepEqual([level, summary], ['ok', 'https is by your web server']);
+  assert.deepEqual([level, summary], ['ok', 'https is handled by your web server']);
 });
 
 test('a build engine that runs is told with what its cache holds; a pid file left behind is not one', async (t) => {

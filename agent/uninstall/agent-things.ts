@@ -14,10 +14,10 @@ export function agentThings(config: Config, scope: string, keepData: boolean): r
       inEngine(async () => {
         const table = await ports.proxy.table().catch(() => null);
         // Its routes go with its own state folder: a proxy that does not run serves nobody.
-        if (table === null) return 'the proxy does not run';
+        if (table === null) return 'the proxy is not running';
         const ours = new Set((await ports.containers.list()).map(({ environmentId }) => environmentId));
         for (const { id } of table.upstreams) if (ours.has(id)) await ports.proxy.remove(id);
-        return `${ours.size} taken off the proxy`;
+        return `${ours.size} removed from the proxy`;
       }),
   };
   return [

@@ -23,7 +23,7 @@ export async function inEngine(work: Cleanup['run'], isInstalled = isEngineInsta
     if (!(cause instanceof OrkestrError) || cause.code !== 'ORK_ENGINE_UNREACHABLE') throw cause;
     if (!isInstalled()) {
       return {
-        warning: 'Docker Engine is not installed any more; what it has not taken along lies in its data folder',
+        warning: 'Docker Engine is no longer installed; anything it has left behind is in its data folder',
       };
     }
     const mend = 'Start it (systemctl start docker), then uninstall again.';

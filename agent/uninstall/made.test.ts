@@ -81,7 +81,7 @@ test('without a readable identity all that any agent has made on the host of an 
   for (const stateFolder of [damagedFolder(t), temporaryFolder(t), join(temporaryFolder(t), 'gone')]) {
     const { ok, scopes, told } = await removed({ stateFolder, installed: true, keepData: false });
     assert.deepEqual([ok, scopes], [true, all]);
-    assert.match(told, /^done identity: none to be read: .*aaaaaaaa, bbbbbbbb/);
+    assert.match(told, /^done identity: not readable: .*aaaaaaaa, bbbbbbbb/);
   }
 });
 
@@ -92,7 +92,7 @@ test('where the data is to stay, or the agent runs from sources, what stays is n
   ]) {
     const { ok, scopes, told } = await removed({ stateFolder: damagedFolder(t), ...parts });
     assert.deepEqual([ok, scopes], [true, []]);
-    assert.match(told, /^warning other containers: .*they stay.*docker rm --force shop-1 && docker network prune/);
+    assert.match(told, /^warning other containers: .*are kept.*docker rm --force shop-1 && docker network prune/);
   }
 });
 

@@ -51,8 +51,8 @@ async function removeUnknown(parts: MadeParts): Promise<boolean> {
     run: () =>
       inEngine(async () => {
         scopes = [...new Set([...scopes, ...(await scopesInEngine(engine))])].toSorted();
-        if (scopes.length === 0) return 'no journal, and nothing made by an agent';
-        return `no journal: removing what any agent has made on this host (${scopes.join(', ')})`;
+        if (scopes.length === 0) return 'not readable, and nothing made by an agent';
+        return `not readable: removing what any agent has made on this host (${scopes.join(', ')})`;
       }),
   };
   return (await tell([look])) && tell(scopes.flatMap(thingsOf));

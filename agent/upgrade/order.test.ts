@@ -65,6 +65,6 @@ test('a version that is named comes from where releases are published, also when
   await assert.rejects(hostWith(t, { url, hub })(null), { code: 'ORK_UPGRADE_SOURCE', message: /status 404/ });
   await assert.rejects(hostWith(t, { url: '', hub })('1.1.0'), {
     code: 'ORK_UPGRADE_SOURCE',
-    message: /where orkestr 1\.1\.0 is to be had\. The hub \S+ hands on nothing\./,
+    message: /no known source for orkestr 1\.1\.0\. The hub \S+ offers nothing\./,
   });
 });

@@ -57,7 +57,7 @@ function handOver(execPath, args, say) {
     setTimeout(() => process.exit(0), 50);
   });
   child.once('exit', (code) => {
-    const detail = `The successor does not come to serve: it ended with code ${code}.`;
+    const detail = `The successor failed to start serving: it ended with code ${code}.`;
     const problem = { type: '', title: '', status: 500, fault: 'host', retry: true, mend: '', evidence: [] };
     say({ ...problem, code: 'ORK_PROXY_HAND_OVER', detail }, 500);
   });

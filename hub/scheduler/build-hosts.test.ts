@@ -307,7 +307,7 @@ test('a host is not removed while it builds for another one, and is once that ha
   const job = await building.job();
   const refused = await on.api('DELETE', `/hosts/${builder.id}`);
   assert.equal(refused.status, 409);
-  assert.match(((await refused.json()) as { detail: string }).detail, new RegExp(`builds a deployment .*${id}`));
+  assert.match(((await refused.json()) as { detail: string }).detail, new RegExp(`is building a deployment .*${id}`));
   const { deploymentId, generation } = job;
   const error: ErrorReport = { code: 'ORK_CANCELLED', message: 'It was cancelled.', evidence: [] };
   await building.report({ kind: 'deployment', deploymentId, generation, status: 'cancelled', at: AT, error });

@@ -300,7 +300,7 @@ test('a cancel that comes while the job is made is said again after it', async (
 test('so many wait in an environment and no more; pushes replace each other and are always taken', async (t) => {
   const on = await hub(t);
   for (let n = 0; n < 50; n += 1) await create(on);
-  await assert.rejects(create(on), { code: 'ORK_TOO_MANY_REQUESTS', message: /^50 deployments wait/ });
+  await assert.rejects(create(on), { code: 'ORK_TOO_MANY_REQUESTS', message: /^50 deployments are already waiting/ });
   const push = await create(on, 'push');
   await create(on, 'push');
   assert.equal(await statusOf(on, push), 'skipped');

@@ -80,7 +80,7 @@ test('a host that stayed with the new version is healthy, whatever was not heard
 test('one that does not end in time has failed, and its last state is told', () => {
   const late = advance(rollout([host('a', 'fetching', NOW)]), seen({ a: OLD }), NOW + UPGRADE_MS);
   assert.deepEqual([late.state, codeOf(late)], ['paused', 'ORK_UPGRADE_TIMEOUT']);
-  assert.match(late.hosts[0]?.error?.message ?? '', /within 20 minutes; the last that was heard: fetching/);
+  assert.match(late.hosts[0]?.error?.message ?? '', /within 20 minutes; its last known state: fetching/);
 });
 
 test('it is done when every host is healthy or skipped; a cancelled one stays cancelled', () => {

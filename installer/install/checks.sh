@@ -19,8 +19,8 @@ problem() {
 }
 
 check_host() {
-  [ "$(id -u)" = 0 ] || problem 'This is not root.' 'Run it as root: … | sudo sh -s -- …'
-  [ -d /run/systemd/system ] || problem 'systemd does not run here.' 'orkestr needs a host that systemd has started.'
+  [ "$(id -u)" = 0 ] || problem 'Not running as root.' 'Run it as root: … | sudo sh -s -- …'
+  [ -d /run/systemd/system ] || problem 'systemd is not running here.' 'orkestr needs a host that was booted with systemd.'
   check_machine
   check_room
   check_packages
@@ -32,12 +32,12 @@ check_host() {
   check_time
   check_joined
   ! has curl || check_hub
-  [ "$problems" = 0 ] || fail "$problems of this host's checks failed; nothing was changed." 'Mend them and run the same line again.'
+  [ "$problems" = 0 ] || fail "$problems of this host's checks failed; nothing was changed." 'Fix them, then run the same command again.'
 }
 
 check_joined() {
   if [ -n "$hub" ] && is_joined && ! is_of_hub; then
-    problem "This host has joined another hub than $hub." "Where that is the same hub at another address: orkestr-agent hub $hub. Else take it off that one first, with its apps: orkestr-agent leave"
+    problem "This host has joined another hub than $hub." "If it is the same hub at a new address: orkestr-agent hub $hub. Otherwise leave the other hub first, which removes its apps: orkestr-agent leave"
   elif [ -z "$hub_here$token" ] && is_damaged; then
     problem "$DAMAGED" "$DAMAGED_MEND"
   fi
@@ -51,7 +51,7 @@ check_machine() {
   esac
   glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null | sed -n 's/^glibc //p')
   if ! at_least "${glibc:-0}" "$LEAST_GLIBC"; then
-    problem "The C library is ${glibc:-not glibc}; orkestr needs glibc $LEAST_GLIBC." 'Debian 11, Ubuntu 22.04, RHEL 9 or newer have it.'
+    problem "The C library is ${glibc:-not glibc}; orkestr needs glibc $LEAST_GLIBC." 'Use Debian 11, Ubuntu 22.04, RHEL 9 or newer.'
   fi
   kernel=$(uname -r)
   at_least "${kernel%%-*}" "$LEAST_KERNEL" || problem "The kernel is $kernel; orkestr needs $LEAST_KERNEL." 'Upgrade the distribution.'
@@ -67,15 +67,15 @@ check_room() {
   # -m is of GNU alone: Ubuntu has another df since 25.10.
   disk=$(df -Pk /var/lib | awk 'NR == 2 { print int($4 / 1024) }')
   if [ "$disk" -lt "$LEAST_DISK_MB" ]; then
-    problem "There are $disk MB free below /var/lib; orkestr needs $LEAST_DISK_MB." 'Free some space, or mount a larger disk there.'
+    problem "Only $disk MB are free below /var/lib; orkestr needs $LEAST_DISK_MB." 'Free some space, or mount a larger disk there.'
   elif [ "$disk" -lt "$WANTED_DISK_MB" ]; then
-    warn "There are only $disk MB free below /var/lib." "Images take room: $WANTED_DISK_MB MB are a good start."
+    warn "Only $disk MB are free below /var/lib." "Images need space: $WANTED_DISK_MB MB are a good start."
   fi
   memory=$(awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo)
   if [ "$memory" -lt "$LEAST_MEMORY_MB" ]; then
-    problem "The machine has $memory MB of memory; orkestr needs $LEAST_MEMORY_MB." 'Take a larger machine.'
+    problem "The machine has $memory MB of memory; orkestr needs $LEAST_MEMORY_MB." 'Use a larger machine.'
   elif [ "$memory" -lt "$WANTED_MEMORY_MB" ]; then
-    warn "The machine has only $memory MB of memory." "Builds want more: $WANTED_MEMORY_MB MB are a good start, swap helps."
+    warn "The machine has only $memory MB of memory." "Builds need more: $WANTED_MEMORY_MB MB are a good start, and swap helps."
   fi
 }
 
@@ -104,14 +104,14 @@ resolver_text() { cat /etc/resolv.conf /run/systemd/resolve/resolv.conf 2>/dev/n
 
 check_time() {
   [ "$(timedatectl show --property NTPSynchronized --value 2>/dev/null)" != no ] ||
-    warn 'The clock is not kept in time.' 'timedatectl set-ntp true (Debian: apt-get install systemd-timesyncd)'
+    warn 'The clock is not synchronized.' 'timedatectl set-ntp true (Debian: apt-get install systemd-timesyncd)'
 }
 
 # A host that has fetched this file by wget has no curl before the packages are there.
 check_hub_late() {
   [ -z "$hub_checked" ] && has curl || return 0
   check_hub
-  [ "$problems" = 0 ] || fail 'The hub cannot be joined; nothing but packages was installed.' 'Mend that and run the same line again.'
+  [ "$problems" = 0 ] || fail 'The hub cannot be joined; nothing but packages was installed.' 'Fix that, then run the same command again.'
 }
 
 check_hub() {
@@ -123,26 +123,26 @@ check_hub() {
   answer=$(curl -sS --noproxy '*' --max-time 15 --max-filesize 4096 -i "$hub/healthz" 2>&1) || code=$?
   case $code in
     0 | 63) ;;
-    6) problem "The name of the hub $hub is not known here." "Check the address, and DNS of this host.$(not_by_proxy)" && return 0 ;;
-    7) problem "Nothing listens at $hub." "Check address and port, and the firewalls on the way.$(not_by_proxy)" && return 0 ;;
-    28) problem "The hub $hub did not answer in 15 s." "Check the firewalls on the way.$(not_by_proxy)" && return 0 ;;
+    6) problem "The name of the hub $hub does not resolve here." "Check the address, and the DNS of this host.$(not_by_proxy)" && return 0 ;;
+    7) problem "Nothing listens at $hub." "Check the address and port, and the firewalls in between.$(not_by_proxy)" && return 0 ;;
+    28) problem "The hub $hub did not answer in 15 s." "Check the firewalls in between.$(not_by_proxy)" && return 0 ;;
     51 | 60)
       problem "The certificate of $hub is not trusted here: $(printf '%s\n' "$answer" | head -n 1)" \
-        "Give the hub one of a known CA, or trust its CA here: update-ca-certificates. Not valid yet, or no longer? This host's clock says $(date -u +%F)."
+        "Give the hub a certificate of a known CA, or trust its CA here: update-ca-certificates. If it is expired or not valid yet, check this host's clock, which says $(date -u +%F)."
       return 0
       ;;
-    *) problem "The hub $hub cannot be reached: $answer" "Check the address, and that the hub runs.$(not_by_proxy)" && return 0 ;;
+    *) problem "The hub $hub cannot be reached: $answer" "Check the address, and that the hub is running.$(not_by_proxy)" && return 0 ;;
   esac
   case $answer in
     *' 200'*'"status":"ok"'*) check_skew "$answer" ;;
-    *) problem "What answers at $hub is not a hub." 'Check the address.' ;;
+    *) problem "The server at $hub is not a hub." 'Check the address.' ;;
   esac
 }
 
 # not_by_proxy: what somebody wants to hear whose browser and curl go by one.
 not_by_proxy() {
   [ -z "${https_proxy:-${HTTPS_PROXY:-}}" ] ||
-    echo " orkestr goes there directly, not by the proxy of https_proxy: let it through to this one address."
+    echo " orkestr connects directly, without the proxy of https_proxy: allow this address in the firewall."
 }
 
 # Certificates, tokens and leases are judged by the clock.
@@ -151,5 +151,5 @@ check_skew() {
   # Without a date it would be midnight.
   [ -n "$told" ] && told_seconds=$(date -d "$told" +%s 2>/dev/null) || return 0
   skew=$(($(date +%s) - told_seconds))
-  [ "${skew#-}" -le "$MOST_SKEW_SECONDS" ] || problem "The clock here and the hub's are ${skew#-} s apart." 'timedatectl set-ntp true, on the host that is wrong.'
+  [ "${skew#-}" -le "$MOST_SKEW_SECONDS" ] || problem "The clock here and the hub's are ${skew#-} s apart." 'Run timedatectl set-ntp true on the host with the wrong clock.'
 }

@@ -22,7 +22,7 @@ test('without curl the hub is looked at once the packages are there', async (t) 
   assert.equal(code, 1);
   assert.match(
     stderr,
-    /^between\nproblem {2}The name of the hub .* is not known here[^]*nothing but packages was installed/,
+    /^between\nproblem {2}The name of the hub .* does not resolve here[^]*nothing but packages was installed/,
   );
   assert.doesNotMatch(stderr, /not reached/);
 });
@@ -36,9 +36,9 @@ test('with curl it is looked at once, before', async (t) => {
 
 test('a hub that is only reached by a proxy of the environment is told before anything changes, as the agent goes directly', async (t) => {
   for (const [env, told] of [
-    ['', /Check the firewalls on the way\.\n$/],
-    ['https_proxy=http://proxy.example.com:3128; ', /on the way\. orkestr goes there directly, not by the proxy of/],
-    ['HTTPS_PROXY=http://proxy.example.com:3128; ', /on the way\. orkestr goes there directly, not by the proxy of/],
+    ['', /Check the firewalls in between\.\n$/],
+    ['https_proxy=http://proxy.example.com:3128; ', /in between\. orkestr connects directly, without the proxy of/],
+    ['HTTPS_PROXY=http://proxy.example.com:3128; ', /in between\. orkestr connects directly, without the proxy of/],
   ] as const) {
     const host = new ScriptedHost(t);
     host.program('curl', { [HEALTH]: { code: 28 } });
@@ -53,7 +53,7 @@ test('a site that answers whatever it is asked for is not taken for a hub', asyn
     const host = new ScriptedHost(t);
     host.program('curl', { [HEALTH]: answer });
     const { stderr } = await host.run('check_hub', ...TO_HUB);
-    assert.match(stderr, /^problem {2}What answers at https:\/\/hub\.example\.com is not a hub\.\n/);
+    assert.match(stderr, /^problem {2}The server at https:\/\/hub\.example\.com is not a hub\.\n/);
   }
   const host = new ScriptedHost(t);
   host.program('curl', { [HEALTH]: HUB_SAYS.replace('200', '503') });
@@ -80,7 +80,7 @@ test("a certificate that is refused is told with curl's reason, and with this ho
   const { stderr } = await host.run('check_hub', ...TO_HUB);
   assert.match(
     stderr,
-    /^problem .* not trusted here: .*certificate is not yet valid\n .*clock says \d{4}-\d\d-\d\d\.\n$/,
+    /^problem .* not trusted here: .*certificate is not yet valid\n .*clock, which says \d{4}-\d\d-\d\d\.\n$/,
   );
 });
 
@@ -93,7 +93,7 @@ test('room is asked for in the words that every df knows', async (t) => {
     const table = `Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vda1 40000000 1 ${blocks} 1% /\n`;
     host.program('df', { '-Pk /var/lib': table });
     const { stderr } = await host.run('check_room', ...TO_HUB);
-    assert.equal([...stderr.matchAll(/^problem {2}There are 1953 MB free/gm)].length, problems);
+    assert.equal([...stderr.matchAll(/^problem {2}Only 1953 MB are free/gm)].length, problems);
   }
 });
 

@@ -61,8 +61,8 @@ check_certificates() {
   moved=orkestr-proxy-tls.socket
   is_loopback "$(edge_present $moved)" && ! is_loopback "$(edge_at $moved)" || return 0
   [ -z "$email$(setting "$CONFIG_FOLDER/proxy.env" ORKESTR_PROXY_ACME)" ] || return 0
-  warn 'The proxy is to end TLS by itself, and no CA is asked for certificates: apps have no https.' \
-    "Run the same line with --email ADDRESS, or put files into $CONFIG_FOLDER/certificates."
+  warn 'The proxy would terminate TLS itself, but no certificates are requested: apps have no https.' \
+    "Run the same command with --email ADDRESS, or put files into $CONFIG_FOLDER/certificates."
 }
 
 place_edge() {

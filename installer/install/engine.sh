@@ -17,8 +17,8 @@ check_engine() {
       elif has dockerd; then
         check_engine_version "$(dockerd --version | sed -n 's/^Docker version \([^,]*\),.*/\1/p')"
       elif ! has_engine && ! has apt-get && ! has_moby; then
-        problem 'There is no Docker Engine, and this distribution has none of its own.' \
-          'Install docker-ce as docs.docker.com/engine/install says: systemctl enable --now docker.'
+        problem 'There is no Docker Engine, and this distribution does not provide one.' \
+          'Install docker-ce as described at docs.docker.com/engine/install, then run: systemctl enable --now docker'
       fi
       ;;
     *) check_engine_version "$(printf '%s\n' "$info" | sed -n 's/.*"ServerVersion":"\([^"]*\)".*/\1/p')" ;;
@@ -28,18 +28,18 @@ check_engine() {
 # check_engine_version VERSION: nothing where it does not tell.
 check_engine_version() {
   [ -z "$1" ] || at_least "$1" "$LEAST_ENGINE" ||
-    problem "Docker Engine is $1 here; orkestr needs $LEAST_ENGINE." 'Upgrade it, as docs.docker.com/engine/install says.'
+    problem "Docker Engine is $1 here; orkestr needs $LEAST_ENGINE." 'Upgrade it as described at docs.docker.com/engine/install.'
 }
 
 refuse_snap() {
-  problem 'Docker Engine is a snap here: it sees no files of orkestr, and its updates stop what it runs.' \
-    "Take it off (snap remove docker: what its containers and volumes hold goes with it). The distribution's is then installed."
+  problem 'Docker Engine is installed as a snap: it cannot access the files of orkestr, and its updates stop its containers.' \
+    "Remove it (snap remove docker; this deletes the data of its containers and volumes). The distribution's Docker Engine is then installed."
 }
 
 # It answers like Docker Engine and is none: no live-restore, other networks. And its program would be in the way of Docker's package.
 refuse_podman() {
-  problem 'Podman stands in for Docker Engine here: orkestr needs the real one, which runs beside Podman.' \
-    "Take the stand-in off, Podman itself stays: apt-get remove podman-docker (or dnf). The distribution's Docker Engine is then installed."
+  problem 'Podman replaces Docker Engine here: orkestr needs the real one, which can run alongside Podman.' \
+    "Remove the replacement; Podman itself stays: apt-get remove podman-docker (or dnf). The distribution's Docker Engine is then installed."
 }
 
 is_podman_docker() { has docker && head -c 512 "$(command -v docker)" | grep -aq podman; }
@@ -59,7 +59,7 @@ install_engine() {
 
 start_engine() {
   systemctl enable --quiet --now docker.service ||
-    fail 'Docker Engine does not start.' 'journalctl -u docker.service says why.'
+    fail 'Docker Engine does not start.' 'journalctl -u docker.service shows why.'
 }
 
 add_engine() {
@@ -78,13 +78,13 @@ keep_containers() {
   [ "$(live_restore)" != true ] || return 0
   if is_in_swarm; then
     # It would take the setting, and refuse to start with it the next time.
-    warn 'Docker Engine is in a swarm, which goes without live-restore: apps stop while the engine restarts.' \
-      'Where nobody needs the swarm: docker swarm leave --force, then run the same line again.'
+    warn 'Docker Engine is in swarm mode, where live-restore is not available: apps stop while the engine restarts.' \
+      'If nobody needs the swarm, run docker swarm leave --force, then run the same command again.'
     return 0
   fi
   act 'switch live-restore of Docker Engine on' set_live_restore
   if [ -z "$dry_run" ] && [ "$(live_restore)" != true ]; then
-    warn 'Docker Engine does not take live-restore.' 'Apps stop while it is restarted. journalctl -u docker.service says why.'
+    warn 'Docker Engine did not accept live-restore.' 'Apps stop while it restarts. journalctl -u docker.service shows why.'
   fi
 }
 
@@ -107,7 +107,7 @@ set_live_restore() {
   # What uninstall takes back: the file with its folder, the file, or the one setting. A run before this one may have made the file.
   [ -s "$CONFIG_FOLDER/engine-settings-were" ] || write_private "$CONFIG_FOLDER/engine-settings-were" "$before"
   if [ "$before" = there ]; then
-    text=$(with_live_restore) || fail "$ENGINE_SETTINGS is not readable JSON." 'Correct it and run the same line again.'
+    text=$(with_live_restore) || fail "$ENGINE_SETTINGS is not readable JSON." 'Correct it, then run the same command again.'
     replace_text "$ENGINE_SETTINGS" "$text"
   else
     mkdir -p "${ENGINE_SETTINGS%/*}"

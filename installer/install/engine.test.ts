@@ -50,7 +50,7 @@ test('one of a snap is refused before anything changes, whether it runs or not',
     hostWith(t, NONE, [SNAP]),
   ]) {
     const { stderr } = await host.run('check_engine; echo "$problems" >&2');
-    assert.match(stderr, /^problem {2}Docker Engine is a snap here.*\n.*snap remove docker[^]*\n1\n$/);
+    assert.match(stderr, /^problem {2}Docker Engine is installed as a snap.*\n.*snap remove docker[^]*\n1\n$/);
   }
 });
 
@@ -60,7 +60,7 @@ test('Podman in the place of Docker Engine is refused before anything changes, w
   standIn.programText('docker', 'exec /usr/bin/podman "$@"');
   for (const host of [hostWith(t, '{"BuildahVersion":"1.28.2","LiveRestoreEnabled":false}'), standIn]) {
     const { stderr } = await host.run('check_engine; echo "$problems" >&2');
-    assert.match(stderr, /^problem {2}Podman stands in .*\n.*apt-get remove podman-docker[^]*\n1\n$/);
+    assert.match(stderr, /^problem {2}Podman replaces Docker Engine .*\n.*apt-get remove podman-docker[^]*\n1\n$/);
   }
 });
 
@@ -91,7 +91,7 @@ test('a distribution without an engine is told in the checks, with the mend', as
   const host = hostWith(t, NONE);
   host.program('dnf', { '-q list moby-engine': [ABSENT, 'moby-engine.x86_64\n'] });
   const { stderr } = await host.run('check_engine; check_engine; echo "$problems" >&2', '--dry-run');
-  assert.match(stderr, /^problem {2}There is no Docker Engine, .* none of its own\.\n.*docker-ce.*\n1\n$/);
+  assert.match(stderr, /^problem {2}There is no Docker Engine, .* does not provide one\.\n.*docker-ce.*\n1\n$/);
 });
 
 test('live-restore goes into the settings that are there: mode, link and the rest stay', async (t) => {
@@ -124,7 +124,7 @@ test('an engine in a swarm is left without live-restore: with both it would not 
   const { code, stdout, stderr } = await hostWith(t, info).run('keep_containers');
   assert.equal(code, 0);
   assert.equal(stdout, '');
-  assert.match(stderr, /^warning {2}Docker Engine is in a swarm.*\n.*docker swarm leave --force/);
+  assert.match(stderr, /^warning {2}Docker Engine is in swarm mode.*\n.*docker swarm leave --force/);
 
   const host = hostWith(t, [
     info.replace('active', 'inactive'),

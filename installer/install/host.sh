@@ -7,7 +7,7 @@ IDENTITY=$STATE_FOLDER/agent/identity.json
 is_joined() { [ -f "$IDENTITY" ] && tail -n 1 "$IDENTITY" | grep -Eq '^(\{.*)?\}$'; }
 is_damaged() { [ -f "$IDENTITY" ] && ! is_joined; }
 DAMAGED="The identity of this host is damaged: $IDENTITY."
-DAMAGED_MEND='Restore it from a backup. Or, at its hub: orkestr hosts join-token NAME, and here the line that this gives: the host keeps its id, and its apps run on.'
+DAMAGED_MEND='Restore it from a backup. Or run orkestr hosts join-token NAME at its hub, and here the command that it prints: the host keeps its id, and its apps keep running.'
 
 # is_of_hub: whether the hub that this host has joined is the one that is meant. That of the host itself may move.
 is_of_hub() {
@@ -79,7 +79,7 @@ start_units() {
     elif is_to_restart "$unit"; then
       act "restart $unit with its new settings" restart_unit "$unit"
     elif [ "${unit%.service}" != "$unit" ] && runs_other_release "$unit"; then
-      act "take the new release into $unit" systemctl reload-or-restart "$unit"
+      act "switch $unit to the new release" systemctl reload-or-restart "$unit"
     fi
   done
 }
@@ -97,7 +97,7 @@ runs_other_release() {
 }
 
 restart_unit() {
-  systemctl restart "$1" || fail "$1 does not start with its new settings." "journalctl -u $1 says why."
+  systemctl restart "$1" || fail "$1 does not start with its new settings." "journalctl -u $1 shows why."
   is_restarted "$1"
 }
 
@@ -106,13 +106,13 @@ enable_unit() {
     is_restarted "$1"
     return 0
   fi
-  fail "$1 does not start." "journalctl -u $1 says why."
+  fail "$1 does not start." "journalctl -u $1 shows why."
 }
 
 join_hub() {
   if ! is_joined; then
     [ -n "$token" ] || [ -n "$dry_run" ] || fail 'A join token is missing.' \
-      'orkestr hosts add NAME makes one, and orkestr hosts join-token NAME for a host that is in the list already: --token TOKEN'
+      'Create one with orkestr hosts add NAME, or for an existing host with orkestr hosts join-token NAME, and give it as --token TOKEN'
     act "join the hub $hub as $name" join_with_token
   fi
   start_units orkestr-agent.service
@@ -134,10 +134,10 @@ check_rules() {
 
 finish() {
   if [ -n "$dry_run" ]; then
-    say "$changed things would change; nothing was."
+    say "$changed things would change; nothing was changed."
   elif [ "$changed" = 0 ]; then
-    say "orkestr $version is installed; nothing was to be done."
+    say "orkestr $version is already installed; nothing to do."
   else
-    say "orkestr $version is installed. How it is: orkestr-agent status"
+    say "orkestr $version is installed. To see its state: orkestr-agent status"
   fi
 }

@@ -48,9 +48,9 @@ test("what the doctor finds of the owner's packet filter is told at the end; whe
 
 test('a run that was cut off behind the new release is finished by the next one: what runs is looked at', async (t) => {
   for (const [runs, done] of [
-    ['releases/1.1.0/bin/node', 'doing    take the new release into orkestr-agent.service\n'],
+    ['releases/1.1.0/bin/node', 'doing    switch orkestr-agent.service to the new release\n'],
     ['releases/1.2.0/bin/node', ''],
-    ['releases/1.2.0-rc.1/bin/node', 'doing    take the new release into orkestr-agent.service\n'],
+    ['releases/1.2.0-rc.1/bin/node', 'doing    switch orkestr-agent.service to the new release\n'],
     ['elsewhere/node', ''],
   ] as const) {
     const host = new ScriptedHost(t);

@@ -27,7 +27,7 @@ ORKESTR_APPS_URL=http://localhost
 END
   install_units orkestr-hub.service orkestr-hub-backup.service orkestr-hub-backup.timer
   start_units orkestr-hub.service
-  has_admin_token || act 'make an admin token' make_admin_token
+  has_admin_token || act 'create an admin token' make_admin_token
   [ -z "$domain" ] || is_routed || act "serve the hub at https://$domain" route_domain
   if ! is_joined; then
     [ -n "$dry_run" ] || token=$(join_token)
@@ -59,10 +59,10 @@ has_admin_token() {
 make_admin_token() {
   answer=$(as_hub setup --email "${email:-root@localhost}" --team "$name" --json 2>&1) || {
     told=$answer
-    answer=$(as_hub token --json 2>&1) || fail "The hub gives no admin token: $answer" "Before that: $told"
+    answer=$(as_hub token --json 2>&1) || fail "The hub did not create an admin token: $answer" "Before that: $told"
   }
   write_private "$TOKEN_FILE" "$(printf '%s\n' "$answer" | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')"
-  say "The admin token is in $TOKEN_FILE: orkestr login URL --token - <$TOKEN_FILE"
+  say "The admin token is in $TOKEN_FILE. To log in: orkestr login URL --token - <$TOKEN_FILE"
 }
 
 # As the hub's user, since what it makes must be the hub's.
@@ -74,7 +74,7 @@ as_hub() {
 join_token() {
   added=$(hub_command hosts add "$name" 2>&1) || {
     told=$added
-    added=$(hub_command hosts join-token "$name" 2>&1) || fail "The hub gives no join token for $name: $told" "$added"
+    added=$(hub_command hosts join-token "$name" 2>&1) || fail "The hub did not create a join token for $name: $told" "$added"
   }
   printf '%s\n' "$added" | sed -n 's/.*"joinToken": *"\([^"]*\)".*/\1/p'
 }
@@ -117,5 +117,5 @@ route_domain() {
   entry=$(printf '{"id":"%s","generation":1,"targets":[{"id":"%s","address":"%s","port":%s}],"routes":[{"host":"%s"}],"edge":{"responseSeconds":%s}}' \
     "$HUB_UPSTREAM" "$HUB_UPSTREAM" "$(hub_target)" "${hub##*:}" "$domain" "$HUB_RESPONSE_SECONDS")
   printf '{"expectedGeneration":0,"entry":%s}' "$entry" | proxy_admin --data-binary @- http://proxy/v1/flip >/dev/null ||
-    fail "The proxy does not take the route of $domain." 'journalctl -u orkestr-proxy.service says why.'
+    fail "The proxy did not accept the route of $domain." 'journalctl -u orkestr-proxy.service shows why.'
 }

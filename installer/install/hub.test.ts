@@ -162,5 +162,5 @@ test('what the hub says when it gives no join token is shown', async (t) => {
   const { code, stdout, stderr } = await host.run(join_token, '--hub-here', '--name', 'vps');
   assert.equal(code, 1);
   assert.equal(stdout, '');
-  assert.match(stderr, /gives no join token for vps: The token was revoked\./);
+  assert.match(stderr, /did not create a join token for vps: The token was revoked\./);
 });

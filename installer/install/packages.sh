@@ -13,7 +13,7 @@ packages_mended=''
 check_packages() {
   missing=$(missing_packages)
   [ -z "$missing" ] || has apt-get || has dnf ||
-    problem "There is neither apt-get nor dnf to install: $missing" 'Install them by hand.'
+    problem "Neither apt-get nor dnf is available to install: $missing" 'Install these packages by hand.'
 }
 
 install_packages() {
@@ -43,7 +43,7 @@ add_packages() {
 mend_packages() {
   if has apt-get && [ -n "$(dpkg --audit)" ] && [ -z "$packages_mended" ]; then
     packages_mended=1
-    act 'finish what an interrupted run of dpkg has left: dpkg --configure -a' run_manager 'finish its interrupted run' \
+    act 'finish an interrupted run of dpkg: dpkg --configure -a' run_manager 'finish its interrupted run' \
       dpkg --configure -a --force-confdef --force-confold
   fi
 }
@@ -68,7 +68,7 @@ run_manager() {
   wait_for_lock env LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l "$@" || {
     tail -n 15 "$log" >&2
     rm -f "$log"
-    fail "The package manager could not $doing." 'Its last lines say why.'
+    fail "The package manager could not $doing." 'See its last lines above.'
   }
   rm -f "$log"
 }
@@ -79,7 +79,7 @@ wait_for_lock() {
   until "$@" </dev/null >"$log" 2>&1; do
     held=$(grep -E -m 1 -- "$LOCK_PATTERN" "$log") || return 1
     [ "$waited" -lt "$LOCK_SECONDS" ] || return 1
-    [ "$waited" != 0 ] || say "waiting  for another package manager, $((LOCK_SECONDS / 60)) minutes at most: $held"
+    [ "$waited" != 0 ] || say "waiting  for another package manager, at most $((LOCK_SECONDS / 60)) minutes: $held"
     sleep "$LOCK_PAUSE_SECONDS"
     waited=$((waited + LOCK_PAUSE_SECONDS))
   done

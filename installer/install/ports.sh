@@ -19,7 +19,7 @@ check_ports() {
 check_ports_late() {
   [ -z "$ports_checked" ] && has ss || return 0
   check_ports
-  [ "$problems" = 0 ] || fail 'Ports of the proxy are not free; nothing but packages was installed.' 'Mend that and run the same line again.'
+  [ "$problems" = 0 ] || fail 'Ports of the proxy are not free; nothing but packages was installed.' 'Fix that, then run the same command again.'
 }
 
 # holder_of [ADDRESS:]PORT PORT: "PROGRAM PID" of what listens there, or on all addresses.
@@ -34,12 +34,12 @@ holder_of() {
 port_mend() {
   unit=$(unit_of "${2##* }")
   case $unit in
-    docker.service) echo "It is for a container: docker ps --filter publish=$1 names it, docker stop NAME frees it." ;;
+    docker.service) echo "It belongs to a container: find it with docker ps --filter publish=$1, stop it with docker stop NAME." ;;
     ?*) echo "Stop it: systemctl disable --now $unit$(beside_mend "$1" "${2% *}")" ;;
     *)
       case $2 in
-        *' 1') echo 'It is for a socket unit: systemctl list-sockets names it; systemctl disable --now NAME.socket' ;;
-        *) echo "Stop it; ps -f -p ${2##* } shows what it is." ;;
+        *' 1') echo 'It belongs to a socket unit: find it with systemctl list-sockets, stop it with systemctl disable --now NAME.socket' ;;
+        *) echo "Stop it. To see what it is: ps -f -p ${2##* }" ;;
       esac
       ;;
   esac
@@ -50,7 +50,7 @@ beside_mend() {
   case $1 in 80 | 443) ;; *) return 0 ;; esac
   case $2 in
     nginx | caddy | apache2 | httpd | haproxy | lighttpd)
-      echo '. Or keep it, and have it pass visitors on (docs/beside.md): --http 127.0.0.1:8080 --https 127.0.0.1:8443'
+      echo '. Or keep it, and let it forward visitors to the proxy (docs/beside.md): --http 127.0.0.1:8080 --https 127.0.0.1:8443'
       ;;
   esac
 }
@@ -93,7 +93,7 @@ check_ufw() {
   for port in $(open_ports); do
     printf '%s\n' "$rules" | ufw_allows "$port" || closed="$closed,$port"
   done
-  [ -z "$closed" ] || warn "The firewall ufw does not let others in at port ${closed#,}." "ufw allow ${closed#,}/tcp"
+  [ -z "$closed" ] || warn "The firewall ufw blocks incoming connections to port ${closed#,}." "ufw allow ${closed#,}/tcp"
 }
 
 # ufw_allows PORT: whether the first of the rules that is about the port, and about everybody, lets in.
@@ -127,12 +127,12 @@ check_firewalld() {
     closed="$closed,$port"
     adds="$adds --add-$rule"
   done
-  [ -z "$closed" ] || warn "The firewall firewalld does not let others in at port ${closed#,}." \
+  [ -z "$closed" ] || warn "The firewall firewalld blocks incoming connections to port ${closed#,}." \
     "firewall-cmd --permanent${zone:+ --zone=$zone}$adds && firewall-cmd --reload"
   # Rules of orkestr's keep builds from all that is not theirs.
   case $(firewall-cmd --get-zone-of-interface=ob+ 2>&1) in
     *'no zone'*)
-      warn 'The firewall firewalld rejects what builds send: their links (ob…) are in no zone that lets them.' \
+      warn 'The firewall firewalld rejects traffic from builds: their network links (ob…) are in no zone that accepts it.' \
         'firewall-cmd --zone=trusted --add-interface=ob+ && firewall-cmd --permanent --zone=trusted --add-interface=ob+'
       ;;
   esac

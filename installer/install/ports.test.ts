@@ -15,9 +15,9 @@ test('who holds a port is told with the mend that fits: only a unit that exists 
   const cases = [
     ['nginx', 812, '0::/system.slice/nginx.service', /Stop it: systemctl disable --now nginx\.service/],
     ['nginx', 812, '1:name=systemd:/system.slice/web.service\n0::/x', /disable --now web\.service/],
-    ['docker-proxy', 900, '0::/system.slice/docker.service', /docker ps --filter publish=80 names it/],
-    ['node', 77, '0::/user.slice/user-0.slice/session-4.scope', /Stop it; ps -f -p 77 shows/],
-    ['systemd', 1, '0::/init.scope', /systemctl list-sockets names it/],
+    ['docker-proxy', 900, '0::/system.slice/docker.service', /find it with docker ps --filter publish=80/],
+    ['node', 77, '0::/user.slice/user-0.slice/session-4.scope', /Stop it\. To see what it is: ps -f -p 77/],
+    ['systemd', 1, '0::/init.scope', /find it with systemctl list-sockets/],
   ] as const;
   for (const [program, pid, group, mend] of cases) {
     const host = hostWith(t);
@@ -154,14 +154,14 @@ test('firewalld is warned of likewise', async (t) => {
     '--get-zone-of-interface=ob+': { code: 2, stderr: 'no zone\n' },
   });
   const { stderr } = await host.run('check_firewalls', '--hub-here', '--listen', '0.0.0.0:7700');
-  assert.match(stderr, /^warning {2}The firewall firewalld does not let others in at port 443,7700\.$/m);
+  assert.match(stderr, /^warning {2}The firewall firewalld blocks incoming connections to port 443,7700\.$/m);
   assert.match(
     stderr,
     /^ +firewall-cmd --permanent --add-service=https --add-port=7700\/tcp && firewall-cmd --reload$/m,
   );
   assert.match(
     stderr,
-    /^warning {2}The firewall firewalld rejects what builds send: .*\n +firewall-cmd --zone=trusted --add-interface=ob\+ && /m,
+    /^warning {2}The firewall firewalld rejects traffic from builds: .*\n +firewall-cmd --zone=trusted --add-interface=ob\+ && /m,
   );
   const byPort = hostWith(t);
   byPort.program('firewall-cmd', {

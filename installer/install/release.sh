@@ -29,11 +29,11 @@ choose_version() {
   else
     version=$RELEASE_VERSION
   fi
-  [ -n "$version" ] || fail 'This installer belongs to no release.' 'Take install.sh of a release or of a hub, or give --version.'
+  [ -n "$version" ] || fail 'This installer does not belong to a release.' 'Use the install.sh of a release or of a hub, or give --version.'
 }
 
 newest_version() {
-  [ -n "$RELEASE_URL" ] || fail 'This installer knows no place where releases are published.' 'Give --version, or take the installer from there.'
+  [ -n "$RELEASE_URL" ] || fail 'This installer does not know where releases are published.' 'Give --version, or use the installer that is published with the releases.'
   list=$RELEASE_URL/channels/$channel
   newest=$(fetch "$list") || fail "$list could not be fetched." 'Check the name of the channel and the network of this host, or give --version.'
   newest=$(printf '%s\n' "$newest" | head -n 1)
@@ -46,7 +46,7 @@ keep_newer() {
   present=$(readlink "$ROOT_FOLDER/current" 2>/dev/null) || return 0
   present=${present##*/}
   [ -z "$version_is_given" ] && is_newer "$present" "$version" || return 0
-  warn "orkestr $present is here, which is newer than $version: it stays." "Back to the older one: --version $version"
+  warn "orkestr $present is already installed, which is newer than $version: keeping it." "To go back to the older version: --version $version"
   version=$present
 }
 
@@ -66,7 +66,7 @@ fetch() {
 # get_file NAME FOLDER
 get_file() {
   if [ -n "$offline" ]; then
-    cp -- "$offline/$1" "$2/$1" || fail "$offline has no $1." 'Give the folder of a whole release.'
+    cp -- "$offline/$1" "$2/$1" || fail "$offline has no $1." 'Give the folder of a complete release.'
     return 0
   fi
   if [ -z "$hub_here" ] && [ -n "$hub" ] && [ "$version" = "$RELEASE_VERSION" ]; then
@@ -74,9 +74,9 @@ get_file() {
   elif [ -n "$RELEASE_URL" ]; then
     place=$RELEASE_URL/$version
   else
-    fail "Nothing says where orkestr $version is to be had." 'Give --offline FOLDER with the files of the release.'
+    fail "There is no known source for orkestr $version." 'Give --offline FOLDER with the files of the release.'
   fi
-  fetch "$place/$1" >"$2/$1" || fail "$place/$1 could not be fetched." "Check that address, and the network of this host. With 404 it has no $version for $target."
+  fetch "$place/$1" >"$2/$1" || fail "$place/$1 could not be fetched." "Check the address, and the network of this host. With 404, it has no $version for $target."
 }
 
 unpack_release() {
@@ -117,25 +117,25 @@ check_release() {
 # check_sum FOLDER NAME
 check_sum() {
   (cd "$1" && grep -F "  $2" SHA256SUMS | sha256sum --check --status) ||
-    fail "$2 is not what the release's list of sums names." 'Fetch it again; if it stays so, do not use it.'
+    fail "$2 does not match the release's list of checksums." 'Download it again. If this persists, do not use it.'
 }
 
 # OpenSSL before 3.0 cannot check ed25519. There, and only there, the sum of the list that the hub or the release has put into
 # this file stands for the signature: whoever could change it could change this script as well.
 check_signature() {
   if openssl version | grep -q '^OpenSSL [3-9]'; then
-    [ -n "$RELEASE_KEY" ] || fail 'This installer has no key to check a release with.' 'Take install.sh of a release or of a hub.'
+    [ -n "$RELEASE_KEY" ] || fail 'This installer has no key to verify a release.' 'Use the install.sh of a release or of a hub.'
     printf -- '-----BEGIN PUBLIC KEY-----\n%s\n-----END PUBLIC KEY-----\n' "$RELEASE_KEY" >"$1/key.pem"
     openssl pkeyutl -verify -pubin -inkey "$1/key.pem" -rawin -in "$1/SHA256SUMS" -sigfile "$1/SHA256SUMS.sig" >/dev/null 2>&1 ||
-      fail 'The signature of the release is wrong: it is not from who made this installer.' 'Do not use it. Fetch installer and release again.'
+      fail 'The signature of the release is wrong: it was not made by the publisher of this installer.' 'Do not use the release. Download installer and release again.'
     return 0
   fi
   sums=${HUB_SUMS_SHA256:-$RELEASE_SUMS_SHA256}
   if [ -z "$sums" ] || [ "$version" != "$RELEASE_VERSION" ]; then
-    fail "$(openssl version) cannot check the signature of the release." "Install OpenSSL 3, or take the install.sh that was published with $version."
+    fail "$(openssl version) cannot verify the signature of the release." "Install OpenSSL 3, or use the install.sh that was published with $version."
   fi
   printf '%s  %s\n' "$sums" "$1/SHA256SUMS" | sha256sum --check --status ||
-    fail 'The list of sums is not the one that this installer was made with.' 'Fetch installer and release again, from one place.'
+    fail 'The list of checksums is not the one that this installer was made with.' 'Download installer and release again, from the same place.'
 }
 
 # What a hub on this host hands on to others, which may be machines of the other kind. Installer and list of files are made of what

@@ -11,13 +11,13 @@ const POLICY_MARK = '# Made by orkestr while it installs packages; safe to delet
 const REASONS = [
   {
     pattern: /Packages need to be removed but remove is disabled/,
-    sentence: 'A package that is installed here conflicts: apt would have to remove it.',
-    mend: 'Remove it yourself, or install Docker Engine from where its other parts came.',
+    sentence: 'An installed package conflicts: apt would have to remove it.',
+    mend: 'Remove it yourself, or install Docker Engine from the same source as its other parts.',
   },
   {
     pattern: /Could not get lock|is held by process/,
     sentence: 'Another package manager is running.',
-    mend: 'Wait until it is done, then run this again.',
+    mend: 'Wait until it has finished, then run this again.',
   },
   {
     pattern: /Temporary failure resolving|Could not resolve|Failed to fetch|Could not connect/,
@@ -26,7 +26,7 @@ const REASONS = [
   },
   {
     pattern: /Unable to locate package|has no installation candidate/,
-    sentence: 'A package is not known to this system.',
+    sentence: 'A package is unknown to this system.',
     mend: 'Enable the section `main` of Debian 12 in /etc/apt/sources.list, then run this again.',
   },
   {
@@ -78,7 +78,7 @@ export async function installPackages(missing, { env, logFile, say, quietly = fa
   if (!isInstalled('apt-get', env['PATH'] ?? '')) {
     throw new PrepareError(
       'ORK_PREPARE_FAILED',
-      `Missing here, and there is no apt-get to install it: ${missing.join(', ')}.`,
+      `Missing on this machine, and there is no apt-get to install it: ${missing.join(', ')}.`,
       {
         mend: 'Install these with the package manager of this system (names are those of Debian 12), then run this again.',
       },

@@ -68,7 +68,7 @@ test('what apt says is told in a sentence, with what to do and the lines that sh
   const cases: [string, RegExp][] = [
     ['E: Packages need to be removed but remove is disabled.', /conflicts/],
     ['E: Could not get lock /var/lib/dpkg/lock-frontend.', /Another package manager/],
-    ['E: Unable to locate package debootstrap', /not known to this system/],
+    ['E: Unable to locate package debootstrap', /unknown to this system/],
     ['Err:1 Temporary failure resolving deb.example', /mirror could not be reached/],
     ['write error (28: No space left on device)', /disk is full/],
     ['something new', /could not install docker\.io/],

@@ -16,8 +16,8 @@ const REASONS = [
   },
   {
     pattern: /ETARGET|E404|notarget/,
-    sentence: 'The npm registry does not have a version that the lock names.',
-    mend: 'Mirrors lag behind: try again later, or with another registry.',
+    sentence: 'The npm registry does not have a version named in the lock file.',
+    mend: 'Mirrors may lag behind: try again later, or use another registry.',
   },
   {
     pattern: /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ECONNRESET/,
@@ -26,7 +26,7 @@ const REASONS = [
   },
   {
     pattern: /SELF_SIGNED|UNABLE_TO_(?:GET|VERIFY)|CERT_/,
-    sentence: 'The npm registry shows a certificate that is not trusted here.',
+    sentence: 'The certificate of the npm registry is not trusted on this machine.',
     mend: 'Install its CA with update-ca-certificates.',
   },
   { pattern: /ENOSPC/, sentence: 'The disk is full.', mend: 'Free some space, then run this again.' },
@@ -114,7 +114,7 @@ export async function installDependencies(root, { env, logFile, arch }) {
   await npmCi(root, { env, logFile, node: process.execPath });
   if (!existsSync(pinnedNode(root, arch))) {
     throw new PrepareError('ORK_PREPARE_FAILED', `npm ci left out node-linux-${arch}, the Node that orkestr runs on.`, {
-      mend: `Look for "optional" or "omit" in your npm configuration, and at ${logFile}.`,
+      mend: `Check your npm configuration for "optional" or "omit", and see ${logFile}.`,
     });
   }
   // An older Node got the pinned one and is left out of the native packages that it is too old for: once more, by that.

@@ -33,7 +33,7 @@ export class PrepareError extends Error {
  */
 export function explainFailure(reasons, { sentence, evidence, logFile }) {
   const text = evidence.join('\n');
-  const reason = reasons.find(({ pattern }) => pattern.test(text)) ?? { sentence, mend: 'Its last lines say why.' };
+  const reason = reasons.find(({ pattern }) => pattern.test(text)) ?? { sentence, mend: 'See its last lines.' };
   return new PrepareError('ORK_PREPARE_FAILED', reason.sentence, {
     mend: `${reason.mend} Full output: ${logFile}`,
     evidence,

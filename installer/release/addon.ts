@@ -64,7 +64,7 @@ export async function sqliteAddon(root: string, target: ReleaseTarget): Promise<
   const lock = readLock(root);
   const compiler = COMPILERS[target];
   const version = await mustRun(compiler, [compiler, '--version']).catch((cause: unknown) => {
-    throw new OrkestrError('ORK_PREPARE_FAILED', `${compiler} could not be run: a release needs it.`, { cause });
+    throw new OrkestrError('ORK_PREPARE_FAILED', `${compiler} could not be run, but a release needs it.`, { cause });
   });
   const sources = [PACKAGE, 'node_modules/node-addon-api', `node_modules/node-linux-${arch()}`];
   const own = ['old-glibc.h', 'old-glibc.cpp'].map((name) => readFileSync(join(root, OWN, name), 'utf8'));

@@ -19,14 +19,14 @@ Makes the archives of a release with everything a host needs (no Node, npm or co
 install.sh, SHA256SUMS and its ed25519 signature. The same sources give the same bytes.
 
   --key FILE       private key (PEM, ed25519) that signs; its public half is put into install.sh
-  --next-key FILE  private key that signs the releases after this one: hosts that have this one believe that key from then on
-  --make-key FILE  make such a key and stop
+  --next-key FILE  private key that signs the following releases: hosts that run this release trust that key from then on
+  --make-key FILE  create such a key and stop
   --target NAME    linux-x64 or linux-arm64; may be given twice (default both)
-  --out FOLDER     where to (default dist/release)
-  --url URL        where it will be published; install.sh looks there unless it came from a hub
+  --out FOLDER     output folder (default dist/release)
+  --url URL        where the release will be published; install.sh downloads from there unless it came from a hub
   --preset 0..9    of xz (default 6)
-  --measure        unpack the one for this machine, run agent and proxy for a minute beside an engine, and print
-                   what they take
+  --measure        unpack the archive for this machine, run agent and proxy for a minute beside an engine, and print
+                   what they use
   --help
 
 Examples:
@@ -65,10 +65,13 @@ async function main(): Promise<number> {
     return 0;
   }
   if (values.key === undefined || !existsSync(values.key)) {
-    throw new OrkestrError('ORK_CONFIG', 'A release is signed: --key FILE names the key, --make-key FILE makes one.');
+    throw new OrkestrError(
+      'ORK_CONFIG',
+      'A release must be signed: pass the key with --key FILE, or create one with --make-key FILE.',
+    );
   }
   const preset = Number(values.preset);
-  if (!/^[0-9]$/.test(values.preset)) throw new OrkestrError('ORK_CONFIG', '--preset is a digit.');
+  if (!/^[0-9]$/.test(values.preset)) throw new OrkestrError('ORK_CONFIG', '--preset must be a digit.');
   const out = resolve(values.out);
   const { version, files } = await makeRelease({
     root: ROOT,

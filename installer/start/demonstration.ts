@@ -40,7 +40,7 @@ export async function resume(show: Demonstration): Promise<void> {
   const version = await show.sample.version();
   if (version === 0) await deployNext(show);
   else if (!(await serves(show, RESUME_MS))) {
-    show.tell('The sample app does not serve: it is deployed again.');
+    show.tell('The sample app is not live: deploying it again.');
     checkLive(await show.watch.follow((await show.sample.deployAgain()).id));
   }
   if (version < 2) await deployUnderTraffic(show);
@@ -102,7 +102,7 @@ async function mustServe(show: Demonstration, version: string): Promise<void> {
   const found = await show.sample.probe(show.installation.proxyUrl);
   if ('version' in found && found.version === version) return;
   const what = 'version' in found ? `version ${found.version}` : found.reason;
-  throw new OrkestrError('ORK_REQUEST_LOST', `The app should be at version ${version}, the proxy gives ${what}.`);
+  throw new OrkestrError('ORK_REQUEST_LOST', `The app should be at version ${version}, but the proxy serves ${what}.`);
 }
 
 async function serves(show: Demonstration, timeoutMs: number): Promise<boolean> {

@@ -76,7 +76,7 @@ export class Home {
       if (this.isLocked()) {
         throw new OrkestrError(
           'ORK_ALREADY_RUNNING',
-          `npm start already runs here, as process ${readHolder(file)?.pid}.`,
+          `npm start is already running here, as process ${readHolder(file)?.pid}.`,
         );
       }
       rmSync(file, { force: true });

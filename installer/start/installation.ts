@@ -141,7 +141,7 @@ async function choosePorts(home: Home): Promise<StackPlan> {
   if (!(await isFree(HUB_HOST, hubPort))) {
     throw new OrkestrError(
       'ORK_PREPARE_FAILED',
-      `Port ${hubPort} is taken by another program, and the agent is enrolled with the hub at that address. Free it, or begin anew with npm start -- --reset.`,
+      `Port ${hubPort} is used by another program, and the agent is enrolled with the hub at that address. Free the port, or start over with npm start -- --reset.`,
     );
   }
   const proxyPort = await freePort(PROXY_HOST, memory.proxyPort ?? FIRST_PROXY_PORT);

@@ -114,7 +114,7 @@ function tellWhere(context: Context, installation: Installation, sample: Sample)
     `app      ${sample.url}`,
     `         without a browser: curl -H 'Host: ${sample.hostName}' ${installation.proxyUrl}`,
     `deploy   cd ${context.home.path('sample')}, change something, commit, git push orkestr main`,
-    'Ctrl-C stops what was started here.',
+    'Ctrl-C stops everything that was started here.',
     '',
   ]) {
     context.tell(line);

@@ -15,7 +15,7 @@ Examples
   npm start -- --once | tail -n 1       {"ok":true,"deployments":[…],"requests":3120,"failedRequests":0}
   curl -H 'Host: hello.localhost' http://127.0.0.1:8080/version
 
-State is kept in .orkestr/ of this folder; a second npm start goes on with it.`;
+State is kept in .orkestr/ of this folder; a second npm start continues with it.`;
 
 /** @throws OrkestrError ORK_CONFIG for an option that there is not */
 export function readMode(argv: readonly string[]): Mode {
@@ -25,7 +25,7 @@ export function readMode(argv: readonly string[]): Mode {
     const { values } = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false });
     const given = names.filter((name) => values[name]);
     if (given.includes('help')) return 'help';
-    if (given.length > 1) throw new Error(`--${given.join(' and --')} do not go together`);
+    if (given.length > 1) throw new Error(`--${given.join(' and --')} cannot be combined`);
     return given[0] ?? 'stay';
   } catch (cause) {
     throw new OrkestrError('ORK_CONFIG', `${(cause as Error).message}. See npm start -- --help.`, { cause });

@@ -36,7 +36,7 @@ test('a process that dies is started again and said, until it is stopped', async
   );
   await started.promise;
   await watched.stop();
-  assert.match(told[0] ?? '', /agent ended \(exit code 7\); it is started again/);
+  assert.match(told[0] ?? '', /agent ended \(exit code 7\) and is being restarted/);
   const count = told.length;
   await new Promise((resolve) => setTimeout(resolve, 300));
   assert.equal(told.length, count, 'nothing is started after stop');

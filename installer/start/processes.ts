@@ -61,7 +61,7 @@ export class Watched {
       if (performance.now() - began > STEADY_MS) deaths = 0;
       const pause = RESTART_PAUSES[Math.min(deaths, RESTART_PAUSES.length - 1)] ?? 0;
       this.#tell(
-        `${this.name} ended (${signal ?? `exit code ${code}`}); it is started again. Its log: ${this.#service.logFile}`,
+        `${this.name} ended (${signal ?? `exit code ${code}`}) and is being restarted. Its log: ${this.#service.logFile}`,
       );
       // Aborted by stop: then there is nothing to start.
       await sleep(pause, undefined, { signal: this.#stopping.signal }).catch(() => undefined);

@@ -24,7 +24,7 @@ export async function reset({ home, progress }: Context): Promise<number> {
     });
   }
   await progress.stage('Docker Engine', async () =>
-    (await stopEngine(enginePlan(home))) ? 'the one that was started here is stopped' : 'not ours, stays',
+    (await stopEngine(enginePlan(home))) ? 'the one started here was stopped' : 'not ours, kept',
   );
   await progress.stage('files', async () => {
     for (const folder of [home.folder, runFolderOf(home.folder)]) {

@@ -84,7 +84,7 @@ export class Sample {
     await this.#tree.push({ url: this.#remote, token: this.#token });
     const made = (await this.#deployments()).find((deployment) => deployment.commit === commit);
     if (made) return made;
-    throw new OrkestrError('ORK_INTERNAL', `The push of ${commit} to the sample project made no deployment.`);
+    throw new OrkestrError('ORK_INTERNAL', `The push of ${commit} to the sample project started no deployment.`);
   }
 
   #deployments(): Promise<Deployment[]> {

@@ -50,7 +50,7 @@ export function judgeFlipBack(
 /** @param next the generation that was to be set, if any */
 export function staleGeneration(current: number, expected: number, next: number | null = null): OrkestrError {
   const set = next === null ? '' : `, to be set: ${next}`;
-  return new OrkestrError('ORK_GENERATION_STALE', 'The upstream is not at the generation that is expected.', {
+  return new OrkestrError('ORK_GENERATION_STALE', 'The upstream is not at the expected generation.', {
     evidence: [`generation in the table: ${current}`, `expected: ${expected}${set}`],
   });
 }

@@ -9,7 +9,10 @@ const REPLACED: WatchAnswer = { verdict: 'replaced', reason: 'Another target is 
 
 /** For calls that come to a process whose successor serves. */
 export function handedOver(): OrkestrError {
-  return new OrkestrError('ORK_PROXY_UNREACHABLE', 'This proxy has handed over to its successor; ask that one.');
+  return new OrkestrError(
+    'ORK_PROXY_UNREACHABLE',
+    'This proxy has handed over to its successor; ask the successor instead.',
+  );
 }
 
 interface Window {

@@ -78,7 +78,7 @@ function awaitServing(
   return new Promise((resolve, reject) => {
     const fail = (why: string): void => {
       clearTimeout(timer);
-      reject(new OrkestrError('ORK_PROXY_HAND_OVER', `The successor does not come to serve: ${why}.`));
+      reject(new OrkestrError('ORK_PROXY_HAND_OVER', `The successor failed to start serving: ${why}.`));
     };
     const timer = setTimeout(() => fail(`nothing in ${START_MS} ms`), START_MS);
     void failed.then(fail);

@@ -34,7 +34,7 @@ export function meetPredecessor(log: Logger): Promise<Predecessor> {
   });
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
-      reject(new OrkestrError('ORK_CONFIG', 'The proxy that started this one as its successor says nothing.'));
+      reject(new OrkestrError('ORK_CONFIG', 'The proxy that started this one as its successor does not respond.'));
     }, INHERIT_MS);
     channel.onMessage((message) => {
       const told = ToSuccessor.safeParse(message);

@@ -31,10 +31,13 @@ export const HOST_UNKNOWN = coded('ORK_HOST_UNKNOWN', 'No app is served at this 
 export const TABLE_UNREADABLE: Failure = {
   status: 503,
   code: 'ORK_TABLE_UNREADABLE',
-  detail: 'The server has lost its list of apps and waits for it.',
+  detail: 'The server has lost its list of apps and is waiting to receive it again.',
 };
 export const APP_UNREACHABLE = coded('ORK_APP_UNREACHABLE', 'The app behind this address did not answer properly.');
-export const APP_UNAVAILABLE = coded('ORK_APP_UNAVAILABLE', 'The app behind this address takes no requests right now.');
+export const APP_UNAVAILABLE = coded(
+  'ORK_APP_UNAVAILABLE',
+  'The app behind this address is not accepting requests right now.',
+);
 export const APP_TIMEOUT = coded('ORK_APP_TIMEOUT', 'The app behind this address did not answer in time.');
 
 /** A request that the proxy does not pass on. */
@@ -47,10 +50,13 @@ export const HEAD_TOO_LARGE: Failure = {
 };
 export const CLIENT_TIMEOUT = refused(408, 'The request did not arrive in time.');
 
-export const ADDRESS_REFUSED = coded('ORK_ADDRESS_REFUSED', 'The app does not serve your network address.');
-export const MAINTENANCE = coded('ORK_MAINTENANCE', 'The app is closed for maintenance. It will be back.');
-export const PASSWORD_NEEDED = coded('ORK_UNAUTHENTICATED', 'The app asks for a name and a password.');
-export const BODY_TOO_LARGE = coded('ORK_TOO_LARGE', 'The body of the request is larger than the app takes.');
+export const ADDRESS_REFUSED = coded(
+  'ORK_ADDRESS_REFUSED',
+  'The app does not accept requests from your network address.',
+);
+export const MAINTENANCE = coded('ORK_MAINTENANCE', 'The app is closed for maintenance. Please try again later.');
+export const PASSWORD_NEEDED = coded('ORK_UNAUTHENTICATED', 'The app requires a user name and a password.');
+export const BODY_TOO_LARGE = coded('ORK_TOO_LARGE', 'The body of the request is larger than the app accepts.');
 export const TOO_MANY_REQUESTS = coded('ORK_TOO_MANY_REQUESTS', 'Too many requests came from your network address.');
 
 /** Pages of an environment that stand in for ours, by status. */

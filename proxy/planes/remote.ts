@@ -135,7 +135,7 @@ export class RemotePlanes implements Planes {
           settled();
           const answer = CALLS[name].answers.safeParse(value);
           if (answer.success) resolve(answer.data as Answers<N>);
-          else reject(new OrkestrError('ORK_INTERNAL', `A process of the proxy answered ${name} with something else.`));
+          else reject(new OrkestrError('ORK_INTERNAL', `A process of the proxy gave an unexpected answer to ${name}.`));
         },
         refused: (error) => {
           settled();

@@ -147,6 +147,6 @@ async function openReadable(path: string): Promise<FileHandle> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
     const who = 'the user that the proxy runs as (of an installation: orkestr-proxy)';
-    throw new OrkestrError('ORK_CERTIFICATE_UNUSABLE', `${path} must be readable for ${who}.`, { cause: error });
+    throw new OrkestrError('ORK_CERTIFICATE_UNUSABLE', `${path} must be readable by ${who}.`, { cause: error });
   }
 }

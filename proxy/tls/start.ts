@@ -211,7 +211,7 @@ class CertificateManager implements Tls {
 const nobodyAsks = (host: string): OrkestrError =>
   new OrkestrError(
     'ORK_NOT_FOUND',
-    `No CA is asked for ${host}: none is set or knows such names, a file covers it, its https is off, or no app has the domain.`,
+    `No certificate is requested for ${host}: no CA is configured or issues for such names, a file covers it, its https is off, or no app has the domain.`,
   );
 
 /** Runs `work` again and again, `ms` after its end; never twice at once. */

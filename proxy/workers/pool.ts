@@ -185,7 +185,7 @@ class Worker {
   #hears<T extends FromWorker['type']>(type: T): Promise<Extract<FromWorker, { type: T }>> {
     return new Promise((resolve, reject) => {
       const fail = (why: string): void => {
-        reject(new OrkestrError('ORK_CONFIG', `A worker of the proxy does not come to serve: ${why}.`));
+        reject(new OrkestrError('ORK_CONFIG', `A worker of the proxy failed to start serving: ${why}.`));
       };
       const timer = setTimeout(() => fail(`nothing in ${START_MS} ms`), START_MS);
       const settled = (): void => {

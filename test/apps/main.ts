@@ -22,16 +22,16 @@ import type { Outcome } from './try-app.ts';
 
 const HELP = `npm run e2e:apps [-- options]
 
-Pushes every fixture app of test/fixtures/apps to an installation of its own, and asks it over HTTP once it is live. Those
-whose toolchain is not to be had without a foreign registry are only planned: "built" is null, and "reason" says why.
+Pushes every fixture app of test/fixtures/apps to an installation of its own, and asks it over HTTP once it is live. Apps
+whose toolchain is only available from a foreign registry are only planned: "built" is null, and "reason" says why.
 
   --only A,B   only these
   --node LINE  apps of Node.js on that line (24, 22) instead of what each asks for
-  --keep       leave the apps running until Ctrl-C, and tell their addresses
-  --json       only the last line
+  --keep       leave the apps running until Ctrl-C, and print their addresses
+  --json       print only the last line
 
 Needs root, the npm registry and Debian's packages. Exits 1 when an app was not built or did not answer. The base images
-that it makes stay on the machine.`;
+that it builds stay on the machine.`;
 
 interface Options {
   readonly only: readonly string[];

@@ -45,7 +45,7 @@ describe('install.sh on a host of its own', () => {
   test('says what it would do, and does nothing of it', async () => {
     const said = await host.must([...HUB_HERE, '--dry-run']);
     assert.match(said, /^would {4}unpack orkestr/m);
-    assert.match(said, /things would change; nothing was\./);
+    assert.match(said, /things would change; nothing was changed\./);
     await untouched();
   });
 
@@ -53,12 +53,12 @@ describe('install.sh on a host of its own', () => {
     const cases: [string[], RegExp][] = [
       [['--nonsense'], /There is no option --nonsense\.\n.*--help/],
       [['--hub'], /--hub has no value/],
-      [[], /Neither a hub to join nor --hub-here/],
+      [[], /Give a hub to join \(--hub URL\), or --hub-here/],
       [['--hub', 'https://x/$(id)'], /--hub: "https:\/\/x\/\$\(id\)" is not valid/],
       [['--hub-here', '--email', 'a@example.com\nORKESTR_X=1'], /--email: .*\n.* is not valid/],
       [['--hub', 'http://hub.example.com'], /has no TLS/],
       [['--hub-here', '--version', '../../etc'], /--version: .* is not valid/],
-      [['--hub', 'https://hub.invalid', '--token', 'x'], /name of the hub .* is not known here/],
+      [['--hub', 'https://hub.invalid', '--token', 'x'], /name of the hub .* does not resolve here/],
       [['--hub', 'http://127.0.0.1:9', '--token', 'x'], /Nothing listens at http:\/\/127\.0\.0\.1:9/],
     ];
     for (const [options, told] of cases) {
@@ -81,7 +81,7 @@ describe('install.sh on a host of its own', () => {
 
   test('takes no release whose archive, sums or signature was changed', async () => {
     const changes = {
-      'is not what the release': 'for f in /forged/*.tar.xz; do printf x >>$f; done',
+      'does not match the release': 'for f in /forged/*.tar.xz; do printf x >>$f; done',
       'signature of the release is wrong': 'sed -i s/^./0/ /forged/SHA256SUMS; sed -i s/^./1/ /forged/SHA256SUMS',
     };
     for (const [told, change] of Object.entries(changes)) {
@@ -103,7 +103,7 @@ describe('install.sh on a host of its own', () => {
 
   test('a second run changes nothing, and leaves settings that were edited', async () => {
     await host.must(['sh', '-c', 'echo "# mine" >>/etc/orkestr/agent.env']);
-    assert.match(await host.must(HUB_HERE), /nothing was to be done/);
+    assert.match(await host.must(HUB_HERE), /already installed; nothing to do/);
     assert.match(await host.must(['cat', '/etc/orkestr/agent.env']), /# mine/);
   });
 
@@ -120,7 +120,7 @@ describe('install.sh on a host of its own', () => {
     assert.match(await host.must(byEdge), /"status":"ok"/);
     const { checks } = JSON.parse((await host.run(['orkestr-agent', 'status', '--json', '--wait', '20'])).stdout);
     assert.equal(checks.hub.level, 'ok');
-    assert.match(await host.must(HUB_HERE), /nothing was to be done/);
+    assert.match(await host.must(HUB_HERE), /already installed; nothing to do/);
 
     const upstream = 'http://proxy/v1/upstreams/00000000-0000-4000-8000-000000000001';
     await host.must(['curl', '-fsS', '-X', 'DELETE', '--unix-socket', '/run/orkestr/proxy.sock', upstream]);
@@ -229,7 +229,7 @@ describe('install.sh on a host of its own', () => {
     await host.must(['truncate', '--size=40', '/var/lib/orkestr/agent/identity.json']);
     assert.match((await host.run(['orkestr-agent', 'doctor', 'agent'])).stdout, /is damaged/);
     const said = await host.must(['orkestr-agent', 'uninstall', '--purge']);
-    assert.match(said, /^done {5}identity: none to be read/m);
+    assert.match(said, /^done {5}identity: not readable/m);
     await untouched();
   });
 
@@ -239,11 +239,11 @@ describe('install.sh on a host of its own', () => {
     await host.must(['systemctl', 'stop', 'docker.socket', 'docker.service']);
     const down = await host.run(['orkestr-agent', 'uninstall', '--purge']);
     assert.equal(down.code, 1);
-    assert.match(down.stdout, /^FAILED {3}engine: Docker Engine is down.*systemctl start docker/m);
+    assert.match(down.stdout, /^FAILED {3}engine: Docker Engine is not running.*systemctl start docker/m);
     await host.must(['mv', program, `${program}.off`]);
     try {
       const said = await host.must(['orkestr-agent', 'uninstall', '--purge']);
-      assert.match(said, /^warning {2}engine: Docker Engine is not installed any more/m);
+      assert.match(said, /^warning {2}engine: Docker Engine is no longer installed/m);
       assert.doesNotMatch(said, /FAILED/);
     } finally {
       await host.must(['mv', `${program}.off`, program]);

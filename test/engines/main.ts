@@ -12,12 +12,12 @@ import { SUITES } from './tree.ts';
 
 const HELP = `npm run test:engines [-- OPTIONS] [TEXT …]
 
-Runs test files with Docker Engine of a newer Debian, with each way in which it can store images. Without a network: the test
+Runs test files with the Docker Engine of a newer Debian, with each of its image stores. There is no network: the test
 of a build that reaches the npm registry is left out.
 
   --suite NAME   ${SUITES.join(' or ')}; may be given twice (default both)
   --store NAME   ${STORES.join(' or ')}; may be given twice (default both)
-  TEXT           test files whose path holds it (default: those of the agent that use an engine, and rollback)
+  TEXT           test files whose path contains it (default: those of the agent that use an engine, and rollback)
   --help
 
 Examples:

@@ -30,7 +30,7 @@ import { RESPONSE_HOST, responseCases, ResponseSide } from './response-side.ts';
 
 const HELP = `npm run fuzz:proxy -- [options]
   --minutes N      how long (default 1)
-  --seed N         the same cases again (default: by the clock)
+  --seed N         repeat the same cases (default: from the clock)
   --engines A,B    some of: fast http-proxy (default both)
   --out DIR        where findings are written (default .orkestr/fuzz)
   --replay FILE    runs the cases of one finding

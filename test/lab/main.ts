@@ -13,16 +13,16 @@ import { vmImage } from './vm/image.ts';
 
 const HELP = `npm run lab [-- --prepared] [--vm] [--suite NAME]
 
-Makes a release, boots hosts with systemd and engines of their own, and does with them what an owner does: the hub from
-bare, an agent by the one line that the hub gives, deployments and restarts under traffic, uninstall; each host is
-compared with itself before.
+Makes a release, boots hosts with their own systemd and engines, and does with them what an owner does: installs the hub from
+bare, joins an agent with the hub's command, deploys and restarts under traffic, uninstalls; then each host is
+compared with its state before.
 
-  --prepared     hosts have Docker Engine and git already: faster, and nothing is fetched
-  --vm           the host where most is done is a virtual machine (QEMU) and no container: a kernel and engine of its own,
+  --prepared     hosts already have Docker Engine and git: faster, and nothing is downloaded
+  --vm           the main host is a virtual machine (QEMU) instead of a container: its own kernel and engine,
                  control groups v2, real reboots and power cuts
-  --upgrades     between installation and uninstall nothing but upgrades: a third of the time
-  --suite NAME   the Debian of the hosts, with --vm of the virtual machine: ${Suite.options.join(', ')} (default: the first)
-  --keep         leave the hosts when a phase fails until Ctrl-C, to look at them: docker exec -it NAME bash
+  --upgrades     only upgrades between installation and uninstall: a third of the time
+  --suite NAME   the Debian release of the hosts, with --vm of the virtual machine: ${Suite.options.join(', ')} (default: the first)
+  --keep         when a phase fails, keep the hosts until Ctrl-C, to inspect them: docker exec -it NAME bash
 
 Examples:
   npm run lab                          # from bare
@@ -85,7 +85,7 @@ async function tryAll(packages: readonly string[], options: Options): Promise<nu
     for (const line of (error as { evidence?: readonly string[] }).evidence ?? []) say(`  | ${line}`);
   } finally {
     if (failed && keep) {
-      say('Ctrl-C takes the hosts away.');
+      say('Ctrl-C removes the hosts.');
       await stop.catch(() => undefined); // nothing is under way any more
     }
     await lab.close();

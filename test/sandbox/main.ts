@@ -22,7 +22,7 @@ const HELP = `npm run e2e:sandbox [-- OPTIONS]
 Builds an ordinary app beside a live one under load, then lets builds do their worst: each must end by its own code soon after
 its limit, and neither the app's visitors nor the host's disk may feel it. Then four of them at once, in four slots.
 
-  --only TEXT   the cases whose name holds TEXT, which may be given more than once; "together" for the four at once
+  --only TEXT   the cases whose name contains TEXT; may be given more than once; "together" for the four at once
   --help        this text
 
 Examples:

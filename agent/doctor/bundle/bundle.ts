@@ -19,7 +19,7 @@ const DEPLOYMENTS = 50;
 
 const README = `A support archive of orkestr, made by \`orkestr-agent doctor --bundle\`.
 
-doctor.json       every check: what it found, how it knows, and the mend
+doctor.json       every check: findings, evidence, and what to do
 status.json       the host as \`orkestr-agent status --json\` tells it, with versions
 deployments.json  the last deployments: ids, states and error codes, no messages
 settings.json     the agent's settings: paths and names of base images

@@ -149,7 +149,7 @@ test('a certificate that is out of its time is told with the clock of this host,
   };
   const clockSays = '1970-01-01T00:05:00.000Z';
   assert.deepEqual(told('CERT_NOT_YET_VALID'), ['certificate-time', 'is not valid yet', clockSays]);
-  assert.deepEqual(told('CERT_HAS_EXPIRED'), ['certificate-time', 'has ended', clockSays]);
+  assert.deepEqual(told('CERT_HAS_EXPIRED'), ['certificate-time', 'has expired', clockSays]);
   assert.deepEqual(told('CERT_REVOKED'), ['certificate-refused', '', clockSays]);
 });
 

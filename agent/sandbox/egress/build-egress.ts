@@ -97,7 +97,7 @@ function makeRefusals(log: StepLog): Refusals {
       if (told.size >= MAX_REFUSALS || told.has(refusal)) return;
       told.add(refusal);
       log.line(`refused: ${refusal}`);
-      if (told.size === MAX_REFUSALS) log.line('Further refusals are not told');
+      if (told.size === MAX_REFUSALS) log.line('Further refusals are not listed');
     },
     addTo(error) {
       if (!(error instanceof OrkestrError)) return error;

@@ -79,7 +79,7 @@ test('notify list says what did not arrive and why, test what failed, remove wha
   assert.match((await run(['notify', 'list', '--team'], routes)).stdout, /No receivers\. Add one: /);
   const failed = await run(['notify', 'test', 'slack', ...SHOP], routes);
   assert.deepEqual([failed.code, /could not be resolved/.test(failed.stderr)], [1, true]);
-  assert.match((await run(['notify', 'test', 'slack', '--team'], routes)).stdout, /slack has taken a test\./);
+  assert.match((await run(['notify', 'test', 'slack', '--team'], routes)).stdout, /slack has accepted a test\./);
   const removed = await run(['notify', 'remove', 'slack', ...SHOP, '--json'], routes);
   assert.deepEqual(JSON.parse(removed.stdout), { removed: 'slack' });
 });

@@ -23,7 +23,7 @@ const failure = (retryAt: string): Failure => ({
   interrupted: 0,
   retryAt,
   code: 'ORK_ACME_DNS',
-  message: 'DNS knows no address.',
+  message: 'DNS has no address for it.',
 });
 
 test('what was written is there after a restart, also for a host with the name of a property', async (t) => {

@@ -62,7 +62,7 @@ async function resolve(host: string, dependencies: PointingDependencies): Promis
     const reason = (error as NodeJS.ErrnoException).code ?? String(error);
     throw new OrkestrError('ORK_ACME_DNS', `DNS has no answer for ${host}: ${reason}.`, { cause: error });
   }
-  if (addresses.length === 0) throw new OrkestrError('ORK_ACME_DNS', `DNS knows no address of ${host}.`);
+  if (addresses.length === 0) throw new OrkestrError('ORK_ACME_DNS', `DNS has no address for ${host}.`);
   if (addresses.length <= MAX_ADDRESSES) return addresses;
   throw new OrkestrError('ORK_ACME_DNS', `${host} has ${addresses.length} addresses, more than ${MAX_ADDRESSES}.`);
 }

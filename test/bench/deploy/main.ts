@@ -17,7 +17,7 @@ const HELP = `npm run bench:deploy [-- --rounds N]
 Deploys a small Node app (Express, one Dockerfile) again and again: with orkestr, from the moment the push has reached the
 hub until the new version answers through the proxy; and with a plain script, git clone, docker build, docker run and curl
 until the new container answers. Both from the same remote, the same base image and with BuildKit, one after the other in
-turn. Told are medians.
+turn. The results are medians.
 
   cold      no command is in the build cache, and orkestr's build engine is stopped; the base image is where it was
   warm      only the source has changed
@@ -26,7 +26,7 @@ turn. Told are medians.
   --rounds N   of each (default 5)
   --help       this text
 
-orkestr's build engine keeps its data below TMPDIR: let that be on the disk, and in a folder as fast, as the host's engine has.
+orkestr's build engine keeps its data below TMPDIR: it should be on the same disk, and in a folder as fast, as that of the host's engine.
 
 The last line is a JSON object; "ratio" is ours divided by plain. orkestr's build has all processors of the machine, as the
 plain script has; its health check asks for two good answers, and its container is hardened, which the plain one is not.`;

@@ -19,7 +19,7 @@ import { Visits } from './visits.ts';
 const HELP = `npm run bench:restart [-- --kills N]
 
 Kills the proxy with SIGKILL under 500 requests per second, each on a connection of its own, and starts it again at once on
-the socket that is kept for it. Told is the time from the kill to the first answer that only the new process can have
+the socket that is kept for it. It reports the time from the kill to the first answer that only the new process can have
 given, and what was not answered 200 meanwhile. Exits 1 when an answer says that the table was not there.
 
   --kills N   how often (default 20)`;

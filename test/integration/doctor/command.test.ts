@@ -75,7 +75,7 @@ describe('orkestr-agent doctor', () => {
       assert.ok(problemsOf(asked).includes(id), id);
     const read = await doctor(nowhere, PATIENT);
     assert.match(read.stdout, /fail +engine +does not answer/);
-    assert.match(read.stdout, /mend: `systemctl start docker`/);
+    assert.match(read.stdout, /mend: Run `systemctl start docker`/);
   });
 
   test('--yes alone is refused', async () => {
