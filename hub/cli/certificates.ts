@@ -1,5 +1,4 @@
 /** Certificates that fail, below what a command shows of environments. */
-import { ERRORS } from '../../protocol/error-catalogue.ts';
 import type { Environment } from '../api/schemas.ts';
 import type { Output } from './output.ts';
 import { certificateLine } from './text/certificate-lines.ts';
@@ -8,6 +7,6 @@ import { safeLine } from '../../protocol/safe-text.ts';
 export function tellOfCertificates(output: Output, environments: readonly Environment[]): void {
   for (const one of environments.flatMap(({ certificates }) => certificates)) {
     output.line(`\n${output.style('yellow', safeLine(certificateLine(one), false))}`);
-    output.line(`${output.style('bold', 'What to do:')} ${ERRORS[one.error.code].mend} (${one.error.code})`);
+    output.line(`${output.style('bold', 'What to do:')} ${output.mendOf(one.error.code)} (${one.error.code})`);
   }
 }

@@ -24,7 +24,8 @@ export function makeContext(parts: Pick<Context, 'terminal' | 'config' | 'cwd' |
   let client: Client | undefined;
   return {
     ...parts,
-    output: (json) => new Output(parts.terminal, { json: json === true, noColor: parts.config.noColor }),
+    output: (json) =>
+      new Output(parts.terminal, { json: json === true, noColor: parts.config.noColor, hubUrl: parts.config.url }),
     hub() {
       const { url, token, proxies } = parts.config;
       if (token === undefined) {

@@ -1,6 +1,5 @@
 /** Shows an upgrade of hosts, and follows one: a line for each change, until it is over or needs a person. */
 import { setTimeout } from 'node:timers/promises';
-import { ERRORS } from '../../protocol/error-catalogue.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { Upgrade } from '../api/schemas.ts';
 import { apiPath } from './client.ts';
@@ -24,7 +23,7 @@ export function showUpgrade(output: Output, upgrade: Upgrade): void {
     (cell, column) => (column === 1 ? output.style(statusStyle(cell), cell) : cell),
   );
   for (const { name, error } of upgrade.hosts) {
-    if (error !== null) output.line(`\n${name}: ${error.message}\n${ERRORS[error.code].mend} (${error.code})`);
+    if (error !== null) output.line(`\n${name}: ${error.message}\n${output.mendOf(error.code)} (${error.code})`);
   }
   if (upgrade.state === 'paused') showWaysOn(output);
 }

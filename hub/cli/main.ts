@@ -43,7 +43,7 @@ async function main(argv: string[]): Promise<number> {
     if (error === undefined) return outcome.exitCode;
     if (error instanceof Interrupted) return exitCodeOf(error);
     // The options may be what could not be read, so --json is looked for by hand.
-    new Output(terminal, { json: argv.includes('--json'), noColor: true }).failure(error);
+    new Output(terminal, { json: argv.includes('--json'), noColor: true, hubUrl: context?.config.url }).failure(error);
     return exitCodeOf(error);
   } finally {
     await context?.close();

@@ -1,7 +1,7 @@
 /** How a command writes: tables and sentences for people, JSON for programs. Nothing else writes to stdout. */
 import { once } from 'node:events';
 import { styleText } from 'node:util';
-import { ERRORS } from '../../protocol/error-catalogue.ts';
+import { type ErrorCode, ERRORS } from '../../protocol/error-catalogue.ts';
 import { toErrorReport, toProblem } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Terminal } from './terminal.ts';
@@ -15,9 +15,12 @@ export class Output {
   readonly live: boolean;
   readonly colors: boolean;
   readonly #terminal: Terminal;
+  readonly #hubUrl: string | undefined;
 
-  constructor(terminal: Terminal, options: { json: boolean; noColor: boolean }) {
+  /** @param options hubUrl: where the pages are that messages name */
+  constructor(terminal: Terminal, options: { json: boolean; noColor: boolean; hubUrl?: string | undefined }) {
     this.#terminal = terminal;
+    this.#hubUrl = options.hubUrl;
     this.json = options.json;
     this.live = !options.json && terminal.stdout.isTTY === true;
     this.colors = this.live && !options.noColor;
@@ -75,12 +78,18 @@ export class Output {
     for (const [name, value] of known) this.line(`${this.style('dim', name.padEnd(width))}  ${value}`);
   }
 
+  /** What to do about an error, in a sentence. The hub shows the pages that it names. */
+  mendOf(code: ErrorCode): string {
+    const { mend } = ERRORS[code];
+    return this.#hubUrl === undefined ? mend : mend.replaceAll(/docs\/[a-z-]+\.md/g, `${this.#hubUrl}/$&`);
+  }
+
   /** A coded error as lines: what happened, the facts behind it, what to do. An app's own words may be in it. */
   report({ code, message, evidence }: ErrorReport): string[] {
     return [
       `${this.style(['bold', 'red'], code)}  ${safeLine(message, false)}`,
       ...evidence.map((fact) => this.style('dim', `  │ ${safeLine(fact, false)}`)),
-      `${this.style('bold', 'What to do:')} ${ERRORS[code].mend}`,
+      `${this.style('bold', 'What to do:')} ${this.mendOf(code)}`,
     ];
   }
 
@@ -94,7 +103,7 @@ export class Output {
     const lines = [
       `orkestr: ${safeLine(report.message, false)}`,
       ...report.evidence.map((fact) => `  │ ${safeLine(fact, false)}`),
-      `${ERRORS[report.code].mend} (${report.code})`,
+      `${this.mendOf(report.code)} (${report.code})`,
     ];
     this.#terminal.stderr.write(`${lines.join('\n')}\n`);
   }

@@ -2,7 +2,6 @@
 import { Option } from 'commander';
 import { z } from 'zod';
 import { Host, MadeHost } from '../../api/schemas.ts';
-import { ERRORS } from '../../../protocol/error-catalogue.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { apiPath } from '../client.ts';
 import { action, group, leaf } from '../command.ts';
@@ -95,9 +94,9 @@ type MadeHost = z.infer<typeof MadeHost>;
 
 function showWhatToDo(output: Output, host: Host): void {
   const { name, refusal } = host;
-  if (refusal !== null) output.line(`\n${name} is refused: ${refusal.message}\n${ERRORS[refusal.code].mend}`);
+  if (refusal !== null) output.line(`\n${name} is refused: ${refusal.message}\n${output.mendOf(refusal.code)}`);
   for (const { says, mend } of hostHints(host)) {
-    output.line(`\n${name}: ${says}${mend === undefined ? '' : ` ${ERRORS[mend].mend}`}`);
+    output.line(`\n${name}: ${says}${mend === undefined ? '' : ` ${output.mendOf(mend)}`}`);
   }
 }
 

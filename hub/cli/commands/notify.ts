@@ -2,7 +2,6 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { z } from 'zod';
-import { ERRORS } from '../../../protocol/error-catalogue.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { MadeReceiver, Receiver } from '../../api/schemas.ts';
 import { DEFAULT_NOTICES, NOTICE_KINDS, RECEIVER_KINDS, type ReceiverKind } from '../../model/notice.ts';
@@ -146,6 +145,7 @@ function show(context: Context, output: Output, receivers: Receiver[]): void {
     ]),
   );
   for (const receiver of receivers) {
-    for (const { says, code } of troubleOf(receiver)) output.line(`\n${receiver.name}: ${says}\n${ERRORS[code].mend}`);
+    for (const { says, code } of troubleOf(receiver))
+      output.line(`\n${receiver.name}: ${says}\n${output.mendOf(code)}`);
   }
 }
