@@ -31,7 +31,7 @@ for (const [what, parts] of [
       stdin.write(part);
       await nextTick();
     }
-    await assert.rejects(secret, /several lines/);
+    await assert.rejects(secret, /multi-line value/);
   });
 }
 

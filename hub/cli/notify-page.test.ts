@@ -54,7 +54,7 @@ test('notifications.md', async (t) => {
   await type(page.take('orkestr notify add slack < slack-url.txt'));
   await type(page.take('orkestr notify add discord --team < discord-url.txt'));
   await type(page.take('orkestr notify test slack'));
-  assert.match(chat.got[0]?.body ?? '', /^\{"text":"A test/);
+  assert.match(chat.got[0]?.body ?? '', /^\{"text":"Test: /);
   await type('orkestr notify test email && orkestr notify test discord --team');
   assert.deepEqual([chat.got.length, mailServer.got.length], [2, 1]);
   assert.match(await type(page.take('orkestr notify list')), /^email .*\nslack .*\ndiscord +discord .* team /m);

@@ -86,7 +86,7 @@ test('what npm says is told in a sentence with what to do', async () => {
     ['npm error code EUSAGE\nnpm error `npm ci` can only install packages when your package.json …', /do not match/],
     ['npm error code ETARGET\nnpm error notarget No matching version', /does not have a version/],
     ['npm error code ENOTFOUND', /could not be reached/],
-    ['npm error code SELF_SIGNED_CERT_IN_CHAIN', /not trusted here/],
+    ['npm error code SELF_SIGNED_CERT_IN_CHAIN', /not trusted on this machine/],
     ['npm error nospc ENOSPC', /disk is full/],
     ['npm error something new', /npm ci failed/],
   ];

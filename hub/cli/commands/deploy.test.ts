@@ -129,13 +129,13 @@ test('a deployment that was made and cannot be followed is told as one that goes
     [`POST ${DEPLOYMENTS}`]: () => sampleDeployment(),
     [EVENTS]: refuse('ORK_UNAUTHENTICATED', 'The token was revoked.'),
   };
-  const goesOn = new RegExp(`The deployment goes on\\. Follow it again: orkestr logs ${IDS.deployment} --follow`);
+  const goesOn = new RegExp(`The deployment continues\\. Follow it again: orkestr logs ${IDS.deployment} --follow`);
   const result = await run(['deploy', ...SHOP], routes);
   assert.equal(result.code, 1);
   assert.match(result.stderr, /^orkestr: The token was revoked\./);
   assert.match(result.stderr, goesOn);
   assert.match((await run(['deploy', '--json', ...SHOP], routes)).stdout, goesOn);
-  assert.doesNotMatch((await run(['logs', IDS.deployment, '--follow'], routes)).stderr, /goes on/);
+  assert.doesNotMatch((await run(['logs', IDS.deployment, '--follow'], routes)).stderr, /continues/);
 });
 
 test('Ctrl-C detaches: the deployment goes on, and the way back is told', async () => {

@@ -43,7 +43,7 @@ test('what did not arrive is told with its reason until something arrives', () =
       ({ says }) => says,
     ),
     [
-      'has not arrived yet: shop/production: sending. chat.example.com answered with HTTP 404.',
+      'not delivered yet: shop/production: sending. chat.example.com answered with HTTP 404.',
       'given up: shop/production: given-up. chat.example.com answered with HTTP 404.',
     ],
   );
