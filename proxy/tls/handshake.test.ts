@@ -227,7 +227,7 @@ test("a key that is root's alone is told with whom it must be readable for", asy
     process.seteuid?.(0);
   }
   const [missing] = started.view().missing;
-  assert.match(missing?.reason ?? '', /shop\.test\.key must be readable for the user that the proxy runs as/);
+  assert.match(missing?.reason ?? '', /shop\.test\.key must be readable by the user that the proxy runs as/);
 });
 
 /** Other users may go through all that is above a folder, until the test ends. */
