@@ -19,8 +19,8 @@ export interface Idle {
   readonly cpuPercent: number;
 }
 
-/** What a start leaves behind is collected in this time, ms. */
-const SETTLE_MS = 30_000;
+/** What a start, the first flips and the first rounds leave behind is collected in this time, ms (protocol/service/tidy.ts). */
+const SETTLE_MS = 120_000;
 /** Two rounds of the agent, and what is tidied behind them. */
 const WATCH_MS = 120_000;
 

@@ -121,7 +121,7 @@ describe('a release', () => {
       }
     });
 
-    test('its hub serves API and console', async () => {
+    test('its hub serves API, console and the pages that messages name', async () => {
       const exec = ['docker', 'exec', '--detach', '--env=ORKESTR_HUB_STATE=/tmp/hub', container] as const;
       await mustRun('docker exec', [...exec, '/opt/orkestr/bin/orkestr-hub', 'serve']);
       const fetched = async (path: string): Promise<string> => {
@@ -133,6 +133,7 @@ describe('a release', () => {
       }
       assert.equal(await fetched('/readyz'), '{"status":"ok"}');
       assert.match(await fetched('/'), /<script type="module"/);
+      assert.match(await fetched('/docs/notifications.md'), /^# /);
     });
 
     test('the CLI that its hub hands on needs nothing beside it, and an old Node.js is told', async () => {
