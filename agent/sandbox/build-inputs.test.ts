@@ -124,7 +124,7 @@ describe('what goes into a build', () => {
     ]) {
       const error = await builder.failure([`FROM ${DEBIAN}`, line]);
       assert.equal(error.code, 'ORK_BUILD_FEATURE', line);
-      assert.match(error.message, /^Line 2 .*from \d+\.\d on.*this host has 20\.10/);
+      assert.match(error.message, /^Line 2 .*needs Docker Engine \d+\.\d+ or newer.*this host has 20\.10/);
     }
     await builder.build([
       `FROM ${DEBIAN}`,
