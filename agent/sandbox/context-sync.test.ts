@@ -162,7 +162,10 @@ describe('the context of a build', () => {
     await truncate(path, 1000);
     const error = await failed;
     assert.equal(error.code, 'ORK_CONTEXT_CHANGED');
-    assert.match(error.message, /^The checkout changed while it was being built: large has less than the 1073741824 bytes/);
+    assert.match(
+      error.message,
+      /^The checkout changed while it was being built: large has less than the 1073741824 bytes/,
+    );
     assert.equal(await openTimes(path), 0);
     await rm(path);
     assert.match((await builder.build(COPY_ALL)).text, /^built in/m);
