@@ -1,6 +1,6 @@
 /**
- * Bytes for a writer that is behind, as one piece: a client that sends its body in pieces of one byte would otherwise have an
- * object kept for each of them.
+ * Bytes queued for a slow writer in one buffer: a client that sends its body byte by byte would otherwise cost an
+ * object per byte.
  */
 const EMPTY = Buffer.alloc(0);
 
@@ -12,7 +12,7 @@ export class Gathered {
     return this.#length === 0;
   }
 
-  /** Copies them. */
+  /** Appends a copy of the bytes. */
   add(bytes: Buffer): void {
     const length = this.#length + bytes.length;
     if (length > this.#bytes.length) {
@@ -24,7 +24,7 @@ export class Gathered {
     this.#length = length;
   }
 
-  /** All of them, in the order in which they came; then there are none. */
+  /** Removes and returns all bytes, in the order of their arrival. */
   take(): Buffer {
     const bytes = this.#bytes.subarray(0, this.#length);
     this.#bytes = EMPTY;
