@@ -8,7 +8,7 @@ interface Frame {
   readonly opcode: number;
   readonly masked: boolean;
   readonly length: number;
-  /** How its length is written: a sender may take more bytes than it needs as far as a middle box is concerned. */
+  /** Bytes of the extended length field: an intermediary must accept more of them than the length needs. */
   readonly wide: 0 | 2 | 8;
 }
 
