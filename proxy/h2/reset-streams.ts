@@ -1,4 +1,7 @@
-/** Streams that we have reset: their frames may still be under way, and are no fault of the client (RFC 9113 section 5.1). */
+/**
+ * The streams that we reset most recently. The client may still have sent frames on them, which is no error (RFC 9113
+ * section 5.1).
+ */
 
 const KEPT = 512;
 
