@@ -1,7 +1,4 @@
-/**
- * Rate-limited logging of failures: the first of each kind per upstream at once, the rest of the same second as a
- * count.
- */
+/** Logs failures: the first of each kind per upstream at once, the rest of the same second as a count. */
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { Clock } from '../clock.ts';
 import type { Failure } from '../http/pages.ts';

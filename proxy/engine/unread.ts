@@ -1,6 +1,5 @@
 /**
- * Records of clients that got a response without a complete request: for invalid bytes, or a head that did not arrive
- * in time.
+ * Records of clients that got a response without a request: for invalid bytes, or a head that did not arrive in time.
  */
 import type { Ended } from '../observe/observer.ts';
 import type { Client } from '../policy/client-address.ts';

@@ -17,7 +17,7 @@ export function answerBytes({ status, headers, body }: Answer, date: string, clo
   return Buffer.from(isHead ? head : head + body);
 }
 
-/** A 103 with the Link fields of the app's 103; null when it has none. @param fields names and values in turn */
+/** A 103 with the Link fields of the app's 103; null when it has none. @param fields alternating names and values */
 export function earlyHintsBytes(fields: readonly string[]): Buffer | null {
   const links = fields.flatMap((text, index) =>
     index % 2 === 0 && text.toLowerCase() === 'link' ? ['Link', fields[index + 1] ?? ''] : [],

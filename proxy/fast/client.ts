@@ -24,7 +24,7 @@ import { Tunnel } from './tunnel.ts';
 const QUEUE_BYTES = 16_384;
 const EMPTY = Buffer.alloc(0);
 
-/** What all connections of an engine share. */
+/** Shared by all connections of an engine. */
 export interface Shared {
   readonly context: Context;
   readonly pools: Pools;
@@ -101,8 +101,8 @@ export class ClientConnection {
   }
 
   /**
-   * Consumes the bytes of one read. They are valid only during the call; a NUL is written at `end`, which a larger
-   * buffer must have room for.
+   * Consumes the bytes of one read, valid only during the call. If the buffer extends beyond `end`, the octet there is
+   * overwritten by a NUL.
    * @returns false to pause reading
    */
   read(bytes: Buffer, start: number, end: number): boolean {
@@ -137,8 +137,7 @@ export class ClientConnection {
     if (this.#state !== 'open') return;
     this.#since = this.#shared.pools.now;
     this.#progress = this.#since;
-    // Without `Connection: close` the client may have sent its next request already. Closing now loses it, so only in
-    // haste.
+    // Without `Connection: close` the client may have sent its next request, which closing now loses: only in haste.
     if (close || this.#shared.closesIdle) this.#leave();
     else if (this.#queued !== null && !this.#consuming) this.#unqueue(this.#queued);
     // The target's back-pressure had paused reading, and no `drain` will follow now.
@@ -184,7 +183,7 @@ export class ClientConnection {
     if (this.#state === 'open' && this.#exchange.isIdle) this.#endIdle();
   }
 
-  /** For the sweep. @param now coarse, ms */
+  /** Enforces the time limits; called by the sweep. @param now coarse monotonic time, ms */
   check(now: number): void {
     const { timeouts } = this.#shared.context;
     if (this.#state === 'handed') return;
@@ -214,10 +213,7 @@ export class ClientConnection {
     if (isSlow || now - this.#progress >= clientStallMs) this.#exchange.stalled();
   }
 
-  /**
-   * The last response may still be draining to a slow reader: `closeMs` for the client's FIN starts when it has been
-   * taken.
-   */
+  /** The last response may still be draining to a slow reader: `closeMs` for the client's FIN starts after that. */
   #checkLeaving(now: number, { clientStallMs, closeMs }: Timeouts): void {
     const { queued, isEmpty } = this.#outlet;
     if (queued !== this.#queuedBytes) this.#since = now;

@@ -130,10 +130,7 @@ export class RequestHead {
     return start >= end ? MORE : BAD;
   }
 
-  /**
-   * Evaluates the fields that affect routing or framing and those that must not be forwarded. False: for the general
-   * engine.
-   */
+  /** Evaluates the fields that affect routing, framing or forwarding. False: for the general engine. */
   #judge(bytes: Uint8Array): boolean {
     const { fields } = this;
     this.cuts.clear();

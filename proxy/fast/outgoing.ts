@@ -1,7 +1,4 @@
-/**
- * The pending part of a response: a range of one of the call's buffers, which grows as long as adjacent pieces are
- * added.
- */
+/** The pending part of a response: a range of one of the call's buffers, which grows when adjacent pieces are added. */
 const EMPTY = Buffer.alloc(0);
 
 interface Writer {

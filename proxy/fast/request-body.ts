@@ -54,10 +54,7 @@ export class RequestBody {
     return start + length;
   }
 
-  /**
-   * Moves the data of all chunks of one read together in place and writes it once, since a client may send chunks as
-   * small as it likes.
-   */
+  /** Moves the data of all chunks of one read together in place and writes it once: chunks may be arbitrarily small. */
   #takeChunks(chunks: ChunkScanner, bytes: Buffer, start: number, end: number, call: Call, limit: number): number {
     let at = start;
     let gathered = start;

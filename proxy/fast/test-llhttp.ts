@@ -7,7 +7,7 @@ export interface ReadMessage {
   readonly method: string;
   readonly target: string;
   readonly status: number;
-  /** Names and values in turn. */
+  /** Alternating names and values. */
   readonly fields: readonly string[];
   readonly body: string;
   /** True when the message arrived in full. */

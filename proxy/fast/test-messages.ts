@@ -1,7 +1,4 @@
-/**
- * For tests and the fuzzer: generators of HTTP messages from a mostly valid grammar, and mutations that make them
- * hostile.
- */
+/** For tests and the fuzzer: generators of mostly valid HTTP messages, and mutations that make them hostile. */
 import * as fc from 'fast-check';
 
 /** An alternative that is `weight` times as frequent as one of weight 1. */

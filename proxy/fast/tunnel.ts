@@ -12,10 +12,7 @@ interface TunnelTimes {
   readonly clock: { readonly now: number };
   /** Silence in both directions after which the tunnel is closed, ms. */
   readonly idleMs: number;
-  /**
-   * How long to wait for the other side after one side ended, a Close frame was sent, or the proxy ended the tunnel,
-   * ms.
-   */
+  /** How long to wait for the other side after one side ended, a Close frame was sent, or the proxy sent FIN, ms. */
   readonly closeMs: number;
   /** Replaces `closeMs` while bytes are queued for a slow side; counts from the last byte that it took, ms. */
   readonly stallMs: number;
@@ -123,7 +120,7 @@ export class Tunnel {
     this.#target.socket.destroy();
   }
 
-  /** For the sweep. @param now coarse, ms */
+  /** Enforces the time limits; called by the sweep. @param now coarse monotonic time, ms */
   check(now: number): void {
     this.#lookAtQueues(now);
     const quietMs = now - this.#progress;

@@ -1,6 +1,5 @@
 /**
- * Agents of node:http for connections to targets: a keep-alive agent per target, and one agent whose connections serve
- * one request.
+ * Agents of node:http for connections to targets: a keep-alive agent per target, and one for single-use connections.
  */
 import { Agent } from 'node:http';
 import type { ClientRequestArgs } from 'node:http';

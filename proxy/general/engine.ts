@@ -1,8 +1,8 @@
 /**
  * http-proxy 1.18.1, reduced to what can be relied on: it opens the request to the target and pipes the body in. Its
- * other passes are removed. `deleteLength` rewrites the framing of DELETE and OPTIONS (smuggling), `XHeaders` trusts
- * what clients claim, and its response and WebSocket halves mishandle errors, hop-by-hop fields and connections. The
- * guard does all that.
+ * other passes are removed: `deleteLength` rewrites the framing of DELETE and OPTIONS (smuggling), `XHeaders` trusts
+ * what clients claim, and the response and WebSocket halves mishandle errors, hop-by-hop fields and connections. The
+ * guard does their work.
  */
 import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import httpProxy from 'http-proxy';

@@ -72,7 +72,7 @@ export class Guard implements InFlight, Waiter, Limited {
   upstream: ClientRequest | null = null;
   /** Status of the app's response; 0 before it arrives. */
   #status = 0;
-  /** Bytes read from the connection before this attempt: more mean that a response has begun. */
+  /** Bytes read from the connection before this attempt: a higher count means that a response has begun. */
   #bytesBefore = 0;
   #retried = false;
   #interim = 0;
@@ -126,10 +126,7 @@ export class Guard implements InFlight, Waiter, Limited {
     return true;
   }
 
-  /**
-   * Counts the bytes of the body beside the engine's pipe. The pipe must be set up first, or the body would flow too
-   * soon.
-   */
+  /** Counts the body beside the engine's pipe, which must be set up first, or the body would flow too soon. */
   #countBody(): void {
     const limit = this.#route.edge.maxBodyBytes;
     // Messages of a gRPC call may be far apart.
@@ -179,8 +176,7 @@ export class Guard implements InFlight, Waiter, Limited {
     try {
       send();
     } catch (error) {
-      // node:http refuses to send something that its parser accepted (no case is known); the visitor gets an error
-      // page.
+      // node:http refuses to send what its parser accepted (no case is known); the visitor gets an error page.
       this.fail(APP_UNREACHABLE, error);
     }
   }
@@ -235,8 +231,7 @@ export class Guard implements InFlight, Waiter, Limited {
       response.destroy();
       return;
     }
-    // An upgrade that was not requested, without its fields: node takes the 101 for the response, and clients would
-    // wait on.
+    // An unsolicited 101 without upgrade fields: node takes it for the response, and clients would wait on.
     if (response.statusCode === 101) {
       this.fail(APP_UNREACHABLE, 'switched protocols unasked');
       return;
@@ -292,10 +287,7 @@ export class Guard implements InFlight, Waiter, Limited {
     if (target) this.#attempt(target, pooled);
   }
 
-  /**
-   * True when the target may have closed its idle connection just as we wrote to it (RFC 9112 section 9.3.1): one retry
-   * on a new one.
-   */
+  /** True when the target may have closed its idle connection just as we wrote to it (RFC 9112 section 9.3.1). */
   #mayRetry(): boolean {
     const upstream = this.upstream;
     if (this.#retried || !upstream?.reusedSocket || !this.exchange.mayUsePool) return false;

@@ -33,8 +33,7 @@ export class GeneralServer {
   readonly #badClients: BadClients;
   readonly #server: Server;
   /**
-   * All open connections, and those without a request so far, as browsers open them in advance: node counts them as
-   * busy.
+   * All open connections, and those without a request so far, which browsers open in advance and node counts as busy.
    */
   readonly #open = new Set<Duplex>();
   readonly #silent = new Set<Duplex>();
@@ -129,7 +128,7 @@ export class GeneralServer {
       connectionsCheckingInterval: Math.min(1000, timeouts.clientHeadMs),
       noDelay: true,
       // Node detaches from a connection at a handshake: it would no longer drive a response in progress, and nobody
-      // would see its client leave. RFC 9110 section 7.8 permits to ignore the upgrade of such a request.
+      // would see its client leave. RFC 9110 section 7.8 permits ignoring the upgrade of such a request.
       shouldUpgradeCallback: (req) => isWebSocket(req) && this.#turns.current(req.socket) === null,
     });
     // Node would silently drop fields beyond this number; request.ts refuses them instead.

@@ -87,7 +87,7 @@ export class TimeLimits {
     this.#timer = null;
   }
 
-  /** The exchange is over. */
+  /** Stops all limits when the exchange is over. */
   end(): void {
     this.#isOver = true;
     this.clear();

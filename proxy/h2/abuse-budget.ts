@@ -6,7 +6,7 @@ import { check, CODE } from './wire/codes.ts';
 /**
  * Streams that a client may reset, or make us reset, at once and per second (CVE-2023-44487, CVE-2025-8671). A browser
  * that leaves a page resets all its streams at once. A busy client may have much to cancel, such as a proxy for many
- * users, or a client whose requests have deadlines: a quarter of its requests.
+ * users, or a client whose requests have deadlines: each request earns a quarter of a reset.
  */
 const RESETS = { burst: 256, perSecond: 16 };
 const RESETS_EARNED_BY_REQUEST = 1 / 4;
@@ -58,8 +58,7 @@ export class AbuseBudget {
 
   /**
    * A DATA frame was sent to the client.
-   * @param isCut a window had no room for more, though there was more: a client that wants tiny frames earns nothing by
-   *   them
+   * @param isCut a window had no room for more, though there was more: clients that want tiny frames earn nothing
    */
   sent(octets: number, isCut: boolean): void {
     if (octets >= SMALL || !isCut) this.#frames.earn(EARNED_BY_DATA);

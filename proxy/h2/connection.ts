@@ -344,7 +344,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
     this.#budget.frame();
   }
 
-  // The end
+  // Closing
 
   #drained(): void {
     this.output.isFull = false;

@@ -149,7 +149,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     } else this.cut();
   }
 
-  // The way to the target
+  // The request, to the target
 
   data(bytes: Buffer, start: number, end: number): boolean {
     if (!this.#isUnderWay) return true;
@@ -185,7 +185,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     this.client.resume();
   }
 
-  // The way back
+  // The response, to the client
 
   information(head: ResponseHead): void {
     if (this.#phase === 'asking' && addLinks(this.#carrier.block.begin(103), head.rawFields())) {
@@ -272,10 +272,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     return undefined;
   }
 
-  /**
-   * Sends an error page, or, when the app's response has begun, resets the stream so that nobody can take the response
-   * for complete.
-   */
+  /** Sends an error page, or, once the app's response has begun, resets the stream, since it is not complete. */
   #fail(failure: Failure, cause: unknown): void {
     if (this.isOver || this.#phase === 'failed') return;
     const answered = !this.client.headersSent;

@@ -1,4 +1,4 @@
-/** HTTP/2 to clients, on bytes (ADR 15). */
+/** The HTTP/2 front: serves HTTP/2 clients, working on bytes (ADR 15). */
 import type { Socket } from 'node:net';
 import { plainAddress } from '../../protocol/client-network.ts';
 import type { Config } from '../config.ts';

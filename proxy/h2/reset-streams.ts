@@ -1,6 +1,5 @@
 /**
- * The streams that we reset most recently. The client may still have sent frames on them, which is no error (RFC 9113
- * section 5.1).
+ * The streams that we reset most recently. Frames for them may still arrive without an error (RFC 9113 section 5.1).
  */
 
 const KEPT = 512;

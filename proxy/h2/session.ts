@@ -31,10 +31,7 @@ import type { FieldList } from './wire/hpack-decoder.ts';
 
 /** The peer of a connection. */
 export interface Peer extends Client {
-  /**
-   * The trusted proxies, if the peer is one of them and may name the clients of its requests; null: the peer is the
-   * client.
-   */
+  /** The trusted proxies, if the peer is one of them and may name its clients; null: the peer itself is the client. */
   readonly trusted: AddressRanges | null;
 }
 
@@ -159,8 +156,7 @@ export class ClientSession implements Carrier, Handler {
     stream.expected = request.contentLength;
     const route = this.#routeOf(request);
     const { expectsContinue, protocol } = request;
-    // The app would take the head for the complete request before the client has ended it; the bridge waits for the
-    // end.
+    // The app would take the head for the complete request; the bridge waits until the client has ended it.
     const isUnended = hasBody && request.contentLength === 0;
     const isRare = isUnended || expectsContinue || protocol === 'websocket' || forwardsLeft(request) !== null;
     const isOthers = isRare || this.#shared.engine === 'http-proxy' || isGeneral(route);

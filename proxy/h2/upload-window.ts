@@ -7,10 +7,7 @@ import type { FrameOutput } from './wire/frame-output.ts';
  * that much per round trip.
  */
 const WINDOW = 1_048_576;
-/**
- * Octets by which the stream windows may exceed the protocol's default in total: the bytes buffered for apps that stop
- * reading.
- */
+/** Octets by which all stream windows together may exceed the default: the buffers for apps that stop reading. */
 const LENT = 1_048_576;
 
 export class UploadWindow {

@@ -108,7 +108,7 @@ export function requestHeaders(
   const all = pairs(rawHeaders);
   const dropped = nominated(all);
   if (upgrade || !all.some(([name]) => name.toLowerCase() === 'transfer-encoding')) dropped.add(TRAILER);
-  // A Map: a field may be named like a property that every object has.
+  // A Map, since a field may have the name of a property that every object has.
   const headers = new Map<string, string | string[]>();
   for (const [name, value] of all) {
     const key = name.toLowerCase();

@@ -1,6 +1,6 @@
 /**
- * Bytes queued for a slow writer in one buffer: a client that sends its body byte by byte would otherwise cost an
- * object per byte.
+ * Bytes queued for a slow writer in one buffer: a body that is sent byte by byte would otherwise cost an object per
+ * byte.
  */
 const EMPTY = Buffer.alloc(0);
 

@@ -106,7 +106,7 @@ export class MemorySocket extends Duplex {
     const peer = this.#peer;
     this.#peer = null;
     this.setTimeout(0);
-    // The peer waits for a read that will not come.
+    // The peer's write waits for a read that will never happen.
     this.#written?.(Object.assign(new Error('write EPIPE'), { code: 'EPIPE', syscall: 'write' }));
     this.#written = null;
     if (peer && !peer.destroyed && !this.writableFinished) {

@@ -18,10 +18,7 @@ interface Handle {
   readonly _parent?: Handle | null;
 }
 
-/**
- * Bytes that may be queued in a TLS connection before its reader counts as slow: somewhat more than one read of a
- * target.
- */
+/** Bytes that may be queued in a TLS connection before its reader counts as slow: more than one read of a target. */
 const SECURE_AHEAD = 131_072;
 
 export class Outlet {
@@ -61,18 +58,14 @@ export class Outlet {
     return this.#isPending;
   }
 
-  /**
-   * Bytes that the kernel has not taken yet. For a reader that is slow but not gone, the number falls from time to
-   * time.
-   */
+  /** Bytes that the kernel has not taken yet. While a reader is slow but not gone, the number falls now and then. */
   get queued(): number {
     const handle = this.#socket._handle ?? null;
     return (handle?._parent ?? handle)?.writeQueueSize ?? 0;
   }
 
   /**
-   * True when the kernel has taken everything written. With TLS, up to `SECURE_AHEAD` may be queued although `write`
-   * returned true.
+   * True when the kernel has taken everything. With TLS, `SECURE_AHEAD` may be queued although `write` returned true.
    */
   get isEmpty(): boolean {
     return this.#socket.writableLength === 0;

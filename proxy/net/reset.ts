@@ -9,6 +9,6 @@ interface Resettable {
 /** Sends RST in place of FIN. @param connection a TCP or TLS socket, or a stream with its own `resetAndDestroy` */
 export function resetConnection(connection: object): void {
   const { _parent: under } = connection as Resettable;
-  // Node throws for a TLSSocket itself.
+  // Called on a TLSSocket itself, `resetAndDestroy` throws.
   (under ?? (connection as Resettable)).resetAndDestroy();
 }

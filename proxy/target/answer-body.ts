@@ -1,7 +1,4 @@
-/**
- * Finds the end of a response body and passes the body to its receiver. One object serves all responses of a
- * connection.
- */
+/** Finds the end of a response body and passes the body on. One object serves all responses of a connection. */
 import { CR, LF } from '../http/bytes.ts';
 import { ChunkScanner } from '../http/chunked.ts';
 import { Trailers } from '../http/trailers.ts';
@@ -21,8 +18,8 @@ export class AnswerBody {
   /** Why the body violates the framing that its head declares; null: it does not. */
   fault: string | null = null;
   /**
-   * Set once `done`: the trailers that may be forwarded, as alternating names and values. Null: none, or already given
-   * in raw form.
+   * Set once `done`: the trailers to forward, as alternating names and values. Null: none, or already given in raw
+   * form.
    */
   trailers: readonly string[] | null = null;
   /** False while the receiver applies back-pressure. */

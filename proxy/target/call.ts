@@ -80,10 +80,7 @@ export interface Call {
   end(trailers?: readonly string[]): void;
   /** The sink accepts bytes again. */
   resume(): void;
-  /**
-   * The head of a request without a body whose connection could not be opened, to try it at another target; null: no
-   * copy was kept.
-   */
+  /** The head of a bodiless request that could not be sent, to try it at another target; null: no copy was kept. */
   unsent(): Buffer | null;
   /** True where a chunked response can be ended early: between two chunks. */
   readonly isBetweenChunks: boolean;

@@ -125,7 +125,7 @@ export class TargetConnection implements Call {
     this.#socket.destroy();
   }
 
-  /** For the sweep. @param now coarse, ms */
+  /** Enforces the time limits; called by the sweep. @param now coarse monotonic time, ms */
   check(now: number): void {
     if (this.#state === 'idle' && now - this.idleSince >= this.keepAliveMs) this.destroy();
     else if (now >= this.#deadline)
@@ -325,10 +325,7 @@ export class TargetConnection implements Call {
     this.#owner.closed(this);
   };
 
-  /**
-   * True when the target may have closed its idle connection just as we wrote to it (RFC 9112 section 9.3.1): one retry
-   * on a new one.
-   */
+  /** True when the target may have closed its idle connection just as we wrote to it (RFC 9112 section 9.3.1). */
   #mayRetry(): boolean {
     return (
       this.#isReused && this.#state === 'head' && this.#partial === null && this.#interim === 0 && !this.#kept.isEmpty

@@ -142,7 +142,7 @@ export class Http2Call implements Call {
     );
     stream.on('wantTrailers', () => this.#sendTrailers(stream));
     stream.on('drain', () => this.#drained(stream));
-    // `close` follows.
+    // `close` follows, and is handled.
     stream.on('error', () => undefined);
     stream.on('close', () => this.#closed(session, stream.rstCode));
   }
@@ -174,8 +174,7 @@ export class Http2Call implements Call {
     const fields = passedFields(list, status);
     const isEmpty = (flags & END_STREAM) !== 0;
     const declared = fields.indexOf('content-length');
-    // With HEAD and 304, Content-Length is that of a body that is not sent, and END_STREAM may come in a frame of its
-    // own.
+    // With HEAD and 304, the length is that of a body that is not sent, and END_STREAM may come in a frame of its own.
     const hasBody = !isEmpty && !isBodyless(this.#ask.head[1], status);
     if (hasBody && declared >= 0) this.#left = Number(fields[declared + 1]);
     this.#sink.answered(status, fields, isEmpty);
@@ -231,10 +230,7 @@ export class Http2Call implements Call {
     this.#sink.failed(reason, cause);
   }
 
-  /**
-   * Resets the stream. While the request is incomplete, node's `close` would first end it, and the app could take it
-   * for complete.
-   */
+  /** Resets the stream. Node's `close` would first end an incomplete request, which the app could take for complete. */
   #cancel(): void {
     if (this.#requestEnded) this.#stream?.close(CANCEL);
     else this.#abort.abort();

@@ -24,7 +24,7 @@ const OPTIONS = {
   strictSingleValueFields: false,
 };
 
-/** One connection. */
+/** One HTTP/2 connection to a target. */
 export class Http2Session {
   readonly http2: ClientHttp2Session;
   readonly calls = new Set<Http2Call>();

@@ -16,7 +16,7 @@ export class KeptHead {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** Copies it. */
+  /** Keeps a copy of the head. */
   keep(head: Buffer): void {
     if (this.#bytes.length < head.length) this.#bytes = Buffer.allocUnsafeSlow(Math.max(LEAST_BYTES, head.length));
     head.copy(this.#bytes);

@@ -72,10 +72,7 @@ export class Pools implements Calls, ConnectionOwner {
     this.#idleCount -= 1;
   }
 
-  /**
-   * Called periodically: fails calls that are over their time limit, and closes idle connections before the target
-   * does.
-   */
+  /** Called periodically: fails calls that time out, and closes idle connections before the target does. */
   tick(): void {
     this.now = this.#clock.monotonic();
     this.#sweep.begin();

@@ -1,6 +1,5 @@
 /**
- * Every response that the fast engine accepts, node's own parser accepts too, with the same meaning, wherever it is
- * split.
+ * Node's own parser accepts every response that the fast engine accepts, with the same meaning, wherever it is split.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

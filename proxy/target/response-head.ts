@@ -1,7 +1,4 @@
-/**
- * Parser of response heads from targets. A head that it does not accept is malformed: the client gets a 502, never a
- * guess.
- */
+/** Parser of response heads. A head that it does not accept is malformed: the client gets a 502, never a guess. */
 import { ascii, decimal, isAt, isText, SPACE, startsWithText, VALUE } from '../http/bytes.ts';
 import { BAD, Cuts, Fields, MORE } from '../http/fields.ts';
 import { rawFields } from '../http/trailers.ts';
@@ -53,7 +50,7 @@ export class ResponseHead {
   framing: ResponseFraming = 'none';
   /** Bytes of the body; 0 unless `framing` is `length`. */
   contentLength = 0;
-  /** The target keeps the connection open after this answer. */
+  /** The target keeps the connection open after this response. */
   keepAlive = true;
   /** How long the target says that it keeps an idle connection, ms; 0: it does not say. */
   keepAliveMs = 0;
@@ -242,7 +239,7 @@ export class ResponseHead {
     return upgrades === 1 && isNamed && isBare && this.minorVersion === 1;
   }
 
-  /** RFC 9110 section 8.6. */
+  /** True for a response that must not have a Content-Length (RFC 9110 section 8.6). */
   #isLengthless(): boolean {
     return this.status === 204 || this.status === 101;
   }

@@ -18,7 +18,7 @@ function encode({ opcode, masked, length, wide }: Frame): Buffer {
   const extended = Buffer.alloc(bytes);
   if (bytes === 2) extended.writeUInt16BE(length);
   if (bytes === 8) extended.writeBigUInt64BE(BigInt(length));
-  // A payload that looks like the heads of Close frames.
+  // A payload that looks like the headers of Close frames.
   return Buffer.concat([Buffer.from(head), extended, Buffer.alloc(masked ? 4 : 0, 0x88), Buffer.alloc(length, 0x88)]);
 }
 

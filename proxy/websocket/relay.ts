@@ -40,10 +40,7 @@ export class Relay {
     this.#from.resume();
   }
 
-  /**
-   * Ends the direction with FIN. Incoming bytes are dropped, but still read: unread bytes would turn the FIN into a
-   * reset.
-   */
+  /** Ends the direction with FIN. Input is still read, but dropped: unread bytes would turn the FIN into a reset. */
   end(): void {
     this.#direction.end();
     this.#to.end();

@@ -1,6 +1,5 @@
 /**
- * Gathers frames in one buffer per turn of the event loop, so that the responses of many streams are one write and one
- * TLS record.
+ * Gathers frames in one buffer per turn of the event loop: responses of many streams become one write and TLS record.
  */
 import type { Outlet } from '../../net/outlet.ts';
 import { FLAG, FRAME, FRAME_HEAD_BYTES, MAX_FRAME_BYTES } from './codes.ts';
