@@ -1,7 +1,4 @@
-/**
- * Bytes queued for a slow writer in one buffer: a body that is sent byte by byte would otherwise cost an object per
- * byte.
- */
+/** Bytes queued in one buffer for a slow writer: a body sent byte by byte would otherwise cost an object per byte. */
 const EMPTY = Buffer.alloc(0);
 
 export class Gathered {

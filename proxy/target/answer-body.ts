@@ -17,10 +17,7 @@ export class AnswerBody {
   done = false;
   /** Why the body violates the framing that its head declares; null: it does not. */
   fault: string | null = null;
-  /**
-   * Set once `done`: the trailers to forward, as alternating names and values. Null: none, or already given in raw
-   * form.
-   */
+  /** Set once `done`: the trailers to forward, as alternating names and values. Null: none, or already given raw. */
   trailers: readonly string[] | null = null;
   /** False while the receiver applies back-pressure. */
   goesOn = true;

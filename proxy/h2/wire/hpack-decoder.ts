@@ -141,7 +141,7 @@ export class HpackDecoder {
     }
   }
 
-  /** Decodes an integer (RFC 7541 section 5.1). @param prefix its bits in the first octet */
+  /** Decodes an integer (RFC 7541 section 5.1). @param prefix number of its bits in the first octet */
   #number(prefix: number): number {
     const mask = (1 << prefix) - 1;
     let value = this.#octet() & mask;
