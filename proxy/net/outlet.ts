@@ -65,7 +65,8 @@ export class Outlet {
   }
 
   /**
-   * True when the kernel has taken everything. With TLS, `SECURE_AHEAD` may be queued although `write` returned true.
+   * True when the kernel has taken everything. With TLS, up to `SECURE_AHEAD` may be queued although `write` returned
+   * true.
    */
   get isEmpty(): boolean {
     return this.#socket.writableLength === 0;
