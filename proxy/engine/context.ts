@@ -1,4 +1,4 @@
-/** What all engines of a process are given. */
+/** The dependencies that all engines of a process share. */
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import type { Limits, Timeouts } from '../config.ts';
@@ -15,14 +15,14 @@ export interface Context {
   readonly limits: Limits;
   readonly timeouts: Timeouts;
   readonly clock: Clock;
-  /** Null when the proxy speaks no TLS. */
+  /** Null when the proxy does not serve TLS. */
   readonly terminator: Terminator | null;
-  /** True when the saved table could not be read: an unknown host is then no fault of the visitor. */
+  /** True when the saved routing table could not be read: an unknown host is then not the visitor's mistake. */
   tableUnreadable(): boolean;
 }
 
-/** The general engine as the others know it: it takes the connections whose requests they do not serve themselves. */
+/** The general engine's interface for the others: it accepts the connections whose requests they do not serve. */
 export interface Acceptor {
-  /** @param peer the client at its other end; absent: what the connection knows */
+  /** @param peer the client at its other end; absent: derived from the connection */
   accept(connection: Duplex, peer?: Client): void;
 }

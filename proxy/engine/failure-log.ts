@@ -1,10 +1,10 @@
-/** Failures in the log: the first of each kind per upstream at once, the rest of the same second as a number. */
+/** Logs failures: the first of each kind per upstream at once, the rest of the same second as a count. */
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { Clock } from '../clock.ts';
 import type { Failure } from '../http/pages.ts';
 
 const WINDOW_MS = 1000;
-/** Upstream and code pairs remembered; when there are more, all are forgotten, and the log says a line too many. */
+/** Limit of remembered pairs of upstream and code. Beyond it all are forgotten, which costs a few extra log lines. */
 const REMEMBERED = 2000;
 
 interface Window {

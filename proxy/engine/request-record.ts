@@ -1,6 +1,6 @@
 /**
- * What an exchange keeps of its request for the observer, and how he is told when it has ended. One of the fast engine serves
- * many requests, and so has a record of its own (fast/record.ts).
+ * The record that an exchange keeps of its request for the observer, which is notified when the exchange ends. An
+ * exchange of the fast engine serves many requests, and so has a record of its own (fast/record.ts).
  */
 import type { Failure } from '../http/pages.ts';
 import type { Ended } from '../observe/observer.ts';
@@ -8,7 +8,7 @@ import type { Route } from '../routing/route.ts';
 import type { Outcome, Target } from '../upstream/target.ts';
 import type { Context } from './context.ts';
 
-/** What was read of a request. */
+/** The fields of a parsed request that the record needs. */
 interface Read {
   readonly host: string;
   readonly target: string;
@@ -23,7 +23,7 @@ export abstract class RequestRecord<R extends Read> implements Ended {
   abstract readonly requestId: string;
   abstract readonly targetId: string | null;
   readonly request: R;
-  /** Null until one is found. */
+  /** Null until a route is found. */
   route: Route | null = null;
   status = 0;
   outcome: Outcome = 'abandoned';
@@ -57,23 +57,23 @@ export abstract class RequestRecord<R extends Read> implements Ended {
     return this.request.secure;
   }
 
-  /** Since the head of the request, ms. */
+  /** Time since the head of the request, ms. */
   protected get ageMs(): number {
     return this.#context.clock.monotonic() - this.#startedAt;
   }
 
-  /** The observer was told, or will not be. */
+  /** True once the observer was notified, or another engine does it. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /** The head of the app's answer has come. */
+  /** The head of the app's response has arrived. */
   noteAnswer(status: number): void {
     this.status = status;
     this.appMs = this.ageMs;
   }
 
-  /** A failure that the proxy answers, or has to break the answer for. */
+  /** Logs and counts a failure for which the proxy responds itself or breaks off the app's response. */
   noteFailure(failure: Failure, cause: unknown, target: Target | null): void {
     if (this.route === null) return;
     const { upstream } = this.route;
@@ -81,7 +81,7 @@ export abstract class RequestRecord<R extends Read> implements Ended {
     this.#context.failures.record(upstream.id, target?.id ?? null, failure, cause);
   }
 
-  /** It is over. Tells the observer, once. */
+  /** Ends the record and notifies the observer; only the first call counts. */
   conclude(outcome: Outcome): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -91,7 +91,7 @@ export abstract class RequestRecord<R extends Read> implements Ended {
     else this.#context.observer.unrouted(this);
   }
 
-  /** Another engine has it, and tells of it. */
+  /** Another engine serves the request, and notifies the observer. */
   handOver(): void {
     this.#isOver = true;
   }

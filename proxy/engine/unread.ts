@@ -1,8 +1,10 @@
-/** Clients that were answered before there was a request: bytes that are none, or too few of them in time. */
+/**
+ * Records of clients that got a response without a request: for invalid bytes, or a head that did not arrive in time.
+ */
 import type { Ended } from '../observe/observer.ts';
 import type { Client } from '../policy/client-address.ts';
 
-/** @param status of the answer */
+/** @param status of the response */
 export function unreadRequest(engine: Ended['engine'], { address, secure }: Client, status: number): Ended {
   return {
     method: '',

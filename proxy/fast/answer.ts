@@ -1,9 +1,9 @@
-/** The proxy's own answers as bytes. */
+/** The proxy's own responses as bytes. */
 import { STATUS_CODES } from 'node:http';
 import { fieldLines } from '../http/field-list.ts';
 import type { Answer } from '../http/pages.ts';
 
-/** @param isHead the body is left out, and its length said */
+/** @param isHead leaves the body out but declares its length */
 export function answerBytes({ status, headers, body }: Answer, date: string, close: boolean, isHead: boolean): Buffer {
   const fields = [
     'Date',
@@ -17,7 +17,7 @@ export function answerBytes({ status, headers, body }: Answer, date: string, clo
   return Buffer.from(isHead ? head : head + body);
 }
 
-/** A 103 with the links of an app's own; null when it has none. @param fields names and values in turn */
+/** A 103 with the Link fields of the app's 103; null when it has none. @param fields alternating names and values */
 export function earlyHintsBytes(fields: readonly string[]): Buffer | null {
   const links = fields.flatMap((text, index) =>
     index % 2 === 0 && text.toLowerCase() === 'link' ? ['Link', fields[index + 1] ?? ''] : [],

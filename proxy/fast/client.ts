@@ -1,6 +1,6 @@
 /**
- * A client's connection that speaks HTTP/1.1: it finds the requests in what it reads, and has them exchanged one after the
- * other. What is not for the fast engine goes on as a plain stream in the general one.
+ * A client's HTTP/1.1 connection: parses the requests from what it reads and runs one exchange after the other. A
+ * connection whose request the fast engine does not serve continues as a plain stream in the general engine.
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
@@ -20,41 +20,43 @@ import { HandedOver } from './handed-over.ts';
 import type { RequestHead } from './head.ts';
 import { Tunnel } from './tunnel.ts';
 
-/** Bytes kept that came behind the request that is being answered; when there are more, nothing more is read. */
+/** Bytes queued behind the request in progress before the connection stops reading. */
 const QUEUE_BYTES = 16_384;
 const EMPTY = Buffer.alloc(0);
 
-/** What all connections of an engine share. */
+/** Shared by all connections of an engine. */
 export interface Shared {
   readonly context: Context;
   readonly pools: Pools;
   readonly head: RequestHead;
   readonly ids: RequestIds;
   readonly date: DateLine;
-  /** Peers that are believed when they say for whom they ask. */
+  /** Peers whose claims about the client behind them are believed. */
   readonly trusted: AddressRanges;
-  /** True while the proxy drains: each answer that begins now is the last one of its connection, and says so. */
+  /** True while the proxy drains: each response that begins now is the last one on its connection, and says so. */
   readonly closing: boolean;
-  /** True when it does so in haste: a connection is closed after its answer also when that could not say so. */
+  /** True when a draining proxy also closes connections whose last response could not say `Connection: close`. */
   readonly closesIdle: boolean;
-  /** Has what is read of a connection given to `read`, valid during the call; false: no more until it is resumed. */
+  /**
+   * Passes everything read from a socket to `read`. The bytes are valid during the call; false pauses until `resume`.
+   */
   listen(socket: Socket, read: (bytes: Buffer, start: number, end: number) => boolean): void;
-  /** Goes on with a connection in the general engine. */
+  /** Continues a connection in the general engine. */
   handOver(stream: HandedOver, peer: Client): void;
-  /** The head of a request did not come in time. */
+  /** The head of a request did not arrive in time. */
   late(client: ClientConnection): void;
   closed(client: ClientConnection): void;
 }
 
 /**
- * `handed`: the general engine has it. `tied`: it is one end of a tunnel. `leaving`: we said our last and wait for the
- * client's end.
+ * `handed`: the general engine owns the connection. `tied`: it is one end of a tunnel. `leaving`: the last response was
+ * written and the client's FIN is awaited.
  */
 type State = 'open' | 'handed' | 'tied' | 'leaving';
 
 export class ClientConnection {
   readonly peer: Client;
-  /** The peer is a trusted one. */
+  /** True when the peer is a trusted proxy. */
   readonly speaksForOthers: boolean;
   readonly #socket: Socket;
   readonly #shared: Shared;
@@ -63,21 +65,21 @@ export class ClientConnection {
   #state: State = 'open';
   #handed: HandedOver | null = null;
   #tunnel: Tunnel | null = null;
-  /** What came of a head that is not complete. */
+  /** The bytes of an incomplete request head. */
   #partial: Buffer | null = null;
-  /** What came behind the request that is being answered. */
+  /** Bytes received behind the request in progress. */
   #queued: Buffer | null = null;
   #consuming = false;
   #asked = false;
   #isHeadBegun = false;
-  /** Coarse times, ms: since when this wait lasts, and the last sign of progress in it. */
+  /** Coarse monotonic times, ms: the start of the present wait, and the last progress in it. */
   #since: number;
   #progress: number;
-  /** Bytes that waited for a slow reader when it was last looked at. */
+  /** Bytes queued for a slow reader at the last check. */
   #queuedBytes = 0;
 
   /**
-   * @param socket whose reads are given to {@link ClientConnection.read}
+   * @param socket its reads arrive through {@link ClientConnection.read}
    * @param peer the client at its other end
    */
   constructor(socket: Socket, peer: Client, shared: Shared) {
@@ -90,17 +92,18 @@ export class ClientConnection {
     if (!(socket instanceof TLSSocket)) this.#outlet.open();
     this.#since = shared.pools.now;
     this.#progress = this.#since;
-    // Its `close` follows, and is all that counts.
+    // `close` follows, and is handled.
     socket.on('error', () => undefined);
-    // Not `once`: each event comes once, and that would keep three objects more for as long as the connection is open.
-    // A client that ends its side while it is owed an answer has left, as node:http and nginx see it too.
+    // Not `once`: each event fires only once anyway, and `once` would keep three more objects while the connection is
+    // open. A client that sends FIN before its response is complete counts as gone, as in node:http and nginx.
     socket.on('end', () => this.#state !== 'handed' && this.#state !== 'tied' && socket.destroy());
     socket.on('close', () => this.#closed());
   }
 
   /**
-   * Bytes of a read, valid only during the call, with room for one more at `end` where the buffer is larger.
-   * @returns false to read no more for now
+   * Consumes the bytes of one read, valid only during the call. If the buffer extends beyond `end`, the octet there is
+   * overwritten by a NUL.
+   * @returns false to pause reading
    */
   read(bytes: Buffer, start: number, end: number): boolean {
     if (this.#state === 'handed') return this.#handed?.feed(bytes.subarray(start, end)) ?? true;
@@ -117,34 +120,34 @@ export class ClientConnection {
     return this.#consume(all, 0, all.length - 1);
   }
 
-  /** @returns false while the kernel has not taken all of it; the exchange is told when it has */
+  /** @returns false while the kernel has not taken everything; the exchange is notified when it has */
   write(bytes: Buffer, start: number, end: number): boolean {
     const isTaken = this.#outlet.write(bytes, start, end);
     if (!isTaken) this.#progress = this.#shared.pools.now;
     return isTaken;
   }
 
-  /** The exchange takes more of the request's body. */
+  /** The exchange accepts more of the request body. */
   resume(): void {
     if (this.#queued === null) this.#socket.resume();
   }
 
-  /** The exchange is over. @param close no other may follow on this connection */
+  /** The exchange is over. @param close true: the connection must not carry another request */
   next(close: boolean): void {
     if (this.#state !== 'open') return;
     this.#since = this.#shared.pools.now;
     this.#progress = this.#since;
-    // A client that was not told may have sent its next request already, which would be lost with the connection.
+    // Without `Connection: close` the client may have sent its next request, which closing now loses: only in haste.
     if (close || this.#shared.closesIdle) this.#leave();
     else if (this.#queued !== null && !this.#consuming) this.#unqueue(this.#queued);
-    // The target took no more of the body for a while, and never will now.
+    // The target's back-pressure had paused reading, and no `drain` will follow now.
     else if (!this.#exchange.goesOn) this.resume();
   }
 
   /**
-   * The connection is one end of a tunnel from here on, and what came early for it is passed on.
+   * Makes the connection one end of a tunnel and forwards the bytes received early.
    * @param target the other end
-   * @param closed is called when both ends are closed
+   * @param closed called when both ends are closed
    */
   tie(target: Wire, idleMs: number, closed: () => void): Tunnel {
     const { pools: clock, context } = this.#shared;
@@ -164,7 +167,7 @@ export class ClientConnection {
     return tunnel;
   }
 
-  /** @param reset true: where a plain end could be taken for the end of an answer */
+  /** @param reset true: send RST, where the client could take a FIN for the end of the response */
   destroy(reset: boolean): void {
     if (this.#tunnel !== null) {
       this.#tunnel.destroy();
@@ -175,12 +178,12 @@ export class ClientConnection {
     else this.#socket.destroy();
   }
 
-  /** Closes it when it is between two requests. */
+  /** Closes the connection if it is idle between two requests. */
   closeIdle(): void {
     if (this.#state === 'open' && this.#exchange.isIdle) this.#endIdle();
   }
 
-  /** For the sweep. @param now coarse, ms */
+  /** Enforces the time limits; called by the sweep. @param now coarse monotonic time, ms */
   check(now: number): void {
     const { timeouts } = this.#shared.context;
     if (this.#state === 'handed') return;
@@ -192,7 +195,7 @@ export class ClientConnection {
     } else if (now - this.#since >= timeouts.clientIdleMs) this.#endIdle();
   }
 
-  /** Says the last word on a connection whose request is not understood or does not come. */
+  /** Sends a last error page and closes the connection. */
   refuse(page: string): void {
     this.#socket.write(page);
     this.#leave();
@@ -204,13 +207,13 @@ export class ClientConnection {
     const { queued } = this.#outlet;
     if (queued !== this.#queuedBytes) this.#progress = now;
     this.#queuedBytes = queued;
-    // With an answer on its way the two may be a conversation: then silence is what counts.
+    // Once the response has begun, client and app may be in a dialogue, so only silence counts as too slow.
     const isSlow =
       isReading && this.#exchange.isAsking && isTooSlow(this.#exchange.bytesIn, now - this.#since, bodyGraceMs);
     if (isSlow || now - this.#progress >= clientStallMs) this.#exchange.stalled();
   }
 
-  /** What we said last may still be on its way to a slow reader: the time for the client's own end begins when it is taken. */
+  /** The last response may still be draining to a slow reader: `closeMs` for the client's FIN starts after that. */
   #checkLeaving(now: number, { clientStallMs, closeMs }: Timeouts): void {
     const { queued, isEmpty } = this.#outlet;
     if (queued !== this.#queuedBytes) this.#since = now;
@@ -225,7 +228,7 @@ export class ClientConnection {
       if (this.#exchange.isIdle) at = this.#takeHead(bytes, at, end);
       else if (!this.#exchange.hasBody) at = this.#exchange.take(bytes, at, end);
       else {
-        // Pipelined: its turn comes.
+        // Pipelined: it waits for its turn.
         this.#enqueue(EMPTY, bytes, at, end);
         break;
       }
@@ -234,19 +237,19 @@ export class ClientConnection {
     return this.#queued === null ? this.#exchange.isIdle || this.#exchange.goesOn : this.#queued.length < QUEUE_BYTES;
   }
 
-  /** Reading goes on for a while, since the end of a client that leaves comes behind what it has sent. */
+  /** Reads on up to a limit: the FIN of a client that leaves arrives behind the bytes that it sent. */
   #enqueue(queued: Buffer, bytes: Buffer, start: number, end: number): boolean {
     this.#queued = Buffer.concat([queued, bytes.subarray(start, end)]);
     return this.#queued.length < QUEUE_BYTES;
   }
 
-  /** @returns the offset after what was read */
+  /** @returns the offset after the consumed bytes */
   #takeHead(bytes: Buffer, at: number, end: number): number {
     const { head, context } = this.#shared;
     const verdict = head.read(bytes, at, end, context.limits.headBytes);
     if (verdict === 'more') {
       this.#partial = Buffer.from(bytes.subarray(at, end));
-      // The time of a head begins with its first byte, or with the connection.
+      // The time limit of a head starts at its first byte, or, for the first one, at the start of the connection.
       if (this.#asked && !this.#isHeadBegun) this.#since = this.#shared.pools.now;
       this.#isHeadBegun = true;
       return end;
@@ -272,13 +275,13 @@ export class ClientConnection {
     this.#shared.handOver(this.#handed, this.peer);
   }
 
-  /** Its last answer may not have gone out in full. */
+  /** Destroys the connection, unless part of its last response is still queued. */
   #endIdle(): void {
     if (this.#outlet.isEmpty) this.#socket.destroy();
     else this.#leave();
   }
 
-  /** FIN, and what the client still sends is read and dropped: unread bytes would turn it into a reset. */
+  /** Sends FIN, then reads and drops what the client still sends: unread bytes would turn the close into a reset. */
   #leave(): void {
     this.#state = 'leaving';
     this.#since = this.#shared.pools.now;
@@ -288,9 +291,9 @@ export class ClientConnection {
   }
 
   #closed(): void {
-    // The tunnel tells when its other end is closed, too.
+    // The tunnel reports when its other end is closed, too.
     if (this.#tunnel !== null) return;
-    // What waits behind the request is not begun: nobody would read the answer.
+    // Queued requests are not started: nobody would read the responses.
     this.#state = 'leaving';
     this.#exchange.abandon();
     this.#shared.closed(this);

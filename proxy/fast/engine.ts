@@ -16,9 +16,9 @@ import type { Shared } from './client.ts';
 import type { HandedOver } from './handed-over.ts';
 import { RequestHead } from './head.ts';
 
-/** Bytes of one read. All connections of clients share the buffer: what is kept of a read is copied. */
+/** Size of the read buffer, bytes. All client connections share it, so whatever outlives a read must be copied. */
 const READ_BYTES = 65_536;
-/** How often time limits are looked at, ms; more often only where a limit is so short. */
+/** How often time limits are checked, ms. A time limit shorter than 2 s shortens the interval. */
 const SWEEP_MS = 500;
 
 export class FastEngine implements Shared {
@@ -31,7 +31,7 @@ export class FastEngine implements Shared {
   closing = false;
   closesIdle = false;
   readonly #general: Acceptor;
-  /** One octet more than a read fills: the end of the bytes is marked there. */
+  /** One octet longer than a read: the parsers expect a NUL behind the last byte. */
   readonly #in = mappedBuffer(READ_BYTES + 1);
   readonly #reads: SharedReads;
   readonly #clients = new Set<ClientConnection>();
@@ -51,7 +51,10 @@ export class FastEngine implements Shared {
     this.#timer = setInterval(() => this.#tick(), Math.max(10, Math.min(SWEEP_MS, shortest / 4))).unref();
   }
 
-  /** @param socket paused, of TCP, or of TLS after its handshake; what was read of it already comes first */
+  /**
+   * @param socket a paused TCP socket, or a TLS socket after its handshake; bytes that it has buffered are consumed
+   *   first
+   */
   accept(socket: Socket, peer: Client): void {
     const client = new ClientConnection(socket, peer, this);
     this.#clients.add(client);
@@ -78,12 +81,14 @@ export class FastEngine implements Shared {
     if (this.#clients.size === 0) this.#whenEmpty?.();
   }
 
-  /** Connections open now. */
+  /** Number of open connections. */
   get connections(): number {
     return this.#clients.size;
   }
 
-  /** From now on each answer that begins is the last one of its connection. Resolves when no connection is left. */
+  /**
+   * Makes every response that begins from now on the last one on its connection. Resolves when no connection is left.
+   */
   async close(): Promise<void> {
     this.closing = true;
     if (this.#clients.size > 0) await new Promise<void>((resolve) => (this.#whenEmpty = resolve));
@@ -91,7 +96,7 @@ export class FastEngine implements Shared {
     this.pools.close();
   }
 
-  /** Closes the connections that are between two requests, also those that come to be so. */
+  /** Closes the connections that are idle between two requests now, and the others as soon as they become idle. */
   closeIdle(): void {
     this.closesIdle = true;
     for (const client of this.#clients) client.closeIdle();

@@ -1,6 +1,6 @@
 /**
- * One request of a client's connection, from its head to the last byte of the answer. The object serves all requests of
- * its connection, one after the other: nothing is made per request that does not have to be.
+ * One request on a client connection, from its head to the last byte of the response. One object serves all requests of
+ * its connection in turn, to allocate as little as possible per request.
  */
 import { lastChunk } from '../http/chunked.ts';
 import { fieldLines } from '../http/field-list.ts';
@@ -29,11 +29,14 @@ import { compactResponseHead, endHead, SWITCHED, writeRequestHead } from './rewr
 import type { Tunnel } from './tunnel.ts';
 
 const CHALLENGE = '/.well-known/acme-challenge/';
-/** Given by {@link FastExchange.begin} when the request is for the general engine. */
+/** Returned by {@link FastExchange.begin} when the general engine must serve the request. */
 export const HAND_OVER = -1;
 const BAD_BODY = refused(400, 'The body of the request is not framed as its head says.');
 
-/** `idle`: no request. `asking`: the answer has not begun. `answering`: its head has gone out. `ending`: its last bytes go. */
+/**
+ * `idle`: no request. `asking`: awaiting the response head. `answering`: the response head was sent. `ending`: the last
+ * bytes of the response are being flushed.
+ */
 type Phase = 'idle' | 'asking' | 'answering' | 'ending';
 
 export class FastExchange extends FastRecord implements CallSink, InFlight {
@@ -45,7 +48,7 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
   #to: Target | null = null;
   #call: Call | null = null;
   #request: CallRequest | null = null;
-  /** Of a WebSocket, in place of the call. */
+  /** Replaces the call once a WebSocket is established. */
   #tunnel: Tunnel | null = null;
   #wantsHtml = false;
   #close = false;
@@ -63,17 +66,17 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
     return this.#phase === 'idle';
   }
 
-  /** The request's body was read to its end. */
+  /** True when the request has no body, or its body was read to the end. */
   get hasBody(): boolean {
     return this.#body.done;
   }
 
-  /** False: the target takes no more of the body for now. */
+  /** False while the target applies back-pressure to the request body. */
   get goesOn(): boolean {
     return this.#body.goesOn;
   }
 
-  /** The head of the answer has not come. */
+  /** True while the exchange awaits the response head. */
   get isAsking(): boolean {
     return this.#phase === 'asking';
   }
@@ -87,16 +90,16 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
   }
 
   /**
-   * Takes a request on.
-   * @param bytes hold the head, and up to `end` what came behind it
-   * @returns the offset after what was read of it, or {@link HAND_OVER}: nothing has happened yet then
+   * Starts a request.
+   * @param bytes hold the head and, up to `end`, what followed it
+   * @returns the offset after what was consumed, or {@link HAND_OVER}: the exchange is then still idle
    */
   begin(bytes: Buffer, head: RequestHead, end: number): number {
     this.arrived(bytes, head, this.#client.speaksForOthers ? this.#client.peer : null);
     const route = this.#find(bytes, head);
     if (route === null || route.general) return HAND_OVER;
     const { policy, upstream } = route;
-    // One that waits is judged where it does: a rate would count it twice.
+    // The general engine judges a held request itself. Judging it here too would count it twice against a rate limit.
     if (policy !== null && upstream.refusal === 'held') return HAND_OVER;
     const refusal = policy === null ? null : policy.judge(this);
     this.#to = refusal === null ? upstream.claim(this, null, this) : null;
@@ -110,7 +113,7 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
     return head.end;
   }
 
-  /** More of the request's body. @returns the offset after it */
+  /** Consumes more of the request body. @returns the offset after it */
   take(bytes: Buffer, start: number, end: number): number {
     if (this.#call === null) return end;
     const limit = this.#route?.edge.maxBodyBytes ?? 0;
@@ -119,14 +122,14 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
     return after;
   }
 
-  /** The client has left. */
+  /** The client closed its connection. */
   abandon(): void {
     if (this.#phase === 'idle') return;
     this.#call?.abort();
     this.#ended('abandoned');
   }
 
-  /** The client does not send its body, or does not read the answer. */
+  /** The client has stopped sending the request body or reading the response. */
   stalled(): void {
     if (this.#body.done || this.#phase !== 'asking') {
       this.#client.destroy(this.#framing === 'close');
@@ -135,7 +138,7 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
     this.#fail(CLIENT_TIMEOUT, 'the body of the request does not come');
   }
 
-  /** What had been written is with the kernel now. */
+  /** The kernel has taken everything written so far. */
   flushed(): void {
     const call = this.#call;
     if (this.#phase === 'ending') this.#ended('served');
@@ -165,7 +168,7 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
     this.#phase = 'answering';
     this.#framing = head.framing;
     if (head.isEventStream) this.stream = 'events';
-    // An answer to half a request: the rest of it would be taken for the next one.
+    // After a response to half a request, the rest of the body would be read as the next request.
     if (this.shared.closing || head.framing === 'close' || !this.#body.done) this.#close = true;
     const start = compactResponseHead(head, this.shared.date.linesFor(head, this.#close));
     this.#out.begin(head.bytes, start, head.end);
@@ -184,7 +187,7 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
   }
 
   end(trailers: readonly string[] | null): void {
-    // Its connection may carry another request while the last bytes of this answer wait for their client.
+    // The target connection may carry another request while the client still drains the last bytes of this response.
     this.#call = null;
     let isFlushed = this.#out.flush();
     if (trailers !== null && this.#framing === 'chunked')
@@ -205,7 +208,7 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
     this.#client.resume();
   }
 
-  /** Null: for the general engine. */
+  /** Null: the general engine must serve the request. */
   #find(bytes: Buffer, head: RequestHead): Route | null {
     const { plane, terminator } = this.shared.context;
     if (terminator?.challenging === true && this.target.startsWith(CHALLENGE)) return null;
@@ -217,7 +220,7 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
     this.stream = null;
     this.#phase = 'asking';
     this.#dismissed = false;
-    // What a client has sent too early for its WebSocket would be taken for a request.
+    // Bytes that a client sends before its WebSocket is accepted would be read as a request.
     this.#close = head.close || head.isHandshake;
     this.#framing = 'none';
     this.#out.clear();
@@ -254,13 +257,13 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
       responseHeadMs,
       idleMs,
       raw: true,
-      // TLS copies what it is given, record by record.
+      // TLS copies its input, record by record.
       bulk: !this.#client.peer.secure,
       switched: isHandshake ? (wire, answer, end) => this.#switched(wire, answer, end) : null,
     };
   }
 
-  /** The app speaks WebSocket from here on. @param end of what came with the head of its answer */
+  /** The target has switched to WebSocket. @param end of the bytes read together with its response head */
   #switched(wire: Wire, head: ResponseHead, end: number): void {
     this.answered(head.status);
     this.forgetHead();
@@ -280,7 +283,7 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
     else if (limit > 0 && this.#body.bytes > limit) this.#fail(BODY_TOO_LARGE, `more than ${limit} bytes`);
   }
 
-  /** Nobody listens at the target, so nothing was sent: another copy of the app may have the request. */
+  /** The target refused the connection, so nothing was sent: another container of the app may serve the request. */
   #tryOther(): boolean {
     const refusing = this.#to;
     const request = this.#request;
@@ -296,7 +299,10 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
     return true;
   }
 
-  /** The proxy's own answer, or, when the app's has begun, an end that nobody can take for a complete one. */
+  /**
+   * Sends an error page, or, when the app's response has begun, breaks the connection so that the client cannot take
+   * the response for complete.
+   */
   #fail(failure: Failure, cause: unknown): void {
     if (this.#phase === 'idle') return;
     const isOurs = failure.code === 'ORK_INVALID' || failure.code === 'ORK_TOO_LARGE';
@@ -325,7 +331,7 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
     this.#ended(outcome);
   }
 
-  /** Ends an event stream where it can be ended cleanly. */
+  /** Ends an event stream at a chunk boundary, where it can end cleanly; before that, `flush` tries again. */
   #tryDismiss(): void {
     if (this.#phase !== 'answering' || this.#call === null) return;
     if (this.#framing === 'chunked') {

@@ -1,16 +1,16 @@
-/** A connection that the fast engine has read from, as a plain stream for the general engine. */
+/** A connection that the fast engine has read from, wrapped as a plain stream for the general engine. */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { resetConnection } from '../net/reset.ts';
 
 /**
- * What node:http and the guard ask of a connection, over a socket whose reads land in a callback. The callback gives its
- * bytes to {@link HandedOver.feed} from now on.
+ * Implements what node:http and the guard need of a connection, over a socket that delivers its reads to a callback.
+ * From now on that callback must pass its bytes to {@link HandedOver.feed}.
  */
 export class HandedOver extends Duplex {
   readonly #socket: Socket;
 
-  /** @param first what was read before, kept by this stream */
+  /** @param first bytes that were already read; the stream keeps this buffer */
   constructor(socket: Socket, first: Buffer) {
     super({ allowHalfOpen: true });
     this.#socket = socket;
@@ -21,7 +21,7 @@ export class HandedOver extends Duplex {
     this.push(first);
   }
 
-  /** Bytes of a read, valid only now. False: no more until they were consumed. */
+  /** Copies the bytes of a read. False: the reader is behind; pause until `_read` resumes the socket. */
   feed(bytes: Buffer): boolean {
     return this.push(Buffer.from(bytes));
   }
@@ -48,7 +48,7 @@ export class HandedOver extends Duplex {
     return this;
   }
 
-  /** Ends the connection in a way that nobody can take for a complete answer. */
+  /** Sends RST, which the client cannot take for the end of a complete response. */
   resetAndDestroy(): this {
     resetConnection(this.#socket);
     return this;

@@ -1,4 +1,6 @@
-/** Whatever the fast engine takes for a request, node's own parser takes too, with the same meaning; split anywhere. */
+/**
+ * Node's own parser accepts every request that the fast engine accepts, with the same meaning, wherever it is split.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
@@ -6,7 +8,7 @@ import { RequestHead } from './head.ts';
 import { RequestReader } from './test-llhttp.ts';
 import { chunksInParts, headInParts, sameToLlhttp } from './test-properties.ts';
 
-/** `npm run fuzz:proxy` runs many more. */
+/** `npm run fuzz:proxy` does many more runs. */
 const RUNS = 1500;
 
 test('a request that is taken is the same one to llhttp: method, target, fields, body, and how many there are', async () => {

@@ -1,7 +1,7 @@
 /**
- * The head of a request, read from bytes. Only what is positively recognised is taken: everything else (other methods,
- * HTTP/1.0, upgrades to anything but WebSocket, expectations, nominated fields, announced trailers, anything odd) is for the general engine, which
- * reads the same bytes again with node's parser and serves or refuses it.
+ * Parser of request heads. It accepts only what it positively recognises. Everything else (other methods, HTTP/1.0,
+ * upgrades to anything but WebSocket, expectations, nominated fields, announced trailers, anything odd) goes to the
+ * general engine, which parses the same bytes again with node's parser and serves or refuses the request.
  */
 import { ascii, AUTHORITY, decimal, isAt, isText, SPACE, startsWithText, TARGET, TOKEN } from '../http/bytes.ts';
 import { BAD, Cuts, Fields, MORE } from '../http/fields.ts';
@@ -11,7 +11,7 @@ type HeadVerdict = 'more' | 'fast' | 'general';
 
 export type BodyFraming = 'none' | 'length' | 'chunked';
 
-/** The methods that are taken, each with the space behind it. GET first: it is nearly all there is. */
+/** The accepted methods, each with its trailing space. GET comes first because it is by far the most frequent. */
 const METHODS = ['GET', 'POST', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].map((name) => ({
   name,
   bytes: ascii(`${name} `),
@@ -28,7 +28,7 @@ const XHTML = ascii('application/xhtml+xml');
 const COMMA = 0x2c;
 const REQUEST_ID = ascii('x-request-id');
 const FORWARDED_PREFIX = ascii('x-forwarded-');
-/** Never passed on: about this connection only, or set by us, or dangerous (http/headers.ts has the why). */
+/** Never forwarded: hop-by-hop, set by the proxy itself, or dangerous (http/headers.ts has the reasons). */
 const DROPPED = byLength([
   'keep-alive',
   'proxy-connection',
@@ -38,7 +38,7 @@ const DROPPED = byLength([
   'x-real-ip',
   'proxy',
 ]);
-/** With one of these a request has a meaning that only the general engine knows. */
+/** A request with one of these has semantics that only the general engine implements. */
 const GENERAL = byLength(['te', 'expect', 'trailer', 'max-forwards', 'http2-settings']);
 const UPGRADE = ascii('upgrade');
 const WEBSOCKET = ascii('websocket');
@@ -57,13 +57,13 @@ const NOTHING: readonly Uint8Array[] = [];
 
 export class RequestHead {
   readonly fields = new Fields();
-  /** Lines that the target does not get. */
+  /** Lines that are not forwarded to the target. */
   readonly cuts = new Cuts();
   method = 'GET';
   /** The request target, in origin form. */
   targetStart = 0;
   targetEnd = 0;
-  /** End of its path: at the `?`, or the end of the target. */
+  /** End of the path: the `?`, or the end of the target. */
   pathEnd = 0;
   hostStart = -1;
   hostEnd = -1;
@@ -72,30 +72,30 @@ export class RequestHead {
   contentLength = 0;
   /** The client wants the connection closed after the answer. */
   close = false;
-  /** What browsers send with `Accept`; others get text from us. */
+  /** True for the `Accept` of browsers; other clients get plain text error pages. */
   wantsHtml = false;
-  /** It asks for a WebSocket, in the one way that clients ask (RFC 6455 section 4.1): what comes behind it is no HTTP. */
+  /** True for a WebSocket handshake in its one standard form (RFC 6455 section 4.1): what follows it is not HTTP. */
   isHandshake = false;
   start = 0;
-  /** After the empty line. */
+  /** Offset after the empty line. */
   end = 0;
   /** Value of X-Request-Id; -1: none. */
   requestIdStart = -1;
   requestIdEnd = -1;
-  /** Connection fields that ask for an upgrade, and Upgrade fields that name WebSocket. */
+  /** Number of Connection fields that ask for an upgrade, and of Upgrade fields that name WebSocket. */
   #upgrades = 0;
   #webSockets = 0;
 
   /**
-   * @param bytes with a head at `start`, and a NUL at `end`
+   * @param bytes contain a head at `start`, and a NUL at `end`
    * @param maxBytes of the whole head
-   * @returns `fast` when every field of this object is set
+   * @returns `fast` when every property of this object is set
    */
   read(bytes: Uint8Array, start: number, end: number, maxBytes: number): HeadVerdict {
     const lines = this.#requestLine(bytes, start, end);
     const after = lines < 0 ? lines : this.fields.read(bytes, lines, end);
     if (after === BAD) return 'general';
-    // One that is too large goes where it is refused.
+    // The general engine refuses a head that is too large.
     if (after === MORE) return end - start > maxBytes ? 'general' : 'more';
     if (after - start > maxBytes) return 'general';
     this.start = start;
@@ -120,7 +120,7 @@ export class RequestHead {
 
   #method(bytes: Uint8Array, start: number, end: number): number {
     for (const method of METHODS) {
-      // `P` begins three of them.
+      // Three methods begin with `P`.
       if (bytes[start] !== method.bytes[0]) continue;
       const after = expect(bytes, start, end, method.bytes);
       if (after === BAD) continue;
@@ -130,7 +130,7 @@ export class RequestHead {
     return start >= end ? MORE : BAD;
   }
 
-  /** Looks at the fields that route, frame or may not pass. False: for the general engine. */
+  /** Evaluates the fields that affect routing, framing or forwarding. False: for the general engine. */
   #judge(bytes: Uint8Array): boolean {
     const { fields } = this;
     this.cuts.clear();
@@ -149,7 +149,7 @@ export class RequestHead {
     return this.hostStart >= 0 && (!this.isHandshake || this.#isWhole(bytes));
   }
 
-  /** All that makes a handshake is there, once, and nothing that a plain request has more. */
+  /** True when the handshake has every required field exactly once, and neither a body nor `Connection: close`. */
   #isWhole(bytes: Uint8Array): boolean {
     const { fields } = this;
     let keys = 0;
@@ -230,7 +230,7 @@ export class RequestHead {
   }
 
   #requestId(index: number): boolean {
-    // A repeated one is no id.
+    // A repeated field is ambiguous.
     if (this.requestIdStart >= 0) return false;
     this.requestIdStart = this.fields.valueStart(index);
     this.requestIdEnd = this.fields.valueEnd(index);
@@ -245,7 +245,7 @@ export class RequestHead {
   }
 }
 
-/** @returns the offset after `text`, BAD when other bytes stand there, MORE when they end within it */
+/** @returns the offset after `text`, BAD when the bytes differ from it, MORE when they end within it */
 function expect(bytes: Uint8Array, start: number, end: number, text: Uint8Array): number {
   for (let index = 0; index < text.length; index += 1) {
     if (bytes[start + index] !== text[index]) return start + index >= end ? MORE : BAD;
@@ -253,7 +253,7 @@ function expect(bytes: Uint8Array, start: number, end: number, text: Uint8Array)
   return start + text.length;
 }
 
-/** True when html is among what is accepted, under one of its two names; browsers have it first. */
+/** True when the value lists HTML under one of its two media types. Browsers put it first. */
 function listsHtml(bytes: Uint8Array, start: number, end: number): boolean {
   for (let at = start; at + HTML.length <= end; at += 1) {
     if (isAt(bytes, at, HTML) || isAt(bytes, at, XHTML)) return true;
@@ -287,7 +287,7 @@ function isDropped(bytes: Uint8Array, name: number, nameEnd: number): boolean {
   return false;
 }
 
-/** The names under the number of their letters. */
+/** Indexes the names by length. */
 function byLength(names: readonly string[]): readonly (readonly Uint8Array[] | undefined)[] {
   const longest = Math.max(...names.map(({ length }) => length));
   return Array.from({ length: longest + 1 }, (_, length) => {

@@ -1,16 +1,16 @@
-/** The fields that say to the target who asks: put together once per client and host of a connection, as bytes. */
+/** The fields that name the client to the target, built as bytes once per client and host of a connection. */
 import { isAt } from '../http/bytes.ts';
 import { originHeaders } from '../http/headers.ts';
 import type { Client } from '../policy/client-address.ts';
 
 export class OriginLines {
-  /** Of the last request: who asked, and Host as the client wrote it. */
+  /** The client of the last request, and its Host as the client wrote it. */
   #client: Client = { address: '', secure: false };
   #authority: Buffer = Buffer.alloc(0);
-  /** All lines; the last is X-Request-Id without its value. */
+  /** All lines; the last one is X-Request-Id without its value. */
   #lines: Buffer = Buffer.alloc(0);
 
-  /** True when the connection's last request was of the same client for the same host. */
+  /** True when the last request came from the same client for the same host. */
   isFor(client: Client, bytes: Uint8Array, start: number, end: number): boolean {
     const isSame = client.address === this.#client.address && client.secure === this.#client.secure;
     return isSame && end - start === this.#authority.length && isAt(bytes, start, this.#authority);

@@ -1,8 +1,8 @@
-/** What of an answer is to be written: a range of a buffer of the call, which grows while pieces follow each other in it. */
+/** The pending part of a response: a range of one of the call's buffers, which grows when adjacent pieces are added. */
 const EMPTY = Buffer.alloc(0);
 
 interface Writer {
-  /** @returns false while the kernel has not taken all of it */
+  /** @returns false while the kernel has not taken everything */
   write(bytes: Buffer, start: number, end: number): boolean;
 }
 
@@ -16,7 +16,7 @@ export class Outgoing {
     this.#to = to;
   }
 
-  /** Nothing is to be written before it. */
+  /** Sets the pending range. The previous one must be flushed, or is dropped. */
   begin(bytes: Buffer, start: number, end: number): void {
     this.#bytes = bytes;
     this.#start = start;
@@ -32,7 +32,7 @@ export class Outgoing {
     this.begin(bytes, start, end);
   }
 
-  /** @returns false while the kernel has not taken all of it */
+  /** @returns false while the kernel has not taken everything */
   flush(): boolean {
     if (this.#end === this.#start) return true;
     const start = this.#start;
@@ -42,7 +42,7 @@ export class Outgoing {
     return this.#to.write(this.#bytes, start, end);
   }
 
-  /** What is there is not written any more. */
+  /** Drops the pending range. */
   clear(): void {
     this.begin(EMPTY, 0, 0);
   }

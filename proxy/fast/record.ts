@@ -1,6 +1,6 @@
 /**
- * What the fast engine has read of a request, as policies and canaries ask for it, and what became of it, as the observer
- * is told. One object for all requests of a connection.
+ * The record of a request in the fast engine: its fields, as policies and canaries see them, and its outcome, as the
+ * observer gets it. One object serves all requests of a connection.
  */
 import { performance } from 'node:perf_hooks';
 import { givenRequestId } from '../http/headers.ts';
@@ -30,11 +30,11 @@ export abstract class FastRecord implements Asked, Ended {
   abstract readonly targetId: string | null;
   protected readonly shared: Shared;
   protected readonly routes = new RouteCache();
-  /** Whose request it is: the connection's peer, or whom that, being trusted, speaks for. */
+  /** The client: the connection's peer, or the client that a trusted peer names. */
   protected asker: Client;
-  /** Bytes of the head, while it is judged. */
+  /** The bytes of the head; empty once its fields are no longer needed. */
   #head: Buffer = EMPTY;
-  /** Of ours; 0: the client gave one. */
+  /** Number of the generated request id; 0: the client's own id is used. */
   #id = 0;
   #givenId = '';
   #startedAt = 0;
@@ -64,7 +64,7 @@ export abstract class FastRecord implements Asked, Ended {
     return this.shared.head.fields.named(this.#head, name);
   }
 
-  /** A head was read. @param speaker the peer, when it is trusted to say for whom it asks */
+  /** A head was read. @param speaker the peer, if it is trusted to name its client */
   protected arrived(bytes: Buffer, head: RequestHead, speaker: Client | null): void {
     this.#head = bytes;
     if (speaker !== null) this.asker = readClient(speaker, (name) => this.header(name), this.shared.trusted);
@@ -73,7 +73,7 @@ export abstract class FastRecord implements Asked, Ended {
     this.contentLength = head.framing === 'length' ? head.contentLength : null;
   }
 
-  /** It is taken on. */
+  /** The request was accepted. */
   protected began(bytes: Buffer, { requestIdStart, requestIdEnd }: RequestHead): void {
     this.status = 0;
     this.appMs = 0;
@@ -89,13 +89,13 @@ export abstract class FastRecord implements Asked, Ended {
     return this.#id === 0 ? at + out.write(this.#givenId, at, 'latin1') : this.shared.ids.write(this.#id, out, at);
   }
 
-  /** The head of the app's answer has come. */
+  /** The head of the app's response has arrived. */
   protected answered(status: number): void {
     this.appMs = performance.now() - this.#startedAt;
     this.status = status;
   }
 
-  /** Nobody asks for its fields any more. */
+  /** Releases the head once nothing reads its fields any more. */
   protected forgetHead(): void {
     this.#head = EMPTY;
   }

@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import type { Call } from '../target/call.ts';
 import { RequestBody } from './request-body.ts';
 
-/** A call that takes what it is given. */
+/** A call without back-pressure that records what it gets. */
 class Taking implements Call {
   writes = 0;
   text = '';

@@ -1,17 +1,17 @@
-/** Where the body of a request ends, and its bytes on their way to the target. */
+/** Finds the end of a request body and forwards the body to the target. */
 import { ChunkScanner } from '../http/chunked.ts';
 import { Trailers } from '../http/trailers.ts';
 import type { Call } from '../target/call.ts';
 import type { BodyFraming } from './head.ts';
 
 export class RequestBody {
-  /** All of it was read. */
+  /** True when the body was read to its end. */
   done = true;
-  /** The client does not keep to the framing. */
+  /** True when the client violated the framing. */
   bad = false;
-  /** False: the target takes no more for now. */
+  /** False while the target applies back-pressure. */
   goesOn = true;
-  /** Bytes of it that were read, without framing. */
+  /** Body bytes read so far, without framing. */
   bytes = 0;
   #left = 0;
   #chunks: ChunkScanner | null = null;
@@ -29,7 +29,10 @@ export class RequestBody {
     this.#trailers = new Trailers();
   }
 
-  /** Bytes of a body of known length that go along with the head. @returns how many of those at hand are of it */
+  /**
+   * Counts the first bytes of a body of known length, which are sent together with the head.
+   * @returns how many of the available bytes belong to the body
+   */
   takeFirst(available: number): number {
     if (this.#chunks !== null) return 0;
     const length = Math.min(this.#left, available);
@@ -38,8 +41,8 @@ export class RequestBody {
   }
 
   /**
-   * Gives the call what is of the body.
-   * @param limit of a body that does not say its length; 0: none. What goes beyond it counts, and nobody is given it
+   * Forwards the part of the body that these bytes contain.
+   * @param limit in bytes, for a body of undeclared length; 0: none. Bytes beyond it are counted but not forwarded
    * @returns the offset after it
    */
   take(bytes: Buffer, start: number, end: number, call: Call, limit: number): number {
@@ -51,7 +54,7 @@ export class RequestBody {
     return start + length;
   }
 
-  /** What the chunks of one read bring is moved together there, and written as one: a client may make them as small as it likes. */
+  /** Moves the data of all chunks of one read together in place and writes it once: chunks may be arbitrarily small. */
   #takeChunks(chunks: ChunkScanner, bytes: Buffer, start: number, end: number, call: Call, limit: number): number {
     let at = start;
     let gathered = start;
@@ -62,14 +65,14 @@ export class RequestBody {
       gathered += dataEnd - dataStart;
     }
     this.bytes += gathered - start;
-    // The app must not act on what its client is told was too large.
+    // The app must not act on a body that the client gets a 413 for.
     if (limit > 0 && this.bytes > limit) return at;
     if (gathered > start) this.goesOn = call.write(bytes.subarray(start, gathered));
     this.bad = chunks.state === 'bad';
     return chunks.state === 'end' && at < end ? this.#takeTrailers(bytes, at, end, call) : at;
   }
 
-  /** They were not announced, so nobody waits for them: read, and left out (RFC 9110 section 6.5.1). */
+  /** Reads and drops the trailers. They were not announced, so nobody expects them (RFC 9110 section 6.5.1). */
   #takeTrailers(bytes: Buffer, at: number, end: number, call: Call): number {
     const state = this.#trailers?.read(bytes, at, end) ?? 'bad';
     this.bad = state === 'bad';

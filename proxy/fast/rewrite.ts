@@ -1,18 +1,18 @@
-/** Heads rewritten in bytes: for the target into another buffer, for the client in place. */
+/** Rewrites heads as bytes: request heads into another buffer, response heads in place. */
 import type { ResponseHead } from '../target/response-head.ts';
 import type { RequestHead } from './head.ts';
 import type { OriginLines } from './origin.ts';
 
 const CRLF = Buffer.from('\r\n', 'latin1');
-/** Lines of ours in the head of an answer, for {@link compactResponseHead}. */
+/** Own lines of a `101` response head, for {@link compactResponseHead}. */
 export const SWITCHED = Buffer.from('Connection: Upgrade\r\nUpgrade: websocket\r\n', 'latin1');
 const HANDSHAKE = Buffer.from('connection: Upgrade\r\nupgrade: websocket\r\n', 'latin1');
 const DIGIT_ONE = 49;
 
 /**
- * The head as the target gets it up to the value of X-Request-Id: the lines that pass, byte for byte, then ours. `out`
- * has room for a whole head and ours.
- * @returns the length written; the caller adds the id and {@link endHead}
+ * Writes the request head for the target up to the value of X-Request-Id: first the forwarded lines, byte for byte,
+ * then the proxy's own. `out` must have room for a whole head and those.
+ * @returns the length written; the caller appends the id and calls {@link endHead}
  */
 export function writeRequestHead(bytes: Buffer, head: RequestHead, origin: OriginLines, out: Buffer): number {
   const { cuts } = head;
@@ -27,7 +27,7 @@ export function writeRequestHead(bytes: Buffer, head: RequestHead, origin: Origi
   return at + origin.lines.copy(out, at);
 }
 
-/** The end of the last line, and the empty one. @returns the length of the whole head */
+/** Writes the end of the last line and the empty line. @returns the length of the whole head */
 export function endHead(out: Buffer, at: number): number {
   out[at] = 13;
   out[at + 1] = 10;
@@ -37,15 +37,15 @@ export function endHead(out: Buffer, at: number): number {
 }
 
 /**
- * Takes the lines that do not pass out of an answer's head, so that what is left ends where it ended, in front of the
- * body. There must be room for our own lines before the head.
- * @param own lines that are added; null: none
+ * Removes the lines that are not forwarded from a response head. The remaining lines move right, so that the head still
+ * ends where the body begins. There must be room before the head for the added lines.
+ * @param own lines to add; null: none
  * @returns the new start
  */
 export function compactResponseHead(head: ResponseHead, own: Buffer | null): number {
   const { bytes, cuts } = head;
   if (head.minorVersion === 0) bytes[head.start + 7] = DIGIT_ONE;
-  // From the right: each segment moves to the right, over what is cut.
+  // From right to left: each segment moves right, over the lines cut behind it.
   let segmentEnd = head.end;
   let at = head.end;
   for (let index = cuts.count - 1; index >= -1; index -= 1) {
@@ -58,7 +58,7 @@ export function compactResponseHead(head: ResponseHead, own: Buffer | null): num
   return own === null ? at : addLines(bytes, at, head.end - CRLF.length, own);
 }
 
-/** Makes room for more lines by moving all others to the left. */
+/** Inserts lines before the empty line by moving all others to the left. */
 function addLines(bytes: Buffer, start: number, linesEnd: number, own: Buffer): number {
   bytes.copyWithin(start - own.length, start, linesEnd);
   own.copy(bytes, linesEnd - own.length);

@@ -1,4 +1,6 @@
-/** Where the requests of a client's connection go: found once for its host, as long as the table and the client stay the same. */
+/**
+ * Route lookup of a client connection, cached by host for as long as the routing table and the client stay the same.
+ */
 import type { Plane } from '../plane.ts';
 import type { Client } from '../policy/client-address.ts';
 import { normalizeHost } from '../routing/host.ts';
@@ -8,16 +10,16 @@ import type { RequestHead } from './head.ts';
 import { OriginLines } from './origin.ts';
 
 export class RouteCache {
-  /** Normalised, of the last request. */
+  /** Normalised host of the last request. */
   host = '';
-  /** What its target is told of who asks. */
+  /** The lines that name the client to the target. */
   readonly origin = new OriginLines();
   #router: Router<Route> | null = null;
   #routes: HostRoutes<Route> | null = null;
 
   /**
    * @param bytes hold the head
-   * @returns null: there is none, or Host is none
+   * @returns null: no route matches, or Host is not valid
    */
   find(bytes: Buffer, head: RequestHead, asker: Client, { router }: Plane): Route | null {
     if (router !== this.#router || !this.origin.isFor(asker, bytes, head.hostStart, head.hostEnd)) {

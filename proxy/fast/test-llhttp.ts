@@ -1,4 +1,4 @@
-/** For tests: what node's own strict parser makes of bytes, asked through the public API on streams in memory. */
+/** For tests: how node's own strict parser reads bytes, through the public API over in-memory streams. */
 import { createServer, request } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
 import { Duplex } from 'node:stream';
@@ -7,16 +7,16 @@ export interface ReadMessage {
   readonly method: string;
   readonly target: string;
   readonly status: number;
-  /** Names and values in turn. */
+  /** Alternating names and values. */
   readonly fields: readonly string[];
   readonly body: string;
-  /** All of it came. */
+  /** True when the message arrived in full. */
   readonly complete: boolean;
 }
 
 export interface Reading {
   readonly messages: readonly ReadMessage[];
-  /** Its code, when the bytes are no HTTP. */
+  /** The error code when the bytes are not valid HTTP. */
   readonly error: string | null;
 }
 
@@ -43,7 +43,7 @@ class Message {
   constructor(from: IncomingMessage) {
     this.#from = from;
     from.on('data', (part: Buffer) => this.#body.push(part));
-    // What breaks off is not complete, which is all that is asked.
+    // A message that breaks off has `complete` false, which is all that the tests check.
     from.on('error', () => undefined);
   }
 
@@ -54,7 +54,7 @@ class Message {
   }
 }
 
-/** Reads requests. One server for many readings. */
+/** Reads requests. One instance serves many readings. */
 export class RequestReader {
   readonly #server: Server;
   #messages: Message[] = [];
@@ -65,7 +65,7 @@ export class RequestReader {
       insecureHTTPParser: false,
       requireHostHeader: false,
       maxHeaderSize: 65_536,
-      // A request that would rather be something else is one all the same.
+      // A request that asks for an upgrade is read as a plain request.
       shouldUpgradeCallback: () => false,
     });
     this.#server.maxHeadersCount = 0;
@@ -89,7 +89,10 @@ export class RequestReader {
   }
 }
 
-/** Reads the answers to one request, interim ones too, up to the final one. @param ended the connection ends behind the bytes */
+/**
+ * Reads the responses to one request, from interim ones to the final one.
+ * @param ended the connection ends after the bytes
+ */
 export async function readResponse(bytes: Buffer, method: string, ended: boolean): Promise<Reading> {
   const socket = new MemorySocket();
   const messages: Message[] = [];
@@ -114,7 +117,7 @@ export async function readResponse(bytes: Buffer, method: string, ended: boolean
   return reading;
 }
 
-/** Streams in memory pass everything on within a few turns. */
+/** In-memory streams deliver everything within a few turns of the event loop. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,12 +1,12 @@
-/** For tests and the fuzzer: HTTP messages from a grammar that is mostly right, and mutations that make them hostile. */
+/** For tests and the fuzzer: generators of mostly valid HTTP messages, and mutations that make them hostile. */
 import * as fc from 'fast-check';
 
-/** `weight` times as often as 1. */
+/** An alternative that is `weight` times as frequent as one of weight 1. */
 const often = <T>(weight: number, arbitrary: fc.Arbitrary<T>) => ({ weight, arbitrary });
 const oneOf = (...values: readonly string[]) => fc.constantFrom(...values);
 const letterOf = (letters: string) => fc.constantFrom(...letters.split(''));
 
-/** Bytes at which parsers differ. */
+/** Bytes on which parsers disagree. */
 const ODD = fc.oneof(
   letterOf('\0\t\n\r\v\f ",;:_#0+-\x7f\x80ÿ'),
   oneOf('\r\n', '\r\n\r\n', '\n\n', '\r\n ', '0\r\n\r\n', 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', 'Content-Length: 3\r\n'),
@@ -100,7 +100,7 @@ export const chunkedBody = fc
   .tuple(fc.array(chunk, { maxLength: 4 }), lastChunk)
   .map(([chunks, last]) => chunks.join('') + last);
 
-/** How a message says its body, and a body of that kind. */
+/** A framing field and a body that fits it, mostly. */
 const framing = fc.oneof(
   often(4, fc.constant(['', ''] as const)),
   often(
@@ -141,7 +141,7 @@ const host = fc.oneof(
   often(1, oneOf('', 'Host: a\r\nHost: a\r\n', 'Host:\r\n', 'host:a\r\n')),
 );
 
-/** Fields that ask for a WebSocket, or tell of one, mostly right. */
+/** Fields that ask for a WebSocket or accept one, mostly valid. */
 const upgrade = fc
   .tuple(
     fc.oneof(
@@ -159,7 +159,7 @@ const handshake = fc
   )
   .map(([fields, key, kind]) => `${fields}Sec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: ${kind}\r\n`);
 
-/** One request, mostly right. */
+/** One request, mostly valid. */
 export const requestText = fc.oneof(
   often(
     6,
@@ -175,7 +175,7 @@ export const requestText = fc.oneof(
   ),
 );
 
-/** One response, mostly right. */
+/** One response, mostly valid. */
 const plainResponse = fc
   .tuple(
     fc.oneof(often(12, fc.constant('HTTP/1.1')), often(1, oneOf('HTTP/1.0', 'HTTP/1.2', 'HTTP/2.0', 'http/1.1', ''))),
@@ -197,14 +197,14 @@ const interimText = fc
   .tuple(oneOf('100 Continue', '103 Early Hints'), fc.array(fc.oneof(ANY_FIELD, COMMON_FIELDS), { maxLength: 2 }))
   .map(([status, fields]) => `HTTP/1.1 ${status}\r\n${fields.join('')}\r\n`);
 
-/** Changes at a place, which is a share of the length. */
+/** A change; `place` is a fraction of the length. */
 const mutation = fc.record({
   place: fc.double({ min: 0, max: 1, noNaN: true }),
   removed: fc.nat({ max: 3 }),
   inserted: fc.oneof(ODD, fc.constant('')),
 });
 
-/** The text as bytes, with up to so many changes; usually with none. */
+/** The text as bytes, unchanged or with up to `most` mutations. */
 export const mutated = (text: fc.Arbitrary<string>, most: number): fc.Arbitrary<Buffer> =>
   fc
     .tuple(text, fc.oneof(often(1, fc.constant([])), often(1, fc.array(mutation, { maxLength: most }))))
@@ -221,13 +221,13 @@ export const requestBytes = mutated(
   fc.array(requestText, { minLength: 1, maxLength: 3 }).map((texts) => texts.join('')),
   3,
 );
-/** An answer, now and then with one before it. */
+/** A response, now and then after an interim one. */
 export const responseBytes = mutated(
   fc.tuple(fc.oneof(often(8, fc.constant('')), often(1, interimText)), responseText).map((texts) => texts.join('')),
   3,
 );
 
-/** The bytes with a NUL behind them, as the readers need them. */
+/** The bytes followed by a NUL, as the parsers need them. */
 export function terminated(bytes: Uint8Array): Buffer {
   return Buffer.concat([bytes, Buffer.alloc(1)]);
 }

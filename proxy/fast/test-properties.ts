@@ -1,4 +1,4 @@
-/** For tests and the fuzzer: what the readers of the fast engine promise, as properties. */
+/** For tests and the fuzzer: the guarantees of the fast engine's parsers, as properties. */
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { ChunkScanner } from '../http/chunked.ts';
@@ -11,7 +11,7 @@ import type { ReadMessage, RequestReader } from './test-llhttp.ts';
 import { chunkedBody, mutated, requestBytes, requestText, responseBytes, terminated } from './test-messages.ts';
 
 const HEAD_BYTES = 16_384;
-/** The requests at the beginning of some bytes that the fast engine takes, as it reads them, and where they end. */
+/** The requests at the start of the bytes that the fast engine accepts, as it parses them, and where they end. */
 function taken(bytes: Buffer): { messages: ReadMessage[]; end: number } {
   const all = terminated(bytes);
   const messages: ReadMessage[] = [];
@@ -27,11 +27,11 @@ function taken(bytes: Buffer): { messages: ReadMessage[]; end: number } {
       body: body.text,
       complete: typeof body.end === 'number',
     });
-    // A bad body is refused: what node would make of it is no matter.
+    // The fast engine refuses a bad body, so node's reading of it does not matter.
     if (body.end === 'bad') return { messages: messages.slice(0, -1), end };
     if (body.end === 'more') return { messages, end: bytes.length };
     ({ end } = body);
-    // Behind a handshake comes no request.
+    // No request follows a handshake.
     if (head.close || head.isHandshake) break;
   }
   return { messages, end };
@@ -64,25 +64,25 @@ function chunks(all: Buffer, start: number, length: number): Body {
 }
 
 /**
- * A request that is taken is the same one to llhttp: method, target, fields, body, and how many there are.
- * @param took is told how many whole requests each run had
+ * llhttp reads an accepted request the same way: method, target, fields, body, and number of requests.
+ * @param took receives the number of complete requests of each run
  */
 export const sameToLlhttp = (reader: RequestReader, took: (messages: number) => void) =>
   fc.asyncProperty(requestBytes, async (bytes) => {
     const ours = taken(bytes);
-    // Only what was taken: node goes on with the rest by itself, as the general engine does.
+    // Only the accepted bytes: node would read on by itself, as the general engine does.
     const theirs = await reader.read(bytes.subarray(0, ours.end));
     const whole = ours.messages.filter((message) => message.complete);
     assert.deepEqual(
       theirs.messages.filter((message) => message.complete),
       whole,
     );
-    // Of one that is not whole yet node may already know that it will refuse it.
+    // Node may reject a request early, before it is complete.
     if (whole.length === ours.messages.length) assert.equal(theirs.error, null);
     took(whole.length);
   });
 
-/** A head that arrives in parts is read as the same head, and not before it is whole. */
+/** A head that arrives in parts is parsed the same, and not accepted before it is complete. */
 export const headInParts = (head: RequestHead) =>
   fc.property(mutated(requestText, 2), (bytes) => {
     const verdict = head.read(terminated(bytes), 0, bytes.length, HEAD_BYTES);
@@ -90,12 +90,12 @@ export const headInParts = (head: RequestHead) =>
     for (let length = 0; length < bytes.length; length += 1) {
       const early = head.read(terminated(bytes.subarray(0, length)), 0, length, HEAD_BYTES);
       if (verdict === 'fast') assert.equal(early, length < after ? 'more' : 'fast', `${length} bytes`);
-      // What will not be taken may be told at any moment, but is never taken.
+      // A head that is not accepted may be rejected at any point, but must never be accepted.
       else assert.notEqual(early, 'fast', `${length} bytes`);
     }
   });
 
-/** A chunked body is the same however it is split. */
+/** A chunked body is parsed the same however it is split. */
 export const chunksInParts = () =>
   fc.property(mutated(chunkedBody, 2), fc.array(fc.nat({ max: 200 }), { maxLength: 6 }), (bytes, places) => {
     const whole = scanned(bytes, []);
@@ -104,7 +104,7 @@ export const chunksInParts = () =>
     assert.deepEqual(scanned(bytes, everywhere), whole);
   });
 
-/** Data, state and trailers of a body that arrives split at some places. */
+/** Data, state and trailers of a body that arrives split at the given places. */
 function scanned(bytes: Buffer, places: readonly number[]) {
   const scanner = new ChunkScanner();
   const trailers = new Trailers();
@@ -129,10 +129,10 @@ function scanned(bytes: Buffer, places: readonly number[]) {
   return { state: scanner.state, text, trailing, passed: trailers.passed, after };
 }
 
-/** What the request before an answer was: HEAD, or a WebSocket handshake. */
+/** The kind of request that the response answers: plain, HEAD, or a WebSocket handshake. */
 const request = fc.constantFrom('GET', 'HEAD', 'handshake');
 
-/** An answer that is taken is the same one to llhttp: status, fields and body, and where it ends. */
+/** llhttp reads an accepted response the same way: status, fields, body, and its end. */
 export const answerSameToLlhttp = (took: (messages: number) => void) =>
   fc.asyncProperty(responseBytes, request, async (bytes, asked) => {
     const isHead = asked === 'HEAD';
@@ -144,7 +144,7 @@ export const answerSameToLlhttp = (took: (messages: number) => void) =>
     took(1);
   });
 
-/** An answer's head that arrives in parts is read as the same head, and not before it is whole. */
+/** A response head that arrives in parts is parsed the same, and not accepted before it is complete. */
 export const answerInParts = (head: ResponseHead) =>
   fc.property(responseBytes, request, (bytes, asked) => {
     const [isHead, mayUpgrade] = [asked === 'HEAD', asked === 'handshake'];
@@ -156,7 +156,7 @@ export const answerInParts = (head: ResponseHead) =>
     }
   });
 
-/** The complete final answer at the beginning of some bytes, as the fast engine reads it. Null: none. */
+/** The complete final response at the start of the bytes, as the fast engine parses it. Null: none. */
 function answer(bytes: Buffer, isHead: boolean, mayUpgrade: boolean): { message: ReadMessage; end: number } | null {
   const all = terminated(bytes);
   const head = new ResponseHead();

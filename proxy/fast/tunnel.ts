@@ -1,6 +1,6 @@
 /**
- * Two connections tied together after `101 Switching Protocols`: what is read of the one is written to the other at once,
- * out of the shared read buffer. Time limits are looked at by the sweep; no timer is made.
+ * Two connections tied together after `101 Switching Protocols`: bytes read from one are written to the other at once,
+ * out of the shared read buffer. The sweep enforces the time limits, so no timers are needed.
  */
 import type { Socket } from 'node:net';
 import type { Outlet, Wire } from '../net/outlet.ts';
@@ -10,22 +10,22 @@ import { Direction } from '../websocket/direction.ts';
 interface TunnelTimes {
   /** Coarse monotonic time, ms. */
   readonly clock: { readonly now: number };
-  /** Silence in both directions that ends it, ms. */
+  /** Silence in both directions after which the tunnel is closed, ms. */
   readonly idleMs: number;
-  /** How long the end of one side, a goodbye, or our own end wait for the other side, ms. */
+  /** How long to wait for the other side after one side ended, a Close frame was sent, or the proxy sent FIN, ms. */
   readonly closeMs: number;
-  /** As long instead while bytes wait for a side that is slow, from the last one that it took, ms. */
+  /** Replaces `closeMs` while bytes are queued for a slow side; counts from the last byte that it took, ms. */
   readonly stallMs: number;
 }
 
-/** One of the two, and the direction that comes from it. */
+/** One end of the tunnel, and the direction that it sends. */
 class Side {
   readonly socket: Socket;
   readonly outlet: Outlet;
   readonly direction = new Direction();
-  /** As this side must get it. */
+  /** Makes a Close frame in the form that this side must receive. */
   readonly closeFrame: () => Buffer;
-  /** Bytes read of it. */
+  /** Bytes read from this side. */
   bytes = 0;
   hasEnded = false;
   hasClosed = false;
@@ -36,7 +36,7 @@ class Side {
     this.closeFrame = closeFrame;
   }
 
-  /** It has sent a Close frame, or sends nothing more at all. */
+  /** True when this side has sent a Close frame or cannot send anything more. */
   get saidGoodbye(): boolean {
     return this.direction.closed || this.hasEnded || this.socket.destroyed;
   }
@@ -48,18 +48,18 @@ export class Tunnel {
   readonly #times: TunnelTimes;
   readonly #closed: () => void;
   #phase: 'open' | 'dismissing' | 'ending' = 'open';
-  /** One side has ended or closed; what it sent before may still be on its way through a slow other side. */
+  /** One side has ended or closed; what it sent before may still be draining to a slow other side. */
   #isHalf = false;
-  /** Coarse times, ms: the last sign of progress, and the end of what the phase waits for. */
+  /** Coarse monotonic times, ms: the last progress, and the deadline of the present phase. */
   #progress: number;
   #deadline = Infinity;
-  /** What the kernel had not taken when it was last looked at. */
+  /** Bytes that the kernel had not taken at the last check. */
   #queuedBytes = 0;
 
   /**
-   * The caller has the reads of both sockets given to {@link Tunnel.fromClient} and {@link Tunnel.fromTarget}. Both must
-   * have an `error` listener.
-   * @param closed is called when both connections are closed
+   * The caller must pass the reads of the sockets to {@link Tunnel.fromClient} and {@link Tunnel.fromTarget}. Both
+   * sockets must have an `error` listener.
+   * @param closed called when both connections are closed
    */
   constructor(client: Wire, target: Wire, times: TunnelTimes, closed: () => void) {
     this.#client = new Side(client, closeFrameToClient);
@@ -69,7 +69,7 @@ export class Tunnel {
     this.#progress = times.clock.now;
     this.#watch(this.#client, this.#target);
     this.#watch(this.#target, this.#client);
-    // One that is being destroyed has its `close` still to come.
+    // The `close` event of a socket that is being destroyed is still to come.
     if (client.socket.destroyed || target.socket.destroyed) this.destroy();
   }
 
@@ -83,29 +83,29 @@ export class Tunnel {
     return this.#target.bytes;
   }
 
-  /** Bytes of a read, valid during the call. @returns false to read no more for now */
+  /** Forwards the bytes of one read, valid during the call. @returns false to pause reading */
   fromClient(bytes: Buffer, start: number, end: number): boolean {
     return this.#pass(this.#client, this.#target, bytes, start, end);
   }
 
-  /** Bytes of a read, valid during the call. @returns false to read no more for now */
+  /** Forwards the bytes of one read, valid during the call. @returns false to pause reading */
   fromTarget(bytes: Buffer, start: number, end: number): boolean {
     return this.#pass(this.#target, this.#client, bytes, start, end);
   }
 
-  /** Ends both sides with FIN; what the other sides do not close in time is destroyed. */
+  /** Sends FIN to both sides; a connection that its other end does not close in time is destroyed. */
   end(): void {
     this.#phase = 'ending';
     this.#deadline = this.#times.clock.now + this.#times.closeMs;
     for (const { socket, direction } of [this.#client, this.#target]) {
       direction.end();
       socket.end();
-      // What still comes is read and dropped: unread bytes would turn the FIN into a reset.
+      // Incoming bytes are read and dropped: unread bytes would turn the FIN into a reset.
       socket.resume();
     }
   }
 
-  /** Says goodbye first: a Close frame 1001 to both sides, then, when they have answered or some time has passed, the end. */
+  /** Sends a Close frame 1001 to both sides, and ends the tunnel when both have answered or `closeMs` has passed. */
   dismiss(): void {
     if (this.#phase !== 'open') return;
     this.#phase = 'dismissing';
@@ -120,7 +120,7 @@ export class Tunnel {
     this.#target.socket.destroy();
   }
 
-  /** For the sweep. @param now coarse, ms */
+  /** Enforces the time limits; called by the sweep. @param now coarse monotonic time, ms */
   check(now: number): void {
     this.#lookAtQueues(now);
     const quietMs = now - this.#progress;
@@ -137,12 +137,12 @@ export class Tunnel {
     return this.#isEmpty ? closeMs : stallMs;
   }
 
-  /** The kernel has all that was given to both. */
+  /** True when the kernel has taken everything written to both sides. */
   get #isEmpty(): boolean {
     return [this.#client, this.#target].every(({ socket, outlet }) => socket.destroyed || outlet.isEmpty);
   }
 
-  /** A side that takes some of what waits for it is slow, and not gone. */
+  /** A side that takes some of its queued bytes is slow, not gone. */
   #lookAtQueues(now: number): void {
     const queued = this.#client.outlet.queued + this.#target.outlet.queued;
     if (queued !== this.#queuedBytes) this.#progress = now;
@@ -184,7 +184,7 @@ export class Tunnel {
   }
 
   #write(to: Side, bytes: Buffer, start: number, end: number): boolean {
-    // After its FIN, or ours, nobody reads it: it is dropped, and no progress.
+    // After its FIN, or ours, nobody reads these bytes: they are dropped, and are not progress.
     if (!to.socket.writable) return true;
     this.#progress = this.#times.clock.now;
     return to.outlet.write(bytes, start, end);

@@ -1,4 +1,6 @@
-/** Agents of node:http for connections to targets: one per target that keeps them alive, and one whose connections serve one request. */
+/**
+ * Agents of node:http for connections to targets: a keep-alive agent per target, and one for single-use connections.
+ */
 import { Agent } from 'node:http';
 import type { ClientRequestArgs } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -9,21 +11,21 @@ import type { Target } from '../upstream/target.ts';
 class KeepAliveAgent extends Agent {
   #retired = false;
 
-  /** Documented hook: whether a connection that finished its request goes back to the pool. */
+  /** Documented hook: returns whether a connection goes back to the pool after its request. */
   override keepSocketAlive(socket: Duplex): boolean {
-    // The types lag behind: the method answers whether the socket was kept.
+    // The types lag behind: the method returns whether the socket was kept.
     const kept: unknown = super.keepSocketAlive(socket);
     return !this.#retired && kept !== false;
   }
 
-  /** Closes what is idle, and what is busy when it finishes: an app that is told to stop should not wait for us. */
+  /** Closes idle connections now, and busy ones when they finish: an app that has to stop should not wait for us. */
   retire(): void {
     this.#retired = true;
     for (const sockets of Object.values(this.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
   }
 }
 
-/** Serves one request per connection, said so by `Connection: close`. All that have a body are among them. */
+/** Serves one request per connection, and sends `Connection: close`. All requests with a body use it. */
 class FreshAgent extends Agent {
   constructor() {
     super({ keepAlive: false });
@@ -47,7 +49,7 @@ export class Agents {
     this.#timeouts = timeouts;
   }
 
-  /** That of a target; it goes when the target is retired. */
+  /** Returns the keep-alive agent of a target, which is retired with the target. */
   of(target: Target): Agent {
     const known = this.#kept.get(target);
     if (known) return known;
@@ -57,7 +59,7 @@ export class Agents {
       maxFreeSockets: this.#limits.poolPerTarget,
       timeout: this.#timeouts.poolIdleMs,
     });
-    // Claimed just before its target was retired: usable once, but nothing stays.
+    // The target was retired just after it was claimed: the agent serves this request but keeps no connection.
     if (target.state !== 'healthy') {
       agent.retire();
       return agent;

@@ -1,4 +1,4 @@
-/** What is done with a request that has come in: whose it is, whether it may be, and who carries it. */
+/** Dispatches an incoming request: finds its route, applies policy and access control, and forwards it. */
 import type { Context } from '../engine/context.ts';
 import { APP_UNAVAILABLE, HOST_UNKNOWN, refused, TABLE_UNREADABLE } from '../http/pages.ts';
 import type { Answer } from '../http/pages.ts';
@@ -17,7 +17,7 @@ export class Dispatch {
     this.#general = general;
   }
 
-  /** Has the exchange answered. Never throws. */
+  /** Makes sure that the exchange gets a response. Never throws. */
   begin(exchange: Exchange): void {
     const { request, upgrade } = exchange;
     const challenge = this.#challengeAnswer(exchange);
@@ -30,7 +30,7 @@ export class Dispatch {
     return answer === null ? this.#checkAccess(exchange, route) : exchange.send(answer);
   }
 
-  /** The answer to a CA's HTTP-01 challenge (RFC 8555 section 8.3), for any host: it may have no route yet. */
+  /** The response to a CA's HTTP-01 challenge (RFC 8555 section 8.3), for any host, since it may have no route yet. */
   #challengeAnswer({ method, target }: Exchange): Answer | null {
     const { terminator } = this.#context;
     if (terminator?.challenging !== true || (method !== 'GET' && method !== 'HEAD')) return null;
@@ -57,14 +57,14 @@ export class Dispatch {
     try {
       answer = await verdict;
     } catch (error) {
-      // scrypt found no memory or no thread: nobody knows whether the password is right.
+      // scrypt ran out of memory or threads, so it is unknown whether the password is right.
       exchange.noteFailure(APP_UNAVAILABLE, error, null);
       if (!res.closed) exchange.refuse(APP_UNAVAILABLE);
       return;
     } finally {
       res.off('close', left);
     }
-    // Garbage behind its head may have been answered meanwhile, too.
+    // Meanwhile invalid bytes after the head may have got a response, too.
     if (res.closed || res.destroyed || res.writableEnded) return;
     if (answer === null) this.#forward(exchange, route);
     else exchange.send(answer);

@@ -1,15 +1,15 @@
 /**
- * http-proxy 1.18.1, reduced to what it can be trusted with: it opens the request to the target and pipes the body in.
- * Its other passes are taken out. `deleteLength` rewrites the framing of DELETE and OPTIONS (smuggling), `XHeaders`
- * trusts what clients claim, and its response and WebSocket halves lose errors, hop-by-hop rules and connections. The
- * guard does those.
+ * http-proxy 1.18.1, reduced to what can be relied on: it opens the request to the target and pipes the body in. Its
+ * other passes are removed: `deleteLength` rewrites the framing of DELETE and OPTIONS (smuggling), `XHeaders` trusts
+ * what clients claim, and the response and WebSocket halves mishandle errors, hop-by-hop fields and connections. The
+ * guard does their work.
  */
 import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import httpProxy from 'http-proxy';
 
-/** What one attempt reports back. */
+/** The events of one attempt. */
 export interface Attempt {
-  /** The request has its connection (perhaps still connecting); no byte of the head was written yet. */
+  /** The request has a connection, perhaps still connecting; no byte of the head was written yet. */
   opened(upstream: ClientRequest): void;
   response(response: IncomingMessage): void;
   failed(error: Error): void;
@@ -23,8 +23,8 @@ interface Destination {
 
 export interface Engine {
   /**
-   * @param headers the fields that the target gets; the request target is set by {@link Attempt.opened}, since
-   *   http-proxy would collapse `//` in it
+   * @param headers the fields for the target; the request target is set in {@link Attempt.opened}, since http-proxy
+   *   would collapse `//` in it
    */
   launch(
     req: IncomingMessage,
@@ -35,7 +35,7 @@ export interface Engine {
   ): void;
 }
 
-/** @throws Error when this http-proxy is not the one that the guard was made for */
+/** @throws Error when http-proxy is not the version that the guard was written for */
 export function makeEngine(): Engine {
   const attempts = new WeakMap<IncomingMessage, Attempt>();
   const proxy = httpProxy.createProxyServer({ selfHandleResponse: true, toProxy: true });
@@ -52,7 +52,7 @@ export function makeEngine(): Engine {
   };
 }
 
-/** The passes are no part of the types; the pinned version has them as a plain list of named functions. */
+/** The types omit the passes; in the pinned version they are a plain list of named functions. */
 function keepOnlyStream(proxy: httpProxy): void {
   const inner = proxy as unknown as { webPasses: { name: string }[] };
   inner.webPasses = inner.webPasses.filter(({ name }) => name === 'stream');

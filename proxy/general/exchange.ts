@@ -1,6 +1,6 @@
 /**
- * One request on its way through the general engine, from a client to a target and back: what has been read of it, as
- * policies and canaries ask for it, and what became of it, as the observer is told.
+ * One request on its way through the general engine, from a client to a target and back: its fields, as policies and
+ * canaries see them, and its outcome, as the observer gets it.
  */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -13,7 +13,7 @@ import type { Answer, Failure } from '../http/pages.ts';
 import type { Asked } from '../policy/policy.ts';
 import type { Request } from './request.ts';
 
-/** One request as node:http gives it. */
+/** One request as node:http delivers it. */
 export interface Arrival {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
@@ -67,41 +67,41 @@ export class Exchange extends RequestRecord<Request> implements Asked {
     return typeof value === 'object' ? value.join(', ') : value;
   }
 
-  /** The client must not use the connection again after an answer that did not wait for the whole request. */
+  /** True when the response must carry `Connection: close`, such as one sent before the whole request was read. */
   get mustClose(): boolean {
     const isUnread = (this.request.hasBody || this.expectsContinue) && !this.req.complete;
     return this.#isClosing() || this.upgrade !== null || isUnread;
   }
 
-  /** True while the listener drains: the client is told not to use the connection again. */
+  /** True while the listener drains: responses tell the client not to reuse the connection. */
   get isClosing(): boolean {
     return this.#isClosing();
   }
 
   /**
-   * Safe and without a body: the only requests that may use a connection which the target may be closing this moment,
-   * since they alone may be sent a second time. Everything else gets a fresh connection, so that for a POST there is
-   * never the question whether a lost connection had done its work.
+   * True for a safe request without a body. Only these may use a connection that the target may be closing at this
+   * moment, since only they may be sent a second time. All others get a new connection, so that for a POST the question
+   * never arises whether it was processed on a lost connection.
    */
   get mayUsePool(): boolean {
     const isSafe = ['GET', 'HEAD', 'OPTIONS'].includes(this.method);
     return isSafe && this.upgrade === null && !this.request.hasBody;
   }
 
-  /** True when the response can be ended without a lie: nothing but its end says how long it is. */
+  /** True when the response can be ended early without being malformed: its length is not declared. */
   get endsByChunk(): boolean {
     return this.req.httpVersion === '1.1' && !this.res.hasHeader('content-length');
   }
 
-  /** What the request has in memory while it waits: node reads no more of its body than that. */
+  /** Memory that the request takes while it waits, bytes: node reads no more of its body than that. */
   get bytes(): number {
     const head = this.req.rawHeaders.reduce((sum, text) => sum + text.length, this.target.length);
     return head + (this.request.hasBody || this.upgrade ? this.req.socket.readableHighWaterMark : 0);
   }
 
-  /** Answers in place of the app. No head was sent. */
+  /** Sends a response in place of the app's. No head may have been sent. */
   send(answer: Answer): void {
-    // A client that we misread, or whose body we do not want, must not go on with this connection.
+    // A client that we may have misread, or whose body we do not want, must not reuse the connection.
     const isUnsure = answer.code === 'ORK_INVALID' || answer.code === 'ORK_TOO_LARGE';
     this.status = answer.status;
     this.bytesOut = this.method === 'HEAD' ? 0 : Buffer.byteLength(answer.body);
@@ -109,7 +109,7 @@ export class Exchange extends RequestRecord<Request> implements Asked {
     sendAnswer(this.res, answer, isUnsure || this.mustClose);
   }
 
-  /** Answers with the failure's page. No head was sent. */
+  /** Sends the error page of a failure. No head may have been sent. */
   refuse(failure: Failure): void {
     this.send(failureAnswer(failure, this.req.headers.accept, this.route?.edge.errorPages));
   }

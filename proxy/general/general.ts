@@ -1,4 +1,4 @@
-/** The general engine: node's parser in front, http-proxy behind a guard per exchange. */
+/** The general engine: node's parser in front, and http-proxy behind a guard per exchange. */
 import type { Clock } from '../clock.ts';
 import type { Limits, Timeouts } from '../config.ts';
 import { Compressors } from '../policy/compression.ts';
@@ -10,7 +10,10 @@ import { H2cAgents } from './h2c-agent.ts';
 import { Agents } from './agents.ts';
 
 export interface General {
-  /** Claims a target and takes the exchange over: answers it, and releases the claim exactly once. Never throws. */
+  /**
+   * Claims a target and takes over the exchange: the client gets a response, and the claim is released exactly once.
+   * Never throws.
+   */
   forward(exchange: Exchange, route: Route): void;
   /** Closes idle connections to all targets. */
   close(): void;

@@ -1,7 +1,8 @@
 /**
- * The guard around http-proxy. It owns what can go wrong between the two connections: the claim, which connection a request
- * may use, the one retry, leaving clients, broken targets, and the end of the claim. What the target is asked is in
- * target-head.ts, what goes back to the client in response.ts, time limits are in time-limits.ts, WebSockets in tunnel.ts.
+ * The guard around http-proxy. It owns what can go wrong between the two connections: the claim and its release, the
+ * choice of the connection, the one retry, clients that leave, and broken targets. The request to the target is built
+ * in target-head.ts, the response to the client in response.ts; time limits are in time-limits.ts, WebSockets in
+ * tunnel.ts.
  */
 import type { ClientRequest, IncomingMessage, InformationEvent } from 'node:http';
 import type { Socket } from 'node:net';
@@ -28,7 +29,7 @@ import type { Limited } from './time-limits.ts';
 import { openTunnel, WaitingClient } from './tunnel.ts';
 import type { Tunnel } from './tunnel.ts';
 
-/** What all exchanges share. */
+/** The dependencies that all exchanges share. */
 interface Tools {
   readonly engine: Engine;
   readonly agents: Agents;
@@ -38,26 +39,27 @@ interface Tools {
   readonly clock: Clock;
 }
 
-/** Interim answers to one request; more is no answer. */
+/** Limit of interim responses to one request. */
 const MAX_INTERIM = 20;
 
 /**
- * What of the way back has happened: nothing yet; the target's response is coming; it came in full (or became a tunnel);
- * the exchange failed and the client has our page or is cut off; we have ended an event stream.
+ * Progress of the response. `asking`: none yet. `answering`: the target's response is arriving. `whole`: it arrived in
+ * full, or became a tunnel. `failed`: the client got an error page or was cut off. `concluded`: we ended an event
+ * stream.
  */
 type Phase = 'asking' | 'answering' | 'whole' | 'failed' | 'concluded';
 
-/** The client's own doing: nobody's app has failed. */
+/** True for failures that the client caused; the app has not failed. */
 function isClients(failure: Failure): boolean {
   return failure === CLIENT_TIMEOUT || failure === BODY_TOO_LARGE;
 }
 
-/** connect(2) found nobody at the address, or no way to it. */
+/** True when connect(2) failed: nobody listens at the address, or there is no route to it. */
 function isRefusal(error: NodeJS.ErrnoException): boolean {
   return error.syscall === 'connect';
 }
 
-/** One exchange from its claim to the claim's end. */
+/** One exchange from the claim of its target to the release. */
 export class Guard implements InFlight, Waiter, Limited {
   stream: StreamKind | null = null;
   readonly exchange: Exchange;
@@ -68,9 +70,9 @@ export class Guard implements InFlight, Waiter, Limited {
   #target: Target | null = null;
   #tunnel: Tunnel | null = null;
   upstream: ClientRequest | null = null;
-  /** Of the app's answer; 0 before it. */
+  /** Status of the app's response; 0 before it arrives. */
   #status = 0;
-  /** Bytes that the connection had given before this attempt: more means that something came back. */
+  /** Bytes read from the connection before this attempt: a higher count means that a response has begun. */
   #bytesBefore = 0;
   #retried = false;
   #interim = 0;
@@ -92,9 +94,9 @@ export class Guard implements InFlight, Waiter, Limited {
     // `finish`: the last byte is with the kernel. `close` without it: the client has left.
     res.once('finish', () => this.#finished());
     res.once('close', () => this.#end());
-    // A write to a client that has just left. Its `close` says all.
+    // A write to a client that has just left fails; `close` is handled.
     res.on('error', () => undefined);
-    // Before the pipe of the engine ends the request, so that the trailers go in front of its end.
+    // Registered before the engine's pipe, which ends the request: the trailers must be set before that.
     req.once('end', () => this.#passTrailers());
     if (edge.appProtocol === 'h2c' && isGrpc(req.headers['content-type'])) this.stream = 'grpc';
     if (this.#claim() || (upstream.refusal === 'held' && upstream.enter(this))) return;
@@ -105,12 +107,12 @@ export class Guard implements InFlight, Waiter, Limited {
     return this.exchange.bytes;
   }
 
-  /** The end of a hold. */
+  /** The hold ended. */
   go(): void {
     if (!this.#claim()) this.refuse();
   }
 
-  /** Waited in a hold for nothing. */
+  /** The hold ended without a target to claim. */
   refuse(): void {
     this.fail(APP_UNAVAILABLE, 'waited in vain for the end of a hold');
   }
@@ -124,10 +126,10 @@ export class Guard implements InFlight, Waiter, Limited {
     return true;
   }
 
-  /** Counts what comes of the body, beside the engine's pipe; which is there first, or the body would flow too soon. */
+  /** Counts the body beside the engine's pipe, which must be set up first, or the body would flow too soon. */
   #countBody(): void {
     const limit = this.#route.edge.maxBodyBytes;
-    // Messages of a call may be far apart.
+    // Messages of a gRPC call may be far apart.
     if (this.stream !== 'grpc') this.exchange.req.once('data', () => this.#limits.bodyBegan());
     this.exchange.req.on('data', (chunk: Buffer) => {
       this.exchange.bytesIn += chunk.length;
@@ -136,7 +138,7 @@ export class Guard implements InFlight, Waiter, Limited {
     });
   }
 
-  /** The drain deadline of plain requests. */
+  /** Called at the drain deadline of plain requests. */
   cut(): void {
     if (this.#tunnel) {
       this.#tunnel.end();
@@ -150,7 +152,7 @@ export class Guard implements InFlight, Waiter, Limited {
     else this.cut();
   }
 
-  /** Ends an event stream as its app could have done at any time, and a gRPC call with a status. */
+  /** Ends an event stream as the app could have done at any time, and a gRPC call with a status. */
   #conclude(): void {
     const { res } = this.exchange;
     if (this.stream === 'grpc') res.addTrailers(asObject(GRPC_UNAVAILABLE));
@@ -174,12 +176,12 @@ export class Guard implements InFlight, Waiter, Limited {
     try {
       send();
     } catch (error) {
-      // node:http refuses to send something that its parser had let in (none is known); the visitor is told.
+      // node:http refuses to send what its parser accepted (no case is known); the visitor gets an error page.
       this.fail(APP_UNREACHABLE, error);
     }
   }
 
-  /** The events of one attempt. Those of an attempt that a retry has replaced are of no interest. */
+  /** Handles the events of one attempt. Those of an attempt that a retry has replaced are ignored. */
   #watch(): Attempt {
     let upstream: ClientRequest | null = null;
     const isCurrent = (): boolean => upstream === this.upstream;
@@ -194,14 +196,14 @@ export class Guard implements InFlight, Waiter, Limited {
         if (isCurrent()) this.#response(response);
       },
       failed: (error) => {
-        // The engine reports a leaving client's request in the same way as a broken target.
+        // The engine reports a request whose client left in the same way as a broken target.
         if (error === this.exchange.req.errored) this.exchange.res.destroy();
         else if (isCurrent()) this.#broken(error);
       },
     };
   }
 
-  /** The connection is chosen and nothing was sent yet. */
+  /** The connection is chosen, and nothing was sent yet. */
   #opened(upstream: ClientRequest): void {
     const { request, expectsContinue } = this.exchange;
     const { socket } = upstream;
@@ -229,7 +231,7 @@ export class Guard implements InFlight, Waiter, Limited {
       response.destroy();
       return;
     }
-    // An upgrade that nobody asked for, without its fields: node takes it for the answer, and clients wait on.
+    // An unsolicited 101 without upgrade fields: node takes it for the response, and clients would wait on.
     if (response.statusCode === 101) {
       this.fail(APP_UNREACHABLE, 'switched protocols unasked');
       return;
@@ -237,7 +239,7 @@ export class Guard implements InFlight, Waiter, Limited {
     this.#phase = 'answering';
     this.#status = response.statusCode ?? 0;
     if (response.headers['content-type']?.startsWith('text/event-stream')) this.stream = 'events';
-    // A stream of messages is left as it is.
+    // Streams of messages are not compressed.
     const isCompressed = this.#route.edge.compression && this.stream === null;
     this.#limits.answered();
     passResponse(this.exchange, response, isCompressed ? this.#tools.compressors : null, {
@@ -249,8 +251,8 @@ export class Guard implements InFlight, Waiter, Limited {
   }
 
   /**
-   * The connection to the target failed. Node reports a reset here also when the response has begun, and then ends a
-   * response that only the connection's end frames as if it had come in full.
+   * The connection to the target failed. Node reports a reset here also after the response has begun, and then ends a
+   * response that is framed by the connection's end as if it were complete.
    */
   #broken(error: Error): void {
     if (this.#ended || this.#phase === 'whole') return;
@@ -263,7 +265,9 @@ export class Guard implements InFlight, Waiter, Limited {
     this.#refused(APP_TIMEOUT, 'connect');
   }
 
-  /** The target took no connection, so nothing was sent: another copy may have the request, whatever it is. */
+  /**
+   * The target could not be reached, so nothing was sent: another container may serve the request, whatever its method.
+   */
   #refused(failure: Failure, cause: unknown): void {
     const refusing = this.#target;
     refusing?.refused(this.#tools.clock.monotonic());
@@ -272,7 +276,7 @@ export class Guard implements InFlight, Waiter, Limited {
     const other = this.#route.upstream.claim(this, refusing, this.exchange);
     this.#target = other;
     if (other === null || other === refusing) return this.fail(failure, cause);
-    // One that may still come to be is of no interest any more.
+    // A connection that may still be established is not needed any more.
     this.upstream?.destroy();
     return this.#again(other, this.exchange.mayUsePool);
   }
@@ -283,7 +287,7 @@ export class Guard implements InFlight, Waiter, Limited {
     if (target) this.#attempt(target, pooled);
   }
 
-  /** The target had closed its idle connection as we wrote to it (RFC 9112 section 9.3.1): a fresh one, once. */
+  /** True when the target may have closed its idle connection just as we wrote to it (RFC 9112 section 9.3.1). */
   #mayRetry(): boolean {
     const upstream = this.upstream;
     if (this.#retried || !upstream?.reusedSocket || !this.exchange.mayUsePool) return false;
@@ -292,7 +296,7 @@ export class Guard implements InFlight, Waiter, Limited {
 
   #upgraded(response: IncomingMessage, socket: Socket, head: Buffer): void {
     const { res, upgrade } = this.exchange;
-    // Its errors end the tunnel by the `close` that follows them.
+    // Its errors are followed by `close`, which ends the tunnel.
     socket.on('error', () => undefined);
     if (!this.isAsking || !upgrade || response.headers.upgrade?.toLowerCase() !== 'websocket') {
       socket.destroy();
@@ -308,7 +312,7 @@ export class Guard implements InFlight, Waiter, Limited {
     res.detachSocket(upgrade.socket);
     const early = this.#waiting?.take();
     upgrade.socket.write(switchProtocols(response));
-    // What came early goes the way of all that follows: the tunnel counts frames from their first byte.
+    // Early bytes must pass through the tunnel too: it tracks frames from their first byte.
     if (head.length > 0) socket.unshift(head);
     if (early && early.length > 0) upgrade.socket.unshift(early);
     this.#outcome = 'served';
@@ -321,7 +325,10 @@ export class Guard implements InFlight, Waiter, Limited {
     });
   }
 
-  /** The proxy's own answer, or, when the app's has begun, an end that the client cannot take for a complete one. */
+  /**
+   * Sends an error page, or, when the app's response has begun, breaks the connection so that the client cannot take
+   * the response for complete.
+   */
   fail(failure: Failure, cause: unknown): void {
     if (this.#ended || this.#phase === 'failed' || this.#phase === 'concluded') return;
     const { req, res } = this.exchange;
@@ -350,7 +357,7 @@ export class Guard implements InFlight, Waiter, Limited {
     this.#end();
   }
 
-  /** The exchange is over for the client. */
+  /** Ends the exchange: the client has its response or is gone. */
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -360,9 +367,9 @@ export class Guard implements InFlight, Waiter, Limited {
     if (this.#target) this.#target.release(this, this.#outcome, this.#status);
     else this.#route.upstream.leave(this);
     this.exchange.conclude(this.#outcome);
-    // One that has both request and response behind it may be in the pool again, or is a tunnel.
+    // A connection that has completed request and response may be in the pool again, or is a tunnel.
     if (!(this.#phase === 'whole' && req.complete)) this.upstream?.destroy();
-    // What is left of a body that was answered early is read and dropped, so that the next request can be read.
+    // The rest of a body that got an early response is read and dropped, so that the next request can be read.
     if (!req.complete) {
       req.unpipe();
       req.resume();

@@ -1,6 +1,6 @@
 /**
- * Lets the general engine speak with apps of HTTP/2 as if they spoke HTTP/1.1: an agent whose connections end in this
- * process, where each request becomes one of HTTP/2.
+ * Lets the general engine use HTTP/2 apps as if they spoke HTTP/1.1: an agent whose connections end in this process,
+ * where each request becomes an HTTP/2 request.
  */
 import { Agent, createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -17,7 +17,7 @@ import type { Target } from '../upstream/target.ts';
 import { passEarlyHints } from './response.ts';
 
 const NO_LIMIT = 2 ** 31 - 1;
-/** Of one connection in HTTP/1.1 only. */
+/** Fields that are specific to one HTTP/1.1 connection. */
 const SPECIFIC = new Set(['host', 'connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'expect']);
 
 class TargetAgent extends Agent {
@@ -45,7 +45,7 @@ export class H2cAgents {
     this.#server.on('request', (req, res) => this.#forward(req, res));
   }
 
-  /** Connections to a target, for one request each. */
+  /** Returns the agent of a target, whose connections serve one request each. */
   of(target: Target): Agent {
     const known = this.#agents.get(target);
     if (known) return known;
@@ -88,7 +88,7 @@ function headOf({ method = '', url = '', rawHeaders, headers }: IncomingMessage)
   return head;
 }
 
-/** The answer of the app as a response in HTTP/1.1. */
+/** Forwards the app's HTTP/2 response as an HTTP/1.1 response. */
 class Http1Answer implements Http2CallSink {
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
@@ -129,7 +129,7 @@ class Http1Answer implements Http2CallSink {
 
   failed(reason: CallFailure, cause: unknown): void {
     const { socket } = this.#res;
-    // What the guard takes for a refused connection, or for a broken one.
+    // The guard distinguishes refused and broken connections by `syscall`.
     const syscall = reason === 'refused' || reason === 'connect-timeout' ? 'connect' : 'read';
     const error = Object.assign(new Error(`${reason}: ${String(cause)}`), { syscall, code: reason });
     if (socket !== null && (socket as Duplex) instanceof MemorySocket)

@@ -1,12 +1,12 @@
-/** Connections that are ending: how long what is still to be taken, and what still comes, is waited for. */
+/** Graceful closing of connections: how long to wait for queued output to be taken, and for input to end. */
 import type { Duplex } from 'node:stream';
 import type { Timeouts } from '../config.ts';
 
 export type EndTimes = Pick<Timeouts, 'closeMs' | 'clientStallMs'>;
 
 /**
- * FIN, and what still comes is read for a while and dropped: a connection that is closed with unread bytes is reset, and
- * that can take the answer away from a client which has not read it yet (RFC 9112 section 9.6).
+ * Sends FIN, then reads and drops input for a while. A connection closed with unread bytes is reset, which can destroy
+ * a response that the client has not read yet (RFC 9112 section 9.6).
  */
 export function linger(socket: Duplex, times: EndTimes): void {
   socket.end();
@@ -15,10 +15,10 @@ export function linger(socket: Duplex, times: EndTimes): void {
 }
 
 /**
- * Destroys connections that have been quiet for `closeMs`, or, while bytes wait for a reader, for `clientStallMs`: one
- * that takes some of them is slow, and not gone. They are looked at every `closeMs`.
- * @param passed grows with what their readers take; absent: nothing is written any more, so what waits becomes less
- * @returns ends it
+ * Destroys connections that have been quiet for `closeMs`, or for `clientStallMs` while output is queued, since a
+ * reader that takes some of it is slow, not gone. Checks every `closeMs`.
+ * @param passed grows with what the readers take; absent: nothing more is written, so the shrinking queue shows it
+ * @returns stops the checks
  */
 export function destroyLate(
   sockets: readonly Duplex[],
@@ -40,7 +40,7 @@ export function destroyLate(
   return stop;
 }
 
-/** What the kernel has not taken of those that are still there. */
+/** Bytes that the kernel has not taken yet, of sockets that are not destroyed. */
 function waitingBytes(sockets: readonly Duplex[]): number {
   return sockets.reduce((sum, socket) => sum + (socket.destroyed ? 0 : socket.writableLength), 0);
 }

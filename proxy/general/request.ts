@@ -1,6 +1,7 @@
 /**
- * What a request line and the routing and framing fields of a head say, or why the request is refused. Node's strict
- * parser has read the head before (no bare LF, no Content-Length beside Transfer-Encoding, no repeated Content-Length).
+ * Interprets the request line and the routing and framing fields of a head, or determines why the request is refused.
+ * Node's strict parser has read the head before (no bare LF, no Content-Length beside Transfer-Encoding, no repeated
+ * Content-Length).
  */
 import type { IncomingMessage } from 'node:http';
 import { HEAD_TOO_LARGE, refused } from '../http/pages.ts';
@@ -18,38 +19,38 @@ export interface Request {
   /** The path of `target` without its query. */
   readonly path: string;
   readonly hasBody: boolean;
-  /** Without `::ffff:`. */
+  /** The client's address, without `::ffff:`. */
   readonly clientAddress: string;
   readonly secure: boolean;
 }
 
-/** @param client who has sent it */
+/** @param client that sent the request */
 export function readRequest(req: IncomingMessage, client: Client, maxFields: number): Request | Failure {
   if (req.rawHeaders.length / 2 > maxFields) return HEAD_TOO_LARGE;
   return badFraming(req) ?? readAddress(req, client);
 }
 
-/** What can be said of a request that is refused. */
+/** What is known of a request that is refused. */
 export function unread(req: IncomingMessage, client: Client): Request {
   const target = req.url ?? '';
   const { address: clientAddress, secure } = client;
   return { host: '', authority: '', target, path: target, hasBody: !req.complete, clientAddress, secure };
 }
 
-/** Tells what {@link readRequest} gives apart: a request has no status. */
+/** Distinguishes the results of {@link readRequest}: a request has no status. */
 export function isFailure(read: Request | Failure): read is Failure {
   return 'status' in read;
 }
 
-/** The target of a request without a prefix of whole segments: the very bytes behind it. */
+/** Strips a prefix of whole segments from a request target; the bytes behind it stay as they are. */
 export function withoutPrefix(target: string, prefix: string): string {
   const rest = target.slice(prefix.length);
   return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
 /**
- * RFC 9112 section 6.1 lets only `chunked` frame a request here, and only in HTTP/1.1: what a server after us makes of
- * `gzip, chunked` or of chunks in HTTP/1.0 is not known, and two readings of one message are how smuggling works.
+ * Only `chunked` may frame a request here (RFC 9112 section 6.1), and only in HTTP/1.1. How another server would read
+ * `gzip, chunked`, or chunks in HTTP/1.0, is unknown, and two readings of one message are how smuggling works.
  */
 function badFraming(req: IncomingMessage): Failure | null {
   if (req.method === 'TRACE') return refused(405, 'The method TRACE is not served.');
@@ -78,10 +79,10 @@ function readAddress(req: IncomingMessage, client: Client): Request | Failure {
   };
 }
 
-/** Characters that a request target may have: RFC 9112 section 3.2 without the fragment, and raw bytes of UTF-8 paths. */
+/** Valid characters of a request target: RFC 9112 section 3.2 without the fragment, and raw bytes of UTF-8 paths. */
 const ORIGIN_FORM = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/;
 
-/** What is asked for by https is not answered in the clear. */
+/** A request for an `https` URL is not served over a plain connection. */
 const PLAIN_SCHEME = /^http:\/\/([^/?#]+)([^#]*)$/i;
 const ANY_SCHEME = /^https?:\/\/([^/?#]+)([^#]*)$/i;
 

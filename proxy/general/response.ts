@@ -1,4 +1,4 @@
-/** The way back: the target's response to the client, framed as the client's connection needs it. */
+/** Forwards the target's response to the client, framed as the client's connection needs it. */
 import type { IncomingMessage, InformationEvent, ServerResponse } from 'node:http';
 import type { Transform } from 'node:stream';
 import { fieldLines } from '../http/field-list.ts';
@@ -8,17 +8,17 @@ import { decideCompression } from '../policy/compression.ts';
 import type { Coding, Compressors } from '../policy/compression.ts';
 import type { Exchange } from './exchange.ts';
 
-/** How a response ended on the target's side. */
+/** Reports how a response ended on the target's side. */
 interface ResponseEnd {
-  /** All of it came. The client has it when its own `finish` follows. */
+  /** The response arrived in full. The client has it once its own `finish` follows. */
   whole(): void;
-  /** It cannot be passed on, or broke off. */
+  /** The response cannot be forwarded, or broke off. */
   broken(error: unknown): void;
 }
 
 /**
- * Passes head, body (each part at once, with back-pressure) and trailers on.
- * @param compressors null: the body goes as it is
+ * Forwards head, body (each part at once, with back-pressure) and trailers.
+ * @param compressors null: the body is not compressed
  */
 export function passResponse(
   exchange: Exchange,
@@ -31,23 +31,23 @@ export function passResponse(
   try {
     coding = writeHead(exchange, response, compressors);
   } catch (error) {
-    // A status or field that node's parser lets in and its writer does not, like status 000.
+    // A status or field that node's parser accepts and its writer does not, like status 000.
     response.destroy();
     end.broken(error);
     return;
   }
   exchange.noteAnswer(response.statusCode ?? 0);
   response.once('error', (error) => end.broken(error));
-  // The head goes out at once, for event streams whose first event may be far away.
+  // Send the head at once, for event streams whose first event may be far away.
   res.flushHeaders();
   if (isBodyless(exchange.method, response.statusCode)) {
-    // Whole as it is: an app that sends a body nevertheless loses its connection, and nobody else anything.
+    // Complete without a body: an app that sends one nevertheless only loses its connection.
     end.whole();
     response.resume();
     res.end();
     return;
   }
-  // Before the pipe's own listener, which ends the response to the client.
+  // Registered before the pipe's own listener, which ends the response to the client.
   response.once('end', () => {
     const trailers = passedTrailers(response.rawTrailers);
     if (trailers.length > 0) res.addTrailers(trailers);
@@ -63,14 +63,14 @@ export function passResponse(
 function compress(response: IncomingMessage, compressor: Transform, res: ServerResponse, end: ResponseEnd): Transform {
   compressor.once('error', (error) => {
     end.broken(error);
-    // All of it may have come from the app, but not all of it goes to the client.
+    // Even if the app's response arrived in full, the client does not get all of it.
     res.destroy();
   });
   res.once('close', () => compressor.destroy());
   return response.pipe(compressor);
 }
 
-/** @returns the coding that the body gets */
+/** @returns the content coding of the body */
 function writeHead(exchange: Exchange, response: IncomingMessage, compressors: Compressors | null): Coding | null {
   const { req, res, method, expectsContinue, isClosing } = exchange;
   const status = response.statusCode ?? 0;
@@ -85,22 +85,22 @@ function writeHead(exchange: Exchange, response: IncomingMessage, compressors: C
   return coding;
 }
 
-/** Only chunks have room for trailers (RFC 9112 section 7.1.2). Node refuses to announce them elsewhere. */
+/** Only the chunked coding can carry trailers (RFC 9112 section 7.1.2). Node refuses to announce them elsewhere. */
 function mayHaveTrailers(exchange: Exchange, response: IncomingMessage): boolean {
   const isChunked = response.headers['transfer-encoding'] !== undefined;
   return isChunked && exchange.req.httpVersion === '1.1' && !isBodyless(exchange.method, response.statusCode);
 }
 
 /**
- * Ends the client's connection in the middle of a response. Only the end of the connection frames a body for HTTP/1.0
- * clients: there a FIN would read as a complete response, so it is a reset.
+ * Breaks the client's connection in the middle of a response. For HTTP/1.0 clients, only the end of the connection
+ * frames the body: a FIN would read as a complete response, so they get a reset.
  */
 export function abort({ req, res }: Pick<Exchange, 'req' | 'res'>): void {
   if (req.httpVersion === '1.1') res.destroy();
   else if (res.socket !== null) resetConnection(res.socket);
 }
 
-/** 1xx responses (RFC 9110 section 15.2), to clients that know them. */
+/** Forwards 1xx responses (RFC 9110 section 15.2), to clients that know them. */
 export function passInformation({ req, res, expectsContinue }: Exchange, info: InformationEvent): void {
   if (res.headersSent || req.httpVersion !== '1.1') return;
   if (info.statusCode === 100 && expectsContinue) res.writeContinue();
@@ -108,16 +108,16 @@ export function passInformation({ req, res, expectsContinue }: Exchange, info: I
   if (info.statusCode === 103) passEarlyHints(res, info);
 }
 
-/** 103 Early Hints with the links of an app. @param rawHeaders names and values in turn */
+/** Sends 103 Early Hints with the app's links. @param rawHeaders alternating names and values */
 export function passEarlyHints(res: ServerResponse, { rawHeaders }: { readonly rawHeaders: readonly string[] }): void {
   const links = rawHeaders.flatMap((name, index) =>
-    // Node knows no list of links in one field.
+    // Node does not accept a list of links in one field.
     index % 2 === 0 && name.toLowerCase() === 'link' ? (rawHeaders[index + 1] ?? '').split(/,\s*(?=<)/) : [],
   );
   try {
     if (links.length > 0) res.writeEarlyHints({ link: links });
   } catch {
-    // node refuses links that it cannot read. Hints are hints: the response will say all.
+    // Node refuses links that it cannot parse. Hints are optional: the response has all links.
   }
 }
 

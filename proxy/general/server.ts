@@ -1,4 +1,4 @@
-/** node:http in front of the general engine: it reads requests from connections that others have accepted. */
+/** The HTTP server of the general engine: node:http reads requests from connections that others have accepted. */
 import { createServer, ServerResponse } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
@@ -32,14 +32,16 @@ export class GeneralServer {
   readonly #turns = new Turns();
   readonly #badClients: BadClients;
   readonly #server: Server;
-  /** Connections of ours, and those that have asked nothing yet, as browsers open them in advance: node calls them busy. */
+  /**
+   * All open connections, and those without a request so far, which browsers open in advance and node counts as busy.
+   */
   readonly #open = new Set<Duplex>();
   readonly #silent = new Set<Duplex>();
   readonly #peers = new WeakMap<Duplex, Client>();
   #closing = false;
   #closesIdle = false;
 
-  /** @param trusted whose claims about the clients before them are believed; null: nobody's */
+  /** @param trusted peers whose claims about the client behind them are believed; null: nobody's */
   constructor(context: Context, trusted: AddressRanges | null = null) {
     this.#context = context;
     this.#trusted = trusted;
@@ -49,13 +51,13 @@ export class GeneralServer {
       context.observer.unrouted(unreadRequest('general', this.#peerOf(socket), status));
     });
     this.#server = this.#makeServer();
-    // It never listens by itself, and node sets its head and idle limits up at this event.
+    // The server never listens itself, but node sets up its head and idle limits at this event.
     this.#server.emit('listening');
   }
 
   /**
-   * Takes a connection over. What was read from it before must have been put back (`unshift`).
-   * @param peer the client at its other end; absent: what the connection knows
+   * Takes over a connection. Bytes already read from it must have been put back (`unshift`).
+   * @param peer the client at its other end; absent: derived from the connection
    */
   accept(socket: Duplex, peer: Client = peerOf(socket)): void {
     this.#peers.set(socket, peer);
@@ -65,24 +67,24 @@ export class GeneralServer {
       this.#open.delete(socket);
       this.#silent.delete(socket);
     });
-    // What node calls after its last answer, to close at once.
+    // Node calls `destroySoon` after the last response, to close the connection at once.
     Object.assign(socket, { destroySoon: () => linger(socket, this.#context.timeouts) });
     this.#server.emit('connection', socket);
   }
 
-  /** From now on each answer is the last one of its connection. Connections are taken on all the same. */
+  /** Makes each response from now on the last one on its connection. New connections are still accepted. */
   leave(): void {
     this.#closing = true;
   }
 
-  /** Closes the connections that are between two requests, also those that come to be so. */
+  /** Closes the connections that are idle between two requests now, and the others as soon as they become idle. */
   closeIdle(): void {
     this.#closesIdle = true;
     this.#endIdle();
     for (const socket of this.#silent) socket.destroy();
   }
 
-  /** Resolves when no connection is left. Call it when no more are handed over. */
+  /** Resolves when no connection is left. To be called when no more are handed over. */
   async close(): Promise<void> {
     this.leave();
     await Promise.all([...this.#open].map((socket) => new Promise((resolve) => socket.once('close', resolve))));
@@ -94,7 +96,10 @@ export class GeneralServer {
     for (const socket of this.#open) socket.destroy();
   }
 
-  /** Node alone knows which connections are idle, and destroys them; some of them have an answer that is not read yet. */
+  /**
+   * Closes idle connections. Only node knows which they are, and it destroys them, although some still have an unread
+   * response queued: those get a graceful close instead.
+   */
   #endIdle(): void {
     const late = [...this.#open].filter((socket) => socket.writableLength > 0);
     for (const socket of late) {
@@ -114,16 +119,16 @@ export class GeneralServer {
     const server = createServer({
       maxHeaderSize: limits.headBytes,
       insecureHTTPParser: false,
-      // A missing Host gets our own page.
+      // A missing Host gets our own error page.
       requireHostHeader: false,
       headersTimeout: timeouts.clientHeadMs,
-      // Bodies may be long; the guard limits silence.
+      // Bodies may take long; the guard limits silence.
       requestTimeout: 0,
       keepAliveTimeout: timeouts.clientIdleMs,
       connectionsCheckingInterval: Math.min(1000, timeouts.clientHeadMs),
       noDelay: true,
-      // Node lets go of a connection at a handshake: an answer that is still on its way there would not be driven on, and
-      // nobody would see its client leave. RFC 9110 section 7.8 lets such a request be answered as if it had not asked.
+      // Node detaches from a connection at a handshake: it would no longer drive a response in progress, and nobody
+      // would see its client leave. RFC 9110 section 7.8 permits ignoring the upgrade of such a request.
       shouldUpgradeCallback: (req) => isWebSocket(req) && this.#turns.current(req.socket) === null,
     });
     // Node would silently drop fields beyond this number; request.ts refuses them instead.
@@ -140,12 +145,12 @@ export class GeneralServer {
     return server;
   }
 
-  /** Node has let go of the connection, and so of the answers before this one: they are driven on from here. */
+  /** Node has detached from the connection, and so from the responses before this one; they are driven on from here. */
   #refuseConnect(req: IncomingMessage, socket: Duplex): void {
-    // A reset here concerns nobody.
+    // A reset here affects nothing.
     socket.on('error', () => undefined);
     socket.on('drain', () => this.#turns.current(socket)?.emit('drain'));
-    // What else its client says is dropped, but that it leaves is not to be missed.
+    // Further input is dropped, but reading goes on so that the client's leaving is noticed.
     const leave = (): void => void socket.destroy();
     socket.once('end', leave);
     socket.resume();
@@ -155,9 +160,9 @@ export class GeneralServer {
     });
   }
 
-  /** A handshake has no response object; with one its answers take the same way as all others. */
+  /** Node gives a handshake no response object; with one, its responses take the same path as all others. */
   #upgrading(req: IncomingMessage, socket: Socket, head: Buffer): void {
-    // Its errors are followed by `close`, which is what everybody listens to.
+    // Errors are followed by `close`, which is handled.
     socket.on('error', () => undefined);
     const res = new ServerResponse(req);
     res.shouldKeepAlive = false;
@@ -165,13 +170,13 @@ export class GeneralServer {
     this.#arrived({ req, res, expectsContinue: false, upgrade: { socket, head } });
   }
 
-  /** @param refusal the answer that is already decided on */
+  /** @param refusal the response, when it is already decided */
   #arrived(arrival: Arrival, refusal: Failure | null = null): void {
     const { req, res, upgrade } = arrival;
     const { limits } = this.#context;
     const { socket } = req;
     this.#silent.delete(socket);
-    // Also for a response that had begun before, and so could not say `Connection: close`.
+    // Also covers a response that had begun before, and so could not say `Connection: close`.
     res.once('close', () => this.#closesIdle && this.#endIdle());
     const client = readClient(this.#peerOf(socket), (name) => req.headers[name]?.toString(), this.#trusted);
     const read = refusal ?? readRequest(req, client, limits.headerFields);
@@ -190,12 +195,12 @@ export class GeneralServer {
   }
 }
 
-/** The client as a connection itself knows it. */
+/** Derives the client from a connection itself. */
 function peerOf(socket: Duplex & { remoteAddress?: string }): Client {
   return { address: plainAddress(socket.remoteAddress ?? ''), secure: 'encrypted' in socket };
 }
 
-/** Other protocols than WebSocket are not switched to: their requests are answered as if they had not asked. */
+/** True for an upgrade to WebSocket. Upgrades to other protocols are ignored. */
 function isWebSocket(req: IncomingMessage): boolean {
   return req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket';
 }

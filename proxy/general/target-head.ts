@@ -1,17 +1,17 @@
-/** The head of a request as the target gets it. */
+/** Builds the head of a request for the target. */
 import { requestHeaders } from '../http/headers.ts';
 import { forwardsLeft } from '../policy/max-forwards.ts';
 import type { Route } from '../routing/route.ts';
 import type { Exchange } from './exchange.ts';
 import { withoutPrefix } from './request.ts';
 
-/** The request target: without what of the path the app does not see. */
+/** The request target, without the part of the path that is hidden from the app. */
 export function targetPath({ request }: Exchange, route: Route): string {
   const prefix = hiddenPrefix(route);
   return prefix === null ? request.target : withoutPrefix(request.target, prefix);
 }
 
-/** Its fields, by lower-case name. */
+/** The fields of the request, by lower-case name. */
 export function targetHeaders(exchange: Exchange, route: Route): Record<string, string | string[]> {
   const { req, request, requestId, upgrade } = exchange;
   const { clientAddress: address, secure, authority } = request;

@@ -1,6 +1,6 @@
 /**
- * The time limits of one exchange in the general engine. It waits for one thing at a time: a connection, the head of the
- * answer, progress of it; and beside that the body of the request has to keep its pace.
+ * The time limits of one exchange in the general engine. It awaits one thing at a time (a connection, the response
+ * head, progress of the response), and in parallel the request body must keep its minimum rate.
  */
 import type { ClientRequest } from 'node:http';
 import type { Socket } from 'node:net';
@@ -11,28 +11,28 @@ import type { Failure } from '../http/pages.ts';
 import type { StreamKind } from '../upstream/target.ts';
 import type { Exchange } from './exchange.ts';
 
-/** How often in the time of a silence, or of a grace, it is looked at. */
+/** Number of checks per time limit, of silence or of grace. */
 const LOOKS = 4;
 
-/** What the limits are for. */
+/** The exchange that the limits apply to. */
 export interface Limited {
   readonly exchange: Exchange;
-  /** Of the present attempt. */
+  /** The request of the current attempt. */
   readonly upstream: ClientRequest | null;
-  /** The head of the answer is awaited. */
+  /** True while the response head is awaited. */
   readonly isAsking: boolean;
   readonly stream: StreamKind | null;
   fail(failure: Failure, cause: unknown): void;
-  /** The target does not take the connection. */
+  /** The target does not accept the connection. */
   unreached(): void;
-  /** The client does not take its answer. */
+  /** The client does not read its response. */
   abort(): void;
 }
 
 interface RouteTimes {
-  /** From the last byte of the request to the head of the answer, ms. */
+  /** Limit from the last byte of the request to the response head, ms. */
   readonly responseHeadMs: number;
-  /** Silence in an answer, ms. */
+  /** Limit of silence in a response, ms. */
   readonly idleMs: number;
 }
 
@@ -50,7 +50,7 @@ export class TimeLimits {
     this.#route = route;
   }
 
-  /** @param socket to the target, perhaps not connected yet */
+  /** @param socket the connection to the target, perhaps not established yet */
   asked(socket: Socket): void {
     if (socket.connecting) {
       this.#wait(this.#timeouts.connectMs, () => this.#of.unreached());
@@ -58,14 +58,17 @@ export class TimeLimits {
     } else this.#awaitResponse();
   }
 
-  /** The head of the answer has come. */
+  /** The response head has arrived. */
   answered(): void {
     this.#awaitProgress(-1, 0);
   }
 
-  /** The first byte of the body has come. Once an answer comes, the two may be a conversation, and silence is what counts. */
+  /**
+   * The first byte of the request body has arrived. The rate counts only until the response begins: then client and app
+   * may be in a dialogue, and only silence counts.
+   */
   bodyBegan(): void {
-    // A body whose request was answered before it came is only read and dropped.
+    // A body that arrives after the response is only read and dropped.
     if (this.#isOver) return;
     const began = performance.now();
     const { bodyGraceMs } = this.#timeouts;
@@ -78,13 +81,13 @@ export class TimeLimits {
     }, bodyGraceMs / LOOKS);
   }
 
-  /** Nothing is waited for, for now. */
+  /** Nothing is awaited for the time being. */
   clear(): void {
     if (this.#timer) clearTimeout(this.#timer);
     this.#timer = null;
   }
 
-  /** The exchange is over. */
+  /** Stops all limits when the exchange is over. */
   end(): void {
     this.#isOver = true;
     this.clear();
@@ -92,10 +95,10 @@ export class TimeLimits {
     this.#pace = null;
   }
 
-  /** The limit counts from the last byte that came of the request: a long upload is no silence of the app. */
+  /** The limit counts from the last byte of the request: a long upload is not the app's silence. */
   #awaitResponse(): void {
     if (!this.#of.isAsking) return;
-    // Calls of gRPC have deadlines of their own, and those of streams may be silent for as long as there is no news.
+    // gRPC calls have deadlines of their own, and a streaming call may be silent for as long as there are no messages.
     if (this.#of.stream === 'grpc') return this.clear();
     const { req } = this.#of.exchange;
     const { bytesRead } = req.socket;
@@ -106,13 +109,13 @@ export class TimeLimits {
     });
   }
 
-  /** Ends an answer that stands still: the app says no more of it, or the client does not take it. */
+  /** Ends a response without progress: the app sends no more of it, or the client does not read it. */
   #awaitProgress(before: number, quiet: number): void {
     const { exchange, upstream } = this.#of;
     const { req, res } = exchange;
     const { clientStallMs } = this.#timeouts;
     const { idleMs } = this.#route;
-    // Behind the answer its connection may be another request's: node calls this one destroyed from then on.
+    // After the response the connection may serve another request: node then reports this request as destroyed.
     const ofApp = upstream?.destroyed === false ? (upstream.socket?.bytesRead ?? 0) : 0;
     const moved = req.socket.bytesRead + req.socket.bytesWritten + ofApp;
     const quietNow = moved === before ? quiet : 0;

@@ -5,12 +5,14 @@ import { Relay } from '../websocket/relay.ts';
 import { destroyLate } from './linger.ts';
 import type { EndTimes } from './linger.ts';
 
-/** Bytes that a client may send before its upgrade is answered. RFC 6455 section 4.1 has it wait, so few come. */
+/**
+ * Bytes that a client may send before the response to its upgrade. RFC 6455 section 4.1 has it wait, so there are few.
+ */
 const EARLY_BYTES = 65_536;
 
 /**
- * Reads from a client whose upgrade is pending. An unread connection would hide that its client has left, and an
- * unwatched one would end the process with its reset.
+ * Reads from a client whose upgrade is pending. Without reading, its leaving would go unnoticed; without a listener,
+ * its reset would end the process.
  */
 export class WaitingClient {
   readonly #socket: Socket;
@@ -25,7 +27,7 @@ export class WaitingClient {
     socket.on('end', this.#leave);
   }
 
-  /** Hands over what came early, and stops watching. */
+  /** Returns the early bytes and stops watching. */
   take(): Buffer {
     this.#socket.off('data', this.#keep);
     this.#socket.off('end', this.#leave);
@@ -45,20 +47,20 @@ export class WaitingClient {
 }
 
 export interface Tunnel {
-  /** Ends both sides with FIN; what the other sides do not close in time is destroyed. */
+  /** Sends FIN to both sides; a connection that its other end does not close in time is destroyed. */
   end(): void;
-  /** Says goodbye first: a Close frame 1001 to both sides, then, when they have answered or some time has passed, the end. */
+  /** Sends a Close frame 1001 to both sides, and ends the tunnel when both have answered or `closeMs` has passed. */
   dismiss(): void;
 }
 
 interface TunnelTimes extends EndTimes {
-  /** Silence in both directions that ends it, ms. */
+  /** Silence in both directions after which the tunnel is closed, ms. */
   readonly idleMs: number;
 }
 
 /**
- * Ties two connections until both are closed. A FIN of one side is passed on, an error of one ends the other, and
- * silence in both directions ends both. Both sockets must have an `error` listener.
+ * Ties two connections together until both are closed. A FIN of one side is forwarded, an error of one side closes the
+ * other, and silence in both directions closes both. Both sockets must have an `error` listener.
  */
 export function openTunnel(client: Socket, upstream: Socket, times: TunnelTimes, closed: () => void): Tunnel {
   const sides = [client, upstream];
@@ -67,7 +69,7 @@ export function openTunnel(client: Socket, upstream: Socket, times: TunnelTimes,
     for (const side of sides) side.destroy();
   };
   const passed = (): number => sides.reduce((sum, side) => sum + side.bytesWritten - side.writableLength, 0);
-  // One side has ended, or we have; what was sent before may still be on its way through a slow other side.
+  // One side has ended, or we have; what was sent before may still be draining to a slow other side.
   const endSoon = (): void => {
     stopWaiting?.();
     stopWaiting = destroyLate(sides, times, passed);
@@ -89,7 +91,7 @@ export function openTunnel(client: Socket, upstream: Socket, times: TunnelTimes,
   }
   const toServer = new Relay(client, upstream, closeFrameToServer);
   const toClient = new Relay(upstream, client, closeFrameToClient);
-  // One that was destroyed before it was tied may not say so again.
+  // A socket that was destroyed before may not emit `close` again.
   if (sides.some((side) => side.destroyed)) destroyBoth();
   sideClosed();
   const end = (): void => {

@@ -1,11 +1,11 @@
 /**
- * Pipelined requests of a connection, one at a time: only safe methods might be asked for at once (RFC 9112 section
- * 9.3.2), and after an answer that closes the connection nothing behind it may have been done.
+ * Runs the pipelined requests of a connection one at a time: only safe methods could run concurrently (RFC 9112 section
+ * 9.3.2), and nothing behind a response that closes the connection may have been executed.
  */
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** Requests of one connection that wait, before no more of them are read. */
+/** Waiting requests of one connection above which no more are read. */
 const MAX_WAITING = 64;
 
 interface Line {
@@ -17,14 +17,14 @@ interface Line {
 export class Turns {
   readonly #lines = new WeakMap<Duplex, Line>();
 
-  /** The answer that is not with the kernel yet; null: there is none. */
+  /** The response in progress, which the kernel has not taken in full yet; null: there is none. */
   current(socket: Duplex): ServerResponse | null {
     return this.#lines.get(socket)?.current ?? null;
   }
 
   /**
-   * Calls `begin` when all answers before are with the kernel; never when the connection has ended by then, or when the
-   * request was answered meanwhile.
+   * Calls `begin` when the kernel has taken all earlier responses; never if the connection has ended by then, or the
+   * request got a response meanwhile.
    */
   take(socket: Duplex, res: ServerResponse, begin: () => void): void {
     const line = this.#lines.get(socket);
@@ -40,7 +40,7 @@ export class Turns {
   }
 
   #begin(socket: Duplex, res: ServerResponse, begin: () => void): void {
-    // One that the client has left, or that we have said our last on: what was asked behind that is not ours to do.
+    // When the client has left, or got our last response, later requests must not be executed.
     if (!socket.writable) return;
     res.once('close', () => this.#next(socket));
     if (!res.writableEnded) begin();

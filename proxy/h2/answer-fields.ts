@@ -1,11 +1,11 @@
-/** The fields of an app's answer for a client of HTTP/2, put into a field block. */
+/** Encodes the fields of an app's response for an HTTP/2 client. */
 import { ascii, isText } from '../http/bytes.ts';
 import type { ResponseHead } from '../target/response-head.ts';
 import type { FieldBlock } from './wire/field-block.ts';
 
 const TRANSFER_ENCODING = ascii('transfer-encoding');
 
-/** Adds the fields of an HTTP/1.1 answer that its client gets. The head has marked what it does not. */
+/** Adds the fields of an HTTP/1.1 response head, without the lines that it has marked as cut. */
 export function addPassed(block: FieldBlock, head: ResponseHead): void {
   const { fields, cuts, bytes } = head;
   let cut = 0;

@@ -1,7 +1,7 @@
 /**
- * Requests that need what only the general engine knows (compression, basic auth, holds, WebSockets, ...) are spoken to
- * it in HTTP/1.1 over a connection within the process. So each feature is the same for all clients, and routing, claim,
- * metrics and log are the general engine's own.
+ * Passes requests that need a feature of the general engine (compression, basic auth, holds, WebSockets, ...) to it
+ * over an in-process connection that speaks HTTP/1.1. So each feature works the same for all clients, and the general
+ * engine does routing, claim, metrics and log.
  */
 import { randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
@@ -17,16 +17,16 @@ import type { Request } from './request.ts';
 import type { ServerStream, StreamSink } from './stream.ts';
 import type { FieldBlock } from './wire/field-block.ts';
 
-/** What a bridge needs. */
+/** The dependencies of a bridge. */
 interface Ground {
   readonly general: Acceptor;
   readonly tools: { readonly block: FieldBlock };
 }
 
-/** Answers of a WebSocket handshake that concern HTTP/1.1 only (RFC 8441 section 5.1). */
+/** Response fields of a WebSocket handshake that concern HTTP/1.1 only (RFC 8441 section 5.1). */
 const HANDSHAKE = new Set(['sec-websocket-accept', 'connection', 'upgrade']);
 
-/** Takes the stream over: answers it by the general engine. */
+/** Takes over the stream: the general engine will respond to it. */
 export function bridge(client: ServerStream, request: Request, { general, tools }: Ground): void {
   const { clientAddress: address, secure } = request;
   const [near, far] = MemorySocket.pair({ address, secure });
@@ -39,14 +39,14 @@ class Bridge implements StreamSink {
   readonly #request: Request;
   readonly #block: FieldBlock;
   readonly #upstream: ClientRequest;
-  /** Where the bytes of the client go; null: they wait for the answer to a WebSocket handshake. */
+  /** Where the bytes from the client go; null while they wait for the response to a WebSocket handshake. */
   #to: Writable | null = null;
-  /** Those that wait; the client's window bounds them. */
+  /** The queued bytes from the client; its flow-control window bounds them. */
   #behind = new Gathered();
-  /** Where the bytes for the client come from. */
+  /** The source of the bytes for the client. */
   #from: Readable | null = null;
   #tunnel: Duplex | null = null;
-  /** The way to the general engine takes no more for now. */
+  /** True while the general engine applies back-pressure. */
   #isFull = false;
   #isAnswered = false;
 
@@ -63,8 +63,8 @@ class Bridge implements StreamSink {
     });
     this.#listen();
     if (isWebSocket || !request.hasBody) this.#upstream.end();
-    // Its body may wait for the app: for its `100 Continue`, or for the first message of a conversation. Where none is declared, the head
-    // would be the whole of a request that its client has not ended.
+    // The client may withhold its body until the app has seen the head: for `100 Continue`, or for the first message of
+    // a dialogue. With `content-length: 0`, the head alone would be a complete request, which the client has not ended.
     else if (request.contentLength !== 0) this.#upstream.flushHeaders();
     if (!isWebSocket) this.#to = this.#upstream;
   }
@@ -88,11 +88,11 @@ class Bridge implements StreamSink {
     this.#from?.resume();
   }
 
-  /** The limits are the general engine's. */
+  /** The general engine enforces the time limits. */
   tick(): void {}
 
   closed(): void {
-    // A reset of the client, or all is done and this is of no consequence.
+    // Either the client has reset the stream, or all is done and this has no effect.
     this.#upstream.destroy();
     this.#tunnel?.destroy();
   }
@@ -105,7 +105,7 @@ class Bridge implements StreamSink {
     });
     upstream.on('response', (response) => this.#answer(response));
     upstream.on('upgrade', (response, socket, head) => this.#upgraded(response, socket, head));
-    // The general engine answers every request; it breaks a connection only when the answer cannot be completed.
+    // The general engine responds to every request; it breaks a connection only when it cannot complete the response.
     upstream.on('error', () => this.#broken());
   }
 
@@ -152,7 +152,7 @@ class Bridge implements StreamSink {
     else if (isTaken) client.resume();
   }
 
-  /** From the general engine to the client. */
+  /** Forwards bytes from the general engine to the client. */
   #flow(from: Readable, whole: () => void): void {
     this.#from = from;
     from.on('data', (bytes: Buffer) => {
@@ -178,7 +178,7 @@ function plainHead(request: Request): string[] {
   return head;
 }
 
-/** RFC 8441 section 5: what HTTP/1.1 wants of a handshake beside what the client sent. */
+/** Adds what an HTTP/1.1 handshake needs beyond the fields that the client sent (RFC 8441 section 5). */
 function handshakeHead(request: Request): string[] {
   const key = randomBytes(16).toString('base64');
   const fields = without(TRAILER, commonFields(request));

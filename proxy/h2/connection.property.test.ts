@@ -1,4 +1,6 @@
-/** Whatever a client sends and however its bytes are split: the same is made of it, nothing is thrown, nothing stays. */
+/**
+ * Whatever a client sends, and however its bytes are split: the result is the same, nothing throws, and nothing leaks.
+ */
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
@@ -24,7 +26,7 @@ const tools = {
   maxListBytes: 65_536,
 };
 
-/** Notes what becomes of each stream, and answers those that are complete. */
+/** Records the outcome of each stream, and responds to complete requests. */
 class Notes implements Handler {
   readonly lines: string[] = [];
   open = 0;

@@ -1,4 +1,4 @@
-/** Our end of HTTP/2 against node's (nghttp2): fields, bodies and trailers of any kind arrive as they were sent. */
+/** Our HTTP/2 against node's (nghttp2): fields, bodies and trailers of any kind arrive as they were sent. */
 import assert from 'node:assert/strict';
 import { connect } from 'node:http2';
 import type { ClientHttp2Session } from 'node:http2';
@@ -26,7 +26,7 @@ interface Message {
 const lines = (flat: readonly string[]): Line[] =>
   flat.flatMap((text, index): Line[] => (index % 2 === 0 ? [[text, flat[index + 1] ?? '']] : []));
 
-/** Answers each request with what the test has for it, and keeps what came. */
+/** Sends the test's response to each request, and records the request. */
 class Echo implements Handler {
   readonly block = new FieldBlock();
   answer: Message = { fields: [], body: [], trailers: [] };
@@ -54,7 +54,7 @@ class Echo implements Handler {
     return {
       data: (_bytes, start, end) => {
         this.body += end - start;
-        // Sometimes it takes no more for a while.
+        // Applies back-pressure now and then.
         if (this.body % 3 !== 0) return true;
         setImmediate(() => stream.resume());
         return false;

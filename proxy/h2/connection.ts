@@ -1,4 +1,4 @@
-/** A client's connection that speaks HTTP/2 (RFC 9113): its frames, its streams, and what it may cost us. */
+/** A client's HTTP/2 connection (RFC 9113): its frames, its streams, and the limits on its cost. */
 import type { Socket } from 'node:net';
 import { Outlet } from '../net/outlet.ts';
 import { AbuseBudget } from './abuse-budget.ts';
@@ -21,25 +21,25 @@ import { HpackDecoder } from './wire/hpack-decoder.ts';
 import type { FieldList } from './wire/hpack-decoder.ts';
 import { SendTurns } from './wire/send-turns.ts';
 
-/** Who serves the requests. */
+/** Serves the requests of a connection. */
 export interface Handler {
   /** @param fields valid during the call */
   request(stream: ServerStream, fields: FieldList, hasBody: boolean): void;
-  /** A stream is over. */
+  /** A stream is closed. */
   streamClosed(stream: ServerStream): void;
-  /** The connection is no more. */
+  /** The connection is closed. */
   closed(): void;
 }
 
-/** Requests at once on one connection. */
+/** Concurrent requests on one connection. */
 const MAX_STREAMS = 128;
-/** Bytes for a client that takes none. Above it nothing more is read from it either. */
+/** Bytes queued for a slow client above which the connection stops reading from it. */
 const MAX_BACKLOG = 524_288;
 
 export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
   readonly streams = new Map<number, ServerStream>();
   readonly output: FrameOutput;
-  /** False: nothing is read or begun any more. */
+  /** False: no more frames are read, and no streams opened. */
   isOpen = true;
   readonly #socket: Socket;
   readonly #tools: Tools;
@@ -51,14 +51,14 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
   readonly #blocks: BlockReader;
   readonly #budget: AbuseBudget;
   readonly #reset = new ResetStreams();
-  /** Of the DATA frame that is being read. */
+  /** The stream of the DATA frame that is being read. */
   #receiving: ServerStream | null = null;
   readonly #numbers = new StreamNumbers();
-  /** Streams above it are not served; we have said so. */
+  /** Streams above this identifier are not served; a GOAWAY has said so. */
   #lastServed = MAX_WINDOW;
   readonly #uploads = new UploadWindow();
 
-  /** @param socket whose reads are given to {@link Http2Connection.read} */
+  /** @param socket its reads arrive through {@link Http2Connection.read} */
   constructor(socket: Socket, tools: Tools, handler: Handler) {
     this.#socket = socket;
     this.#tools = tools;
@@ -67,7 +67,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
     this.#turns = new SendTurns(this.output);
     this.#blocks = new BlockReader(this, tools.maxListBytes);
     this.#budget = new AbuseBudget(tools.clock);
-    // Broken connections: `close` follows, and with it the end of every stream.
+    // `close` follows, and ends every stream.
     socket.on('error', () => undefined);
     socket.once('end', () => socket.destroy());
     socket.once('close', () => this.#closed());
@@ -75,24 +75,24 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
     this.#uploads.open(this.output);
   }
 
-  /** For heads and trailers that are put together. */
+  /** The block in which heads and trailers are built. */
   get block(): FieldBlock {
     return this.#tools.block;
   }
 
-  /** In the middle of a frame or of a field block, or before its first settings. */
+  /** True in the middle of a frame or field block, and before the client's first SETTINGS. */
   get isWaitedFor(): boolean {
     return !this.#settings.greeted || this.#blocks.isInside || this.#reader.isInside;
   }
 
-  /** The client takes nothing of what waits for it. */
+  /** True while the socket applies back-pressure. */
   get isFull(): boolean {
     return this.output.isFull;
   }
 
   /**
-   * Bytes of a read, valid only during the call.
-   * @returns false to read no more for now
+   * Processes the bytes of one read, valid only during the call.
+   * @returns false to pause reading
    */
   read(bytes: Buffer, start: number, end: number): boolean {
     if (!this.isOpen) return true;
@@ -101,13 +101,13 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
     } catch (error) {
       const isClients = error instanceof ConnectionError;
       this.fail(isClients ? error.code : CODE.internalError);
-      // A mistake of ours: this client's connection has ended, and whoever runs the process is told (uncaught.ts).
+      // A bug of ours: it closes this client's connection, and the operator gets a report (uncaught.ts).
       if (!isClients) throw error;
     }
     return !this.isOpen || this.#socket.writableLength < MAX_BACKLOG;
   }
 
-  /** Tells the client to send no more requests. @param isFinal false: those that are under way are still served */
+  /** Sends GOAWAY. @param isFinal false: requests already on their way are still served */
   goAway(isFinal: boolean): void {
     if (!this.isOpen) return;
     if (isFinal) this.#lastServed = this.#numbers.last;
@@ -115,7 +115,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
     if (isFinal && this.streams.size === 0) this.#leave();
   }
 
-  /** Ends the connection, and says why. */
+  /** Closes the connection with a GOAWAY that carries the code. */
   fail(code: number): void {
     if (!this.isOpen) return;
     this.output.goaway(Math.min(this.#numbers.last, this.#lastServed), code);
@@ -188,7 +188,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
       case FRAME.pushPromise:
         throw new ConnectionError(CODE.protocolError, 'a client pushes');
       default:
-        // Extensions (RFC 9113 section 5.5).
+        // Unknown frames are ignored (RFC 9113 section 5.5).
         return this.#budget.frame();
     }
   }
@@ -218,23 +218,23 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
 
   // Frames
 
-  /** Nothing comes before settings, and nothing within a field block. */
+  /** The first frame must be SETTINGS, and nothing may interrupt a field block. */
   #expect(type: number): void {
     check(this.#settings.greeted || type === FRAME.settings, CODE.protocolError, 'a frame before the settings');
     check(!this.#blocks.isInside || type === FRAME.continuation, CODE.protocolError, 'a frame within a field block');
   }
 
-  /** A whole one. */
+  /** Processes a complete field block. */
   fieldBlock(id: number, isLast: boolean, bytes: Buffer, start: number, end: number): void {
     const { fields } = this.#tools;
-    // In any case: later blocks refer to it.
+    // Always decode: later blocks depend on the state of the table.
     this.#decoder.decode(bytes, start, end, fields);
     const stream = this.streams.get(id);
     if (stream !== undefined) this.#trailers(stream, isLast, fields);
     else if (id <= this.#numbers.last) this.#behind(id);
     else if (id <= this.#lastServed) this.#open(id, isLast, fields);
     else {
-      // We have said so: its client asks elsewhere.
+      // The GOAWAY has said so: the client will retry on another connection.
       this.#numbers.last = id;
       this.#reset.add(id);
       this.#budget.frame();
@@ -254,7 +254,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
     }
   }
 
-  /** HEADERS of a stream that was there, or that was passed over. */
+  /** HEADERS on a stream that is closed or was skipped. */
   #behind(id: number): void {
     check(!this.#numbers.wasPassedOver(id), CODE.protocolError, 'a stream that was passed over');
     this.#late(id);
@@ -316,7 +316,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
     if ((flags & FLAG.ack) === 0) this.output.acknowledgePing(bytes, start);
   }
 
-  /** Read and forgotten (RFC 9113 section 5.3.2). */
+  /** Checked and ignored (RFC 9113 section 5.3.2). */
   #priority(id: number, length: number): void {
     check(id !== 0, CODE.protocolError, 'PRIORITY of no stream');
     this.#budget.frame();
@@ -330,7 +330,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
     if (!this.#budget.reset()) this.fail(CODE.enhanceYourCalm);
   }
 
-  /** @param isFault the client could know better */
+  /** @param isFault the client could have known the limit */
   #refuse(id: number, code: number, isFault: boolean): void {
     this.output.reset(id, code);
     this.#reset.add(id);
@@ -338,13 +338,13 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
     else this.#budget.frame();
   }
 
-  /** A frame of a stream that is closed: under way when we reset it, or against the rules. */
+  /** A frame on a closed stream: sent before the client saw our reset, or a violation. */
   #late(id: number): void {
     check(this.#reset.has(id), CODE.streamClosed, 'a frame of a stream that is closed');
     this.#budget.frame();
   }
 
-  // The end
+  // Closing
 
   #drained(): void {
     this.output.isFull = false;
@@ -352,7 +352,7 @@ export class Http2Connection implements FrameSink, BlockSink, StreamOwner {
     this.#socket.resume();
   }
 
-  /** FIN, behind what is to be said. What the client still sends is read and dropped. */
+  /** Sends FIN after the pending output. What the client still sends is read and dropped. */
   #leave(): void {
     if (!this.isOpen) return;
     this.isOpen = false;

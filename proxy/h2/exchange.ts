@@ -1,6 +1,6 @@
 /**
- * One request of an HTTP/2 client on its way to a target and back. It owns the claim and both ends: whatever happens,
- * the client sees a complete answer or a reset stream, and the claim is released once.
+ * One request of an HTTP/2 client on its way to a target and back. The exchange owns the claim and both ends: whatever
+ * happens, the client sees a complete response or a reset stream, and the claim is released once.
  */
 import type { Context } from '../engine/context.ts';
 import { RequestRecord } from '../engine/request-record.ts';
@@ -28,41 +28,44 @@ import type { ServerStream, StreamSink } from './stream.ts';
 import { CODE } from './wire/codes.ts';
 import type { FieldBlock } from './wire/field-block.ts';
 
-/** What an exchange needs of the connection that it came on. */
+/** The interface of the connection to its exchanges. */
 export interface Carrier {
   readonly context: Context;
-  /** For heads and trailers that are put together. */
+  /** The block in which heads and trailers are built. */
   readonly block: FieldBlock;
   readonly date: DateLine;
-  /** Asks the target. */
+  /** Sends the request to the target. */
   ask(exchange: Exchange, target: Target): Call;
   idOf(exchange: Exchange): string;
 }
 
 const NONE: readonly string[] = [];
 
-/** Its client has what the target gave, is getting it, or got our page or a reset. */
+/**
+ * `asking`: the response head is awaited. `answering`: the client is getting the response. `whole`: the response is
+ * complete. `failed`: the client got the proxy's own response or a reset.
+ */
 type Phase = 'asking' | 'answering' | 'whole' | 'failed';
 
 export class Exchange extends RequestRecord<Request> implements InFlight, StreamSink, CallSink, Http2CallSink {
   stream: StreamKind | null = null;
   readonly httpVersion = '2';
   readonly engine = 'h2';
-  /** Of ours, by its number; 0: the client gave one. */
+  /** Number of the generated request id; 0: the client's own id is used. */
   readonly id: number;
   readonly client: ServerStream;
   readonly #carrier: Carrier;
   #target: Target | null = null;
-  /** Null once it is over: its connection may carry another request then. */
+  /** Null once the call is over: its connection may then carry another request. */
   #call: Call | null = null;
   #phase: Phase = 'asking';
   #appStatus = 0;
   #retried = false;
-  /** The target's connection takes no more of the body for now. */
+  /** True while the target applies back-pressure to the request body. */
   #targetFull = false;
   #clientFull = false;
 
-  /** @param id the number of the request's id, 0 when its client gave it one */
+  /** @param id number of the generated request id; 0: the client's own id is used */
   constructor(client: ServerStream, request: Request, route: Route | null, id: number, carrier: Carrier) {
     super(request, carrier.context);
     this.client = client;
@@ -85,8 +88,8 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
   }
 
   /**
-   * Claims a target and asks it. The route must be there.
-   * @returns false when its upstream is held: then nothing has happened, and the exchange is given up
+   * Claims a target and sends it the request. The route must be set.
+   * @returns false when the upstream is held: nothing has happened then, and the exchange must be dropped
    */
   forward(): boolean {
     const { route, request } = this;
@@ -102,11 +105,11 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     return true;
   }
 
-  /** The proxy's own answer. */
+  /** Sends the proxy's own response. */
   answer({ status, headers, body }: Answer): void {
     if (this.isOver || this.client.headersSent) return;
     if (this.#phase === 'asking') {
-      // Nothing has gone wrong: this is the answer.
+      // Not a failure: this is the intended response.
       this.#phase = 'failed';
       this.outcome = 'served';
     }
@@ -146,7 +149,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     } else this.cut();
   }
 
-  // The way to the target
+  // The request, to the target
 
   data(bytes: Buffer, start: number, end: number): boolean {
     if (!this.#isUnderWay) return true;
@@ -164,7 +167,10 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     if (this.#isUnderWay) this.#call?.end(passedTrailerFields(trailers));
   }
 
-  /** Messages of a gRPC call may be far apart, and a body that the target does not take is not its client's fault. */
+  /**
+   * Enforces the minimum rate of the request body. gRPC messages may be far apart, and the client is not at fault when
+   * the target does not take the body.
+   */
   tick(): void {
     const isReading = this.#phase === 'asking' && !this.client.isRequestEnded && !this.#targetFull;
     if (!isReading || this.stream === 'grpc') return;
@@ -179,7 +185,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     this.client.resume();
   }
 
-  // The way back
+  // The response, to the client
 
   information(head: ResponseHead): void {
     if (this.#phase === 'asking' && addLinks(this.#carrier.block.begin(103), head.rawFields())) {
@@ -187,7 +193,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     }
   }
 
-  /** An answer over HTTP/1.1. */
+  /** The response head from an HTTP/1.1 target. */
   head(head: ResponseHead): void {
     if (this.#phase !== 'asking') return;
     addPassed(this.#carrier.block.begin(head.status), head);
@@ -195,7 +201,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     this.#begin(head.status, head.isEventStream);
   }
 
-  /** An answer over HTTP/2. */
+  /** The response head from an HTTP/2 target. */
   answered(status: number, fields: readonly string[]): void {
     if (this.#phase !== 'asking') return;
     const type = fields.findIndex((text, index) => index % 2 === 0 && text === 'content-type');
@@ -221,7 +227,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
   }
 
   flush(): boolean {
-    // All that is written in one turn goes out at its end.
+    // Output is flushed at the end of each turn of the event loop.
     return !this.#clientFull;
   }
 
@@ -247,7 +253,9 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     } else this.#fail(failure, cause);
   }
 
-  /** The target took no connection, so nothing was sent: another copy may have the request, whatever it is. */
+  /**
+   * The target could not be reached, so nothing was sent: another container may serve the request, whatever its method.
+   */
   #unreached(failure: Failure, cause: unknown): void {
     const refusing = this.#target;
     refusing?.refused(this.#carrier.context.clock.monotonic());
@@ -264,7 +272,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     return undefined;
   }
 
-  /** The proxy's own answer, or, when the app's has begun, a reset: nobody can take that for a complete one. */
+  /** Sends an error page, or, once the app's response has begun, resets the stream, since it is not complete. */
   #fail(failure: Failure, cause: unknown): void {
     if (this.isOver || this.#phase === 'failed') return;
     const answered = !this.client.headersSent;
@@ -277,7 +285,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     else this.client.break();
   }
 
-  /** The client's own fault, told by an answer where there is none yet. */
+  /** Ends the exchange for a fault of the client: with an error page, if no response has begun. */
   #giveUp(failure: Failure): void {
     this.#phase = 'failed';
     this.#call?.abort();
@@ -289,7 +297,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     return this.#phase === 'asking' || this.#phase === 'answering';
   }
 
-  /** The head of the app's answer is in the block. */
+  /** Sends the app's response head, which is in the block. */
   #begin(status: number, isEventStream: boolean): void {
     this.#phase = 'answering';
     this.#appStatus = status;
@@ -298,7 +306,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     this.client.respond(this.#carrier.block);
   }
 
-  /** A gRPC call whose answer has not begun: head and trailers are one then. */
+  /** Ends a gRPC call whose response has not begun: head and trailers are then one (Trailers-Only). */
   #dismissCall(): void {
     this.status = 200;
     const block = this.#carrier.block.begin(200).add('content-type', 'application/grpc').addAll(GRPC_UNAVAILABLE);
@@ -306,7 +314,7 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     this.#conclude(NONE);
   }
 
-  /** Ends our side. What the client still sends is dropped, and soon it is told to stop. */
+  /** Ends the response. What the client still sends is dropped, and soon the stream is reset. */
   #conclude(trailers: readonly string[]): void {
     this.outcome = 'served';
     this.#phase = 'whole';

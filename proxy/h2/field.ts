@@ -1,16 +1,17 @@
 /**
- * One field of a request, judged when it is made (RFC 9113 sections 8.2 and 8.3). A field that HPACK has in its table is
- * made once and used by many requests.
+ * One field of a request, classified when it is made (RFC 9113 sections 8.2 and 8.3). A field in the HPACK table is
+ * made once and shared by many requests.
  */
 import { isClients } from '../http/headers.ts';
 
-/** Pseudo fields of requests (RFC 9113 section 8.3.1, RFC 8441 section 4). */
+/** Pseudo-header fields of requests (RFC 9113 section 8.3.1, RFC 8441 section 4). */
 export type Pseudo = 'method' | 'scheme' | 'authority' | 'path' | 'protocol';
 
 /**
- * What a regular field is to a request. `plain`: text between client and app. `malformed`: the request that has it is, as
- * with all that is no field by its grammar (RFC 9113 section 8.2.1): an app would miss what was passed over. `padded`: it has
- * white space around its value, which makes it malformed too, but is a mistake that its client is told of.
+ * The role of a regular field in a request. `plain`: end-to-end between client and app. `malformed`: makes the request
+ * malformed, like anything that violates the field grammar (RFC 9113 section 8.2.1); skipping the field would hide it
+ * from the app. `padded`: its value has white space at an end, which is malformed too, but a mistake that the client
+ * gets an error page for.
  */
 type Kind = 'cookie' | 'host' | 'content-length' | 'content-type' | 'te' | 'expect' | 'plain' | 'padded' | 'malformed';
 
@@ -38,28 +39,30 @@ const KNOWN: ReadonlyMap<string, Kind> = new Map([
 
 /** A token without upper-case letters (RFC 9113 section 8.2). */
 const NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
-/** No control but the tab (RFC 9110 section 5.5), and no white space at either end (RFC 9113 section 8.2.1). */
+/**
+ * No control character but the tab (RFC 9110 section 5.5), and no white space at either end (RFC 9113 section 8.2.1).
+ */
 // oxlint-disable-next-line no-control-regex -- they are what must not be there
 const VALUE = /^(?![\t ])[\t\x20-\x7e\x80-\xff]*$(?<![\t ])/;
 // oxlint-disable-next-line no-control-regex -- they are what must not be there
 const TEXT = /^[\t\x20-\x7e\x80-\xff]*$/;
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/;
 const LENGTH = /^\d{1,15}$/;
-/** What HPACK counts beside name and value (RFC 7541 section 4.1), bytes. */
+/** The overhead per field that HPACK adds to name and value (RFC 7541 section 4.1), bytes. */
 const OVERHEAD = 32;
 
 export class Field {
-  /** As HPACK counts it, bytes. */
+  /** Size as HPACK counts it, bytes. */
   readonly size: number;
   readonly name: string;
   readonly value: string;
   /** Null: a regular field. */
   readonly pseudo: Pseudo | null;
-  /** What it is where only regular fields may be. */
+  /** The role of the field where only regular fields are allowed. */
   readonly kind: Kind;
   #line: string | null = null;
 
-  /** @param name and value as they came, one character per octet */
+  /** @param name and value as received, one character per octet */
   constructor(name: string, value: string) {
     this.name = name;
     this.value = value;
@@ -68,14 +71,14 @@ export class Field {
     this.kind = name.startsWith(':') ? 'malformed' : kindOf(name, value);
   }
 
-  /** Its line in a head of HTTP/1.1; empty when it is nothing that a client may tell an app. */
+  /** The line of the field in an HTTP/1.1 head; empty when a client must not set the field. */
   get line(): string {
     this.#line ??= isClients(this.name) ? `${this.name}: ${this.value}\r\n` : '';
     return this.#line;
   }
 }
 
-/** Null: malformed. What paths and authorities say is looked at by the request: that is answered, not reset. */
+/** Null: malformed. The request checks paths and authorities itself, as errors there get a response and not a reset. */
 function pseudoOf(name: string, value: string): Pseudo | null {
   const pseudo = PSEUDO.get(name) ?? null;
   if (pseudo === 'method') return METHOD.test(value) ? pseudo : null;

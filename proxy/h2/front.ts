@@ -1,4 +1,4 @@
-/** HTTP/2 to clients, on bytes (ADR 15). */
+/** The HTTP/2 front: serves HTTP/2 clients, working on bytes (ADR 15). */
 import type { Socket } from 'node:net';
 import { plainAddress } from '../../protocol/client-network.ts';
 import type { Config } from '../config.ts';
@@ -15,10 +15,10 @@ import { FieldBlock } from './wire/field-block.ts';
 import { FieldList } from './wire/hpack-decoder.ts';
 import { Outputs } from './wire/outputs.ts';
 
-/** Bytes of one read. All connections share the buffer: what is kept of a read is copied. */
+/** Size of the read buffer, bytes. All connections share it, so whatever outlives a read must be copied. */
 const READ_BYTES = 65_536;
 const TICK_MS = 1_000;
-/** Streams that wait for their client, in all. Each holds some 64 KiB, so when there are more, patience is short. */
+/** Limit of streams that wait for their clients. Each holds about 64 KiB, so beyond it they may wait only briefly. */
 const MAX_STALLED = 1_000;
 const SHORT_STALL_MS = 5_000;
 
@@ -33,12 +33,12 @@ export class Http2Front {
   #whenEmpty: (() => void)[] = [];
 
   /**
-   * @param general takes requests that need features of the general engine, over connections within the process
-   * @param engine `http-proxy`: it takes all
+   * @param general serves requests that need features of the general engine, over in-process connections
+   * @param engine `http-proxy`: the general engine serves all requests
    */
   constructor(context: Context, calls: Calls, general: Acceptor, engine: Config['engine'] = 'fast') {
     const { clock, timeouts, limits } = context;
-    // More than we take, so that a head that is a little too large gets a page and not a reset.
+    // More than is accepted, so that a head that is slightly too large gets an error page and not a reset.
     const maxListBytes = 4 * limits.headBytes;
     const fields = new FieldList(maxListBytes);
     this.#shared = {
@@ -54,8 +54,9 @@ export class Http2Front {
   }
 
   /**
-   * @param socket paused, with ALPN `h2`, after its handshake; what was read of it already comes first
-   * @param peer absent: what the connection knows
+   * @param socket a paused TLS socket after its handshake, with ALPN `h2`; bytes that it has buffered are consumed
+   *   first
+   * @param peer absent: derived from the socket
    */
   accept(socket: Socket, peer: Peer = peerOf(socket)): void {
     const session = new ClientSession(socket, peer, this.#shared, () => this.#left(session));
@@ -67,7 +68,7 @@ export class Http2Front {
     if (begun === null || session.read(begun, 0, begun.length)) socket.resume();
   }
 
-  /** Tells clients to go (GOAWAY) and lets what is in flight finish. Resolves when no connection is left. */
+  /** Sends GOAWAY to all clients and lets requests in flight finish. Resolves when no connection is left. */
   async close(): Promise<void> {
     this.#closing = true;
     for (const session of this.#sessions) session.close();

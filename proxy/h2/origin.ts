@@ -1,9 +1,9 @@
-/** What targets are told about who asks: put together once per authority that its client asks for. */
+/** The fields that name the client to the target, built once per client and authority. */
 import { originHeaders } from '../http/headers.ts';
 import type { Client } from '../policy/client-address.ts';
 import { normalizeHost } from '../routing/host.ts';
 
-/** Authorities that are kept. Browsers ask for all names of a certificate on one connection. */
+/** Number of cached authorities. Browsers request all names of a certificate over one connection. */
 const KEPT = 16;
 
 interface Known {
@@ -21,12 +21,12 @@ export class Origin {
     this.client = client;
   }
 
-  /** The host of an authority, normalised; null: it names none. */
+  /** The normalised host of an authority; null: the authority is not valid. */
   hostOf(authority: string): string | null {
     return this.#of(authority).host;
   }
 
-  /** Lines of HTTP/1.1: host and origin; the last one is X-Request-Id without its value. */
+  /** HTTP/1.1 lines with Host and the client's address; the last one is X-Request-Id without its value. */
   linesFor(authority: string): string {
     return this.#of(authority).lines;
   }
@@ -34,7 +34,7 @@ export class Origin {
   #of(authority: string): Known {
     if (this.#last?.authority === authority) return this.#last;
     const known = this.#known.get(authority) ?? this.#make(authority);
-    // One that names no host may be of any length, and is not asked for again.
+    // An invalid authority may be of any length, and is not needed again.
     if (known.host !== null) this.#keep(known);
     return known;
   }

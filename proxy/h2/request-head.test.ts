@@ -12,7 +12,7 @@ const LIMITS = { headBytes: 16_384, headerFields: 100 };
 const CLIENT = { address: '192.0.2.1', secure: true };
 const ORIGIN = new Origin(CLIENT);
 
-/** @param raw names and values in turn */
+/** @param raw alternating names and values */
 function requestOf(raw: readonly string[], hasBody: boolean): Request {
   const fields = new FieldList(4 * LIMITS.headBytes);
   for (let index = 0; index + 1 < raw.length; index += 2) fields.add(new Field(raw[index] ?? '', raw[index + 1] ?? ''));
@@ -20,7 +20,7 @@ function requestOf(raw: readonly string[], hasBody: boolean): Request {
 }
 const PSEUDO = [':method', 'GET', ':scheme', 'https', ':authority', 'app.test', ':path', '/'];
 
-/** Texts with what parsers stumble over. */
+/** Texts with characters on which parsers stumble. */
 const text = fc
   .array(
     fc.constantFrom(...'ab:-_ \t\r\n\0,;="\x7f\x80\xff/HTTP1.?#%'.split(''), '\r\n', '\r\n\r\n', 'GET / HTTP/1.1\r\n'),
@@ -44,12 +44,12 @@ const name = fc.oneof(
   ),
 );
 const value = fc.oneof(text, fc.constantFrom('', '5', '0', 'trailers', 'chunked', 'app.test', 'b.test', 'a=1'));
-/** Often few: each hostile one may be what the whole is refused for. */
+/** Often few: each hostile field may cause the whole request to be refused. */
 const fields = fc.oneof(
   fc.array(fc.tuple(name, value), { maxLength: 2 }),
   fc.array(fc.tuple(name, value), { maxLength: 8 }),
 );
-/** Mostly what is taken: else nearly nothing would come as far as the target. */
+/** Mostly valid: otherwise hardly any request would reach the target. */
 const usual = <T>(good: fc.Arbitrary<T>, ...hostile: fc.Arbitrary<T>[]): fc.Arbitrary<T> =>
   fc.oneof({ weight: 4, arbitrary: good }, ...hostile.map((arbitrary) => ({ weight: 1, arbitrary })));
 const pseudo = fc.record({

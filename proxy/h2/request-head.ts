@@ -1,20 +1,20 @@
-/** The fields of a request as its target gets them: over HTTP/1.1 as bytes, over HTTP/2 as names and values. */
+/** Builds the request head for the target: bytes for HTTP/1.1, names and values for HTTP/2. */
 import { originHeaders } from '../http/headers.ts';
 import type { RequestFraming } from '../target/call.ts';
 import type { Request } from './request.ts';
 
-/** Methods with which servers expect a Content-Length even when there is no body (RFC 9110 section 8.6). */
+/** Methods for which servers expect a Content-Length even without a body (RFC 9110 section 8.6). */
 const ANNOUNCES_NO_BODY = new Set(['POST', 'PUT', 'PATCH']);
 
-/** How a request of HTTP/2, whose frames say it all, is framed on its way to an app. */
+/** The framing that an HTTP/2 request, which needs none, gets on its way to a target. */
 export function framingOf(request: Request): RequestFraming {
   if (!request.hasBody) return 'none';
   return request.contentLength === null ? 'chunked' : 'length';
 }
 
 /**
- * A complete HTTP/1.1 head. Method, target, names and values were checked in field.ts and request.ts: none has CR, LF or
- * NUL, no name has a colon or a space.
+ * Returns a complete HTTP/1.1 head. field.ts and request.ts have checked method, target, names and values: none
+ * contains CR, LF or NUL, and no name contains a colon or a space.
  */
 export function http1Head(request: Request, requestId: string): string {
   let head = `${request.method} ${request.target} HTTP/1.1\r\n${request.origin.linesFor(request.authority)}${requestId}\r\n`;
@@ -24,14 +24,14 @@ export function http1Head(request: Request, requestId: string): string {
   return `${head}${framingField(request)}\r\n`;
 }
 
-/** Framed exactly as the body came to us. */
+/** The field that frames the body as the client framed it. */
 function framingField(request: Request): string {
   if (request.contentLength !== null) return `content-length: ${request.contentLength}\r\n`;
   if (request.hasBody) return 'transfer-encoding: chunked\r\n';
   return ANNOUNCES_NO_BODY.has(request.method) ? 'content-length: 0\r\n' : '';
 }
 
-/** For a target that speaks HTTP/2: names and values in turn, pseudo fields in front. */
+/** Returns the head for an HTTP/2 target: alternating names and values, pseudo-header fields first. */
 export function http2Head(request: Request, requestId: string): string[] {
   const { method, target, authority, contentLength, clientAddress: address, secure, cookie } = request;
   const head = [':method', method, ':scheme', 'http', ':authority', authority, ':path', target];

@@ -1,4 +1,4 @@
-/** What the fields of an HTTP/2 request say, or why it is refused (RFC 9113 sections 8.2 and 8.3). */
+/** Interprets the fields of an HTTP/2 request, or determines why it is refused (RFC 9113 sections 8.2 and 8.3). */
 import { isGrpc } from '../http/grpc.ts';
 import { HEAD_TOO_LARGE, refused } from '../http/pages.ts';
 import type { Failure } from '../http/pages.ts';
@@ -12,9 +12,9 @@ interface RequestLimits {
   readonly headerFields: number;
 }
 
-/** What a field takes less in a head of HTTP/1.1 than HPACK counts for it, bytes. */
+/** The bytes by which HPACK's size of a field exceeds its size in an HTTP/1.1 head. */
 const LESS_OVERHEAD = 28;
-/** Origin form (RFC 9112 section 3.2.1): visible ASCII without the fragment. Parsers of HTTP/1.1 refuse other bytes. */
+/** Origin form (RFC 9112 section 3.2.1): visible ASCII without the fragment. HTTP/1.1 parsers refuse other bytes. */
 const TARGET = /^\/[!-"$-~]*$/;
 
 const NO_HOST = refused(400, 'The request needs one valid authority.');
@@ -30,7 +30,7 @@ export class Request implements Asked {
   authority = '';
   /** Path and query as sent, not decoded. */
   target = '';
-  /** Of an extended CONNECT (RFC 8441). */
+  /** The protocol of an extended CONNECT (RFC 8441). */
   protocol: string | null = null;
   contentLength: number | null = null;
   /** False: the request ended with its head. */
@@ -39,24 +39,24 @@ export class Request implements Asked {
   expectsContinue = false;
   takesTrailers = false;
   isGrpc = false;
-  /** What targets are told about who asks. */
+  /** The fields that name the client to the target. */
   readonly origin: Origin;
   readonly clientAddress: string;
   readonly secure: boolean;
-  /** Without pseudo fields and `host`. */
+  /** The regular fields without `host`. */
   readonly fields: Field[] = [];
-  /** All cookies, as HTTP/1.1 has them; empty: none. */
+  /** All cookies in one line, as in HTTP/1.1; empty: none. */
   cookie = '';
-  /** RFC 9113 section 8.1.1: nothing that could be answered. */
+  /** Malformed (RFC 9113 section 8.1.1): the stream is reset instead of getting a response. */
   readonly isMalformed: boolean;
-  /** Why it is refused; the values above are then what could be read. */
+  /** Why the request is refused; the properties above then hold what could be read. */
   readonly failure: Failure | null;
   #hostField: string | null = null;
   #scheme = '';
   /** The first field with white space around its value. */
   #padded: string | null = null;
 
-  /** @param fields are read now, and not kept */
+  /** @param fields read here, and not kept */
   constructor(fields: FieldList, hasBody: boolean, origin: Origin, limits: RequestLimits) {
     this.hasBody = hasBody;
     this.origin = origin;
@@ -95,7 +95,7 @@ export class Request implements Asked {
     return true;
   }
 
-  /** False: it is there twice. */
+  /** False: the field is repeated. */
   #pseudo(name: Pseudo, value: string): boolean {
     switch (name) {
       case 'method':
@@ -127,7 +127,7 @@ export class Request implements Asked {
     const { kind, value } = field;
     switch (kind) {
       case 'cookie':
-        // Clients may send one cookie per field (RFC 9113 section 8.2.3); elsewhere it is one line.
+        // Clients may send one cookie per field (RFC 9113 section 8.2.3); HTTP/1.1 has one line.
         this.cookie = this.cookie === '' ? value : `${this.cookie}; ${value}`;
         return true;
       case 'host':
@@ -159,7 +159,7 @@ export class Request implements Asked {
     return true;
   }
 
-  /** RFC 9113 sections 8.3.1 and 8.5, RFC 8441 section 4. */
+  /** True when the required pseudo-header fields are there (RFC 9113 sections 8.3.1 and 8.5, RFC 8441 section 4). */
   #isWhole(): boolean {
     if (this.method === '') return false;
     if (this.method === 'CONNECT' && this.protocol === null) return this.authority !== '';
@@ -180,7 +180,7 @@ export class Request implements Asked {
     if (this.authority === '') this.authority = this.#hostField ?? '';
     const host = this.origin.hostOf(this.authority);
     if (host === null) return NO_HOST;
-    // A server after us may believe the one, we the other (RFC 9113 section 8.3.1).
+    // Another server might use the one while we use the other (RFC 9113 section 8.3.1).
     if (this.#hostField !== null && !sameText(this.#hostField, this.authority)) return NO_HOST;
     this.host = host;
     return TARGET.test(this.target) ? null : NO_PATH;

@@ -1,4 +1,6 @@
-/** Streams that we have reset: their frames may still be under way, and are no fault of the client (RFC 9113 section 5.1). */
+/**
+ * The streams that we reset most recently. Frames for them may still arrive without an error (RFC 9113 section 5.1).
+ */
 
 const KEPT = 512;
 

@@ -1,4 +1,4 @@
-/** One HTTP/2 connection of a client: where its requests go, and how long it may stay. */
+/** One HTTP/2 connection of a client: dispatches its requests and enforces its time limits. */
 import type { Socket } from 'node:net';
 import type { Config } from '../config.ts';
 import type { Acceptor, Context } from '../engine/context.ts';
@@ -29,42 +29,42 @@ import { CODE } from './wire/codes.ts';
 import type { FieldBlock } from './wire/field-block.ts';
 import type { FieldList } from './wire/hpack-decoder.ts';
 
-/** Who is at the other end of a connection. */
+/** The peer of a connection. */
 export interface Peer extends Client {
-  /** Who is believed about the origin of requests, where the peer is one of them; null: it speaks for itself. */
+  /** The trusted proxies, if the peer is one of them and may name its clients; null: the peer itself is the client. */
   readonly trusted: AddressRanges | null;
 }
 
-/** What the sessions of a front share. */
+/** The dependencies that the sessions of a front share. */
 export interface Shared {
   readonly context: Context;
   readonly calls: Calls;
-  /** To apps that speak HTTP/2. */
+  /** Connections to targets that speak HTTP/2. */
   readonly sessions: Http2Sessions;
   readonly general: Acceptor;
-  /** `http-proxy`: the general one has every request. */
+  /** `http-proxy`: the general engine serves every request. */
   readonly engine: Config['engine'];
   readonly ids: RequestIds;
   readonly date: DateLine;
   readonly tools: Tools;
 }
 
-/** Methods that may be sent again when a connection was lost before anything came back (RFC 9110 section 9.2.2). */
+/** Methods that may be sent again when a connection was lost before any response byte (RFC 9110 section 9.2.2). */
 const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS']);
 const NO_PROTOCOL = refused(501, 'Only WebSocket can be connected to.');
 
-/** How long a client may take less than {@link STALL_BYTES} of what waits for it, ms. */
+/** How long a client may take less than {@link STALL_BYTES} of what is queued for it, ms. */
 const STALL_MS = 60_000;
 const STALL_BYTES = 4_096;
 
-/** A stream that waits for its client. */
+/** A stream whose response waits for the client. */
 interface Stall {
   since: number;
-  /** What the stream had sent then, octets. */
+  /** Octets that the stream had sent at that time. */
   sent: number;
 }
 
-/** `leaving`: the client was told to go. `left`: nothing more is said to it. */
+/** `leaving`: GOAWAY was sent. `left`: our side is closed, and the client's FIN is awaited. */
 type State = 'open' | 'leaving' | 'left';
 
 export class ClientSession implements Carrier, Handler {
@@ -75,17 +75,17 @@ export class ClientSession implements Carrier, Handler {
   readonly #origin: Origin;
   readonly #whenClosed: (session: ClientSession) => void;
   readonly #stalls = new Map<ServerStream, Stall>();
-  /** Since when (monotonic, ms) there is no stream; the beginning counts, too. */
+  /** Monotonic time, ms, since when there is no stream; initially, the start of the connection. */
   #idleSince: number;
-  /** Since when a request is on its way and does not come, or the client's first settings. */
+  /** Since when an incomplete request, or the client's first SETTINGS, has been awaited; null: neither is. */
   #awaitedSince: number | null;
-  /** Since when the socket takes nothing. */
+  /** Since when the socket has applied back-pressure. */
   #fullSince: number | null = null;
-  /** Bytes that waited for a client that we have left when it was last looked at. */
+  /** Bytes still queued at the last check after our side was closed. */
   #queued = 0;
   #state: State = 'open';
 
-  /** @param closed called once, when the connection is no more */
+  /** @param closed called once, when the connection is closed */
   constructor(socket: Socket, peer: Peer, shared: Shared, closed: (session: ClientSession) => void) {
     this.context = shared.context;
     this.#shared = shared;
@@ -97,7 +97,7 @@ export class ClientSession implements Carrier, Handler {
     this.#connection = new Http2Connection(socket, shared.tools, this);
   }
 
-  /** As {@link Http2Connection.read}. */
+  /** See {@link Http2Connection.read}. */
   read(bytes: Buffer, start: number, end: number): boolean {
     return this.#connection.read(bytes, start, end);
   }
@@ -110,14 +110,14 @@ export class ClientSession implements Carrier, Handler {
     return this.#shared.tools.block;
   }
 
-  /** Streams that wait for their client. */
+  /** Number of streams whose responses wait for the client. */
   get stalled(): number {
     return this.#stalls.size;
   }
 
   /**
-   * Tells the client to go and lets what is in flight finish. The first GOAWAY refuses nothing, so that requests which are
-   * under way now are served (RFC 9113 section 6.8).
+   * Shuts the connection down gracefully. The first GOAWAY refuses nothing, so that requests already on their way are
+   * still served (RFC 9113 section 6.8).
    */
   close(): void {
     if (this.#state !== 'open') return;
@@ -131,7 +131,7 @@ export class ClientSession implements Carrier, Handler {
     this.#connection.destroy();
   }
 
-  /** Once per second or so. @param stallMs how long a stream may wait for its client now */
+  /** Called about once per second. @param stallMs how long a stream may wait for its client at present */
   tick(now: number, stallMs: number = STALL_MS): void {
     const { clientIdleMs, clientHeadMs, closeMs } = this.context.timeouts;
     const { streams, isOpen, isFull, isWaitedFor } = this.#connection;
@@ -156,7 +156,7 @@ export class ClientSession implements Carrier, Handler {
     stream.expected = request.contentLength;
     const route = this.#routeOf(request);
     const { expectsContinue, protocol } = request;
-    // Its head would be all of it to the app, before its client has ended it: the bridge waits for that.
+    // The app would take the head for the complete request; the bridge waits until the client has ended it.
     const isUnended = hasBody && request.contentLength === 0;
     const isRare = isUnended || expectsContinue || protocol === 'websocket' || forwardsLeft(request) !== null;
     const isOthers = isRare || this.#shared.engine === 'http-proxy' || isGeneral(route);
@@ -178,7 +178,7 @@ export class ClientSession implements Carrier, Handler {
   ask(exchange: Exchange, target: Target): Call {
     const { request, route } = exchange;
     const { timeouts } = this.context;
-    // Calls of gRPC have deadlines of their own, and those of streams may be silent for as long as there is no news.
+    // gRPC calls have deadlines of their own, and a streaming call may be silent for as long as there are no messages.
     const responseHeadMs = exchange.stream === 'grpc' ? Infinity : (route?.responseHeadMs ?? timeouts.responseHeadMs);
     const idleMs = route?.idleMs ?? timeouts.streamIdleMs;
     if (route?.edge.appProtocol === 'h2c') {
@@ -206,7 +206,10 @@ export class ClientSession implements Carrier, Handler {
     return id === 0 ? (givenRequestId(request.header('x-request-id')) ?? '') : this.#shared.ids.text(id);
   }
 
-  /** It was told why; when it has taken that, and the answers before it, it has a while to hear it. */
+  /**
+   * Destroys the connection some time after our side was closed: `closeMs` after the client has taken the last
+   * responses and the GOAWAY, or `stallMs` after it stopped taking them.
+   */
   #sweepAway(now: number, closeMs: number, stallMs: number): void {
     const { queued, isEmpty } = this.#connection.output;
     if (this.#state !== 'left' || queued !== this.#queued) this.#idleSince = now;
@@ -243,7 +246,7 @@ export class ClientSession implements Carrier, Handler {
     if (request.failure) return exchange.refuse(request.failure);
     if (request.protocol !== null) return exchange.refuse(NO_PROTOCOL);
     if (route === null) return exchange.refuse(this.context.tableUnreadable() ? TABLE_UNREADABLE : HOST_UNKNOWN);
-    // One that waits is judged where it does: a rate would count it twice.
+    // The general engine judges a held request itself. Judging it here too would count it twice against a rate limit.
     const answer = route.upstream.refusal === 'held' ? null : (route.policy?.judge(request) ?? null);
     if (answer !== null) return exchange.answer(answer);
     if (!exchange.forward()) bridge(stream, request, this.#shared);
@@ -255,7 +258,9 @@ function isOver(since: number | null, limitMs: number, now: number): boolean {
   return since !== null && now - since > limitMs;
 }
 
-/** For an app that speaks HTTP/2 the way is direct, unless something else of the route needs the general engine. */
+/**
+ * True when the route needs the general engine. For an app that speaks HTTP/2, only other features of the route count.
+ */
 function isGeneral(route: Route | null): boolean {
   if (route === null || !route.general) return false;
   const { domain, edge, upstream } = route;

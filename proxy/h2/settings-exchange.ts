@@ -1,29 +1,29 @@
-/** The settings that the two ends of a connection tell each other (RFC 9113 section 6.5). */
+/** The exchange of SETTINGS between the two ends of a connection (RFC 9113 section 6.5). */
 import { check, CODE, DEFAULT_WINDOW, SETTING } from './wire/codes.ts';
 import type { FrameOutput } from './wire/frame-output.ts';
 import { ClientSettings } from './wire/settings.ts';
 
 interface OurLimits {
-  /** Requests at once. */
+  /** Concurrent requests. */
   readonly maxStreams: number;
   /** Largest field section, bytes as HPACK counts them. */
   readonly maxListBytes: number;
 }
 
 export class SettingsExchange {
-  /** The client's have come. */
+  /** True once the client's settings have arrived. */
   greeted = false;
-  /** The client has acknowledged ours, and so our limits. */
+  /** True once the client has acknowledged our settings, and so knows our limits. */
   limitsKnown = false;
   readonly #clients = new ClientSettings();
   #tableIsEmpty = false;
 
-  /** Window of a stream that begins, octets. */
+  /** Initial send window of a new stream, octets. */
   get windowBytes(): number {
     return this.#clients.windowBytes;
   }
 
-  /** Says ours. */
+  /** Sends our settings. */
   greet(output: FrameOutput, { maxStreams, maxListBytes }: OurLimits): void {
     output.settings([
       SETTING.maxConcurrentStreams,
@@ -45,8 +45,8 @@ export class SettingsExchange {
   }
 
   /**
-   * Takes the payload of the client's frame, which the caller acknowledges.
-   * @returns octets by which the window of each open stream grows; less than 0: shrinks
+   * Applies the payload of the client's SETTINGS frame, which the caller acknowledges.
+   * @returns the octets by which the window of each open stream grows; negative: shrinks
    * @throws ConnectionError
    */
   take(bytes: Buffer, start: number, end: number, output: FrameOutput): number {

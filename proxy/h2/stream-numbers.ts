@@ -1,8 +1,8 @@
-/** Which streams of a connection were there, by their numbers (RFC 9113 section 5.1.1). */
+/** Knows from its identifier whether a stream has existed on a connection (RFC 9113 section 5.1.1). */
 export class StreamNumbers {
-  /** The newest one. */
+  /** The highest identifier so far. */
   last = 0;
-  /** The newest gap between two streams: what is in it was never used and never will be. */
+  /** The bounds of the newest gap between two identifiers: those inside were never used and never will be. */
   #after = 0;
   #before = 0;
 
@@ -15,7 +15,7 @@ export class StreamNumbers {
     this.last = id;
   }
 
-  /** It may be used yet, or never will: those with an even number would be ours. */
+  /** True for a stream that was not opened yet, or never will be: even identifiers are reserved for the server. */
   isIdle(id: number): boolean {
     return id > this.last || (id !== 0 && (id & 1) === 0);
   }

@@ -1,42 +1,47 @@
-/** One stream of a client's connection (RFC 9113 section 5): a request that comes in, and an answer that goes out. */
+/** One stream of a client's connection (RFC 9113 section 5): an incoming request and an outgoing response. */
 import { CODE, DEFAULT_WINDOW, FLAG, MAX_FRAME_BYTES, MAX_WINDOW } from './wire/codes.ts';
 import type { FieldBlock } from './wire/field-block.ts';
 import type { FrameOutput } from './wire/frame-output.ts';
 
-/** Who has the stream. All calls are synchronous; `closed` is the last one. */
+/** The consumer of a stream. All calls are synchronous; `closed` is the last one. */
 export interface StreamSink {
-  /** Bytes of the request's body, valid only during the call. False: no more until {@link ServerStream.resume}. */
+  /** Bytes of the request body, valid only during the call. False: pause until {@link ServerStream.resume}. */
   data(bytes: Buffer, start: number, end: number): boolean;
-  /** The request is complete. @param trailers names and values in turn, all that came */
+  /** The request is complete. @param trailers all of them, unfiltered, as alternating names and values */
   ended(trailers: readonly string[]): void;
-  /** All that was written has gone out, after a write that answered false. */
+  /** Everything written was sent, after a write that returned false. */
   sent(): void;
-  /** Once per second or so, for limits of time. */
+  /** Called about once per second, for time limits. */
   tick(): void;
-  /** It is over. @param code of the RST_STREAM that ended it, from either side; 0: request and answer are complete */
+  /**
+   * The stream is closed.
+   * @param code of the RST_STREAM from either side that closed it; 0: request and response are complete
+   */
   closed(code: number): void;
 }
 
-/** What a stream needs of its connection. */
+/** The interface of the connection to its streams. */
 export interface StreamOwner {
   readonly output: FrameOutput;
-  /** For heads and trailers that are put together. */
+  /** The block in which heads and trailers are built. */
   readonly block: FieldBlock;
-  /** Octets of a body that the connection would send now, at most so many; nothing while others wait for their turn. */
+  /** The octets of a body, at most `most`, that the connection can send now; 0 while other streams have their turn. */
   allowance(most: number): number;
-  /** @param isCut there was more, which a window had no room for */
+  /** @param isCut there was more to send, but a window had no room for it */
   spend(octets: number, isCut: boolean): void;
-  /** Octets by which the window of an upload may grow, at most so many; they are the stream's until it is over. */
+  /**
+   * The octets, at most `most`, by which the window of an upload may grow; the stream keeps them until it is closed.
+   */
   lend(most: number): number;
-  /** It has something to send, and will be asked to. */
+  /** Queues a stream with data to send; the connection will call {@link ServerStream.sendNext}. */
   enqueue(stream: ServerStream): void;
-  /** The client broke a rule of the protocol that concerns this stream. */
+  /** The client violated the protocol on this stream. */
   fault(stream: ServerStream, code: number): void;
-  /** It is over. @param byUs we have reset it, and its client does not know yet */
+  /** The stream is closed. @param byUs we have reset it, and the client does not know yet */
   closed(stream: ServerStream, byUs: boolean): void;
 }
 
-/** How long a client that has its answer may still send its request, ms. */
+/** How long a client that has its response may go on sending its request, ms. */
 const LINGER_MS = 200;
 const EMPTY = Buffer.alloc(0);
 const NOBODY: StreamSink = {
@@ -49,47 +54,47 @@ const NOBODY: StreamSink = {
 
 export class ServerStream {
   readonly id: number;
-  /** Set as soon as the request is known. */
+  /** Set as soon as the request is parsed. */
   sink: StreamSink = NOBODY;
   headersSent = false;
   isOpen = true;
-  /** Octets of the answer that wait for the client. */
+  /** Octets of the response queued for the client. */
   waiting = 0;
-  /** Octets of the answer that were sent. */
+  /** Octets of the response sent. */
   sent = 0;
-  /** Declared length of the request's body, octets; a body of another length is a fault (RFC 9113 section 8.1.1). */
+  /** Declared length of the request body, octets; a body of another length is an error (RFC 9113 section 8.1.1). */
   expected: number | null = null;
   readonly #owner: StreamOwner;
-  /** What the client takes, octets. Less than none when it has changed its mind. */
+  /** The client's flow-control window, octets. Negative after the client has reduced its initial window. */
   #window: number;
   #chunks: Buffer[] | null = null;
-  /** Octets of the first chunk that were sent. */
+  /** Octets of the first chunk already sent. */
   #chunkAt = 0;
   #isEnding = false;
   #isEnded = false;
   #trailers: readonly string[] = [];
-  /** Where the last frame of the answer is in the output. */
+  /** Position of the response's last frame in the output. */
   #frameAt = -1;
   #isRequestEnded = false;
-  /** Octets of the body that came, and that the frames so far have or will have. */
+  /** Octets of the request body received, and octets that the frames so far have announced. */
   #received = 0;
   #announced = 0;
   /**
-   * A body that is as long as declared, but has not ended, may turn out to be longer, and the request malformed. So that the
-   * target never has it whole, its last octet waits for the end.
+   * True when the body has its declared length but no END_STREAM yet. It may still turn out to be longer, and the
+   * request malformed. So the last octet is held back until the end: the target must never have the whole body before.
    */
   #holdsBack = false;
   #heldBack: Buffer | null = null;
-  /** What the client may still send, and what it may be told that it may send again. */
+  /** The octets that the client may still send, and those received but not yet returned by WINDOW_UPDATE. */
   #credit = DEFAULT_WINDOW;
   #used = 0;
-  /** By how much it is more than at the beginning. */
+  /** Octets by which the receive window has grown. */
   lent = 0;
   #isPaused = false;
   #isDropping = false;
   #lingers: NodeJS.Timeout | null = null;
 
-  /** @param window of the client for the answer, octets */
+  /** @param window the client's initial window, octets */
   constructor(id: number, owner: StreamOwner, window: number) {
     this.id = id;
     this.#owner = owner;
@@ -100,21 +105,21 @@ export class ServerStream {
     return this.#isRequestEnded;
   }
 
-  // The answer
+  // The response
 
-  /** An interim answer, in the block. */
+  /** Sends the interim response in the block. */
   inform(block: FieldBlock): void {
     if (this.isOpen && !this.headersSent) this.#owner.output.headers(this.id, block, false);
   }
 
-  /** The head of the answer. */
+  /** Sends the response head in the block. */
   respond(block: FieldBlock): void {
     if (!this.isOpen || this.headersSent) return;
     this.headersSent = true;
     this.#frameAt = this.#owner.output.headers(this.id, block, false);
   }
 
-  /** @returns false while some of it waits: then {@link StreamSink.sent} follows. The bytes are free again. */
+  /** @returns false while some of it is queued; {@link StreamSink.sent} follows. The caller may reuse the bytes */
   write(bytes: Buffer, start: number, end: number): boolean {
     if (!this.isOpen || this.#isEnding) return true;
     const from = this.waiting > 0 ? start : this.#send(bytes, start, end, end - start);
@@ -127,8 +132,8 @@ export class ServerStream {
   }
 
   /**
-   * The answer is complete. What has not gone out yet of its last frame is marked so, and no other frame is needed.
-   * @param trailers lower-case names and values in turn
+   * Ends the response. If its last frame was not flushed yet, it gets END_STREAM, so that no extra frame is needed.
+   * @param trailers lower-case names and values, alternating
    */
   end(trailers: readonly string[] = []): void {
     if (!this.isOpen || this.#isEnding) return;
@@ -137,7 +142,7 @@ export class ServerStream {
     if (this.waiting === 0) this.#finish();
   }
 
-  /** Ends both directions at once. */
+  /** Resets the stream. */
   reset(code: number): void {
     if (!this.isOpen) return;
     this.#owner.output.reset(this.id, code);
@@ -145,8 +150,8 @@ export class ServerStream {
   }
 
   /**
-   * An answer that is not complete must not be taken for one.
-   * @param code used when no answer has begun
+   * Resets the stream so that an incomplete response cannot be taken for a complete one.
+   * @param code used when no response has begun
    */
   break(code: number = CODE.internalError): void {
     this.reset(this.headersSent ? CODE.internalError : code);
@@ -154,15 +159,15 @@ export class ServerStream {
 
   // The request
 
-  /** The sink takes data again. */
+  /** The sink accepts data again. */
   resume(): void {
     this.#isPaused = false;
     this.#giveBack(false);
   }
 
   /**
-   * The answer is complete before its request: what still comes of it is dropped. Most clients stop by themselves; the
-   * others are asked to by a reset without error (RFC 9113 section 8.1).
+   * The response is complete before the request: the rest of the request is dropped. Most clients stop by themselves;
+   * others are stopped by RST_STREAM with NO_ERROR (RFC 9113 section 8.1).
    */
   linger(): void {
     if (this.#isRequestEnded || this.#isDropping) return;
@@ -173,12 +178,12 @@ export class ServerStream {
 
   // For the connection
 
-  /** Whether it could send if the connection can. */
+  /** True when the stream has data to send and its window has room. */
   get isReady(): boolean {
     return this.isOpen && this.waiting > 0 && this.#window > 0;
   }
 
-  /** Sends one frame of what waits. */
+  /** Sends one frame of the queued data. */
   sendNext(): void {
     const chunk = this.#chunks?.[0];
     if (chunk === undefined) return;
@@ -194,7 +199,7 @@ export class ServerStream {
     else this.sink.sent();
   }
 
-  /** @returns false when the window is larger than the protocol lets it be */
+  /** @returns false when the window would exceed the protocol's maximum */
   widen(octets: number): boolean {
     if (this.#window + octets > MAX_WINDOW) return false;
     this.#window += octets;
@@ -202,7 +207,7 @@ export class ServerStream {
     return true;
   }
 
-  /** A frame begins. As in FrameSink (wire/frame-reader.ts). */
+  /** A DATA frame begins. Parameters as in FrameSink (wire/frame-reader.ts). */
   take(length: number, content: number, isLast: boolean): void {
     this.#credit -= length;
     this.#used += length;
@@ -223,14 +228,14 @@ export class ServerStream {
     else this.#give(bytes, start, end);
   }
 
-  /** A frame is whole, and not the last one. */
+  /** A DATA frame without END_STREAM is complete. */
   taken(): void {
     if (!this.#isPaused) this.#giveBack(true);
   }
 
   requestEnds(trailers: readonly string[]): void {
     if (!this.isOpen) return;
-    // Trailers, or nothing at all, in place of the rest.
+    // The request ended, perhaps with trailers, before its declared length.
     if (this.expected !== null && this.#received !== this.expected && !this.#isDropping) {
       this.#owner.fault(this, CODE.protocolError);
       return;
@@ -243,10 +248,10 @@ export class ServerStream {
     }
   }
 
-  /** The client has reset it, or its connection is no more. */
+  /** The client has reset the stream, or the connection is closed. */
   drop(code: number): void {
     if (!this.isOpen) return;
-    // Without an error it is an end only where nothing is missing.
+    // NO_ERROR is a normal end only if the response is complete.
     this.#close(code === CODE.noError && !this.#isEnded ? CODE.cancel : code, false);
   }
 
@@ -254,7 +259,7 @@ export class ServerStream {
     if (start < end && !this.sink.data(bytes, start, end)) this.#isPaused = true;
   }
 
-  /** Keeps the last octet. @returns where the others end */
+  /** Holds back the last octet. @returns the end of the others */
   #hold(bytes: Buffer, end: number): number {
     this.#heldBack = Buffer.from(bytes.subarray(end - 1, end));
     return end - 1;
@@ -289,8 +294,8 @@ export class ServerStream {
   }
 
   /**
-   * Lets the client send again what was taken, when it is worth a frame.
-   * @param grows as much again, when the sink keeps up: so the window doubles per round trip
+   * Returns the consumed octets to the client once they are worth a frame.
+   * @param grows adds the same amount again, since the sink keeps up: so the window doubles per round trip
    */
   #giveBack(grows: boolean): void {
     if (!this.isOpen || this.#isRequestEnded || this.#used < DEFAULT_WINDOW / 2) return;

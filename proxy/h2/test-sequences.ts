@@ -1,9 +1,9 @@
-/** For tests and the fuzzer: what a client of HTTP/2 may send behind its settings, mostly right, with changes. */
+/** For tests and the fuzzer: what an HTTP/2 client may send after its settings, mostly valid, with mutations. */
 import * as fc from 'fast-check';
 import { FLAG, FRAME } from './wire/codes.ts';
 import { block, frame, number, setting } from './wire/test-frames.ts';
 
-/** Stands for the host of a case in its bytes; hosts have as many letters. */
+/** Placeholder for the host in a case's bytes; hosts have the same length. */
 export const HOST_LETTERS = 'cNNNNNNN.h2.test';
 
 const often = <T>(weight: number, arbitrary: fc.Arbitrary<T>): fc.WeightedArbitrary<T> => ({ weight, arbitrary });
@@ -41,7 +41,7 @@ const field: fc.Arbitrary<Field> = fc.oneof(
   ),
 );
 
-/** The frames of one request, in order. @param stream takes the place of its identifier */
+/** The frames of one request, in order. @param stream replaces its identifier */
 const request = fc
   .record({
     method: fc.oneof(often(12, fc.constantFrom('GET', 'POST', 'PUT', 'HEAD')), often(1, odd)),
@@ -82,7 +82,7 @@ const request = fc
     return [...head, ...parts, ...last];
   });
 
-/** Nothing may come between the frames of a head: they are one here. */
+/** The frames of a head as one buffer, since nothing may come between them. */
 function headFrames(stream: number, bytes: Buffer, flags: number, splits: boolean): Buffer[] {
   if (!splits) return [frame(FRAME.headers, flags | FLAG.endHeaders, stream, bytes)];
   const [first, second] = [bytes.subarray(0, 5), bytes.subarray(5)];
@@ -103,7 +103,7 @@ const noise = fc.oneof(
   fc.constant(frame(0x20, 0xff, 3, Buffer.from('unknown'))),
 );
 
-/** A change at a place, which is a share of the length. */
+/** A change; `place` is a fraction of the length. */
 const change = fc.record({
   place: fc.double({ min: 0, max: 1, noNaN: true }),
   removed: fc.nat({ max: 12 }),
@@ -112,9 +112,9 @@ const change = fc.record({
 
 interface Sequence {
   readonly bytes: Buffer;
-  /** Offsets at which they are sent in parts. */
+  /** Offsets at which the bytes are split for sending. */
   readonly parts: readonly number[];
-  /** They are as they were made, without changes. */
+  /** The bytes were not mutated. */
   readonly honest: boolean;
 }
 
@@ -142,7 +142,7 @@ export const frameSequence: fc.Arbitrary<Sequence> = fc
     return { bytes, parts: cuts, honest: changes.length === 0 };
   });
 
-/** Requests side by side. Their heads keep the order of their streams, as identifiers have to rise. */
+/** Interleaves requests. Their heads stay in the order of their streams, as identifiers must ascend. */
 function merged(requests: readonly Buffer[][], noises: readonly Buffer[], order: readonly number[]): Buffer[] {
   const heads = requests.map(([head = Buffer.alloc(0)]) => head);
   const rests = requests.map(([, ...rest]) => rest);

@@ -1,10 +1,10 @@
-/** A token bucket: tokens come back with time, and by what was done for them. */
+/** A token bucket that is refilled over time, and by tokens earned. */
 
 interface Limits {
-  /** At the beginning, and at most by time alone. */
+  /** The initial number of tokens, and the maximum that time alone restores. */
   readonly burst: number;
   readonly perSecond: number;
-  /** At most with what was earned; `burst` when absent. */
+  /** The maximum that earned tokens add up to; default: `burst`. */
   readonly most?: number;
 }
 
@@ -20,7 +20,7 @@ export class TokenBucket {
     this.#at = now;
   }
 
-  /** False when there are not so many: none is taken then. @param now monotonic, ms */
+  /** Returns false, and takes nothing, when there are not enough tokens. @param now monotonic, ms */
   take(now: number, cost = 1): boolean {
     const { burst, perSecond } = this.#limits;
     if (this.#tokens < burst) this.#tokens = Math.min(burst, this.#tokens + ((now - this.#at) * perSecond) / 1000);
@@ -30,7 +30,7 @@ export class TokenBucket {
     return true;
   }
 
-  /** Some come back by what was done for them. */
+  /** Adds earned tokens. */
   earn(tokens: number): void {
     const { burst, most = burst } = this.#limits;
     this.#tokens = Math.min(most, this.#tokens + tokens);

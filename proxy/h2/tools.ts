@@ -1,10 +1,10 @@
-/** What all connections of HTTP/2 of a process share. */
+/** The tools that all HTTP/2 connections of a process share. */
 import type { Clock } from '../clock.ts';
 import type { FieldBlock } from './wire/field-block.ts';
 import type { FieldList } from './wire/hpack-decoder.ts';
 import type { Outputs } from './wire/outputs.ts';
 
-/** Things that are used during a call only. */
+/** Reusable objects that hold state only during a call. */
 export interface Tools {
   readonly clock: Clock;
   readonly outputs: Outputs;

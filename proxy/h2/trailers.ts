@@ -1,7 +1,7 @@
 /** The trailers of a request (RFC 9113 section 8.1). */
 import type { FieldList } from './wire/hpack-decoder.ts';
 
-/** @returns names and values in turn, or null when one is malformed, as every pseudo field is here */
+/** @returns alternating names and values, or null when a field is malformed, as every pseudo-header field is here */
 export function requestTrailers(fields: FieldList): string[] | null {
   const found: string[] = [];
   for (let index = 0; index < fields.count; index += 1) {

@@ -10,7 +10,7 @@ const matching = (pattern: RegExp): Uint8Array => table((octet) => pattern.test(
 export const TOKEN: Uint8Array = matching(/[!#$%&'*+\-.^_`|~0-9A-Za-z]/);
 /** 1 for the octets of a field value (RFC 9110 section 5.5): visible, space, tab, and the raw octets above ASCII. */
 export const VALUE: Uint8Array = table((octet) => octet === 9 || (octet >= 32 && octet !== 127));
-/** 1 for the octets of a request target in origin form: visible ASCII but `#`. */
+/** 1 for the octets of a request target in origin form: visible ASCII except `#`. */
 export const TARGET: Uint8Array = matching(/[!-"$-~]/);
 /** 1 for the octets of a host name with its port. */
 export const AUTHORITY: Uint8Array = matching(/[A-Za-z0-9.:-]/);
@@ -39,7 +39,7 @@ export function isText(bytes: Uint8Array, start: number, end: number, lower: Uin
   return startsWithText(bytes, start, lower);
 }
 
-/** True when the bytes begin with `lower` in any case. The caller has checked that there are as many. */
+/** True when the bytes begin with `lower` in any case. The caller must check that there are enough of them. */
 export function startsWithText(bytes: Uint8Array, start: number, lower: Uint8Array): boolean {
   for (let index = 0; index < lower.length; index += 1) {
     const octet = bytes[start + index] as number;
@@ -49,7 +49,7 @@ export function startsWithText(bytes: Uint8Array, start: number, lower: Uint8Arr
   return true;
 }
 
-/** True when the bytes begin with these very ones. */
+/** True when the bytes at `start` equal `exact`. */
 export function isAt(bytes: Uint8Array, start: number, exact: Uint8Array): boolean {
   for (let index = 0; index < exact.length; index += 1) if (bytes[start + index] !== exact[index]) return false;
   return true;

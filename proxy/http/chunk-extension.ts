@@ -1,31 +1,31 @@
 /**
- * Chunk extensions (RFC 9112 section 7.1.1), passed over: a recipient must ignore those that it does not know, and we know
- * none. Only what the grammar has, as node's parser takes it: no blanks, and no control character that another server
- * could take for the end of the line.
+ * Skips chunk extensions (RFC 9112 section 7.1.1): a recipient must ignore those that it does not know, and we know
+ * none. Only the strict grammar is accepted, as in node's parser: no white space, and no control character that another
+ * server could take for the end of the line.
  */
 import { BACKSLASH, CR, EQUALS, QUOTE, SEMICOLON, TOKEN, VALUE } from './bytes.ts';
 
-/** Octets of the extensions of one body: what node takes of one chunk. */
+/** Limit of all extensions of one body, octets; node has the same limit per chunk. */
 const MAX_OCTETS = 16_384;
 
-/** `start`: of a name. `quoted`: in a quoted string; `escaped`: after its backslash; `closed`: behind it. */
+/** `start`: before a name. `quoted`: in a quoted string; `escaped`: after its backslash; `closed`: after its end. */
 type Part = 'start' | 'name' | 'equals' | 'value' | 'quoted' | 'escaped' | 'closed';
 
 export class ChunkExtension {
   #part: Part = 'start';
   #octets = 0;
 
-  /** For the next body. */
+  /** Resets the octet count for the next body. */
   reset(): void {
     this.#octets = 0;
   }
 
-  /** The semicolon in front of a name was read. */
+  /** Starts an extension, after its semicolon. */
   begin(): void {
     this.#part = 'start';
   }
 
-  /** @returns `cr`: it was the CR that ends the line */
+  /** @returns `cr` when the octet is the CR that ends the line */
   read(octet: number): 'more' | 'cr' | 'bad' {
     this.#octets += 1;
     if (this.#octets > MAX_OCTETS) return 'bad';

@@ -1,12 +1,12 @@
 /**
- * The chunked coding (RFC 9112 section 7.1), written, and read from bytes however they are split. Where the body ends must
- * never be a matter of opinion.
+ * The chunked transfer coding (RFC 9112 section 7.1): an encoder, and a scanner that accepts any split of the bytes.
+ * Two parsers must never disagree on where a body ends, so the scanner is strict.
  */
 import { CR, HEX, LF, SEMICOLON } from './bytes.ts';
 import { ChunkExtension } from './chunk-extension.ts';
 import { fieldLines } from './field-list.ts';
 
-/** Hexadecimal digits of a chunk size: up to 4 GiB. */
+/** Limit of the hexadecimal digits of a chunk size: chunks are smaller than 4 GiB. */
 const MAX_DIGITS = 8;
 
 type State = 'size' | 'extension' | 'size-lf' | 'data' | 'data-cr' | 'data-lf' | 'end' | 'bad';
@@ -14,27 +14,27 @@ type State = 'size' | 'extension' | 'size-lf' | 'data' | 'data-cr' | 'data-lf' |
 const CRLF = Buffer.from('\r\n', 'latin1');
 const LAST_CHUNK = Buffer.from('0\r\n\r\n', 'latin1');
 
-/** One chunk. */
+/** Encodes one chunk. */
 export function chunk(bytes: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`, 'latin1'), bytes, CRLF]);
 }
 
-/** What stands behind the last one. @param trailers names and values in turn */
+/** Encodes the last chunk and the trailer section. @param trailers alternating names and values */
 export function lastChunk(trailers: readonly string[]): Buffer {
   return trailers.length === 0 ? LAST_CHUNK : Buffer.from(`0\r\n${fieldLines(trailers)}\r\n`, 'latin1');
 }
 
 export class ChunkScanner {
-  /** `end`: after the line of the last chunk, where the trailers begin. `bad`: this is no chunked body. */
+  /** `end`: after the line of the last chunk, where the trailers begin. `bad`: the body is not validly chunked. */
   state: State = 'size';
-  /** What the last {@link step} found of the body itself. */
+  /** The range of body data that the last {@link step} found. */
   dataStart = 0;
   dataEnd = 0;
   readonly #extension = new ChunkExtension();
   #digits = 0;
   #left = 0;
 
-  /** True before the first octet of a chunk. */
+  /** True between two chunks. */
   get isBetween(): boolean {
     return this.state === 'size' && this.#digits === 0;
   }
@@ -47,8 +47,8 @@ export class ChunkScanner {
   }
 
   /**
-   * Reads on from `position`, up to the end of one piece of data, or of the body, or of the bytes.
-   * @returns the offset after what it read; `dataStart` to `dataEnd` is the piece, empty when there was none
+   * Scans from `position` to the end of one piece of data, of the body, or of the bytes.
+   * @returns the offset after the scanned bytes; `dataStart` to `dataEnd` is the piece, empty when there was none
    */
   step(bytes: Uint8Array, position: number, end: number): number {
     this.dataStart = position;

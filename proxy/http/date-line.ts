@@ -1,14 +1,14 @@
-/** The time of an answer, for apps that do not say it (RFC 9110 section 6.6.1): made once a second. */
+/** The Date field for responses of apps that do not set it (RFC 9110 section 6.6.1), formatted once a second. */
 import type { Clock } from '../clock.ts';
 
-/** As a line in a head of HTTP/1.1. */
+/** A line of an HTTP/1.1 head. */
 const CONNECTION_CLOSE = Buffer.from('Connection: close\r\n', 'latin1');
 
 export class DateLine {
   readonly #clock: Clock;
   #second = NaN;
   #text = '';
-  /** With its end, and the same with `Connection: close` behind it. */
+  /** The Date line with its CRLF, and the same followed by `Connection: close`. */
   #line: Buffer = Buffer.alloc(0);
   #lastLine: Buffer = Buffer.alloc(0);
 
@@ -16,13 +16,16 @@ export class DateLine {
     this.#clock = clock;
   }
 
-  /** As the value of a field. */
+  /** The field value. */
   get text(): string {
     this.#look();
     return this.#text;
   }
 
-  /** Our lines in the head of an app's answer; null: none. @param isLast of the connection, which is said too */
+  /**
+   * The lines to add to the head of an app's response; null: none.
+   * @param isLast the response is the last on its connection, and has to say so
+   */
   linesFor({ hasDate }: { readonly hasDate: boolean }, isLast: boolean): Buffer | null {
     if (hasDate) return isLast ? CONNECTION_CLOSE : null;
     this.#look();

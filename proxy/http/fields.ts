@@ -1,12 +1,12 @@
 /**
- * The lines of a head, read from bytes in one pass under a grammar stricter than RFC 9112 section 5: CRLF only, no
- * folding, token names, no space before the colon, no control in a value. A head that does not fit is not taken.
+ * Parses the field lines of a head in one pass, under a grammar stricter than RFC 9112 section 5: CRLF only, no
+ * folding, token names, no space before the colon, no control character in a value. Any other head is rejected.
  */
 import { COLON, CR, LF, SPACE, TAB, TOKEN, VALUE } from './bytes.ts';
 
-/** Fields of one head. More are not taken here. */
+/** Limit of fields in one head. */
 const MAX_FIELDS = 100;
-/** What a reader gives in place of an offset: the bytes are not of the grammar, or they end too early. */
+/** Returned in place of an offset: BAD when the bytes violate the grammar, MORE when they end too early. */
 export const BAD = -1;
 export const MORE = -2;
 /** Numbers kept per field: start of the line, end of the name, start and end of the trimmed value. */
@@ -17,8 +17,8 @@ export class Fields {
   readonly #at = new Int32Array(MAX_FIELDS * SLOTS);
 
   /**
-   * Reads lines up to the empty one.
-   * @param bytes with a NUL at `end`: it is in no alphabet, so every loop stops there without a check of its own
+   * Parses lines up to and including the empty one.
+   * @param bytes have a NUL at `end`: it is in no alphabet, so every loop stops there without a bounds check
    * @param position start of the first line
    * @returns the offset after the empty line, {@link BAD} or {@link MORE}
    */
@@ -47,7 +47,7 @@ export class Fields {
     while (bytes[cursor] === SPACE || bytes[cursor] === TAB) cursor += 1;
     const valueStart = cursor;
     while (VALUE[bytes[cursor] as number] === 1) cursor += 1;
-    // The CR and the LF, or the mark at the end of the bytes in place of one of them.
+    // Either CR LF, or the NUL at the end of the bytes in place of one of the two.
     if (bytes[cursor] !== CR || bytes[cursor + 1] !== LF) return isCutOff(bytes, cursor, end) ? MORE : BAD;
     at[slot + 2] = valueStart;
     at[slot + 3] = trimmed(bytes, valueStart, cursor);
@@ -56,8 +56,8 @@ export class Fields {
   }
 
   /**
-   * Whether a line reads `Name: value` or `Name:value` and nothing else. Others are valid too, but servers differ in what
-   * they make of white space around a value that frames a message.
+   * True when the line reads exactly `Name: value` or `Name:value`. Other white space is valid too, but servers differ
+   * in how they treat it around a value that frames a message.
    */
   isPlain(bytes: Uint8Array, index: number): boolean {
     const gap = this.valueStart(index) - this.nameEnd(index) - 1;
@@ -82,7 +82,7 @@ export class Fields {
     return this.#at[index * SLOTS + 3] as number;
   }
 
-  /** All values of a field as one, or undefined. @param name lower-case */
+  /** The values of a field, joined by `, `, or undefined. @param name lower-case */
   named(bytes: Buffer, name: string): string | undefined {
     const values: string[] = [];
     for (let index = 0; index < this.count; index += 1) {
@@ -94,19 +94,19 @@ export class Fields {
   }
 }
 
-/** Whether the bytes ended where a CR LF was expected. */
+/** True when the bytes end where CR LF was expected. */
 function isCutOff(bytes: Uint8Array, cursor: number, end: number): boolean {
   return cursor >= end || (bytes[cursor] === CR && cursor + 1 >= end);
 }
 
-/** @returns the end of a value without the white space behind it */
+/** @returns the end of a value without trailing white space */
 function trimmed(bytes: Uint8Array, start: number, end: number): number {
   let valueEnd = end;
   while (valueEnd > start && (bytes[valueEnd - 1] === SPACE || bytes[valueEnd - 1] === TAB)) valueEnd -= 1;
   return valueEnd;
 }
 
-/** Lines of a head that do not pass the proxy, as ranges of bytes in rising order. Neighbours are joined. */
+/** The lines of a head that are not forwarded, as ascending byte ranges. Adjacent ranges are merged. */
 export class Cuts {
   count = 0;
   readonly #at = new Int32Array(MAX_FIELDS * 2);

@@ -1,11 +1,11 @@
-/** What the proxy knows of gRPC: how a call is told, and how it is ended so that its client tries again. */
+/** The gRPC that the proxy knows: how to recognise a call, and how to end it so that its client tries again. */
 
-/** @param contentType of a request: `application/grpc`, and its kinds (`+proto` and so on) */
+/** @param contentType of the request: `application/grpc` and its variants (`+proto` and so on) */
 export function isGrpc(contentType: string | undefined): boolean {
   return contentType?.startsWith('application/grpc') === true;
 }
 
-/** UNAVAILABLE: clients take it for a server that goes, and call again. Names and values in turn. */
+/** Status UNAVAILABLE: clients take it for a server that shuts down, and retry. Alternating names and values. */
 export const GRPC_UNAVAILABLE: readonly string[] = [
   'grpc-status',
   '14',

@@ -1,6 +1,9 @@
-/** Which header fields pass the proxy, and which it sets itself. Pure functions over `rawHeaders` (name, value, name, …). */
+/**
+ * The header fields that the proxy forwards, and those that it sets itself. Pure functions over `rawHeaders` (name,
+ * value, name, …).
+ */
 
-/** RFC 9110 section 7.6.1 and RFC 9112: they speak about one connection, and each connection here is our own. */
+/** Fields about one connection (RFC 9110 section 7.6.1 and RFC 9112), which are never forwarded. */
 const HOP_BY_HOP = new Set([
   'connection',
   'keep-alive',
@@ -14,15 +17,15 @@ const HOP_BY_HOP = new Set([
 ]);
 
 /**
- * What `Connection:` cannot take away. Dropping a framing or routing field because a client nominated it would make the
- * next server read another message than we did.
+ * Fields that `Connection:` cannot remove. Without a framing or routing field that a client nominated, the next server
+ * would read another message than we did.
  */
 const NEVER_NOMINATED = new Set(['host', 'content-length', 'transfer-encoding', 'trailer', 'expect']);
 
-/** Set by us on every request, so whatever a client sends under these names is a claim about itself and is dropped. */
+/** Set by the proxy itself: what a client sends under these names is an unverified claim, and is dropped. */
 const OURS = new Set(['forwarded', 'x-real-ip', 'x-request-id', 'host', 'expect']);
 
-/** Become CGI-like variables of their own in some servers and steer them (`Proxy`: CVE-2016-5385). */
+/** Fields that some servers turn into CGI-like variables with an effect (`Proxy`: CVE-2016-5385). */
 const DANGEROUS = new Set(['proxy']);
 
 /** RFC 9110 section 6.5.1: fields that would change framing, routing, access or meaning when a server merges trailers. */
@@ -42,8 +45,8 @@ const NEVER_IN_TRAILERS = new Set([
 ]);
 
 /**
- * Announces trailers, for which only chunks have room (RFC 9112 section 7.1.2). Node throws at it elsewhere, and not before it
- * writes the head, where nobody catches that.
+ * Announces trailers, which only the chunked coding can carry (RFC 9112 section 7.1.2). Elsewhere node throws at it,
+ * and only when it writes the head, where nobody catches the error.
  */
 export const TRAILER = 'trailer';
 
@@ -57,7 +60,7 @@ function pairs(rawHeaders: readonly string[]): Pair[] {
   return found;
 }
 
-/** Names that the message's own Connection fields call hop-by-hop, without those that may not be. */
+/** The names that the message's Connection fields declare hop-by-hop, except those that may not be. */
 function nominated(headers: readonly Pair[]): Set<string> {
   const names = headers
     .filter(([name]) => name.toLowerCase() === 'connection')
@@ -66,7 +69,7 @@ function nominated(headers: readonly Pair[]): Set<string> {
   return new Set(names.filter((name) => !NEVER_NOMINATED.has(name)));
 }
 
-/** True for a field that a client may say something with. A `_` is refused since many servers fold it into `-`. */
+/** True for a field that a client may set. Names with `_` are dropped since many servers fold it into `-`. */
 export function isClients(lowerName: string): boolean {
   return !(
     lowerName.includes('_') ||
@@ -86,17 +89,17 @@ interface Origin {
   readonly requestId: string;
 }
 
-/** What a route and the kind of a request change in its fields. */
+/** How the route and the kind of request affect the forwarded fields. */
 interface Passage {
-  /** A WebSocket handshake. */
+  /** The request is a WebSocket handshake. */
   readonly upgrade: boolean;
-  /** Lower-case names of fields that are for us alone. */
+  /** Lower-case names of fields that are meant for the proxy only. */
   readonly hides?: readonly string[];
-  /** What of the path the app does not see. */
+  /** The path prefix that is hidden from the app. */
   readonly prefix?: string | null;
 }
 
-/** The fields of the request as the target gets it, by lower-case name (which node:http and http-proxy look for). */
+/** The fields of the request to the target, by lower-case name (node:http and http-proxy look them up that way). */
 export function requestHeaders(
   rawHeaders: readonly string[],
   origin: Origin,
@@ -105,7 +108,7 @@ export function requestHeaders(
   const all = pairs(rawHeaders);
   const dropped = nominated(all);
   if (upgrade || !all.some(([name]) => name.toLowerCase() === 'transfer-encoding')) dropped.add(TRAILER);
-  // A Map: a field may be named like a property that every object has.
+  // A Map, since a field may have the name of a property that every object has.
   const headers = new Map<string, string | string[]>();
   for (const [name, value] of all) {
     const key = name.toLowerCase();
@@ -117,7 +120,7 @@ export function requestHeaders(
   return { ...Object.fromEntries(headers), ...connectionHeaders(all, upgrade), ...originHeaders(origin) };
 }
 
-/** What this one connection needs. The body is framed exactly as it came to us. */
+/** The hop-by-hop fields of the connection to the target. The body is framed as it came in. */
 function connectionHeaders(all: readonly Pair[], upgrade: boolean): Record<string, string> {
   if (upgrade) return { connection: 'Upgrade', upgrade: 'websocket' };
   const field = (wanted: string): string => all.find(([name]) => name.toLowerCase() === wanted)?.[1] ?? '';
@@ -127,7 +130,7 @@ function connectionHeaders(all: readonly Pair[], upgrade: boolean): Record<strin
   };
 }
 
-/** What every request tells the app about where it came from. */
+/** The fields that tell the app where the request came from. */
 export function originHeaders({ address, protocol, authority, requestId }: Origin): Record<string, string> {
   const node = address.includes(':') ? `"[${address}]"` : address;
   return {
@@ -142,8 +145,8 @@ export function originHeaders({ address, protocol, authority, requestId }: Origi
 }
 
 /**
- * The fields of a response as the client gets it, flat as `writeHead` takes them: case, order and repetition kept.
- * Framing is left to node, but for a Content-Length that holds (RFC 9110 section 8.6: none on 101 and 204).
+ * The fields of the response to the client, as a flat list for `writeHead`: case, order and repetition are kept. Node
+ * does the framing, except for a Content-Length that applies (RFC 9110 section 8.6: none on 101 and 204).
  */
 export function responseHeaders(rawHeaders: readonly string[], status: number): string[] {
   const all = pairs(rawHeaders);
@@ -157,25 +160,25 @@ export function responseHeaders(rawHeaders: readonly string[], status: number): 
     .flat();
 }
 
-/** @param name lower-case @param fields names and values in turn */
+/** @param name lower-case @param fields alternating names and values */
 export function without(name: string, fields: readonly string[]): string[] {
   const isDropped = (index: number): boolean => fields[index - (index % 2)]?.toLowerCase() === name;
   return fields.filter((_, index) => !isDropped(index));
 }
 
-/** RFC 9112 section 6.3: no body, whatever the fields say. @param method of the request */
+/** True for a response without a body whatever its fields say (RFC 9112 section 6.3). @param method of the request */
 export function isBodyless(method: string | undefined, status: number | undefined): boolean {
   return method === 'HEAD' || status === 204 || status === 304;
 }
 
-/** The trailers that pass, as `addTrailers` takes them. */
+/** The trailers that may be forwarded, as `addTrailers` takes them. */
 export function passedTrailers(rawTrailers: readonly string[]): [string, string][] {
   return pairs(rawTrailers)
     .filter(([name]) => isClients(name.toLowerCase()) && !NEVER_IN_TRAILERS.has(name.toLowerCase()))
     .map(([name, value]) => [name, value]);
 }
 
-/** An id that a client or a proxy before us gave, if it can do no harm in a log. */
+/** The request id that a client or a proxy in front of us set, if it is safe to log. */
 export function givenRequestId(value: string | string[] | undefined): string | null {
   return typeof value === 'string' && /^[A-Za-z0-9._:/+=-]{1,128}$/.test(value) ? value : null;
 }

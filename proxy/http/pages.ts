@@ -1,4 +1,4 @@
-/** What visitors see when the proxy itself answers: small pages, html or text by Accept, told apart by status and code. */
+/** The pages of the proxy's own responses: small, HTML or plain text by Accept, identified by status and error code. */
 import { STATUS_CODES } from 'node:http';
 import type { ServerResponse } from 'node:http';
 import type { EdgeSettings } from '../../protocol/edge.ts';
@@ -6,17 +6,17 @@ import { ERRORS } from '../../protocol/error-catalogue.ts';
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import { fieldLines } from './field-list.ts';
 
-/** The proxy's own answer in place of the app's. */
+/** A response of the proxy in place of the app's. */
 export interface Answer {
   readonly status: number;
-  /** Names and values in turn, without framing fields. */
+  /** Alternating names and values, without framing fields. */
   readonly headers: readonly string[];
   readonly body: string;
-  /** Null for redirects and other answers that are no failure. */
+  /** Null for redirects and other responses that are not failures. */
   readonly code: ErrorCode | null;
 }
 
-/** What the proxy has to say in place of the app's answer, before it is made a page. */
+/** A failure to report in place of the app's response, before it is rendered as a page. */
 export interface Failure {
   readonly status: number;
   readonly code: ErrorCode;
@@ -24,7 +24,7 @@ export interface Failure {
   readonly detail: string;
 }
 
-/** A failure with the status that the catalogue has for its code. */
+/** Makes a failure with the status that the error catalogue lists for its code. */
 const coded = (code: ErrorCode, detail: string): Failure => ({ status: ERRORS[code].status, code, detail });
 
 export const HOST_UNKNOWN = coded('ORK_HOST_UNKNOWN', 'No app is served at this address.');
@@ -40,7 +40,7 @@ export const APP_UNAVAILABLE = coded(
 );
 export const APP_TIMEOUT = coded('ORK_APP_TIMEOUT', 'The app behind this address did not answer in time.');
 
-/** A request that the proxy does not pass on. */
+/** Makes the failure of a request that the proxy does not forward. */
 export const refused = (status: number, detail: string): Failure => ({ status, code: 'ORK_INVALID', detail });
 
 export const HEAD_TOO_LARGE: Failure = {
@@ -59,7 +59,7 @@ export const PASSWORD_NEEDED = coded('ORK_UNAUTHENTICATED', 'The app requires a 
 export const BODY_TOO_LARGE = coded('ORK_TOO_LARGE', 'The body of the request is larger than the app accepts.');
 export const TOO_MANY_REQUESTS = coded('ORK_TOO_MANY_REQUESTS', 'Too many requests came from your network address.');
 
-/** Pages of an environment that stand in for ours, by status. */
+/** Error pages of an environment that replace the built-in ones, by status. */
 type OwnPages = EdgeSettings['errorPages'];
 
 interface Page {
@@ -67,19 +67,19 @@ interface Page {
   readonly body: string;
 }
 
-/** True when the client asks for html by name; `*` alone (curl, health checks) gets text. */
+/** True when the client names HTML in Accept; a bare wildcard (curl, health checks) gets plain text. */
 function wantsHtml(accept: string | undefined): boolean {
   return accept !== undefined && /(?:^|,)\s*(?:text\/html|application\/xhtml\+xml)\s*(?:;|,|$)/i.test(accept);
 }
 
-/** The page for a failure. An environment's own page is html, so only those who ask for html get it. */
+/** Renders the page for a failure. An environment's own page is HTML, so only clients that ask for HTML get it. */
 function renderPage(failure: Failure, accept: string | undefined, own: OwnPages = {}): Page {
   const ownPage = (own as Readonly<Record<string, string | undefined>>)[failure.status];
   if (ownPage === undefined || !wantsHtml(accept)) return builtInPage(failure, accept);
   return { type: 'text/html; charset=utf-8', body: ownPage };
 }
 
-/** The page as an answer of a policy: without framing fields. */
+/** Renders the page for a failure as a response without framing fields. */
 export function pageAnswer(
   failure: Failure,
   accept: string | undefined,
@@ -103,20 +103,20 @@ function builtInPage({ status, code, detail }: Failure, accept: string | undefin
   };
 }
 
-/** The page for a failure of the proxy's own, as all engines answer it. */
+/** The response to a failure, the same in all engines. */
 export function failureAnswer(failure: Failure, accept: string | undefined, own: OwnPages = {}): Answer {
-  // Whatever it is that lasts, it is short: a flip, the start of an app, a moment of too many requests.
+  // Every cause of a 503 is short: a flip, the start of an app, a burst of requests.
   return pageAnswer(failure, accept, own, failure.status === 503 ? ['Retry-After', '1'] : []);
 }
 
-/** Answers in place of the app. The caller has made sure that no head was sent. */
+/** Sends a response in place of the app's. The caller must make sure that no head was sent. */
 export function sendAnswer(res: ServerResponse, { status, headers, body }: Answer, close: boolean): void {
   const framing = ['Content-Length', String(Buffer.byteLength(body)), ...(close ? ['Connection', 'close'] : [])];
   res.writeHead(status, STATUS_CODES[status], [...headers, ...framing]);
   res.end(body);
 }
 
-/** The same as bytes, for a connection that has no response object (yet). */
+/** The page for a failure as a complete message, for a connection without a response object. */
 export function rawPage(failure: Failure): string {
   const { status, headers, body } = pageAnswer(failure, undefined, {});
   const fields = [...headers, 'Content-Length', String(Buffer.byteLength(body)), 'Connection', 'close'];

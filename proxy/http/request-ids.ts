@@ -1,15 +1,17 @@
-/** Ids of requests: random per process, counted within it. They tell requests apart in logs; nobody has to guess them. */
+/**
+ * Request ids: a random prefix per process and a counter. They identify requests in logs, and need not be unguessable.
+ */
 import { randomBytes } from 'node:crypto';
 
 const DIGITS = Buffer.from('0123456789abcdef', 'latin1');
-/** Random digits, then digits of the count. */
+/** Digits of the random prefix, then of the counter. */
 const PREFIX = 16;
 const COUNT = 12;
 
 export class RequestIds {
   readonly #prefix = randomBytes(PREFIX / 2).toString('hex');
   readonly #bytes = Buffer.from(this.#prefix, 'latin1');
-  /** The prefix with the zeros in front of a count of so many digits. */
+  /** The prefix and the padding zeros, by number of digits of the count. */
   readonly #padded = Array.from({ length: COUNT + 1 }, (_, digits) => this.#prefix + '0'.repeat(COUNT - digits));
   #count = 0;
 

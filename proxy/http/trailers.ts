@@ -1,23 +1,23 @@
-/** The trailer section after the last chunk (RFC 9112 section 7.1.2), collected however its bytes are split. */
+/** Collects the trailer section after the last chunk (RFC 9112 section 7.1.2), however its bytes are split. */
 import { CR, LF } from './bytes.ts';
 import { BAD, Fields, MORE } from './fields.ts';
 import { passedTrailers } from './headers.ts';
 
-/** Bytes of a trailer section. */
+/** Limit of a trailer section, bytes. */
 const MAX_BYTES = 8_192;
 const EMPTY = Buffer.alloc(0);
 
-/** Nobody may say how long a body was after it has ended. */
+/** Framing fields are not allowed once the body has ended. */
 const FRAMING = /^(?:content-length|transfer-encoding)$/i;
 
-/** `bad`: no trailers, or too many. */
+/** `bad`: not valid trailers, or too many bytes. */
 type TrailerState = 'more' | 'done' | 'bad';
 
 export class Trailers {
   #kept = EMPTY;
-  /** Names and values in turn, those that may pass. */
+  /** The trailers that may be forwarded, as alternating names and values. */
   passed: readonly string[] = [];
-  /** Offset after the section in the bytes of the last {@link read}, when it is done. */
+  /** Once done: the offset after the section in the bytes of the last {@link read}. */
   end = 0;
 
   reset(): void {
@@ -26,13 +26,13 @@ export class Trailers {
   }
 
   read(bytes: Uint8Array, start: number, end: number): TrailerState {
-    // Nearly always there is none.
+    // There is hardly ever a trailer.
     if (this.#kept.length === 0 && bytes[start] === CR && start + 1 < end) {
       this.end = start + 2;
       return bytes[start + 1] === LF ? 'done' : 'bad';
     }
     const before = this.#kept.length;
-    // With the NUL that the reader of fields needs.
+    // With the NUL that `Fields.read` needs.
     const all = Buffer.concat([this.#kept, bytes.subarray(start, end), Buffer.alloc(1)]);
     const lines = new Fields();
     const after = lines.read(all, 0, all.length - 1);
@@ -49,7 +49,7 @@ export class Trailers {
   }
 }
 
-/** Names and values in turn, as node's rawHeaders. */
+/** Alternating names and values, like node's `rawHeaders`. */
 export function rawFields(bytes: Buffer, fields: Fields): string[] {
   return Array.from({ length: fields.count }, (_, index) => [
     bytes.toString('latin1', fields.line(index), fields.nameEnd(index)),

@@ -1,7 +1,4 @@
-/**
- * Bytes for a writer that is behind, as one piece: a client that sends its body in pieces of one byte would otherwise have an
- * object kept for each of them.
- */
+/** Bytes queued in one buffer for a slow writer: a body sent byte by byte would otherwise cost an object per byte. */
 const EMPTY = Buffer.alloc(0);
 
 export class Gathered {
@@ -12,7 +9,7 @@ export class Gathered {
     return this.#length === 0;
   }
 
-  /** Copies them. */
+  /** Appends a copy of the bytes. */
   add(bytes: Buffer): void {
     const length = this.#length + bytes.length;
     if (length > this.#bytes.length) {
@@ -24,7 +21,7 @@ export class Gathered {
     this.#length = length;
   }
 
-  /** All of them, in the order in which they came; then there are none. */
+  /** Removes and returns all bytes, in the order of their arrival. */
   take(): Buffer {
     const bytes = this.#bytes.subarray(0, this.#length);
     this.#bytes = EMPTY;

@@ -1,10 +1,10 @@
 /**
- * A connection within the process, for engines that speak with each other in HTTP/1.1. It behaves as TCP does: a FIN is
- * the end of one direction, and a side that is destroyed before its FIN resets the other.
+ * An in-process connection between engines that speak HTTP/1.1 with each other. It behaves like TCP: a FIN ends one
+ * direction, and a side that is destroyed before its FIN resets the other.
  */
 import { Duplex } from 'node:stream';
 
-/** What a side tells about its other end, as `net.Socket` does. */
+/** What a side reports about its peer, like `net.Socket`. */
 interface Remote {
   readonly address: string;
   readonly secure: boolean;
@@ -15,18 +15,18 @@ export class MemorySocket extends Duplex {
   bytesRead = 0;
   bytesWritten = 0;
   #peer: MemorySocket | null = null;
-  /** Confirms the peer's write once what it wrote is read. */
+  /** Completes the peer's write once its chunk is read. */
   #written: ((error?: Error) => void) | null = null;
   #timer: NodeJS.Timeout | null = null;
 
   constructor({ address, secure }: Remote) {
     super({ allowHalfOpen: true });
     this.remoteAddress = address;
-    // As on a TLSSocket: there at all only when it is true.
+    // As on a TLSSocket, the property exists only when it is true.
     if (secure) Object.defineProperty(this, 'encrypted', { value: true });
   }
 
-  /** Two ends. @param remote what the second end tells about the first */
+  /** Makes a connected pair. @param remote what the second end reports about the first */
   static pair(remote: Remote): [near: MemorySocket, far: MemorySocket] {
     const near = new MemorySocket({ address: '', secure: false });
     const far = new MemorySocket(remote);
@@ -35,7 +35,7 @@ export class MemorySocket extends Duplex {
     return [near, far];
   }
 
-  /** As in `net.Socket`: `timeout` after so long without a byte. 0: never. */
+  /** As in `net.Socket`: emits `timeout` after this time without a byte. 0: never. */
   setTimeout(ms: number, callback?: () => void): this {
     if (this.#timer) clearTimeout(this.#timer);
     this.#timer = null;
@@ -73,7 +73,7 @@ export class MemorySocket extends Duplex {
     else this.once('finish', () => this.destroy());
   }
 
-  /** Destroys both ends; the other one with this error. */
+  /** Destroys both ends, the peer with this error. */
   breakWith(error: Error): void {
     const peer = this.#peer;
     this.destroy();
@@ -106,12 +106,12 @@ export class MemorySocket extends Duplex {
     const peer = this.#peer;
     this.#peer = null;
     this.setTimeout(0);
-    // The peer waits for a read that will not come.
+    // The peer's write waits for a read that will never happen.
     this.#written?.(Object.assign(new Error('write EPIPE'), { code: 'EPIPE', syscall: 'write' }));
     this.#written = null;
     if (peer && !peer.destroyed && !this.writableFinished) {
       const reset = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' });
-      // Not within the call that destroyed this side.
+      // Not synchronously in the call that destroyed this side.
       process.nextTick(() => peer.destroy(reset));
     }
     callback(error);

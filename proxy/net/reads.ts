@@ -1,15 +1,17 @@
-/** Reads of connections into one buffer of ours, which all of them share. */
+/** Makes connections read into one shared buffer. */
 import { Socket } from 'node:net';
 
-/** What the option `onread` of a connection that one opens sets; a server takes none for those that it accepts. */
+/**
+ * The internals that the `onread` option of an outgoing connection sets; a server has no such option for accepted ones.
+ */
 interface WithOwnReads {
   readonly _handle: { useUserBuffer(buffer: Uint8Array): void } | null;
   [symbol: symbol]: unknown;
 }
 
 /**
- * No buffer is made and no event emitted for a read. Two properties and a method of node that are not documented make it
- * work: the version of node is pinned, and what is not there is an error at start.
+ * Reads neither allocate a buffer nor emit an event. This relies on three undocumented properties and one method of
+ * node: its version is pinned, and a missing property is an error at startup.
  */
 export class SharedReads {
   readonly #buffer: Buffer;
@@ -17,7 +19,7 @@ export class SharedReads {
   readonly #callbackOf: symbol;
   readonly #generatorOf: symbol;
 
-  /** @throws Error when this node has no such properties */
+  /** @throws Error when this version of node lacks the properties */
   constructor(buffer: Buffer) {
     this.#buffer = buffer;
     this.#bufferOf = symbolOf('kBuffer');
@@ -26,16 +28,16 @@ export class SharedReads {
   }
 
   /**
-   * From now on what is read lands at the start of the buffer. `resume` begins it.
-   * @param socket of TCP, or of TLS after its handshake; one that was opened with `onread` forgets that
-   * @param callback is told how many bytes came, which are valid during the call; false: no more until `resume`
+   * From now on every read lands at the start of the buffer. `resume` starts reading.
+   * @param socket a TCP socket, or a TLS socket after its handshake; replaces its `onread` option
+   * @param callback called with the number of bytes read, which are valid during the call; false pauses until `resume`
    */
   attach(socket: Socket, callback: (length: number) => boolean): void {
     const own = socket as unknown as WithOwnReads;
     own[this.#bufferOf] = this.#buffer;
     own[this.#callbackOf] = callback;
     own[this.#generatorOf] = null;
-    // A connection that has ended meanwhile has no handle, and its `close` comes.
+    // A connection that was closed meanwhile has no handle; its `close` event follows.
     own._handle?.useUserBuffer(this.#buffer);
   }
 }

@@ -1,14 +1,14 @@
-/** An end of a connection that nobody can take for the end of an answer. */
+/** Closes a connection so that the peer cannot take it for the end of a response. */
 
 interface Resettable {
-  /** Of a TLS connection: the one under it. Undocumented, and the only way from the one to the other. */
+  /** Of a TLS connection: the underlying one. Undocumented, and the only way to get it. */
   readonly _parent?: Resettable | null;
   resetAndDestroy(): unknown;
 }
 
-/** RST in place of FIN. @param connection of TCP, TLS, or a stream that knows how to break its own */
+/** Sends RST in place of FIN. @param connection a TCP or TLS socket, or a stream with its own `resetAndDestroy` */
 export function resetConnection(connection: object): void {
   const { _parent: under } = connection as Resettable;
-  // Node throws for a TLSSocket itself.
+  // Called on a TLSSocket itself, `resetAndDestroy` throws.
   (under ?? (connection as Resettable)).resetAndDestroy();
 }

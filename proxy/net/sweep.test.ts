@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Sweep } from './sweep.ts';
 
-/** A clock on which each look at a thing takes so long, ms. */
+/** A clock that only the checks themselves advance, ms. */
 class SlowClock {
   ms = 0;
   now(): Date {
@@ -24,7 +24,7 @@ test('a round looks at each thing once, in turns that end soon after their time'
   const sweep = new Sweep(new Set(Array.from({ length: 20 }, (_, index) => index)), look, clock);
   sweep.begin();
   assert.equal(seen.length, 2);
-  // A round that goes on is not begun again.
+  // A round in progress is not restarted.
   sweep.begin();
   assert.equal(seen.length, 2);
   for (let turn = 0; turn < 10; turn += 1) await nextTurn();

@@ -1,27 +1,30 @@
 /**
- * Looks at each of many things every so often, a few per turn of the event loop: a thousand clients whose time is over at
- * once are a thousand answers and closed connections, and whoever asks meanwhile must not wait for all of them.
+ * Checks many things periodically, a few per turn of the event loop. When a thousand clients time out at once, that is
+ * a thousand responses and closed connections, and other requests must not wait for all of them.
  */
 import type { Clock } from '../clock.ts';
 
-/** ms of one turn. What is begun is finished; and what the ends of connections bring behind it takes several times as long. */
+/**
+ * Duration of one turn, ms. A check that has begun is finished, and the work that closed connections cause afterwards
+ * takes several times as long.
+ */
 const TURN_MS = 0.1;
 
 export class Sweep<T> {
   readonly #things: ReadonlySet<T>;
   readonly #check: (thing: T) => void;
   readonly #clock: Clock;
-  /** Of the present round; null between two. */
+  /** The rest of the current round; null between rounds. */
   #left: Iterator<T> | null = null;
 
-  /** @param things may change meanwhile: what comes is looked at, what goes is not */
+  /** @param things may change during a round: added things are checked, removed ones are not */
   constructor(things: ReadonlySet<T>, check: (thing: T) => void, clock: Clock) {
     this.#things = things;
     this.#check = check;
     this.#clock = clock;
   }
 
-  /** Begins a round, unless the last one still goes on. */
+  /** Begins a round, unless the last one is still in progress. */
   begin(): void {
     if (this.#left !== null) return;
     this.#left = this.#things.values();
@@ -40,7 +43,7 @@ export class Sweep<T> {
         this.#check(next.value);
       } while (this.#clock.monotonic() < until);
     } finally {
-      // Also when a look at one of them fails: without this no round would be begun any more.
+      // Also when a check throws: otherwise no further round would begin.
       if (this.#left !== null) setImmediate(() => this.#turn(left));
     }
   }

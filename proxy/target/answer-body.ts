@@ -1,31 +1,31 @@
-/** The body of an answer: where it ends, and its bytes on their way to who asked. One object for all answers of a connection. */
+/** Finds the end of a response body and passes the body on. One object serves all responses of a connection. */
 import { CR, LF } from '../http/bytes.ts';
 import { ChunkScanner } from '../http/chunked.ts';
 import { Trailers } from '../http/trailers.ts';
 import type { ResponseFraming, ResponseHead } from './response-head.ts';
 
 interface Receiver {
-  /** @returns false to read no more for now */
+  /** @returns false to pause reading */
   give(bytes: Buffer, start: number, end: number): boolean;
 }
 
 export class AnswerBody {
   framing: ResponseFraming = 'none';
-  /** Bytes that are to come of a body that says its length. */
+  /** Bytes still to come of a body with a Content-Length. */
   left = 0;
-  /** All of it was read, with its trailers. */
+  /** True when the body was read to its end, trailers included. */
   done = false;
-  /** Why it is none that its head says; null: nothing is wrong with it. */
+  /** Why the body violates the framing that its head declares; null: it does not. */
   fault: string | null = null;
-  /** Once it is done: names and values in turn, those that may pass. Null: none, or they were given along with it. */
+  /** Set once `done`: the trailers to forward, as alternating names and values. Null: none, or already given raw. */
   trailers: readonly string[] | null = null;
-  /** False: the receiver takes no more for now. */
+  /** False while the receiver applies back-pressure. */
   goesOn = true;
   #isRaw = false;
   readonly #chunks = new ChunkScanner();
   readonly #trailers = new Trailers();
 
-  /** @param isRaw chunks are given with their framing ({@link CallRequest.raw}) */
+  /** @param isRaw passes chunks on with their framing ({@link CallRequest.raw}) */
   begin({ framing, contentLength }: ResponseHead, isRaw: boolean): void {
     this.framing = framing;
     this.left = contentLength;
@@ -38,12 +38,12 @@ export class AnswerBody {
     this.#trailers.reset();
   }
 
-  /** True where a chunked one can be ended: between two of its chunks. */
+  /** True where a chunked body can be ended early: between two chunks. */
   get isBetweenChunks(): boolean {
     return this.framing === 'chunked' && this.#chunks.isBetween;
   }
 
-  /** @returns the offset after what is of it */
+  /** @returns the offset after the part that belongs to the body */
   take(bytes: Buffer, start: number, end: number, to: Receiver): number {
     this.goesOn = true;
     switch (this.framing) {
@@ -86,9 +86,9 @@ export class AnswerBody {
     return this.#isRaw ? this.#giveRaw(bytes, start, at, end, to) : this.#afterChunks(bytes, at, end);
   }
 
-  /** @param at the end of what was read as chunks, up to `end` of the bytes */
+  /** @param at where the chunks end within the bytes, which end at `end` */
   #giveRaw(bytes: Buffer, start: number, at: number, end: number, to: Receiver): number {
-    // Nearly always there are no trailers, and the empty line is here: it goes along.
+    // There are hardly ever trailers, and the empty line is usually in the same read: it goes along.
     if (this.#chunks.state === 'end' && at + 1 < end && bytes[at] === CR && bytes[at + 1] === LF) {
       to.give(bytes, start, at + 2);
       this.done = true;
@@ -104,7 +104,7 @@ export class AnswerBody {
 
   #takeTrailers(bytes: Buffer, at: number, end: number): number {
     const state = this.#trailers.read(bytes, at, end);
-    // There is an end to them, and the receiver is given them only then.
+    // Trailers are bounded, and the receiver gets them only when they are complete.
     this.goesOn = true;
     if (state === 'bad') this.fault = 'the trailers of the answer are not valid';
     if (state !== 'done') return end;

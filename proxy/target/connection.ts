@@ -1,6 +1,6 @@
 /**
- * A connection to a target, and the call that is on it. What is read is given to the sink as it is; while the sink's
- * client is behind, nothing more is read.
+ * A connection to a target and the call on it. Bytes read are passed to the sink uncopied; while the sink's client is
+ * behind, the connection does not read.
  */
 import { chunk, lastChunk } from '../http/chunked.ts';
 import { MORE } from '../http/fields.ts';
@@ -15,12 +15,12 @@ import { HEADROOM, Reads } from './read-buffers.ts';
 import type { ResponseHead } from './response-head.ts';
 import { TargetSocket } from './socket.ts';
 
-/** Head of an answer, bytes: what node:http takes too. */
+/** Limit of a response head, bytes; node:http has the same. */
 const MAX_HEAD_BYTES = 16_384;
-/** Interim answers to one request. */
+/** Limit of interim responses to one request. */
 const MAX_INTERIM = 20;
 
-/** `idle`: in the pool. `head`, `body`: of the answer. */
+/** `idle`: in the pool. `head`, `body`: the part of the response that is awaited. */
 type State = 'idle' | 'head' | 'body' | 'closed';
 
 export class TargetConnection implements Call {
@@ -33,25 +33,25 @@ export class TargetConnection implements Call {
   #state: State = 'idle';
   #request: CallRequest | null = null;
   #sink: CallSink | null = null;
-  /** For the one retry; empty when there is none. */
+  /** The head for the one retry; empty when the request must not be retried. */
   readonly #kept = new KeptHead();
-  /** What is to follow once the target has taken what waits for it. */
+  /** Bytes to send once the target has taken what is queued on the socket. */
   #behind = new Gathered();
-  /** Bytes of a head that is not complete. */
+  /** The bytes of an incomplete response head. */
   #partial: Buffer | null = null;
   #interim = 0;
-  /** Of the answer whose head was read last. */
+  /** Whether the last response head lets the connection be reused. */
   #keepAlive = false;
   #requestDone = false;
   #isReused = false;
   #isOpen = true;
   #isConnecting = true;
   #error: NodeJS.ErrnoException | null = null;
-  /** Coarse time at which the present wait is over; Infinity: none. */
+  /** Coarse monotonic time at which the present wait times out; Infinity: nothing is awaited. */
   #deadline = Infinity;
-  /** Coarse time since when it is idle. */
+  /** Coarse monotonic time since when the connection is idle. */
   idleSince = 0;
-  /** How long the target keeps it open idle, ms. */
+  /** How long the connection may stay idle before it is closed, ms. */
   keepAliveMs: number;
 
   constructor(target: Target, owner: ConnectionOwner) {
@@ -63,7 +63,7 @@ export class TargetConnection implements Call {
     this.#outlet = this.#outletOf(this.#socket);
   }
 
-  /** Sends a request. The connection is idle or new. */
+  /** Sends a request. The connection must be idle or new. */
   start(request: CallRequest, sink: CallSink, isReused: boolean): void {
     this.#request = request;
     this.#sink = sink;
@@ -73,7 +73,8 @@ export class TargetConnection implements Call {
     this.#interim = 0;
     this.#error = null;
     this.#requestDone = request.framing === 'none';
-    // What comes behind an idle connection that was closed is no answer to a request that may be sent again.
+    // When a request without a body cannot be written, the target had closed the idle connection, and what it sent
+    // before is no response to it. The request is retried instead.
     this.#socket.isHeardOut = !this.#requestDone;
     this.#keepForRetry(request, isReused);
     this.#deadline = this.#owner.now + (this.#isConnecting ? this.#owner.timeouts.connectMs : request.responseHeadMs);
@@ -101,7 +102,7 @@ export class TargetConnection implements Call {
     return this.#state === 'body' && this.#body.isBetweenChunks;
   }
 
-  /** False from the moment when its end is known; its `close` may still be to come. */
+  /** False as soon as the connection's end is known, even before its `close` event. */
   get isOpen(): boolean {
     return this.#isOpen;
   }
@@ -124,7 +125,7 @@ export class TargetConnection implements Call {
     this.#socket.destroy();
   }
 
-  /** For the sweep. @param now coarse, ms */
+  /** Enforces the time limits; called by the sweep. @param now coarse monotonic time, ms */
   check(now: number): void {
     if (this.#state === 'idle' && now - this.idleSince >= this.keepAliveMs) this.destroy();
     else if (now >= this.#deadline)
@@ -134,7 +135,7 @@ export class TargetConnection implements Call {
   #connect(): TargetSocket {
     const reads = this.#reads;
     const options = {
-      // The types know only of a function that gives a buffer each time; node takes null for "the same".
+      // The types demand a buffer each time; node takes null for "the same as before".
       buffer: () => reads.take() as Buffer,
       callback: (bytes: number) => this.#socket === socket && this.#read(bytes),
     };
@@ -158,7 +159,7 @@ export class TargetConnection implements Call {
   }
 
   #awaitHead(): void {
-    // While it connects, that has a limit of its own.
+    // Connecting has a time limit of its own.
     if (this.#request && !this.#isConnecting) this.#deadline = this.#owner.now + this.#request.responseHeadMs;
   }
 
@@ -166,10 +167,10 @@ export class TargetConnection implements Call {
     if (this.#request && this.#sink && this.#state !== 'head') this.#deadline = this.#owner.now + this.#request.idleMs;
   }
 
-  /** A copy of a request without a body that a fresh connection may repeat. */
+  /** Keeps a copy of a request without a body, to retry it on another connection. */
   #keepForRetry({ head, framing, idempotent }: CallRequest, isReused: boolean): void {
     this.#kept.forget();
-    // On a new connection it is for another copy of the app, should this one refuse.
+    // On a new connection the copy is for another target, in case this one refuses.
     if (framing !== 'none' || (isReused && !idempotent)) return;
     this.#kept.keep(head);
   }
@@ -180,18 +181,18 @@ export class TargetConnection implements Call {
     return false;
   }
 
-  /** The target has taken what waited for it. */
+  /** The target has taken what was queued on the socket. */
   #flushed(): void {
     const bytes = this.#behind.take();
     if (bytes.length === 0 || this.#socket.isLost || this.#outlet.write(bytes, 0, bytes.length)) this.#sink?.drain();
   }
 
-  /** @returns false to read no more for now */
+  /** @returns false to pause reading */
   #read(nread: number): boolean {
     const start = HEADROOM;
     const end = HEADROOM + nread;
     if (this.#sink === null) {
-      // Nobody asked: what an idle connection says now would be taken for the answer to the next request.
+      // Unsolicited bytes on an idle connection would be read as the response to its next request.
       this.destroy();
       return false;
     }
@@ -200,13 +201,13 @@ export class TargetConnection implements Call {
     const goesOn = this.#partial === null ? this.#take(bytes, start, end) : this.#readOn(this.#partial, start, end);
     if (goesOn && this.#request?.bulk === true) this.#reads.passed(nread, this.#body.left);
     if (goesOn) return true;
-    // While the client is what is waited for, the target is not silent.
+    // While the client is behind, the target is not the one that is silent.
     this.#deadline = Infinity;
     this.#reads.shrink();
     return false;
   }
 
-  /** More of a head that came in part. */
+  /** Continues an incomplete head. */
   #readOn(partial: Buffer, start: number, end: number): boolean {
     this.#partial = null;
     const all = Buffer.concat([partial, this.#reads.bytes.subarray(start, end), Buffer.alloc(1)]);
@@ -217,11 +218,11 @@ export class TargetConnection implements Call {
     const at = this.#state === 'head' ? this.#takeHead(bytes, start, end) : start;
     if (at < 0) return true;
     const goesOn = this.#takeBody(bytes, at, end);
-    // It may be on its next call by now.
+    // The connection may carry its next call by now.
     return (this.#sink?.flush() ?? true) && goesOn;
   }
 
-  /** @returns the offset after the head of the final answer, or -1 when there is none yet */
+  /** @returns the offset after the head of the final response, or -1 while there is none */
   #takeHead(bytes: Buffer, start: number, end: number): number {
     const { head } = this.#owner;
     const request = this.#request as CallRequest;
@@ -229,7 +230,7 @@ export class TargetConnection implements Call {
     for (;;) {
       const after = head.read(bytes, at, end, request.isHead, request.switched !== null);
       if (after === MORE && end - at <= MAX_HEAD_BYTES) {
-        // With the headroom in front, for the sink.
+        // The sink needs the headroom in front of the head.
         this.#partial = Buffer.concat([this.#reads.bytes.subarray(0, HEADROOM), bytes.subarray(at, end)]);
         return -1;
       }
@@ -255,7 +256,7 @@ export class TargetConnection implements Call {
     this.#awaitBody();
     const body = this.#body;
     const at = body.take(bytes, start, end, this);
-    // The client may have left meanwhile, and all is over then.
+    // The sink may have aborted the call meanwhile.
     if (this.#sink === null) return body.goesOn;
     if (body.fault !== null) this.#malformed(body.fault);
     else if (body.done) this.#complete(at, end);
@@ -263,17 +264,17 @@ export class TargetConnection implements Call {
     return true;
   }
 
-  /** For the body: bytes of it. */
+  /** Receives body bytes from {@link AnswerBody}. */
   give(bytes: Buffer, start: number, end: number): boolean {
     return this.#sink?.body(bytes, start, end) ?? true;
   }
 
-  /** The answer is whole. @param at where it ended in the bytes of this read */
+  /** The response is complete. @param at where it ended in the bytes of this read */
   #complete(at: number, end: number): void {
     const sink = this.#sink;
     this.#sink = null;
     this.#deadline = Infinity;
-    // Bytes behind the answer belong to nobody, and an unfinished request leaves the target in the middle of it.
+    // A connection with bytes behind the response, or with an incomplete request, is in no state for another request.
     const isSent = this.#requestDone && !this.#outlet.isPending && !this.#socket.isLost;
     const isReusable = at === end && this.#keepAlive && isSent;
     sink?.end(this.#body.trailers);
@@ -283,7 +284,7 @@ export class TargetConnection implements Call {
     else this.destroy();
   }
 
-  /** It speaks WebSocket from here on, and is no longer ours. */
+  /** Hands the connection over to the WebSocket tunnel. */
   #giveAway(to: NonNullable<CallRequest['switched']>, head: ResponseHead, end: number): -1 {
     const wire = { socket: this.#socket, outlet: this.#outlet };
     wire.socket.off('error', this.#failed).off('end', this.#ended).off('close', this.#closed);
@@ -324,7 +325,7 @@ export class TargetConnection implements Call {
     this.#owner.closed(this);
   };
 
-  /** The target had closed its idle connection as we wrote to it (RFC 9112 section 9.3.1): a fresh one, once. */
+  /** True when the target may have closed its idle connection just as we wrote to it (RFC 9112 section 9.3.1). */
   #mayRetry(): boolean {
     return (
       this.#isReused && this.#state === 'head' && this.#partial === null && this.#interim === 0 && !this.#kept.isEmpty

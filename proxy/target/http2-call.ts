@@ -1,4 +1,4 @@
-/** One request to a target over HTTP/2, and its answer. */
+/** One request to a target over HTTP/2 and its response. */
 import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import type { Clock } from '../clock.ts';
 import { asObject, passedFields, passedTrailerFields } from '../http/field-list.ts';
@@ -7,34 +7,34 @@ import { Gathered } from '../net/gathered.ts';
 import type { Call, CallFailure, CallSink } from './call.ts';
 import type { Http2Session } from './http2-sessions.ts';
 
-/** Of frames and errors (RFC 9113 sections 6.2 and 7). */
+/** A frame flag and error codes (RFC 9113 sections 6.2 and 7). */
 const END_STREAM = 0x1;
 const REFUSED_STREAM = 0x7;
 const CANCEL = 0x8;
 
 export interface Http2CallRequest {
-  /** Names and values in turn, pseudo fields in front, the method first. */
+  /** Alternating names and values, pseudo-header fields first and `:method` before all others. */
   readonly head: string[];
   readonly hasBody: boolean;
-  /** ms from the last byte sent to the head of the answer. */
+  /** Limit from the last byte sent to the response head, ms. */
   readonly responseHeadMs: number;
-  /** ms of silence while the body of the answer is awaited. */
+  /** Limit of silence while the response body is awaited, ms. */
   readonly idleMs: number;
 }
 
-/** The side of the exchange. As CallSink, with heads as text. */
+/** The exchange's side of a call: as CallSink, but with heads as text. */
 export interface Http2CallSink extends Pick<CallSink, 'body' | 'end' | 'failed' | 'drain'> {
-  /** 103 Early Hints. @param fields lower-case names and values in turn */
+  /** A 103 Early Hints. @param fields lower-case names and values, alternating */
   informed(fields: readonly string[]): void;
   /**
-   * @param fields lower-case names and values in turn, without those that concern one connection
-   * @param isWhole there is neither body nor trailers; `end` follows
+   * @param fields lower-case names and values, alternating, without hop-by-hop fields
+   * @param isWhole neither body nor trailers follow; `end` is called next
    */
   answered(status: number, fields: readonly string[], isWhole: boolean): void;
 }
 
 export class Http2Call implements Call {
-  /** Nothing is framed by chunks here. */
+  /** HTTP/2 has no chunk framing. */
   readonly isBetweenChunks = true;
   readonly #ask: Http2CallRequest;
   readonly #sink: Http2CallSink;
@@ -48,11 +48,11 @@ export class Http2Call implements Call {
   #phase: 'head' | 'body' | 'over' = 'head';
   #requestEnded: boolean;
   #written = 0;
-  /** What is to follow once the app has taken what waits for it. */
+  /** Bytes to send once the target has taken what is queued on the stream. */
   readonly #behind = new Gathered();
   #retried = false;
   #movedAt: number;
-  /** Declared bytes of the answer's body that are still to come; null: not declared. */
+  /** Bytes still to come of the declared length of the response body; null: not declared. */
   #left: number | null = null;
 
   constructor(ask: Http2CallRequest, sink: Http2CallSink, clock: Clock, pick: () => Http2Session) {
@@ -71,7 +71,7 @@ export class Http2Call implements Call {
     try {
       this.#open(session);
     } catch (error) {
-      // Fields that node does not send; none are known that request.ts lets in.
+      // Node refuses to send some fields; none of those that request.ts accepts is known to be among them.
       session.calls.delete(this);
       process.nextTick(() => this.#fail('malformed', error));
     }
@@ -82,7 +82,7 @@ export class Http2Call implements Call {
     this.#movedAt = this.#clock.monotonic();
     const stream = this.#stream;
     if (stream === null) return true;
-    // Node keeps what it is given.
+    // Node keeps the buffer, and the caller will reuse it.
     if (!stream.writableNeedDrain) return stream.write(Buffer.from(bytes));
     this.#behind.add(bytes);
     return false;
@@ -142,7 +142,7 @@ export class Http2Call implements Call {
     );
     stream.on('wantTrailers', () => this.#sendTrailers(stream));
     stream.on('drain', () => this.#drained(stream));
-    // `close` follows.
+    // `close` follows, and is handled.
     stream.on('error', () => undefined);
     stream.on('close', () => this.#closed(session, stream.rstCode));
   }
@@ -156,7 +156,7 @@ export class Http2Call implements Call {
     try {
       stream.sendTrailers(asObject(this.#trailers));
     } catch (error) {
-      // A field that node knows to be there once, given twice by the client.
+      // Node throws when the client repeated a field that it regards as single.
       this.#fail('malformed', error);
       this.#cancel();
     }
@@ -174,7 +174,7 @@ export class Http2Call implements Call {
     const fields = passedFields(list, status);
     const isEmpty = (flags & END_STREAM) !== 0;
     const declared = fields.indexOf('content-length');
-    // With HEAD and 304 it is of a body that is not sent, and an app may end such an answer in a frame of its own.
+    // With HEAD and 304, the length is that of a body that is not sent, and END_STREAM may come in a frame of its own.
     const hasBody = !isEmpty && !isBodyless(this.#ask.head[1], status);
     if (hasBody && declared >= 0) this.#left = Number(fields[declared + 1]);
     this.#sink.answered(status, fields, isEmpty);
@@ -191,11 +191,11 @@ export class Http2Call implements Call {
 
   #bodyEnded(): void {
     if (this.#phase !== 'body') return;
-    // A stream that its app resets with NO_ERROR ends here too.
+    // A stream that the target resets with NO_ERROR ends here too.
     if (this.#left !== null && this.#left !== 0) return this.#fail('broken', 'the body is not as long as declared');
     this.#phase = 'over';
     this.#sink.end(this.#answerTrailers);
-    // An answer before the end of the request: nobody reads the rest.
+    // The response ended before the request: nobody reads the rest.
     if (!this.#requestEnded) this.#cancel();
     return undefined;
   }
@@ -203,7 +203,7 @@ export class Http2Call implements Call {
   #closed(session: Http2Session, code: number): void {
     session.left(this, this.#clock.monotonic());
     if (this.#phase === 'over') return;
-    // Refused streams were not looked at (RFC 9113 section 8.7), as when a GOAWAY crosses a request.
+    // The target has not processed a refused stream (RFC 9113 section 8.7), as when a GOAWAY crosses a request.
     const untouched = session.connected && code === REFUSED_STREAM && this.#phase === 'head';
     if (untouched && !this.#retried && this.#written === 0 && !session.hasRoom) {
       this.#retried = true;
@@ -218,7 +218,7 @@ export class Http2Call implements Call {
   }
 
   #late(what: string): void {
-    // What else is on this connection may be well, but nothing new should try.
+    // Other streams of this connection may be healthy, but no new one should try it.
     this.#session?.close();
     this.#cancel();
     this.#fail('timeout', what);
@@ -230,7 +230,7 @@ export class Http2Call implements Call {
     this.#sink.failed(reason, cause);
   }
 
-  /** Node's `close` would end the request first, and the app could take it for complete. */
+  /** Resets the stream. Node's `close` would first end an incomplete request, which the app could take for complete. */
   #cancel(): void {
     if (this.#requestEnded) this.#stream?.close(CANCEL);
     else this.#abort.abort();

@@ -1,6 +1,6 @@
 /**
- * HTTP/2 without TLS to apps that speak it (gRPC servers): connections per target, shared by many requests, retired with
- * their target.
+ * HTTP/2 without TLS (h2c) to apps that speak it, such as gRPC servers: connections per target, shared by many
+ * requests, and retired with their target.
  */
 import type { ClientHttp2Session } from 'node:http2';
 import type { Clock } from '../clock.ts';
@@ -10,35 +10,35 @@ import type { Call } from './call.ts';
 import { Http2Call } from './http2-call.ts';
 import type { Http2CallRequest, Http2CallSink } from './http2-call.ts';
 
-/** Requests at once on one connection, when the app allows as many or says nothing. */
+/** Concurrent requests on one connection, unless the target allows fewer. */
 const MAX_STREAMS = 100;
-/** A connection without requests is closed after so long, ms. */
+/** Idle time after which a connection is closed, ms. */
 const IDLE_MS = 60_000;
 const SWEEP_MS = 500;
-/** Bytes of an answer that may be under way per request. */
+/** Flow-control window per request, bytes of its response. */
 const WINDOW_BYTES = 65_535;
 
 const OPTIONS = {
   settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
-  // Clients may repeat fields that should be single; the app will say what it thinks of that.
+  // Clients may repeat single-value fields; the app decides what to do about that.
   strictSingleValueFields: false,
 };
 
-/** One connection. */
+/** One HTTP/2 connection to a target. */
 export class Http2Session {
   readonly http2: ClientHttp2Session;
   readonly calls = new Set<Http2Call>();
-  /** False while connecting, and for ever when that failed. */
+  /** False while connecting, and if connecting failed. */
   connected = false;
   timedOut = false;
   idleSince: number;
   readonly #isSingle: boolean;
 
-  /** @param isSingle true: for one request only */
+  /** @param isSingle true: the connection serves one request only */
   constructor(target: Target, timeouts: Timeouts, now: number, isSingle: boolean, closed: () => void) {
     this.idleSince = now;
     this.#isSingle = isSingle;
-    // Hosts without gRPC do without it: 1 MB.
+    // Loaded on first use: it takes 1 MB, which hosts without gRPC save.
     this.http2 = process.getBuiltinModule('node:http2').connect(`http://${target.address}:${target.port}`, OPTIONS);
     const late = setTimeout(() => {
       this.timedOut = true;
@@ -48,7 +48,7 @@ export class Http2Session {
       clearTimeout(late);
       this.connected = true;
     });
-    // Each call hears of it by the `close` of its stream.
+    // Each call learns of it from the `close` of its stream.
     this.http2.on('error', () => undefined);
     this.http2.once('close', () => {
       clearTimeout(late);
@@ -69,7 +69,7 @@ export class Http2Session {
     if (this.#isSingle) this.close();
   }
 
-  /** No more requests; those that are there finish. */
+  /** Accepts no more requests; running ones finish. */
   close(): void {
     if (!this.http2.closed && !this.http2.destroyed) this.http2.close();
   }
@@ -87,14 +87,14 @@ export class Http2Sessions {
     this.#clock = clock;
   }
 
-  /** As `Calls.start` (call.ts): never throws; the sink is not called before it returns. */
+  /** Like `Calls.start` (call.ts), it never throws. The sink is not called before it returns. */
   start(target: Target, ask: Http2CallRequest, sink: Http2CallSink): Call {
     const call = new Http2Call(ask, sink, this.#clock, () => this.#sessionFor(target));
     call.start();
     return call;
   }
 
-  /** Takes no more requests; idle connections close now, others when they are idle. */
+  /** Closes idle connections now and the others when they become idle. */
   close(): void {
     this.#closing = true;
     for (const target of this.#sessions.keys()) this.#retire(target);
@@ -108,7 +108,7 @@ export class Http2Sessions {
 
   #open(target: Target): Http2Session {
     const now = this.#clock.monotonic();
-    // Claimed just before its target was retired: usable once, but nothing stays.
+    // The target was retired just after it was claimed: the connection serves this request and is not kept.
     const isSingle = this.#closing || target.state !== 'healthy';
     const session = new Http2Session(target, this.#timeouts, now, isSingle, () => this.#closed(target, session));
     if (isSingle) return session;

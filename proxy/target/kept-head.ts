@@ -1,6 +1,6 @@
-/** The head of a request as it was sent, for the one time that it may be sent again. */
+/** The head of a request as it was sent, kept for its one retry. */
 const EMPTY = Buffer.alloc(0);
-/** Room for most, so that the next request of the connection needs no other. */
+/** Enough for most heads, so that the buffer can be reused by the connection's next request. */
 const LEAST_BYTES = 1_024;
 
 export class KeptHead {
@@ -11,12 +11,12 @@ export class KeptHead {
     return this.#length === 0;
   }
 
-  /** Valid until the next one is kept. */
+  /** Valid until the next {@link KeptHead.keep}. */
   get bytes(): Buffer {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** Copies it. */
+  /** Keeps a copy of the head. */
   keep(head: Buffer): void {
     if (this.#bytes.length < head.length) this.#bytes = Buffer.allocUnsafeSlow(Math.max(LEAST_BYTES, head.length));
     head.copy(this.#bytes);

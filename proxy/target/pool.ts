@@ -1,4 +1,4 @@
-/** Connections to targets, kept alive: a pool per target, the most recently used first. */
+/** Keep-alive connections to targets: one pool per target, most recently used first. */
 import type { Clock } from '../clock.ts';
 import type { Limits, Timeouts } from '../config.ts';
 import { mappedBuffer } from '../mapped-buffer.ts';
@@ -10,16 +10,16 @@ import type { ConnectionOwner } from './owner.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import { ResponseHead } from './response-head.ts';
 
-/** A head of 16 KiB with our fields, and the body bytes that one read of a client brings. */
+/** Room for a head of 16 KiB, our fields, and the body bytes of one read from a client. */
 const SCRATCH_BYTES = 98_304;
-/** Connections that are closed in one turn of the event loop: each takes some 20 us. */
+/** Connections closed in one turn of the event loop; each close takes about 20 µs. */
 const CLOSED_AT_ONCE = 8;
-/** A request that may not be sent twice takes an idle connection only when it was in use so short ago, ms. */
+/** A request that must not be repeated uses an idle connection only if it was in use this recently, ms. */
 const FRESH_MS = 1_000;
 
 export class Pools implements Calls, ConnectionOwner {
   readonly timeouts: Timeouts;
-  /** Where heads to targets are put together: sent, or copied, before the next one is. */
+  /** Buffer in which a request head is built. It is sent or copied before the next one is built. */
   readonly scratch = mappedBuffer(SCRATCH_BYTES);
   readonly buffers = new ReadBuffers();
   readonly head = new ResponseHead();
@@ -45,7 +45,7 @@ export class Pools implements Calls, ConnectionOwner {
   }
 
   start(request: CallRequest, sink: CallSink): Call {
-    // A WebSocket takes its connection away, so it opens one.
+    // A WebSocket takes its connection out of the pool for good, so it opens a new one.
     const kept = request.switched === null ? this.#take(request) : null;
     const connection = kept ?? this.#open(request.target);
     connection.start(request, sink, kept !== null);
@@ -72,7 +72,7 @@ export class Pools implements Calls, ConnectionOwner {
     this.#idleCount -= 1;
   }
 
-  /** Every so often: what waits too long fails, what is idle too long is closed before the target does it. */
+  /** Called periodically: fails calls that time out, and closes idle connections before the target does. */
   tick(): void {
     this.now = this.#clock.monotonic();
     this.#sweep.begin();
@@ -85,7 +85,7 @@ export class Pools implements Calls, ConnectionOwner {
 
   #take({ framing, idempotent, target }: CallRequest): TargetConnection | null {
     const pool = this.#idle.get(target);
-    // One that has just been closed is still here until its event comes.
+    // A connection that has just been closed stays in the pool until its `close` event.
     while (pool?.at(-1)?.isOpen === false) this.#drop(pool);
     const connection = pool?.at(-1);
     if (pool === undefined || connection === undefined) return null;
@@ -106,7 +106,7 @@ export class Pools implements Calls, ConnectionOwner {
     return connection;
   }
 
-  /** Null when the target is on its way out: an app that is told to stop should not wait for us. */
+  /** Null when the target is being retired: an app that has to stop should not wait for idle connections. */
   #pool(target: Target): TargetConnection[] | null {
     if (this.#closing || target.state !== 'healthy') return null;
     const known = this.#idle.get(target);
@@ -125,7 +125,7 @@ export class Pools implements Calls, ConnectionOwner {
   }
 }
 
-/** Hundreds at once would hold up the flip that retired their target, and every request of that moment. */
+/** Closing hundreds at once would delay the flip that retired their target, and every request at that moment. */
 function closeInTurns(connections: TargetConnection[]): void {
   for (const connection of connections.splice(-CLOSED_AT_ONCE)) connection.destroy();
   if (connections.length > 0) setImmediate(() => closeInTurns(connections));

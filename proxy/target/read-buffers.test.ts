@@ -4,13 +4,13 @@ import { HEADROOM, ReadBuffers, Reads } from './read-buffers.ts';
 
 const MUCH = 1_000_000_000;
 
-/** As node does after each read of a callback. @returns what the next read can fill, bytes */
+/** Takes the next buffer, as node does after each read. @returns the bytes that the next read can fill */
 function afterRead(reads: Reads): number {
   reads.take();
   return reads.bytes.length - HEADROOM - 1;
 }
 
-/** Fills small reads until the next one is larger. @returns how many it took, or null: it never was */
+/** Fills small reads until the next one is larger. @returns the number of reads, or null if that never happens */
 function readsUntilLarge(reads: Reads, left = MUCH): number | null {
   const small = afterRead(reads);
   for (let count = 1; count <= 20; count += 1) {

@@ -1,20 +1,22 @@
 /**
- * What connections to targets read into. One buffer is shared by all; a long answer to a client that keeps up is read in
- * larger pieces, since what a read and a write cost hardly depends on their size (1 GiB: two fifths less CPU); and while
- * many clients are behind, so that the last read of each has to be kept, in smaller ones.
+ * The buffers that connections to targets read into. All connections share one. A long response to a client that keeps
+ * up is read in larger pieces, since the cost of a read or write hardly depends on its size (1 GiB: two fifths less
+ * CPU). While many clients are behind, so that the last read of each must be kept, the pieces are smaller.
  */
 import { mappedBuffer } from '../mapped-buffer.ts';
 
-/** Room before what is read, so that a head can grow in place (`Connection: close`). */
+/** Room before the bytes read, so that a head can grow in place (`Connection: close`). */
 export const HEADROOM = 64;
-/** Bytes of one read: a response of 64 KiB with its head, so that it is one. */
+/** Bytes of one read: enough for a response of 64 KiB with its head. */
 const SMALL_BYTES = 69_632;
 const LARGE_BYTES = 524_288;
-/** Reads that fill the small buffer, one after the other, before an answer counts as long. */
+/** Consecutive reads that fill the small buffer before a response counts as long. */
 const FULL_READS = 8;
-/** Connections that may read large pieces: each can leave one behind with a client that stops reading. */
+/** Connections that may read large pieces: each may leave one of them waiting for a client that stops reading. */
 const MAX_LARGE = 32;
-/** When more connections than that wait for their clients, all read pieces that are no burden to keep. */
+/**
+ * When more connections than this wait for their clients, all read pieces of `TIGHT_BYTES`, which are cheap to keep.
+ */
 const MANY_WAITING = 256;
 const TIGHT_BYTES = 16_384;
 
@@ -23,15 +25,15 @@ export class ReadBuffers {
   readonly #tight = bufferFor(TIGHT_BYTES);
   readonly #large = bufferFor(LARGE_BYTES);
   #lent = 0;
-  /** Connections whose client is behind with what was read last. */
+  /** Number of connections whose client is behind with the last read. */
   waiting = 0;
 
-  /** What is read into unless there is a reason for more. */
+  /** The buffer for connections without a large one. */
   get usual(): Buffer {
     return this.waiting > MANY_WAITING ? this.#tight : this.#small;
   }
 
-  /** The large one, or null when as many as may have it do. {@link ReadBuffers.giveBack} is due then. */
+  /** The large buffer, to be returned by {@link ReadBuffers.giveBack}; null when the maximum of connections uses it. */
   borrow(): Buffer | null {
     if (this.#lent === MAX_LARGE) return null;
     this.#lent += 1;
@@ -43,33 +45,33 @@ export class ReadBuffers {
   }
 }
 
-/** {@link HEADROOM}, what a read fills, and one octet to mark its end. */
+/** Allocates {@link HEADROOM}, the bytes of a read, and one octet to mark their end. */
 function bufferFor(bytes: number): Buffer {
   return mappedBuffer(HEADROOM + bytes + 1);
 }
 
-/** Which buffer a connection reads into. */
+/** Chooses the buffer that a connection reads into. */
 export class Reads {
   readonly #buffers: ReadBuffers;
-  /** What the last read has filled; null before the first. */
+  /** The buffer of the last read; null before the first. */
   #current: Buffer | null = null;
-  /** What the next reads are to fill in place of the usual. */
+  /** The buffer for the next reads in place of the usual one. */
   #large: Buffer | null = null;
   #hasBorrowed = false;
   #isWaiting = false;
-  /** Usual reads that were filled, one after the other. */
+  /** Consecutive reads that filled the usual buffer. */
   #full = 0;
 
   constructor(buffers: ReadBuffers) {
     this.#buffers = buffers;
   }
 
-  /** What the last read has filled, from {@link HEADROOM} on, with room for one octet more. */
+  /** The buffer of the last read: the bytes start at {@link HEADROOM}, and one more octet fits behind them. */
   get bytes(): Buffer {
     return this.#current ?? this.#buffers.usual;
   }
 
-  /** For `onread`: asked before the first read, and after each one. Null: the same as before. */
+  /** For `onread`: called before the first read and after each one. Null: the same buffer as before. */
   take(): Buffer | null {
     const next = this.#large ?? this.#buffers.usual;
     if (next === this.#current) return null;
@@ -78,16 +80,17 @@ export class Reads {
   }
 
   /**
-   * A read of a body was passed on, and the client has taken all of it.
-   * @param length its bytes
-   * @param left what is still to come, so that no large piece is the last one: that could wait after the answer is over
+   * A read of a body was forwarded, and the client has taken all of it.
+   * @param length of the read, bytes
+   * @param left bytes still to come, so that the last piece is never a large one: it could wait after the response is
+   *   over
    */
   passed(length: number, left: number): void {
     if (left <= LARGE_BYTES) this.release();
     else if (!this.#hasBorrowed && length >= SMALL_BYTES) this.#grow();
   }
 
-  /** The client is behind. No large pieces until {@link Reads.release}, which is when it has taken what waits. */
+  /** The client is behind: no large pieces until {@link Reads.release}, when it has taken what waits. */
   shrink(): void {
     if (!this.#isWaiting) this.#buffers.waiting += 1;
     this.#isWaiting = true;
@@ -95,7 +98,7 @@ export class Reads {
     this.#large = null;
   }
 
-  /** Nothing of what was read waits any more, or never will. */
+  /** The client has taken everything read, or never will. */
   release(): void {
     if (this.#isWaiting) this.#buffers.waiting -= 1;
     if (this.#hasBorrowed) this.#buffers.giveBack();

@@ -1,11 +1,13 @@
-/** Whatever the fast engine takes for an answer, node's own parser takes too, with the same meaning; split anywhere. */
+/**
+ * Node's own parser accepts every response that the fast engine accepts, with the same meaning, wherever it is split.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { answerInParts, answerSameToLlhttp } from '../fast/test-properties.ts';
 import { ResponseHead } from './response-head.ts';
 
-/** `npm run fuzz:proxy` runs many more. */
+/** `npm run fuzz:proxy` does many more runs. */
 const RUNS = 1000;
 
 test('an answer that is taken is the same one to llhttp: status, fields, body, and where it ends', async () => {

@@ -1,9 +1,9 @@
-/** The head of a target's answer, read from bytes. What does not fit is malformed: the client gets 502, never a guess. */
+/** Parser of response heads. A head that it does not accept is malformed: the client gets a 502, never a guess. */
 import { ascii, decimal, isAt, isText, SPACE, startsWithText, VALUE } from '../http/bytes.ts';
 import { BAD, Cuts, Fields, MORE } from '../http/fields.ts';
 import { rawFields } from '../http/trailers.ts';
 
-/** `close`: only the end of the connection ends the body. */
+/** `close`: the body ends with the connection. */
 export type ResponseFraming = 'none' | 'length' | 'chunked' | 'close';
 
 const VERSION = ascii('HTTP/1.');
@@ -26,7 +26,7 @@ const HOP_BY_HOP = [
   'te',
 ];
 const DROPPED = HOP_BY_HOP.slice(2).map(ascii);
-/** What `Connection:` cannot take away: the client would read another message than we did. */
+/** Fields that `Connection:` cannot remove: without them the client would read another message than we did. */
 const NEVER_NOMINATED = new Set(['content-length', 'transfer-encoding', 'trailer', 'content-type']);
 const CLOSE = ascii('close');
 const CHUNKED = ascii('chunked');
@@ -38,11 +38,11 @@ const CR = 13;
 
 export class ResponseHead {
   readonly fields = new Fields();
-  /** Lines that the client does not get. */
+  /** Lines that are not forwarded to the client. */
   readonly cuts = new Cuts();
   bytes: Buffer = Buffer.alloc(0);
   start = 0;
-  /** After the status line, and after the empty line. */
+  /** Offset after the status line; `end` is the offset after the empty line. */
   linesStart = 0;
   end = 0;
   status = 0;
@@ -50,28 +50,28 @@ export class ResponseHead {
   framing: ResponseFraming = 'none';
   /** Bytes of the body; 0 unless `framing` is `length`. */
   contentLength = 0;
-  /** The target keeps the connection open after this answer. */
+  /** The target keeps the connection open after this response. */
   keepAlive = true;
-  /** How long it says it keeps an idle connection, ms; 0: it does not say. */
+  /** How long the target says that it keeps an idle connection, ms; 0: it does not say. */
   keepAliveMs = 0;
   isEventStream = false;
-  /** Trailers are announced. */
+  /** True when a Trailer field announces trailers. */
   hasTrailers = false;
-  /** It says when it was made. */
+  /** True when there is a Date field. */
   hasDate = false;
   #lengths = 0;
   #codings = 0;
-  /** What Content-Length says, whether it counts or not. */
+  /** The value of Content-Length, whether it applies or not. */
   #declared = 0;
   #isHead = false;
   #mayUpgrade = false;
-  /** Value of a Connection field that names other fields. */
+  /** The values of Connection fields that name other fields, comma-separated. */
   #nominated: string | null = null;
 
   /**
-   * @param bytes with a head at `start`, and a NUL at `end`
-   * @param isHead the request was HEAD
-   * @param mayUpgrade the request was a WebSocket handshake: 101 is an answer to it, and to nothing else
+   * @param bytes contain a head at `start`, and a NUL at `end`
+   * @param isHead the request method was HEAD
+   * @param mayUpgrade the request was a WebSocket handshake, the only one that 101 may answer
    * @returns the offset after the head, BAD or MORE
    */
   read(bytes: Buffer, start: number, end: number, isHead: boolean, mayUpgrade = false): number {
@@ -87,19 +87,19 @@ export class ResponseHead {
     return this.#judge(bytes) ? after : BAD;
   }
 
-  /** An interim answer (RFC 9110 section 15.2). */
+  /** True for an interim response (RFC 9110 section 15.2). */
   get isInterim(): boolean {
     return this.status < 200;
   }
 
-  /** Names and values in turn, cut lines included. */
+  /** Alternating names and values, cut lines included. */
   rawFields(): string[] {
     return rawFields(this.bytes, this.fields);
   }
 
   /** @returns the offset after the status line, BAD or MORE */
   #statusLine(bytes: Buffer, start: number, end: number): number {
-    // "HTTP/1.1 200" and what ends it.
+    // "HTTP/1.1 200" and the octet after it.
     if (end - start < 13) return startsLike(bytes, start, end) ? MORE : BAD;
     const minor = (bytes[start + 7] as number) - 48;
     if (!isAt(bytes, start, VERSION) || minor < 0 || minor > 1 || bytes[start + 8] !== SPACE) return BAD;
@@ -133,7 +133,7 @@ export class ResponseHead {
       if (nameEnd - name <= LONGEST_NAME && !this.#judgeField(bytes, index, name, nameEnd)) return false;
     }
     if (this.#nominated !== null) this.#cutNominated(this.#nominated);
-    // A last word before the answer: whether anything follows would be a matter of opinion.
+    // An interim response that closes the connection leaves it open whether a final one follows.
     if (this.isInterim && !this.keepAlive) return false;
     return this.#frame();
   }
@@ -173,13 +173,13 @@ export class ResponseHead {
     this.#cut(index);
     if (isText(bytes, start, end, CLOSE)) this.keepAlive = false;
     else if (!isText(bytes, start, end, KEEP_ALIVE)) {
-      // There may be several such lines.
+      // There may be several Connection lines.
       this.#nominated = `${this.#nominated ?? ''},${bytes.toString('latin1', start, end)}`;
     }
     return true;
   }
 
-  /** Cuts anew, with the fields that the target calls a concern of this connection only (RFC 9110 section 7.6.1). */
+  /** Computes the cuts again, now with the fields that the target declares hop-by-hop (RFC 9110 section 7.6.1). */
   #cutNominated(value: string): void {
     const nominated = value.split(',').map((token) => token.trim().toLowerCase());
     if (nominated.includes('close')) this.keepAlive = false;
@@ -207,7 +207,7 @@ export class ResponseHead {
     return true;
   }
 
-  /** RFC 9112 section 6.3. Both framings, or one of them twice, is somebody's attack or mistake. */
+  /** RFC 9112 section 6.3. A message with both framings, or one of them twice, is a mistake or an attack. */
   #frame(): boolean {
     if (this.#lengths > 1 || this.#codings > 1 || this.#lengths + this.#codings > 1) return false;
     if (this.#codings > 0 && this.minorVersion === 0) return false;
@@ -223,7 +223,9 @@ export class ResponseHead {
     return this.status !== 101 || (this.#mayUpgrade && this.#isSwitch());
   }
 
-  /** The switch to WebSocket that was asked for: named once, by both fields, and with nothing that could be a body. */
+  /**
+   * True for a proper switch to WebSocket: named once, in both fields, and without anything that could frame a body.
+   */
   #isSwitch(): boolean {
     const { bytes, fields } = this;
     let upgrades = 0;
@@ -237,7 +239,7 @@ export class ResponseHead {
     return upgrades === 1 && isNamed && isBare && this.minorVersion === 1;
   }
 
-  /** RFC 9110 section 8.6. */
+  /** True for a response that must not have a Content-Length (RFC 9110 section 8.6). */
   #isLengthless(): boolean {
     return this.status === 204 || this.status === 101;
   }
@@ -253,7 +255,7 @@ export class ResponseHead {
   }
 }
 
-/** Whether what came so far can become a status line. */
+/** True when the bytes so far are a prefix of a status line. */
 function startsLike(bytes: Uint8Array, start: number, end: number): boolean {
   const length = Math.min(end - start, VERSION.length);
   return isAt(bytes, start, VERSION.subarray(0, length));

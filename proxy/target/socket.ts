@@ -1,26 +1,27 @@
 /**
- * A connection to a target that can be heard out: an app may answer an upload and close before it has read all of it, and
- * then our next write fails while the answer waits in the receive buffer. Node would destroy the connection, and the answer
- * with it. Here the rest of the request is dropped, and reading goes on to the end, which is near: nothing more can come.
+ * A connection to a target that can be read to its end after a write failed. An app may answer an upload and close
+ * before it has read all of it; then our next write fails while the response is in the receive buffer. Node would
+ * destroy the connection, and the response with it. This class drops the rest of the request and reads on to the end,
+ * which is near: nothing more can arrive.
  */
 import { Socket } from 'node:net';
 
 type Written = (error?: Error | null) => void;
 
-/** The other side takes no more. */
+/** Write errors that mean that the other side reads no more. */
 const LOST = new Set(['EPIPE', 'ECONNRESET']);
 
 export class TargetSocket extends Socket {
-  /** False: it ends with a write that fails, as connections of node do. */
+  /** False: a failed write destroys the connection, as in node. */
   isHeardOut = false;
   #lost: NodeJS.ErrnoException | null = null;
 
-  /** What is written goes nowhere, and something before it went nowhere either. */
+  /** True once a write has failed: everything written since is dropped. */
   get isLost(): boolean {
     return this.#lost !== null;
   }
 
-  /** A write failed. @returns true when reading goes on */
+  /** Handles a failed write. @returns true when reading continues */
   lose(error: NodeJS.ErrnoException): boolean {
     if (!this.isHeardOut || this.destroyed || !LOST.has(error.code ?? '')) return false;
     this.#lost ??= error;
@@ -37,7 +38,10 @@ export class TargetSocket extends Socket {
     else written();
   }
 
-  /** The kernel tells of a reset once. It told the write, and the read would take it for an end that the app meant. */
+  /**
+   * The kernel reports a reset only once. If the write got it, the read would see a plain end of file, as if the app
+   * had ended its response there.
+   */
   override push(bytes: unknown, encoding?: BufferEncoding): boolean {
     if (bytes !== null || this.#lost?.code !== 'ECONNRESET') return super.push(bytes, encoding);
     this.destroy(this.#lost);

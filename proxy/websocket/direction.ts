@@ -1,20 +1,21 @@
-/** What passes of one direction of a WebSocket, and the moment when our own Close frame goes in place of all the rest. */
+/** One direction of a WebSocket: decides which bytes are forwarded, and when our own Close frame replaces the rest. */
 import { FrameTracker } from './frames.ts';
 
 export class Direction {
   readonly #frames = new FrameTracker();
-  /** `dismissing`: only the present frame is still passed on. `dropping`: nothing is. */
+  /** `dismissing`: only the rest of the current frame is forwarded. `dropping`: nothing is. */
   #phase: 'open' | 'dismissing' | 'dropping' = 'open';
   #isDue = false;
 
-  /** Its sender has sent a Close frame. */
+  /** True when the sender has sent a Close frame. */
   get closed(): boolean {
     return this.#frames.closed;
   }
 
   /**
-   * Follows bytes of the sender.
-   * @returns the offset up to which they pass. {@link Direction.takeGoodbye} is to be asked behind them
+   * Tracks the frames in bytes from the sender.
+   * @returns the offset up to which the bytes are to be forwarded. After that the caller must check
+   *   {@link Direction.takeGoodbye}
    */
   take(bytes: Uint8Array, start: number, end: number): number {
     if (this.#phase === 'open') return this.#frames.take(bytes, start, end);
@@ -27,28 +28,28 @@ export class Direction {
     return passed;
   }
 
-  /** True once, when the receiver is to get our Close frame behind what has passed. */
+  /** Returns true once, when the receiver has to get our Close frame behind the forwarded bytes. */
   takeGoodbye(): boolean {
     const isDue = this.#isDue;
     this.#isDue = false;
     return isDue;
   }
 
-  /** A Close frame is due behind the present frame, in place of all that follows it. */
+  /** Schedules a Close frame behind the current frame, in place of everything that follows. */
   dismiss(): void {
     if (this.#phase !== 'open') return;
     this.#phase = 'dismissing';
     if (this.#frames.atBoundary) this.#drop();
   }
 
-  /** Nothing passes any more. */
+  /** Forwards nothing any more. */
   end(): void {
     this.#phase = 'dropping';
   }
 
   #drop(): void {
     this.#phase = 'dropping';
-    // One of the sender's own went before.
+    // The sender's own Close frame was forwarded already.
     this.#isDue = !this.#frames.closed;
   }
 }

@@ -8,7 +8,7 @@ interface Frame {
   readonly opcode: number;
   readonly masked: boolean;
   readonly length: number;
-  /** How its length is written: a sender may take more bytes than it needs as far as a middle box is concerned. */
+  /** Bytes of the extended length field: an intermediary must accept more of them than the length needs. */
   readonly wide: 0 | 2 | 8;
 }
 
@@ -18,7 +18,7 @@ function encode({ opcode, masked, length, wide }: Frame): Buffer {
   const extended = Buffer.alloc(bytes);
   if (bytes === 2) extended.writeUInt16BE(length);
   if (bytes === 8) extended.writeBigUInt64BE(BigInt(length));
-  // A payload that looks like the heads of Close frames.
+  // A payload that looks like the headers of Close frames.
   return Buffer.concat([Buffer.from(head), extended, Buffer.alloc(masked ? 4 : 0, 0x88), Buffer.alloc(length, 0x88)]);
 }
 

@@ -1,6 +1,6 @@
 /**
- * Where the frames of a WebSocket begin and end (RFC 6455 section 5.2), followed over the bytes as they pass, however
- * they are split. No payload is looked at or kept.
+ * Tracks the frame boundaries of a WebSocket (RFC 6455 section 5.2) as its bytes pass, however they are split. Payloads
+ * are neither inspected nor kept.
  */
 
 const OPCODE_CLOSE = 8;
@@ -9,25 +9,25 @@ const LENGTH_64 = 127;
 const MASK_BYTES = 4;
 
 export class FrameTracker {
-  /** Bytes of the frame's head that are still to come, after the first two. */
+  /** Bytes of the frame header still to come after the first two. */
   #headLeft = 0;
-  /** The length is in so many of them; the rest is the mask. */
+  /** How many of those belong to the extended length; the rest is the mask. */
   #lengthLeft = 0;
   #length = 0;
   #payloadLeft = 0;
-  /** 0: a frame begins with the next byte. 1: its first byte was seen. 2: its first two were. */
+  /** 0: the next byte begins a frame. 1: its first byte was seen. 2: its first two. 3: its whole header. */
   #seen = 0;
   #isClose = false;
 
   /** True between two frames. */
   atBoundary = true;
-  /** A Close frame has begun: its sender sends nothing after it. */
+  /** True once a Close frame has begun: its sender sends nothing after it. */
   closed = false;
 
   /**
-   * Takes the bytes from `start` to `end`.
-   * @param stop true: only up to the end of the present frame
-   * @returns the offset after the last byte taken
+   * Tracks the bytes from `start` to `end`.
+   * @param stop true: stops at the end of the current frame
+   * @returns the offset after the last byte tracked
    */
   take(bytes: Uint8Array, start: number, end: number, stop = false): number {
     let at = start;
@@ -75,7 +75,7 @@ export class FrameTracker {
     return at;
   }
 
-  /** After the head: the payload follows. After the payload: the next frame. */
+  /** Moves on to the payload when the header is complete, and to the next frame when the payload is. */
   #settle(): void {
     if (this.#headLeft > 0) return;
     if (this.#seen === 2) {

@@ -1,4 +1,6 @@
-/** One direction of a WebSocket between two streams: bytes from the one to the other, with back-pressure, and a polite end. */
+/**
+ * One direction of a WebSocket between two streams: forwards bytes with back-pressure, and can end with a Close frame.
+ */
 import type { Duplex } from 'node:stream';
 import { Direction } from './direction.ts';
 
@@ -9,7 +11,7 @@ export class Relay {
   readonly #direction = new Direction();
   #answered: () => void = () => undefined;
 
-  /** @param closeFrame as `to` must get it */
+  /** @param closeFrame makes a Close frame in the form that `to` must receive */
   constructor(from: Duplex, to: Duplex, closeFrame: () => Buffer) {
     this.#from = from;
     this.#to = to;
@@ -17,17 +19,17 @@ export class Relay {
     from.on('data', (bytes: Buffer) => this.#pass(bytes));
     from.on('end', () => to.end());
     to.on('drain', () => from.resume());
-    // It may have been paused while nobody was there to take its bytes.
+    // It may have been paused before it had a `data` listener.
     from.resume();
   }
 
-  /** `from` has sent a Close frame, or sends nothing more at all. */
+  /** True when `from` has sent a Close frame or cannot send anything more. */
   get saidGoodbye(): boolean {
     return this.#direction.closed || this.#from.readableEnded || this.#from.destroyed;
   }
 
   /**
-   * Puts a Close frame behind the present frame, in place of all that follows it.
+   * Sends a Close frame behind the current frame, in place of everything that follows.
    * @param answered called whenever {@link Relay.saidGoodbye} may have changed
    */
   dismiss(answered: () => void): void {
@@ -38,7 +40,7 @@ export class Relay {
     this.#from.resume();
   }
 
-  /** Ends the direction with FIN. What still comes in is dropped: unread bytes would turn the FIN into a reset. */
+  /** Ends the direction with FIN. Input is still read, but dropped: unread bytes would turn the FIN into a reset. */
   end(): void {
     this.#direction.end();
     this.#to.end();

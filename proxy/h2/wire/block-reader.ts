@@ -1,12 +1,15 @@
-/** Field blocks out of HEADERS and CONTINUATION frames (RFC 9113 sections 4.3 and 6.2), bounded (CVE-2024-27316). */
+/**
+ * Assembles field blocks from HEADERS and CONTINUATION frames (RFC 9113 sections 4.3 and 6.2), within bounds
+ * (CVE-2024-27316).
+ */
 import { check, CODE, ConnectionError, FLAG } from './codes.ts';
 
-/** Frames of one block. Four of the usual size make a block that is larger than any we take. */
+/** Limit of frames per block. Four of the usual size already exceed the largest block that is accepted. */
 const MAX_FRAMES = 64;
-/** What a frame says of the priority of its stream: passed over. */
+/** The priority fields of a HEADERS frame, which are skipped. */
 const PRIORITY_BYTES = 5;
 
-/** Who is given whole blocks. Bytes are valid during the call only. */
+/** Receives complete blocks. The bytes are valid only during the call. */
 export interface BlockSink {
   /** @param isLast the request ends with it */
   fieldBlock(stream: number, isLast: boolean, bytes: Buffer, start: number, end: number): void;
@@ -26,7 +29,7 @@ export class BlockReader {
     this.#maxBytes = maxBytes;
   }
 
-  /** In the middle of a block: nothing but its CONTINUATION may come. */
+  /** True in the middle of a block, when only its CONTINUATION may follow. */
   get isInside(): boolean {
     return this.#stream !== 0;
   }
@@ -67,7 +70,7 @@ export class BlockReader {
   #add(bytes: Buffer, start: number, end: number): void {
     this.#parts.push(Buffer.from(bytes.subarray(start, end)));
     this.#bytes += end - start;
-    // Without the whole of it HPACK cannot go on.
+    // A block cannot be skipped: HPACK state would be lost.
     if (this.#bytes <= this.#maxBytes && this.#parts.length <= MAX_FRAMES) return;
     throw new ConnectionError(CODE.enhanceYourCalm, 'a field block without end');
   }

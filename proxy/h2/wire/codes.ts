@@ -1,4 +1,4 @@
-/** The numbers of HTTP/2 (RFC 9113 sections 6, 6.5.2 and 7), and what ends a connection. */
+/** The constants of HTTP/2 (RFC 9113 sections 6, 6.5.2 and 7), and the error that ends a connection. */
 
 export const FRAME = {
   data: 0,
@@ -38,18 +38,18 @@ export const SETTING = {
   enableConnectProtocol: 8,
 } as const;
 
-/** What a client says first (RFC 9113 section 3.4). */
+/** The connection preface of a client (RFC 9113 section 3.4). */
 export const PREFACE: Buffer = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
-/** Octets in front of each payload. */
+/** Octets of a frame header. */
 export const FRAME_HEAD_BYTES = 9;
-/** Payload of a frame, bytes, unless a peer allows more (section 6.5.2). We allow no more. */
+/** Largest frame payload, bytes, unless a peer allows more (section 6.5.2). We do not allow more. */
 export const MAX_FRAME_BYTES = 16_384;
 /** Largest flow-control window (section 6.9.1), and largest stream identifier. */
 export const MAX_WINDOW = 2 ** 31 - 1;
 /** Window of a connection, and of a stream before settings say otherwise, bytes. */
 export const DEFAULT_WINDOW = 65_535;
 
-/** A fault after which the connection cannot go on (RFC 9113 section 5.4.1). */
+/** A connection error (RFC 9113 section 5.4.1). */
 export class ConnectionError extends Error {
   readonly code: number;
 
@@ -59,7 +59,7 @@ export class ConnectionError extends Error {
   }
 }
 
-/** @throws ConnectionError unless it is fine */
+/** @throws ConnectionError unless `isFine` */
 export function check(isFine: boolean, code: number, why: string): void {
   if (!isFine) throw new ConnectionError(code, why);
 }

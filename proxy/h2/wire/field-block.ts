@@ -1,17 +1,17 @@
 /**
- * Fields into HPACK (RFC 7541) without a state: names by their index in the static table, values as they are. Nothing is
- * indexed or compressed, which costs some bytes on the way and saves a table per connection, and the search in it.
+ * A stateless HPACK encoder (RFC 7541): names by their index in the static table, values as they are. It neither
+ * indexes nor compresses, which costs some bytes on the wire, but saves a table per connection and the search in it.
  */
 import { ascii, isText } from '../../http/bytes.ts';
 import { STATIC_FIELDS } from './static-table.ts';
 
-/** A literal that is not to be indexed, and one that nobody on the way may index (RFC 7541 section 6.2). */
+/** A literal without indexing, and one that no intermediary may index (RFC 7541 section 6.2). */
 const LITERAL = 0x00;
 const NEVER_INDEXED = 0x10;
 /** Names whose values are secrets. */
 const SECRET = new Set(['set-cookie', 'authorization', 'proxy-authorization', 'cookie']);
 const STATUS_NAME = 8;
-/** Beside name and value: the first octet, and the lengths of both. */
+/** The most octets of a field beside name and value: the first octet, and both lengths. */
 const MOST_BESIDE = 12;
 const INITIAL_BYTES = 16_384;
 
@@ -21,18 +21,18 @@ interface StaticName {
   readonly first: number;
 }
 
-/** By a cheap hash of the name: its length and its first and last octet. */
+/** Names by a cheap hash: of the length, the first and the last octet. */
 const BY_HASH: readonly (readonly StaticName[])[] = namesByHash();
 const BY_NAME: ReadonlyMap<string, StaticName> = new Map(
   BY_HASH.flat().map((name) => [Buffer.from(name.text).toString('latin1'), name]),
 );
-/** Index of the whole field by status (RFC 7541 appendix A), 0: not there. */
+/** Index of the static `:status` field by status (RFC 7541 appendix A); 0: there is none. */
 const STATUSES = new Uint8Array(600);
 for (const [index, [name, value]] of STATIC_FIELDS.entries()) {
   if (name === ':status') STATUSES[Number(value)] = index;
 }
 
-/** One block. It is used again: what was encoded is written into frames before the next one begins. */
+/** A field block. It is reused: its content must be written into frames before the next block begins. */
 export class FieldBlock {
   bytes: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
   length = 0;
@@ -42,7 +42,7 @@ export class FieldBlock {
     return this;
   }
 
-  /** The pseudo field of an answer: it begins the block. @param status 100 to 599 */
+  /** Begins the block of a response with `:status`. @param status 100 to 599 */
   begin(status: number): this {
     const index = STATUSES[status] as number;
     this.length = 0;
@@ -54,7 +54,7 @@ export class FieldBlock {
     return this;
   }
 
-  /** A field of a head of HTTP/1.1; the name is lowered. */
+  /** Adds a field of an HTTP/1.1 head, with its name in lower case. */
   addBytes(from: Uint8Array, name: number, nameEnd: number, value: number, valueEnd: number): void {
     this.#reserve(nameEnd - name + valueEnd - value);
     const known = nameIn(from, name, nameEnd);
@@ -79,7 +79,7 @@ export class FieldBlock {
     return this;
   }
 
-  /** @param fields lower-case names and values in turn */
+  /** @param fields lower-case names and values, alternating */
   addAll(fields: readonly string[]): this {
     for (let index = 0; index + 1 < fields.length; index += 2) {
       this.add(fields[index] as string, fields[index + 1] as string);
@@ -92,7 +92,7 @@ export class FieldBlock {
     this.length += this.bytes.write(text, this.length, 'latin1');
   }
 
-  /** RFC 7541 section 5.1. @param first bits in front of the prefix */
+  /** Encodes an integer (RFC 7541 section 5.1). @param first the bits in front of the prefix */
   #number(first: number, mask: number, value: number): void {
     const { bytes } = this;
     if (value < mask) {
@@ -105,7 +105,7 @@ export class FieldBlock {
     bytes[this.length++] = rest;
   }
 
-  /** Most values are so short that a call for them would cost more. */
+  /** A loop, since most values are so short that a call of `copy` would cost more. */
   #copy(from: Uint8Array, start: number, end: number): void {
     const { bytes } = this;
     let at = this.length;
@@ -137,7 +137,7 @@ function hash(length: number, first: number, last: number): number {
 }
 
 function nameIn(bytes: Uint8Array, start: number, end: number): StaticName | null {
-  // An empty name is not in the grammar of heads.
+  // The grammar of heads excludes empty names.
   const slot = hash(end - start, (bytes[start] as number) | 32, (bytes[end - 1] as number) | 32);
   for (const name of BY_HASH[slot] as readonly StaticName[]) if (isText(bytes, start, end, name.text)) return name;
   return null;

@@ -1,11 +1,13 @@
-/** Frames into one buffer per turn of the event loop, so that the answers of many streams are one write and one TLS record. */
+/**
+ * Gathers frames in one buffer per turn of the event loop: responses of many streams become one write and TLS record.
+ */
 import type { Outlet } from '../../net/outlet.ts';
 import { FLAG, FRAME, FRAME_HEAD_BYTES, MAX_FRAME_BYTES } from './codes.ts';
 import type { FieldBlock } from './field-block.ts';
 import { OUTPUT_BYTES } from './outputs.ts';
 import type { Outputs } from './outputs.ts';
 
-/** HPACK's change of the table's size to 0 (RFC 7541 section 6.3). */
+/** An HPACK table size update to 0 (RFC 7541 section 6.3). */
 const NO_TABLE = 0x20;
 
 export class FrameOutput {
@@ -14,11 +16,11 @@ export class FrameOutput {
   readonly #flush = (): void => this.flush();
   #buffer: Buffer | null = null;
   #length = 0;
-  /** Octets that were flushed before the buffer. */
+  /** Octets flushed before those in the buffer. */
   #before = 0;
   #mustEmptyTable = false;
   #isClosed = false;
-  /** The socket takes no more for now: nobody should write what can wait. */
+  /** True while the socket applies back-pressure: nobody should write what can wait. */
   isFull = false;
 
   constructor(outlet: Outlet, outputs: Outputs) {
@@ -26,12 +28,12 @@ export class FrameOutput {
     this.#outputs = outputs;
   }
 
-  /** The peer's HPACK table has become smaller: the next block has to say that we use none. */
+  /** The peer has reduced its HPACK table: the next block must announce that we use none. */
   emptyTable(): void {
     this.#mustEmptyTable = true;
   }
 
-  /** @returns where the frame is, for {@link end} */
+  /** @returns the position of the frame, for {@link end} */
   data(stream: number, bytes: Buffer, start: number, end: number, flags: number): number {
     const at = this.#begin(FRAME.data, flags, stream, end - start);
     bytes.copy(this.#buffer as Buffer, this.#length, start, end);
@@ -39,7 +41,7 @@ export class FrameOutput {
     return at;
   }
 
-  /** HEADERS, and CONTINUATION where the block is too long for one. @returns where the frame is, for {@link end} */
+  /** Writes HEADERS, and CONTINUATION if the block is too long. @returns the position of the frame, for {@link end} */
   headers(stream: number, block: FieldBlock, isLast: boolean): number {
     const flags = isLast ? FLAG.endStream : 0;
     if (this.#mustEmptyTable || block.length > MAX_FRAME_BYTES) return this.#longHeaders(stream, block, flags);
@@ -49,8 +51,8 @@ export class FrameOutput {
   }
 
   /**
-   * Marks a frame of this output as the last one of its stream.
-   * @returns false when it has gone out already
+   * Marks a frame as the last one of its stream.
+   * @returns false when it was flushed already
    */
   end(at: number): boolean {
     if (this.#buffer === null || at < this.#before) return false;
@@ -69,7 +71,7 @@ export class FrameOutput {
     this.#number(increment);
   }
 
-  /** @param settings identifiers and values in turn */
+  /** @param settings alternating identifiers and values */
   settings(settings: readonly number[]): void {
     this.#begin(FRAME.settings, 0, 0, settings.length * 3);
     for (let index = 0; index < settings.length; index += 2) {
@@ -95,23 +97,23 @@ export class FrameOutput {
     this.#number(code);
   }
 
-  /** As of {@link Outlet.queued}. */
+  /** See {@link Outlet.queued}. */
   get queued(): number {
     return this.#outlet.queued;
   }
 
-  /** As of {@link Outlet.isEmpty}, of what was flushed. */
+  /** See {@link Outlet.isEmpty}; covers only what was flushed. */
   get isEmpty(): boolean {
     return this.#outlet.isEmpty;
   }
 
-  /** Writes what was gathered. Nothing goes out after that. */
+  /** Flushes the buffer; later frames are dropped. */
   close(): void {
     this.flush();
     this.#isClosed = true;
   }
 
-  /** Writes what was gathered. */
+  /** Writes the gathered frames to the socket. */
   flush(): void {
     const buffer = this.#buffer;
     if (buffer === null) return;
@@ -119,7 +121,7 @@ export class FrameOutput {
     this.#buffer = null;
     this.#length = 0;
     this.#before += length;
-    // What was not taken at once was copied.
+    // The outlet has copied what it could not write at once, so the buffer is free.
     if (!this.#isClosed && !this.#outlet.write(buffer, 0, length)) this.isFull = true;
     this.#outputs.give(buffer);
   }
@@ -140,7 +142,7 @@ export class FrameOutput {
     return this.#before + at;
   }
 
-  /** A buffer with room for so many octets more; there is always room for a frame. */
+  /** Returns a buffer with room for `length` more octets; an empty buffer has room for any frame. */
   #room(length: number): Buffer {
     if (this.#buffer !== null && this.#length + length > OUTPUT_BYTES) this.flush();
     if (this.#buffer === null) {

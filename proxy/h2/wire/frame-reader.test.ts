@@ -6,7 +6,7 @@ import { FrameReader } from './frame-reader.ts';
 import type { FrameSink } from './frame-reader.ts';
 import { frame } from './test-frames.ts';
 
-/** Notes what it is given; pieces of one body are joined. */
+/** Records what it receives; pieces of one body are joined. */
 class Notes implements FrameSink {
   readonly isOpen = true;
   readonly lines: string[] = [];
@@ -55,7 +55,7 @@ const data = fc
     };
   });
 
-/** What is read of bytes that arrive in parts. The buffer is used again for each part, as that of a socket is. */
+/** Reads bytes that arrive in parts. All parts share one buffer, like the reads of a socket. */
 function read(bytes: Buffer, places: readonly number[]): string[] {
   const notes = new Notes();
   const reader = new FrameReader(notes);

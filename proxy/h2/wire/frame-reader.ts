@@ -1,35 +1,35 @@
 /**
- * Frames out of bytes, however they are split (RFC 9113 section 4.1). Bodies are given on as they come; of other frames
- * only what is incomplete at the end of a read is copied.
+ * Parses frames from bytes, however they are split (RFC 9113 section 4.1). Bodies are passed on as they arrive; of
+ * other frames, only what is incomplete at the end of a read is copied.
  */
 import { CODE, ConnectionError, FLAG, FRAME, FRAME_HEAD_BYTES, MAX_FRAME_BYTES, PREFACE } from './codes.ts';
 
-/** Who is given what was read. Bytes are valid during the call only. */
+/** Receives the frames. The bytes are valid only during the call. */
 export interface FrameSink {
-  /** False: nothing more is read. */
+  /** False: the reader stops. */
   readonly isOpen: boolean;
-  /** A whole frame, but DATA. */
+  /** A complete frame other than DATA. */
   frame(type: number, flags: number, stream: number, bytes: Buffer, start: number, end: number): void;
   /**
    * A DATA frame begins.
    * @param length of its payload with padding, which counts for flow control
-   * @param content octets of it without padding
-   * @param isLast it ends the stream
+   * @param content octets of the payload without padding
+   * @param isLast the frame ends the stream
    */
   dataBegins(stream: number, length: number, content: number, isLast: boolean): void;
-  /** Of the frame that has begun. */
+  /** Content of the DATA frame. */
   data(bytes: Buffer, start: number, end: number): void;
-  /** The frame is whole. */
+  /** The DATA frame is complete. */
   dataEnds(isLast: boolean): void;
 }
 
 export class FrameReader {
   readonly #sink: FrameSink;
   #prefaceRead = 0;
-  /** The beginning of a frame, in a buffer as large as is known to be needed. */
+  /** The start of an incomplete frame, in a buffer of the size that is known to be needed so far. */
   #held: Buffer | null = null;
   #heldLength = 0;
-  /** Of the DATA frame that is being read: octets of content, then of padding, that are to come. */
+  /** Octets of content, then of padding, still to come of the current DATA frame. */
   #contentLeft = 0;
   #paddingLeft = 0;
   #isLast = false;
@@ -64,7 +64,7 @@ export class FrameReader {
     return at;
   }
 
-  /** At the beginning of a frame. @returns the offset after what was read */
+  /** Reads from the start of a frame. @returns the offset after what was read */
   #readFrame(bytes: Buffer, at: number, end: number): number {
     const payload = at + FRAME_HEAD_BYTES;
     if (end < payload) return this.#hold(bytes, at, end, FRAME_HEAD_BYTES);
@@ -85,7 +85,7 @@ export class FrameReader {
     return end;
   }
 
-  /** Once it is as long as it was known to have to be, it is read; then it may turn out to have to be longer. */
+  /** Completes the held bytes and reads them. With the header complete, more may turn out to be needed. */
   #fill(held: Buffer, bytes: Buffer, at: number, end: number): number {
     const copied = bytes.copy(held, this.#heldLength, at, Math.min(end, at + held.length - this.#heldLength));
     this.#heldLength += copied;
@@ -99,7 +99,7 @@ export class FrameReader {
   #beginData(bytes: Buffer, at: number, end: number, length: number, flags: number, stream: number): number {
     const payload = at + FRAME_HEAD_BYTES;
     const isPadded = (flags & FLAG.padded) !== 0;
-    // The length of the padding is in front of the content.
+    // The padding length precedes the content.
     const before = isPadded ? 1 : 0;
     if (length < before) throw new ConnectionError(CODE.frameSizeError, 'a padded frame without a payload');
     if (end < payload + before) return this.#hold(bytes, at, end, FRAME_HEAD_BYTES + before);

@@ -8,7 +8,7 @@ import { FieldList, HpackDecoder } from './hpack-decoder.ts';
 
 const LIST_BYTES = 65_536;
 
-/** What the decoder reads, as lines. */
+/** Decodes a block into lines. */
 function decoded(decoder: HpackDecoder, hex: string, list = new FieldList(LIST_BYTES)): string[] {
   const bytes = Buffer.from(hex.replaceAll(' ', ''), 'hex');
   decoder.decode(bytes, 0, bytes.length, list);
@@ -33,10 +33,10 @@ const ANSWERS = [
     'set-cookie: foo=ASDJKHQKBZXOQWEOPIUAXQWEOIU; max-age=3600; version=1',
   ],
 ];
-/** The examples of answers have a table of 256 bytes. */
+/** The response examples use a table of 256 bytes. */
 const SMALL_TABLE = '3fe101';
 
-/** RFC 7541 appendix C: blocks that follow each other on one connection, and what they say. */
+/** RFC 7541 appendix C: consecutive blocks of one connection, and their fields. */
 const EXAMPLES: Record<string, readonly (readonly [hex: string, lines: readonly string[]])[]> = {
   'C.2.1': [['400a637573746f6d2d6b65790d637573746f6d2d686561646572', ['custom-key: custom-header']]],
   'C.2.2': [['040c2f73616d706c652f70617468', [':path: /sample/path']]],
@@ -113,17 +113,17 @@ test('blocks that are not HPACK end the connection with COMPRESSION_ERROR', () =
 
 test('a table forgets its oldest fields, all of them when one is larger than it, and follows its size', () => {
   const decoder = new HpackDecoder();
-  // 64 bytes each: 60 and a name and a value of 2.
+  // 64 bytes each: 32 of overhead, a name of 1, and a value of 31.
   const field = (value: string): string => `40 01 61 1f ${Buffer.from(value.padEnd(31, '.')).toString('hex')}`;
   for (let round = 0; round < 70; round += 1) decoded(decoder, field(String(round)));
-  // 4096 bytes are 64 of them.
+  // The table of 4096 bytes holds 64 of them.
   assert.match(decoded(decoder, 'be')[0] ?? '', /^a: 69\./);
   assert.match(decoded(decoder, 'fd')[0] ?? '', /^a: 6\./);
   assert.throws(() => decoded(decoder, 'fe'));
   const small = new HpackDecoder();
   decoded(small, field('one'));
   decoded(small, field('two'));
-  // 64 bytes: one is left.
+  // A table of 64 bytes keeps one.
   assert.match(decoded(small, '3f21 be')[0] ?? '', /^a: two/);
   assert.throws(() => decoded(small, 'bf'));
   // Larger than the table.
@@ -166,7 +166,7 @@ test('what we encode is read as the same fields', () => {
       'x-own: own',
     ]);
   }
-  // A secret that nobody on the way may index (RFC 7541 section 7.1.3).
+  // A secret that no intermediary may index (RFC 7541 section 7.1.3).
   block.begin(200).add('set-cookie', 'a=1');
   assert.equal((block.bytes[1] ?? 0) & 0xf0, 0x10);
 });
@@ -183,6 +183,6 @@ test('a block is not kept once it was read: it may be 64 KiB, and its connection
   await new Promise((resolve) => setImmediate(resolve));
   collect();
   assert.equal(kept.deref(), undefined);
-  // It lives on.
+  // The decoder itself was not collected.
   assert.deepEqual(decoded(decoder, '82'), [':method: GET']);
 });

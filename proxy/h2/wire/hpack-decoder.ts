@@ -1,36 +1,36 @@
-/** Field blocks out of HPACK (RFC 7541). A decoder belongs to a connection; its table is bounded by what we announce. */
+/** An HPACK decoder (RFC 7541). Each connection has its own; its table is bounded by the size that we announce. */
 import { Field } from '../field.ts';
 import { CODE, ConnectionError } from './codes.ts';
 import { decodeHuffman } from './huffman.ts';
 import { STATIC_FIELDS } from './static-table.ts';
 
-/** What we announce (SETTINGS_HEADER_TABLE_SIZE), bytes: the protocol's default. */
+/** The table size that we announce (SETTINGS_HEADER_TABLE_SIZE), bytes: the protocol's default. */
 const TABLE_BYTES = 4_096;
-/** Entries that fit: each counts for 32 bytes at least. A power of two, for the ring. */
+/** The most entries that fit, as each counts for at least 32 bytes. A power of two, for the ring. */
 const TABLE_ENTRIES = TABLE_BYTES / 32;
-/** Larger numbers than this mean nothing in a field block. */
+/** Larger integers have no use in a field block. */
 const MAX_NUMBER = 2 ** 24;
 
 const NOTHING = Buffer.alloc(0);
 
 const STATIC: readonly Field[] = STATIC_FIELDS.map(([name, value]) => new Field(name, value));
 
-/** Where a block is decoded to. It is used again for the next block: who keeps fields takes them out of it. */
+/** The fields of a decoded block. The list is reused for the next block, so fields to keep must be taken out of it. */
 export class FieldList {
   readonly #maxBytes: number;
   readonly #fields: Field[] = [];
   #text = Buffer.alloc(0);
-  /** Fields that are there. */
+  /** Number of fields. */
   count = 0;
-  /** Of all fields as HPACK counts them, also of those that were not kept. */
+  /** Size of all fields as HPACK counts them, including those that were not kept. */
   bytes = 0;
 
-  /** @param maxBytes of a list. Fields beyond it are counted, not kept. */
+  /** @param maxBytes of the list; fields beyond it are counted but not kept */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
-  /** There were more. */
+  /** True when some fields were not kept. */
   get isTooLarge(): boolean {
     return this.bytes > this.#maxBytes;
   }
@@ -39,7 +39,7 @@ export class FieldList {
     return this.#fields[index] as Field;
   }
 
-  /** All values of a field, as one line of HTTP/1.1 would have them. @param name lower-case */
+  /** The values of a field joined by `, `, as in one HTTP/1.1 line. @param name lower-case */
   valueOf(name: string): string | undefined {
     const values = this.#fields.slice(0, this.count).filter((field) => field.name === name);
     return values.length === 0 ? undefined : values.map(({ value }) => value).join(', ');
@@ -50,7 +50,7 @@ export class FieldList {
     this.bytes = 0;
   }
 
-  /** A place for a text while it is decoded. */
+  /** A scratch buffer for a string while it is decoded. */
   textOf(length: number): Buffer {
     if (this.#text.length < length) this.#text = Buffer.allocUnsafeSlow(length);
     return this.#text;
@@ -65,7 +65,7 @@ export class FieldList {
 }
 
 export class HpackDecoder {
-  /** A ring; the newest entry is at `#newest`. */
+  /** The dynamic table as a ring; the newest entry is at `#newest`. */
   readonly #table: Field[] = [];
   #newest = 0;
   #entries = 0;
@@ -96,7 +96,7 @@ export class HpackDecoder {
       } else throw bad('the size of the table changes within a block');
       isFirst = false;
     }
-    // A connection at rest keeps no block.
+    // An idle connection must not keep a block alive.
     this.#bytes = NOTHING;
   }
 
@@ -118,7 +118,7 @@ export class HpackDecoder {
 
   #keep(field: Field): Field {
     this.#evict(this.#maxTableBytes - field.size);
-    // One that is larger than the table leaves it empty (RFC 7541 section 4.4).
+    // A field larger than the table empties it (RFC 7541 section 4.4).
     if (field.size > this.#maxTableBytes) return field;
     this.#newest = (this.#newest + 1) & (TABLE_ENTRIES - 1);
     this.#table[this.#newest] = field;
@@ -141,7 +141,7 @@ export class HpackDecoder {
     }
   }
 
-  /** RFC 7541 section 5.1. @param prefix bits of the first octet */
+  /** Decodes an integer (RFC 7541 section 5.1). @param prefix number of its bits in the first octet */
   #number(prefix: number): number {
     const mask = (1 << prefix) - 1;
     let value = this.#octet() & mask;
@@ -149,13 +149,13 @@ export class HpackDecoder {
     for (let shift = 1; ; shift *= 128) {
       const octet = this.#octet();
       value += (octet & 127) * shift;
-      // The second part: zeros without end.
+      // The check of `shift` stops an endless run of zeros.
       if (value > MAX_NUMBER || shift > MAX_NUMBER) throw bad('a number is too large');
       if (octet < 128) return value;
     }
   }
 
-  /** RFC 7541 section 5.2. */
+  /** Decodes a string literal (RFC 7541 section 5.2). */
   #text(list: FieldList): string {
     const isHuffman = this.#at < this.#end && (this.#bytes[this.#at] as number) >= 128;
     const length = this.#number(7);
@@ -163,7 +163,7 @@ export class HpackDecoder {
     if (length > this.#end - start) throw bad('a text ends behind its block');
     this.#at = start + length;
     if (!isHuffman) return this.#bytes.toString('latin1', start, this.#at);
-    // Out of the Huffman code it is at most 8/5 as long.
+    // Decoded, a string is at most 8/5 as long.
     const text = list.textOf(length * 2);
     return text.toString('latin1', 0, decodeHuffman(this.#bytes, start, this.#at, text));
   }

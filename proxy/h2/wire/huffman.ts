@@ -1,7 +1,9 @@
 /** The Huffman code of HPACK (RFC 7541 section 5.2 and appendix B), decoded four bits at a time. */
 import { CODE, ConnectionError } from './codes.ts';
 
-/** Bits of the code of each octet, and of the end of a text. The code is canonical: the lengths say all of it. */
+/**
+ * Code length of each octet and of the end-of-string symbol, in bits. The code is canonical, so the lengths define it.
+ */
 const LENGTHS = Buffer.from(
   `13 23 28 28 28 28 28 28 28 24 30 28 28 30 28 28 28 28 28 28 28 28 30 28 28 28 28 28 28 28 28 28
    6 10 10 12 13 6 8 11 10 10 8 11 8 6 6 6 5 5 5 6 6 6 6 6 6 6 7 8 15 6 12 10
@@ -21,28 +23,28 @@ const MAX_BITS = 30;
 /** Padding is shorter than an octet (RFC 7541 section 5.2). */
 const MAX_PADDING = 7;
 
-/** An inner node of the code's tree; leaves are octets. */
+/** An inner node of the code tree; the leaves are octets. */
 interface Node {
   readonly next: (Node | number)[];
   readonly depth: number;
-  /** Only ones lead to it, so that a text may end here. */
+  /** True when only 1 bits lead here: a string may end with such bits as padding. */
   readonly mayEnd: boolean;
   state: number;
 }
 
-/** What a step does: the state after it, an octet that it completes, and whether the text may end there. */
+/** Layout of a step: the next state, the octet that it completes, if any, and whether the string may end there. */
 const STATE_MASK = 0xff;
 const OCTET_SHIFT = 8;
 const EMITS = 1 << 16;
 const MAY_END = 1 << 17;
-/** No such code: the end of a text is never written out. */
+/** There is no such code, or it is the end-of-string symbol, which must never be encoded. */
 const BAD = 1 << 18;
 
 const STEPS = steps();
 
 /**
- * Decodes octets `start` to `end` into `out`, which has room for 8/5 of them.
- * @returns the length of the text
+ * Decodes octets `start` to `end` into `out`, which must have room for 8/5 as many.
+ * @returns the length of the string
  * @throws ConnectionError COMPRESSION_ERROR
  */
 export function decodeHuffman(bytes: Uint8Array, start: number, end: number, out: Uint8Array): number {
@@ -83,13 +85,16 @@ function put(root: Node, code: number, length: number, octet: number): void {
     const mayEnd = node.mayEnd && way === 1 && depth <= MAX_PADDING;
     const next = node.next[way] ?? { next: [], depth, mayEnd, state: -1 };
     node.next[way] = next;
-    // A code is no beginning of another.
+    // No code is a prefix of another.
     node = next as Node;
   }
   node.next[code & 1] = octet;
 }
 
-/** By state (an inner node) and four bits. By doubling: V8 would find a function for each single step hot (docs/performance.md). */
+/**
+ * The steps by state (an inner node) and four bits. They are built by doubling: V8 would find a function for each
+ * single step hot (docs/performance.md).
+ */
 function steps(): Int32Array {
   const root = tree();
   const nodes: Node[] = [root];
@@ -109,7 +114,7 @@ function step(next: Node | number | undefined): number {
   return next === undefined || next === END ? BAD : EMITS | (next << OCTET_SHIFT) | MAY_END;
 }
 
-/** Of steps that have so many ways to go, two at a time. No code is so short that both complete an octet. */
+/** Combines two steps of `ways` branches each into one. No code is so short that both could complete an octet. */
 function doubled(single: Int32Array, ways: number): Int32Array {
   const double = new Int32Array(single.length * ways);
   for (let at = 0; at < double.length; at += 1) {

@@ -1,9 +1,11 @@
-/** What the connections of a process share for writing: buffers, and the moment when all that was gathered goes out. */
+/**
+ * The output buffers that the connections of a process share, and the flush at the end of each turn of the event loop.
+ */
 import { mappedBuffer } from '../../mapped-buffer.ts';
 
-/** Room for the body of one read of a target with its frames. */
+/** Room for the body bytes of one read from a target, with their frame headers. */
 export const OUTPUT_BYTES = 67_584;
-/** Buffers in use at once, and kept. When there would be more, what was gathered goes out early. */
+/** Limit of buffers. When more would be needed, the gathered output is flushed early. */
 export const MOST_BUFFERS = 64;
 
 export class Outputs {
@@ -22,7 +24,7 @@ export class Outputs {
     this.#free.push(buffer);
   }
 
-  /** Calls it at the end of this turn of the event loop, when all that is there to be read has been; or earlier. */
+  /** Calls `flush` at the end of this turn of the event loop, when everything readable has been read, or earlier. */
   atEnd(flush: () => void): void {
     if (this.#waiting.length === 0) setImmediate(() => this.#run());
     this.#waiting.push(flush);

@@ -1,11 +1,11 @@
-/** Which stream sends next: one frame each in turn, within the connection's window and what the socket takes. */
+/** Schedules the streams: one frame each in turn, within the connection's window and the socket's back-pressure. */
 import type { ServerStream } from '../stream.ts';
 import { DEFAULT_WINDOW, MAX_WINDOW } from './codes.ts';
 import type { FrameOutput } from './frame-output.ts';
 
 export class SendTurns {
   readonly #output: FrameOutput;
-  /** Streams with something to send, in the order of their turns. */
+  /** Streams with data to send, in the order of their turns. */
   readonly #waiting = new Set<ServerStream>();
   #window = DEFAULT_WINDOW;
   #isRunning = false;
@@ -14,7 +14,7 @@ export class SendTurns {
     this.#output = output;
   }
 
-  /** Octets that may be sent now, at most so many; none while others wait, unless it is their turn. */
+  /** The octets, at most `most`, that the caller may send now; 0 while other streams have their turn. */
   allowance(most: number): number {
     if (this.#output.isFull || (this.#waiting.size > 0 && !this.#isRunning)) return 0;
     return Math.min(most, this.#window);
@@ -24,7 +24,7 @@ export class SendTurns {
     this.#window -= octets;
   }
 
-  /** @returns false when the window is larger than the protocol lets it be */
+  /** @returns false when the window would exceed the protocol's maximum */
   widen(octets: number): boolean {
     if (this.#window + octets > MAX_WINDOW) return false;
     this.#window += octets;
@@ -43,7 +43,7 @@ export class SendTurns {
   run(): void {
     if (this.#isRunning) return;
     this.#isRunning = true;
-    // A stream that is put back comes last.
+    // A stream that is added again moves to the end of the set.
     for (const stream of this.#waiting) {
       if (this.#output.isFull || this.#window <= 0) break;
       this.#waiting.delete(stream);

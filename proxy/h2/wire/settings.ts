@@ -1,4 +1,4 @@
-/** What a client's settings say (RFC 9113 section 6.5.2), as far as we care. */
+/** The client's settings (RFC 9113 section 6.5.2) that matter here. */
 import { CODE, ConnectionError, DEFAULT_WINDOW, MAX_FRAME_BYTES, MAX_WINDOW, SETTING } from './codes.ts';
 
 const SETTING_BYTES = 6;
@@ -6,13 +6,13 @@ const LARGEST_FRAME = 2 ** 24 - 1;
 const DEFAULT_TABLE = 4_096;
 
 export class ClientSettings {
-  /** Window of each stream, octets. */
+  /** Initial window of each stream, octets. */
   windowBytes = DEFAULT_WINDOW;
-  /** The client's table of HPACK has been smaller than it is by default. */
+  /** True once the client has asked for an HPACK table smaller than the default. */
   hasSmallTable = false;
 
   /**
-   * Takes the payload of a SETTINGS frame. Unknown settings are ignored.
+   * Applies the payload of a SETTINGS frame. Unknown settings are ignored.
    * @throws ConnectionError
    */
   read(bytes: Buffer, start: number, end: number): void {
@@ -34,7 +34,7 @@ export class ClientSettings {
         if (value > 1) throw new ConnectionError(CODE.protocolError, 'a setting that is neither on nor off');
         break;
       case SETTING.maxFrameSize:
-        // We send none that are larger than everybody takes.
+        // We never send frames beyond the size that everybody must accept.
         if (value < MAX_FRAME_BYTES || value > LARGEST_FRAME) {
           throw new ConnectionError(CODE.protocolError, 'a frame size out of range');
         }

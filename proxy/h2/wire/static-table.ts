@@ -1,6 +1,6 @@
-/** The fields that HPACK knows from the beginning (RFC 7541 appendix A). */
+/** The static table of HPACK (RFC 7541 appendix A). */
 
-/** Names and values in turn; the first pair has index 1. */
+/** Alternating names and values; the first pair has index 1. */
 const TEXT = [
   ':authority||:method|GET|:method|POST|:path|/|:path|/index.html|:scheme|http|:scheme|https|:status|200|:status|204',
   ':status|206|:status|304|:status|400|:status|404|:status|500|accept-charset||accept-encoding|gzip, deflate',
@@ -14,7 +14,7 @@ const TEXT = [
   .join('|')
   .split('|');
 
-/** Index 0 is no field. */
+/** Index 0 is unused. */
 export const STATIC_FIELDS: readonly (readonly [name: string, value: string])[] = [
   ['', ''],
   ...Array.from({ length: TEXT.length / 2 }, (_, index): [string, string] => [

@@ -1,4 +1,4 @@
-/** For tests and the fuzzer: frames and field blocks put together (RFC 9113 section 4, RFC 7541), right or wrong. */
+/** For tests and the fuzzer: builds frames and field blocks (RFC 9113 section 4, RFC 7541), valid or not. */
 
 const HEAD_BYTES = 9;
 
@@ -11,7 +11,7 @@ export function frame(type: number, flags: number, stream: number, payload: Buff
   return Buffer.concat([head, payload]);
 }
 
-/** A block of literal fields without indexing (RFC 7541 section 6.2.2), bytes as they are. */
+/** A block of literal fields without indexing (RFC 7541 section 6.2.2) and without Huffman coding. */
 export function block(fields: readonly (readonly [string, string])[]): Buffer {
   return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), text(name), text(value)]));
 }
