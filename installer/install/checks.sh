@@ -1,5 +1,4 @@
-# Requirements for this host. All checks run before the first change; each reports a problem in one sentence, with a
-# fix.
+# Requirements for this host. All checks run before the first change; each reports a problem and its fix.
 
 # glibc that Node and the SQLite addon need (installer/release/addon.ts); Debian 11 has 2.31, RHEL 9 has 2.34.
 LEAST_GLIBC=2.28
@@ -92,8 +91,7 @@ check_ipv4() {
   esac
 }
 
-# default_routes 4|6: prints them in the format of proc(5). Without an IPv6 route to the outside, the kernel lists one
-# to lo.
+# default_routes 4|6: prints them in the format of proc(5). Without IPv6 to the outside, the kernel lists one to lo.
 default_routes() {
   case $1 in
     4) awk '$2 == "00000000" && $8 == "00000000"' "$PROCESS_FOLDER/net/route" ;;

@@ -18,8 +18,7 @@ edge_port() {
   esac
 }
 
-# edge_present SOCKET: prints where it listens by its unit and all drop-ins, including the owner's; [ADDRESS:]PORT, one
-# per line.
+# edge_present SOCKET: prints where it listens by its unit and all drop-ins, one [ADDRESS:]PORT per line.
 edge_present() {
   {
     echo "ListenStream=$(edge_port "$1")"

@@ -36,8 +36,7 @@ refuse_snap() {
     "Remove it (snap remove docker; this deletes the data of its containers and volumes). The distribution's Docker Engine is then installed."
 }
 
-# Podman answers like Docker Engine but differs: no live-restore, other networks. Its `docker` would also conflict with
-# Docker's package.
+# Podman answers like Docker Engine but lacks live-restore and has other networks. Its `docker` conflicts with Docker's.
 refuse_podman() {
   problem 'Podman replaces Docker Engine here: orkestr needs the real one, which can run alongside Podman.' \
     "Remove the replacement; Podman itself stays: apt-get remove podman-docker (or dnf). The distribution's Docker Engine is then installed."

@@ -55,8 +55,7 @@ is_newer() {
   [ "$1" != "$2" ] && at_least "$(printf '%s\n' "$1" | sed 's/-/~/')" "$(printf '%s\n' "$2" | sed 's/-/~/')"
 }
 
-# fetch URL: from the hub directly, like all our connections to it (check_hub); from elsewhere with this shell's proxy
-# settings.
+# fetch URL: from the hub directly, like all our connections to it (check_hub); else with this shell's proxy settings.
 fetch() {
   case $1 in
     "$hub"/*) curl -fsSL --noproxy '*' --retry 3 --max-time 600 -- "$1" ;;

@@ -1,7 +1,4 @@
-/**
- * Base images for generated Dockerfiles: pulled from a registry if one responds, else made on this machine by the
- * agent.
- */
+/** Base images for generated Dockerfiles: pulled if a registry responds, else made on this machine by the agent. */
 import { BaseImages, withVersion } from '../../agent/detect/base-images.ts';
 import { mustRun } from '../stack/run-program.ts';
 import type { EngineApi } from './engine-api.ts';

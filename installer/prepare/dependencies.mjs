@@ -117,8 +117,7 @@ export async function installDependencies(root, { env, logFile, arch }) {
       mend: `Check your npm configuration for "optional" or "omit", and see ${logFile}.`,
     });
   }
-  // An older Node installs the pinned one, but not the native packages that exclude the older one: repeat with the
-  // pinned Node.
+  // An older Node installs the pinned one, but not native packages that exclude the older one: repeat with the pinned.
   if (!matchesHiddenLock(root, arch)) await npmCiByPinnedNode(root, { env, logFile, arch });
   writeFileSync(stampFile(root), lockHash(root));
 }

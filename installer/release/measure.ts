@@ -24,10 +24,7 @@ const SETTLE_MS = 30_000;
 /** Two rounds of the agent and the collections after them, ms. */
 const WATCH_MS = 120_000;
 
-/**
- * Unpacks the release for this machine, starts its three processes, enrolled and with the machine's engine, and
- * measures them.
- */
+/** Unpacks the release for this machine, starts its three processes enrolled and with an engine, and measures them. */
 export async function measure(release: string, version: string): Promise<Idle> {
   const target = ReleaseTarget.parse(`linux-${arch()}`);
   const folder = mkdtempSync(join(tmpdir(), 'ork-idle-'));

@@ -1,7 +1,4 @@
-/**
- * First admin and first host: what makes three processes one installation. Each part can be repeated after an
- * interruption.
- */
+/** First admin and first host: they make three processes one installation. Interrupted parts can be repeated. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';

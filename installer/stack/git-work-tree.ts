@@ -28,10 +28,7 @@ export class GitWorkTree {
     await this.#git('init', '--quiet', `--initial-branch=${branch}`, '--', '.');
   }
 
-  /**
-   * Lets a person `git push orkestr` from the tree: adds the remote by name and includes our config file with the
-   * credentials.
-   */
+  /** Lets a person `git push orkestr` from the tree: by a named remote and our config file with the credentials. */
   async configureRemote(name: string, remote: Remote): Promise<void> {
     this.#writeConfig(remote);
     await this.#git('config', '--local', '--replace-all', `remote.${name}.url`, remote.url);

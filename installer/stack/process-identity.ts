@@ -19,8 +19,7 @@ export type ProcessIdentity = z.infer<typeof ProcessIdentity>;
 export function identify(pid: number): ProcessIdentity | null {
   const stat = readProc(`/proc/${pid}/stat`);
   if (stat === null) return null;
-  // The name, field 2, may contain spaces and parentheses; after its last parenthesis fields are plain: state is field
-  // 3.
+  // The name, field 2, may contain spaces and parentheses; after its last one, fields are plain: state is field 3.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [state, startTicks] = [fields[0], fields[19]];
   if (state === 'Z' || startTicks === undefined) return null;

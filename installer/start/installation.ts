@@ -133,10 +133,7 @@ export function stackPlan(home: Home, hubPort: number, proxyPort: number): Stack
   };
 }
 
-/**
- * Returns the ports of the last run, else the next free ones. First ends the processes that a killed launcher left on
- * them.
- */
+/** Returns the ports of the last run, else the next free ones. First ends what a killed launcher left on them. */
 async function choosePorts(home: Home): Promise<StackPlan> {
   const memory = home.memory();
   await endLeftovers(stackPlan(home, memory.hubPort ?? FIRST_HUB_PORT, memory.proxyPort ?? FIRST_PROXY_PORT));

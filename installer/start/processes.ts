@@ -1,7 +1,4 @@
-/**
- * Supervises hub, proxy and agent: reports a process that ends by itself and restarts it, after a longer pause each
- * time.
- */
+/** Supervises hub, proxy and agent: reports and restarts a process that ends by itself, after ever longer pauses. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PROXY_PROGRAM } from '../stack/proxy-program.ts';

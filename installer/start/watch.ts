@@ -51,10 +51,7 @@ export class Watch {
     this.#loop = this.#run();
   }
 
-  /**
-   * Prints a deployment until it ends. A second call for the same deployment returns the same outcome and prints
-   * nothing.
-   */
+  /** Prints a deployment until it ends. A second call returns the same outcome and prints nothing. */
   follow(id: string): Promise<Outcome> {
     return this.#followed.get(id) ?? this.#remember(id, this.#follow(id));
   }

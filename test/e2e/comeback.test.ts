@@ -1,7 +1,4 @@
-/**
- * An app that crashes comes back by itself, and visitors reach it at once: at whatever address, and during any other
- * work.
- */
+/** An app that crashes comes back by itself; visitors reach it at once, at any address and during any other work. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import { request } from 'undici';

@@ -1,7 +1,4 @@
-/**
- * `kill -9` of each process during a deployment: it finishes or fails cleanly, the app keeps serving, nothing is
- * duplicated.
- */
+/** `kill -9` of each process during a deployment: it ends or fails cleanly, the app serves, nothing is duplicated. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import { EngineApi } from '../../installer/prepare/engine-api.ts';

@@ -78,8 +78,7 @@ describe('a deployment under traffic', () => {
   });
 
   test('on a host without room for two copies visitors wait, and none is lost, also when it fails', async () => {
-    // The load's clients wait at most ten seconds; with the version that fails, they wait for the whole time it has to
-    // start.
+    // The load's clients wait at most ten seconds; with the version that fails, they wait for its whole time to start.
     const settings = { cutover: 'hold', healthCheck: { kind: 'auto', startSeconds: 6 } };
     const project = await stack.createProject(app('1'), { slug: 'small', settings });
     assert.equal((await project.deploy()).status, 'live');

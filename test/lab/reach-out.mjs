@@ -1,5 +1,4 @@
-// Added to the sample app in a lab: tries to reach what an app must not reach, from its start on, and reports in each
-// response.
+// Added to the sample app in a lab: tries from its start on what an app must not reach, and reports in each response.
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 

@@ -32,10 +32,7 @@ const LANES: Readonly<Record<keyof typeof TEST_PARTS, (files: readonly string[])
     const halves = [0, 1].map((half) => others.filter((_, index) => index % 2 === half));
     return [ofMachine, ...halves].map((lane) => ({ files: lane, processes: 'together' }));
   },
-  /**
-   * Files of the proxy, two at a time, in parallel to all others: those have their own engine, and all wait most of the
-   * time.
-   */
+  /** Files of the proxy, two at a time, beside all others: those have their own engine, and all mostly wait. */
   integration(files) {
     const ofProxy = files.filter((file) => file.includes('/proxy/'));
     return [

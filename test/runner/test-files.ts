@@ -25,10 +25,7 @@ export const testFiles = (patterns: readonly string[]): string[] =>
 const OF_THE_MACHINE =
   /docker\.sock|harness\/(?:builder|registry)\.ts|test-remote-host|netns|makeFirewall|makeRelease\b/;
 
-/**
- * Whether the file mostly waits for the engine, or changes something that exists only once: two such files never run in
- * parallel.
- */
+/** Whether the file mostly waits for the engine, or changes what exists only once: two such never run in parallel. */
 export const isOfMachine = (file: string): boolean => OF_THE_MACHINE.test(readFileSync(join(ROOT, file), 'utf8'));
 
 function longestFirst(files: readonly string[]): string[] {

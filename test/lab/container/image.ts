@@ -1,7 +1,4 @@
-/**
- * The image of a lab host that is a container: a bare Debian with systemd, like a provider's server. Made once per
- * machine.
- */
+/** The image of a lab host that is a container: a bare Debian with systemd, like a server's. Made once per machine. */
 import { createHash } from 'node:crypto';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
