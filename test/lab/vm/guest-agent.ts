@@ -118,7 +118,7 @@ class Connection {
     }
   }
 
-  /** Repeats the sync with doubling pauses: a machine that is not up loses them. Only the last one's answer counts. */
+  /** Repeats the sync with doubling pauses: a machine that is not up loses it. Only the last one's answer counts. */
   async #sync(): Promise<void> {
     let [id, again]: [number, NodeJS.Timeout | undefined] = [0, undefined];
     const question = (pause: number): void => {
