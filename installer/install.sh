@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs orkestr on this host, or changes its version. Safe to repeat: steps that are already done are left alone. A
-# release has everything in one file; the parts are in installer/install/.
+# Installs orkestr on this host, or changes its version. Safe to repeat: steps that are already done are left alone.
+# A release has everything in one file; the parts are in installer/install/.
 set -eu
 
 # Filled in by a release (installer/release/installer-text.ts).

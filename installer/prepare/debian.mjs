@@ -37,9 +37,9 @@ const REASONS = [
 ];
 
 /**
- * The packages of some groups of packages.json: name → programs that prove that it is installed. Includes the groups
- * that a group extends, and its packages for this processor only ("on-x64"). An unknown group is empty: most scripts
- * that are run by path need no Debian packages.
+ * The packages of some groups of packages.json: name → programs that show that the package is installed. Includes the
+ * groups that a group extends, and its packages for this processor only ("on-x64"). An unknown group is empty: most
+ * scripts that are run by path need no Debian packages.
  *
  * @param {readonly string[]} groups
  * @param {string} arch as Node calls it

@@ -8,7 +8,7 @@ import { enginePlan, stackPlan } from './installation.ts';
 import type { Context } from './installation.ts';
 import { endLeftovers } from './processes.ts';
 
-/** The caller removes the folder `.orkestr` itself, because it holds the lock in it. */
+/** The caller, who holds its lock, removes the folder `.orkestr` itself. */
 export async function reset({ home, progress }: Context): Promise<number> {
   const plan = stackPlan(home, 1, 1);
   await progress.stage('processes', async () => {
