@@ -47,7 +47,7 @@ export default {
   output: {
     format: 'cjs',
     charset: 'ascii',
-    // A file of the release has the licences; some of their names are not ASCII.
+    // A file of the release has the licences; names in them are not ASCII.
     comments: { legal: false },
     minify: { mangle: { keepNames: true }, compress: { keepNames: { function: true, class: true } } },
     entryFileNames: '[name].cjs',
