@@ -1,9 +1,9 @@
 // @ts-check
 /**
- * What `npm start`, `npm test` and the other scripts run first: makes sure of the machine, its Debian packages and
- * node_modules, then goes on under the pinned Node. Plain JavaScript for any Node >= 18 without dependencies, since
- * nothing is installed yet; called by the script itself, because ignore-scripts keeps npm from running pre-scripts.
- * Does nothing that is done.
+ * Entry point of `npm start`, `npm test` and the other scripts: prepares the machine, its Debian packages and
+ * node_modules, then continues under the pinned Node. Plain JavaScript for any Node >= 18 without dependencies, since
+ * nothing is installed yet. The scripts call it themselves because ignore-scripts disables npm's pre-scripts. Skips
+ * what is already done.
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -16,11 +16,11 @@ import { makeProgress, PrepareError } from './prepare/progress.mjs';
 import { completePath } from './prepare/programs.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-/** The CA bundle of the machine: npm and Node trust what the machine trusts, e.g. a company's own CA. */
+/** The machine's CA bundle: npm and Node trust what the machine trusts, e.g. a company's own CA. */
 const CA_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
 
 /**
- * What each npm script needs and where it goes on. `quietly`: the packages' daemons stay stopped.
+ * What each npm script needs and which program it runs. `quietly`: the packages' daemons are not started.
  *
  * @typedef {{ script: string, args: string[], root: boolean, packages: string[] }} Named
  * @typedef {Named & { quietly: boolean, progress: NodeJS.WriteStream }} Command
@@ -38,7 +38,7 @@ const USAGE = `Usage: bootstrap.mjs ${Object.keys(COMMANDS).join('|')}|run FILE`
 async function main([name = '', ...rest]) {
   const [command, args] = name === 'run' ? readRun(rest) : [namedCommand(name), rest];
   const env = makeEnv();
-  // Help needs the pinned Node alone.
+  // Help needs only the pinned Node.
   if (!args.includes('--help') || !existsSync(pinnedNode(ROOT, process.arch))) await prepare(command, env);
   return handOver([pinnedNode(ROOT, process.arch), join(ROOT, command.script), ...command.args, ...args], env);
 }
@@ -54,8 +54,8 @@ function namedCommand(name) {
 }
 
 /**
- * `run FILE ARGS`: benches, fuzzers and other tools. The Debian packages of FILE stand in packages.json under its path.
- * Progress goes to stderr, because what such a tool prints is read by other programs.
+ * `run FILE ARGS`: benches, fuzzers and other tools. packages.json lists the Debian packages of FILE under its path.
+ * Progress goes to stderr because other programs read the tool's output.
  *
  * @param {string[]} argv
  * @returns {[Command, string[]]}
@@ -88,7 +88,7 @@ async function prepare(command, env) {
     await progress.stage('Debian packages', async (say) => {
       const { quietly } = command;
       await installPackages(missing, { env, logFile: logFile('apt.log'), say, quietly });
-      // The bundle may be one of the things that were just installed.
+      // The packages just installed may include the bundle.
       Object.assign(env, trustMachine(env));
       return missing.join(' ');
     });
@@ -118,7 +118,7 @@ function explain(error) {
   for (const line of error.evidence) console.error(`  | ${line}`);
   console.error(`${error.code}: ${error.message}`);
   if (error.mend) console.error(`  ${error.mend}`);
-  // Whoever asked for one JSON object gets it, also when it did not come to the start.
+  // `--once` promises one JSON object, even if the start fails.
   if (process.argv.includes('--once')) {
     console.log(JSON.stringify({ ok: false, error: { code: error.code, message: error.message } }));
   }

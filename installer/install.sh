@@ -1,15 +1,15 @@
 #!/bin/sh
-# Installs orkestr on this host, or brings it to another version. Safe to repeat: what is done is left as it is.
-# A release has all of this in one file; the parts stand in installer/install/.
+# Installs orkestr on this host, or changes its version. Safe to repeat: steps that are already done are left alone.
+# A release has everything in one file; the parts are in installer/install/.
 set -eu
 
-# What a release puts in (installer/release/installer-text.ts).
+# Filled in by a release (installer/release/installer-text.ts).
 RELEASE_VERSION=''
 RELEASE_KEY=''
 RELEASE_URL=''
-# Only in the copy that lies beside the archives, whose list of sums it is.
+# Only in the copy beside the archives: the SHA-256 of their list of checksums.
 RELEASE_SUMS_SHA256=''
-# What a hub puts in when it serves this file (hub/api/releases.ts).
+# Filled in by a hub that serves this file (hub/api/releases.ts).
 HUB_URL=''
 HUB_SUMS_SHA256=''
 
@@ -104,7 +104,7 @@ EDGE_PATTERN='^(([0-9]+\.){3}[0-9]+:|\[[0-9a-fA-F:]+\]:)?[0-9]{1,5}$|^$'
 IP_PATTERN='([0-9]{1,3}\.){3}[0-9]{1,3}|[0-9a-fA-F:]*:[0-9a-fA-F:]+'
 URL_PATTERN='^https?://([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(:[0-9]+)?$|^$'
 
-# What becomes part of a path, a URL or a configuration file is checked before it does.
+# Validates values before they become part of a path, a URL or a configuration file.
 check_options() {
   must_match version "$version" "$VERSION_PATTERN|^\$"
   must_match channel "$channel" '^[a-z0-9-]{0,30}$'
@@ -143,7 +143,7 @@ must_be_safe() {
   esac
 }
 
-# must_match OPTION VALUE PATTERN: grep looks at lines, so a value has to be one.
+# must_match OPTION VALUE PATTERN: grep matches line by line, so a value must be a single line.
 must_match() {
   if [ "$(printf '%s\n' "$2" | wc -l)" -eq 1 ] && printf '%s\n' "$2" | grep -Eq -- "$3"; then return 0; fi
   fail "--$1: \"$2\" is not valid." 'sh install.sh --help explains the option.'
@@ -184,5 +184,5 @@ main() {
   finish
 }
 
-# The last line: a download that was cut off runs nothing.
+# On the last line, so that a truncated download runs nothing.
 main "$@"

@@ -1,7 +1,7 @@
 /**
- * `npm test`: everything, one stage after the other, with times and a summary; what it starts it stops, also when it
- * fails or is told to stop. `npm test -- unit`, `house`, `e2e`, … runs one part; any other word runs the test files whose
- * path holds it.
+ * `npm test`: runs everything, one stage after the other, with times and a summary. It stops what it has started, also
+ * after a failure or a signal. `npm test -- unit`, `house`, `e2e`, … runs one part; any other word runs the test files
+ * whose path contains it.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -34,7 +34,10 @@ npm run check            types, lint, format and house rules: needs neither root
 
 const CHECK = ['types', 'lint', 'format', 'house'] as const;
 
-/** Parts in their order: the quick ones first, so that a slip is told before the long ones run. `bundle` is made beside the engine's images. */
+/**
+ * Parts in their order: fast ones first, so that their errors show before the long ones run. `bundle` is built while
+ * the engine's images are prepared.
+ */
 const PARTS = {
   types: { engine: false, run: checkTypes },
   lint: { engine: false, run: () => tool('oxlint', '.') },
@@ -53,7 +56,7 @@ const home = new Home(join(ROOT, '.orkestr'));
 const temporary = mkdtempSync(join(tmpdir(), 'ork-'));
 const compiled = join(temporary, 'compiled');
 mkdirSync(compiled);
-// For this process too: records of test stacks are looked for where the tests keep them.
+// For this process, too: it looks for the records of test stacks where the tests keep them.
 process.env['TMPDIR'] = temporary;
 const testEnv = {
   ...process.env,
@@ -65,12 +68,12 @@ const testEnv = {
   NODE_COMPILE_CACHE: compiled,
 };
 
-/** After a signal it ends in this time, ms, whatever is still to be taken away. */
+/** After a signal, the run ends within this time, ms, whatever is still to be removed. */
 const STOP_MS = 60_000;
 const stop = new AbortController();
 const stages = new Stages(stop.signal);
 const options = { env: testEnv, signal: stop.signal };
-/** All processes of the run have ended; before a signal nobody waits for that. */
+/** Resolves when all processes of the run have ended; awaited only after a signal. */
 let ended: Promise<void> = Promise.resolve();
 
 async function main(words: readonly string[]): Promise<number> {
@@ -92,7 +95,7 @@ async function main(words: readonly string[]): Promise<number> {
   return stages.summary();
 }
 
-/** Null: the words are no parts. */
+/** Null if the words are not parts. */
 function partsOf(words: readonly string[]): readonly Part[] | null {
   const all = Object.keys(PARTS) as Part[];
   if (words.length === 0) return all;
@@ -132,7 +135,9 @@ async function withEngine(parts: readonly Part[] | null, files: readonly string[
   }
 }
 
-/** What a run that was stopped has left. What cannot be taken away is told: the engine is to be stopped all the same. */
+/**
+ * Removes what an interrupted run has left. Failures are only logged, because the engine must be stopped in any case.
+ */
 async function clearAway(): Promise<void> {
   await ended;
   for (const folder of leftStacks()) {
@@ -140,14 +145,14 @@ async function clearAway(): Promise<void> {
   }
 }
 
-/** The engine with its images, which mostly unpack, and with them what is compiled. */
+/** Prepares the engine and its images, which mostly unpack, and compiles at the same time. */
 async function prepare(bundles: boolean): Promise<void> {
   home.make();
   const { version, origin } = await ensureEngine(enginePlan(home), say);
   say(`Docker Engine ${version}, ${origin}`);
   await together(
     prepareBaseImages(),
-    // For test/e2e/installation.test.ts: made there, it would count against the time of one file.
+    // For test/e2e/installation.test.ts: made in the test, it would count against the time of one file.
     containerImage(PREPARED, say),
     bundles ? makeBinaries() : Promise.resolve(),
   );
@@ -171,7 +176,7 @@ async function prepareBaseImages(): Promise<void> {
   }
 }
 
-/** Made by a test, either one would count against the time of its file. */
+/** If a test made either of them, it would count against the time of its file. */
 async function makeBinaries(): Promise<void> {
   await buildProxy(ROOT, say);
   say("SQLite's addon for releases");

@@ -1,8 +1,8 @@
-# What this host must be. Every check says in a sentence what is wrong, and the mend; all are made before the first change.
+# Requirements for this host. All checks run before the first change; each reports a problem and its fix.
 
-# glibc of Node, and of the SQLite addon (installer/release/addon.ts); Debian 11 has 2.31, RHEL 9 has 2.34.
+# glibc that Node and the SQLite addon need (installer/release/addon.ts); Debian 11 has 2.31, RHEL 9 has 2.34.
 LEAST_GLIBC=2.28
-# cgroup v2 as Docker Engine wants it, and overlayfs; Debian 12 has 6.1, RHEL 9 has 5.14.
+# For cgroup v2 as Docker Engine needs it, and overlayfs; Debian 12 has 6.1, RHEL 9 has 5.14.
 LEAST_KERNEL=5.4
 LEAST_DISK_MB=2048
 WANTED_DISK_MB=10240
@@ -64,7 +64,7 @@ check_machine() {
 at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
 
 check_room() {
-  # -m is of GNU alone: Ubuntu has another df since 25.10.
+  # -m is a GNU extension, which the df of Ubuntu 25.10 and later lacks.
   disk=$(df -Pk /var/lib | awk 'NR == 2 { print int($4 / 1024) }')
   if [ "$disk" -lt "$LEAST_DISK_MB" ]; then
     problem "Only $disk MB are free below /var/lib; orkestr needs $LEAST_DISK_MB." 'Free some space, or mount a larger disk there.'
@@ -79,7 +79,7 @@ check_room() {
   fi
 }
 
-# Builds and apps have IPv4 only (docs/isolation.md). An intranet may have a way out by neither.
+# Builds and apps have IPv4 only (docs/isolation.md). A host without any default route, as in an intranet, is fine.
 check_ipv4() {
   [ -z "$(default_routes 6)" ] || [ -n "$(default_routes 4)" ] ||
     warn 'This host has a way out by IPv6 and none by IPv4: builds and apps, which have IPv4 only, reach nothing outside.' \
@@ -91,7 +91,7 @@ check_ipv4() {
   esac
 }
 
-# default_routes 4|6: as proc(5) has them. Where nothing goes out by IPv6, the kernel shows one to lo.
+# default_routes 4|6: prints them in the format of proc(5). Without IPv6 to the outside, the kernel lists one to lo.
 default_routes() {
   case $1 in
     4) awk '$2 == "00000000" && $8 == "00000000"' "$PROCESS_FOLDER/net/route" ;;
@@ -99,7 +99,7 @@ default_routes() {
   esac 2>/dev/null || true
 }
 
-# The servers that builds are led to are those behind systemd-resolved, where that is asked.
+# Builds use the name servers behind systemd-resolved if the host uses it, so both files count.
 resolver_text() { cat /etc/resolv.conf /run/systemd/resolve/resolv.conf 2>/dev/null; }
 
 check_time() {
@@ -107,7 +107,7 @@ check_time() {
     warn 'The clock is not synchronized.' 'timedatectl set-ntp true (Debian: apt-get install systemd-timesyncd)'
 }
 
-# A host that has fetched this file by wget has no curl before the packages are there.
+# A host that downloaded this file with wget may have no curl before the packages are installed.
 check_hub_late() {
   [ -z "$hub_checked" ] && has curl || return 0
   check_hub
@@ -118,8 +118,8 @@ check_hub() {
   hub_checked=1
   [ -z "$hub_here" ] && [ -n "$hub" ] || return 0
   code=0
-  # As the agent will dial it: directly. A proxy of this shell's environment would hide that it cannot. With what it says: many a
-  # site answers any path with 200, and some with more than anybody wants to read.
+  # Connects directly, as the agent will: a proxy from this shell's environment would hide that the agent cannot. The
+  # body is checked because many sites respond with 200 to any path, and limited because some respond with far too much.
   answer=$(curl -sS --noproxy '*' --max-time 15 --max-filesize 4096 -i "$hub/healthz" 2>&1) || code=$?
   case $code in
     0 | 63) ;;
@@ -139,16 +139,16 @@ check_hub() {
   esac
 }
 
-# not_by_proxy: what somebody wants to hear whose browser and curl go by one.
+# not_by_proxy: a hint for users whose browser and curl go through a proxy.
 not_by_proxy() {
   [ -z "${https_proxy:-${HTTPS_PROXY:-}}" ] ||
     echo " orkestr connects directly, without the proxy of https_proxy: allow this address in the firewall."
 }
 
-# Certificates, tokens and leases are judged by the clock.
+# Certificates, tokens and leases depend on the clock.
 check_skew() {
   told=$(printf '%s\n' "$1" | tr -d '\r' | sed -n 's/^[Dd]ate: //p' | head -n 1)
-  # Without a date it would be midnight.
+  # An empty date would mean midnight.
   [ -n "$told" ] && told_seconds=$(date -d "$told" +%s 2>/dev/null) || return 0
   skew=$(($(date +%s) - told_seconds))
   [ "${skew#-}" -le "$MOST_SKEW_SECONDS" ] || problem "The clock here and the hub's are ${skew#-} s apart." 'Run timedatectl set-ntp true on the host with the wrong clock.'

@@ -1,8 +1,8 @@
-# Where the proxy listens: ports 80 and 443, or beside a web server of the owner's, by drop-ins of its sockets.
+# Where the proxy listens: ports 80 and 443, or behind the owner's web server, by drop-ins for its sockets.
 
 EDGE_SOCKETS='orkestr-proxy.socket orkestr-proxy-tls.socket'
 
-# edge_given SOCKET: what this run was told of it.
+# edge_given SOCKET: prints its address as given with this run.
 edge_given() {
   case $1 in
     orkestr-proxy.socket) echo "$http" ;;
@@ -10,7 +10,7 @@ edge_given() {
   esac
 }
 
-# edge_port SOCKET: the port that its unit has.
+# edge_port SOCKET: prints the port in its unit.
 edge_port() {
   case $1 in
     orkestr-proxy.socket) echo 80 ;;
@@ -18,7 +18,7 @@ edge_port() {
   esac
 }
 
-# edge_present SOCKET: where it listens by its unit and all drop-ins, those of the owner too; [ADDRESS:]PORT, one a line.
+# edge_present SOCKET: prints where it listens by its unit and all drop-ins, one [ADDRESS:]PORT per line.
 edge_present() {
   {
     echo "ListenStream=$(edge_port "$1")"
@@ -33,13 +33,13 @@ edge_present() {
     END { for (i = 1; i <= count; i++) print address[i] }'
 }
 
-# edge_at SOCKET: where it listens after this run.
+# edge_at SOCKET: prints where it listens after this run.
 edge_at() {
   given=$(edge_given "$1")
   if [ -n "$given" ]; then echo "$given"; else edge_present "$1"; fi
 }
 
-# edge_moves SOCKET: whether this run has it listen elsewhere.
+# edge_moves SOCKET: whether this run changes where it listens.
 edge_moves() { [ "$(edge_at "$1")" != "$(edge_present "$1")" ]; }
 
 is_loopback() {
@@ -49,14 +49,14 @@ is_loopback() {
   esac
 }
 
-# A proxy that only this host reaches has something of the owner's before it, which says whom it asks for.
+# A proxy that only this host can reach is behind the owner's web server, which reports the visitor's address.
 edge_settings() {
   [ -z "$public_address" ] || echo "ORKESTR_PROXY_PUBLIC=$public_address"
   is_loopback "$http" && [ -z "$(setting "$CONFIG_FOLDER/proxy.env" ORKESTR_PROXY_TRUSTED)" ] || return 0
   echo "ORKESTR_PROXY_TRUSTED=$(printf '%s\n' "${http%:*}" | tr -d '[]')"
 }
 
-# Where a web server of the owner ended TLS there was no CA to ask, and nobody has said since whom one may write to.
+# While the owner's web server terminated TLS, no CA was needed, and no email address may have been given since.
 check_certificates() {
   moved=orkestr-proxy-tls.socket
   is_loopback "$(edge_present $moved)" && ! is_loopback "$(edge_at $moved)" || return 0
@@ -68,12 +68,12 @@ check_certificates() {
 place_edge() {
   for socket in $EDGE_SOCKETS; do
     ! edge_moves "$socket" || act "have $socket listen on $(edge_given "$socket")" listen_on "$socket" "$(edge_given "$socket")"
-    # Also after a run that was cut off: systemd has to read it.
+    # Also after an interrupted run: systemd must reload the unit.
     ! is_to_restart "$socket" || units_changed=1
   done
 }
 
-# listen_on SOCKET ADDRESS: the drop-in comes after those of the owner, by its name. uninstall takes it away.
+# listen_on SOCKET ADDRESS: the name of the drop-in sorts after the owner's. uninstall removes it.
 listen_on() {
   : >"$RUN_FOLDER/restart-$1"
   mkdir -p "$UNIT_FOLDER/$1.d"

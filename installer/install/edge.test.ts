@@ -21,7 +21,7 @@ test('beside a web server the sockets get drop-ins, once, and are marked to be r
   assert.match(first.stdout, /^doing {4}have orkestr-proxy-tls\.socket listen on \[::1\]:8443$/m);
   assert.match(first.stdout, /^reload: 1$/m);
   assert.match(host.read(DROP_IN), /^\[Socket\]\nListenStream=\nListenStream=127\.0\.0\.1:8080\n$/m);
-  // Until it is restarted systemd has to read it anew, also when the run before this one was cut off.
+  // Until the unit is restarted, systemd must reload it, even if the previous run was interrupted.
   const again = 'place_edge; echo "reload: $units_changed"';
   assert.equal(
     (await host.run(`for unit in $EDGE_SOCKETS; do is_restarted "$unit"; done; ${again}`)).stdout,

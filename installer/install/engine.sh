@@ -1,7 +1,7 @@
-# Docker Engine: the one that is there, or the distribution's.
+# Docker Engine: the one already installed, or the distribution's.
 
 SNAP_UNIT=snap.docker.dockerd.service
-# As the agent says it (agent/docker/engine.ts).
+# The same as in agent/docker/engine.ts.
 LEAST_ENGINE=20.10
 
 check_engine() {
@@ -25,7 +25,7 @@ check_engine() {
   esac
 }
 
-# check_engine_version VERSION: nothing where it does not tell.
+# check_engine_version VERSION: accepts an empty VERSION, of an engine that does not report one.
 check_engine_version() {
   [ -z "$1" ] || at_least "$1" "$LEAST_ENGINE" ||
     problem "Docker Engine is $1 here; orkestr needs $LEAST_ENGINE." 'Upgrade it as described at docs.docker.com/engine/install.'
@@ -36,7 +36,7 @@ refuse_snap() {
     "Remove it (snap remove docker; this deletes the data of its containers and volumes). The distribution's Docker Engine is then installed."
 }
 
-# It answers like Docker Engine and is none: no live-restore, other networks. And its program would be in the way of Docker's package.
+# Podman answers like Docker Engine but lacks live-restore and has other networks. Its `docker` conflicts with Docker's.
 refuse_podman() {
   problem 'Podman replaces Docker Engine here: orkestr needs the real one, which can run alongside Podman.' \
     "Remove the replacement; Podman itself stays: apt-get remove podman-docker (or dnf). The distribution's Docker Engine is then installed."
@@ -44,7 +44,7 @@ refuse_podman() {
 
 is_podman_docker() { has docker && head -c 512 "$(command -v docker)" | grep -aq podman; }
 
-# By what it prints: in a chroot systemctl ends well without having looked.
+# Checks the output, because in a chroot systemctl succeeds without looking.
 has_unit() { [ -n "$(systemctl cat "$1" 2>/dev/null)" ]; }
 has_engine() { has dockerd || has_unit docker.service; }
 has_moby() { has dnf && dnf -q list moby-engine >/dev/null 2>&1; }
@@ -65,19 +65,19 @@ start_engine() {
 add_engine() {
   if has apt-get; then
     add_packages docker.io
-    # Since Debian 13 a package of its own. Nothing of ours needs it, but what we tell people to type does.
+    # A separate package since Debian 13. orkestr does not need it, but commands in our messages do.
     [ -n "$dry_run" ] || has docker || add_packages docker-cli
   else
     add_packages moby-engine
   fi
 }
 
-# With live-restore containers outlive the engine. It is switched on by a reload: nothing that runs is restarted.
-# Needs the release: its Node edits the engine's file without losing what else is in it.
+# With live-restore, containers outlive the engine. A reload enables it, so nothing that runs is restarted. Needs the
+# release: its Node edits the engine's file without losing its other settings.
 keep_containers() {
   [ "$(live_restore)" != true ] || return 0
   if is_in_swarm; then
-    # It would take the setting, and refuse to start with it the next time.
+    # The engine would accept the setting, and then refuse to start with it the next time.
     warn 'Docker Engine is in swarm mode, where live-restore is not available: apps stop while the engine restarts.' \
       'If nobody needs the swarm, run docker swarm leave --force, then run the same command again.'
     return 0
@@ -88,12 +88,12 @@ keep_containers() {
   fi
 }
 
-# Also one that it has not reached, or that is locked.
+# Includes a swarm that the engine has not reached, or that is locked.
 is_in_swarm() { engine_info | grep -Eq '"LocalNodeState":"(active|pending|error|locked)"'; }
 
 live_restore() { engine_info | sed -n 's/.*"LiveRestoreEnabled":\([a-z]*\).*/\1/p'; }
 
-# Of its API and not of the program `docker`, which may be missing. In a dry run on a bare host there is no curl either.
+# Asks the API and not the program `docker`, which may be missing. In a dry run on a bare host, curl is missing, too.
 engine_info() { curl -fsS --max-time 30 --unix-socket /run/docker.sock http://localhost/info 2>/dev/null; }
 
 set_live_restore() {
@@ -104,7 +104,8 @@ set_live_restore() {
   else
     before=no-folder
   fi
-  # What uninstall takes back: the file with its folder, the file, or the one setting. A run before this one may have made the file.
+  # What uninstall must revert: the file with its folder, the file, or the one setting. An earlier run may have created
+  # the file, so its record stays.
   [ -s "$CONFIG_FOLDER/engine-settings-were" ] || write_private "$CONFIG_FOLDER/engine-settings-were" "$before"
   if [ "$before" = there ]; then
     text=$(with_live_restore) || fail "$ENGINE_SETTINGS is not readable JSON." 'Correct it, then run the same command again.'
@@ -115,14 +116,14 @@ set_live_restore() {
     mv -f "$ENGINE_SETTINGS.new" "$ENGINE_SETTINGS"
   fi
   systemctl reload docker.service || return 0
-  # It reads its settings a moment later.
+  # The engine applies its settings a moment later.
   for _ in 1 2 3 4 5 6 7 8 9 10; do
     [ "$(live_restore)" != true ] || return 0
     sleep 0.5
   done
 }
 
-# An empty file is as good as none to the engine.
+# The engine treats an empty file like a missing one.
 with_live_restore() {
   "$ROOT_FOLDER/current/bin/node" -e '
     const text = require("node:fs").readFileSync(process.argv[1], "utf8");

@@ -3,13 +3,13 @@
 units_changed=''
 
 IDENTITY=$STATE_FOLDER/agent/identity.json
-# One that was cut off does not end so: as the agent writes it, or in one line.
+# A truncated file fails this test; a complete one passes, in the agent's format or on a single line.
 is_joined() { [ -f "$IDENTITY" ] && tail -n 1 "$IDENTITY" | grep -Eq '^(\{.*)?\}$'; }
 is_damaged() { [ -f "$IDENTITY" ] && ! is_joined; }
 DAMAGED="The identity of this host is damaged: $IDENTITY."
 DAMAGED_MEND='Restore it from a backup. Or run orkestr hosts join-token NAME at its hub, and here the command that it prints: the host keeps its id, and its apps keep running.'
 
-# is_of_hub: whether the hub that this host has joined is the one that is meant. That of the host itself may move.
+# is_of_hub: whether this host has joined the intended hub. A hub on this host may change its address.
 is_of_hub() {
   joined=$(sed -n 's/.*"url": "\([^"]*\)".*/\1/p' "$IDENTITY")
   [ "$joined" != "$hub" ] || return 0
@@ -42,8 +42,8 @@ END
   start_units orkestr-proxy.socket orkestr-proxy-tls.socket orkestr-proxy-admin.socket orkestr-proxy.service
 }
 
-# Certificates are asked for once there is somebody whom the CA can write to, and not where a web server of the owner ends TLS. CAs
-# of the owner's choice stay.
+# Requests certificates only if there is an email address for the CA, and not if the owner's web server terminates TLS.
+# Keeps a CA that the owner has chosen.
 acme_settings() {
   [ -n "$email" ] && ! is_loopback "$(edge_at orkestr-proxy-tls.socket)" || return 0
   [ -n "$(setting "$CONFIG_FOLDER/proxy.env" ORKESTR_PROXY_ACME)" ] ||
@@ -56,7 +56,7 @@ add_user() {
     --home-dir /nonexistent --shell /usr/sbin/nologin "$1"
 }
 
-# make_folder PATH MODE [GROUP]: where its owner has made it a link, what that leads to.
+# make_folder PATH MODE [GROUP]: follows a link that the owner has put there.
 make_folder() {
   [ "$(stat -Lc %a "$1" 2>/dev/null)" = "$2" ] || act "make $1" install -d -m "$2" -g "${3:-root}" "$1"
 }
@@ -70,8 +70,8 @@ install_units() {
   [ -z "$units_changed" ] || [ -n "$dry_run" ] || systemctl daemon-reload
 }
 
-# The proxy hands over to the new release without a refused connection; the others are restarted. New settings are read by a
-# start only: meanwhile the sockets hold who comes to the proxy.
+# The proxy hands over to the new release without a refused connection; other services are restarted. New settings need
+# a restart, also of the proxy: its sockets hold new connections meanwhile.
 start_units() {
   for unit in "$@"; do
     if ! systemctl is-active --quiet "$unit" || ! systemctl is-enabled --quiet "$unit" 2>/dev/null; then
@@ -84,8 +84,8 @@ start_units() {
   done
 }
 
-# runs_other_release UNIT: by the program of its process, and not by what this run has done: the one before may have been cut off
-# once the new release was the current one.
+# runs_other_release UNIT: checks the executable of its process, not what this run has changed: an earlier run may have
+# been interrupted after it made the new release the current one.
 runs_other_release() {
   runs=$(readlink "$PROCESS_FOLDER/$(systemctl show --property=MainPID --value "$1")/exe") || return 1
   releases=$(readlink -f "$ROOT_FOLDER/releases") || return 1
@@ -118,15 +118,15 @@ join_hub() {
   start_units orkestr-agent.service
 }
 
-# By standard input: what stands in the arguments of a program can be read by every user of the host.
+# Through standard input: every local user can read the arguments of a program.
 join_with_token() {
-  # An agent that runs has read what was there before.
+  # A running agent has read the damaged identity.
   ! is_damaged || : >"$RUN_FOLDER/restart-orkestr-agent.service"
   if [ "$token" = - ]; then cat; else printf '%s\n' "$token"; fi |
     "$ROOT_FOLDER/current/bin/orkestr-agent" join --hub "$hub" --token - --name "$name"
 }
 
-# Rules of the owner are read by the doctor, which the release has brought: what they drop, nothing of ours lets through.
+# The doctor, which comes with the release, checks the owner's firewall rules: ours cannot let through what those drop.
 check_rules() {
   [ -z "$dry_run" ] || return 0
   told=$("$ROOT_FOLDER/current/bin/orkestr-agent" doctor nftables legacy-rules 2>&1) || printf '%s\n' "$told" >&2

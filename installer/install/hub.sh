@@ -1,14 +1,14 @@
-# The hub on this host: settings, unit, first user, and this host as its first.
+# The hub on this host: settings, unit, first user, and this host as its first host.
 
 TOKEN_FILE=$CONFIG_FOLDER/admin-token
 
-# listens_at: where the hub of this host listens: as given now, or before, or by default.
+# listens_at: prints where this host's hub listens: as given now, as configured before, or by default.
 listens_at() {
   present=${listen:-$(setting "$CONFIG_FOLDER/hub.env" ORKESTR_HUB_LISTEN)}
   echo "${present:-127.0.0.1:7700}"
 }
 
-# hub_at ADDRESS:PORT: how a hub that listens there is reached on its own host.
+# hub_at ADDRESS:PORT: prints the URL on its own host of a hub that listens there.
 hub_at() {
   case ${1%:*} in
     0.0.0.0) echo "http://127.0.0.1:${1##*:}" ;;
@@ -37,7 +37,7 @@ END
   fi
 }
 
-# What was given with this run.
+# Settings given with this run.
 hub_settings() {
   [ -z "$listen" ] || echo "ORKESTR_HUB_LISTEN=$listen"
   [ -z "${public_url:-$domain}" ] || echo "ORKESTR_HUB_URL=${public_url:-https://$domain}"
@@ -45,7 +45,8 @@ hub_settings() {
   [ -z "$email" ] || echo "ORKESTR_HUB_ACME_EMAIL=$email"
 }
 
-# has_admin_token: whether there is one, and the hub takes it: after a restore it may be another hub's. One that is only away keeps it.
+# has_admin_token: whether there is a token and the hub accepts it: after a restore, it may be another hub's. A hub that
+# does not respond does not make it invalid.
 has_admin_token() {
   [ -s "$TOKEN_FILE" ] || return 1
   [ -z "$dry_run" ] || return 0
@@ -54,8 +55,8 @@ has_admin_token() {
   [ "$code" != 1 ]
 }
 
-# The first user's; where there is one, of a run that was cut off or of a backup that was put back, another one for them. It is
-# told this once: it is kept for root.
+# Creates the first user. If there is one already (from an interrupted run or a restored backup), creates another token
+# for them. The hub shows a token only once, so it is stored for root.
 make_admin_token() {
   answer=$(as_hub setup --email "${email:-root@localhost}" --team "$name" --json 2>&1) || {
     told=$answer
@@ -65,12 +66,12 @@ make_admin_token() {
   say "The admin token is in $TOKEN_FILE. To log in: orkestr login URL --token - <$TOKEN_FILE"
 }
 
-# As the hub's user, since what it makes must be the hub's.
+# Runs as the hub's user, because the files that it creates must belong to the hub.
 as_hub() {
   setpriv --reuid orkestr-hub --regid orkestr-hub --clear-groups --inh-caps=-all "$ROOT_FOLDER/current/bin/orkestr-hub" "$@"
 }
 
-# A host of that name is one that a run before this one has added without joining it.
+# A host of this name exists if an earlier run added it without joining.
 join_token() {
   added=$(hub_command hosts add "$name" 2>&1) || {
     told=$added
@@ -83,12 +84,12 @@ hub_command() {
   ORKESTR_URL=$hub ORKESTR_TOKEN=$(cat "$TOKEN_FILE") "$ROOT_FOLDER/current/bin/orkestr" "$@" --json
 }
 
-# The edge of this host serves its hub like an app: an upstream that no environment has.
+# The edge of this host serves its hub like an app: through an upstream that belongs to no environment.
 HUB_UPSTREAM=00000000-0000-4000-8000-000000000001
 
 proxy_admin() { curl -fsS --max-time 15 --unix-socket "$RUN_FOLDER/proxy.sock" "$@"; }
 
-# The proxy reaches the hub by IPv4 only; one that listens everywhere by IPv6 is there by IPv4 as well.
+# The proxy reaches the hub by IPv4 only; a hub that listens on all IPv6 addresses also accepts IPv4.
 hub_target() {
   case $(listens_at) in
     0.0.0.0:* | '[::]:'* | localhost:*) echo 127.0.0.1 ;;
@@ -96,13 +97,13 @@ hub_target() {
   esac
 }
 
-# What the hub may take until it answers, seconds: a push into a full repository waits for git to tidy it (hub/git), and whoever
-# deletes a project for its whole history.
+# How long the hub may take to respond, seconds: a push into a full repository waits for git to clean it up (hub/git),
+# and deleting a project includes its whole history.
 HUB_RESPONSE_SECONDS=900
 
 is_routed() {
   table=$(proxy_admin http://proxy/v1/table 2>/dev/null) || return 1
-  # From the hub's upstream on, up to the next one.
+  # From the hub's upstream up to the next one.
   found=${table#*"\"id\":\"$HUB_UPSTREAM\",\"generation\":1,"}
   [ "$found" != "$table" ] || return 1
   found=${found%%"\"generation\":"*}
@@ -112,7 +113,7 @@ is_routed() {
 }
 
 route_domain() {
-  # One for another domain, or of a release before, was there: it goes first, since a flip only replaces an older generation.
+  # Deletes an entry for another domain or of an earlier release first, since a flip replaces only an older generation.
   proxy_admin -X DELETE "http://proxy/v1/upstreams/$HUB_UPSTREAM" >/dev/null 2>&1 || true
   entry=$(printf '{"id":"%s","generation":1,"targets":[{"id":"%s","address":"%s","port":%s}],"routes":[{"host":"%s"}],"edge":{"responseSeconds":%s}}' \
     "$HUB_UPSTREAM" "$HUB_UPSTREAM" "$(hub_target)" "${hub##*:}" "$domain" "$HUB_RESPONSE_SECONDS")

@@ -79,7 +79,7 @@ test('the hub may take longer for an answer than apps by default, also where it 
 });
 
 const identity = (url: string): string => JSON.stringify({ hostId: 'x', hub: { url, publicKey: 'k' } }, null, 2);
-/** What install_hub does beside settings and the agent. */
+/** Runs install_hub with everything but settings and the agent stubbed out. */
 const ONLY_AGENT =
   'install_units() { :; }; start_units() { :; }; has_admin_token() { :; }; install_hub; ls "$RUN_FOLDER"';
 
@@ -106,7 +106,7 @@ test('a host of another hub is not taken for one of its own', async (t) => {
   }
 });
 
-/** Programs of the release on this host: lines of shell each. */
+/** Programs of the release on this host, each given as shell lines. */
 function programs(host: ScriptedHost, texts: Readonly<Record<string, string>>): void {
   const folder = join(host.root, 'opt/orkestr/current/bin');
   mkdirSync(folder, { recursive: true });

@@ -1,9 +1,9 @@
-# Programs that orkestr needs of the distribution.
+# Programs that orkestr needs from the distribution.
 
 # program=Debian package=package of RHEL-likes
 NEEDED='curl=curl=curl update-ca-certificates=ca-certificates=- update-ca-trust=-=ca-certificates tar=tar=tar cmp=diffutils=diffutils xz=xz-utils=xz git=git=git iptables=iptables=iptables-nft ip=iproute2=iproute ss=iproute2=iproute nsenter=util-linux=util-linux fstrim=util-linux=util-linux mkfs.ext4=e2fsprogs=e2fsprogs openssl=openssl=openssl'
 
-# How long to wait for another package manager: a young machine begins with its updates by itself.
+# How long to wait for another package manager: a new machine starts by updating itself.
 LOCK_SECONDS=600
 LOCK_PAUSE_SECONDS=5
 LOCK_PATTERN='Could not get lock|locked by another process'
@@ -27,7 +27,7 @@ missing_packages() {
   done | grep -vx -- - | sort -u | paste -s -d ' '
 }
 
-# package_of program=debian=rhel: - where no package of that distribution has it.
+# package_of program=debian=rhel: prints the name of its package; - if no package of that distribution has it.
 package_of() {
   names=${1#*=}
   if has apt-get; then echo "${names%=*}"; else echo "${names#*=}"; fi
@@ -39,7 +39,7 @@ add_packages() {
   act "install $1" get_packages "$1"
 }
 
-# apt installs nothing beside packages that another run has left half done.
+# apt installs nothing while an interrupted run has left packages half configured.
 mend_packages() {
   if has apt-get && [ -n "$(dpkg --audit)" ] && [ -z "$packages_mended" ]; then
     packages_mended=1
@@ -60,7 +60,8 @@ get_packages() {
   fi
 }
 
-# run_manager WHAT COMMAND…: asks nothing, restarts nothing of others, and reads nothing: standard input may have the join token.
+# run_manager WHAT COMMAND…: asks nothing, restarts no other services, and reads nothing, because standard input may
+# hold the join token.
 run_manager() {
   doing=$1
   shift
@@ -73,7 +74,7 @@ run_manager() {
   rm -f "$log"
 }
 
-# DPkg::Lock::Timeout of apt would not do: it is not for the lock of the lists, and says nothing.
+# apt's DPkg::Lock::Timeout is not enough: it does not cover the lock of the package lists, and it waits silently.
 wait_for_lock() {
   waited=0
   until "$@" </dev/null >"$log" 2>&1; do

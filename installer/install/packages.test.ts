@@ -11,7 +11,7 @@ const LISTS_LOCKED = {
   stderr: 'E: Could not get lock /var/lib/apt/lists/lock. It is held by process 812 (apt-get)\n',
 };
 
-/** A Debian with all that is needed except for what is named. */
+/** A Debian host with all needed programs except the named ones. */
 function debian(t: import('node:test').TestContext, ...without: string[]): ScriptedHost {
   const host = new ScriptedHost(t);
   host.file(JOINED, '{}');

@@ -1,11 +1,11 @@
-# The ports that others reach this host by: free, and let through.
+# Ports through which others reach this host: they must be free, and firewalls must let them through.
 
 ports_checked=''
 
 check_ports() {
   ports_checked=1
   for socket in $EDGE_SOCKETS; do
-    # Its own unit has what it keeps.
+    # An active unit that does not move holds its port itself.
     systemctl is-active --quiet "$socket" 2>/dev/null && ! edge_moves "$socket" && continue
     for address in $(edge_at "$socket"); do
       port=${address##*:}
@@ -15,14 +15,14 @@ check_ports() {
   done
 }
 
-# A small image has no ss before the packages are there: without it every port would look free.
+# A minimal image has no ss before the packages are installed; without it, every port would look free.
 check_ports_late() {
   [ -z "$ports_checked" ] && has ss || return 0
   check_ports
   [ "$problems" = 0 ] || fail 'Ports of the proxy are not free; nothing but packages was installed.' 'Fix that, then run the same command again.'
 }
 
-# holder_of [ADDRESS:]PORT PORT: "PROGRAM PID" of what listens there, or on all addresses.
+# holder_of [ADDRESS:]PORT PORT: prints "PROGRAM PID" of a listener at that address, or on all addresses.
 holder_of() {
   ss -Hltnp "sport = :$2" 2>/dev/null | awk -v wanted="$1" -v port="$2" '
     function is_all(address) { return address == port || address ~ /^(\*|0\.0\.0\.0|\[::\]):/ }
@@ -45,7 +45,7 @@ port_mend() {
   esac
 }
 
-# beside_mend PORT PROGRAM: a web server that has visitors already need not go.
+# beside_mend PORT PROGRAM: suggests keeping a web server, which may already have visitors.
 beside_mend() {
   case $1 in 80 | 443) ;; *) return 0 ;; esac
   case $2 in
@@ -55,20 +55,21 @@ beside_mend() {
   esac
 }
 
-# unit_of PID: the system service that it belongs to; nothing when it was started in another way.
+# unit_of PID: prints its system service; nothing if it was started in another way.
 unit_of() {
   [ -r "$PROCESS_FOLDER/$1/cgroup" ] || return 0
   sed -n 's|^[^/]*/system\.slice/\([^/]*\.service\).*|\1|p' "$PROCESS_FOLDER/$1/cgroup" | head -n 1
 }
 
-# Firewalls of the host are their owner's: they are looked at, and never changed.
+# The host's firewalls belong to its administrator: they are checked, never changed.
 check_firewalls() {
   [ "$(id -u)" = 0 ] || return 0
   if has ufw; then check_ufw; fi
   if has firewall-cmd; then check_firewalld; fi
 }
 
-# Those of the proxy that others can reach, else those of what passes them on; and without a domain a hub is reached at its own.
+# Prints the ports that must be open: the proxy's own, or 80 and 443 of the web server in front of it. Without a domain,
+# the hub is reached at its own port.
 open_ports() {
   for socket in $EDGE_SOCKETS; do
     for address in $(edge_at "$socket"); do
@@ -96,7 +97,7 @@ check_ufw() {
   [ -z "$closed" ] || warn "The firewall ufw blocks incoming connections to port ${closed#,}." "ufw allow ${closed#,}/tcp"
 }
 
-# ufw_allows PORT: whether the first of the rules that is about the port, and about everybody, lets in.
+# ufw_allows PORT: whether the first rule about this port and all sources allows it.
 ufw_allows() {
   awk -v port="$1" '
     !/ (ALLOW|LIMIT|DENY|REJECT)( IN)? +Anywhere/ || /\(v6\)/ || $1 ~ /\/udp$/ { next }
@@ -129,7 +130,7 @@ check_firewalld() {
   done
   [ -z "$closed" ] || warn "The firewall firewalld blocks incoming connections to port ${closed#,}." \
     "firewall-cmd --permanent${zone:+ --zone=$zone}$adds && firewall-cmd --reload"
-  # Rules of orkestr's keep builds from all that is not theirs.
+  # A zone that accepts everything is safe: orkestr's own rules restrict what builds can reach.
   case $(firewall-cmd --get-zone-of-interface=ob+ 2>&1) in
     *'no zone'*)
       warn 'The firewall firewalld rejects traffic from builds: their network links (ob…) are in no zone that accepts it.' \
@@ -141,7 +142,7 @@ check_firewalld() {
 # zone_has RULE
 zone_has() { firewall-cmd --quiet ${zone:+"--zone=$zone"} "--query-$1"; }
 
-# outer_zone: the one of the link that leads out; nothing where that is in none, which is as good as in the default one.
+# outer_zone: prints the zone of the default route's link; nothing if it is in none, which means the default zone.
 outer_zone() {
   has ip || return 0
   link=$({ ip route show default && ip -6 route show default; } 2>/dev/null |

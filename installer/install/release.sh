@@ -1,4 +1,4 @@
-# The release: fetched, checked, unpacked beside the ones before it, and made the current one.
+# Downloads and verifies the release, unpacks it beside earlier ones, and makes it the current one.
 
 version_is_given=''
 
@@ -9,7 +9,7 @@ install_release() {
   if [ ! -d "$release" ]; then
     act "unpack orkestr $version" unpack_release
   elif [ -n "$hub_here" ] && [ ! -f "$ROOT_FOLDER/served/release.json" ]; then
-    # It came here without a hub.
+    # It was installed before this host had a hub.
     act "keep orkestr $version for other hosts" serve_release
   fi
   if [ "$(readlink "$ROOT_FOLDER/current" 2>/dev/null)" != "releases/$version" ]; then
@@ -41,7 +41,7 @@ newest_version() {
   echo "$newest"
 }
 
-# An older version may not read what the newer one has written: nobody gets there by pasting an old line again.
+# An older version may not read what a newer one has written: running an old command again must not downgrade.
 keep_newer() {
   present=$(readlink "$ROOT_FOLDER/current" 2>/dev/null) || return 0
   present=${present##*/}
@@ -50,12 +50,12 @@ keep_newer() {
   version=$present
 }
 
-# is_newer VERSION OTHER: as semver.org says, 1.0.0-rc.1 is before 1.0.0. That is what `sort` makes of ~.
+# is_newer VERSION OTHER: by semver.org, 1.0.0-rc.1 precedes 1.0.0. `sort -V` orders ~ like that.
 is_newer() {
   [ "$1" != "$2" ] && at_least "$(printf '%s\n' "$1" | sed 's/-/~/')" "$(printf '%s\n' "$2" | sed 's/-/~/')"
 }
 
-# fetch URL: from the hub directly, as everything of ours (check_hub), from elsewhere as this shell says.
+# fetch URL: from the hub directly, like all our connections to it (check_hub); else with this shell's proxy settings.
 fetch() {
   case $1 in
     "$hub"/*) curl -fsSL --noproxy '*' --retry 3 --max-time 600 -- "$1" ;;
@@ -82,7 +82,7 @@ get_file() {
 unpack_release() {
   fetch_release
   [ -z "$hub_here" ] || keep_served
-  # Its files come before its name: a release that is there after a power cut is taken as it is.
+  # Its files reach the disk before its name: after a power cut, a release folder that exists is taken as complete.
   sync -f "$making"
   mv "$making/orkestr-$version-$target" "$release"
   rm -rf "$making"
@@ -94,12 +94,12 @@ serve_release() {
   rm -rf "$making"
 }
 
-# Archive, sums and signature, checked, with the archive unpacked beside them.
+# Downloads and verifies archive, checksums and signature, and unpacks the archive beside them.
 fetch_release() {
   archive=orkestr-$version-$target.tar.xz
   mkdir -p "$ROOT_FOLDER/releases"
   chmod 755 "$ROOT_FOLDER" "$ROOT_FOLDER/releases"
-  # Beside its place, so that a run that is cut off leaves no half release under a whole one's name.
+  # Beside its final place, so that an interrupted run leaves no partial release under a final name.
   making=$ROOT_FOLDER/releases/.making
   rm -rf "$making"
   mkdir -m 700 "$making"
@@ -108,7 +108,7 @@ fetch_release() {
   tar --extract --file "$making/$archive" --directory "$making" --no-same-owner
 }
 
-# First who made the list of sums, then the sum of the archive: nothing of it is unpacked before.
+# Verifies the signature of the checksums, then the checksum of the archive, before anything is unpacked.
 check_release() {
   check_signature "$1"
   check_sum "$1" "$2"
@@ -120,8 +120,8 @@ check_sum() {
     fail "$2 does not match the release's list of checksums." 'Download it again. If this persists, do not use it.'
 }
 
-# OpenSSL before 3.0 cannot check ed25519. There, and only there, the sum of the list that the hub or the release has put into
-# this file stands for the signature: whoever could change it could change this script as well.
+# OpenSSL before 3.0 cannot verify ed25519. There, and only there, the checksum of the list that the hub or the release
+# has put into this file replaces the signature: whoever could change it could change this script as well.
 check_signature() {
   if openssl version | grep -q '^OpenSSL [3-9]'; then
     [ -n "$RELEASE_KEY" ] || fail 'This installer has no key to verify a release.' 'Use the install.sh of a release or of a hub.'
@@ -138,8 +138,9 @@ check_signature() {
     fail 'The list of checksums is not the one that this installer was made with.' 'Download installer and release again, from the same place.'
 }
 
-# What a hub on this host hands on to others, which may be machines of the other kind. Installer and list of files are made of what
-# the signature covers: as they are published nothing is signed, and others run that installer as root.
+# The files that a hub on this host serves to others, which may have another processor. Installer and list of files are
+# derived from what the signature covers: their published copies are not signed, and other hosts run that installer as
+# root.
 keep_served() {
   served=$ROOT_FOLDER/served
   unpacked=$making/orkestr-$version-$target
@@ -147,7 +148,7 @@ keep_served() {
   mkdir -p "$served.new"
   cp -- "$making/SHA256SUMS" "$making/SHA256SUMS.sig" "$making/$archive" "$unpacked/install.sh" "$served.new/"
   for other in $(other_archives); do
-    # A folder for hosts without internet need not have them all.
+    # A folder for hosts without internet need not have all archives.
     [ -z "$offline" ] || [ -f "$offline/$other" ] || continue
     get_file "$other" "$served.new"
     check_sum "$served.new" "$other"
@@ -160,7 +161,7 @@ keep_served() {
   mv "$served.new" "$served"
 }
 
-# list_release FOLDER: release.json of what is there, as protocol/release.ts has it.
+# list_release FOLDER: prints release.json for its files, in the format of protocol/release.ts.
 list_release() {
   protocol=$(sed -n 's/.*"protocol": *\([0-9][0-9]*\).*/\1/p' "$unpacked/origin.json")
   printf '{"version":"%s","publicKey":"%s","protocol":%s,"files":[' "$version" "$RELEASE_KEY" "${protocol:-1}"

@@ -72,12 +72,12 @@ const HUB_OPTIONS = ['--hub-here', '--offline'];
 const KEY = `${'A'.repeat(59)}=`;
 const facts = `RELEASE_KEY=${KEY} version=1.2.0 target=linux-x64`;
 const keep = `${facts} archive=${ARCHIVES.x64} making=$ROOT_FOLDER/making; keep_served`;
-/** What the archive has unpacked. */
+/** Files unpacked from the archive. */
 const UNPACKED = { 'install.sh': 'of the archive', 'origin.json': '{\n  "version": "1.2.0",\n  "protocol": 7\n}\n' };
 
 const sumOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** A folder with a release for hosts without internet, and what was checked of it. */
+/** A folder with a release for hosts without internet, and the files already verified from it. */
 function offline(t: TestContext, arm64: string): ScriptedHost {
   const host = hostWith(t);
   const sums = Object.values(ARCHIVES).map((name) => `${sumOf(name)}  ${name}\n`);

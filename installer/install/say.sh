@@ -1,4 +1,4 @@
-# Words to the person, and the one way in which anything is changed.
+# Messages, and the one function through which all changes are made.
 
 changed=0
 
@@ -9,7 +9,7 @@ fail() {
   exit 1
 }
 
-# act WHAT COMMAND…: changes something, or in a dry run says that it would.
+# act WHAT COMMAND…: runs COMMAND, or in a dry run reports that it would.
 act() {
   what=$1
   shift

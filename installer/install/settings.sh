@@ -1,7 +1,7 @@
-# Files of settings: made once, and from then on their owner's.
+# Files of settings: created once; from then on they belong to the administrator.
 
-# settings FILE UNIT GIVEN: a file that is not there is made of standard input, with the lines NAME=VALUE of GIVEN in it. In one
-# that is there only what was given with this run is set; without options a run changes nothing.
+# settings FILE UNIT GIVEN: creates a missing file from standard input, with the lines NAME=VALUE of GIVEN in it. In an
+# existing file, sets only what was given with this run; without options, a run changes nothing.
 settings() {
   text=$(cat)
   if [ ! -f "$1" ]; then
@@ -14,7 +14,8 @@ settings() {
     change_for "$2" "$1" "$(with_settings "$wanted" <"$1")"
 }
 
-# change_for UNIT FILE TEXT: start_units restarts the unit, also in the next run when this one is cut off before. A reboot does as well.
+# change_for UNIT FILE TEXT: marks UNIT for a restart by start_units, in this run or, if it is interrupted, in the next.
+# A reboot has the same effect.
 change_for() {
   : >"$RUN_FOLDER/restart-$1"
   replace_text "$2" "$3"
@@ -23,20 +24,21 @@ change_for() {
 is_to_restart() { [ -e "$RUN_FOLDER/restart-$1" ]; }
 is_restarted() { rm -f "$RUN_FOLDER/restart-$1"; }
 
-# setting FILE NAME: its value there; nothing when there is none.
+# setting FILE NAME: prints its value in FILE; nothing if FILE does not set it.
 setting() {
   [ -r "$1" ] || return 0
   sed -n "s/^[[:space:]]*$2=//p" "$1" | tail -n 1 | sed "s/[[:space:]]*\$//; s/^\"\(.*\)\"\$/\1/; s/^'\(.*\)'\$/\1/"
 }
 
-# settings_unlike FILE: the lines NAME=VALUE of standard input that do not hold there already.
+# settings_unlike FILE: prints the lines NAME=VALUE of standard input that are not yet in effect in FILE.
 settings_unlike() {
   while IFS= read -r line; do
     [ -z "$line" ] || [ "$(setting "$1" "${line%%=*}")" = "${line#*=}" ] || printf '%s\n' "$line"
   done
 }
 
-# with_settings LINES: standard input with these in it, each in the place of the last one of its name, which counts, or at the end.
+# with_settings LINES: prints standard input with LINES set. Each replaces the last line of its name, which is the one
+# that counts, or is appended.
 with_settings() {
   GIVEN=$1 awk '
     BEGIN {
@@ -56,14 +58,14 @@ with_settings() {
     }'
 }
 
-# write_private FILE TEXT: a new file, for root alone, whole or not at all.
+# write_private FILE TEXT: creates or replaces FILE atomically, readable by root only.
 write_private() {
   (umask 077 && printf '%s\n' "$2" >"$1.new")
   sync -- "$1.new"
   mv -f "$1.new" "$1"
 }
 
-# replace_text FILE TEXT: of a file that is there, whole or not at all. Mode and owner stay, and a link leads where it led.
+# replace_text FILE TEXT: replaces an existing file atomically. Keeps its mode and owner, and follows a link.
 replace_text() {
   target_file=$(readlink -f -- "$1")
   cp --preserve=all -- "$target_file" "$target_file.new"

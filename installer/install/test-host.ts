@@ -18,9 +18,9 @@ import type { InstallerFacts } from '../release/installer-text.ts';
 import { runProgram } from '../stack/run-program.ts';
 import { ROOT } from '../stack/stack.ts';
 
-/** What a program says on standard output, or how it ends otherwise. */
+/** What a program prints on standard output, or how else it ends. */
 type Answer = string | { readonly code: number; readonly stdout?: string; readonly stderr?: string };
-/** By arguments, `*` for any: the answer, or one for each call, of which the last one is repeated. */
+/** By arguments, `*` for any: the answer, or one per call, of which the last is repeated. */
 type Script = Readonly<Record<string, Answer | readonly Answer[]>>;
 
 interface Run {
@@ -29,7 +29,7 @@ interface Run {
   readonly stderr: string;
 }
 
-/** Programs that only work on text and on files that they are told: real ones. */
+/** Real programs, which work only on text and on files named to them. */
 const HARMLESS = (
   'awk cat chmod cmp cp date dirname env grep head ln ls mkdir mktemp mv paste printf readlink rm sed sh sort stat sync ' +
   'tail tr uname wc sha256sum'
@@ -57,7 +57,7 @@ export class ScriptedHost {
     this.program('id', { '-u': '0\n' });
   }
 
-  /** A call that is not in the script fails the test. */
+  /** A call that the script does not contain fails the test. */
   program(name: string, script: Script): void {
     const cases = Object.entries(script).map(([args, answers]) => {
       const list = Array.isArray(answers) ? (answers as readonly Answer[]) : [answers as Answer];
@@ -76,7 +76,7 @@ esac`,
     );
   }
 
-  /** One that answers by what it is given: lines of shell. */
+  /** A program given as shell lines, for answers that depend on its input. */
   programText(name: string, lines: string): void {
     this.#write(name, lines);
   }
@@ -92,14 +92,14 @@ esac`,
     return readFileSync(join(this.root, path), 'utf8');
   }
 
-  /** Calls of scripted programs so far, in their order. */
+  /** Calls of scripted programs so far, in order. */
   calls(): string[] {
     return existsSync(this.#callsFile) ? readFileSync(this.#callsFile, 'utf8').trimEnd().split('\n') : [];
   }
 
   /**
-   * Reads `options` as install.sh does, then runs `commands` in place of its main function.
-   * @throws AssertionError when a program was called in a way that is not in its script
+   * Reads `options` like install.sh, then runs `commands` in place of its main function.
+   * @throws AssertionError if a program was called in a way that its script does not contain
    */
   async run(commands: string, ...options: string[]): Promise<Run> {
     const ran = await this.runBare(`read_options "$@"\n${commands}`, ...options);
@@ -108,7 +108,7 @@ esac`,
     return ran;
   }
 
-  /** Without the options; `env` beside its PATH. */
+  /** Does not read options; `env` is added to its PATH. */
   async runBare(commands: string, ...options: string[]): Promise<Run> {
     const script = join(this.root, 'install.sh');
     const text = installerText(ROOT, FACTS).replace(FOLDERS, (name) => `${name}${this.root}`);

@@ -1,4 +1,4 @@
-/** Base images for generated Dockerfiles: from a registry when one answers, else made on this machine by the agent. */
+/** Base images for generated Dockerfiles: pulled if a registry responds, else made on this machine by the agent. */
 import { BaseImages, withVersion } from '../../agent/detect/base-images.ts';
 import { mustRun } from '../stack/run-program.ts';
 import type { EngineApi } from './engine-api.ts';
@@ -6,7 +6,7 @@ import type { EngineApi } from './engine-api.ts';
 /** A kind, or another version of one: `node:24`. */
 export type BaseImageKind = keyof BaseImages | `${keyof BaseImages}:${string}`;
 
-/** How long a registry may take to say its first word, ms. */
+/** How long a registry may take to start responding, ms. */
 const REGISTRY_ANSWER_MS = 8000;
 
 interface BaseImagePlan {
@@ -36,7 +36,9 @@ export async function ensureBaseImages(plan: BaseImagePlan): Promise<string> {
   return `made ${toMake.join(', ')} here`;
 }
 
-/** Tries the registry with the first; when it does not answer, none of the others is tried. Answers what is still missing. */
+/**
+ * Tries the registry with the first image; if that fails, it tries no other. Returns the images that are still missing.
+ */
 async function pullAll(plan: BaseImagePlan, missing: readonly BaseImageKind[]): Promise<BaseImageKind[]> {
   for (const [index, kind] of missing.entries()) {
     const name = nameOf(kind);
@@ -62,7 +64,7 @@ function lineTeller(say: (line: string) => void): (text: string) => void {
   let rest = '';
   return (text) => {
     const lines = (rest + text).split('\n');
-    // A line without end is not kept beyond what a person would read.
+    // Bounds a line that does not end to more than a person would read.
     rest = (lines.pop() ?? '').slice(0, 1000);
     for (const line of lines) if (line.trim()) say(line.trim().slice(0, 200));
   };

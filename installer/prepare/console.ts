@@ -1,13 +1,13 @@
-/** Builds the web console with vite, when its sources are not those of the last build. */
+/** Builds the web console with vite if its sources have changed since the last build. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mustRun } from '../stack/run-program.ts';
 import { hashOf } from './sources.ts';
 
 const FOLDER = 'hub/console';
-/** Beside its own folder what it takes over from elsewhere. */
+/** Its own folder, and what it imports from elsewhere. */
 const SOURCES = [FOLDER, 'protocol', 'hub/api/schemas.ts', 'hub/cli/text', 'package-lock.json'];
-/** In dist/, so that it goes with what it describes; vite empties the folder first. */
+/** In dist/, so that both are removed together; vite empties the folder first. */
 const STAMP = join(FOLDER, 'dist', '.sources');
 
 /** @returns what was done, for people */

@@ -1,5 +1,5 @@
 // @ts-check
-/** Installs the Debian packages whose programs are missing, and nothing when none is. */
+/** Installs the Debian packages whose programs are missing. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { explainFailure, PrepareError } from './progress.mjs';
 import { isInstalled, runLogged } from './programs.mjs';
@@ -37,8 +37,9 @@ const REASONS = [
 ];
 
 /**
- * The packages of some groups of packages.json: name → programs that tell that it is there; with those of the groups that
- * it extends and those that it has for machines of this processor alone ("on-x64"). A group that is not there is empty: most scripts that are run by their path need nothing of Debian.
+ * The packages of some groups of packages.json: name → programs that show that the package is installed. Includes the
+ * groups that a group extends, and its packages for this processor only ("on-x64"). An unknown group is empty: most
+ * scripts that are run by path need no Debian packages.
  *
  * @param {readonly string[]} groups
  * @param {string} arch as Node calls it
@@ -55,8 +56,8 @@ export function readPackages(groups, arch = process.arch) {
 }
 
 /**
- * Packages of which a program is missing. Programs decide, not dpkg: Docker from its own repository or a hand-made
- * install serves as well as Debian's. A package without programs, a library, is told by a file: an absolute path.
+ * Packages of which a program is missing. Programs decide, not dpkg: Docker from its own repository or installed by
+ * hand is as good as Debian's. A package without programs, such as a library, is detected by a file: an absolute path.
  *
  * @param {ReadonlyMap<string, readonly string[]>} packages
  * @param {string} path
@@ -72,7 +73,7 @@ export function missingPackages(packages, path) {
 /**
  * @param {readonly string[]} missing
  * @param {{ env: NodeJS.ProcessEnv, logFile: string, say: (detail: string) => void, quietly?: boolean }} context
- *   quietly: no daemon of these packages is started by their install, under systemd neither
+ *   quietly: the installation starts no daemon of these packages, not even under systemd
  */
 export async function installPackages(missing, { env, logFile, say, quietly = false }) {
   if (!isInstalled('apt-get', env['PATH'] ?? '')) {
@@ -91,12 +92,12 @@ export async function installPackages(missing, { env, logFile, say, quietly = fa
       logFile,
     });
   say('apt-get update');
-  // A dead third-party repository must not stop what Debian's own can give; if it matters, the install says so.
+  // A dead third-party repository must not block what Debian's own provide; if it matters, the install reports it.
   const updated = await apt(['update']);
   say(`apt-get install ${missing.join(' ')}`);
   const release = quietly || !existsSync('/run/systemd/system') ? holdServices() : () => {};
   try {
-    // --no-remove: never take a user's packages away (docker-ce-cli conflicts with docker.io) to make room for ours.
+    // --no-remove: never remove a user's packages (docker-ce-cli conflicts with docker.io) to make room for ours.
     const { code, lastLines } = await apt(['install', '-y', '--no-install-recommends', '--no-remove', ...missing]);
     if (code === 0) return;
     const evidence = updated.code === 0 ? lastLines : [...updated.lastLines.slice(-10), ...lastLines];
@@ -107,9 +108,9 @@ export async function installPackages(missing, { env, logFile, say, quietly = fa
 }
 
 /**
- * Keep packages from starting their daemon (invoke-rc.d, Debian policy 9.3.3.2). Where systemd does not run, an engine
- * from an init script is one that nobody would stop again: it is started later, and then it is ours. The web servers of
- * a bench would take the ports of the user's own.
+ * Keeps packages from starting their daemons (invoke-rc.d, Debian policy 9.3.3.2). Without systemd, nobody would stop
+ * an engine that an init script has started: it is started later, and then it is ours. The web servers of a bench would
+ * take the ports of the user's own.
  *
  * @returns {() => void} lets services start again
  */

@@ -14,7 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The system's edge: an apt-get that notes its arguments, says something and exits. */
+/** The system's edge: an apt-get that records its arguments, prints something and exits. */
 function fakeApt(says: string, code: number): { env: NodeJS.ProcessEnv; logFile: string; calls: () => string[] } {
   const bin = join(folder, 'bin');
   mkdirSync(bin, { recursive: true });

@@ -1,5 +1,5 @@
 // @ts-check
-/** `npm ci` when node_modules is not what package-lock.json asks for, and nothing when it is. */
+/** Runs `npm ci` if node_modules does not match package-lock.json. */
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -41,7 +41,7 @@ const REASONS = [
 export const pinnedNode = (root, arch) => join(root, 'node_modules', `node-linux-${arch}`, 'bin', 'node');
 
 /**
- * Inside node_modules, so that it goes with it. Holds the hash of the lock that was installed.
+ * Inside node_modules, so that both are removed together. Holds the hash of the installed lock file.
  *
  * @param {string} root
  */
@@ -56,13 +56,13 @@ const lockHash = (root) =>
 /**
  * @param {string} root
  * @param {string} arch
- * @returns {boolean} whether everything of the lock is installed, in its exact version
+ * @returns {boolean} whether everything in the lock file is installed, in its exact version
  */
 export function isInstalledAsLocked(root, arch) {
   if (!existsSync(pinnedNode(root, arch))) return false;
   const hash = lockHash(root);
   if (existsSync(stampFile(root)) && readFileSync(stampFile(root), 'utf8') === hash) return true;
-  // Somebody ran npm by hand: npm's own record tells as well, and saves them a reinstall.
+  // Somebody ran npm by hand: npm's own record shows what is installed, and saves a reinstall.
   if (!matchesHiddenLock(root, arch)) return false;
   writeFileSync(stampFile(root), hash);
   return true;
@@ -90,8 +90,8 @@ function matchesHiddenLock(root, arch) {
 }
 
 /**
- * Whether an optional package holds the native code of this platform. npm leaves those out, without a word, when it runs
- * on a Node that they do not name in `engines`.
+ * Whether an optional package holds native code for this platform. npm silently skips those whose `engines` exclude the
+ * Node that it runs on.
  *
  * @param {LockedPackage} locked
  * @param {string} arch
@@ -117,7 +117,7 @@ export async function installDependencies(root, { env, logFile, arch }) {
       mend: `Check your npm configuration for "optional" or "omit", and see ${logFile}.`,
     });
   }
-  // An older Node got the pinned one and is left out of the native packages that it is too old for: once more, by that.
+  // An older Node installs the pinned one, but not native packages that exclude the older one: repeat with the pinned.
   if (!matchesHiddenLock(root, arch)) await npmCiByPinnedNode(root, { env, logFile, arch });
   writeFileSync(stampFile(root), lockHash(root));
 }
@@ -127,7 +127,7 @@ export async function installDependencies(root, { env, logFile, arch }) {
  * @param {{ env: NodeJS.ProcessEnv, logFile: string, arch: string }} context
  */
 async function npmCiByPinnedNode(root, { env, logFile, arch }) {
-  // npm ci empties node_modules first, so the Node that runs it must stand elsewhere.
+  // npm ci empties node_modules first, so the Node that runs it must be elsewhere.
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-node-'));
   try {
     const node = join(folder, 'node');
@@ -149,7 +149,8 @@ async function npmCi(root, { env, logFile, node }) {
 }
 
 /**
- * npm tells the scripts it runs where it is itself; outside of one the PATH decides, for npm and for the Node it runs on.
+ * npm passes its own path to the scripts it runs. Outside of one, PATH decides, for npm and for the Node that it runs
+ * on.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {string} node

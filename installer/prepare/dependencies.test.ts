@@ -27,7 +27,7 @@ function install(packages: object): void {
   writeFileSync(join(root, 'node_modules', '.package-lock.json'), JSON.stringify({ packages }));
 }
 
-/** The system's edge: an npm that says something and exits. */
+/** The system's edge: an npm that prints something and exits. */
 function fakeNpm(says: string, code: number, act = ''): { env: NodeJS.ProcessEnv; logFile: string; arch: string } {
   const file = join(root, 'npm.cjs');
   writeFileSync(
@@ -37,7 +37,9 @@ function fakeNpm(says: string, code: number, act = ''): { env: NodeJS.ProcessEnv
   return { env: { npm_execpath: file, PATH: process.env['PATH'] }, logFile: join(root, 'npm.log'), arch: ARCH };
 }
 
-/** What npm leaves behind: the pinned Node (here one that runs the Node of this test), and its record of what it installed. */
+/**
+ * What npm leaves behind: the pinned Node (here a wrapper of this test's Node), and its record of what it installed.
+ */
 const installs = (packages: string): string => `
   const fs = require('node:fs'), path = require('node:path');
   const node = ${JSON.stringify(pinnedNode(root, ARCH))};

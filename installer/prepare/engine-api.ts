@@ -1,10 +1,10 @@
-/** The few calls to Docker Engine that installer and tests need, over its unix socket, each with a deadline. */
+/** The few calls to Docker Engine that installer and tests need, over its unix socket, each with a timeout. */
 import { Agent, request } from 'undici';
 import type { Dispatcher } from 'undici';
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 
-/** Oldest API of the engines we meet (Debian 12: 20.10 speaks up to 1.41); newer engines speak it too. */
+/** API of the oldest engines in use (Debian 12: 20.10 supports up to 1.41); newer engines support it, too. */
 const API = '/v1.41';
 const CALL_TIMEOUT_MS = 10_000;
 
@@ -17,7 +17,7 @@ interface Call {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
-  /** Statuses beside 2xx that are an answer, not a failure. */
+  /** Statuses besides 2xx that are not an error. */
   readonly accept?: readonly number[];
 }
 
@@ -30,7 +30,7 @@ export class EngineApi {
     this.#agent = new Agent({ connect: { socketPath: socket, timeout: CALL_TIMEOUT_MS } });
   }
 
-  /** Version of the engine that answers, or null when none does. */
+  /** Version of the engine, or null if none responds. */
   async version(timeoutMs = 3000): Promise<string | null> {
     try {
       const answer = await this.#call({ path: '/version', timeoutMs });
@@ -60,7 +60,7 @@ export class EngineApi {
     return Networks.parse(await this.#json('/networks', label ? labelFilter(label) : {}));
   }
 
-  /** SIGTERM, SIGKILL after the grace; stopped already or gone is fine. */
+  /** Sends SIGTERM, and SIGKILL after the grace period. A container that has stopped or is gone is no error. */
   async stopContainer(id: string, graceSeconds: number): Promise<void> {
     await this.#do({
       method: 'POST',
@@ -91,8 +91,8 @@ export class EngineApi {
   }
 
   /**
-   * Pulls an image. Gives up when the registry has not begun to answer within `answerMs`.
-   * @returns null when it is there now, else why not
+   * Pulls an image. Gives up if the registry has not started to respond within `answerMs`.
+   * @returns null on success, else the reason
    */
   async pull(name: string, answerMs: number, onProgress: (text: string) => void): Promise<string | null> {
     const [image = name, tag = 'latest'] = name.split(':');
@@ -105,7 +105,7 @@ export class EngineApi {
       );
       if (answer.statusCode !== 200) return EngineError.parse(await answer.body.json()).message;
       for await (const line of jsonLines(answer.body)) {
-        // The first word from the registry: it is there, so now the download may take its time.
+        // The registry has started to respond, so the download may now take its time.
         clearTimeout(timer);
         if (line.error) return line.error;
         if (line.status && !line.id) onProgress(line.status);

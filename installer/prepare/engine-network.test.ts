@@ -35,7 +35,7 @@ afterEach(async () => {
 const inside = (...argv: [string, ...string[]]): Promise<string> =>
   mustRun(argv.join(' '), [...(plan.wrapper ?? []), ...argv] as [string, ...string[]]);
 
-/** Links, rules and policies, as they are told. */
+/** Links, rules and policies, as their programs print them. */
 const network = async (): Promise<string> =>
   [
     await inside('ip', '-brief', 'link'),
@@ -49,7 +49,7 @@ test('an engine that was started here leaves bridges, chains and policies as the
   await ensureEngine(plan, () => undefined);
   assert.match(await network(), /docker0/);
   assert.match(await network(), /-N DOCKER$/m);
-  // dockerd does this itself where forwarding was off before it came.
+  // dockerd does this itself if forwarding was disabled before it started.
   await inside('iptables', '--policy', 'FORWARD', 'DROP');
   await stopEngine(plan);
   assert.equal(await network(), before);

@@ -1,6 +1,6 @@
 /**
- * What an engine changes in the machine's network: dockerd leaves its bridges, its chains and a FORWARD policy of DROP
- * behind when it stops. After an engine that was started here they are taken back; where Docker had been before, not.
+ * An engine's changes to the machine's network: dockerd leaves its bridges, its chains and a FORWARD policy of DROP
+ * behind when it stops. After an engine that was started here they are reverted, unless Docker was there before.
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,9 +8,9 @@ import { z } from 'zod';
 import { runProgram } from '../stack/run-program.ts';
 
 interface NetworkPlan {
-  /** Folder that keeps the note of how it was before. */
+  /** Folder for the record of the previous state. */
   readonly folder: string;
-  /** Put before each program: enters the network namespace of the engine. */
+  /** Put before each program, to enter the engine's network namespace. */
   readonly wrapper?: readonly [string, ...string[]];
 }
 
@@ -25,7 +25,9 @@ const CHAIN = /^DOCKER(?:-|$)/;
 
 const noteFile = (plan: NetworkPlan): string => join(plan.folder, 'network-before.json');
 
-/** Call before the engine is started. Notes nothing where an engine has been already: its network is not ours to end. */
+/**
+ * Must run before the engine starts. Records nothing if an engine was there before: its network is not ours to remove.
+ */
 export async function noteNetwork(plan: NetworkPlan): Promise<void> {
   if (existsSync(noteFile(plan)) || (await bridges(plan)).length > 0) return;
   const forward = Object.fromEntries(
@@ -34,7 +36,7 @@ export async function noteNetwork(plan: NetworkPlan): Promise<void> {
   writeFileSync(noteFile(plan), JSON.stringify(Note.parse({ forward })), { mode: 0o600 });
 }
 
-/** Call after the engine has stopped. Safe to call twice; what others' rules still need stays. */
+/** Must run after the engine has stopped. Safe to call twice; keeps chains that other rules use. */
 export async function restoreNetwork(plan: NetworkPlan): Promise<void> {
   if (!existsSync(noteFile(plan))) return;
   const { forward } = Note.parse(JSON.parse(readFileSync(noteFile(plan), 'utf8')));
@@ -46,7 +48,7 @@ export async function restoreNetwork(plan: NetworkPlan): Promise<void> {
   rmSync(noteFile(plan));
 }
 
-/** dockerd's rules name one of its chains or bridges, and are plain words without quotes. */
+/** dockerd's rules name one of its chains or bridges, and contain no quotes. */
 async function removeRules(plan: NetworkPlan, program: string, table: string): Promise<void> {
   const lines = (await run(plan, program, '--wait', '--table', table, '--list-rules')).split('\n');
   const words = lines.filter((line) => !line.includes('"')).map((line) => line.split(' '));
@@ -68,7 +70,7 @@ async function bridges(plan: NetworkPlan): Promise<string[]> {
   return [...links.matchAll(/^\d+: ([^:@]+)[:@]/gm)].map(([, name = '']) => name).filter((name) => BRIDGE.test(name));
 }
 
-/** Its output, whatever its exit code: a machine without IPv6 or without NAT has nothing to take back there. */
+/** Returns the output whatever the exit code: a machine without IPv6 or NAT has nothing to revert there. */
 async function run(plan: NetworkPlan, program: string, ...args: string[]): Promise<string> {
   const { stdout } = await runProgram([...(plan.wrapper ?? []), program, ...args] as [string, ...string[]]);
   return stdout;

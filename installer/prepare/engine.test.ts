@@ -15,7 +15,7 @@ const quiet = (): void => undefined;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'ork-engine-'));
-  // A network namespace of its own: two engines in one would fight over docker0 and the firewall.
+  // In its own network namespace: two engines in one would fight over docker0 and the firewall.
   plan = {
     folder: join(folder, 'engine'),
     runFolder: join(folder, 'run'),

@@ -1,6 +1,6 @@
 /**
- * Sees that a Docker Engine answers, and knows what was started for it, so that exactly this is stopped again. An engine
- * that answers already is somebody else's and stays as it is.
+ * Makes sure that a Docker Engine responds, and knows what it started for that, so that exactly this is stopped again.
+ * An engine that already responds belongs to somebody else and stays as it is.
  */
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -15,26 +15,26 @@ import { noteNetwork, restoreNetwork } from './engine-network.ts';
 import { unmountBelow } from './mounts.ts';
 
 export const DOCKER_SOCKET = '/var/run/docker.sock';
-/** How long an engine may take to answer, ms; with many containers and a slow disk it is tens of seconds. */
+/** How long an engine may take to respond, ms; with many containers and a slow disk, tens of seconds. */
 const START_TIMEOUT_MS = 90_000;
 const STOP_GRACE_MS = 30_000;
 
 export interface EnginePlan {
   /** Folder for its data and config. */
   readonly folder: string;
-  /** Short folder for its sockets and run files (unix socket paths hold 107 bytes). */
+  /** Short folder for its sockets and run files (unix socket paths are limited to 107 bytes). */
   readonly runFolder: string;
   readonly logFile: string;
   readonly socket: string;
-  /** Whether systemd runs the machine. */
+  /** Whether the machine was booted with systemd. */
   readonly systemd: boolean;
-  /** Put before `dockerd`; tests run it in a network namespace of its own. */
+  /** Put before `dockerd`; tests use it to run dockerd in its own network namespace. */
   readonly wrapper?: readonly [string, ...string[]];
 }
 
 interface Engine {
   readonly version: string;
-  /** How it came: found running, or started by us (now, or by an earlier run that was cut off). */
+  /** Found running, or started by us (`adopted`: by an earlier run that was interrupted). */
   readonly origin: 'found' | 'started' | 'adopted';
 }
 
@@ -51,11 +51,12 @@ export async function ensureEngine(plan: EnginePlan, say: (detail: string) => vo
     if (version) return { version, origin: ours.some(isEngine) || existsSync(unitMark(plan)) ? 'adopted' : 'found' };
     const engines = ours.filter(isEngine);
     if (engines.length > 0) {
-      // It is still starting, or hangs, after a run that was cut off.
+      // It is still starting, or hangs, after an interrupted run.
       say('an engine of an earlier run does not answer yet');
       const late = await answers(api, 20_000, () => engines.some(isAlive));
       if (late) return { version: late, origin: 'adopted' };
-      // Only the engine: its containerd and the containers live on, and the new engine takes them over (live-restore).
+      // Ends only the engine: its containerd and containers keep running, and the new engine takes them over
+      // (live-restore).
       await Promise.all(engines.map((engine) => endProcess(engine, STOP_GRACE_MS)));
     }
     return { version: await (plan.systemd ? startUnit : startProcess)(plan, api, say), origin: 'started' };
@@ -64,7 +65,7 @@ export async function ensureEngine(plan: EnginePlan, say: (detail: string) => vo
   }
 }
 
-/** Stops what {@link ensureEngine} started, in this run or an earlier one; an engine that was found stays. */
+/** Stops what {@link ensureEngine} started, in this run or an earlier one. An engine that was found keeps running. */
 export async function stopEngine(plan: EnginePlan): Promise<boolean> {
   if (existsSync(unitMark(plan))) {
     await mustRun('systemctl stop docker', ['systemctl', 'stop', 'docker.service']);
@@ -74,11 +75,11 @@ export async function stopEngine(plan: EnginePlan): Promise<boolean> {
   const ours = ourProcesses(plan);
   const engines = ours.filter(isEngine);
   await Promise.all(engines.map((engine) => endProcess(engine, STOP_GRACE_MS)));
-  // dockerd that was killed leaves its containerd, shims and mounts behind.
+  // A killed dockerd leaves its containerd, shims and mounts behind.
   await Promise.all(ourProcesses(plan).map((helper) => endProcess(helper, 5000)));
   await unmountBelow(plan.runFolder);
   await unmountBelow(plan.folder);
-  // Only after an engine of ours: another one may have taken the place since.
+  // Only after an engine of ours: otherwise the socket may be another engine's by now.
   if (engines.length > 0) {
     rmSync(plan.socket, { force: true });
     await restoreNetwork(plan);
@@ -88,7 +89,7 @@ export async function stopEngine(plan: EnginePlan): Promise<boolean> {
 
 async function startUnit(plan: EnginePlan, api: EngineApi, say: (detail: string) => void): Promise<string> {
   say('systemctl start docker');
-  // Before the effect: a run that is cut off in between must not leave an engine that nobody stops.
+  // Before the effect: an interrupted run must not leave an engine that nobody stops.
   mkdirSync(plan.folder, { recursive: true, mode: 0o700 });
   writeFileSync(unitMark(plan), 'docker.service was started by orkestr\n');
   await mustRun('systemctl start docker', ['systemctl', 'start', 'docker.service'], { timeoutMs: START_TIMEOUT_MS });
@@ -106,7 +107,7 @@ async function startProcess(plan: EnginePlan, api: EngineApi, say: (detail: stri
   const service = await Service.start({
     name: 'Docker Engine',
     argv: [...(plan.wrapper ?? []), ...argv] as [string, ...string[]],
-    // A containerd that hangs writes its stacks there.
+    // A hanging containerd writes its stack dumps there.
     env: { ...process.env, TMPDIR: plan.folder },
     logFile: plan.logFile,
   });
@@ -121,8 +122,8 @@ async function startProcess(plan: EnginePlan, api: EngineApi, say: (detail: stri
 function engineArgv(plan: EnginePlan): string[] {
   for (const folder of [plan.folder, plan.runFolder]) mkdirSync(folder, { recursive: true, mode: 0o700 });
   mkdirSync(dirname(plan.socket), { recursive: true });
-  // Left by killed ones. dockerd refuses to start when a stranger (or a zombie) has the number that its file holds, and
-  // waits in vain for a containerd that it takes for running.
+  // Left by killed processes. dockerd refuses to start if another process (or a zombie) has the pid in its file, and
+  // waits in vain for a containerd that it believes to be running.
   rmSync(join(plan.runFolder, 'dockerd.pid'), { force: true });
   if (!ourProcesses(plan).some(({ program }) => program === 'containerd')) {
     rmSync(join(execRoot(plan), 'containerd', 'containerd.pid'), { force: true });
@@ -146,8 +147,8 @@ function engineArgv(plan: EnginePlan): string[] {
 }
 
 /**
- * Processes of our engine: their arguments name our run folder. That is known without a note of ours, which a kill
- * between start and note could lose, and it can hit no stranger.
+ * Processes of our engine, recognized by our run folder in their arguments. That needs no record, which a kill between
+ * start and record could lose, and it cannot hit an unrelated process.
  */
 function ourProcesses(plan: EnginePlan): OurProcess[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
@@ -163,7 +164,7 @@ function commandLine(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
   } catch {
-    // It ended between listing and reading: then it is no helper any more.
+    // It ended between listing and reading, so it is no helper any more.
     return '';
   }
 }
@@ -180,5 +181,5 @@ async function answers(api: EngineApi, timeoutMs: number, goesOn: () => boolean)
 
 const isEngine = ({ program }: OurProcess): boolean => program === 'dockerd';
 const execRoot = (plan: EnginePlan): string => join(plan.runFolder, 'exec');
-/** There while docker.service runs because of us. */
+/** Exists while docker.service runs because we started it. */
 const unitMark = (plan: EnginePlan): string => join(plan.folder, 'systemd-unit-started');

@@ -1,10 +1,10 @@
 // @ts-check
-/** Goes on under the pinned Node, as if it had been that from the start: same terminal, same signals, same exit code. */
+/** Continues under the pinned Node as if it had run from the start: same terminal, same signals, same exit code. */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 
 const FORWARDED = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
-/** How often to look whether npm is still there, ms. */
+/** How often to check that npm is still running, ms. */
 const PARENT_CHECK_MS = 1000;
 
 /**
@@ -17,7 +17,7 @@ export function handOver(argv, env) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: 'inherit', env });
     for (const signal of FORWARDED) process.on(signal, () => child.kill(signal));
-    // A killed npm takes nobody along: notice that it is gone, so that what was started is stopped in order.
+    // A killed npm does not stop its child: notice that npm is gone, so that everything is stopped in order.
     const parent = process.ppid;
     const watch = setInterval(() => process.ppid !== parent && child.kill('SIGTERM'), PARENT_CHECK_MS);
     watch.unref();

@@ -8,12 +8,12 @@ const OLDEST_GLIBC = { major: 2, minor: 34 };
 /** @typedef {{ platform: string, arch: string, uid: number, glibc: string | undefined }} Machine */
 
 /**
- * What checkMachine looks at, read from this process.
+ * The facts that checkMachine checks, read from this process.
  *
  * @returns {Machine}
  */
 export function readMachine() {
-  // Resolving every network interface is the slow part of a report, and not needed here. Older Node does not know it.
+  // Resolving every network interface is the slow part of a report, and not needed. Older Node ignores the setting.
   Object.assign(process.report, { excludeNetwork: true });
   const report = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (process.report.getReport());
   return {

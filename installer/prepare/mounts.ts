@@ -1,4 +1,4 @@
-/** What a killed engine leaves mounted: its namespaces and the file systems of its containers. */
+/** Mounts that a killed engine leaves behind: its namespaces and the file systems of its containers. */
 import { readFileSync } from 'node:fs';
 import { runProgram } from '../stack/run-program.ts';
 
@@ -11,11 +11,11 @@ function mountsBelow(folder: string): string[] {
     .toReversed();
 }
 
-/** Unmounts all of them. One that is busy stays, and whoever removes the folder then says so. */
+/** Unmounts all of them. A busy one stays; removing the folder then fails and reports it. */
 export async function unmountBelow(folder: string): Promise<void> {
   for (const point of mountsBelow(folder)) await runProgram(['umount', '--', point]);
 }
 
-/** Blanks, tabs, line ends and backslashes stand there as octal escapes. */
+/** mountinfo has blanks, tabs, line ends and backslashes as octal escapes. */
 const unescapeOctal = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));

@@ -4,11 +4,11 @@ import { spawn } from 'node:child_process';
 import { accessSync, closeSync, constants, existsSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Debian keeps daemons and network tools here, which an ordinary user's PATH leaves out. */
+/** Debian has daemons and network tools in folders that an ordinary user's PATH lacks. */
 const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
 /**
- * `path` with the system folders at its end, so that a trimmed PATH finds dockerd and iptables too.
+ * `path` with the missing system folders appended, so that dockerd and iptables are found with a trimmed PATH, too.
  *
  * @param {string | undefined} path
  */
@@ -28,14 +28,14 @@ export function isInstalled(name, path) {
       accessSync(join(folder, name), constants.X_OK);
       return true;
     } catch {
-      // Not there or not executable is the answer, not a failure.
+      // Missing or not executable is a result, not a failure.
       return false;
     }
   });
 }
 
 /**
- * Runs a program to its end with its output at the end of a log file.
+ * Runs a program to its end and appends its output to a log file.
  *
  * @param {readonly [string, ...string[]]} argv
  * @param {{ logFile: string, env: NodeJS.ProcessEnv, cwd?: string }} options

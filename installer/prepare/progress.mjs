@@ -1,10 +1,11 @@
 // @ts-check
 /**
- * Visible progress without a terminal trick: one line when a stage has something slow to say, one line with its seconds
- * when it is done. Works the same in a terminal, a pipe and a CI log. Plain JavaScript, because it runs before `npm ci`.
+ * Progress output without terminal control codes: one line when a slow stage has something to report, one line with its
+ * seconds when it is done. Works the same in a terminal, a pipe and a CI log. Plain JavaScript, because it runs before
+ * `npm ci`.
  */
 
-/** A reason that a person can act on. Everything else that is thrown is a bug and keeps its stack. */
+/** A failure that a person can act on. Any other error is a bug and keeps its stack. */
 export class PrepareError extends Error {
   /**
    * @param {'ORK_MACHINE_UNFIT' | 'ORK_PREPARE_FAILED'} code of protocol/error-catalogue.ts
@@ -21,15 +22,15 @@ export class PrepareError extends Error {
 }
 
 /**
- * What a failed program's output says, in a sentence of ours.
+ * Explains the output of a failed program.
  *
  * @typedef {{ pattern: RegExp, sentence: string, mend: string }} Reason
  * @typedef {{ stage<T>(name: string, work: (say: (detail: string) => void) => Promise<T> | T): Promise<T> }} Progress
  */
 
 /**
- * @param {readonly Reason[]} reasons the first that fits is it
- * @param {{ sentence: string, evidence: readonly string[], logFile: string }} failure `sentence`: when none fits
+ * @param {readonly Reason[]} reasons the first match counts
+ * @param {{ sentence: string, evidence: readonly string[], logFile: string }} failure `sentence`: used if none matches
  */
 export function explainFailure(reasons, { sentence, evidence, logFile }) {
   const text = evidence.join('\n');
@@ -41,7 +42,7 @@ export function explainFailure(reasons, { sentence, evidence, logFile }) {
 }
 
 /**
- * Runs stages one after the other and tells about each. A text that a stage answers stands on its closing line.
+ * Runs stages one after the other and reports each. A string that a stage returns is shown on its closing line.
  *
  * @param {{ write(text: string): unknown }} output where the lines go
  * @param {() => number} [now] monotonic milliseconds

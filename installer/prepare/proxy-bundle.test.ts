@@ -26,7 +26,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A repository whose proxy only says something, part of it by a file that is imported when it is needed. */
+/** A repository whose proxy only prints something, in part from a file that it imports on demand. */
 function repository(name: string): string {
   const root = join(folder, name);
   for (const path of ['proxy/workers', 'protocol']) mkdirSync(join(root, path), { recursive: true });
@@ -54,7 +54,7 @@ test('it is made when the sources are others than those of the last one; who run
   const program = join(root, PROXY_PROGRAM);
   const current = dirname(program);
   assert.equal(await buildProxy(root, quiet), 'built');
-  // A class keeps its name: logs tell errors by it.
+  // A class keeps its name: logs identify errors by it.
   assert.equal(await outputOf(program), `Greeting { text: 'hello' }`);
   assert.equal(await buildProxy(root, quiet), 'as built before');
   const first = join(dirname(current), readlinkSync(current), 'main.cjs');

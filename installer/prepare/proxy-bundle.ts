@@ -1,4 +1,4 @@
-/** Bundles the proxy with rolldown, when its sources are not those of the last bundle (docs/adr/0014). */
+/** Bundles the proxy with rolldown if its sources have changed since the last bundle (docs/adr/0014). */
 import {
   existsSync,
   mkdirSync,
@@ -18,12 +18,12 @@ const SOURCES = ['proxy', 'protocol', 'package.json', 'package-lock.json'];
 const CONFIG = 'proxy/bundle.config.mjs';
 
 /**
- * Each bundle has a folder of its own, named by its sources, and `current` is a link to the last one: a proxy that was
- * started from an older one finds its parts until it has handed over. Several processes may do this at once.
+ * Each bundle has its own folder, named by a hash of its sources, and `current` links to the last one: a proxy that
+ * runs an older bundle finds its files until it has handed over. Several processes may do this at once.
  *
  * @param root folder of the repository
  * @returns what was done, for people
- * @throws OrkestrError ORK_PREPARE_FAILED with what rolldown says
+ * @throws OrkestrError ORK_PREPARE_FAILED with rolldown's output
  */
 export async function buildProxy(root: string, say: (detail: string) => void): Promise<string> {
   const current = join(root, dirname(PROXY_PROGRAM));
@@ -39,7 +39,7 @@ export async function buildProxy(root: string, say: (detail: string) => void): P
     const argv = [process.execPath, rolldown, '--config', CONFIG, '--dir', join(made, name)] as const;
     await mustRun('rolldown', [...argv], { cwd: root });
     symlinkSync(name, join(made, 'current'));
-    // Somebody else may have been quicker, and may run it already.
+    // Another process may have been faster, and its bundle may already run.
     if (!existsSync(join(folder, name))) renameSync(join(made, name), join(folder, name));
     renameSync(join(made, 'current'), current);
   } finally {
@@ -49,7 +49,7 @@ export async function buildProxy(root: string, say: (detail: string) => void): P
   return 'built';
 }
 
-/** Null: there is none. */
+/** Null if there is none. */
 function readLink(path: string): string | null {
   try {
     return readlinkSync(path);
@@ -59,7 +59,9 @@ function readLink(path: string): string | null {
   }
 }
 
-/** Who runs since before the last two has had its time. What others are making at this moment is theirs. */
+/**
+ * Keeps the last two bundles: a proxy that runs an older one has had its time. Dot folders are being made by others.
+ */
 function forget(folder: string, kept: readonly (string | null)[]): void {
   for (const name of readdirSync(folder)) {
     if (!kept.includes(name) && !name.startsWith('.')) rmSync(join(folder, name), { recursive: true, force: true });

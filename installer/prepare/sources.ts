@@ -1,10 +1,10 @@
-/** Tells whether something that is made from sources was made from these. */
+/** Detects whether a build was made from the current sources. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * One hash over path and content of all files at and below `paths`, without tests and what was built.
+ * One hash over path and content of all files at and below `paths`, without tests and build output.
  * @param root what `paths` are relative to
  */
 export function hashOf(root: string, paths: readonly string[]): string {
@@ -24,7 +24,7 @@ function filesOf(root: string, path: string): string[] {
   return entries === null ? [path] : entries.flatMap((name) => filesOf(root, join(path, name)));
 }
 
-/** Null: it is a file. */
+/** Null if it is a file. */
 function readEntries(path: string): string[] | null {
   try {
     return readdirSync(path);

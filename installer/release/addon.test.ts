@@ -1,4 +1,6 @@
-/** SQLite's addon of a release: compiled here once, for this machine; the other one where its compiler is. */
+/**
+ * SQLite's addon of a release: compiled here for this machine, and for the other target if its compiler is installed.
+ */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -34,7 +36,7 @@ test('a version is newer by its numbers, not by its letters, and one that is no 
   assert.deepEqual(beyond(new Map([['GCC', '3.0']]), host), ['GCC 3.0']);
 });
 
-/** Its package's JavaScript over an addon of a path. */
+/** The package's JavaScript with the addon at a given path. */
 function databaseOver(addon: string): typeof Sqlite {
   const require = createRequire(import.meta.url);
   return require(join(ROOT, 'node_modules/better-sqlite3/lib/database.js'))(() => require(addon), false);

@@ -1,6 +1,6 @@
 /**
- * SQLite's addon for a release, compiled from the sources in its npm package: the binary that is published there wants a
- * newer C library than Node does (docs/adr/0037).
+ * SQLite's addon for a release, compiled from the sources in its npm package: the binary published there needs a newer
+ * C library than Node does (docs/adr/0037).
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -13,13 +13,13 @@ import { readLock } from './lock.ts';
 import { beyond, needsOf } from './needs.ts';
 import { cacheFolder, nodePackage } from './node-binary.ts';
 
-/** Debian's names; both are there on a machine of either kind (installer/prepare/packages.json). */
+/** Debian's names; both are available on either kind of machine (installer/prepare/packages.json). */
 const COMPILERS: Readonly<Record<ReleaseTarget, string>> = {
   'linux-x64': 'x86_64-linux-gnu-g++',
   'linux-arm64': 'aarch64-linux-gnu-g++',
 };
 
-/** A processor that other work is on, too, takes minutes. */
+/** A processor shared with other work takes minutes. */
 const COMPILE_TIMEOUT_MS = 20 * 60_000;
 
 const PACKAGE = 'node_modules/better-sqlite3';
@@ -30,7 +30,7 @@ const HEADERS = [
   `node_modules/node-linux-${arch()}/include/node`,
   `${PACKAGE}/deps/sqlite3`,
 ];
-/** As node-gyp compiles addons and the package's binding.gyp has it, hardened as Debian's own packages are. */
+/** As node-gyp and the package's binding.gyp compile the addon, hardened like Debian's own packages. */
 const FLAGS = {
   all: [
     `-include${OWN}/old-glibc.h`,
@@ -57,8 +57,9 @@ const FLAGS = {
 } as const;
 
 /**
- * Path of the addon, made once. The same compiler makes the same bytes of the same sources, wherever the repository stands.
- * @throws OrkestrError ORK_PREPARE_FAILED with what the compiler says; when it would need a newer library than Node
+ * Path of the addon, which is compiled once. The same compiler and sources give the same bytes, wherever the repository
+ * is.
+ * @throws OrkestrError ORK_PREPARE_FAILED with the compiler's output, or if the addon needs a newer library than Node
  */
 export async function sqliteAddon(root: string, target: ReleaseTarget): Promise<string> {
   const lock = readLock(root);
@@ -105,7 +106,7 @@ async function compile(root: string, target: ReleaseTarget, file: string): Promi
   }
 }
 
-/** How the package compiles SQLite: one quoted definition a line. */
+/** The defines that the package compiles SQLite with: one quoted definition per line. */
 function sqliteDefines(root: string): readonly string[] {
   const text = readFileSync(join(root, PACKAGE, 'deps/defines.gypi'), 'utf8');
   const defines = [...text.matchAll(/^ *'([A-Z]\w+(?:=[\w-]+)?)',$/gm)].map(([, define = '']) => `-D${define}`);

@@ -1,11 +1,11 @@
-/** A folder as .tar.xz, the same bytes for the same files wherever and whenever it is made. */
+/** Packs a folder as .tar.xz: the same files give the same bytes, wherever and whenever. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
 
-/** Time of every entry: the past, so that no clock finds it in the future. 2020-01-01T00:00:00Z. */
+/** Time of every entry: in the past, so that no clock finds it in the future. 2020-01-01T00:00:00Z. */
 const ENTRY_TIME_SECONDS = 1_577_836_800;
 
 const SAME_EVERYWHERE = [
@@ -19,8 +19,8 @@ const SAME_EVERYWHERE = [
 ] as const;
 
 /**
- * GNU tar with sorted entries, one time and owner and only rwxr-xr-x or rw-r--r--; xz in one thread, since the number of
- * threads changes its bytes. Not by tar's own option for a compressor, which runs it through a shell.
+ * Runs GNU tar with sorted entries, one time and owner and only rwxr-xr-x or rw-r--r--, and xz in one thread, since the
+ * number of threads changes its bytes. Does not use tar's own option for a compressor, which runs it through a shell.
  * @param preset 0 (fast) to 9 (small) of xz(1)
  * @throws OrkestrError ORK_PREPARE_FAILED
  */
@@ -31,12 +31,12 @@ export async function packFolder(folder: string, file: string, preset: number): 
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const xz = spawn('xz', [`-${preset}`, '--threads=1', '--stdout'], { stdio: [tar.stdout, to, 'inherit'] });
-    // Theirs alone: an xz that fails ends tar, too.
+    // Only the two programs hold the pipe, so an xz that fails ends tar, too.
     tar.stdout.destroy();
     try {
       await Promise.all([endOf('tar', tar), endOf('xz', xz)]);
     } finally {
-      // One that failed leaves the other waiting.
+      // If one failed, the other would wait forever.
       tar.kill();
       xz.kill();
     }

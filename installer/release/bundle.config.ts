@@ -1,6 +1,6 @@
 /**
- * How rolldown makes agent and hub for a release (docs/adr/0021): CommonJS, minified and ASCII for the same reasons as the
- * proxy (proxy/bundle.config.mjs), in one folder, so that what they share is there once.
+ * How rolldown makes agent and hub for a release (docs/adr/0021): CommonJS, minified and ASCII for the same reasons as
+ * the proxy (proxy/bundle.config.mjs), and in one folder, so that shared code is there once.
  */
 import { createRequire } from 'node:module';
 import { packagesPlugin } from './packages-plugin.ts';
@@ -8,8 +8,9 @@ import { packagesPlugin } from './packages-plugin.ts';
 const { resolve } = createRequire(import.meta.url);
 
 /**
- * What is left out, and why nothing misses it: orkestr reaches engines by unix sockets only, never by SSH; and it opens
- * BuildKit's sessions and reads its progress itself (agent/sandbox), not by dockerode, which needs gRPC for that.
+ * Modules left out, and why nothing needs them: orkestr reaches engines by unix sockets only, never by SSH; and it
+ * opens BuildKit's sessions and reads its progress itself (agent/sandbox), not through dockerode, which needs gRPC for
+ * that.
  */
 const ABSENT = [
   { id: 'ssh2', by: 'docker-modem' },
@@ -19,7 +20,7 @@ const ABSENT = [
 const ABSENT_MARK = '\0absent:';
 
 export default {
-  // The process of an analysis is beside the agent that starts it.
+  // The program of an analysis is beside the agent that starts it.
   input: { agent: 'agent/main.ts', 'analysis-process': 'agent/detect/analysis-process.ts', hub: 'hub/main.ts' },
   platform: 'node',
   transform: { define: { 'import.meta.main': 'true' } },
@@ -32,7 +33,7 @@ export default {
         if (ABSENT.some((absent) => absent.id === id && importer.includes(`/node_modules/${absent.by}/`))) {
           return `${ABSENT_MARK}${id}`;
         }
-        // The package looks for its addon by platform; in a release it stands beside the bundle, one name for all.
+        // The package looks for its addon by platform; in a release it is beside the bundle, with one name for all.
         if (id === 'better-sqlite3') return resolve('better-sqlite3/linux-x64');
         return id.endsWith('.node') ? { id: './better_sqlite3.node', external: true } : null;
       },
@@ -46,7 +47,7 @@ export default {
   output: {
     format: 'cjs',
     charset: 'ascii',
-    // Licences are in a file of the release, by names that are not ASCII.
+    // A file of the release has the licences; names in them are not ASCII.
     comments: { legal: false },
     minify: { mangle: { keepNames: true }, compress: { keepNames: { function: true, class: true } } },
     entryFileNames: '[name].cjs',

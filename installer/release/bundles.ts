@@ -1,4 +1,4 @@
-/** The JavaScript of a release: four bundles by rolldown and vite, the same bytes for every target. */
+/** The JavaScript of a release: four bundles by rolldown and vite, with the same bytes for every target. */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { mustRun } from '../stack/run-program.ts';
@@ -14,15 +14,15 @@ interface Bundle {
 const BUNDLES: readonly Bundle[] = [
   { tool: 'rolldown', config: 'installer/release/bundle.config.ts', folder: '.' },
   { tool: 'rolldown', config: 'installer/release/proxy-bundle.config.ts', folder: 'proxy' },
-  // Where the hub looks for these two, from its own bundle.
+  // The hub's bundle looks for these two there.
   { tool: 'rolldown', config: 'installer/release/cli-bundle.config.ts', folder: 'cli' },
   { tool: 'vite', config: 'installer/release/console.config.ts', folder: 'console/dist' },
 ];
 
 /**
- * Makes them below `lib`.
- * @returns install paths of the npm packages that are in them, sorted
- * @throws OrkestrError ORK_PREPARE_FAILED with what the tool says
+ * Makes the bundles below `lib`.
+ * @returns install paths of the npm packages that they contain, sorted
+ * @throws OrkestrError ORK_PREPARE_FAILED with the tool's output
  */
 export async function makeBundles(root: string, lib: string): Promise<readonly string[]> {
   const packages = new Set<string>();

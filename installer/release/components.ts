@@ -1,4 +1,4 @@
-/** What of others is in a release: its list of components (CycloneDX) and their licences. */
+/** Third-party parts of a release: its list of components (CycloneDX) and their licences. */
 import { join } from 'node:path';
 import type { Lock, LockedPackage } from './lock.ts';
 import { licenceTexts } from './lock.ts';
@@ -13,7 +13,7 @@ export const componentsOf = (root: string, lock: Lock, paths: readonly string[])
   paths.map((path) => ({ locked: lock.package(path), folder: join(root, path) }));
 
 /**
- * CycloneDX 1.6 (ECMA-424) as JSON. Without serial number and time: the same release is the same bytes.
+ * CycloneDX 1.6 (ECMA-424) as JSON. Without serial number and time, so that the same release has the same bytes.
  * @param version of orkestr
  */
 export function billOfMaterials(version: string, components: readonly Component[]): string {
@@ -39,7 +39,7 @@ function componentEntry({ name, version, integrity, licence }: LockedPackage): o
     name,
     version,
     purl,
-    // A name of SPDX's list is an `id`; those that say none get a free name.
+    // A name from SPDX's list is an `id`; a package without a licence gets a free name.
     licenses: [
       isExpression ? { expression: licence } : { license: licence === 'unknown' ? { name: licence } : { id: licence } },
     ],
@@ -47,7 +47,7 @@ function componentEntry({ name, version, integrity, licence }: LockedPackage): o
   };
 }
 
-/** Every licence text, each once, with the packages that it is for. */
+/** Every licence text once, with the packages that it applies to. */
 export function licenceBook(components: readonly Component[]): string {
   const byText = new Map<string, string[]>();
   for (const { locked, folder } of components) {

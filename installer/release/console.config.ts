@@ -1,4 +1,4 @@
-/** The console, made as always, with a list of what is in it. */
+/** The console, built as always, with a list of the packages in it. */
 import config from '../../hub/console/vite.config.ts';
 import { packagesPlugin } from './packages-plugin.ts';
 

@@ -1,20 +1,22 @@
-/** install.sh as a release has it: one file with all its parts, and with what it must know of that release. */
+/** install.sh of a release: one file with all its parts and the facts about that release. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Assignments at the head of installer/install.sh that are empty there. */
+/** Assignments at the top of installer/install.sh, which are empty there. */
 export interface InstallerFacts {
   readonly RELEASE_VERSION: string;
   readonly RELEASE_KEY: string;
-  /** Where the release is published; empty: only hubs and bundles have it. */
+  /** Where the release is published; empty if only hubs and folders have it. */
   readonly RELEASE_URL: string;
-  /** SHA-256 of the list of sums, hex; empty in the copy within an archive, which is itself in that list. */
+  /**
+   * SHA-256 of the list of checksums, hex; empty in the copy inside an archive, because that list covers the archive.
+   */
   readonly RELEASE_SUMS_SHA256: string;
 }
 
 const PARTS = /^# @parts\n[^]*?\bfor part in ([a-z ]+);[^]*?^# @end\n/m;
 
-/** @throws Error when the script is not as this file knows it: they belong together */
+/** @throws Error if the script does not have the form that this file expects */
 export function installerText(root: string, facts: InstallerFacts): string {
   const script = readFileSync(join(root, 'installer/install.sh'), 'utf8');
   const names = PARTS.exec(script)?.[1];

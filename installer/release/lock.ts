@@ -1,4 +1,4 @@
-/** package-lock.json, and what each package says of itself: version, licence, hash, licence text. */
+/** package-lock.json, and what each package declares: version, licence, hash, licence text. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -19,7 +19,7 @@ export interface LockedPackage {
   readonly version: string;
   /** Subresource integrity, `sha512-…`. */
   readonly integrity: string;
-  /** SPDX expression, or what the package says instead; "unknown" when it says nothing. */
+  /** SPDX expression, or what the package declares instead; "unknown" if it declares nothing. */
   readonly licence: string;
 }
 
@@ -28,7 +28,7 @@ export interface Lock {
   package(path: string): LockedPackage;
 }
 
-/** @throws when package-lock.json is not there, or not as npm writes it */
+/** @throws if package-lock.json is missing, or not as npm writes it */
 export function readLock(root: string): Lock {
   const { packages } = LockFile.parse(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')));
   return {

@@ -35,7 +35,7 @@ Examples:
 
 The last line of its output is one JSON object.`;
 
-/** What an archive may have, bytes. More is told, and the release stands all the same. */
+/** Intended maximum for an archive, bytes. A larger archive is reported, but the release is still made. */
 const WANTED_BYTES = 40 * 1_000_000;
 
 const say = (text: string): void => void process.stderr.write(`  ${text}\n`);
@@ -92,7 +92,7 @@ async function main(): Promise<number> {
   return 0;
 }
 
-/** An agent whose engine does not answer asks again and again, which is not what a host at rest does. */
+/** Without a running engine, the agent would poll for one, unlike on an idle host. */
 async function measureWithEngine(out: string, version: string): Promise<Idle> {
   const home = new Home(join(ROOT, '.orkestr'));
   home.make();

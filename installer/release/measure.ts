@@ -1,4 +1,4 @@
-/** What agent and proxy of a release take on a host on which nothing happens. */
+/** What a release's agent and proxy use on an idle host. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { arch, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,16 +15,16 @@ export interface Idle {
   readonly agentBytes: number;
   readonly proxyBytes: number;
   readonly hubBytes: number;
-  /** CPU time of agent and proxy per time that passed, percent of one core. */
+  /** CPU time of agent and proxy as a share of the elapsed time, percent of one core. */
   readonly cpuPercent: number;
 }
 
-/** What a start, the first flips and the first rounds leave behind is collected in this time, ms (protocol/service/tidy.ts). */
+/** Time for the garbage of a start and of the first rounds to be collected, ms (protocol/service/tidy.ts). */
 const SETTLE_MS = 120_000;
-/** Two rounds of the agent, and what is tidied behind them. */
+/** Two rounds of the agent and the collections after them, ms. */
 const WATCH_MS = 120_000;
 
-/** Unpacks the release for this machine, starts its three processes, enrolled and with the machine's Docker Engine, and looks on. */
+/** Unpacks the release for this machine, starts its three processes enrolled and with an engine, and measures them. */
 export async function measure(release: string, version: string): Promise<Idle> {
   const target = ReleaseTarget.parse(`linux-${arch()}`);
   const folder = mkdtempSync(join(tmpdir(), 'ork-idle-'));

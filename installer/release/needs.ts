@@ -1,10 +1,10 @@
-/** The newest versions of its libraries' symbols that a program or addon asks for. */
+/** The newest versions of its libraries' symbols that a program or addon requires. */
 import { mustRun } from '../stack/run-program.ts';
 
 /** Family ("GLIBC", "GLIBCXX", "CXXABI", "GCC") → version, "2.28". */
 type Needs = ReadonlyMap<string, string>;
 
-/** A line of what it needs: `0x0010:   Name: GLIBC_2.28  Flags: none  Version: 6`. */
+/** A line of requirements: `0x0010:   Name: GLIBC_2.28  Flags: none  Version: 6`. */
 const NEEDED = /\bName: ([A-Z]+)_(\S+)\s+Flags:/g;
 
 /** @param file ELF of any processor @throws OrkestrError ORK_PREPARE_FAILED */
@@ -17,7 +17,7 @@ export async function needsOf(file: string): Promise<Needs> {
   return needs;
 }
 
-/** What `addon` wants newer than `host` does, as "GLIBC 2.34": empty when it loads wherever `host` runs. */
+/** What `addon` requires newer than `host` does, as "GLIBC 2.34": empty if it loads wherever `host` runs. */
 export const beyond = (addon: Needs, host: Needs): readonly string[] =>
   [...addon].filter(([family, version]) => isNewer(version, host.get(family) ?? '0')).map((need) => need.join(' '));
 

@@ -1,4 +1,4 @@
-/** The pinned Node of a target: from node_modules, or fetched by npm and checked against the lock. */
+/** The pinned Node of a target: from node_modules, or fetched by npm and verified against the lock file. */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,12 +10,13 @@ import type { Lock } from './lock.ts';
 
 const FETCH_TIMEOUT_MS = 10 * 60_000;
 
-/** Where a release keeps what is the same in the next one. */
+/** Where a release caches what stays the same in the next one. */
 export const cacheFolder = (root: string): string => join(root, 'node_modules/.cache/orkestr');
 
 /**
- * Folder of the package `node-linux-…`: bin/node and LICENSE are in it.
- * @throws OrkestrError ORK_PREPARE_FAILED when npm does not give it, or gives something else than the lock names
+ * Folder of the package `node-linux-…`, which contains bin/node and LICENSE.
+ * @throws OrkestrError ORK_PREPARE_FAILED if npm does not provide it, or provides something other than the lock file
+ * names
  */
 export async function nodePackage(root: string, target: ReleaseTarget, lock: Lock): Promise<string> {
   const name = `node-${target}`;
@@ -45,7 +46,7 @@ async function fetchPackage(spec: string, integrity: string, folder: string): Pr
         `${spec} has the hash ${sum}; package-lock.json names ${integrity}.`,
       );
     }
-    // Below `package/` in every npm archive.
+    // Every npm archive has its files below `package/`.
     await mustRun('tar', ['tar', '--extract', '--file', file, '-C', making, 'package/bin/node', 'package/LICENSE']);
     renameSync(join(making, 'package'), folder);
   } finally {

@@ -1,10 +1,10 @@
-/** Writes down which npm packages are in a bundle: what the list of components and the licences are made from. */
+/** Records which npm packages are in a bundle, for the list of components and the licences. */
 import { relative } from 'node:path';
 
 /** One path below the repository per line, e.g. `node_modules/ws`. */
 export const PACKAGES_FILE = 'packages.txt';
 
-/** Greedy: a package may have packages of its own below it. */
+/** Greedy: a package may contain packages of its own. */
 const IN_PACKAGE = /^(node_modules\/(?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/]+)\//;
 
 interface Emitter {

@@ -1,4 +1,4 @@
-/** The proxy's bundle, made as always, with a list of what is in it. */
+/** The proxy's bundle, built as always, with a list of the packages in it. */
 import config from '../../proxy/bundle.config.mjs';
 import { packagesPlugin } from './packages-plugin.ts';
 

@@ -1,4 +1,4 @@
-/** A real release of these sources, made twice; what is in it is unpacked where there is no Node, and run. */
+/** A real release of these sources, made twice; its contents are unpacked and run where there is no Node. */
 import assert from 'node:assert/strict';
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -28,7 +28,7 @@ describe('a release', () => {
       keyFile: join(folder, 'key.pem'),
       nextKeyFile: join(folder, 'next.pem'),
       url: 'https://releases.example.com',
-      // Quick; what is published is smaller.
+      // Fast; published archives are smaller.
       preset: 1,
       say: () => undefined,
     });
@@ -102,7 +102,7 @@ describe('a release', () => {
       const run = ['docker', 'run', '--detach', `--label=${LABEL}`, '--network=none', release] as const;
       const started = await mustRun('docker run', [...run, BaseImages.parse({}).debian, 'sleep', '600']);
       container = started.trim();
-      // xz-utils is one of the packages that install.sh brings; here the archive is unpacked from outside.
+      // xz-utils is one of the packages that install.sh installs; here the archive is unpacked from outside.
       const unpacked = join(folder, 'unpacked');
       await mustRun('mkdir', ['mkdir', unpacked]);
       await mustRun('tar', ['tar', '--extract', '--file', join(folder, 'one', archive), '--directory', unpacked]);

@@ -1,4 +1,4 @@
-/** Makes a release: archives for each target, list of components, installer, sums and their signature. */
+/** Makes a release: an archive for each target, its list of components, installer, checksums and their signature. */
 import { createHash } from 'node:crypto';
 import { createReadStream, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,13 +22,13 @@ import { layOut } from './tree.ts';
 interface ReleasePlan {
   /** Folder of the repository. */
   readonly root: string;
-  /** Emptied and filled. */
+  /** Emptied, then filled. */
   readonly out: string;
   readonly targets: readonly ReleaseTarget[];
   readonly keyFile: string;
-  /** Who signs the releases after this one; the same key where there is none. */
+  /** Signs the releases after this one; if absent, the same key does. */
   readonly nextKeyFile?: string;
-  /** Where it will be published, without trailing slash; empty: nowhere. */
+  /** Where the release will be published, without trailing slash; empty if nowhere. */
   readonly url: string;
   /** Of xz(1), 0 to 9. */
   readonly preset: number;

@@ -1,4 +1,4 @@
-/** The programs of an unpacked release as one host runs them, with all of their state in one folder. */
+/** The programs of an unpacked release as one host runs them, with all their state in one folder. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -21,7 +21,7 @@ export class ReleasedHost {
   readonly #folder: string;
   readonly #argvOf: (name: ProgramName) => Argv;
 
-  /** @param argvOf how a program of the release is run: by its path, or with what runs it in front */
+  /** @param argvOf how a program of the release is run: by its path, or behind another program that runs it */
   constructor(folder: string, argvOf: (name: ProgramName) => Argv) {
     const runFolder = join(folder, 'run');
     mkdirSync(runFolder);
@@ -44,13 +44,13 @@ export class ReleasedHost {
     return [...this.#argvOf(name), ...args];
   }
 
-  /** What it prints. @throws OrkestrError ORK_PREPARE_FAILED */
+  /** Runs a program and returns its output. @throws OrkestrError ORK_PREPARE_FAILED */
   run(name: ProgramName, args: readonly string[], { env, input }: RunOptions = {}): Promise<string> {
     const options = { env: { ...this.env, ...env }, ...(input !== undefined && { input }) };
     return mustRun(name, this.argv(name, ...args), options);
   }
 
-  /** Its `serve`; the caller stops it. */
+  /** Starts its `serve`; the caller stops it. */
   serve(name: ProgramName): Promise<Service> {
     const logFile = join(this.#folder, `${name}.log`);
     return Service.start({ name, argv: this.argv(name, 'serve'), env: this.env, logFile });

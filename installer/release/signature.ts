@@ -1,4 +1,4 @@
-/** ed25519 (RFC 8032) over the list of sums: by the release's key, which never is on a host. */
+/** ed25519 (RFC 8032) over the list of checksums, by the release's key, which is never on a host. */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ interface ReleaseKey {
   sign(text: string): Buffer;
 }
 
-/** @throws OrkestrError ORK_CONFIG when the file is no ed25519 private key in PEM */
+/** @throws OrkestrError ORK_CONFIG if the file is not an ed25519 private key in PEM */
 export function readReleaseKey(file: string): ReleaseKey {
   let key: KeyObject;
   try {

@@ -1,4 +1,4 @@
-/** What is in a release's archive, and where. */
+/** Contents and layout of a release's archive. */
 import { chmodSync, copyFileSync, cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ORIGIN_FILE } from '../../protocol/release.ts';
@@ -7,9 +7,9 @@ import { ALLOCATOR } from '../stack/allocator.ts';
 import { PROXY_FLAGS } from '../stack/proxy-program.ts';
 
 /**
- * The small memory of a daemon that mostly waits: young objects in 1 MiB, one helper thread of V8's, and only the quick
- * compiler for WebAssembly. The one for hot code takes 12 MB to make undici's HTTP parser faster than anybody needs here.
- * `--expose-gc` is for protocol/service/tidy.ts. Times are told in UTC, for which nobody needs ICU's 0.8 MB of time zones.
+ * Saves memory for a daemon that mostly waits: 1 MiB for young objects, one V8 helper thread, and only the baseline
+ * compiler for WebAssembly. The optimizing one takes 12 MB to make undici's HTTP parser faster than needed here.
+ * `--expose-gc` is for protocol/service/tidy.ts. Times are in UTC, which does not need ICU's 0.8 MB of time zones.
  */
 const SMALL = [
   '--max-semi-space-size=1',
@@ -19,8 +19,8 @@ const SMALL = [
   '--no-icu-timezone-data',
 ] as const;
 /**
- * Nobody waits for the agent's own code: it makes no code fast that only its start finds hot, and what the start has compiled is
- * thrown away at the first rest.
+ * Nobody waits for the agent's own code: V8 does not optimize code that only the start makes hot, and drops what it has
+ * compiled for the start at the first rest.
  */
 const AGENT = [
   ...SMALL,
@@ -31,8 +31,9 @@ const AGENT = [
 ] as const;
 
 /**
- * Who has a certificate authority of their own made the host trust it. Where the host has a file for each authority, named by
- * its hash, OpenSSL reads the one that it needs; else Node reads all of them, and its own, at the start (5 MB).
+ * A host whose owner has a certificate authority of their own already trusts it. If the host has a file for each
+ * authority, named by its hash, OpenSSL reads the one that it needs; else Node reads all of them, and its own, at the
+ * start (5 MB).
  */
 const CHOOSE_TRUST = `trust=--use-system-ca
 for hashed in /etc/ssl/certs/*.0; do
@@ -63,14 +64,14 @@ interface TreeParts {
   readonly lib: string;
   /** Folder of the package with the target's Node. */
   readonly node: string;
-  /** SQLite's, for the target. */
+  /** SQLite's addon for the target. */
   readonly addon: string;
   readonly installer: string;
   readonly billOfMaterials: string;
   readonly licences: string;
 }
 
-/** Everything of a release, where its programs look for it. */
+/** Lays out a release's files where its programs look for them. */
 export function layOut(folder: string, parts: TreeParts): void {
   const { root, lib, node } = parts;
   mkdirSync(join(folder, 'bin'), { recursive: true });
@@ -88,7 +89,7 @@ export function layOut(folder: string, parts: TreeParts): void {
   writeFileSync(join(folder, 'VERSION'), `${parts.origin.version}\n`);
 }
 
-/** What the hub shows at /docs; why it was built so is for who has the sources. */
+/** Copies the pages that the hub shows at /docs. Decision records are only for readers of the sources. */
 function copyPages(from: string, to: string): void {
   mkdirSync(to);
   for (const name of readdirSync(from)) if (name.endsWith('.md')) copyFileSync(join(from, name), join(to, name));
@@ -100,9 +101,10 @@ function writeProgram(path: string, text: string): void {
 }
 
 /**
- * Finds its release from its own path. A link to it (/usr/local/bin) is followed once and no further: /opt/orkestr/current
- * stays in the path. ORKESTR_LAUNCHER names it to the process, which Node tells only where its binary really is: one
- * that starts its successor (docs/adr/0012) starts what is current then.
+ * Finds its release by its own path. A link to it (/usr/local/bin) is followed once and no further, so that
+ * /opt/orkestr/current stays in the path. ORKESTR_LAUNCHER passes that path to the process, because Node reports only
+ * the real path of its binary: a process that starts its successor (docs/adr/0012) must start the release that is
+ * current then.
  */
 const launcher = ({ script, flags }: Program): string => `#!/bin/sh
 self=$0

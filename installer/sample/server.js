@@ -1,4 +1,4 @@
-// The sample app of `npm start`: no dependencies, says which version and commit it is, echoes what is posted.
+// The sample app of `npm start`: no dependencies, reports its version and commit, echoes POST bodies.
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 

@@ -1,4 +1,4 @@
-/** First admin and first host: what makes three processes one installation. Each part can be done again after a cut. */
+/** First admin and first host: they make three processes one installation. Interrupted parts can be repeated. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -12,22 +12,22 @@ import type { StackPlan } from './stack.ts';
 
 const SetupAnswer = z.object({ token: z.string().min(1) });
 
-/** Makes the first user and team. @returns its admin token, which the hub shows this once. */
+/** Creates the first user and team. @returns its admin token, which the hub shows only once. */
 export async function setUpHub(plan: StackPlan, who: { email: string; team: string }): Promise<string> {
   const output = await mustRun(
     'hub setup',
     [...ourProgram('hub/main.ts'), 'setup', '--email', who.email, '--team', who.team, '--json'],
     { env: hubEnv(plan) },
   );
-  // Logs may stand before it; the answer is the last line.
+  // Log lines may precede the answer, which is the last line.
   return SetupAnswer.parse(JSON.parse(output.trim().split('\n').at(-1) ?? '')).token;
 }
 
 export const isEnrolled = (plan: StackPlan): boolean => existsSync(join(agentState(plan), 'identity.json'));
 
 /**
- * Enrols this machine's agent as `name`. A host of that name is one that an earlier run made before it was cut off, or
- * that it enrolled without hearing so: it is taken up again with a new token.
+ * Enrols this machine's agent as `name`. If a host of that name exists, an earlier run was interrupted after it created
+ * the host, or after it enrolled without getting the response: the host gets a new join token.
  */
 export async function enrolHost(client: Client, plan: StackPlan, name: string): Promise<void> {
   const hosts = await client.get('/hosts', z.array(Host));
@@ -42,7 +42,7 @@ export async function enrolHost(client: Client, plan: StackPlan, name: string): 
 }
 
 /**
- * The team's first host, once the hub sees it online.
+ * Returns the team's first host once the hub sees it online.
  * @throws OrkestrError ORK_HOST_OFFLINE after `timeoutMs`
  */
 export async function waitForHost(client: Client, timeoutMs = 30_000): Promise<Host> {

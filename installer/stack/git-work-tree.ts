@@ -1,4 +1,4 @@
-/** A git work tree of ours: commits files and pushes them to the hub's own remote. */
+/** A git work tree of ours: commits files and pushes them to the hub's remote. */
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -16,7 +16,7 @@ export class GitWorkTree {
   readonly folder: string;
   readonly #configFile: string;
 
-  /** `configFile`: where git's own settings of this tree stand, credentials among them; mode 0600. */
+  /** `configFile`: holds git's settings for this tree, including credentials; mode 0600. */
   constructor(folder: string, configFile: string) {
     this.folder = folder;
     this.#configFile = configFile;
@@ -28,14 +28,14 @@ export class GitWorkTree {
     await this.#git('init', '--quiet', `--initial-branch=${branch}`, '--', '.');
   }
 
-  /** So that a person can `git push orkestr` from the tree: the remote by name, the credentials by our config file. */
+  /** Lets a person `git push orkestr` from the tree: by a named remote and our config file with the credentials. */
   async configureRemote(name: string, remote: Remote): Promise<void> {
     this.#writeConfig(remote);
     await this.#git('config', '--local', '--replace-all', `remote.${name}.url`, remote.url);
     await this.#git('config', '--local', '--replace-all', 'include.path', this.#configFile);
   }
 
-  /** Writes files, null removes one; the rest of the tree stays. */
+  /** Writes files; null removes one. Other files stay. */
   write(files: Readonly<Record<string, string | Buffer | null>>): void {
     for (const [path, content] of Object.entries(files)) {
       const file = join(this.folder, path);
@@ -47,14 +47,14 @@ export class GitWorkTree {
     }
   }
 
-  /** Removes all files, so that those written next stand alone. */
+  /** Removes all files, so that the tree will hold only what is written next. */
   clear(): void {
     for (const name of readdirSync(this.folder)) {
       if (name !== '.git') rmSync(join(this.folder, name), { recursive: true });
     }
   }
 
-  /** Commits all there is, as of `at` or of now. @returns the commit id */
+  /** Commits everything, with `at` as the committer date. @returns the commit id */
   async commit(message: string, at = new Date()): Promise<string> {
     await this.#git('add', '--all', '--', '.');
     const env = { ...this.environment(), GIT_COMMITTER_DATE: at.toISOString() };
@@ -86,7 +86,7 @@ export class GitWorkTree {
     });
   }
 
-  /** The same, whatever comes of it. */
+  /** Like {@link push}, but returns the result, whatever it is. */
   async tryPush(remote: Remote, branch = 'main'): Promise<ProgramResult> {
     this.#writeConfig(remote);
     return this.#run('push', '--', remote.url, `HEAD:refs/heads/${branch}`);
@@ -106,7 +106,10 @@ export class GitWorkTree {
     writeFileSync(this.#configFile, text, { mode: 0o600 });
   }
 
-  /** For git: it sees our settings alone, credentials among them; not the developer's, not the machine's, no hooks, no prompt. */
+  /**
+   * git's environment: only our settings count, including credentials; not the developer's or the machine's, no hooks,
+   * no prompt.
+   */
   environment(): NodeJS.ProcessEnv {
     return {
       PATH: process.env['PATH'],

@@ -1,7 +1,7 @@
-/** What running processes take of the machine, exactly: by the scheduler, not by its ticks. */
+/** What running processes cost, exactly: from the scheduler's accounting, not from its ticks. */
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** CPU time of all threads of a process and of its children, ns. */
+/** CPU time of all threads of a process and its descendants, ns. */
 export function cpuNanoseconds(ofPid: number): number {
   return sum(processTree(ofPid).flatMap((pid) => threadsOf(pid).map((tid) => runNanoseconds(pid, tid))));
 }
@@ -20,7 +20,7 @@ function runNanoseconds(pid: number, tid: string): number {
   return Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').split(' ')[0]);
 }
 
-/** Resident sets of a process and of its children, bytes. */
+/** Resident sets of a process and its descendants, bytes. */
 export const residentBytes = (ofPid: number): number => sum(processTree(ofPid).map(residentOf));
 
 function residentOf(pid: number): number {

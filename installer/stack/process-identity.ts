@@ -1,6 +1,6 @@
 /**
- * A process that can be told from any later one with the same number. Pids are recycled; pid + start time + boot are
- * not, so what was written down may be killed after a restart of ours without ever hitting a stranger.
+ * Identifies a process beyond its pid. Pids are reused; pid, start time and boot id together are not, so a recorded
+ * process can be killed after a restart of ours without ever hitting an unrelated one.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,16 +10,16 @@ export const ProcessIdentity = z.object({
   pid: z.int().min(1),
   /** Clock ticks since boot: field 22 of /proc/PID/stat, proc(5). */
   startTicks: z.string(),
-  /** /proc/sys/kernel/random/boot_id: ticks begin anew with each boot. */
+  /** /proc/sys/kernel/random/boot_id: ticks start anew with each boot. */
   bootId: z.string(),
 });
 export type ProcessIdentity = z.infer<typeof ProcessIdentity>;
 
-/** Of a process that runs now; null when there is none of that number (any more). */
+/** Identity of a running process; null if there is none with that pid, or only a zombie. */
 export function identify(pid: number): ProcessIdentity | null {
   const stat = readProc(`/proc/${pid}/stat`);
   if (stat === null) return null;
-  // The name, field 2, may hold spaces and brackets; what follows its last bracket is plain: state is field 3.
+  // The name, field 2, may contain spaces and parentheses; after its last one, fields are plain: state is field 3.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [state, startTicks] = [fields[0], fields[19]];
   if (state === 'Z' || startTicks === undefined) return null;
@@ -31,16 +31,18 @@ export function isAlive(process: ProcessIdentity): boolean {
   return now?.startTicks === process.startTicks && now.bootId === process.bootId;
 }
 
-/** SIGTERM, and SIGKILL after `graceMs`. Resolves when it is gone; gone already is fine. Answers whether it had to be killed. */
+/**
+ * Sends SIGTERM, and SIGKILL after `graceMs`. Resolves when the process is gone. Returns whether it had to be killed.
+ */
 export async function endProcess(target: ProcessIdentity, graceMs: number): Promise<{ killed: boolean }> {
   if (signal(target, 'SIGTERM') && (await isGoneWithin(target, graceMs))) return { killed: false };
   if (!signal(target, 'SIGKILL')) return { killed: false };
-  // Only a process stuck in the kernel outlives SIGKILL for long; nothing more can be done about that one.
+  // Only a process stuck in the kernel outlives SIGKILL for long; nothing more can be done about it.
   await isGoneWithin(target, 10_000);
   return { killed: true };
 }
 
-/** @returns false when it is gone already. */
+/** @returns false if the process is already gone */
 export function signal(target: ProcessIdentity, name: NodeJS.Signals): boolean {
   if (!isAlive(target)) return false;
   try {

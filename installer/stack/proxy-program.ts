@@ -1,16 +1,16 @@
-/** The proxy as it is run: the bundle (docs/adr/0014), and what node is told for it. */
+/** How the proxy runs: its bundle (docs/adr/0014), and the flags of node. */
 
-/** Made by installer/prepare/proxy-bundle.ts; path from the folder of the repository. */
+/** Created by installer/prepare/proxy-bundle.ts; relative to the folder of the repository. */
 export const PROXY_PROGRAM = 'proxy/dist/current/main.cjs';
 
 /**
- * Memory first, as far as it costs no request anything (docs/performance.md): young objects in 1 MiB, one thread of V8's
- * beside the main one, and a compiler for hot code that waits until code is hot and not just used at the start.
- * `--expose-gc` is for protocol/service/tidy.ts. And code that is seldom run stays compiled: after six collections, some
- * seconds under load, V8 throws it away, and a flip that comes once in an hour would be compiled while visitors wait (4 ms).
- * What the start compiled goes at the first rest all the same, and code that runs less than 200 times is not looked at closely.
- * Of the CAs that Node brings along none is read before one is needed (proxy/tls/acme/transport.ts).
- * Times are told in UTC, for which nobody needs ICU's 0.8 MB of time zones. Workers and successors are started with the same.
+ * Saves memory first, as far as that costs requests nothing (docs/performance.md): 1 MiB for young objects, one V8
+ * thread beside the main one, and an optimizing compiler that waits until code is hot and not just used at the start.
+ * `--expose-gc` is for protocol/service/tidy.ts. Bytecode of rarely run code stays: after six collections, some seconds
+ * under load, V8 would drop it, and a flip that happens once an hour would be compiled while visitors wait (4 ms).
+ * Baseline code from the start still goes at the first rest, and V8 collects no feedback for code that has run less
+ * than 200 times. The CAs that Node includes are not read before one is needed (proxy/tls/acme/transport.ts). Times are
+ * in UTC, which does not need ICU's 0.8 MB of time zones. Workers and successors get the same flags.
  */
 export const PROXY_FLAGS = [
   '--max-semi-space-size=1',

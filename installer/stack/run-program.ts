@@ -1,8 +1,8 @@
-/** One program run to its end, by argv, with its output in memory (bounded). */
+/** Runs one program to its end, by argv, with its output in memory (bounded). */
 import { spawn } from 'node:child_process';
 import { OrkestrError } from '../../protocol/errors.ts';
 
-/** Most output that is kept, bytes; the rest is read and let go. */
+/** Most output kept per stream, characters; the rest is read and discarded. */
 const MAX_OUTPUT_BYTES = 1024 * 1024;
 
 export interface ProgramResult {
@@ -14,17 +14,17 @@ export interface ProgramResult {
 interface ProgramOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
-  /** What it reads on stdin: the way for secrets, which have no place in argv. Absent: nothing. */
+  /** Written to its stdin: for secrets, which do not belong in argv. Absent: nothing. */
   readonly input?: string;
-  /** Ends it with SIGKILL after this many ms. */
+  /** Sends SIGKILL after this many ms. */
   readonly timeoutMs?: number;
-  /** Ends it with SIGTERM. */
+  /** Sends SIGTERM when aborted. */
   readonly signal?: AbortSignal;
-  /** Told each chunk of its error output as it comes: where our programs tell their progress. */
+  /** Receives each chunk of stderr as it arrives: our programs report their progress there. */
   readonly onProgress?: (text: string) => void;
 }
 
-/** Its exit code and output, whatever they are. Rejects only when it cannot be run. */
+/** Resolves with exit code and output, whatever they are. Rejects only if the program cannot be run. */
 export function runProgram(argv: readonly [string, ...string[]], options: ProgramOptions = {}): Promise<ProgramResult> {
   const [program, ...args] = argv;
   return new Promise((resolve, reject) => {
@@ -35,7 +35,7 @@ export function runProgram(argv: readonly [string, ...string[]], options: Progra
       timeout: options.timeoutMs ?? 120_000,
       killSignal: 'SIGKILL',
     });
-    child.stdin.on('error', () => undefined); // it ended without reading: its exit code tells
+    child.stdin.on('error', () => undefined); // it ended without reading: its exit code counts
     child.stdin.end(options.input ?? '');
     const output = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr'] as const) {
@@ -55,7 +55,7 @@ export function runProgram(argv: readonly [string, ...string[]], options: Progra
 }
 
 /**
- * The output of a program that must succeed.
+ * Returns the output of a program that must succeed.
  * @throws OrkestrError ORK_PREPARE_FAILED with the end of its output. Its arguments are not shown: some are secret.
  */
 export async function mustRun(

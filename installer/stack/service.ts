@@ -1,6 +1,6 @@
 /**
- * One of our processes as a child: its output goes to a log file, so that it outlives whoever started it without
- * breaking, and it leads its own session, so that Ctrl-C in the terminal reaches the launcher alone.
+ * One of our processes as a child. Its output goes to a log file, so that it can outlive its launcher without breaking;
+ * it leads its own session, so that Ctrl-C in the terminal reaches only the launcher.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -10,7 +10,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { endProcess, identify } from './process-identity.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 
-/** A log file larger than this is moved aside (one is kept) before its process starts anew. */
+/** A log file larger than this is renamed (one is kept) before its process starts. */
 const MAX_LOG_BYTES = 10 * 1024 * 1024;
 
 export interface ServiceCommand {
@@ -57,7 +57,7 @@ export class Service {
     closeSync(logStart.fd);
     const exited = exitOf(child);
     await spawned(child, command.name);
-    // A process that ended already has no start time; it needs none, since `exited` says so.
+    // A process that has already ended has no start time, and needs none: `exited` resolves.
     const identity = identify(child.pid ?? 0) ?? { pid: child.pid ?? 0, startTicks: 'gone', bootId: '' };
     return new Service(command, identity, exited, logStart.bytes);
   }
@@ -66,7 +66,7 @@ export class Service {
     return this.#exit === null;
   }
 
-  /** What it logged since it was started. */
+  /** What the process has logged since it was started. */
   log(): string {
     return readFileSync(this.logFile).subarray(this.#logStart).toString('utf8');
   }
@@ -77,8 +77,8 @@ export class Service {
   }
 
   /**
-   * Waits until the log has a line with this `msg` and answers the line.
-   * @throws OrkestrError ORK_PREPARE_FAILED when it ends before, or stays silent for `timeoutMs`
+   * Waits until the log has a line with this `msg`, and returns the line.
+   * @throws OrkestrError ORK_PREPARE_FAILED if the process ends first, or after `timeoutMs`
    */
   async waitFor(msg: string, timeoutMs = 30_000): Promise<Record<string, unknown>> {
     const deadline = performance.now() + timeoutMs;
@@ -101,14 +101,14 @@ export class Service {
     return String((await this.waitFor('listening', timeoutMs))['url']);
   }
 
-  /** SIGTERM, SIGKILL after the grace, and waits until it is gone. */
+  /** Sends SIGTERM, and SIGKILL after the grace period; waits until the process is gone. */
   async stop(graceMs = 15_000): Promise<void> {
     if (!this.running) return;
     await endProcess(this.identity, graceMs);
     await this.exited;
   }
 
-  /** As a power cut would. */
+  /** Kills the process without a warning, like a power cut. */
   async kill(): Promise<void> {
     if (!this.running) return;
     process.kill(this.identity.pid, 'SIGKILL');
@@ -143,7 +143,7 @@ function findLine(log: string, msg: string): Record<string, unknown> | null {
       const line = JSON.parse(text) as Record<string, unknown>;
       if (line['msg'] === msg) return line;
     } catch {
-      // A line that is still being written is no JSON yet; the next look finds it whole.
+      // A line that is still being written is not JSON yet; the next poll finds it complete.
     }
   }
   return null;

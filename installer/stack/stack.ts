@@ -1,4 +1,4 @@
-/** hub, proxy and agent of one machine as processes: where each keeps its state and how each is started. */
+/** hub, proxy and agent of one machine as processes: where each stores its state and how each is started. */
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,25 +11,25 @@ import type { ServiceCommand } from './service.ts';
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
 export interface StackPlan {
-  /** Everything durable is below it. */
+  /** Holds everything durable. */
   readonly folder: string;
   /** Short folder for unix sockets. */
   readonly runFolder: string;
   readonly hubListen: string;
   readonly proxyListen: string;
-  /** Public URL of the edge: what app URLs are made from. */
+  /** Public URL of the edge, from which app URLs are made. */
   readonly appsUrl: string;
   readonly dockerSocket: string;
   readonly logLevel?: string;
 }
 
-/** Runs a file of ours under the Node that runs this. */
+/** Runs a file of ours with the current Node. */
 export const ourProgram = (file: string): [string, string] => [process.execPath, join(ROOT, file)];
 
 /** `orkestr-proxy …` as it runs on a host. */
 export const proxyArgv = (): [string, ...string[]] => [process.execPath, ...PROXY_FLAGS, join(ROOT, PROXY_PROGRAM)];
 
-/** A short name in /run for sockets that belong to `folder`; unix socket paths hold 107 bytes only. */
+/** A short folder in /run for the sockets of `folder`: unix socket paths are limited to 107 bytes. */
 export const runFolderOf = (folder: string): string =>
   join('/run', `orkestr-${createHash('sha256').update(folder).digest('hex').slice(0, 8)}`);
 
@@ -38,7 +38,7 @@ const logFile = (plan: StackPlan, name: string): string => {
   return join(plan.folder, 'logs', `${name}.log`);
 };
 
-/** Ours without what the shell of a developer may have set for another orkestr. */
+/** Our environment without what a developer's shell may have set for another orkestr. */
 const cleanEnv = (): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ORKESTR_')));
 
@@ -100,5 +100,5 @@ export function makeFolders(plan: StackPlan): void {
   for (const folder of [plan.folder, plan.runFolder]) mkdirSync(folder, { recursive: true, mode: 0o700 });
 }
 
-/** What marks everything an agent makes on a host: label `orkestr.scope`, names of bridges, chains and namespaces. */
+/** Marks everything that an agent creates on a host: label `orkestr.scope`, names of bridges, chains and namespaces. */
 export const scopeOf = (hostId: string): string => createHash('sha256').update(hostId).digest('hex').slice(0, 8);

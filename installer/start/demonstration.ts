@@ -1,4 +1,4 @@
-/** What is shown with the sample: a version goes live, then the next one under traffic, and no request is lost. */
+/** The demonstration with the sample: a version goes live, then the next one under traffic, without a lost request. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Installation } from './installation.ts';
@@ -7,7 +7,7 @@ import type { LoadResult } from './load.ts';
 import type { Sample } from './sample.ts';
 import type { Outcome, Watch } from './watch.ts';
 
-/** Requests before the push, after the new version is live, and in all, that make the cutover worth the name. */
+/** Minimum requests before the push, after the new version is live, and in all, for a real test of the cutover. */
 const REQUESTS_BEFORE = 200;
 const REQUESTS_AFTER = 300;
 const REQUESTS_IN_ALL = 2400;
@@ -35,7 +35,7 @@ export async function deployTwice(show: Demonstration): Promise<Report> {
   return { deployments: [first.outcome, outcome], load };
 }
 
-/** Goes on where an earlier run stopped: deploys only what is missing. */
+/** Continues where an earlier run stopped: deploys only what is missing. */
 export async function resume(show: Demonstration): Promise<void> {
   const version = await show.sample.version();
   if (version === 0) await deployNext(show);

@@ -1,4 +1,4 @@
-/** The folder `.orkestr/`: where everything of `npm start` is kept, and what it remembers from one run to the next. */
+/** The folder `.orkestr/`: holds everything of `npm start`, and what it remembers from one run to the next. */
 import { existsSync, mkdirSync, openSync, closeSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -10,7 +10,7 @@ const Memory = z.object({
   /** Fixed at the first start: the agent is enrolled with the hub's address. */
   hubPort: Port.optional(),
   proxyPort: Port.optional(),
-  /** `begun` before the hub is asked for its first admin, `done` once the token is kept. */
+  /** `begun` before the hub is asked for its first admin, `done` once the token is stored. */
   setup: z.enum(['begun', 'done']).optional(),
 });
 type Memory = z.infer<typeof Memory>;
@@ -50,15 +50,15 @@ export class Home {
     writeWhole(this.path('credentials.json'), credentials);
   }
 
-  /** Whether an `npm start` runs in this folder now. */
+  /** Whether an `npm start` is running in this folder. */
   isLocked(): boolean {
     const holder = readHolder(this.path('launcher.json'));
     return holder !== null && isAlive(holder);
   }
 
   /**
-   * Makes this process the only one that works on the folder. A lock of one that is gone is taken over.
-   * @returns gives it back
+   * Makes this process the only one that works on the folder. Takes over the lock of a process that is gone.
+   * @returns releases the lock
    * @throws OrkestrError ORK_ALREADY_RUNNING
    */
   lock(): () => void {
@@ -84,19 +84,19 @@ export class Home {
   }
 }
 
-/** Null for a lock whose writer was cut off before it had said who it is. */
+/** Null for a lock whose writer was interrupted before it wrote its identity. */
 function readHolder(file: string): ProcessIdentity | null {
   try {
     return ProcessIdentity.parse(readJson(file));
   } catch {
-    // Empty or gone: nobody holds it.
+    // Empty or gone: nobody holds the lock.
     return null;
   }
 }
 
 const readJson = (file: string): unknown => JSON.parse(readFileSync(file, 'utf8'));
 
-/** Old or new, never half: by a rename. */
+/** Replaces the file atomically, by a rename. */
 function writeWhole(file: string, value: unknown): void {
   writeFileSync(`${file}.new`, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
   renameSync(`${file}.new`, file);

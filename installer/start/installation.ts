@@ -38,7 +38,7 @@ const HUB_HOST = '127.0.0.1';
 const FIRST_HUB_PORT = 7700;
 const PROXY_HOST = '0.0.0.0';
 const FIRST_PROXY_PORT = 8080;
-/** From SIGTERM to SIGKILL for app containers when everything is stopped, seconds. */
+/** Grace period of app containers between SIGTERM and SIGKILL when everything is stopped, seconds. */
 const APP_GRACE_SECONDS = 10;
 
 export interface Context {
@@ -47,7 +47,7 @@ export interface Context {
   readonly teardown: Teardown;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
-  /** A line of its own, at any time. */
+  /** Prints a line of its own, at any time. */
   readonly tell: (line: string) => void;
 }
 
@@ -55,7 +55,7 @@ export interface Installation {
   readonly client: Client;
   readonly credentials: Credentials;
   readonly hubUrl: string;
-  /** Where the proxy is dialled from this machine. */
+  /** Address of the proxy from this machine. */
   readonly proxyUrl: string;
   readonly processes: readonly Watched[];
 }
@@ -75,7 +75,7 @@ export async function install(context: Context): Promise<Installation> {
   forgetHalfSetup(home, plan);
   teardown.add('engine', async () => {
     await stopEngine(enginePlan(home));
-    // Sockets only; whoever starts next makes it anew.
+    // Holds only sockets; the next start creates it anew.
     rmSync(plan.runFolder, { recursive: true, force: true });
   });
   await step(context, 'Docker Engine', async (say) => {
@@ -110,7 +110,7 @@ export async function install(context: Context): Promise<Installation> {
   };
 }
 
-/** A stage that Ctrl-C keeps from starting. */
+/** Runs a stage, unless Ctrl-C was pressed before. */
 function step<T>(context: Context, name: string, work: (say: (detail: string) => void) => Promise<T>): Promise<T> {
   if (context.signal.aborted) throw new OrkestrError('ORK_CANCELLED', 'Stopped while starting.');
   return context.progress.stage(name, work);
@@ -133,7 +133,7 @@ export function stackPlan(home: Home, hubPort: number, proxyPort: number): Stack
   };
 }
 
-/** The ports of the last run, else the next free ones. What a killed launcher left on them is ended first. */
+/** Returns the ports of the last run, else the next free ones. First ends what a killed launcher left on them. */
 async function choosePorts(home: Home): Promise<StackPlan> {
   const memory = home.memory();
   await endLeftovers(stackPlan(home, memory.hubPort ?? FIRST_HUB_PORT, memory.proxyPort ?? FIRST_PROXY_PORT));
@@ -154,7 +154,7 @@ async function makeBaseImages(context: Context, plan: StackPlan, say: (detail: s
   try {
     return await ensureBaseImages({
       engine,
-      // What the sample is built on. Others are made when somebody asks: orkestr-agent base-images build python …
+      // For the sample. Others are built on request: orkestr-agent base-images build python …
       kinds: ['node'],
       agentArgv: agentArgv(),
       env: agentEnv(plan),
@@ -166,7 +166,10 @@ async function makeBaseImages(context: Context, plan: StackPlan, say: (detail: s
   }
 }
 
-/** Intent, effect, result: a run that is cut off between the hub's answer and our note begins the hub anew, still empty. */
+/**
+ * Records intent, acts, records the result: a run interrupted before it has stored the hub's answer starts over with an
+ * empty hub.
+ */
 async function firstAdmin({ home }: Context, plan: StackPlan): Promise<Credentials> {
   const kept = home.credentials();
   if (kept) return kept;
@@ -177,14 +180,14 @@ async function firstAdmin({ home }: Context, plan: StackPlan): Promise<Credentia
   return { email: EMAIL, token };
 }
 
-/** Call it before the hub starts. Removes the state of a hub whose only token was lost before anybody had it. */
+/** Must run before the hub starts. Removes the state of a hub whose only token was lost before it was stored. */
 function forgetHalfSetup(home: Home, plan: StackPlan): void {
   if (home.memory().setup === 'begun' && !home.credentials()) rmSync(hubState(plan), { recursive: true, force: true });
 }
 
 /**
- * App containers are stopped, not removed: the agent starts them again when it is back, behind the firewall rules that
- * it then makes anew.
+ * Stops app containers without removing them: the returning agent starts them again, behind firewall rules that it
+ * creates anew.
  */
 async function stopApps(plan: StackPlan): Promise<void> {
   const identityFile = `${agentState(plan)}/identity.json`;

@@ -1,6 +1,6 @@
 /**
- * What stands on the screen while orkestr runs: lines that scroll, and below them a block that is drawn anew. Without a
- * terminal there are only the lines.
+ * The screen while orkestr runs: lines that scroll, and below them a block that is redrawn. Without a terminal, there
+ * are only the lines.
  */
 import { styleText } from 'node:util';
 
@@ -10,7 +10,7 @@ interface Screen {
   write(text: string): unknown;
 }
 
-/** Up n lines, to the first column, and everything below away (ECMA-48 CUU, CR, ED). */
+/** Moves n lines up to the first column and clears everything below (ECMA-48 CUU, CR, ED). */
 const upAndClear = (lines: number): string => (lines === 0 ? '' : `\u001b[${lines}A\r\u001b[0J`);
 
 export class LiveView {
@@ -21,7 +21,7 @@ export class LiveView {
     this.#screen = screen;
   }
 
-  /** One line that stays. */
+  /** Prints a line that stays. */
   line(text: string): void {
     if (!this.#screen.isTTY) this.#screen.write(`${text}\n`);
     else this.#screen.write(`${upAndClear(this.#block.length)}${text}\n${this.#text(this.#block)}`);

@@ -28,7 +28,7 @@ async function loadOn(listener: RequestListener, count: number): Promise<LoadRes
   return { ...(await load.stop()), sockets };
 }
 
-/** As the sample app answers. */
+/** Responds like the sample app. */
 const sample =
   (version: string): RequestListener =>
   (request, response) => {

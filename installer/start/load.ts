@@ -1,6 +1,6 @@
 /**
- * Light traffic through the proxy while a new version goes live: keep-alive and fresh connections, GET and POST, every
- * answer checked. What it counts is what a visitor would have met.
+ * Light traffic through the proxy while a new version goes live: kept and new connections, GET and POST, every response
+ * checked. It counts what a visitor would have seen.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
@@ -10,24 +10,24 @@ export interface LoadTarget {
   readonly proxyUrl: string;
   /** Host header of the app. */
   readonly hostName: string;
-  /** Answers of these versions are right, of any other wrong. */
+  /** Versions whose responses are correct. */
   readonly versions: ReadonlySet<string>;
-  /** Every request on a connection of its own: for restarts, where a connection that is kept may be closed under it. */
+  /** Opens a connection for each request: for restarts, which may close a kept connection at any time. */
   readonly onlyFresh?: true;
 }
 
 export interface LoadResult {
   readonly requests: number;
   readonly failed: number;
-  /** What went wrong, the first few. */
+  /** The first few errors. */
   readonly failures: readonly string[];
-  /** Right answers by version. */
+  /** Correct responses by version. */
   readonly served: Readonly<Record<string, number>>;
 }
 
 const KEEP_ALIVE_WORKERS = 6;
 const FRESH_WORKERS = 2;
-/** Rest of a worker between two requests, ms: about 400 requests a second together, light for two cores. */
+/** Pause of a worker between two requests, ms: about 400 requests per second in all, light for two cores. */
 const PAUSE_MS = 15;
 const ANSWER_TIMEOUT_MS = 10_000;
 const KEPT_FAILURES = 10;
@@ -57,12 +57,12 @@ export class Load {
     return this.#requests;
   }
 
-  /** Lets the traffic run on until `count` requests were answered. */
+  /** Waits until `count` requests have been answered. */
   async reach(count: number): Promise<void> {
     while (this.#requests < count && !this.#stop.signal.aborted) await sleep(20);
   }
 
-  /** Ends the traffic; what is under way is finished and counted. */
+  /** Ends the traffic; requests in flight are finished and counted. */
   async stop(): Promise<LoadResult> {
     this.#stop.abort();
     await Promise.all(this.#workers);
@@ -85,7 +85,7 @@ export class Load {
     }
   }
 
-  /** One request. @returns what was wrong with it, or null */
+  /** Sends one request. @returns what was wrong with the response, or null */
   async #once(dispatcher: Agent, turn: number): Promise<string | null> {
     const payload = turn % 4 === 3 ? `${turn} `.repeat(turn % 200) : null;
     const what = payload === null ? 'GET /' : 'POST /echo';

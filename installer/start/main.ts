@@ -17,9 +17,9 @@ import { Sample } from './sample.ts';
 import { Teardown } from './teardown.ts';
 import { Watch } from './watch.ts';
 
-/** How often the block at the bottom is looked at, ms. */
+/** How often the block at the bottom is redrawn, ms. */
 const REFRESH_MS = 1000;
-/** How often to look whether whoever started us is still there, ms. */
+/** How often to check that the parent process is still there, ms. */
 const PARENT_CHECK_MS = 1000;
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -47,12 +47,12 @@ async function main(argv: readonly string[]): Promise<number> {
   } finally {
     view.block([]);
     unlock();
-    // The folder itself is what was asked to go.
+    // --reset removes the folder itself, too.
     if (mode === 'reset') rmSync(home.folder, { recursive: true, force: true });
   }
 }
 
-/** Everything, then one JSON object as the last line. */
+/** Runs everything, then prints one JSON object as the last line. */
 async function runOnce(context: Context): Promise<number> {
   let report: Report | undefined;
   let failure: ErrorReport | undefined;
@@ -68,7 +68,7 @@ async function runOnce(context: Context): Promise<number> {
   return failure ? exitCode(failure) : 0;
 }
 
-/** Everything, then the live view until Ctrl-C. */
+/** Runs everything, then shows the live view until Ctrl-C. */
 async function stay(context: Context, view: LiveView): Promise<number> {
   let failure: ErrorReport | undefined;
   try {
@@ -141,7 +141,10 @@ async function stopAll({ teardown, progress }: Context): Promise<boolean> {
   return progress.stage('stop', () => teardown.run());
 }
 
-/** Aborted by the first signal, or when whoever started us, or reads us, is gone. Further ones change nothing: stopping is bounded. */
+/**
+ * Aborts on the first signal, or when the parent or the reader of the output is gone. Stopping is bounded, so later
+ * signals change nothing.
+ */
 function interruption(tell: (line: string) => void): AbortSignal {
   const controller = new AbortController();
   const stop = (): void => {
@@ -150,7 +153,7 @@ function interruption(tell: (line: string) => void): AbortSignal {
     controller.abort();
   };
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
-  // A terminal or pipe that was closed: nobody reads any more, and what was started must still be stopped.
+  // The terminal or pipe was closed: nobody reads any more, but what was started must still be stopped.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', stop);
   const parent = process.ppid;
   setInterval(() => process.ppid !== parent && stop(), PARENT_CHECK_MS).unref();

@@ -1,4 +1,4 @@
-/** What can be said to `npm start`. */
+/** Options of `npm start`. */
 import { parseArgs } from 'node:util';
 import { OrkestrError } from '../../protocol/errors.ts';
 
@@ -17,7 +17,7 @@ Examples
 
 State is kept in .orkestr/ of this folder; a second npm start continues with it.`;
 
-/** @throws OrkestrError ORK_CONFIG for an option that there is not */
+/** @throws OrkestrError ORK_CONFIG for an unknown option or combination */
 export function readMode(argv: readonly string[]): Mode {
   const names = ['once', 'reset', 'help'] as const;
   try {

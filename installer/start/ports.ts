@@ -1,4 +1,4 @@
-/** Choosing a port that is free. */
+/** Finds a free port. */
 import { createServer } from 'node:net';
 import { OrkestrError } from '../../protocol/errors.ts';
 
@@ -13,7 +13,7 @@ export function isFree(host: string, port: number): Promise<boolean> {
   });
 }
 
-/** @throws OrkestrError ORK_PREPARE_FAILED when none of the next is free either */
+/** @throws OrkestrError ORK_PREPARE_FAILED if none of the ports from `first` on is free */
 export async function freePort(host: string, first: number): Promise<number> {
   for (let port = first; port < first + TRIES; port += 1) if (await isFree(host, port)) return port;
   throw new OrkestrError(

@@ -87,7 +87,7 @@ test('one that cannot be started again for a moment, as the machine has no proce
 test('what a killed launcher left is found by its state folder and ended; processes of other folders live on', async () => {
   const plan = stackPlan(new Home(join(folder, 'a')), 1, 1);
   const other = stackPlan(new Home(join(folder, 'b')), 1, 1);
-  // Stands for `node agent/main.ts serve` and the like: what counts are its arguments and its environment.
+  // Stands for `node agent/main.ts serve` and the like: only its arguments and its environment matter.
   const start = (program: string, env: NodeJS.ProcessEnv): Promise<Service> =>
     Service.start({
       name: 'agent',

@@ -1,4 +1,4 @@
-/** hub, proxy and agent under watch: one that ends by itself is started again, each time a little later, and said. */
+/** Supervises hub, proxy and agent: reports and restarts a process that ends by itself, after ever longer pauses. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PROXY_PROGRAM } from '../stack/proxy-program.ts';
@@ -8,9 +8,9 @@ import type { ServiceCommand } from '../stack/service.ts';
 import { agentState, hubState } from '../stack/stack.ts';
 import type { StackPlan } from '../stack/stack.ts';
 
-/** Rest before the nth start after a death, ms; the last one holds for all after it. */
+/** Pause before the nth restart, ms; the last one applies to all later restarts. */
 const RESTART_PAUSES = [250, 500, 1000, 2000, 5000, 10_000, 30_000];
-/** One that lived this long begins again with the shortest pause, ms. */
+/** After a process has run this long, pauses start again with the shortest, ms. */
 const STEADY_MS = 60_000;
 
 export class Watched {
@@ -37,7 +37,7 @@ export class Watched {
     return this.#service.running;
   }
 
-  /** @throws OrkestrError ORK_PREPARE_FAILED when it does not come up */
+  /** @throws OrkestrError ORK_PREPARE_FAILED if it does not start listening */
   url(): Promise<string> {
     return this.#service.url();
   }
@@ -46,7 +46,7 @@ export class Watched {
     return this.#service.lastLines();
   }
 
-  /** Ends it for good. */
+  /** Stops the process and does not restart it. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#service.stop();
@@ -63,7 +63,7 @@ export class Watched {
       this.#tell(
         `${this.name} ended (${signal ?? `exit code ${code}`}) and is being restarted. Its log: ${this.#service.logFile}`,
       );
-      // Aborted by stop: then there is nothing to start.
+      // Aborted by stop(): there is nothing to start.
       await sleep(pause, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
       if (this.#stopping.signal.aborted) return;
       await this.#startAgain();
@@ -74,17 +74,17 @@ export class Watched {
     try {
       this.#service = await Service.start(this.#command);
     } catch (error) {
-      // The one before is still the last: its end leads to the next try.
+      // #service is still the previous process: its end leads to the next attempt.
       this.#tell(`${this.name} could not be started: ${(error as Error).message}`);
     }
-    // Whoever stopped it meanwhile had the dead one in hand.
+    // A stop() meanwhile has stopped only the previous process.
     if (this.#stopping.signal.aborted) await this.#service.stop();
   }
 }
 
 /**
- * Ends what a launcher that was killed left running of this installation. Found by the state folder in its environment
- * (/proc/PID/environ), so that neither a lost note nor a recycled number can hit a stranger.
+ * Ends processes of this installation that a killed launcher left running. Finds them by the state folder in their
+ * environment (/proc/PID/environ), so that neither a lost record nor a reused pid can hit an unrelated process.
  */
 export async function endLeftovers(plan: StackPlan): Promise<number> {
   const marks = [
@@ -114,7 +114,7 @@ function readList(pid: string, file: 'cmdline' | 'environ'): string[] {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8').split('\0');
   } catch {
-    // It ended between listing and reading: then it is nothing of ours that is left.
+    // It ended between listing and reading, so it is no leftover.
     return [];
   }
 }

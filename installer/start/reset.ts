@@ -1,4 +1,4 @@
-/** `npm start -- --reset`: takes away everything that npm start made on this machine. */
+/** `npm start -- --reset`: removes everything that npm start made on this machine. */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { ensureEngine, stopEngine } from '../prepare/engine.ts';
 import { unmountBelow } from '../prepare/mounts.ts';
@@ -8,7 +8,7 @@ import { enginePlan, stackPlan } from './installation.ts';
 import type { Context } from './installation.ts';
 import { endLeftovers } from './processes.ts';
 
-/** The folder `.orkestr` itself is removed by the caller, who holds its lock. */
+/** The caller, who holds its lock, removes the folder `.orkestr` itself. */
 export async function reset({ home, progress }: Context): Promise<number> {
   const plan = stackPlan(home, 1, 1);
   await progress.stage('processes', async () => {
@@ -17,7 +17,7 @@ export async function reset({ home, progress }: Context): Promise<number> {
   });
   if (existsSync(agentState(plan))) {
     await progress.stage('this host', async (say) => {
-      // Containers, images and networks are the engine's to remove.
+      // Only the engine can remove containers, images and networks.
       await ensureEngine(enginePlan(home), say);
       await mustRun('orkestr-agent uninstall', [...agentArgv(), 'uninstall', '--purge'], { env: agentEnv(plan) });
       return 'containers, images, networks, firewall rules removed';
@@ -29,7 +29,7 @@ export async function reset({ home, progress }: Context): Promise<number> {
   await progress.stage('files', async () => {
     for (const folder of [home.folder, runFolderOf(home.folder)]) {
       await unmountBelow(folder);
-      // The lock of this run goes last.
+      // Keeps the lock of this run until the end.
       const entries = existsSync(folder) ? readdirSync(folder).filter((name) => name !== 'launcher.json') : [];
       for (const name of entries) rmSync(`${folder}/${name}`, { recursive: true, force: true });
     }

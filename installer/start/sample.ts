@@ -1,4 +1,4 @@
-/** The sample project `hello`: a git repository of its own, pushed to the hub's own remote, one commit per version. */
+/** The sample project `hello`: its own git repository, pushed to the hub's remote, one commit per version. */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { request } from 'undici';
@@ -32,7 +32,7 @@ export class Sample {
     this.#tree = tree;
   }
 
-  /** Makes project and repository where they are missing. */
+  /** Creates project and repository if they are missing. */
   static async open(home: Home, client: Client, token: string): Promise<Sample> {
     const projects = await client.get('/projects', z.array(Project));
     const project =
@@ -45,12 +45,12 @@ export class Sample {
     return new Sample(project, client, token, tree);
   }
 
-  /** The version that was committed last; 0 before the first. */
+  /** The last committed version; 0 before the first. */
   version(): Promise<number> {
     return this.#tree.commitCount();
   }
 
-  /** Commits the next version and pushes it. @returns the deployment that the push made */
+  /** Commits the next version and pushes it. @returns the deployment that the push started */
   async pushNext(): Promise<{ deployment: Deployment; version: string }> {
     const version = (await this.version()) + 1;
     this.#tree.write({ 'version.json': `{ "version": ${version} }\n` });
@@ -58,14 +58,14 @@ export class Sample {
     return { deployment: await this.#push(commit), version: String(version) };
   }
 
-  /** Deploys what was committed last once more: for a run that was cut off before it was live. */
+  /** Deploys the last commit again, for a run that was interrupted before it was live. */
   async deployAgain(): Promise<Deployment> {
     await this.#tree.push({ url: this.#remote, token: this.#token });
     const open = (await this.#deployments()).find(({ status }) => status === 'queued' || status === 'running');
     return open ?? this.#client.post(this.#path(), {}, Deployment);
   }
 
-  /** Version that answers through the proxy, or why none does. */
+  /** The version that responds through the proxy, or why none does. */
   async probe(proxyUrl: string): Promise<{ version: string } | { reason: string }> {
     try {
       const answer = await request(`${proxyUrl}/version`, {

@@ -1,4 +1,4 @@
-/** What has to be undone at the end, in the reverse order of how it came to be. All of it is tried, whatever fails. */
+/** Undoes what was started, in reverse order. Tries every step, whatever fails. */
 export class Teardown {
   readonly #steps: { readonly name: string; readonly undo: () => Promise<void> }[] = [];
   readonly #failed: (name: string, error: unknown) => void;
@@ -7,7 +7,7 @@ export class Teardown {
     this.#failed = failed;
   }
 
-  /** Call it before the effect, so that one that is cut off is undone too. */
+  /** Must be called before the effect, so that an interrupted effect is undone, too. */
   add(name: string, undo: () => Promise<void>): void {
     this.#steps.push({ name, undo });
   }

@@ -1,4 +1,4 @@
-/** Every deployment that happens on this installation, told step by step with its times, whoever asked for it. */
+/** Prints every deployment of this installation step by step with its times, whoever started it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { Deployment, Project } from '../../hub/api/schemas.ts';
@@ -13,18 +13,18 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import { CutoverReceipt } from '../../protocol/steps.ts';
 
-/** Rest between two looks for new deployments, ms. */
+/** Pause between two polls for new deployments, ms. */
 const LOOK_MS = 1000;
-/** Newest deployments per environment that a look sees. */
+/** Newest deployments per environment that a poll sees. */
 const LOOK_LIMIT = 5;
-/** Ids of deployments that were told already; more than the looks can see. */
+/** Number of printed deployments that are remembered; more than the polls can see. */
 const REMEMBERED = 2000;
 
 export interface Outcome {
   readonly id: string;
   readonly commit: string;
   readonly status: DeploymentStatus;
-  /** Step → how long it took. */
+  /** Step → duration. */
   readonly ms: Readonly<Record<string, number>>;
   readonly error: ErrorReport | null;
 }
@@ -34,7 +34,7 @@ export class Watch {
   readonly #tell: (line: string) => void;
   readonly #stop = new AbortController();
   readonly #followed = new Map<string, Promise<Outcome>>();
-  /** What had ended before we came. */
+  /** Deployments that ended before the watch started. */
   readonly #past = new Set<string>();
   #loop: Promise<void> = Promise.resolve();
 
@@ -43,7 +43,7 @@ export class Watch {
     this.#tell = tell;
   }
 
-  /** Deployments that are there already are not told. */
+  /** Deployments that have already ended are not printed. */
   async start(): Promise<void> {
     for (const { id, status } of await this.#look()) {
       if (!['queued', 'running'].includes(status)) this.#past.add(id);
@@ -51,7 +51,7 @@ export class Watch {
     this.#loop = this.#run();
   }
 
-  /** Tells a deployment to its end. Asked twice, it is told once. */
+  /** Prints a deployment until it ends. A second call returns the same outcome and prints nothing. */
   follow(id: string): Promise<Outcome> {
     return this.#followed.get(id) ?? this.#remember(id, this.#follow(id));
   }
@@ -67,10 +67,10 @@ export class Watch {
       try {
         for (const { id } of await this.#look()) if (!this.#past.has(id)) void this.follow(id);
       } catch (error) {
-        // The hub is away for a moment (it is being started again): the next look sees what happened meanwhile.
+        // The hub is unreachable for a moment, e.g. during a restart: the next poll sees what happened meanwhile.
         if (!(error instanceof OrkestrError)) throw error;
       }
-      // Aborted by stop: then the loop ends.
+      // Aborted by stop(), which ends the loop.
       await sleep(LOOK_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
     }
   }
@@ -87,7 +87,7 @@ export class Watch {
   }
 
   #remember(id: string, outcome: Promise<Outcome>): Promise<Outcome> {
-    // Whoever waits for it is told; for all others a failure has been said on a line.
+    // Callers that await the outcome get its error; for everybody else, it has been printed.
     outcome.catch(() => undefined);
     this.#followed.set(id, outcome);
     const [oldest] = this.#followed.keys();

@@ -1,4 +1,4 @@
-/** What an app writes, from a real engine through agent and hub to its reader. */
+/** An app's output, from a real engine through agent and hub to its reader. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
@@ -15,7 +15,7 @@ import { until } from '../harness/until.ts';
 const PATH = '/projects/app/environments/production/app-log';
 const MIB = 1024;
 
-/** Counts aloud, fifty lines a second, and on request floods its log or ends. */
+/** Prints a counter, fifty lines per second, and on request floods its log or ends. */
 const app = (version: number): string => `
   import { createServer } from 'node:http';
   let n = 0;
@@ -53,7 +53,7 @@ async function problemOf(query = ''): Promise<string> {
   return `${answer.statusCode} ${((await answer.body.json()) as { code: string }).code}`;
 }
 
-/** Follows as the CLI does. */
+/** Follows the log like the CLI. */
 function follow(): { lines: string[]; versions: string[]; stop: () => Promise<void> } {
   const over = new AbortController();
   const [lines, versions]: [string[], string[]] = [[], []];
@@ -85,7 +85,7 @@ function follow(): { lines: string[]; versions: string[]; stop: () => Promise<vo
   };
 }
 
-/** The numbers that a version has counted, as they were read. */
+/** The numbers that a version has printed, in the order in which they were read. */
 const counted = (lines: readonly string[], version: number): number[] =>
   lines.flatMap((line) => new RegExp(`^v${version} (\\d+)$`).exec(line)?.slice(1).map(Number) ?? []);
 
@@ -135,7 +135,7 @@ test('a flood with a reader who takes little costs agent and hub no memory, and 
   const answer = await read('?follow=true&tail=0');
   let text = '';
   let isSlow = true;
-  // A few lines a second: who takes nothing at all is dropped.
+  // A few lines per second: a reader that takes nothing at all is dropped.
   const reading = (async () => {
     for await (const part of answer.body as AsyncIterable<Buffer>) {
       text += part.toString();

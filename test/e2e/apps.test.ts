@@ -1,4 +1,6 @@
-/** Fixture apps of several kinds, from `git push` to an answer through the proxy, on the real path; `npm run e2e:apps` builds them all. */
+/**
+ * Fixture apps of several kinds, from `git push` to a response through the proxy; `npm run e2e:apps` builds them all.
+ */
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +11,7 @@ import type { TestProject } from '../harness/project.ts';
 import { startStack } from '../harness/stack.ts';
 import type { Stack } from '../harness/stack.ts';
 
-/** Fixture → what its analysis must say, and what its front page must hold. */
+/** Fixture → what its analysis must report, and what its front page must contain. */
 const APPS = {
   'node-plain': { runtime: 'node', body: /node/i },
   express: { runtime: 'node', body: /express/i },
@@ -21,7 +23,7 @@ const APPS = {
 } as const;
 
 const LONG = JSON.stringify('long '.repeat(1000));
-/** Files that the build takes over as they are. The compressed one says something else, so that it is known. */
+/** Files that the build copies as they are. The compressed one has other content, so that it can be recognized. */
 const COMPRESSED = {
   'public/long.json': LONG,
   'public/packed.json': '"not packed"',

@@ -1,4 +1,4 @@
-/** A host that does not build: another one builds and pushes to a registry, and this one pulls and serves. All of it real. */
+/** A host that does not build: another one builds and pushes to a registry, and this one pulls and serves. All real. */
 import { strict as assert } from 'node:assert';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,10 +20,10 @@ import { LOGIN_PASSWORD, TestRegistry } from '../harness/registry.ts';
 import { startStack } from '../harness/stack.ts';
 import type { Stack } from '../harness/stack.ts';
 
-/** A static site: its base image is small, and all of it has to be pushed once. */
+/** A static site: its base image is small, and all of it must be pushed once. */
 const site = (version: string) => ({ 'index.html': version });
 
-/** A second agent for the stack's hub, as on another machine. */
+/** A second agent for the stack's hub, as if on another machine. */
 class SecondHost {
   readonly plan: StackPlan;
   host: Host | null = null;
@@ -82,14 +82,14 @@ describe('a host that does not build', () => {
     await sweep(second.plan.folder);
   });
 
-  /** In the network of the build engine, which is there once the engine is; until then the push is tried again. */
+  /** Starts it in the build engine's network, which exists once that engine does; until then, the push is retried. */
   async function startPushed(): Promise<void> {
     const namespacePath = `/run/netns/orkb-${scopeOf(builder.id)}a`;
     for (let tries = 0; pushed === undefined; tries += 1) {
       assert.ok(tries < 600, 'the build engine does not start');
       await delay(100);
       if (!existsSync(namespacePath)) continue;
-      // The name is there before the namespace is, and that before it has a loopback.
+      // The name exists before the namespace does, and the namespace before its loopback.
       pushed = await TestRegistry.start({ folder: served.folder, port: served.port, namespacePath }).catch(
         () => undefined,
       );

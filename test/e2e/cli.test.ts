@@ -1,4 +1,4 @@
-/** `orkestr` as a process against a real hub; the test itself speaks as the agent. */
+/** `orkestr` as a process against a real hub; the test acts as the agent. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Deployment } from '../../hub/api/schemas.ts';
@@ -46,7 +46,7 @@ test('a project from its creation over two deployments and a rollback to its end
   const wrong = await home.run(['environment', 'set', '--setting', 'limits.memory=1', ...place, '--json']);
   assert.deepEqual([wrong.code, json(wrong).code], [2, 'ORK_INVALID']);
 
-  // A push deploys; `logs --follow` sees it to its end.
+  // A push deploys; `logs --follow` follows it to its end.
   const first = await hub.push(project, 'First version');
   assert.deepEqual([first.job.env.GREETING, first.job.env.SECRET], ['hello', 's3cret']);
   const following = home.run(['logs', '--follow', ...place]);
@@ -56,7 +56,7 @@ test('a project from its creation over two deployments and a rollback to its end
   assert.equal(followed.code, 0, followed.stderr);
   assert.match(followed.stdout, /^compiling$/m);
 
-  // `deploy` makes one and shows it live, to the URL.
+  // `deploy` starts a deployment and shows it live, up to the URL.
   const deploying = home.run(['deploy', ...place]);
   const second = await hub.nextJob();
   await second.build('First version', ['1%\r100%\n']);
@@ -67,7 +67,7 @@ test('a project from its creation over two deployments and a rollback to its end
   assert.match(deployed.stdout, /│ 100%/);
   assert.match(deployed.stdout, /Live after .*\n {2}http:\/\/shop\.localhost:8080/);
 
-  // Back to the first one, unnamed.
+  // Back to the first release, which is not named.
   const back = await home.run(['rollback', '--detach', '--json', ...place]);
   assert.deepEqual([back.code, json(back).releaseOf], [0, first.id]);
   const third = await hub.nextJob();

@@ -1,4 +1,4 @@
-/** An app that crashes comes back by itself, and visitors find it at once: wherever it comes up, whatever else is under way. */
+/** An app that crashes comes back by itself; visitors reach it at once, at any address and during any other work. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import { request } from 'undici';
@@ -7,10 +7,10 @@ import type { TestProject } from '../harness/project.ts';
 import { startStack } from '../harness/stack.ts';
 import type { Stack } from '../harness/stack.ts';
 
-/** Docker starts it within a second, and the health check is over soon. Reconcile alone looks once a minute. */
+/** Docker restarts it within a second, and the health check is fast. Reconcile alone checks only once a minute. */
 const BACK_MS = 15_000;
 
-/** Says its version, keeps a stream open for ever, and ends when it is told to. */
+/** Reports its version, keeps a stream open forever, and ends on request. */
 const app = (version: string) => ({
   'package.json': JSON.stringify({ name: 'comeback', scripts: { start: 'node server.js' } }),
   'server.js': `
@@ -39,7 +39,7 @@ describe('an app that crashes', () => {
     await stack.stop();
   });
 
-  /** How long no visitor was answered after it, ms. */
+  /** Crashes the app. @returns how long visitors got no response afterwards, ms */
   async function crash(): Promise<number> {
     const began = performance.now();
     assert.notEqual((await project.get('/crash')).status, 200);

@@ -1,4 +1,4 @@
-/** The console's page of what an app writes, in a real browser; the test speaks as the agent. */
+/** The console's page of an app's output, in a real browser; the test acts as the agent. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import type { AppLogOrder } from '../../protocol/app-log.ts';
@@ -30,7 +30,7 @@ test('an app log is followed, across a version and a break, and says when its ho
   await page.getByText('listening on <b>8080</b>').waitFor();
   await page.getByRole('status').getByText('live').waitFor();
 
-  // Who scrolls up reads in peace; new lines come below.
+  // A reader who has scrolled up is not disturbed; new lines appear below.
   const log = page.getByRole('log');
   say(order, ...Array.from({ length: 200 }, (_, n) => `line ${n}`));
   await page.getByText('line 199').waitFor();
@@ -40,7 +40,7 @@ test('an app log is followed, across a version and a break, and says when its ho
   await page.getByText('below').waitFor({ state: 'attached' });
   assert.equal(await log.evaluate((box) => box.scrollTop), 0);
 
-  // A break of the host: it comes back by itself, behind the last line.
+  // The host breaks off: the page resumes by itself after the last line.
   const error = { code: 'ORK_ENGINE_UNREACHABLE' as const, message: 'Docker Engine broke off.', evidence: [] };
   hub.agent.say({ type: 'app-log-end', readId: order.readId, error });
   const resumed = await hub.agent.next('app-log');

@@ -1,4 +1,4 @@
-/** For the console's tests: a browser, pages that are logged in, and a wire to the hub that can be cut. */
+/** For the console's tests: a browser, logged-in pages, and a connection to the hub that can be cut. */
 import { connect, createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
@@ -21,7 +21,7 @@ export interface OpenOptions {
 interface OpenPage {
   readonly page: Page;
   readonly context: BrowserContext;
-  /** What the browser complains about: policy, scripts. */
+  /** Errors that the browser reports: policy, scripts. */
   readonly complaints: string[];
   readonly close: () => Promise<void>;
 }
@@ -29,12 +29,12 @@ interface OpenPage {
 interface ConsoleBrowser {
   readonly hub: SeededHub;
   readonly browser: Browser;
-  /** A page of the console in a context of its own, logged in. */
+  /** Opens a page of the console in its own context, logged in. */
   open(path: string, options?: OpenOptions): Promise<OpenPage>;
   stop(): Promise<void>;
 }
 
-/** The console as it is built, on a hub of its own. */
+/** Starts the built console on its own hub. */
 export async function startConsole(): Promise<ConsoleBrowser> {
   await buildConsole(ROOT, () => undefined);
   const hub = await seedHub();
@@ -48,7 +48,7 @@ export async function startConsole(): Promise<ConsoleBrowser> {
       const complaints: string[] = [];
       page.on('pageerror', (error) => complaints.push(error.message));
       page.on('console', (message) => {
-        // The first question is who is logged in, and 401 is its honest answer.
+        // The first request asks who is logged in, and 401 is the correct response.
         if (message.type() === 'error' && !message.text().includes('401')) complaints.push(message.text());
       });
       await page.goto(url + path);
@@ -67,7 +67,7 @@ export async function logIn(page: Page, token: string): Promise<void> {
   await page.getByRole('button', { name: 'Log in' }).click();
 }
 
-/** A plain TCP forwarder before the hub that can be cut and mended on the same port. */
+/** A plain TCP forwarder in front of the hub that can be cut and restored on the same port. */
 export async function startWire(target: string) {
   const { hostname, port } = new URL(target);
   const sockets = new Set<Socket>();
@@ -81,7 +81,7 @@ export async function startWire(target: string) {
     inward.pipe(outward).pipe(inward);
   });
   const listen = (at: number): Promise<void> => new Promise((resolve) => server.listen(at, '127.0.0.1', resolve));
-  // One that is still free when it is mended.
+  // A port that will still be free when it is restored.
   const own = await freePort();
   await listen(own);
   const cut = async (): Promise<void> => {

@@ -1,4 +1,4 @@
-/** The console when something is wrong, or nothing is there yet: what it says to do, and to whom. */
+/** The console when something is wrong, or nothing exists yet: what it tells the user to do, and which user. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { Deployment, Environment, MadeHost, MadeToken } from '../../hub/api/schemas.ts';

@@ -1,4 +1,4 @@
-/** For the console's tests: a real hub with a project, pushes over real git, and an agent whose every word the test says. */
+/** For the console's tests: a real hub with a project, pushes over real git, and an agent that the test scripts. */
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,9 +27,9 @@ export interface SeededHub {
   readonly client: Client;
   readonly agent: ScriptedAgent;
   createProject(slug: string): Promise<Project>;
-  /** Commits to the project's repository, pushes it, and gives the job that the agent was sent. */
+  /** Commits to the project's repository and pushes. @returns the job that the agent receives */
   push(project: Project, subject: string): Promise<JobPlayer>;
-  /** The next job that the agent was sent. */
+  /** Returns the next job that the agent receives. */
   nextJob(): Promise<JobPlayer>;
   stop(): Promise<void>;
 }
@@ -74,7 +74,7 @@ export async function seedHub(): Promise<SeededHub> {
   };
 }
 
-/** A release newer than what the agent says it runs. */
+/** A release newer than the one that the agent reports. */
 function putRelease(folder: string): string {
   mkdirSync(folder);
   const files = [{ name: 'SHA256SUMS', bytes: 0, sha256: '0'.repeat(64) }];
@@ -116,7 +116,7 @@ async function pushCommit(tree: string, remote: string, token: string, subject: 
   await git('push', '--quiet', remote, 'HEAD:main');
 }
 
-/** Says what an agent says about one job. */
+/** Sends what an agent reports about one job. */
 export class JobPlayer {
   readonly job: ReleaseJob;
   readonly #agent: ScriptedAgent;
@@ -162,7 +162,7 @@ export class JobPlayer {
     await this.#agent.report({ kind: 'deployment', deploymentId, generation, status: 'failed', at: now(), error });
   }
 
-  /** The steps from health to the end, and live. */
+  /** Reports the steps from health to the end, and the deployment as live. */
   async goLive(receipt: Partial<StepOutputs['cutover']> = {}): Promise<void> {
     const { deploymentId, generation, commit } = this.job;
     await this.done('health', 812, {
@@ -195,7 +195,7 @@ export class JobPlayer {
     await this.#agent.report({ kind: 'deployment', deploymentId, generation, status: 'cancelled', at: now() });
   }
 
-  /** The steps from clone to deploy. */
+  /** Reports the steps from clone to deploy. */
   async build(subject: string, log: readonly string[]): Promise<void> {
     await this.run();
     await this.prepare(subject);
@@ -204,7 +204,7 @@ export class JobPlayer {
     await this.built(12_345);
   }
 
-  /** clone and analyze. */
+  /** Reports clone and analyze. */
   async prepare(subject: string): Promise<void> {
     await this.begin('clone');
     await this.log('clone', `Fetching ${this.job.commit} of main\n`);
@@ -212,7 +212,7 @@ export class JobPlayer {
     await this.done('analyze', 38, PLAN);
   }
 
-  /** The end of build, and deploy. */
+  /** Reports the end of build, and deploy. */
   async built(ms: number): Promise<void> {
     await this.done('build', ms, {
       ...exampleRelease(this.id).image,
@@ -270,11 +270,11 @@ export const HOST_STATUS: HostStatus = {
   outbox: 0,
 };
 
-/** What `GET` of a path below /api/v1 answers, for checks of what a click did. */
+/** Response to `GET` of a path below /api/v1, to check the effect of a click. */
 export const read = <T>(hub: SeededHub, schema: z.ZodType<T>, ...path: string[]): Promise<T> =>
   hub.client.get(apiPath(...path), schema);
 
-/** One side of a receipt: so many requests, none of them failed. */
+/** One side of a receipt with this many requests, none of them failed. */
 export const side = (targetId: string, served: number): SideCount => ({
   targetId,
   requests: { served, failed: 0 },

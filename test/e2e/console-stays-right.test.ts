@@ -1,4 +1,4 @@
-/** The console while things change under an open page: sessions that end, hubs that go, deployments that are replaced. */
+/** The console while things change under an open page: expired sessions, unreachable hubs, replaced deployments. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { MadeToken } from '../../hub/api/schemas.ts';

@@ -1,4 +1,4 @@
-/** The console when something is wrong: a certificate that fails, somebody who is to be told, a host that is away. */
+/** The console when something is wrong: a failing certificate, somebody to be notified, an offline host. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { Environment } from '../../hub/api/schemas.ts';

@@ -1,4 +1,4 @@
-/** The console in a real browser, served by a real hub; the test itself speaks as the agent. */
+/** The console in a real browser, served by a real hub; the test acts as the agent. */
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,7 +34,7 @@ test('from login to a deployment whose steps and log lines arrive live, to its r
   await page.getByRole('heading', { level: 1, name: 'shop' }).waitFor();
   await page.getByRole('row', { name: /live/ }).waitFor();
 
-  // A click deploys; the agent hears of it, and everything it says is seen without a reload.
+  // A click deploys; the agent receives the job, and everything it reports appears without a reload.
   await page.getByRole('button', { name: 'Deploy production' }).click();
   const second = await hub.nextJob();
   await page.waitForURL(`${hub.url}/deployments/${second.id}`);
@@ -50,7 +50,7 @@ test('from login to a deployment whose steps and log lines arrive live, to its r
   await page.getByText('99%').waitFor();
   assert.deepEqual(await logLines(page), ['#1 load <b>&', '99%']);
   assert.equal(await page.locator('.log .ansi-green-fg').innerText(), '#1 load');
-  // In words: the types of a browser are not those of the tests.
+  // As a string: the tests do not have a browser's types.
   const weight = await page.evaluate("getComputedStyle(document.querySelector('.log [data-style]')).fontWeight");
   assert.equal(weight, '700', 'the policy lets weights through');
 
@@ -170,7 +170,7 @@ test('build secrets and registry logins are set and removed; only their names ar
     await page.getByRole('button', { name: 'Remove it' }).first().click();
     await page.getByRole('row', { name: new RegExp(name) }).waitFor({ state: 'detached' });
   }
-  // The one refusal was asked for.
+  // The one refusal is expected.
   assert.equal(complaints.filter((text) => !text.includes('400')).length, 0, complaints.join('\n'));
   await close();
 });
@@ -201,7 +201,7 @@ test('a receiver of notifications is added, tried and removed, and its URL is ne
     await part.getByRole('row', { name: new RegExp(kind) }).waitFor({ state: 'detached' });
   }
   await part.getByText('No receivers yet.').waitFor();
-  // The one failure was asked for.
+  // The one failure is expected.
   assert.equal(complaints.filter((text) => !text.includes('502')).length, 0, complaints.join('\n'));
   await close();
 });

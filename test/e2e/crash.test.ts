@@ -1,4 +1,4 @@
-/** `kill -9` of each process in the middle of a deployment: it finishes or fails cleanly, the app answers on, nothing is doubled. */
+/** `kill -9` of each process during a deployment: it ends or fails cleanly, the app serves, nothing is duplicated. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import { EngineApi } from '../../installer/prepare/engine-api.ts';
@@ -82,7 +82,7 @@ describe('kill -9 in the middle of a deployment', () => {
     project.tree.write(app());
     await project.tree.commit('hub away');
     const pushed = await project.push();
-    // Its code comes from the hub's own git remote; from there on nothing of the hub is needed.
+    // Its code comes from the hub's git remote; after that, the deployment does not need the hub.
     await stack.waitForDeployment(pushed.id, ({ steps }) => steps.some(({ name }) => name === 'analyze'));
     await stack.kill('hub');
     const deadline = performance.now() + 120_000;

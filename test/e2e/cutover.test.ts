@@ -1,4 +1,4 @@
-/** Deployments under traffic: no visitor notices, and the receipt says so. */
+/** Deployments under traffic: no visitor notices, and the receipt shows it. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import { request } from 'undici';
@@ -7,7 +7,7 @@ import { CutoverReceipt } from '../../protocol/steps.ts';
 import { startStack } from '../harness/stack.ts';
 import type { Stack } from '../harness/stack.ts';
 
-/** A server that says its version, echoes bodies, answers slowly on demand and ends politely. */
+/** A server that reports its version, echoes bodies, responds slowly on demand and shuts down gracefully. */
 const server = (version: string): string => `
 const http = require('node:http');
 const server = http.createServer((req, res) => {
@@ -78,7 +78,7 @@ describe('a deployment under traffic', () => {
   });
 
   test('on a host without room for two copies visitors wait, and none is lost, also when it fails', async () => {
-    // The load's clients wait ten seconds for an answer: those of the version that fails wait as long as it is given to start.
+    // The load's clients wait at most ten seconds; with the version that fails, they wait for its whole time to start.
     const settings = { cutover: 'hold', healthCheck: { kind: 'auto', startSeconds: 6 } };
     const project = await stack.createProject(app('1'), { slug: 'small', settings });
     assert.equal((await project.deploy()).status, 'live');

@@ -1,4 +1,4 @@
-/** One story in the order of its tests: every command of the pages named here is typed, on hosts of a lab. */
+/** One story in the order of its tests: runs every command of the pages named here, on hosts of a lab. */
 import { strict as assert } from 'node:assert';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,24 +14,24 @@ import { makeNext } from '../lab/releases.ts';
 import { PREPARED } from '../lab/server.ts';
 
 const HUB_URL = 'https://hub.example.com';
-/** Of a release with nothing new in it but its number. */
+/** Version of a release in which nothing but the version is new. */
 const NEXT = '7.0.0';
 const INSTALL_HUB = 'sh install.sh --hub-here --domain hub.example.com --email you@example.com';
 const INSTALL_AGAIN = 'sh /opt/orkestr/current/install.sh --hub-here';
 const OWN_DOMAIN = 'shop.example.com';
 const APP_HOST = 'shop.localhost';
 
-/** What a lab host has not: sudo, another machine, somebody who types a password. */
+/** What a lab host lacks: sudo, another machine, somebody who types a password. */
 const STAND_INS = {
   '/usr/local/bin/sudo': '#!/bin/sh\nexec "$@"\n',
   '/usr/local/bin/ssh': '#!/bin/sh\nshift\nexec sh -c "$*"\n',
   '/root/askpass': '#!/bin/sh\nexec cat /etc/orkestr/admin-token\n',
 };
 
-/** What breaks a host, and what the doctor then finds, in the order in which it is mended. */
+/** Commands that break a host, and the problems that the doctor then finds, in the order of their repair. */
 const FAULTS = [
   ['systemctl stop orkestr-agent && iptables -t mangle -F', 'firewall/missing', 'agent/absent'],
-  // All sockets: whoever asks at one of them starts the proxy, which has the others opened.
+  // All sockets: a connection to one of them starts the proxy, which requires the others.
   ['systemctl stop orkestr-proxy.service "orkestr-proxy*.socket"', 'ports/nobody', 'proxy/absent'],
   ['rm /run/orkestr/proxy.sock', 'proxy/no-socket'],
   ['systemctl disable orkestr-agent', 'units/disabled'],
@@ -46,7 +46,7 @@ const Report = z.object({
   checks: z.array(z.object({ problems: z.array(z.object({ id: z.string(), mend: z.string() })) })),
 });
 
-/** What the doctor of a host finds now: problem → mend. */
+/** The problems that the doctor of a host finds now: problem → fix. */
 async function problems(host: LabHost): Promise<ReadonlyMap<string, string>> {
   const { stdout } = await host.run(['orkestr-agent', 'doctor', '--json', '--wait=5']);
   return new Map(
@@ -56,17 +56,17 @@ async function problems(host: LabHost): Promise<ReadonlyMap<string, string>> {
 
 const commandsIn = (mend: string): string[] =>
   [...mend.matchAll(/`([^`]+)`/g)].map(([, command = '']) =>
-    // What it has not mended it tells by its exit code; the other mends are not typed yet.
+    // Its exit code reports remaining problems; their fixes have not been run yet.
     command.startsWith('orkestr-agent doctor') ? `${command} || [ $? -le 2 ]` : command,
   );
 
 describe('the pages of docs/', () => {
   let lab: Lab;
-  /** The first host, on which somebody also works: its folder /root/shop is their repository. */
+  /** The first host, which is also somebody's workplace: its folder /root/shop is their repository. */
   let first: LabHost;
   let second: LabHost;
   let hubUrl: string;
-  /** Of the first one. With two hosts a project has to say on which it runs. */
+  /** Id of the first host. With two hosts, a project must name the one it runs on. */
   let hostId: string;
   const install = new Page('install');
 
@@ -87,7 +87,7 @@ describe('the pages of docs/', () => {
   });
   after(() => lab.close());
 
-  /** Types it in the folder of the repository, with the lab's addresses for those of the page. */
+  /** Runs it in the folder of the repository, with the lab's addresses in place of the page's. */
   const type = async (command: string, on: LabHost = first, input?: string): Promise<string> => {
     const line = command.replaceAll(HUB_URL, hubUrl);
     const folder = on === first ? 'cd /root/shop && ' : '';
@@ -99,7 +99,7 @@ describe('the pages of docs/', () => {
   };
   const visit = (host = APP_HOST): Promise<string> =>
     first.must(['curl', '-fsSL', '--max-time', '10', '--header', `host: ${host}`, 'http://127.0.0.1/']);
-  /** An agent that has come back is there before the apps that it starts again are. */
+  /** A returning agent is up before the apps that it restarts. */
   const visitOnceUp = async (host: string): Promise<string> => {
     for (let tries = 1; tries < TRIES; tries += 1) {
       const page = await visit(host).catch(() => null);
@@ -111,11 +111,11 @@ describe('the pages of docs/', () => {
   const token = async (): Promise<string> => first.must(['cat', '/etc/orkestr/admin-token']);
   const installOffline = (command: string): Promise<string> =>
     type(`${command.replace('install.sh', `${RELEASE_ON_HOST}/install.sh`)} --offline ${RELEASE_ON_HOST}`);
-  /** A lab has no domain that a CA could look up: the hub is reached without TLS. */
+  /** A lab has no domain that a CA could look up, so the hub is reached without TLS. */
   const withoutDomain = (command: string): string =>
     command.replace(/--domain \S+/, `--listen 0.0.0.0:7700 --public-url ${hubUrl} --allow-http`);
   const installHub = (): Promise<string> => installOffline(withoutDomain(INSTALL_HUB));
-  /** What wants a terminal to ask on for the name of the host. */
+  /** Runs a command that asks for the host's name on a terminal. */
   const typeWithName = (command: string, on: LabHost): Promise<string> =>
     type(`printf '${on.name}\\n' | script --quiet --return --command '${command}' /dev/null`, on);
 
@@ -139,7 +139,7 @@ describe('the pages of docs/', () => {
       installCommand.replaceAll(hubUrl, HUB_URL).replace(/--token \S+/, '--token TOKEN'),
       `${onPage} --allow-http`,
     );
-    // As of a hub that was installed without one: it comes later.
+    // As if the hub had been installed without one: it is added later.
     await type(installCommand.replace(email, ''), second);
     const later = install.take(`curl -fsSL ${HUB_URL}/install.sh | sudo sh -s --${email}`);
     assert.match(await type(`${later} --allow-http`, second), /set .*ORKESTR_PROXY_ACME_EMAIL=you@example\.com in/);
@@ -148,7 +148,7 @@ describe('the pages of docs/', () => {
 
   test('first-deployment.md', async () => {
     const page = new Page('first-deployment');
-    // The other host stands in for a computer of somebody's own, which has Node.js.
+    // The other host stands in for a person's own computer, which has Node.js.
     await type(
       page.take(`curl -fsSL --create-dirs ${HUB_URL}/cli -o ~/.local/bin/orkestr && chmod +x ~/.local/bin/orkestr`),
       second,
@@ -185,7 +185,7 @@ describe('the pages of docs/', () => {
     await type(`${page.take('orkestr environment create staging --branch develop')} --host ${hostId}`);
     const url = 'https://git.example.com/team/blog.git';
     await first.must(['sh', '-c', 'cat >/root/repository-token'], 'secret');
-    // Nobody asks that server for anything before the first deployment.
+    // Nothing is requested from that server before the first deployment.
     const elsewhere = `orkestr project create blog --repository ${url} --repository-token-stdin <~/repository-token`;
     await type(`${page.take(elsewhere)} --host ${hostId}`);
     for (const change of [
@@ -201,10 +201,10 @@ describe('the pages of docs/', () => {
 
   test('troubleshooting.md', async () => {
     const page = new Page('troubleshooting');
-    // Exit code 1: the domain of the page before has no certificate, as no name server knows it.
+    // Exit code 1: the domain from the previous page has no certificate, because no name server knows it.
     await type(`${page.take('orkestr-agent status')} || [ $? = 1 ]`);
     for (const command of ['', ' hub dns', ' --fix', ' --bundle host.tar.gz']) {
-      // Exit code 1 is "something to look at": Debian mends runc without giving it a new number.
+      // Exit code 1 means "something to look at": Debian fixes runc without changing its version.
       await type(`${page.take(`orkestr-agent doctor${command}`)} || [ $? = 1 ]`);
     }
     assert.deepEqual(page.left, []);
@@ -246,7 +246,7 @@ describe('the pages of docs/', () => {
     assert.match(await type(page.take('orkestr hosts list')), new RegExp(NEXT));
     assert.match(await type(page.take('orkestr-agent upgrade --dry-run'), second), new RegExp(NEXT));
 
-    // A host that does not take it, for it trusts somebody else: that is a pause.
+    // A host that rejects the release because it trusts another key: this pauses the upgrades.
     const origin = '/opt/orkestr/current/origin.json';
     await type(String.raw`sed -i.right 's/\("publicKey": *".\{20\}\).\{10\}/\1AAAAAAAAAA/' ${origin}`, second);
     const paused = /ORK_UPGRADE_SIGNATURE[^]*Paused/;
@@ -282,7 +282,7 @@ describe('the pages of docs/', () => {
     await type(page.take('systemctl stop orkestr-hub'));
     await type(page.take('orkestr-hub restore /root/hub.tar.gz --replace'));
     await type(page.take('systemctl start orkestr-hub'));
-    // As it was, and its hosts are back: they know it by its key.
+    // Restored, and its hosts are back: they recognize the hub by its key.
     const { projects } = JSON.parse(await type('orkestr project list --json')) as { projects: { slug: string }[] };
     assert.deepEqual(
       projects.map(({ slug }) => slug),
@@ -311,7 +311,7 @@ describe('the pages of docs/', () => {
     const page = new Page('hub');
     const another = (await type(page.take('orkestr-hub token'))).trim();
     await type(`orkestr login ${HUB_URL} --token -`, first, another);
-    // There is one address in a lab; what is typed is the same.
+    // A lab has only one address; the command is the same.
     await type(
       page.take('orkestr-agent hub https://new.example.com').replace('https://new.example.com', hubUrl),
       second,

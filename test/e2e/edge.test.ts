@@ -1,4 +1,4 @@
-/** Settings of the edge on their whole way: from the API over the signed job and the flip to the visitor. */
+/** Settings of the edge all the way: from the API through the signed job and the flip to the visitor. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import { request } from 'undici';

@@ -1,9 +1,9 @@
-/** A sample of `npm run test:engines`: what a newer engine refuses would be seen on users' hosts first otherwise. */
+/** A sample of `npm run test:engines`: otherwise, what a newer engine refuses would first show on users' hosts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runInEngines } from '../engines/run.ts';
 
-/** The tree of the newer Debian is fetched the first time, ms. */
+/** The tree of the newer Debian is downloaded the first time, ms. */
 const TIMEOUT_MS = 15 * 60_000;
 
 test(

@@ -1,4 +1,4 @@
-/** A deployment that fails leaves the visitors, and the host, as they were, and says why in one sentence. */
+/** A failing deployment leaves visitors and host as they were, and gives its reason in one sentence. */
 import { strict as assert } from 'node:assert';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
@@ -96,7 +96,7 @@ describe('a deployment that fails', () => {
   });
 });
 
-/** The work tree holds the fixture's files afterwards, and nothing of what was there before. */
+/** Replaces the work tree by the fixture's files. */
 function replaceTree(project: TestProject, fixture: string): void {
   project.tree.clear();
   cpSync(join(ROOT, 'test/fixtures/apps', fixture), project.tree.folder, { recursive: true });

@@ -1,4 +1,4 @@
-/** `git push` as a user does it: a deployment, a line that says where to follow it, and the newest push wins; and repositories elsewhere. */
+/** `git push` like a user: a deployment, a line with its URL, the newest push wins; and external repositories. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import { Deployment, Project } from '../../hub/api/schemas.ts';
@@ -48,7 +48,7 @@ describe('git push', () => {
     const [one, two, three] = await Promise.all(waiting.map(({ id }) => stack.waitForDeployment(id)));
     assert.ok(one && two && three);
     assert.equal((await stack.waitForDeployment(running.id)).error, null);
-    // The first push may have ended before the second came in; what matters is that nothing newer was skipped for older.
+    // The first push may have ended before the second arrived; what matters: no newer one was skipped for an older.
     assert.equal(two.status, 'skipped');
     assert.equal(two.replacedBy, three.id);
     assert.equal(three.error, null);

@@ -1,4 +1,4 @@
-/** One host with systemd and an engine of its own: installed as a person does it, used, and taken off again. */
+/** One host with systemd and its own engine: installed like a person would, used, and uninstalled. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import { CASES } from '../../protocol/service/environment-file.testing.ts';
@@ -13,7 +13,7 @@ const INSTALL = ['sh', `${RELEASE_ON_HOST}/install.sh`];
 const HUB_HERE = [...INSTALL, '--hub-here', '--offline', RELEASE_ON_HOST];
 
 const OWN_AUTHORITIES = '/usr/local/share/ca-certificates';
-/** An authority that nobody knows, and what it signed for localhost. */
+/** A private authority that nobody trusts, and its certificate for localhost. */
 const PRIVATE_AUTHORITY = `
 mkdir -m 700 /tls && cd /tls
 cp -a /etc/ssl/certs .
@@ -34,7 +34,7 @@ describe('install.sh on a host of its own', () => {
     lab = await Lab.open(() => undefined);
     await lab.release();
     host = await lab.boot('vps', await containerImage(PREPARED, console.log));
-    // Debian 13 has it in a package of its own: nothing of ours may need it.
+    // Debian 13 has it in a separate package: nothing of ours may need it.
     await host.must(['rm', '/usr/bin/docker']);
     bare = await takeInventory(host);
   });
@@ -216,7 +216,7 @@ describe('install.sh on a host of its own', () => {
   });
 
   test('uninstall --purge leaves the host as it was', async () => {
-    // As docs/backup.md says: systemd remembers when it has elapsed.
+    // As in docs/backup.md: systemd records when the timer has elapsed.
     await host.must(['systemctl', 'enable', '--now', 'orkestr-hub-backup.timer']);
     await host.must(['test', '-e', '/var/lib/systemd/timers/stamp-orkestr-hub-backup.timer']);
     const said = await host.must(['orkestr-agent', 'uninstall', '--purge']);

@@ -1,4 +1,4 @@
-/** An app that was healthy and goes bad as soon as visitors come: the old version serves again by itself. */
+/** An app that was healthy and fails as soon as visitors arrive: the old version serves again by itself. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import { EngineApi } from '../../installer/prepare/engine-api.ts';
@@ -6,7 +6,7 @@ import type { TestProject } from '../harness/project.ts';
 import { startStack } from '../harness/stack.ts';
 import type { Stack } from '../harness/stack.ts';
 
-/** Healthy at /healthz; what `/` and the process do beside that is the test's. */
+/** Healthy at /healthz; the test decides what `/` and the process do otherwise. */
 const app = (version: string, answer: string, beside = '') => ({
   'package.json': JSON.stringify({ name: 'regression', scripts: { start: 'node server.js' } }),
   'server.js': `
@@ -34,7 +34,7 @@ describe('a deployment that goes bad right after it was healthy', () => {
       slug: 'regression',
       settings: { healthCheck: { kind: 'http', path: '/healthz' }, watchSeconds: 6 },
     });
-    // Its cutover has nothing to watch: nobody served before.
+    // Its cutover has nothing to compare with: no version served before.
     assert.equal((await project.deploy()).status, 'live');
   });
   after(async () => {

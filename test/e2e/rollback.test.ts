@@ -83,7 +83,7 @@ describe('a rollback', () => {
     assert.equal(deployment.status, 'live', JSON.stringify(deployment.error));
     assert.deepEqual(skipped(deployment), []);
     assert.equal(deployment.commit, first.commit);
-    // The plan is that of the release; and the layers come out of the build cache.
+    // The plan is the release's, and the layers come from the build cache.
     assert.deepEqual(deployment.release?.plan, first.release?.plan);
     assert.deepEqual(deployment.release?.image.rebuild, { of: first.id, identical: true, differences: [] });
     assert.equal((await project.get()).body, 'one hello-now');

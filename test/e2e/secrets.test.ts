@@ -1,4 +1,4 @@
-/** What was given in confidence shows nowhere: not in logs, errors, databases, images, arguments of programs or API answers. */
+/** Secrets appear nowhere: not in logs, errors, databases, images, arguments of programs or API responses. */
 import { strict as assert } from 'node:assert';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { Trial } from '../secrets/trial.ts';
 describe('forty secrets of an installation', () => {
   let trial: Trial;
   let findings: Findings;
-  /** Where one of them is written, so that a search that finds nothing is known. */
+  /** Where one of them is planted, to prove that the search can find something. */
   let planted: Findings['hits'][number];
 
   before(async () => {

@@ -1,4 +1,4 @@
-/** Debian's pebble, the listeners that it looks at, and processes that ask it for certificates. */
+/** Debian's pebble, the listeners that it validates, and processes that request certificates from it. */
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -42,13 +42,13 @@ export class AcmeLab {
     now: () => new Date(Date.now() + this.clock.offset),
     monotonic: () => performance.now(),
   };
-  /** What answers the challenges, fed as a worker process is: by what comes over IPC. */
+  /** Answers the challenges. Updated like a worker process: by messages over IPC. */
   readonly worker = new StaticTerminator(this.clock);
-  /** What the worker does with what comes over IPC. */
+  /** Handles a message over IPC in the worker. */
   receive: (change: TerminatorChange) => void = () => undefined;
-  /** Who looked at the listeners, and how. */
+  /** Requests to the listeners, and their kind. */
   readonly looked: string[] = [];
-  /** Every line that was logged, at the finest level. */
+  /** All log lines, at the finest level. */
   logged = '';
   readonly folder: string;
   readonly #log = pino({ level: 'trace' }, { write: (line: string) => void (this.logged += line) });
@@ -92,7 +92,7 @@ export class AcmeLab {
     return this.#pebble;
   }
 
-  /** A primary process with its own state folder, or with the one that another left. */
+  /** Starts a primary process with its own state folder, or with the one that another process has left. */
   async start(t: TestContext, acme: Partial<AcmeSettings> = {}, state?: string): Promise<Started> {
     const { pebble, worker } = this;
     const stateDirectory = state ?? (await mkdtemp(join(this.folder, 'state-')));
@@ -114,7 +114,7 @@ export class AcmeLab {
         clock: this.clock,
         resolve: (host) => resolveAddresses(host, [pebble.dnsServer]),
         random: () => 0.5,
-        // As IPC does it: later, and by value.
+        // Like IPC: asynchronous, and by value.
         onChange: async (change) => {
           const sent = structuredClone(change);
           await new Promise(setImmediate);
@@ -131,7 +131,7 @@ export class AcmeLab {
     return { tls: started, state: stateDirectory };
   }
 
-  /** The certificate that a visitor gets, checked up to pebble's root. */
+  /** Returns the certificate that a visitor gets, verified up to pebble's root. */
   async visit(host: string): Promise<tls.DetailedPeerCertificate> {
     const at = { port: portOf(this.#https), host: '127.0.0.1' };
     const socket = tls.connect({ ...at, servername: host, ca: this.pebble.root });
@@ -141,7 +141,7 @@ export class AcmeLab {
     return certificate;
   }
 
-  /** A CA that is pebble but for what `answer` gives: features and moods that pebble does not have. */
+  /** Starts a CA that forwards to pebble except for what `answer` returns: features and failures that pebble lacks. */
   async startFront(
     t: TestContext,
     directory: (own: string) => object,
@@ -183,7 +183,7 @@ function portOf(server: Server): number {
   return (server.address() as AddressInfo).port;
 }
 
-/** All that is due is done. */
+/** Resolves when everything due is done. */
 export async function obtain({ tls }: Started, ...hosts: string[]): Promise<void> {
   tls.wanted(hosts);
   await tls.look();

@@ -1,6 +1,6 @@
 /**
- * A program for tests: one build of a test's builder, in a process that can be killed as an agent can. Its argument is JSON with
- * folder and scope of the builder, and environment and lines of the build; its output is the log.
+ * A program for tests: runs one build of a test's builder in a process that can be killed like an agent. Its argument
+ * is JSON with folder and scope of the builder, and environment and lines of the build; it prints the log.
  */
 import { z } from 'zod';
 import { TestBuilder } from './builder.ts';

@@ -1,4 +1,4 @@
-/** For tests: a builder with a real sandbox of the test's own, on the machine's engine with its debian base image. */
+/** For tests: a builder with its own real sandbox, on the machine's engine with its debian base image. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -33,13 +33,13 @@ interface TestBuild {
   readonly push?: BuildRequest['push'];
   readonly forElsewhere?: boolean;
   readonly revision?: BuildRequest['revision'];
-  /** Of the plan. */
+  /** Those of the plan. */
   readonly files?: BuildPlan['files'];
   readonly signal?: AbortSignal;
   readonly onLog?: (text: string) => void;
 }
 
-/** A plan that has nothing but this Dockerfile. */
+/** A plan with only this Dockerfile. */
 export const planFor = (lines: readonly string[], parts: Partial<BuildPlan> = {}): BuildPlan => ({
   detector: 'test',
   confidence: 'certain',
@@ -90,12 +90,12 @@ export class TestBuilder {
     return test;
   }
 
-  /** The same as another process has it. */
+  /** The same builder in another process. */
   static of({ folder, scope }: Pick<TestBuilder, 'folder' | 'scope'>): TestBuilder {
     return new TestBuilder(folder, scope);
   }
 
-  /** What an agent has after a restart. */
+  /** Recreates sandbox and builder, like a restart of the agent. */
   restart(): void {
     this.sandbox = this.#makeSandbox();
     this.#builder = this.#makeBuilder();
@@ -137,7 +137,7 @@ export class TestBuilder {
     return { image, text };
   }
 
-  /** Builds in a process of its own, and kills that as soon as the build says `words`. */
+  /** Builds in a separate process, and kills it as soon as the log matches `words`. */
   async buildUntilKilled(lines: readonly string[], environmentId: string, words: RegExp): Promise<void> {
     const request = JSON.stringify({ folder: this.folder, scope: this.scope, environmentId, lines });
     const agent = spawn(process.execPath, [BUILD_ALONE, request], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -149,7 +149,7 @@ export class TestBuilder {
     assert.match(text, words);
   }
 
-  /** The error of a build that must fail. */
+  /** Returns the error of a build that must fail. */
   async failure(lines: readonly string[], options: TestBuild = {}): Promise<OrkestrError> {
     return this.build(lines, options).then(
       () => assert.fail('it should have failed'),
@@ -157,14 +157,14 @@ export class TestBuilder {
     );
   }
 
-  /** Does something with the sandbox's engine itself. */
+  /** Uses the sandbox's engine directly. */
   withEngine<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
     const log = { write: () => undefined, line: () => undefined };
     const { signal } = new AbortController();
     return this.sandbox.use({ environmentId: this.scope, limits: LIMITS, log, signal }, ({ engine }) => work(engine));
   }
 
-  /** The network namespace of the first slot, which is there from the first build on. */
+  /** The network namespace of the first slot, which exists from the first build on. */
   get namespacePath(): string {
     return `/run/netns/orkb-${this.scope}a`;
   }

@@ -15,7 +15,7 @@ export interface MadeCertificate {
  * A self-signed certificate: `NAME.crt` and `NAME.key` in `folder`.
  *
  * @param altNames as openssl writes them: `DNS:a.test`, `IP:127.0.0.1`
- * @param extensions more of them, as `openssl req -addext` takes them
+ * @param extensions additional ones, as for `openssl req -addext`
  */
 export async function makeCertificate(
   folder: string,

@@ -1,9 +1,9 @@
-/** Chromium as Debian has it, for tests. */
+/** Debian's Chromium, for tests. */
 import { chromium } from 'playwright-core';
 import type { Browser } from 'playwright-core';
 
 const CHROMIUM = '/usr/bin/chromium';
-/** Without these Chromium looks for its maker's servers at every start. */
+/** Without these, Chromium contacts its vendor's servers at every start. */
 const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -14,6 +14,6 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-/** @param flags beside those of every test */
+/** @param flags in addition to those of every test */
 export const launchChromium = (...flags: readonly string[]): Promise<Browser> =>
   chromium.launch({ executablePath: CHROMIUM, args: [...FLAGS, ...flags] });

@@ -1,2 +1,2 @@
-/** For programs of ours that a test starts with an environment of its own: compiled code is kept between their starts. */
+/** For our programs that a test starts with an environment of its own: caches compiled code between starts. */
 export const COMPILED = { NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] };

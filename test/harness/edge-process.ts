@@ -1,4 +1,4 @@
-/** A proxy as a process of its own, with its admin API: for suites that measure it, attack it or kill it. */
+/** A proxy as a separate process, with its admin API: for suites that measure, attack or kill it. */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
@@ -14,25 +14,25 @@ export type EngineName = 'fast' | 'http-proxy';
 
 interface EdgeSettings {
   readonly name: string;
-  /** Holds socket, state and log; the caller makes and removes it. */
+  /** For socket, state and log; the caller removes it. */
   readonly folder: string;
   readonly engine: EngineName;
-  /** What starts it instead of these sources: a release's program. */
+  /** The program to start instead of these sources, e.g. a release's. */
   readonly argv?: readonly [string, ...string[]];
-  /** More of the proxy's settings, as environment variables. */
+  /** Further settings of the proxy, as environment variables. */
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** Where clients find it. */
+/** Where clients reach it. */
 interface EdgeUrls {
   readonly http: string;
-  /** Null: it serves no TLS. */
+  /** Null if it serves no TLS. */
   readonly https: string | null;
 }
 
-/** What it says when it serves. */
+/** Logged once it serves. */
 const Listening = z.object({ url: z.url(), urls: z.array(z.url()) });
-/** Longest wait for an answer of the admin API, ms; a drain may take its deadlines and this. */
+/** Longest wait for a response of the admin API, ms; a drain adds its own deadlines. */
 const ADMIN_MS = 10_000;
 const HAND_OVER_MS = 60_000;
 
@@ -90,7 +90,7 @@ export class EdgeProcess {
     return this.#service.logFile;
   }
 
-  /** Its last lines, as evidence of its end. */
+  /** Its last log lines, as evidence of its end. */
   lastLines(): string[] {
     return this.#service.lastLines();
   }
@@ -99,14 +99,14 @@ export class EdgeProcess {
     return FlipAnswer.parse(JSON.parse(await this.#call('POST', '/v1/flip', JSON.stringify(flip))));
   }
 
-  /** Answered when the drain is over. */
+  /** Resolves when the drain is over. */
   async drain(drain: DrainRequest): Promise<DrainAnswer> {
     const { deadlineSeconds, streamDeadlineSeconds, spreadSeconds } = drain;
     const longest = (Math.max(deadlineSeconds, streamDeadlineSeconds) + spreadSeconds) * 1000 + ADMIN_MS;
     return DrainAnswer.parse(JSON.parse(await this.#call('POST', '/v1/drain', JSON.stringify(drain), longest)));
   }
 
-  /** A successor takes its connections over; this process ends when it has nothing left. @returns the successor's pid */
+  /** Starts a successor, which takes over its connections; this process then ends. @returns the successor's pid */
   async handOver(successor: HandOverRequest): Promise<number> {
     const answer = await this.#call('POST', '/v1/hand-over', JSON.stringify(successor), HAND_OVER_MS);
     return HandOverAnswer.parse(JSON.parse(answer)).pid;

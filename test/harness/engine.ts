@@ -1,4 +1,4 @@
-/** Docker Engine and base images of this machine: what is missing is started and made, what was started is stopped again. */
+/** Docker Engine and base images of this machine: starts and makes what is missing, and stops what it has started. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { Home } from '../../installer/start/home.ts';
 import { enginePlan, stackPlan } from '../../installer/start/installation.ts';
 
 interface EngineNeeds {
-  /** Base images that `work` starts from. They stay on the machine, as with `npm test`. */
+  /** Base images that `work` uses. They stay on the machine, as with `npm test`. */
   readonly kinds: readonly BaseImageKind[];
   readonly say: (text: string) => void;
 }

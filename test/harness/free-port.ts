@@ -1,14 +1,14 @@
-/** Ports on loopback for programs that cannot tell which one they took, and one that nobody listens on. */
+/** Free loopback ports for programs that cannot report the port they got, and a port on which nobody listens. */
 import { randomInt } from 'node:crypto';
 import { isFree } from '../../installer/start/ports.ts';
 
 /**
- * Below what the kernel gives to whoever asks for any port (from 32768 on: ip(7), ip_local_port_range): a port of those
- * that was free a moment ago is somebody else's the next, once in some hundred times.
+ * Below the kernel's ephemeral ports (from 32768 on: ip(7), ip_local_port_range): about once in some hundred times, a
+ * free port of those is taken by somebody else a moment later.
  */
 const [FIRST, AFTER_LAST] = [20_000, 32_000];
 
-/** A port on 127.0.0.1 that is free, and that nobody gets who does not ask for it. */
+/** Returns a free port on 127.0.0.1 that the kernel assigns to nobody by itself. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(FIRST, AFTER_LAST);
@@ -16,5 +16,5 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** Where nobody listens: "discard". One that a server just gave up may be the next one's at once. */
+/** Nobody listens on "discard". A port that a server has just released may be in use again at once. */
 export const CLOSED_PORT = 9;

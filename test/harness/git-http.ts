@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** Nothing of the machine's git settings. */
+/** Excludes the machine's git settings. */
 export const GIT_ENV = {
   PATH: '/usr/local/bin:/usr/bin:/bin',
   HOME: '/nonexistent',
@@ -10,7 +10,7 @@ export const GIT_ENV = {
   LC_ALL: 'C',
 };
 
-/** Answers one request from the repositories below `root`. `env` goes over what is told of the request. */
+/** Answers one request from the repositories below `root`. `env` overrides the variables made from the request. */
 export function serveGit(
   root: string,
   request: IncomingMessage,

@@ -1,7 +1,4 @@
-/**
- * Rejects when the run is to stop (SIGINT, SIGTERM), so that what it made is taken away in the order in which it would be at
- * its end.
- */
+/** Rejects on SIGINT or SIGTERM, so that everything is removed in the same order as at the end of a run. */
 export function interrupted(): Promise<never> {
   return new Promise((_resolve, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const)

@@ -1,4 +1,4 @@
-/** Debian's ACME test server `pebble`, with its DNS server, on ports of its own. */
+/** Debian's ACME test server `pebble` with its DNS server, on its own ports. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,17 +12,17 @@ import { freePort } from './free-port.ts';
 export interface Pebble {
   /** Its directory URL. */
   readonly directory: string;
-  /** PEM file to trust for its https. */
+  /** PEM file of the CA to trust for its https. */
   readonly caFile: string;
-  /** PEM of the root that its certificates lead to. */
+  /** PEM of the root that its certificates chain to. */
   readonly root: string;
   /** Address and port of its DNS server. */
   readonly dnsServer: string;
-  /** What that says of a name; no address: the name does not exist. */
+  /** Sets the addresses of a name in that DNS; none: the name does not exist. */
   setAddresses(host: string, addresses: readonly string[]): Promise<void>;
-  /** Its directory, as it answers it. */
+  /** Fetches its directory. */
   readDirectory(): Promise<object>;
-  /** How many orders it has taken. */
+  /** Number of orders it has accepted. */
   readonly orders: number;
   stop(): Promise<void>;
 }
@@ -30,10 +30,10 @@ export interface Pebble {
 interface PebbleOptions {
   /** Folder for its files; the caller removes it. */
   readonly folder: string;
-  /** Where it looks for challenges, on loopback. */
+  /** Loopback ports on which it validates challenges. */
   readonly httpPort: number;
   readonly tlsPort: number;
-  /** Of its DNS server; a free one by default. */
+  /** Port of its DNS server; by default a free one. */
   readonly dnsPort?: number;
 }
 
@@ -55,11 +55,11 @@ export async function startPebble({ folder, httpPort, tlsPort, ...given }: Pebbl
   };
   const configFile = join(folder, 'pebble.json');
   await writeFile(configFile, JSON.stringify({ pebble: config }));
-  // No answer of its own to anything but DNS, and none to names that nobody set.
+  // It must respond to DNS only, and not resolve names that no test has set.
   const off = ['-http01', '', '-https01', '', '-tlsalpn01', '', '-defaultIPv4', '', '-defaultIPv6', ''];
   const listen = ['-dns01', `127.0.0.1:${dnsPort}`, '-management', `127.0.0.1:${dnsManagementPort}`];
   const dns = run('pebble-challtestsrv', [...listen, ...off]);
-  // Into a file: what it has logged before it answers can be read when the answer is there.
+  // To a file: when a response has arrived, everything logged before it can be read.
   const logFile = join(folder, 'pebble.log');
   const output = openSync(logFile, 'w');
   const args = ['-config', configFile, '-dnsserver', `127.0.0.1:${dnsPort}`, '-strict'];
@@ -112,7 +112,7 @@ function run(
   output: number | 'ignore' = 'ignore',
 ): ChildProcess {
   const child = spawn(program, args, { stdio: ['ignore', output, 'ignore'], env: { ...process.env, ...env } });
-  // A test run that is interrupted comes to no `after`.
+  // An interrupted test run does not reach its `after` hooks.
   const kill = (): unknown => child.kill('SIGKILL');
   process.once('exit', kill);
   child.once('exit', () => process.off('exit', kill));
@@ -131,7 +131,7 @@ async function untilAnswer<T>(ask: () => Promise<T>): Promise<T> {
     try {
       return await ask();
     } catch (error) {
-      // Not up yet; at the deadline the last reason is the one to see.
+      // Not up yet; at the deadline, the last reason is thrown.
       if (performance.now() > deadline) throw error;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }

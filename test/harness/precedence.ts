@@ -1,7 +1,7 @@
-/** Who comes first on a machine of few cores, which holds what would be several machines in life. */
+/** Scheduling priority on a machine with few cores that runs what would be several machines in production. */
 import { mustRun } from '../../installer/stack/run-program.ts';
 
-/** Threads of the process, and those that they start, preempt all ordinary ones (SCHED_RR of sched(7)). Needs root. */
+/** Lets all threads of the process, and those they start, preempt ordinary ones (SCHED_RR of sched(7)). Needs root. */
 export async function takePrecedence(pid: number): Promise<void> {
   await mustRun('chrt', ['chrt', '--all-tasks', '--rr', '--pid', '1', String(pid)]);
 }

@@ -1,4 +1,4 @@
-/** A project of a test: its work tree, its pushes, its deployments. */
+/** A test's project: its work tree, its pushes, its deployments. */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { Deployment, Project } from '../../hub/api/schemas.ts';
@@ -12,7 +12,7 @@ export interface ProjectOptions {
   /** Default: the fixture's name, or `app`. */
   readonly slug?: string;
   readonly branch?: string;
-  /** Where the team has more than one host. */
+  /** Needed if the team has more than one host. */
   readonly hostId?: string;
   /** Settings of its environment `production` (protocol/job.ts), as the API takes them. */
   readonly settings?: Readonly<Record<string, unknown>>;
@@ -24,7 +24,7 @@ export class TestProject {
   readonly branch: string;
   readonly tree: GitWorkTree;
   readonly remoteUrl: string;
-  /** Host names that the proxy routes to it. */
+  /** Host name that the proxy routes to it. */
   readonly hostName: string;
   readonly #stack: Stack;
 
@@ -50,7 +50,7 @@ export class TestProject {
       cpSync(join(ROOT, 'test/fixtures/apps', fixture), tree.folder, { recursive: true });
     else tree.write(fixture);
     await tree.commit('First version');
-    // A long window would only take time in tests that are about something else.
+    // A longer window would only slow down tests of something else.
     const { hostId } = options;
     const environment = { slug: 'production', branch, hostId, settings: { watchSeconds: 0.3, ...options.settings } };
     const project = await stack.client.post('/projects', { slug, environment }, Project);
@@ -65,7 +65,7 @@ export class TestProject {
     await answer.body.dump();
   }
 
-  /** Pushes what is committed and answers the deployment that the push made. */
+  /** Pushes what is committed. Returns the deployment that the push started. */
   async push(): Promise<Deployment> {
     await this.tree.push({ url: this.remoteUrl, token: this.#stack.token }, this.branch);
     const commit = await this.tree.head();
@@ -83,7 +83,7 @@ export class TestProject {
     return this.#stack.waitForDeployment((await this.push()).id);
   }
 
-  /** A deployment by hand of the branch's newest commit. */
+  /** Starts a deployment of the branch's newest commit by hand. */
   redeploy(): Promise<Deployment> {
     const path = `${apiPath('projects', this.slug, 'environments', 'production')}/deployments`;
     return this.#stack.client.post(path, {}, Deployment);

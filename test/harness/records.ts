@@ -1,5 +1,5 @@
 /**
- * What each test stack made, on disk while it lives: so that it can be taken away by whoever comes later, when the test
+ * Records on disk what each test stack has made, while it exists, so that a later process can remove it if the test
  * process itself was killed. One file per stack in one folder.
  */
 import { createHash } from 'node:crypto';
@@ -30,14 +30,14 @@ const recordsFolder = (): string => join(tmpdir(), 'orkestr-test-records');
 const recordFile = (folder: string): string =>
   join(recordsFolder(), `${createHash('sha256').update(folder).digest('hex').slice(0, 16)}.json`);
 
-/** Notes a stack, and a process of it when one was started. */
+/** Records a stack, and one of its processes if one was started. */
 export function keepRecord(plan: StackPlan, started?: ProcessIdentity): void {
   mkdirSync(recordsFolder(), { recursive: true, mode: 0o700 });
   const processes = [...(readRecord(plan.folder)?.processes ?? []), ...(started ? [started] : [])];
   writeFileSync(recordFile(plan.folder), JSON.stringify({ plan, processes } satisfies StackRecord), { mode: 0o600 });
 }
 
-/** Where the scopes of all stacks of a test run are noted, one per line: what is left of them is certainly the run's. */
+/** Lists the scopes of all stacks of a test run, one per line: leftovers with these certainly belong to the run. */
 export const scopesFile = (): string => join(tmpdir(), 'orkestr-test-scopes');
 
 export function noteScope(scope: string): void {
@@ -50,18 +50,20 @@ function readRecord(folder: string): StackRecord | null {
 
 const readFile = (file: string): StackRecord => StackRecord.parse(JSON.parse(readFileSync(file, 'utf8')));
 
-/** Folders of the stacks that were not taken away. */
+/** Folders of the stacks that have not been removed. */
 export function leftStacks(): string[] {
   if (!existsSync(recordsFolder())) return [];
   return readdirSync(recordsFolder()).map((name) => readFile(join(recordsFolder(), name)).plan.folder);
 }
 
-/** Ends and removes everything of the stack in `folder`. Safe to call twice. @throws when something could not be removed */
+/**
+ * Ends and removes everything of the stack in `folder`. Safe to call twice. @throws if something could not be removed
+ */
 export async function sweep(folder: string): Promise<void> {
   const record = readRecord(folder);
   if (!record) return;
   const { plan, processes } = record;
-  // The agent first: nothing may be made any more while its things are taken away.
+  // The agent first: nothing may be created any more while its things are removed.
   for (const identity of processes.toReversed()) await endProcess(identity, 10_000);
   const complaint = await sweepHost(plan);
   for (const path of [plan.folder, plan.runFolder]) {
@@ -69,12 +71,12 @@ export async function sweep(folder: string): Promise<void> {
     rmSync(path, { recursive: true, force: true });
   }
   rmSync(recordFile(folder), { force: true });
-  // The last of them takes the folder along.
+  // With the last record, the folder goes, too.
   if (readdirSync(recordsFolder()).length === 0) rmSync(recordsFolder(), { recursive: true });
   if (complaint !== null) throw new Error(complaint);
 }
 
-/** The agent takes away what it made; what it leaves behind is found by its label. @returns what went wrong, or null */
+/** The agent removes what it made; leftovers are found by their label. @returns what failed, or null */
 async function sweepHost(plan: StackPlan): Promise<string | null> {
   const identityFile = join(agentState(plan), 'identity.json');
   if (!existsSync(identityFile)) return null;

@@ -1,4 +1,4 @@
-/** A registry of images for a test: Debian's docker-registry with a login, in the host's network or that of a sandbox. */
+/** An image registry for a test: Debian's docker-registry with a login, in the network of the host or of a sandbox. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,12 +9,12 @@ import type { RegistryLogin } from '../../protocol/job.ts';
 import { freePort } from './free-port.ts';
 
 export const LOGIN_PASSWORD = 'correct horse battery';
-/** Of that password: bcrypt, as `htpasswd -nbB` writes it. */
+/** Of that password: bcrypt, as written by `htpasswd -nbB`. */
 const HTPASSWD = 'ada:$2y$05$jgkWPtlrZkSRhXnzLcvvXOIqHq/7TGxJ25gy5.B0Ji5zFKGpP5caK\n';
 const UP_TRIES = 400;
 
 interface TestRegistryOptions {
-  /** Where it keeps its images. */
+  /** Folder for its images. */
   readonly folder: string;
   readonly port?: number;
   /** Network namespace in which it listens on 127.0.0.1; absent: the host's. */
@@ -58,7 +58,7 @@ export class TestRegistry {
     return new TestRegistry(options, port, child);
   }
 
-  /** As image names begin with it. */
+  /** The host part of its image names. */
   get host(): string {
     return `127.0.0.1:${this.port}`;
   }
@@ -67,7 +67,7 @@ export class TestRegistry {
     return { host: this.host, username: 'ada', password: LOGIN_PASSWORD };
   }
 
-  /** While `work` goes on it takes connections and answers nothing. */
+  /** Accepts connections but does not respond while `work` runs. */
   async hang(work: () => Promise<void>): Promise<void> {
     this.#child.kill('SIGSTOP');
     try {
@@ -85,7 +85,7 @@ export class TestRegistry {
   }
 }
 
-/** Looked up in the table of the process's own network namespace (proc(5), /proc/pid/net/tcp; 0A: listening). */
+/** Checks the table of the process's own network namespace (proc(5), /proc/pid/net/tcp; 0A: listening). */
 async function untilListening({ pid }: ChildProcess, port: number): Promise<void> {
   const line = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')} 00000000:0000 0A`;
   for (let tries = 0; ; tries += 1) {

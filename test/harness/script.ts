@@ -1,13 +1,13 @@
-/** How the scripts of package.json end that are no part of the product: suites, benches, the lab. */
+/** Exit codes of the package.json scripts that are not part of the product: suites, benches, the lab. */
 import { toErrorReport } from '../../protocol/errors.ts';
 
-/** Of a wrong call, as of many programs; what was tried and failed has 1. */
+/** For wrong usage, as in many programs; a run that fails has 1. */
 const WRONG_CALL = 2;
 
-/** What the script was called with is nothing that it can do: told in a line, as the stack says nothing to who typed it. */
+/** Wrong usage of a script: reported in one line, because a stack trace is of no use to whoever typed it. */
 export class WrongCall extends Error {}
 
-/** @returns the exit code: what `main` says, or 1 with the stack and the evidence on stderr, or 2 for a wrong call */
+/** @returns the exit code: that of `main`, or 1 with stack and evidence on stderr, or 2 for wrong usage */
 export async function exitCodeOf(main: () => Promise<number>): Promise<number> {
   try {
     return await main();
@@ -22,7 +22,7 @@ export async function exitCodeOf(main: () => Promise<number>): Promise<number> {
   }
 }
 
-/** `parseArgs` of node:util throws errors of its own for options that it does not know. */
+/** `parseArgs` of node:util throws its own errors for unknown options. */
 const isWrongCall = (error: unknown): error is Error =>
   error instanceof WrongCall ||
   (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'));

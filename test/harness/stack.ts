@@ -1,7 +1,7 @@
 /**
- * A whole installation for one test: hub, proxy and agent as real processes with the pinned Node on free ports, an admin,
- * an enrolled host, all state in one temp folder. `stop` takes everything away again; what a killed test run leaves is
- * taken away by test/run.ts from the records that records.ts keeps.
+ * A whole installation for one test: hub, proxy and agent as real processes with the pinned Node on free ports, an
+ * admin, an enrolled host, all state in one temp folder. `stop` removes everything again. What a killed test run leaves
+ * is removed by test/run.ts, from the records of records.ts.
  */
 import { mkdtempSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
@@ -56,7 +56,7 @@ export class Stack {
   readonly client: Client;
   readonly token: string;
   readonly host: Host;
-  /** Label and name part of everything this stack's agent makes in the engine. */
+  /** Label of everything that this stack's agent makes in the engine, and part of its names. */
   readonly scope: string;
   readonly hubUrl: string;
   readonly proxyUrl: string;
@@ -87,19 +87,19 @@ export class Stack {
     this.#env = parts.env;
   }
 
-  /** A process of the stack, for its log, its pid, its end. */
+  /** A process of the stack, for access to its log, pid and end. */
   service(name: ProcessName): Service {
     const service = this.#services.get(name);
     if (!service) throw new Error(`${name} was never started`);
     return service;
   }
 
-  /** SIGKILL, as a power cut would. */
+  /** Sends SIGKILL, like a power cut. */
   async kill(name: ProcessName): Promise<void> {
     await this.service(name).kill();
   }
 
-  /** Starts a process that was killed or stopped, on its old address and state. `env` holds for this start only. */
+  /** Starts a process that was killed or stopped, with its old address and state. `env` applies to this start only. */
   async start(name: ProcessName, env: NodeJS.ProcessEnv = {}): Promise<Service> {
     const service = await startOne(this.plan, name, { ...this.#env?.[name], ...env });
     this.#services.set(name, service);
@@ -117,7 +117,9 @@ export class Stack {
     return runProgram([...agentArgv(), ...args], { env: agentEnv(this.plan) });
   }
 
-  /** A project with a repository of its own: a folder of test/fixtures/apps, or files. Nothing is pushed yet. */
+  /**
+   * Creates a project with its own repository, from a folder of test/fixtures/apps or from files. Pushes nothing yet.
+   */
   createProject(
     fixture: string | Readonly<Record<string, string>>,
     options: ProjectOptions = {},
@@ -125,7 +127,7 @@ export class Stack {
     return TestProject.create(this, fixture, options);
   }
 
-  /** One request through the proxy. `hostName` is the Host header; dialled is always the proxy. */
+  /** Sends one request through the proxy. `hostName` is only the Host header. */
   async get(hostName: string, path = '/', options: { method?: 'GET' | 'POST'; body?: string } = {}): Promise<Answer> {
     const answer = await request(`${this.proxyUrl}${path}`, {
       method: options.method ?? 'GET',
@@ -139,7 +141,7 @@ export class Stack {
     return this.client.get(apiPath('deployments', id), DeploymentDetail);
   }
 
-  /** The deployment in full once `until` holds; by default once it has ended, however. */
+  /** Returns the deployment in full once `until` holds; by default once it has ended, with any status. */
   async waitForDeployment(
     id: string,
     until: (deployment: DeploymentDetail) => boolean = hasEnded,
@@ -163,7 +165,7 @@ export class Stack {
     return this.client.get(path, z.array(Deployment), { limit: 50 });
   }
 
-  /** Ends and removes everything that this stack made: processes, containers, images, networks, firewall, files. */
+  /** Ends and removes everything that this stack has made: processes, containers, images, networks, firewall, files. */
   async stop(): Promise<void> {
     await this.client.close();
     await sweep(this.folder);
@@ -172,7 +174,7 @@ export class Stack {
 
 const hasEnded = ({ status }: DeploymentDetail): boolean => ENDED.includes(status);
 
-/** Call `stop` in an `after` hook. When starting fails, everything is taken away before it throws. */
+/** Call `stop` in an `after` hook. If the start fails, everything is removed before this throws. */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-test-'));
   const services = new Map<ProcessName, Service>();
@@ -180,7 +182,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const plan: StackPlan = {
     folder,
     runFolder: runFolderOf(folder),
-    // Known from the start, and nobody else's while one of them is down: a process comes back where the others look for it.
+    // Fixed, and used by nobody else while a process is down: it comes back where the others look for it.
     hubListen: `127.0.0.1:${await freePort()}`,
     proxyListen: `127.0.0.1:${proxyPort}`,
     appsUrl: `http://localhost:${proxyPort}`,

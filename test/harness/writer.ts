@@ -1,7 +1,7 @@
-/** For tests of copies: a process of its own mind, which never stops writing into the database that is copied. */
+/** For tests of copies: writes without end into the database that is being copied. */
 import Sqlite from 'better-sqlite3';
 
-/** Makes the database of `file` large enough to be copied in steps, and writes on in every turn. @returns what ends it */
+/** Makes the database `file` so large that it is copied in steps, and writes in every turn. @returns what stops it */
 export function neverStopWriting(file: string): () => void {
   const writer = new Sqlite(file);
   writer.pragma('synchronous = OFF');

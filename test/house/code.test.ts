@@ -19,9 +19,9 @@ const ROOT_FILES = [
 ];
 const MAX_FILE_BYTES = 200_000;
 
-/** Programs of their own that somebody else starts and tells by environment: git its hook. */
+/** Separate programs that somebody else starts and configures by environment: git starts its hook. */
 const TOLD_BY_ENVIRONMENT = ['hub/git/push-hook.ts'];
-/** Start commands with shell syntax are run by the shell of the app's own container, never by one of the host. */
+/** Start commands with shell syntax run in the shell of the app's own container, never in one of the host. */
 const SHELL_IN_CONTAINER = ['agent/detect/start-command.ts'];
 
 /** Lines of code that match, as `file:line text`; comments do not count. */
@@ -66,7 +66,7 @@ test('files that the pages name are there', () => {
         ([, name = '']) => ({ file, name }),
       ),
     )
-    // The architecture calls what is to be added x.ts.
+    // In the architecture, x.ts stands for a file to be added.
     .filter(({ name }) => !files.has(name) && !name.endsWith('/x.ts'))
     .map(({ file, name }) => `${file}: ${name}`);
   assert.deepEqual(gone, []);
@@ -114,7 +114,7 @@ test('no path of one machine stands in a file, and no registry that code would d
   const found = repositoryFiles()
     .filter((file) => file !== 'package-lock.json' && !file.startsWith('test/house/'))
     .flatMap((file) => {
-      // A test may name one as something to refuse.
+      // A test may name a registry that must be refused.
       const names = file.endsWith('.test.ts') ? machine : [...machine, ...registries];
       return names.filter((name) => readSource(file).includes(name)).map((name) => `${file}: ${name}`);
     });

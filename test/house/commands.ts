@@ -1,9 +1,9 @@
-/** Command lines of ours in Markdown, and whether a command tree knows them. */
+/** Our command lines in Markdown, and whether a command tree knows them. */
 import type { Command } from 'commander';
 
-/** Fenced blocks of shell. */
+/** Fenced shell blocks. */
 const BLOCK = /^ *```(?:sh|console|bash)\n([^]*?)^ *```$/gm;
-/** The program of a line, or what is behind a pipe; `git push orkestr` names a remote. */
+/** The program of a line, or one after a pipe; `git push orkestr` names a remote. */
 const OURS = /(?:^|[$|;&(]|\bsudo\b)\s*(orkestr(?:-agent|-hub)?)((?:\s.*)?)$/;
 
 interface CommandLine {
@@ -28,7 +28,7 @@ function wordsOf(text: string): string[] {
   return end === -1 ? words : words.slice(0, end);
 }
 
-/** What of the words the tree does not know: a command or an option; null when it knows all of them. */
+/** Returns the first word that the tree does not know, a command or an option; null if it knows all. */
 export function unknownWord(program: Command, words: readonly string[]): string | null {
   let command = program;
   let isNamed = true;
@@ -40,7 +40,7 @@ export function unknownWord(program: Command, words: readonly string[]): string 
     } else if (isNamed && command.commands.length > 0) {
       const next = command.commands.find((one) => one.name() === word || one.aliases().includes(word));
       if (next) command = next;
-      // Groups take no words of their own.
+      // Groups take no arguments.
       else if (command.registeredArguments.length === 0) return word;
       else isNamed = false;
     }

@@ -1,4 +1,4 @@
-/** docs/errors.md as the catalogue has it. `node test/house/errors-table.ts` writes the file. */
+/** docs/errors.md, generated from the catalogue. `node test/house/errors-table.ts` writes the file. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ERRORS } from '../../protocol/error-catalogue.ts';

@@ -6,11 +6,11 @@ import { readSource, sourceFiles } from './sources.ts';
 const DECLARED =
   /^export (?:async )?(?:abstract )?(?:function\*?|class|const|let|interface|type)\s+([\w$]+)|^export (?:type )?\{([^}]*)\}/gm;
 const TAKEN = /^(?:import|export)\s+(?:type\s+)?(?:[\w$]+,\s*)?(?:\{([^}]*)\}|[^'"{;]*?)\s*from\s+'(\.[^']+)'/gm;
-/** A whole file, or one type of it; and files that are read in a page or a container name what they call there. */
+/** Imports of a whole file, or of one type; files loaded in a page or a container are called by name there. */
 const LOADED = /\bimport\(\s*'(\.[^']+)'\s*\)(?:\.(\w+))?/g;
 const ALL = '*';
 
-/** Names of `a, type b as c`: those before the `as`, or those behind it. */
+/** Names in `a, type b as c`: before or after the `as`. */
 const namesIn = (list: string, side: 'first' | 'last'): string[] =>
   list
     .split(',')
@@ -23,7 +23,7 @@ const namesIn = (list: string, side: 'first' | 'last'): string[] =>
     .map((names) => (side === 'first' ? names[0] : names.at(-1)) ?? '')
     .filter(Boolean);
 
-/** What other files take of each file. */
+/** Which names of each file other files import. */
 function takenNames(files: readonly string[]): Map<string, Set<string>> {
   const taken = new Map<string, Set<string>>();
   const take = (from: string, to: string, names: readonly string[]): void => {

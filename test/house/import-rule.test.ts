@@ -4,11 +4,11 @@ import { importsOf, isTest, repositoryFiles, sourceFiles } from './sources.ts';
 import type { Import } from './sources.ts';
 
 interface Area {
-  /** Path prefix of its files. The first area that holds a file is its area. */
+  /** Path prefix of its files. The first area that matches a file counts. */
   readonly path: string;
-  /** Path prefixes that it may import, beside itself. */
+  /** Path prefixes that it may import, besides itself. */
   readonly may: readonly string[];
-  /** Path prefixes of which it may import types only. */
+  /** Path prefixes from which it may import types only. */
   readonly types?: readonly string[];
 }
 
@@ -19,9 +19,9 @@ const adapter = (name: string): Area => ({
   types: ['agent/deployment/'],
 });
 
-/** Who may import whom. A folder that is not here may import nothing of ours outside of itself. */
+/** Who may import whom. A folder that is not listed may import only its own files. */
 const AREAS: readonly Area[] = [
-  // What the proxy is told knows nothing of jobs and steps: their schemas would stay in its memory.
+  // The proxy's input must not depend on jobs and steps, whose schemas would stay in the proxy's memory.
   { path: 'protocol/edge.ts', may: ['protocol/ids.ts'] },
   { path: 'protocol/flip-counts.ts', may: ['protocol/ids.ts'] },
   { path: 'protocol/edge-order.ts', may: ['protocol/edge.ts', 'protocol/ids.ts'], types: ['protocol/job.ts'] },
@@ -33,15 +33,15 @@ const AREAS: readonly Area[] = [
   { path: 'agent/deployment/', may: ['agent/detect/', 'agent/probe/', 'agent/lib/', 'protocol/'] },
   { path: 'agent/detect/', may: ['agent/lib/', 'protocol/'] },
   { path: 'agent/probe/', may: ['agent/lib/', 'protocol/'], types: ['agent/deployment/'] },
-  // What an address or interface of a machine leads to is judged the same way by hub and agent.
+  // Hub and agent judge an address or interface of a machine in the same way.
   { path: 'agent/lib/', may: ['protocol/address-kind.ts', 'protocol/service/guest-bridges.ts'] },
   ...['docker', 'git', 'registry', 'proxy-client', 'firewall', 'journal', 'hub-link'].map(adapter),
-  // What looks at the host stands on these, and they on none of it.
+  // Checks of the host depend on these, and not the other way round.
   { path: 'agent/host-facts/', may: ['agent/docker/ask.ts', 'agent/lib/', 'protocol/'], types: ['agent/deployment/'] },
   { path: 'agent/local-api/', may: ['agent/lib/', 'protocol/'], types: ['agent/deployment/'] },
-  // A build takes base images from registries and gives them what it made.
+  // A build pulls base images from registries and pushes its result to them.
   { ...adapter('sandbox'), may: ['agent/registry/', 'agent/lib/', 'protocol/'] },
-  // Images for the detectors' Dockerfiles: the map of their names is the detectors'.
+  // Images for the detectors' Dockerfiles, whose names the detectors define.
   { path: 'agent/base-images/', may: ['agent/lib/', 'agent/detect/base-images.ts', 'protocol/'], types: ['agent/'] },
   // Composition and commands: the rest of the agent puts the parts together.
   { path: 'agent/', may: ['protocol/'] },
@@ -62,8 +62,8 @@ const AREAS: readonly Area[] = [
   { path: 'hub/console/', may: ['hub/api/schemas.ts', 'hub/api/app-log-lines.ts', 'hub/cli/text/', 'protocol/'] },
   { path: 'hub/', may: ['protocol/'] },
   {
-    // The installer is a user of the hub's API, by the same client as the CLI, and of the agent's image names; where it
-    // stops an agent it takes the agent's firewall rules off. A release bundles proxy and console by their own settings.
+    // The installer uses the hub's API, with the same client as the CLI, and the agent's image names; where it stops an
+    // agent, it removes the agent's firewall rules. A release bundles proxy and console with their own settings.
     path: 'installer/',
     may: [
       'hub/api/schemas.ts',
@@ -80,14 +80,14 @@ const AREAS: readonly Area[] = [
 
 const areaOf = (file: string): Area => AREAS.find(({ path }) => file.startsWith(path)) ?? { path: file, may: [] };
 
-/** Tests and what helps them (`test-x.ts`). */
+/** Tests and their helpers (`test-x.ts`). */
 const isOfTests = (file: string): boolean => file.startsWith('test/') || isTest(file);
 
 function isAllowed({ from, to, typeOnly }: Import): boolean {
   const area = areaOf(from);
-  // Its version is everybody's to say.
+  // Everybody may use its version.
   if (to.startsWith(area.path) || to === 'package.json') return true;
-  // A test, and what helps it, may use whatever its own process has, and the test harness.
+  // A test and its helpers may use everything of their own process, and the test harness.
   if (isTest(from) && [from.split('/', 1)[0], 'test', 'protocol'].includes(to.split('/', 1)[0])) return true;
   return (
     area.may.some((path) => to.startsWith(path)) || (typeOnly && (area.types ?? []).some((path) => to.startsWith(path)))

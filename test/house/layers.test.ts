@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Import, importsOf, isTest, sourceFiles } from './sources.ts';
 
-/** Those whose folders have an order. Types count: they also say who knows whom. */
+/** Processes whose folders have an order. Type imports count, because they are dependencies, too. */
 const PROCESSES = ['hub', 'agent', 'proxy'];
 
-/** What one folder imports of another one. */
+/** The imports of one folder from another. */
 interface Edge {
   readonly from: string;
   readonly to: string;
@@ -34,10 +34,10 @@ function edgesOf(process: string): Edge[] {
   return [...edges.values()];
 }
 
-/** `hub/git` of `hub/git/push.ts`. A file that stands beside the folders is one by itself. */
+/** `hub/git` for `hub/git/push.ts`. A file beside the folders counts as a folder of its own. */
 const folderOf = (file: string): string => file.split('/').slice(0, 2).join('/');
 
-/** Without these there is no cycle: of each, the edge that the fewest imports make. */
+/** Edges to remove for a graph without cycles: of each cycle, the edge with the fewest imports. */
 function backwards(edges: readonly Edge[]): Edge[] {
   const [shortest] = edges
     .map((edge) => cycleOver(edge, edges))
@@ -48,7 +48,7 @@ function backwards(edges: readonly Edge[]): Edge[] {
   return [thinnest, ...backwards(edges.filter((edge) => edge !== thinnest))];
 }
 
-/** The edge, and the shortest way back to where it begins; undefined when there is none. */
+/** The edge and the shortest way back to its start; undefined if there is none. */
 function cycleOver(edge: Edge, edges: readonly Edge[]): Edge[] | undefined {
   const ways: Edge[][] = [[edge]];
   const seen = new Set<string>();

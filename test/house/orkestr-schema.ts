@@ -1,4 +1,4 @@
-/** docs/orkestr.schema.json as the zod schema has it. `node test/house/orkestr-schema.ts` writes the file. */
+/** docs/orkestr.schema.json, generated from the zod schema. `node test/house/orkestr-schema.ts` writes the file. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { orkestrJsonSchema } from '../../protocol/build-settings.ts';

@@ -1,31 +1,31 @@
-/** The files of the repository as git sees them, and what they import. */
+/** The files of the repository as git lists them, and their imports. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { ROOT } from '../../installer/stack/stack.ts';
 
-/** Every file that is, or could be, committed; paths from the repository's root. */
+/** Every file that is or could be committed; paths relative to the repository. */
 export function repositoryFiles(): string[] {
   const args = ['ls-files', '-z', '--cached', '--others', '--exclude-standard'];
   const files = execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).split('\0').filter(Boolean);
   return [...new Set(files)].filter((file) => existsSync(join(ROOT, file))).toSorted();
 }
 
-/** Our own code; fixtures are the code of others as far as the rules go. */
+/** Our own code. Fixtures count as code of others. */
 export const sourceFiles = (): string[] =>
   repositoryFiles().filter((file) => /\.(?:ts|tsx|mjs|mts|js)$/.test(file) && !isForeign(file));
 
 const isForeign = (file: string): boolean =>
   file.startsWith('test/fixtures/apps/') || file.startsWith('installer/sample/');
 
-/** Tests, and what only they use (`test-x.ts`). */
+/** Tests and their helpers (`test-x.ts`). */
 export const isTest = (file: string): boolean => /\.test\.tsx?$|\/test-[^/]+\.(?:ts|mjs)$/.test(file);
 
 export const readSource = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
 
 export interface Import {
   readonly from: string;
-  /** Path from the root for a file of ours, else the name of a package or of a module of Node. */
+  /** Path relative to the repository for a file of ours, else the name of a package or of a Node module. */
   readonly to: string;
   readonly ours: boolean;
   readonly typeOnly: boolean;

@@ -15,7 +15,7 @@ test('of test files that run in one process the hooks of each are around its own
     writeFileSync(file, `import { afterEach, test } from 'node:test'; const file = '${file}'; ${hook}`);
   }
   const output = new PassThrough();
-  // Without it the runner of this test would be told in its own language.
+  // With it, the child's runner would report to this test's runner in a binary format instead of text.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   assert.equal(await runTests(files, { processes: 'together', env, output }), null);
   const calls = (output.read() as Buffer).toString().match(/^a test of .*$/gm);

@@ -1,4 +1,6 @@
-/** docs/troubleshooting.md as the doctor's checks have it. `node test/house/troubleshooting.ts` writes the file. */
+/**
+ * docs/troubleshooting.md, generated from the doctor's checks. `node test/house/troubleshooting.ts` writes the file.
+ */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Check, ProblemKind } from '../../agent/doctor/check.ts';
@@ -71,7 +73,7 @@ function tableOf(check: string, problems: Readonly<Record<string, ProblemKind>>)
   return ['| name | level | what is wrong | mend |', '|---|---|---|---|', ...rows].join('\n');
 }
 
-/** For every kind of host. */
+/** The fix for every kind of host. */
 export function mendForAll(mend: Mend): string {
   return typeof mend === 'string' ? mend : `Debian, Ubuntu: ${mend.apt} RHEL and similar: ${mend.dnf}`;
 }

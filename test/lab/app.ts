@@ -1,4 +1,4 @@
-/** The sample app as a project of its own, placed on one host of a lab: pushed to, and visited. */
+/** The sample app as a separate project on one host of a lab: pushed to, and visited. */
 import { appendFileSync, cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,7 +18,7 @@ import { VisitorSocket } from './visitor-socket.ts';
 const DEPLOYMENT_MS = 900_000;
 const ANSWER_MS = 3000;
 const ENVIRONMENT = 'production';
-/** What the sample app gets in a lab: file → what it is called with its server. */
+/** Additions to the sample app in a lab: file → function in it that is called with the server. */
 const ADDED = { 'echo-sockets.mjs': 'echoSockets', 'reach-out.mjs': 'reachOut' } as const;
 
 interface AppPlan {
@@ -26,7 +26,7 @@ interface AppPlan {
   readonly token: string;
   readonly host: LabHost;
   readonly slug: string;
-  /** Its work tree is made in there. */
+  /** The folder in which its work tree is created. */
   readonly folder: string;
 }
 
@@ -37,7 +37,7 @@ export class App {
   readonly #remote: { readonly url: string; readonly token: string };
   readonly #proxyUrl: string;
   readonly #hostName: string;
-  /** Those that visitors may see. */
+  /** Versions that visitors may see. */
   readonly #versions = new Set<string>();
   #version = 0;
 
@@ -65,7 +65,7 @@ export class App {
     return new App(plan, project, tree, `http://${await host.address()}`);
   }
 
-  /** Pushes the next version and waits until it is live and answers. */
+  /** Pushes the next version and waits until it is live and responds. */
   async deploy(): Promise<void> {
     const { version, deployment } = await this.pushNext();
     const { status, error } = await this.ended(deployment);
@@ -74,7 +74,7 @@ export class App {
     if (seen !== version) throw new Error(`${this.#proxyUrl} answers ${seen}, not version ${version}`);
   }
 
-  /** The next version, whatever becomes of it: visitors may see it from now on. */
+  /** Pushes the next version without waiting: visitors may see it from now on. */
   async pushNext(): Promise<{ version: string; deployment: Deployment }> {
     this.#version += 1;
     const version = String(this.#version);
@@ -82,7 +82,7 @@ export class App {
     return { version, deployment: await this.push({ 'version.json': `{ "version": ${version} }\n` }) };
   }
 
-  /** Pushes a change of these files; null takes one away. */
+  /** Pushes a change of these files; null removes one. */
   async push(files: Readonly<Record<string, string | null>>): Promise<Deployment> {
     this.#tree.write(files);
     const commit = await this.#tree.commit('Change');
@@ -94,7 +94,7 @@ export class App {
     return made;
   }
 
-  /** Takes a file away with the next push. */
+  /** Removes a file with the next push. */
   forget(file: string): void {
     this.#tree.write({ [file]: null });
   }
@@ -104,7 +104,7 @@ export class App {
     await this.#client.patch(this.#path(), { settings }, Environment);
   }
 
-  /** Waits until it is decided. */
+  /** Waits until the deployment has ended. */
   async ended({ id }: Deployment): Promise<DeploymentDetail> {
     for (const end = Date.now() + DEPLOYMENT_MS; Date.now() < end; await sleep(200)) {
       const deployment = await this.#client.get(apiPath('deployments', id), DeploymentDetail);
@@ -124,17 +124,17 @@ export class App {
     throw new Error(`no deployment came to ${step} in ${DEPLOYMENT_MS / 1000} s`);
   }
 
-  /** A visitor that stays connected. */
+  /** Connects a visitor that stays connected. */
   openSocket(): Promise<VisitorSocket> {
     return VisitorSocket.open(this.#proxyUrl.replace('http', 'ws'), this.#hostName);
   }
 
-  /** Version that a visitor sees now, or why none. */
+  /** The version that a visitor sees now, or why none. */
   seen(): Promise<string> {
     return this.header('x-version').catch((error: unknown) => (error as Error).message);
   }
 
-  /** Of the answer that a visitor gets now. */
+  /** A header of the response that a visitor gets now. */
   async header(name: string): Promise<string> {
     const answer = await request(`${this.#proxyUrl}/version`, {
       headers: { host: this.#hostName },
@@ -155,7 +155,7 @@ export class App {
     throw new Error(`${this.#proxyUrl} answers ${seen}, not version ${version}, after ${withinMs / 1000} s`);
   }
 
-  /** @returns failed requests of visitors while `work` ran and for a moment after */
+  /** @returns failed requests of visitors while `work` ran and for a moment afterwards */
   async under(work: () => Promise<void>, how: Pick<LoadTarget, 'onlyFresh'> = {}): Promise<number> {
     const load = new Load({ proxyUrl: this.#proxyUrl, hostName: this.#hostName, versions: this.#versions, ...how });
     try {

@@ -1,8 +1,8 @@
-// Put into the sample app of a lab: its visitors keep WebSockets (RFC 6455), and every short text comes back.
+// Added to the sample app in a lab: keeps WebSockets (RFC 6455) open for visitors and echoes every short text.
 import { createHash } from 'node:crypto';
 
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
-/** Of a short masked frame: two bytes of head, four of mask. */
+/** Header of a short masked frame: two bytes, and four of mask. */
 const HEAD_BYTES = 6;
 
 export function echoSockets(server) {
@@ -16,10 +16,10 @@ export function echoSockets(server) {
     socket.on('error', () => socket.destroy());
     socket.on('data', (bytes) => {
       rest = Buffer.concat([rest, bytes]);
-      // Several may come at once, or one in parts.
+      // Several frames may arrive at once, or one in parts.
       while (rest.length >= HEAD_BYTES && rest.length >= HEAD_BYTES + (rest[1] & 0x7f)) {
         const end = HEAD_BYTES + (rest[1] & 0x7f);
-        // Short texts are all that a lab's visitor sends; anything else is its farewell.
+        // A lab's visitor sends only short texts; anything else is its close frame.
         if (rest[0] !== 0x81) {
           socket.end();
           return;

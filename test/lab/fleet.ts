@@ -1,4 +1,4 @@
-/** The hosts of a lab as their owner makes a fleet of them: a hub, and agents that join it. */
+/** Turns the hosts of a lab into a fleet, like their owner would: a hub, and agents that join it. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,7 +17,7 @@ const WAIT_MS = 180_000;
 
 export const hubUrlOf = async (hub: LabHost): Promise<string> => `http://${await hub.address()}:${HUB_PORT}`;
 
-/** The hub on its host from bare, as a person does it who has the files of a release. @returns its admin token */
+/** Installs the hub on a bare host, like a person with the files of a release. @returns its admin token */
 export async function installHub(host: LabHost): Promise<string> {
   const url = await hubUrlOf(host);
   const options = ['--hub-here', '--offline', RELEASE_ON_HOST, '--listen', `0.0.0.0:${HUB_PORT}`];
@@ -27,14 +27,14 @@ export async function installHub(host: LabHost): Promise<string> {
 
 const MadeHost = z.object({ installCommand: z.string() });
 
-/** The one line that the hub gives for a new host, pasted there. */
+/** Adds a new host by pasting the hub's command for it there. */
 export async function joinByOneLine(client: Client, host: LabHost): Promise<void> {
   const { installCommand } = await client.post('/hosts', { name: host.name }, MadeHost);
   await pasteInstallCommand(host, installCommand);
   await online(client, host.name);
 }
 
-/** The same for a host that the hub knows: it was set up anew, and goes on under its name and with its environments. */
+/** The same for a host that the hub knows: it was set up anew, and keeps its name and its environments. */
 export async function joinAgain(client: Client, host: LabHost): Promise<void> {
   const { id } = await named(client, host.name);
   const { installCommand } = await client.post(apiPath('hosts', id, 'join-token'), {}, MadeHost);
@@ -43,7 +43,7 @@ export async function joinAgain(client: Client, host: LabHost): Promise<void> {
 }
 
 async function pasteInstallCommand(host: LabHost, line: string): Promise<void> {
-  // Who pastes it in a lab is root; a bare Debian has no sudo.
+  // In a lab, the user is root; a bare Debian has no sudo.
   const { code, stdout, stderr } = await host.paste(line.replace('sudo ', ''));
   if (code !== 0) throw new Error(`${line}\n${stdout}${stderr}`);
 }
@@ -55,7 +55,7 @@ async function named(client: Client, name: string): Promise<Host> {
 }
 
 export const online = (client: Client, name: string): Promise<Host> => until(client, name, true);
-/** Waits until the hub tells that it has lost it. */
+/** Waits until the hub reports the host as offline. */
 export const offline = (client: Client, name: string): Promise<Host> => until(client, name, false);
 
 async function until(client: Client, name: string, isOnline: boolean): Promise<Host> {
@@ -66,17 +66,17 @@ async function until(client: Client, name: string, isOnline: boolean): Promise<H
   throw new Error(`${name} is not ${isOnline ? 'online' : 'offline'} after ${WAIT_MS / 1000} s`);
 }
 
-/** A call of the host's engine: the program `docker` is not on every host. */
+/** A call to the host's engine. Not every host has the program `docker`. */
 const engineCall = (method: string, path: string, ...options: string[]): string[] => {
   const curl = ['curl', '--fail', '-sS', '--unix-socket', '/run/docker.sock', '-X', method, ...options];
   return [...curl, `http://localhost/${path}`];
 };
 
-/** All images that no container is of. */
+/** Removes all images without a container. */
 export const pruneImages = (host: LabHost): Promise<string> =>
   host.must(engineCall('POST', `images/prune?filters=${encodeURIComponent('{"dangling":["false"]}')}`));
 
-/** A base image from the machine's engine into the host's: no registry is reachable from a lab. */
+/** Copies a base image from the machine's engine to the host's: a lab can reach no registry. */
 export async function giveBaseImage(lab: Lab, host: LabHost, kind: 'node' | 'static' = 'node'): Promise<void> {
   const image = BaseImages.parse({})[kind];
   const file = join(lab.imageFolder, `${kind}.tar`);

@@ -1,20 +1,20 @@
-/** One lab host: a server of its own, as far as its programs can tell. What it is made of is its image's matter. */
+/** One lab host: a separate server, as far as its programs can tell. Its image decides what it is made of. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProgramResult } from '../../installer/stack/run-program.ts';
 
 export interface HostPlan {
   readonly name: string;
-  /** From 1, of its lab. */
+  /** Number within its lab, from 1. */
   readonly number: number;
-  /** The lab's network; its name is the lab's, and its bridge's. */
+  /** The lab's network. Network, lab and bridge have the same name. */
   readonly network: string;
-  /** Folders of this machine that the host sees, read-only: host path → path in it. */
+  /** Folders of this machine that the host sees, read-only: path here → path in the host. */
   readonly folders: Readonly<Record<string, string>>;
-  /** A folder of this machine for what belongs to the host and goes with the lab. */
+  /** A folder of this machine for the host's files; removed with the lab. */
   readonly stateFolder: string;
 }
 
-/** What hosts are booted from: a container's image, or a virtual machine's disk. */
+/** What hosts boot from: a container's image, or a virtual machine's disk. */
 export interface HostImage {
   /** Boots a host and waits until systemd has started everything. */
   boot(plan: HostPlan): Promise<LabHost>;
@@ -22,7 +22,7 @@ export interface HostImage {
 
 export abstract class LabHost {
   readonly name: string;
-  /** How many times as long as on a server of today everything takes on it. */
+  /** Factor by which it is slower than a current server. */
   readonly slowness: number;
 
   protected constructor(name: string, slowness: number) {
@@ -30,32 +30,32 @@ export abstract class LabHost {
     this.slowness = slowness;
   }
 
-  /** Runs a program in it, whatever comes of it. */
+  /** Runs a program in it and returns the result, whatever it is. */
   abstract run(argv: readonly string[], input?: string): Promise<ProgramResult>;
 
-  /** On the lab's network; it stays the same over reboots. */
+  /** Its address on the lab's network, which survives reboots. */
   abstract address(): Promise<string>;
 
-  /** Shuts it down in order and waits until it is up again. */
+  /** Shuts it down cleanly and waits until it is up again. */
   abstract reboot(): Promise<void>;
 
-  /** From one moment to the next it is off: nothing is shut down, nothing is written any more. */
+  /** Switches it off at once: nothing is shut down, nothing is written any more. */
   abstract cutPower(): Promise<void>;
 
-  /** Switches on what `cutPower` switched off. */
+  /** Switches it on after `cutPower`. */
   abstract powerOn(): Promise<void>;
 
-  /** With what its agent has made outside of it. */
+  /** Removes it, and what its agent has made outside of it. */
   abstract remove(): Promise<void>;
 
-  /** @returns what it printed @throws Error with all that it said */
+  /** @returns what it printed @throws Error with its whole output */
   async must(argv: readonly string[], input?: string): Promise<string> {
     const { code, stdout, stderr } = await this.run(argv, input);
     if (code === 0) return stdout;
     throw new Error(`${this.name}: ${argv.join(' ').slice(0, 200)}: exit code ${code}\n${stdout}${stderr}`);
   }
 
-  /** A line for a shell on the host: what a person pastes. */
+  /** Runs a line in a shell on the host, as if a person had pasted it. */
   paste(line: string): Promise<ProgramResult> {
     return this.run(['sh', '-c', line]);
   }
@@ -63,7 +63,7 @@ export abstract class LabHost {
   protected async untilBooted(withinMs: number): Promise<void> {
     let state = '';
     for (const end = Date.now() + withinMs; Date.now() < end; await sleep(100 * this.slowness)) {
-      // Until it is far enough to run programs there is no answer at all.
+      // Before it can run programs, it does not answer at all.
       const ask = this.run(['systemctl', 'is-system-running']);
       state = await ask.then(({ stdout }) => stdout.trim()).catch((error: unknown) => String(error));
       if (['running', 'degraded'].includes(state)) return;

@@ -1,13 +1,13 @@
-/** What is on a lab host, line by line, so that before and after can be compared. */
+/** Everything on a lab host, line by line, for a comparison of before and after. */
 import type { LabHost } from './host.ts';
 
-/** Asks the engine itself: since Debian 13 the program `docker` is a package of its own. */
+/** Asks the engine's API: since Debian 13, the program `docker` is in a separate package. */
 const engine = (path: string, shown: string): string =>
   `curl -sS --unix-socket /run/docker.sock 'http://localhost/${path}' 2>/dev/null | grep -oE '${shown}'`;
 
 /**
- * Files with mode and owner (not what packages bring along, caches and what systemd makes for itself), users, units,
- * firewall rules, links, mounts below our folders, what the engine has.
+ * Files with mode and owner (except those of packages, caches and what systemd makes for itself), users, units,
+ * firewall rules, links, mounts below our folders, and the engine's objects.
  */
 const LOOKS: readonly (readonly [string, string])[] = [
   [
@@ -18,7 +18,7 @@ const LOOKS: readonly (readonly [string, string])[] = [
   ],
   ['user', 'cut -d: -f1,3,7 /etc/passwd; cut -d: -f1 /etc/group /etc/shadow'],
   ['unit', "systemctl list-unit-files --no-legend --no-pager | awk '{ print $1, $2 }'"],
-  // A table with nothing but the kernel's own chains is no difference: it comes into being when somebody looks.
+  // A table with only the kernel's own chains is no difference: reading it creates it.
   ['rule', "iptables-save 2>/dev/null | grep -E '^-A|^:[^ ]+ -' | sed 's/ *\\[[0-9:]*\\]//'"],
   ['link', "ip -o link | awk '{ sub(/@.*/, \"\", $2); print $2 }' | grep -v '^veth'"],
   ['namespace', 'ls /run/netns 2>/dev/null'],
@@ -29,13 +29,13 @@ const LOOKS: readonly (readonly [string, string])[] = [
   ['setting', engine('info', '"LiveRestoreEnabled":[a-z]*')],
 ];
 
-/** What packages of the distribution do when they are installed or used; the installation does not take those off. */
+/** Effects of the distribution's packages when they are installed or used; uninstall does not revert those. */
 const OF_OTHERS = [
   /^file (?:\/etc\/ld\.so\.cache|\/etc\/(?:passwd|group|shadow|gshadow|subuid|subgid)-?|\/etc\/\.pwd\.lock) /,
   /^file \/var\/lib\/(?:systemd(?!\/timers\/stamp-ork)|private|pam|ucf|dbus|misc)\b/,
   /^file \/run\/(?:systemd|user|log|udev|xtables\.lock|dbus|netns|docker\.pid|blkid|initctl)\b/,
   /^file \/root(?:\/\.docker)? /,
-  // The resolver that the machine's engine gives a container, on other ports after every boot.
+  // The resolver that the machine's engine gives a container, with other ports after every boot.
   /^rule .* 127\.0\.0\.11\/32 /,
 ];
 
@@ -55,7 +55,7 @@ export async function takeInventory(host: LabHost): Promise<Inventory> {
   return new Set(lines.filter((line) => !OF_OTHERS.some((pattern) => pattern.test(line))));
 }
 
-/** One line for each difference: `+` is there now, `-` is gone. */
+/** One line for each difference: `+` was added, `-` was removed. */
 export const differences = (before: Inventory, after: Inventory): readonly string[] => [
   ...[...after].filter((line) => !before.has(line)).map((line) => `+ ${line}`),
   ...[...before].filter((line) => !after.has(line)).map((line) => `- ${line}`),

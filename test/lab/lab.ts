@@ -1,4 +1,4 @@
-/** A lab: hosts on one network of the machine's engine, a release that was made for them, and phases that are timed. */
+/** A lab: hosts on one network of the machine's engine, a release made for them, and timed phases. */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { arch, tmpdir } from 'node:os';
@@ -15,25 +15,25 @@ import { ownerLabel, removeOrphans } from './orphans.ts';
 interface Phase {
   readonly name: string;
   readonly seconds: number;
-  /** Null: there was no traffic. */
+  /** Null if there was no traffic. */
   readonly failedRequests: number | null;
   readonly ok: boolean;
-  /** What was wrong. */
+  /** The error. */
   readonly why?: string;
 }
 
-/** Where a host finds the release before any hub has it. */
+/** Where a host finds the release before a hub serves it. */
 export const RELEASE_ON_HOST = '/release';
 
 /** Base images for its engine, as archives of `docker save`. */
 export const IMAGES_ON_HOST = '/images';
 
-/** In which what a removed host had in the kernel is gone, ms. */
+/** Time in which the kernel drops what belonged to a removed host, ms. */
 const LEAVE_MS = 15_000;
 
 export class Lab {
   readonly phases: Phase[] = [];
-  /** For this side: work trees, the release. */
+  /** Folder on this machine: work trees, the release. */
   readonly folder = mkdtempSync(join(tmpdir(), 'ork-lab-'));
   readonly #name = `orklab-${randomBytes(3).toString('hex')}`;
   readonly #say: (text: string) => void;
@@ -45,13 +45,13 @@ export class Lab {
     this.#say = say;
   }
 
-  /** Takes away first what labs have left whose process was killed. */
+  /** Opens a lab. First removes what labs whose process was killed have left behind. */
   static async open(say: (text: string) => void): Promise<Lab> {
     await removeOrphans();
     await removeHierarchies();
     const lab = new Lab(say);
     for (const folder of [lab.releaseFolder, lab.imageFolder]) mkdirSync(folder);
-    // Virtual machines are put on its bridge, by name.
+    // Virtual machines join its bridge, by name.
     const network = [`--opt=com.docker.network.bridge.name=${lab.#name}`, ...ownerLabel(), lab.#name];
     await mustRun('docker network create', ['docker', 'network', 'create', ...network]);
     return lab;
@@ -65,19 +65,19 @@ export class Lab {
     return join(this.folder, 'images');
   }
 
-  /** Who signs the lab's releases. */
+  /** Key that signs the lab's releases. */
   get keyFile(): string {
     return join(this.folder, 'key.pem');
   }
 
-  /** Of somebody else. */
+  /** Creates a key of somebody else. */
   foreignKey(): string {
     const file = join(this.folder, 'foreign-key.pem');
     makeReleaseKey(file);
     return file;
   }
 
-  /** A release of these sources for this machine, packed fast, signed with a key that is thrown away. */
+  /** Makes a release of these sources for this machine: compressed fast, signed with a throwaway key. */
   async release(): Promise<void> {
     const { keyFile } = this;
     makeReleaseKey(keyFile);
@@ -103,7 +103,7 @@ export class Lab {
     return host;
   }
 
-  /** Runs a phase. What it answers is the number of failed requests; a failure is kept, and thrown. */
+  /** Runs a phase. `work` returns the number of failed requests. An error is recorded and rethrown. */
   async phase(name: string, work: () => Promise<number | void>): Promise<void> {
     const began = performance.now();
     const seconds = (): number => Math.round((performance.now() - began) / 100) / 10;
@@ -121,7 +121,7 @@ export class Lab {
     }
   }
 
-  /** Once: a signal ends the phase that is under way, and both want the lab closed. */
+  /** Runs once: both a signal and the end of the phase that it interrupts close the lab. */
   close(): Promise<void> {
     this.#closing ??= this.#takeAway();
     return this.#closing;

@@ -77,7 +77,7 @@ async function tryAll(packages: readonly string[], options: Options): Promise<nu
     await runLab(lab, { hub: image, web, api: image }, { bare: !prepared, upgradesOnly: options.upgrades });
   };
   try {
-    // What runs on the hosts goes with them: a phase that is under way fails and is not waited for.
+    // After a signal, a phase in progress is not awaited: it fails once its host is removed.
     await Promise.race([run(), stop]);
   } catch (error) {
     failed = true;
@@ -86,7 +86,7 @@ async function tryAll(packages: readonly string[], options: Options): Promise<nu
   } finally {
     if (failed && keep) {
       say('Ctrl-C removes the hosts.');
-      await stop.catch(() => undefined); // nothing is under way any more
+      await stop.catch(() => undefined); // nothing is running any more
     }
     await lab.close();
   }
@@ -101,5 +101,5 @@ function machineImage(suite: Suite, packages: readonly string[]): Promise<HostIm
   return vmImage(suite, packages, say);
 }
 
-// What is still under way after a signal holds nothing up.
+// Does not wait for what a signal has left running.
 process.exit(await exitCodeOf(main));

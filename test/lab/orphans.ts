@@ -1,4 +1,6 @@
-/** Containers and networks of a lab say which process they belong to, so that what a killed one left is found. */
+/**
+ * Labels a lab's containers and networks with the process that owns them, so that those of a killed one can be found.
+ */
 import { identify, isAlive, ProcessIdentity } from '../../installer/stack/process-identity.ts';
 import { mustRun } from '../../installer/stack/run-program.ts';
 

@@ -1,4 +1,4 @@
-/** A page of docs/ whose commands a test runs: each of them, or the test says which were left. */
+/** A page of docs/ whose commands a test runs. The test must run every one, or names those left out. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../installer/stack/stack.ts';
@@ -12,19 +12,19 @@ export class Page {
     this.#left = new Set(commandsOf(readFileSync(join(ROOT, 'docs', `${name}.md`), 'utf8')));
   }
 
-  /** @returns the same command, which then counts as run @throws Error when the page has no such command */
+  /** @returns the same command, which then counts as run @throws Error if the page has no such command */
   take(command: string): string {
     if (!this.#left.delete(command)) throw new Error(`docs/${this.name}.md has no command "${command}" (any more)`);
     return command;
   }
 
-  /** Commands that were not taken. */
+  /** Commands that were not run. */
   get left(): readonly string[] {
     return [...this.#left];
   }
 }
 
-/** Lines of the blocks marked `sh`, without the comments behind them. */
+/** Lines of the blocks marked `sh`, without trailing comments. */
 function commandsOf(markdown: string): string[] {
   return [...markdown.matchAll(/^```sh\n(.*?)^```$/gms)]
     .flatMap(([, block = '']) => block.split('\n'))

@@ -1,11 +1,11 @@
-// Put into the sample app of a lab: from its first moment on it tries what an app must not reach, and tells with every answer.
+// Added to the sample app in a lab: tries from its start on what an app must not reach, and reports in each response.
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 
 const EVERY_MS = 20;
-/** Longer than an agent takes to come up after its host's boot. */
+/** Longer than an agent takes to come up after a boot of its host. */
 const FOR_MS = 20_000;
-/** What is dropped on the way answers nothing. */
+/** Dropped packets get no reply. */
 const PATIENCE_MS = 1000;
 
 const FORBIDDEN = {
@@ -21,7 +21,7 @@ export function reachOut(server) {
     for (const [name, where] of Object.entries(FORBIDDEN)) tryOnce(where, () => reached.add(name));
     if (tries * EVERY_MS >= FOR_MS) clearInterval(timer);
   }, EVERY_MS);
-  // Before the app's own listener, which ends the answer.
+  // Before the app's own listener, which ends the response.
   server.prependListener('request', (_request, response) => {
     response.setHeader('x-reached', JSON.stringify({ tries, reached: [...reached] }));
   });
@@ -36,7 +36,7 @@ function tryOnce(where, onReached) {
   socket.on('error', () => socket.destroy());
 }
 
-/** Of the default route (proc_net_route(5)): an address of the host. */
+/** Gateway of the default route (proc_net_route(5)): an address of the host. */
 function gateway() {
   const routes = readFileSync('/proc/net/route', 'utf8').split('\n');
   const [, , hex = ''] = routes.find((line) => line.split('\t')[1] === '00000000')?.split('\t') ?? [];

@@ -1,4 +1,4 @@
-/** Further releases of a lab: the first one with another version in it, and if need be with something broken. */
+/** Further releases of a lab: the first one with another version and, if needed, with something broken. */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { arch } from 'node:os';
 import { join } from 'node:path';
@@ -19,13 +19,13 @@ import { sumOf } from '../../agent/upgrade/verify.ts';
 
 export interface NextRelease {
   readonly version: string;
-  /** Puts text after the first line of a file below `lib/`. */
+  /** Inserts text after the first line of a file below `lib/`. */
   readonly before?: { readonly file: string; readonly text: string };
 }
 
 /**
  * Packs it below `out`/VERSION.
- * @param first folder of the release that `npm run release` made @param keyFile who signs
+ * @param first folder of the release that `npm run release` made @param keyFile key that signs it
  */
 export async function makeNext(first: string, out: string, keyFile: string, next: NextRelease): Promise<void> {
   const { version } = next;
@@ -54,7 +54,7 @@ export async function makeNext(first: string, out: string, keyFile: string, next
 }
 
 function change(tree: string, { version, before }: NextRelease): void {
-  // As the bundlers write a string that came from package.json.
+  // As the bundlers write a string from package.json.
   const [from, to] = [`\`${manifest.version}\``, `\`${version}\``];
   let changed = 0;
   for (const name of readdirSync(join(tree, 'lib'), { recursive: true, encoding: 'utf8' })) {
@@ -73,7 +73,7 @@ function change(tree: string, { version, before }: NextRelease): void {
   }
   if (before === undefined) return;
   const path = join(tree, 'lib', before.file);
-  // Not before the line that says who runs it.
+  // After the `#!` line.
   const [first = '', ...rest] = readFileSync(path, 'utf8').split('\n');
   writeFileSync(path, [first, before.text, ...rest].join('\n'));
 }

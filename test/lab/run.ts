@@ -1,4 +1,4 @@
-/** What is done in a lab, phase by phase. */
+/** The phases of a lab, in order. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '../../hub/cli/client.ts';
 import { App } from './app.ts';
@@ -13,22 +13,22 @@ import { limitPhases } from './phases/limits.ts';
 import { beginUpgrade, upgradePhases } from './phases/upgrade.ts';
 import { cutAfterLive, cutInDeployment, enrolAgain, hostGone, reboot } from './phases/power.ts';
 
-/** What each host of the fleet is booted from. */
+/** The images from which the hosts of the fleet boot. */
 interface Images {
   readonly hub: HostImage;
-  /** The host where most is done. */
+  /** The host that most phases use. */
   readonly web: HostImage;
   readonly api: HostImage;
 }
 
 interface Course {
-  /** Hosts have not even Docker Engine; the installer fetches it. */
+  /** Hosts have not even Docker Engine: the installer downloads it. */
   readonly bare: boolean;
-  /** Between installation and uninstall there is nothing but upgrades. */
+  /** Between installation and uninstall, only upgrades are tested. */
   readonly upgradesOnly: boolean;
 }
 
-/** In a line of an inventory: no `network` and no `git-worktree`. */
+/** Matches lines of an inventory that are ours, but not `network` or `git-worktree`. */
 const OURS = /(?<![a-z])ork/i;
 
 export async function runLab(lab: Lab, images: Images, { bare, upgradesOnly }: Course): Promise<void> {
@@ -86,13 +86,13 @@ export async function runLab(lab: Lab, images: Images, { bare, upgradesOnly }: C
       if (host === api) await beginUpgrade(api);
       await host.must(['orkestr-agent', 'uninstall', '--purge']);
       const left = differences(before.get(host) ?? new Set(), await takeInventory(host));
-      // The packages that the installer has fetched stay; of what is ours nothing does.
+      // Packages that the installer has downloaded stay, but nothing of ours does.
       mustBeEmpty(bare ? left.filter((line) => OURS.test(line)) : left);
     });
   }
 }
 
-/** Deployments, processes that go, limits, reboots and power cuts. @param other on a host where nothing happens */
+/** Deployments, processes that end, limits, reboots and power cuts. @param other on a host where nothing happens */
 async function everydayPhases(
   lab: Lab,
   client: Client,
@@ -101,7 +101,7 @@ async function everydayPhases(
 ): Promise<void> {
   await lab.phase('second deployment', () => app.under(() => app.deploy()));
   await lab.phase('restart of the agent', () => app.under(() => restart(web, 'orkestr-agent.service')));
-  // Its ports are systemd's: nobody is refused. A connection that is kept may end with the process it was made to.
+  // systemd holds the ports, so no connection is refused. A kept connection may end with the process that accepted it.
   await lab.phase('restart of the proxy', () =>
     app.under(() => restart(web, 'orkestr-proxy.service'), { onlyFresh: true }),
   );
@@ -109,7 +109,7 @@ async function everydayPhases(
     app.under(() => web.must(['systemctl', 'kill', '--signal=KILL', 'orkestr-agent.service']).then(() => undefined)),
   );
   await lab.phase('hand-over of the proxy', () => app.under(() => handOver(web)));
-  // Each before the first ping of the one before it: longer in all than the watchdog waits.
+  // Each before its predecessor's first ping; together they take longer than the watchdog waits.
   await lab.phase('hand-overs in a row', () =>
     app.under(async () => {
       for (let count = 0; count < 4; count += 1) {
@@ -119,7 +119,7 @@ async function everydayPhases(
     }),
   );
   for (const [name, work] of limitPhases(app)) await lab.phase(name, work);
-  // Visitors of the other host feel nothing of it.
+  // Visitors of the other host must not notice.
   await lab.phase('reboot of a host', () => other.under(() => reboot(client, web, app)));
   await lab.phase('an app at the boot of its host', () => other.under(() => reachesNothing(client, web, app)));
   await lab.phase('power cut after a deployment', () => other.under(() => cutAfterLive(client, web, app)));
@@ -133,8 +133,8 @@ const restart = async (host: LabHost, unit: string): Promise<void> => {
 };
 
 /**
- * Until the successor is the unit's main process: `reload` is a signal to the one that is, and by the next one a slow host's may
- * have ended between systemd's look and the signal.
+ * Waits until the successor is the unit's main process: `reload` signals the main process, and on a slow host the old
+ * one could end between systemd's check and the signal of the next hand-over.
  */
 async function handOver(host: LabHost): Promise<void> {
   const mainPid = (): Promise<string> =>
@@ -153,7 +153,7 @@ const HAND_OVER_MS = 20_000;
 /** A proxy pings every 15 s, and its unit has WatchdogSec=30. */
 const BEFORE_FIRST_PING_MS = 12_000;
 
-/** What systemd-analyze(1) calls exposure: 0 is none, 10 is all. */
+/** Exposure as reported by systemd-analyze(1), from 0 (none) to 10 (full). */
 const MOST_EXPOSED = 4;
 
 async function checkFences(host: LabHost): Promise<void> {

@@ -1,4 +1,4 @@
-/** A visitor's WebSocket that is kept open and says something now and then; an answer that does not come is a loss. */
+/** A visitor's WebSocket that stays open and sends something regularly; a missing reply is a loss. */
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
 
@@ -26,12 +26,12 @@ export class VisitorSocket {
     return new VisitorSocket(socket);
   }
 
-  /** What was not answered, and whether it was closed by the other side. */
+  /** Missing replies, plus one if the other side has closed the connection. */
   get losses(): number {
     return this.#losses + this.#sent - this.#heard;
   }
 
-  /** Says something and waits until everything was answered. */
+  /** Sends something and waits until everything has been echoed. */
   async echo(text: string): Promise<void> {
     this.#say(text);
     clearInterval(this.#timer);

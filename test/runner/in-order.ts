@@ -1,6 +1,7 @@
 /**
- * Runs test files each in a process of its own, so many at a time, in the order given: `node in-order.ts PROCESSES TIMEOUT_MS FILE …`.
- * `node --test` sorts them, and one that takes long and comes last has a core for itself while the other waits.
+ * Runs test files, each in its own process, a given number at a time, in the order given: `node in-order.ts PROCESSES
+ * TIMEOUT_MS FILE …`. `node --test` would sort them, and a long one that comes last would have one core to itself while
+ * the other idles.
  */
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';

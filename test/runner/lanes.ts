@@ -1,10 +1,12 @@
-/** Which test files a part of `npm test` runs, and which of them beside each other. */
+/** Which test files a part of `npm test` runs, and which of them run in parallel. */
 import { Writable } from 'node:stream';
 import { together } from '../../agent/lib/together.ts';
 import { isOfMachine, runTests, testFiles } from './test-files.ts';
 import type { RunOptions } from './test-files.ts';
 
-/** Parts that are test files: a pattern of each. Every test file is of one part (test/house/parts.test.ts). */
+/**
+ * Parts that consist of test files, each with its pattern. Every test file is in one part (test/house/parts.test.ts).
+ */
 export const TEST_PARTS = {
   house: 'test/house/**/*.test.ts',
   unit: '{agent,hub,installer,protocol,proxy,test/{bench,secrets}}/**/*.test.ts',
@@ -17,12 +19,12 @@ interface Lane {
   readonly processes: RunOptions['processes'];
 }
 
-/** Lanes of a part, side by side. */
+/** Lanes of a part, which run in parallel. */
 const LANES: Readonly<Record<keyof typeof TEST_PARTS, (files: readonly string[]) => readonly Lane[]>> = {
   house: (files) => [{ files, processes: 'together' }],
   /**
-   * Those of the machine beside all others, which are two halves: each in one process. The first waits for the engine so
-   * often that two cores have work for three.
+   * The files that use the machine (`isOfMachine`) in parallel to all others, which are split in two; one process each.
+   * The first lane waits for the engine so often that two cores can do the work of three lanes.
    */
   unit(files) {
     const ofMachine = files.filter(isOfMachine);
@@ -30,7 +32,7 @@ const LANES: Readonly<Record<keyof typeof TEST_PARTS, (files: readonly string[])
     const halves = [0, 1].map((half) => others.filter((_, index) => index % 2 === half));
     return [ofMachine, ...halves].map((lane) => ({ files: lane, processes: 'together' }));
   },
-  /** Those of the proxy, two at a time, beside all others: these have an engine of their own, and all wait most of the time. */
+  /** Files of the proxy, two at a time, beside all others: those have their own engine, and all mostly wait. */
   integration(files) {
     const ofProxy = files.filter((file) => file.includes('/proxy/'));
     return [
@@ -38,7 +40,7 @@ const LANES: Readonly<Record<keyof typeof TEST_PARTS, (files: readonly string[])
       { files: without(files, ofProxy), processes: 1 },
     ];
   },
-  /** Each file has an installation of its own and waits often: three at a time on two cores. */
+  /** Each file has its own installation and waits often: three at a time on two cores. */
   e2e: (files) => [{ files, processes: 3 }],
 };
 
@@ -47,7 +49,7 @@ const without = (files: readonly string[], some: readonly string[]): string[] =>
 
 /**
  * Runs the test files of a part.
- * @throws Error what went wrong, once all lanes have ended
+ * @throws Error with what failed, once all lanes have ended
  */
 export async function runPart(
   part: keyof typeof TEST_PARTS,
@@ -58,7 +60,7 @@ export async function runPart(
   await runLanes(LANES[part](files), options);
 }
 
-/** What the first lane says is told as it comes, what the others say at the end. */
+/** Prints the first lane's output as it arrives, and that of the others at the end. */
 export async function runLanes(
   [first, ...others]: readonly Lane[],
   options: Pick<RunOptions, 'env' | 'signal'>,

@@ -1,13 +1,13 @@
-/** What a test run may not leave on the machine: looked at before and after, and compared. */
+/** What a test run must not leave on the machine: listed before and after, and compared. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { EngineApi } from '../../installer/prepare/engine-api.ts';
 import { runProgram } from '../../installer/stack/run-program.ts';
 
-/** Every process that the run starts has this variable; children inherit it. */
+/** Every process started by the run has this variable; children inherit it. */
 export const RUN_MARK = 'ORK_TEST_RUN';
 
-/** Kind of thing → what there is of it. */
+/** Kind of thing → the things of that kind. */
 type Inventory = Readonly<Record<string, ReadonlySet<string>>>;
 
 interface Looked {
@@ -33,7 +33,7 @@ export async function takeInventory(where: Looked): Promise<Inventory> {
   };
 }
 
-/** What is in `after` and was not in `before`, one line each. */
+/** Returns what is in `after` but not in `before`, one line each. */
 export const compare = (before: Inventory, after: Inventory): string[] =>
   Object.entries(after).flatMap(([kind, things]) =>
     [...things].filter((thing) => !before[kind]?.has(thing)).map((thing) => `${kind}: ${thing}`),
@@ -42,7 +42,7 @@ export const compare = (before: Inventory, after: Inventory): string[] =>
 /** How long processes may take to end by themselves, ms. */
 const END_MS = 5_000;
 
-/** Ends every process that a run has started: with SIGTERM, and with SIGKILL those that do not. */
+/** Ends every process that a run has started: with SIGTERM, then with SIGKILL. */
 export async function endMarked(run: string): Promise<void> {
   const mark = `${RUN_MARK}=${run}`;
   signalAll(mark, 'SIGTERM');
@@ -57,17 +57,17 @@ function signalAll(mark: string, signal: NodeJS.Signals): void {
     try {
       process.kill(Number.parseInt(line, 10), signal);
     } catch {
-      // It ended by itself meanwhile.
+      // It has ended by itself.
     }
   }
 }
 
-/** Kinds of which nothing can be somebody else's: they carry the mark of the run. */
+/** Kinds that cannot belong to anybody else: they carry the mark of the run. */
 const CERTAIN = /^(?:processes|temporary files|mounts): /;
 
 /**
- * Of what was left, what is certainly this run's. For a machine where somebody else runs orkestr at the same time (an
- * `npm start`, another test run): their things come and go, too. `scopes`: those of this run's agents.
+ * Returns the leftovers that certainly belong to this run, for a machine where something else runs orkestr at the same
+ * time (an `npm start`, another test run) and creates and removes things, too. `scopes`: those of this run's agents.
  */
 export const onlyOurs = (left: readonly string[], scopes: readonly string[]): string[] =>
   left.filter(
@@ -75,7 +75,7 @@ export const onlyOurs = (left: readonly string[], scopes: readonly string[]): st
       CERTAIN.test(line) || scopes.some((scope) => line.includes(scope) || line.includes(`ork${scope.slice(0, 4)}`)),
   );
 
-/** Whether an agent or a test of orkestr runs that is not of this run. */
+/** Whether an agent or a test of orkestr is running that does not belong to this run. */
 export function othersAtWork(run: string): boolean {
   return list('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
@@ -115,7 +115,7 @@ async function firewallRules(): Promise<string[]> {
   const found: string[] = [];
   for (const program of ['iptables-save', 'ip6tables-save'] as const) {
     const { stdout } = await runProgram([program]);
-    // Chains of the kernel's own, `:INPUT ACCEPT`, stand there from the first look at their table on.
+    // The kernel's own chains, `:INPUT ACCEPT`, appear once somebody has read their table.
     const lines = stdout.split('\n').filter((line) => /^(?:-A|:(?!\S+ ACCEPT))/.test(line));
     found.push(...lines.map((line) => `${program} ${line.replace(/\[\d+:\d+\]/, '').trim()}`));
   }
@@ -130,7 +130,7 @@ function mountsBelow(folder: string): string[] {
   return points.filter((point) => point.startsWith(`${folder}/`));
 }
 
-/** Those in use, with the file behind each. */
+/** Loop devices in use, with the file behind each. */
 function loopDevices(): string[] {
   const names = list('/sys/block').filter((name) => name.startsWith('loop'));
   return names
@@ -138,7 +138,7 @@ function loopDevices(): string[] {
     .filter((line) => / ./.test(line));
 }
 
-/** Ours below one controller (cgroup v1), or at the top (v2, where `path` is one already). */
+/** Our control groups below one controller (cgroup v1), or at the top (v2, where `path` may itself be one). */
 function orkestrCgroups(path: string): string[] {
   const isOurs = (name: string): boolean => name.startsWith('orkestr-build');
   const own = path.split('/').at(-1) ?? '';
@@ -155,7 +155,7 @@ function list(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch (error) {
-    // A file, or gone since: it holds nothing.
+    // A file, or removed meanwhile: it contains nothing.
     if (['ENOTDIR', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
     throw error;
   }

@@ -1,10 +1,10 @@
-/** The stages of a run: one after the other, timed, told in a summary. */
+/** The stages of a run: executed one after the other, timed, and listed in a summary. */
 import { cpus } from 'node:os';
 
 interface Result {
   readonly name: string;
   readonly seconds: number;
-  /** Of all cores' time meanwhile, whoever used it. */
+  /** Share of all cores' time, whoever used them. */
   readonly idleShare: number;
   readonly failure: string | null;
 }
@@ -13,14 +13,14 @@ export class Stages {
   readonly #results: Result[] = [];
   readonly #stopped: AbortSignal;
 
-  /** @param stopped no stage is begun any more */
+  /** @param stopped once aborted, no further stage starts */
   constructor(stopped: AbortSignal) {
     this.#stopped = stopped;
   }
 
   /**
-   * Runs a stage, unless the run is to stop; a failure is told and kept, and the next stage runs all the same.
-   * @returns whether it was right
+   * Runs a stage, unless the run was stopped. A failure is printed and kept, and the next stage still runs.
+   * @returns whether it succeeded
    */
   async run(name: string, work: () => Promise<void>): Promise<boolean> {
     if (this.#stopped.aborted) {
@@ -45,7 +45,7 @@ export class Stages {
     return failure === null;
   }
 
-  /** Prints a line for each stage, and the sum. @returns the exit code of the run */
+  /** Prints a line for each stage, and the total. @returns the exit code of the run */
   summary(): number {
     console.log('\n=== summary');
     for (const { name, seconds, idleShare, failure } of this.#results) {
@@ -61,7 +61,7 @@ export class Stages {
   }
 }
 
-/** Of all cores together since the machine's start, ms. */
+/** Times of all cores together since boot, ms. */
 function coreTimes(): { readonly idle: number; readonly all: number } {
   const times = cpus().map((core) => core.times);
   const sum = (of: (one: (typeof times)[number]) => number): number => times.reduce((total, one) => total + of(one), 0);

@@ -1,4 +1,4 @@
-/** Runs test files with node's own runner and passes its output on. */
+/** Runs test files with Node's test runner and passes its output on. */
 import { spawn } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,26 +6,26 @@ import { ROOT } from '../../installer/stack/stack.ts';
 
 /** Longest time of one test, ms: a hang is a failure, not an endless run. */
 const TEST_TIMEOUT_MS = 300_000;
-/** What the runner's closing lines say about tests that were not run. */
+/** The runner's summary lines for tests that were not run. */
 const NOT_RUN = /^ℹ (?:skipped|todo|cancelled) [1-9]/m;
 
 const TOGETHER = join(import.meta.dirname, 'together.ts');
 const IN_ORDER = join(import.meta.dirname, 'in-order.ts');
-/** Those that take longest come first, so that no core waits for one of them in the end. */
+/** The longest tests start first, so that no core waits for one of them at the end. */
 const LONGEST = ['e2e/docs', 'e2e/engines', 'e2e/apps', 'e2e/crash', 'e2e/installation'];
 
-/** Files of the repository that match, sorted. */
+/** Returns the matching files of the repository, sorted. */
 export const testFiles = (patterns: readonly string[]): string[] =>
   globSync([...patterns], { cwd: ROOT, exclude: (name) => name === 'node_modules' }).toSorted();
 
 /**
- * What a test file names that has to do with the machine's Docker Engine, or changes the machine's network; and releases, a minute of
- * compressing: so the lanes take about as long.
+ * Matches test files that use the machine's Docker Engine or change its network; and those that make releases, with a
+ * minute of compression, so that all lanes take about as long.
  */
 const OF_THE_MACHINE =
   /docker\.sock|harness\/(?:builder|registry)\.ts|test-remote-host|netns|makeFirewall|makeRelease\b/;
 
-/** Whether the file waits for the engine most of its time, or changes what there is one of: two such do not run beside each other. */
+/** Whether the file mostly waits for the engine, or changes what exists only once: two such never run in parallel. */
 export const isOfMachine = (file: string): boolean => OF_THE_MACHINE.test(readFileSync(join(ROOT, file), 'utf8'));
 
 function longestFirst(files: readonly string[]): string[] {
@@ -34,15 +34,17 @@ function longestFirst(files: readonly string[]): string[] {
 }
 
 export interface RunOptions {
-  /** `together`: all in one process, quick. A number: each file in a process of its own, so many at a time. */
+  /**
+   * `together`: all files in one process, which is fast. A number: each file in its own process, that many at a time.
+   */
   readonly processes: 'together' | number;
   readonly env: NodeJS.ProcessEnv;
   readonly output: NodeJS.WritableStream;
-  /** Ends the runner. What its tests have started is not ended by that: {@link endMarked} is for it. */
+  /** Ends the runner, but not what its tests have started: {@link endMarked} does that. */
   readonly signal?: AbortSignal;
 }
 
-/** @returns what went wrong, or null */
+/** @returns what failed, or null */
 export function runTests(
   files: readonly string[],
   { processes, env, output, signal }: RunOptions,
@@ -53,7 +55,7 @@ export function runTests(
       : [IN_ORDER, String(processes), String(TEST_TIMEOUT_MS), ...longestFirst(files)];
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
-    // Beside what it belongs to: another lane's errors are not this one's.
+    // To the same output: errors must not mix with those of another lane.
     child.stderr.on('data', (chunk: Buffer) => output.write(chunk));
     let end = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

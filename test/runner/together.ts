@@ -1,6 +1,6 @@
 /**
- * Runs test files in this one process, one after the other: `node together.ts FILE …`. Each is a suite of its own: what
- * `node --test --test-isolation=none` does instead is to run the hooks of every file around the tests of all.
+ * Runs test files in this process, one after the other: `node together.ts FILE …`. Each is a suite of its own, unlike
+ * with `node --test --test-isolation=none`, which runs the hooks of every file around the tests of all files.
  */
 import { resolve } from 'node:path';
 import { describe } from 'node:test';

@@ -1,7 +1,7 @@
 /**
- * Hierarchies of control groups (kernel: admin-guide/cgroup-v1) that a lab host's systemd brought into being. One with a group
- * in it outlives the host, and the machine's containerd, which finds no mount of it, then reads no group of a container any
- * more: an app that was killed for memory is told as one that was just killed.
+ * Control group hierarchies (kernel: admin-guide/cgroup-v1) that a lab host's systemd has created. A hierarchy with a
+ * group in it outlives the host. The machine's containerd finds no mount of it, and then cannot read any container's
+ * groups: an app killed for memory is reported as merely killed.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,9 +12,10 @@ import { mustRun } from '../../../installer/stack/run-program.ts';
 const RETRY_MS = 200;
 
 /**
- * Takes away those that are mounted nowhere on this machine. One with a process in a group is left to the host that runs there.
- * @param patienceMs how long is waited for them to be gone: processes of a host that was just removed are still in some, and
- *   a group that was taken away is remembered by the kernel for a while
+ * Removes the hierarchies that are not mounted on this machine. One with a process in a group belongs to a running host
+ * and stays.
+ * @param patienceMs how long to wait until they are gone: some still contain processes of a host that was just removed,
+ * and the kernel keeps a removed group for a while
  */
 export async function removeHierarchies(patienceMs = 0): Promise<void> {
   for (const end = performance.now() + patienceMs; ; await sleep(RETRY_MS)) {
@@ -23,7 +24,7 @@ export async function removeHierarchies(patienceMs = 0): Promise<void> {
   }
 }
 
-/** As `mount -o` and /proc/self/cgroup have them, "net_cls,net_prio" or "name=x". */
+/** In the form of `mount -o` and /proc/self/cgroup: "net_cls,net_prio" or "name=x". */
 function unmounted(): string[] {
   const mounted = new Set(
     readFileSync('/proc/self/mounts', 'utf8')
@@ -39,7 +40,7 @@ function unmounted(): string[] {
     .filter((controllers) => !controllers.split(',').some((controller) => mounted.has(controller)));
 }
 
-/** It is gone with its last group, but only once somebody has had it mounted after that. */
+/** A hierarchy goes with its last group, but only after it has been mounted once more. */
 async function remove(controllers: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'ork-cgroup-'));
   try {
@@ -56,7 +57,7 @@ async function remove(controllers: string): Promise<void> {
   }
 }
 
-/** The deepest first. */
+/** Deepest first. */
 function groupsBelow(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory())

@@ -1,4 +1,4 @@
-/** A lab host that is a container with systemd in it: up in a second, on the machine's kernel and its control groups. */
+/** A lab host that is a container with systemd in it: up in a second, on the machine's kernel and control groups. */
 import { existsSync } from 'node:fs';
 import { mustRun, runProgram } from '../../../installer/stack/run-program.ts';
 import type { ProgramResult } from '../../../installer/stack/run-program.ts';
@@ -10,7 +10,7 @@ const BOOT_MS = 60_000;
 const STOP_S = 60;
 /** Kernel: admin-guide/devices. */
 const LOOP_MAJOR = 7;
-/** More than the machine and its labs have in use at once. */
+/** More than the machine and its labs use at once. */
 const LOOP_DEVICES = 64;
 const COMMAND_MS = 10 * 60_000;
 
@@ -33,24 +33,24 @@ export class ContainerHost extends LabHost {
       ...ownerLabel(),
       `--network=${network}`,
       `--network-alias=${name}`,
-      // What systemd and an engine in it need; more than that no container of a lab gets.
+      // What systemd and an engine in it need; containers of a lab get nothing beyond that.
       ...['SYS_ADMIN', 'NET_ADMIN', 'SYS_PTRACE', 'SYSLOG'].map((capability) => `--cap-add=${capability}`),
       '--security-opt=seccomp=unconfined',
       '--security-opt=apparmor=unconfined',
-      // An engine switches forwarding on, in /proc/sys.
+      // The engine enables forwarding, in /proc/sys.
       '--security-opt=systempaths=unconfined',
       '--cgroupns=host',
-      // The disks of build slots are files: the host has loop devices, as a server has.
+      // The disks of build slots are files, so the host needs loop devices, like a server.
       '--device=/dev/loop-control',
       `--device-cgroup-rule=b ${LOOP_MAJOR}:* rmw`,
-      // Under cgroup v1 only the kernel's log tells which process of a build was killed for memory.
+      // Under cgroup v1, only the kernel log shows which process of a build was killed for memory.
       ...(existsSync('/dev/kmsg') ? ['--device=/dev/kmsg'] : []),
-      // What systemd takes as the order to shut down (systemd(1), SIGNALS).
+      // systemd's signal to shut down (systemd(1), SIGNALS).
       '--stop-signal=SIGRTMIN+3',
       '--env=container=docker',
       ...['/run', '/run/lock', '/tmp'].map((path) => `--tmpfs=${path}:exec`),
       '--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw',
-      // Layers on layers do not mount: its engines get a disk of the machine.
+      // Overlays cannot be stacked: its engines get a volume of the machine.
       '--volume=/var/lib',
       ...Object.entries(folders).map(([from, to]) => `--volume=${from}:${to}:ro`),
       image,
@@ -87,14 +87,14 @@ export class ContainerHost extends LabHost {
     await this.#bootUp();
   }
 
-  /** Control groups are the machine's, and outlive a container. */
+  /** Control groups belong to the machine and outlive a container. */
   async remove(): Promise<void> {
     await this.run(['orkestr-agent', 'uninstall', '--purge']);
     await mustRun('docker rm', ['docker', 'rm', '--force', '--volumes', this.#container], { timeoutMs: 120_000 });
   }
 
   async #bootUp(): Promise<void> {
-    // A container's /dev is its own, and new at every start: the kernel makes no nodes there.
+    // A container has its own /dev, new at every start, in which the kernel creates no nodes.
     const make = `for n in $(seq 0 ${LOOP_DEVICES - 1}); do mknod -m 660 /dev/loop$n b ${LOOP_MAJOR} $n; done`;
     await this.must(['sh', '-c', make]);
     await this.untilBooted(BOOT_MS);

@@ -1,4 +1,4 @@
-/** The image of a lab host that is a container: a bare Debian with systemd, as a provider hands out a server. Made once per machine. */
+/** The image of a lab host that is a container: a bare Debian with systemd, like a server's. Made once per machine. */
 import { createHash } from 'node:crypto';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -16,8 +16,8 @@ import { ContainerHost } from './host.ts';
 const BUILD_VERSION = 1;
 
 /**
- * Makes the image if there is none.
- * @param extra packages beside the bare ones
+ * Makes the image if it is missing.
+ * @param extra packages in addition to the bare ones
  */
 export async function containerImage(
   extra: readonly string[],

@@ -1,4 +1,4 @@
-/** What apps reach in the first moments after their host's boot, when Docker has started them and the agent has not come up. */
+/** What apps can reach just after a boot of their host, when Docker has started them but the agent is not up yet. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Client } from '../../../hub/cli/client.ts';
@@ -10,7 +10,7 @@ const UNIT = 'lab-metadata.service';
 const UNIT_PATH = `/etc/systemd/system/${UNIT}`;
 const ADDRESS = '169.254.169.254';
 
-/** A metadata service as a cloud has it: outside of the host, and forwarded to. There before Docker starts apps. */
+/** A metadata service as in a cloud: outside of the host, reached by forwarding, and up before Docker starts apps. */
 const UNIT_TEXT = `[Unit]
 Before=docker.service
 [Service]
@@ -27,17 +27,17 @@ WantedBy=multi-user.target
 `;
 
 const Reached = z.object({ tries: z.int(), reached: z.array(z.string()) });
-/** Some seconds of them, from its start on (test/lab/reach-out.mjs). */
+/** Some seconds of tries, from its start on (test/lab/reach-out.mjs). */
 const LEAST_TRIES = 200;
 const TRIES_MS = 60_000;
 
-/** An app that tries without pause from its first moment on reaches neither the metadata service nor a port of its host. */
+/** An app that tries without pause from its start on reaches neither the metadata service nor a port of its host. */
 export async function reachesNothing(client: Client, host: LabHost, app: App): Promise<void> {
   await host.must(['tee', UNIT_PATH], UNIT_TEXT);
   await host.must(['systemctl', 'enable', '--now', '--quiet', UNIT]);
   try {
     await reboot(client, host, app);
-    // From where it may be it is reached: a trial that could not fail would show nothing.
+    // The host itself must reach it: a check that cannot fail would prove nothing.
     await host.must(['curl', '-sS', '--max-time', String(5 * host.slowness), `http://${ADDRESS}/`]);
     const { tries, reached } = await triedEnough(app, TRIES_MS * host.slowness);
     if (reached.length > 0) throw new Error(`in ${tries} tries the app has reached ${reached.join(' and ')}`);
@@ -48,11 +48,11 @@ export async function reachesNothing(client: Client, host: LabHost, app: App): P
   }
 }
 
-/** What the app tells of itself, once it has tried often enough. */
+/** What the app reports about itself, once it has tried often enough. */
 async function triedEnough(app: App, withinMs: number): Promise<z.infer<typeof Reached>> {
   let told: z.infer<typeof Reached> | null = null;
   for (const end = Date.now() + withinMs; Date.now() < end; await sleep(200)) {
-    // One answer that does not come in time is another phase's matter.
+    // A response that does not arrive in time is tested by another phase.
     const header = await app.header('x-reached').catch(() => null);
     if (header !== null) told = Reached.parse(JSON.parse(header));
     if (told !== null && (told.tries >= LEAST_TRIES || told.reached.length > 0)) return told;

@@ -1,8 +1,8 @@
-/** How a host is, as it tells it itself. */
+/** The health of a host, as it reports it. */
 import { z } from 'zod';
 import type { LabHost } from '../host.ts';
 
-/** Most that it may take (issue 5), ms. */
+/** Maximum duration (issue 5), ms. */
 const MOST_MS = 2000;
 const WAIT_S = 1.2;
 
@@ -11,7 +11,7 @@ const Report = z.object({
   checks: z.array(z.object({ name: z.string(), problems: z.array(z.object({ level: z.string(), says: z.string() })) })),
 });
 
-/** A host that was installed a moment ago has nothing to mend, says its doctor, and says it at once. */
+/** On a host that was just installed, the doctor reports nothing to fix, and within the limit. */
 export async function nothingToMend(host: LabHost): Promise<void> {
   const { stdout, stderr } = await host.run(['orkestr-agent', 'doctor', '--json', `--wait=${WAIT_S * host.slowness}`]);
   if (stdout === '') throw new Error(stderr);
@@ -25,7 +25,7 @@ export async function nothingToMend(host: LabHost): Promise<void> {
 }
 
 const Status = z.object({ checks: z.record(z.string(), z.object({ level: z.string(), summary: z.string() })) });
-/** No name of an app in a lab is one that a CA would sign a certificate for. */
+/** A CA could not sign a certificate for any app name in a lab. */
 const NEVER_OK = 'certificates';
 
 export async function allIsWell(host: LabHost): Promise<void> {

@@ -1,13 +1,13 @@
-/** Builds that run into a limit, while the same host serves: the kernel of the host tells what the build has met. */
+/** Builds that hit a limit while the same host serves: the host's kernel reports what the build has hit. */
 import type { App } from '../app.ts';
 
 interface Excess {
   readonly name: string;
   readonly build: Readonly<Record<string, number>>;
-  /** Of a RUN that hides what it meets, and goes on. */
+  /** Of a RUN step that hides its errors and continues. */
   readonly script: string;
   readonly code: string;
-  /** In the sentence of the error. */
+  /** Must be in the error message. */
   readonly told: RegExp;
 }
 
@@ -28,7 +28,7 @@ const EXCESSES: readonly Excess[] = [
   },
 ];
 
-/** What a phase is called, and its work: failed requests of the visitors meanwhile. */
+/** Name of a phase, and its work, which returns the failed requests of visitors meanwhile. */
 export const limitPhases = (app: App): readonly (readonly [string, () => Promise<number>])[] =>
   EXCESSES.map((excess) => [`build without end: ${excess.name}`, () => app.under(() => build(app, excess))]);
 
@@ -40,6 +40,6 @@ async function build(app: App, { build: limits, script, code, told }: Excess): P
     throw new Error(`${status}, not ${code} with ${told}: ${JSON.stringify(error)}`);
   }
   await app.set({ build: null });
-  // The next push is of the app as it was.
+  // The next push has the app without it again.
   app.forget('Dockerfile');
 }

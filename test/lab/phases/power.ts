@@ -1,4 +1,4 @@
-/** Hosts that are switched off and on, in order and not, and one that is set up anew. */
+/** Hosts that are switched off and on, cleanly or not, and one that is set up anew. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '../../../hub/cli/client.ts';
 import type { App } from '../app.ts';
@@ -6,12 +6,12 @@ import { giveBaseImage, joinAgain, offline, online } from '../fleet.ts';
 import type { LabHost } from '../host.ts';
 import type { Lab } from '../lab.ts';
 
-/** The host answers for its apps again after so long (FAULTS: host reboot). */
+/** Time after which the host must respond for its apps again (FAULTS: host reboot), ms. */
 export const SERVES_AGAIN_MS = 60_000;
-/** A deployment is in its build then. */
+/** Time after which a deployment is in its build, ms. */
 const INTO_BUILD_MS = 2000;
 
-/** Apps are up again by themselves, at the version they had. */
+/** Apps start again by themselves, at the version they had. */
 export async function reboot(client: Client, host: LabHost, app: App): Promise<void> {
   const version = await app.seen();
   await host.reboot();
@@ -19,7 +19,7 @@ export async function reboot(client: Client, host: LabHost, app: App): Promise<v
   await online(client, host.name);
 }
 
-/** What was told to be live is live after it; nothing of it was only in memory. */
+/** What was reported as live is live afterwards; nothing of it was only in memory. */
 export async function cutAfterLive(client: Client, host: LabHost, app: App): Promise<void> {
   await app.deploy();
   const version = await app.seen();
@@ -29,7 +29,7 @@ export async function cutAfterLive(client: Client, host: LabHost, app: App): Pro
   await online(client, host.name);
 }
 
-/** A deployment under way is finished afterwards or has failed by name; visitors see what the hub tells. */
+/** A deployment in progress finishes afterwards or fails with an error; visitors see what the hub reports. */
 export async function cutInDeployment(client: Client, host: LabHost, app: App): Promise<void> {
   const before = await app.seen();
   const { version, deployment } = await app.pushNext();
@@ -42,7 +42,7 @@ export async function cutInDeployment(client: Client, host: LabHost, app: App): 
   await online(client, host.name);
 }
 
-/** A host that is gone is told to be; what is pushed meanwhile is deployed once it is back. */
+/** The hub reports a host that is gone; what is pushed meanwhile is deployed once the host is back. */
 export async function hostGone(client: Client, host: LabHost, app: App): Promise<void> {
   await host.cutPower();
   await offline(client, host.name);
@@ -53,7 +53,7 @@ export async function hostGone(client: Client, host: LabHost, app: App): Promise
   await app.untilSeen(version, SERVES_AGAIN_MS * host.slowness);
 }
 
-/** As after a disk was lost: nothing of it is on the host any more, its name and environments are with the hub. */
+/** Like after a disk loss: the host has lost everything, and the hub still has its name and environments. */
 export async function enrolAgain(lab: Lab, client: Client, host: LabHost, app: App): Promise<void> {
   await host.must(['orkestr-agent', 'uninstall', '--purge']);
   await joinAgain(client, host);

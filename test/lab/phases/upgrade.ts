@@ -1,4 +1,4 @@
-/** Upgrades of a lab's hosts under traffic: to a release that works, and to such as do not. */
+/** Upgrades of a lab's hosts under traffic: to a release that works, and to broken ones. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +14,7 @@ import { makeNext } from '../releases.ts';
 import type { NextRelease } from '../releases.ts';
 import { SERVES_AGAIN_MS } from './power.ts';
 
-/** The longest of all that an upgrade waits for is a release that is not healthy, ms. */
+/** The longest wait of an upgrade is for a release that is not healthy, ms. */
 const RECORD_MS = 180_000;
 
 const STARTED = `process.argv.includes('serve')`;
@@ -23,7 +23,7 @@ const STARTED = `process.argv.includes('serve')`;
 const NEXT = {
   good: { version: '7.0.0' },
   better: { version: '7.1.0' },
-  /** Killed in the middle. */
+  /** Its upgrader is killed in the middle. */
   interrupted: { version: '7.2.0' },
   /** The power is cut in the middle. */
   cut: { version: '7.2.1' },
@@ -50,13 +50,13 @@ const Status = z.object({ checks: z.object({ versions: z.object({ data: Versions
 interface Cut {
   readonly name: string;
   readonly next: NextRelease;
-  /** What is being done when the power goes, once for each. */
+  /** What the upgrade is doing at each power cut. */
   readonly at: readonly string[];
   readonly ends: Pick<Upgrade, 'state'> & { readonly code?: ErrorCode };
   readonly runs: NextRelease;
 }
 
-/** `better` runs when they begin. */
+/** `better` runs when they start. */
 const CUTS: readonly Cut[] = [
   {
     name: 'power cut twice in the switch',
@@ -136,7 +136,7 @@ export async function upgradePhases(
   for (const cut of CUTS) await lab.phase(cut.name, () => other.under(() => cutInUpgrade(web, app, cut)));
   await lab.phase('only two releases are kept', async () => {
     const kept = (await web.must(['ls', '/opt/orkestr/releases'])).trim().split('\n');
-    // And those that a proxy still runs from, which has not drained.
+    // Including those that a proxy still runs from while it drains.
     const allowed = [
       manifest.version,
       ...Object.values(NEXT)
@@ -156,7 +156,7 @@ async function makeAll(lab: Lab): Promise<void> {
   }
 }
 
-/** @returns how it ended */
+/** @returns the record of its end */
 async function upgrade(host: LabHost, options: readonly string[]): Promise<Upgrade> {
   const { stdout, stderr } = await host.run(['orkestr-agent', 'upgrade', '--json', ...options]);
   const record = Upgrade.safeParse(JSON.parse(stdout || 'null'));
@@ -164,20 +164,20 @@ async function upgrade(host: LabHost, options: readonly string[]): Promise<Upgra
   throw new Error(`${host.name}: upgrade ${options.join(' ')}\n${stdout}${stderr}`);
 }
 
-/** @returns the version, which runs */
+/** @returns the version, which is now running */
 async function upgraded(host: LabHost, next: NextRelease, options: readonly string[] = []): Promise<string> {
   const record = await upgrade(host, options);
   if (record.state !== 'healthy' || record.version !== next.version) throw new Error(JSON.stringify(record, null, 2));
   return next.version;
 }
 
-/** As the host tells them itself. */
+/** As reported by the host itself. */
 async function versionsOf(host: LabHost): Promise<z.infer<typeof Versions>> {
   return Status.parse(JSON.parse((await host.run(['orkestr-agent', 'status', '--json', '--wait', '20'])).stdout)).checks
     .versions.data;
 }
 
-/** Agent and proxy are of that version, and so is what stands in the path; nothing is left of the work. */
+/** Agent, proxy and programs in PATH have that version, and nothing is left of the upgrade. */
 async function mustRunAll(host: LabHost, version: string): Promise<void> {
   const { orkestr, agent, proxy } = await versionsOf(host);
   if ([orkestr, agent, proxy].some((one) => one !== version)) {
@@ -187,18 +187,18 @@ async function mustRunAll(host: LabHost, version: string): Promise<void> {
   if (left.code === 0) throw new Error(`${host.name}: the link of the upgrader is still there`);
 }
 
-/** On a host that runs the first release: returns in the middle of the switch. */
+/** Starts an upgrade on a host that runs the first release, and returns in the middle of the switch. */
 export async function beginUpgrade(host: LabHost): Promise<void> {
   order(host, NEXT.good);
   await untilRecord(host, ({ state }) => state === 'switching');
 }
 
-/** Whoever looks on goes with the host or with what it runs, and says nothing that counts. */
+/** Starts an upgrade. Its command ends with the host or with the agent, so its result does not count. */
 function order(host: LabHost, next: NextRelease): void {
   host.run(['orkestr-agent', 'upgrade', '--json', '--from', placeOf(next)]).catch(() => undefined);
 }
 
-/** Afterwards it is one release or the other as a whole, says so, and its apps are served. */
+/** Afterwards, the host runs one release or the other as a whole and reports it, and its apps are served. */
 async function cutInUpgrade(host: LabHost, app: App, { next, at, ends, runs }: Cut): Promise<void> {
   const version = await app.seen();
   order(host, next);
@@ -217,7 +217,7 @@ async function cutInUpgrade(host: LabHost, app: App, { next, at, ends, runs }: C
 
 const isOf = ({ version }: Upgrade, next: NextRelease): boolean => version === next.version;
 
-/** @returns the record of the last upgrade, once it is so */
+/** @returns the record of the last upgrade, once `isSo` holds */
 async function untilRecord(host: LabHost, isSo: (record: Upgrade) => boolean): Promise<Upgrade> {
   let told = '';
   for (const end = Date.now() + RECORD_MS * host.slowness; Date.now() < end; await sleep(100)) {

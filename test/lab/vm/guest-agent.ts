@@ -1,6 +1,6 @@
 /**
- * Programs run in a virtual machine, by the QEMU guest agent (qemu.org: interop/qemu-ga-ref): lines of JSON over a serial
- * port of the machine's own. It needs no network, no key and no shell, and is what providers have in their images.
+ * Runs programs in a virtual machine, through the QEMU guest agent (qemu.org: interop/qemu-ga-ref): lines of JSON over
+ * a dedicated serial port. This needs no network, no key and no shell, and providers have the agent in their images.
  */
 import { Buffer } from 'node:buffer';
 import { randomInt } from 'node:crypto';
@@ -12,15 +12,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { ProgramResult } from '../../../installer/stack/run-program.ts';
 
-/** A question is answered at once, but by a machine that is busy all over; one that is not up, or no more, is silent. */
+/** The agent responds at once, unless the machine is very busy. A machine that is not up, or no longer, is silent. */
 const ANSWER_MS = 30_000;
 const SYNC_AGAIN_MS = 1000;
-/** From question to question the pause doubles: each one takes the machine's time from the program that is waited for. */
+/** The pause doubles from poll to poll: each takes CPU time from the program that is awaited. */
 const POLL_MS = 20;
 const MOST_POLL_MS = 1000;
-/** Makes the agent forget half a line that an earlier connection left. */
+/** Makes the agent discard half a line that an earlier connection has left. */
 const RESET = Buffer.from([0xff]);
-/** A service of systemd has no HOME. */
+/** A systemd service has no HOME. */
 const ENVIRONMENT = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root'];
 
 const Answer = z.object({ return: z.unknown().optional(), error: z.object({ desc: z.string() }).optional() });
@@ -35,14 +35,14 @@ const Status = z.object({
 export class GuestAgent {
   readonly #socketPath: string;
   #connection: Connection | null = null;
-  /** It takes one question at a time. */
+  /** The agent handles one command at a time. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(socketPath: string) {
     this.#socketPath = socketPath;
   }
 
-  /** @throws Error when it does not answer, or there is no such program */
+  /** @throws Error if it does not respond, or there is no such program */
   async run([path, ...arg]: readonly string[], timeoutMs: number, input?: string): Promise<ProgramResult> {
     const given = input === undefined ? {} : { 'input-data': Buffer.from(input).toString('base64') };
     const order = { path, arg, env: ENVIRONMENT, 'capture-output': true, ...given };
@@ -51,7 +51,7 @@ export class GuestAgent {
     for (let pause = POLL_MS; Date.now() < end; pause = Math.min(2 * pause, MOST_POLL_MS)) {
       const status = Status.parse(await this.#ask('guest-exec-status', { pid }));
       if (status.exited) {
-        // One that a signal ended has no exit code.
+        // A program ended by a signal has no exit code.
         return { code: status.exitcode ?? null, stdout: text(status['out-data']), stderr: text(status['err-data']) };
       }
       await sleep(pause);
@@ -59,7 +59,7 @@ export class GuestAgent {
     throw new Error(`${path} did not end in ${timeoutMs / 1000} s`);
   }
 
-  /** The machine is off: who waits for an answer is told so. */
+  /** The machine is off: pending commands fail. */
   close(): void {
     this.#connection?.close();
     this.#connection = null;
@@ -67,7 +67,7 @@ export class GuestAgent {
 
   #ask(command: string, args: object): Promise<unknown> {
     const answer = this.#turn.then(() => this.#exchange(command, args));
-    this.#turn = answer.catch(() => undefined); // told to who asked; the next question is another matter
+    this.#turn = answer.catch(() => undefined); // the caller gets the error; the next command is unaffected
     return answer;
   }
 
@@ -78,7 +78,7 @@ export class GuestAgent {
       if (error === undefined) return value;
       throw new Error(`${command}: ${error.desc}`);
     } catch (error) {
-      // An answer that comes late would be taken for that of the next question.
+      // A late response would be taken for that of the next command.
       this.close();
       throw error;
     }
@@ -88,7 +88,7 @@ export class GuestAgent {
 class Connection {
   readonly #socket: Socket;
   readonly #lines: string[] = [];
-  /** A line has come, or none will any more. */
+  /** Called when a line has arrived, or none will any more. */
   #wake = (): void => undefined;
 
   private constructor(socket: Socket) {
@@ -98,15 +98,15 @@ class Connection {
       this.#lines.push(line);
       this.#wake();
     });
-    // It passes on that of the socket, as when the power of the machine is cut. The `close` that follows tells.
+    // It forwards the socket's error, as after a power cut. The following `close` reports it.
     lines.on('error', () => undefined);
     socket.on('close', () => this.#wake());
   }
 
-  /** In step with the agent: its next answer is that of the next question. */
+  /** Connects, and syncs with the agent: its next response belongs to the next command. */
   static async open(socketPath: string): Promise<Connection> {
     const socket = connect(socketPath);
-    socket.on('error', () => undefined); // the line that is waited for does not come, and tells
+    socket.on('error', () => undefined); // the awaited line does not arrive, which reports it
     await once(socket, 'connect');
     const connection = new Connection(socket);
     try {
@@ -118,7 +118,7 @@ class Connection {
     }
   }
 
-  /** Asks again, each time after twice as long: what a machine that is not up is told is lost. The last question's answer counts. */
+  /** Repeats the sync with doubling pauses: a machine that is not up loses it. Only the last one's answer counts. */
   async #sync(): Promise<void> {
     let [id, again]: [number, NodeJS.Timeout | undefined] = [0, undefined];
     const question = (pause: number): void => {

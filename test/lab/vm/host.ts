@@ -1,4 +1,4 @@
-/** A lab host that is a virtual machine: a kernel, control groups, a disk and a power switch of its own. */
+/** A lab host that is a virtual machine, with its own kernel, control groups, disk and power switch. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,15 +13,15 @@ import type { HostPlan } from '../host.ts';
 import { GuestAgent } from './guest-agent.ts';
 import type { VmFiles } from './image.ts';
 
-/** A cloud's machine may have the device without the processor's part of it, and then boots no kernel of a distribution. */
+/** A cloud machine may have the device without the CPU feature; a distribution's kernel then does not boot. */
 export const hasKvm = (): boolean =>
   existsSync('/dev/kvm') && /^flags\b.*\b(?:vmx|svm)\b/m.test(readFileSync('/proc/cpuinfo', 'utf8'));
-/** Where every instruction is translated (measured: 8 to 15). */
+/** Slowness without KVM, when every instruction is translated (measured: 8 to 15). */
 const TRANSLATED = 15;
 /**
- * Kernel parameters there: what has been translated is kept by address and is of no use to the next process when each gets
- * addresses of its own, and a mend of a processor's fault costs many instructions where there is no such processor.
- * Measured: a program starts in half of the time, the machine boots in 57 s in place of 73.
+ * Kernel parameters without KVM. Translated code is cached by address, and is useless for the next process if each gets
+ * random addresses; and mitigations of CPU faults cost many instructions where there is no such CPU. Measured: a
+ * program starts in half the time, and the machine boots in 57 s instead of 73 s.
  */
 const EASY_TO_TRANSLATE = 'norandmaps mitigations=off';
 const BOOT_MS = 600_000;
@@ -30,7 +30,7 @@ const COMMAND_MS = 20 * 60_000;
 const TAP_MS = 5000;
 const MEMORY = '2G';
 const PROCESSORS = 2;
-/** Addresses of hosts begin here in the lab's network: below are those that Docker Engine gives away. */
+/** Hosts get addresses from here on in the lab's network; Docker Engine assigns those below. */
 const FIRST_ADDRESS = 100;
 const SHOWN_LINES = 25;
 
@@ -122,7 +122,7 @@ export class VmHost extends LabHost {
     await this.cutPower();
   }
 
-  /** The machine's end of its network card, which qemu makes and which goes with it. */
+  /** Connects the machine's network card, whose tap device qemu creates and removes. */
   async #plugIn(qemu: ChildProcess): Promise<void> {
     for (const end = Date.now() + TAP_MS; !existsSync(`/sys/class/net/${this.#nic.tap}`); await sleep(20)) {
       if (qemu.exitCode !== null || Date.now() > end) throw new Error(`the machine of ${this.name} does not start`);
@@ -130,9 +130,9 @@ export class VmHost extends LabHost {
     await mustRun('ip link', ['ip', 'link', 'set', this.#nic.tap, 'up', 'master', this.#plan.network]);
   }
 
-  /** What a provider would do by cloud-init. */
+  /** Does what a provider would do by cloud-init. */
   async #settle(): Promise<void> {
-    // Copied as an engine does it for containers: the resolver is reached through the machine.
+    // Copied as an engine does for containers: the resolver is reachable through the machine.
     await this.must(['tee', '/etc/resolv.conf'], readFileSync('/etc/resolv.conf', 'utf8'));
     const folders = Object.values(this.#plan.folders);
     const mounts = folders.map(
@@ -141,7 +141,7 @@ export class VmHost extends LabHost {
     await this.must(['tee', '-a', '/etc/fstab'], mounts.join(''));
     await this.must(['mkdir', '-p', '--', ...folders]);
     await this.must(['mount', '--all']);
-    // It makes units of these lines at its next look, which must not be taken for one that the installation left.
+    // systemd makes units of these lines at its next reload; they must not count as left by the installation.
     await this.must(['systemctl', 'daemon-reload']);
   }
 
@@ -158,7 +158,7 @@ export class VmHost extends LabHost {
       ['kernel', this.#files.kernel],
       ['initrd', this.#files.initrd],
       ['append', this.#kernelLine()],
-      // Past this machine's page cache: what the host has synced is on the disk when its power is cut.
+      // Bypasses this machine's page cache: what the host has synced is on the disk when its power is cut.
       ['drive', `file=${this.#path('disk.qcow2')},format=qcow2,if=virtio,cache=none,discard=unmap`],
       ['netdev', `tap,id=net,ifname=${tap},script=no,downscript=no`],
       ['device', `virtio-net-pci,netdev=net,mac=${mac}`],
@@ -175,7 +175,7 @@ export class VmHost extends LabHost {
     return ['qemu-system-x86_64', ...flags, ...options.flatMap(([name, value]) => [`-${name}`, value])];
   }
 
-  /** systemd reads host name and network from it (kernel-command-line(7)), at every boot anew. */
+  /** systemd reads host name and network from it (kernel-command-line(7)) at every boot. */
   #kernelLine(): string {
     const { address, gateway, netmask } = this.#nic;
     const network = `ip=${address}::${gateway}:${netmask}:${this.name}:eth0:none`;
@@ -202,6 +202,6 @@ async function nicOf({ network, number }: HostPlan): Promise<Nic> {
   };
 }
 
-/** @param bits of the network, 16 to 24 in those that an engine makes: "255.255.240.0" for 20 */
+/** @param bits of the network, 16 to 24 for networks of an engine: "255.255.240.0" for 20 */
 const netmaskOf = (bits: number): string =>
   [0, 8, 16, 24].map((from) => 256 - 2 ** (8 - Math.min(8, Math.max(0, bits - from)))).join('.');

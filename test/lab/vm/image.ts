@@ -1,4 +1,4 @@
-/** The disk of a lab host that is a virtual machine: Debian with systemd and a kernel of its own. Made once per suite. */
+/** The disk of a lab host that is a virtual machine: Debian with systemd and its own kernel. Made once per suite. */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
@@ -13,24 +13,26 @@ import { BARE, layBare } from '../server.ts';
 import type { Suite } from '../server.ts';
 import { VmHost } from './host.ts';
 
-/** What a server has that a container does without; the guest agent is how a provider, and the lab, runs a program in it. */
+/**
+ * Packages that a server needs and a container does not; providers, and the lab, run programs through the guest agent.
+ */
 const MACHINE = ['linux-image-amd64', 'initramfs-tools', 'udev', 'apparmor', 'qemu-guest-agent'];
-/** The file is sparse: it takes what is in it, about 1 GB. */
+/** The file is sparse: it takes only as much as it contains, about 1 GB. */
 const DISK = '16G';
 const DISK_TIMEOUT_MS = 5 * 60_000;
 const BUILD_VERSION = 1;
 
-/** What a machine boots from. */
+/** Files from which a machine boots. */
 export interface VmFiles {
-  /** Raw ext4, never written to: each machine has a layer of its own over it. */
+  /** Raw ext4, never written to: each machine has its own layer on top of it. */
   readonly disk: string;
   readonly kernel: string;
   readonly initrd: string;
 }
 
 /**
- * Makes it if there is none.
- * @param extra packages beside those of a bare server
+ * Makes the files if they are missing.
+ * @param extra packages in addition to those of a bare server
  */
 export async function vmImage(suite: Suite, extra: readonly string[], say: (text: string) => void): Promise<HostImage> {
   const files = await ensureFiles(suite, extra, say);
@@ -70,7 +72,7 @@ async function makeDisk(tree: string, folder: string, suite: Suite, packages: re
   await mustRun('systemctl', ['chroot', tree, 'systemctl', 'enable', '--quiet', ...units]);
   await copyFile(join(tree, 'boot', onlyOne(tree, 'vmlinuz-')), join(folder, 'vmlinuz'));
   await copyFile(join(tree, 'boot', onlyOne(tree, 'initrd.img-')), join(folder, 'initrd'));
-  // No loop device and no mount: the file system is made with its files in it.
+  // Without loop device and mount: mke2fs creates the file system with its files.
   const mke2fs = ['mke2fs', '-q', '-t', 'ext4', '-d', tree, join(folder, 'disk.raw'), DISK] as const;
   await mustRun('mke2fs', mke2fs, { timeoutMs: DISK_TIMEOUT_MS });
 }
