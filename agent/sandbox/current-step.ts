@@ -1,9 +1,9 @@
-/** The step that a build is at, for the sentence of a build that had to be ended. */
+/** The step that a build is executing, for the error message of an aborted build. */
 import type { BuildStatus } from './build-status.ts';
 
 interface CurrentStep {
   take(status: Pick<BuildStatus, 'vertexes'>): void;
-  /** "RUN npm ci": the last one that began and has not ended; null between two. */
+  /** "RUN npm ci": the running step that started last; null between steps. */
   command(): string | null;
 }
 
