@@ -1,7 +1,4 @@
-/**
- * Push and pull with a real registry (Debian's docker-registry): over the build engine's network, and over host
- * loopback.
- */
+/** Push and pull with a real registry (Debian's docker-registry): from the build engine's network, and on loopback. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';

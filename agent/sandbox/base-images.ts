@@ -49,7 +49,7 @@ async function supplyImage(supply: Supply, name: string): Promise<string> {
     if (inSandbox !== null) await dropImage(sandbox, inSandbox.id);
     return onHost.id;
   }
-  // An image pulled with a login must be pulled again, with a login: the registry decides who has access.
+  // An image that needed a login is pulled again, so that the registry decides whether this project has access.
   if (inSandbox !== null && login === undefined && !inSandbox.isPrivate) return inSandbox.id;
   log.line(`Pulling base image ${name}${login === undefined ? '' : ` with the login for ${login.host}`}`);
   await pull(sandbox, name, login, signal);

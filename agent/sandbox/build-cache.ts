@@ -46,7 +46,7 @@ export const dropSince = (engine: Engine, since: number): Promise<void> => drop(
 
 /**
  * Removes the copied files among them that no other entry uses. A failed build leaves these with its own timestamps: a
- * later build of the same files would use them, and take newer results in a cache mount for up to date.
+ * later build of the same files would reuse them, and take another build's newer results in a cache mount for current.
  */
 export const dropCopiesSince = (engine: Engine, since: number): Promise<void> => drop(engine, since, isCopy);
 

@@ -94,7 +94,7 @@ export const heapBreach = ({ memoryMiB }: BuildLimits): Breach => ({
   hint: `builds of this size usually need ${humanSize(nextMemoryMiB(memoryMiB) * MIB)}`,
 });
 
-/** The next power of two: 1000 → 2048, since half a step is rarely enough. */
+/** The first power of two at or above 1.5 times the limit: 1000 → 2048, since half a step is rarely enough. */
 const nextMemoryMiB = (memoryMiB: number): number => 2 ** Math.ceil(Math.log2(memoryMiB * 1.5));
 
 const diskBreach = ({ diskBytes, diskLimitBytes }: Taken): Breach => ({

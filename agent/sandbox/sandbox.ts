@@ -1,6 +1,6 @@
 /**
- * The sandbox: a few slots, each with its own engine, so that builds cannot disturb each other's engine. An environment
- * gets the slot that it used last, which holds its cache; else any free slot; else it waits.
+ * The sandbox: a few slots, each with its own engine, so that builds do not affect one another. An environment gets the
+ * slot that it used last, which holds its cache; else any free slot; else it waits.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
