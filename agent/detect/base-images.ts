@@ -8,8 +8,7 @@ const ImageName = z
 
 /**
  * Base image per kind: a version line with security support that Debian 13 packages too, so that a host without a
- * registry can build the same (docs/analyze.md has the dates). A host may use its own mirror per kind; others keep the
- * default.
+ * registry can build the same (docs/analyze.md has the dates). A host may use its own mirror for any kind.
  */
 export const BaseImages = z.object({
   node: ImageName.default('node:26-trixie-slim'),

@@ -18,8 +18,8 @@ const numbers = (text: string): number[] =>
 
 /**
  * Whether `version` (possibly only a major version) may satisfy a range of npm (node-semver) or PEP 440: comparators
- * joined by spaces or commas, alternatives by `||`, or `|` as in composer. Anything else counts as satisfied: it only
- * feeds warnings.
+ * joined by spaces or commas, alternatives by `||`, or `|` as in composer. Unparsable parts count as satisfied: this
+ * only feeds warnings.
  */
 export function admits(range: string, version: string): boolean {
   const have = numbers(version);

@@ -20,8 +20,7 @@ export function makeImageBuilder(options: ImageBuilderOptions): ImageBuilder {
   return {
     warm: (request) => options.sandbox.warm(request),
     async build(request) {
-      // With a push, it is unknown whether the earlier build got that far; building again finds everything in the
-      // cache.
+      // With a push, it is unknown whether the earlier build got that far; building again is all cached.
       const earlier = request.push === undefined ? await findEarlier(options, request) : null;
       if (earlier !== null) {
         request.log.line('The image is on this host already: an earlier build had finished.');

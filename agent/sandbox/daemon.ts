@@ -123,8 +123,7 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
       await mkdir(files.runDirectory, { recursive: true, mode: 0o700 });
       await mkdir(files.dataDirectory, { recursive: true, mode: 0o700 });
       await endContainerd();
-      // The engine's record of its bridge and containers, which are gone: it would remove the bridge and create it
-      // again.
+      // The engine's record of bridge and containers, which are gone: it would remove the bridge and recreate it.
       await rm(join(files.dataDirectory, 'network'), { recursive: true, force: true });
       await rm(pidPath, { force: true });
       await rm(socketPath, { force: true });
@@ -163,8 +162,7 @@ function daemonConfig(files: DaemonFiles, settings: DaemonSettings, pidfile: str
     ip6tables: false,
     'live-restore': false,
     'log-level': 'warn',
-    // The graph driver's layout, from which layers can be handed over individually (handoff/); older engines have no
-    // other.
+    // The graph driver's layout, which allows handing over single layers (handoff/); older engines have no other.
     features: { buildkit: true, 'containerd-snapshotter': false },
     builder: { gc: { enabled: true, defaultKeepStorage: String(settings.cacheBytes) } },
   };

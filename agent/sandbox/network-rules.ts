@@ -39,8 +39,7 @@ export async function chainsOf(link: Link, port: number | null): Promise<readonl
     ...(port === null ? await internetRules(link) : nothing),
   ];
   return [
-    // In mangle, so that no other rule accepts first; in filter, so that a host that drops forwarded packets accepts
-    // these.
+    // In mangle, so that no rule accepts first; in filter, so that a host that drops forwarded packets accepts these.
     ...(['mangle', 'filter'] as const).flatMap((table) => [
       chain(4, table, 'BIN', 'INPUT', input),
       chain(4, table, 'BFWD', 'FORWARD', forward),

@@ -70,8 +70,7 @@ export async function transferImage(
 
 /**
  * First sends the layers that the engine surely lacks; if unknown, none in the docker format and all in OCI's. If it
- * lacks more, it names the first missing layer and gets all from there on, or only reports that one is missing and gets
- * all.
+ * lacks more, it names the first missing layer and gets those from there on, or reports only that, and gets all.
  */
 async function sendLayers(
   image: StoredImage,

@@ -23,8 +23,7 @@ type UnfinishedBuild = z.infer<typeof UnfinishedBuild>;
 
 /**
  * Begins a build and returns a function for its start, ms since the epoch, by the clock as of the call. The engine
- * stamps cache entries by that clock: if it was set back meanwhile, the build's entries would look older than its
- * start.
+ * stamps cache entries by that clock: set back meanwhile, it would date the build's entries before its start.
  */
 export function beginBuild(clock: Pick<Clock, 'now' | 'monotonic'>): () => number {
   const [began, start] = [clock.now(), clock.monotonic()];

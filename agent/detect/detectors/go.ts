@@ -168,9 +168,8 @@ function saidVersion({ text, path }: Asking): Stated<string>[] {
 }
 
 /**
- * Files to download modules from before the sources are copied, relative to the build root. Empty if there are no
- * modules, if they are vendored, or if the download needs the sources: a module in a folder of the repository is needed
- * whole.
+ * Files to download modules from before the sources are copied, relative to the build root. Empty if there are none, if
+ * they are vendored, or if the download needs the sources: a module in a folder of the repository is needed whole.
  */
 async function manifestsOf(
   workspace: GoWorkspace | null,

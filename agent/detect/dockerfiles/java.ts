@@ -34,8 +34,7 @@ export function writeJava(recipe: JavaRecipe, { facts, surroundings }: WriteRequ
     'WORKDIR /src',
     'COPY . .',
     ...(installCommand === undefined ? [] : [`RUN ${installCommand}`]),
-    // Dependencies are in a cache mount, not in a layer: in a multi-module build it is hard to tell which files list
-    // them.
+    // Dependencies are in a cache mount, not in a layer: which files of a multi-module build list them is hard to tell.
     `RUN ${cacheMount(surroundings.cacheScope, tool, CACHE[tool])} ${buildCommand}`,
     `RUN mkdir -p /out && ${collected(recipe)}`,
   ];

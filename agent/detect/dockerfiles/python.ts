@@ -26,8 +26,7 @@ export function writePython(recipe: PythonRecipe, request: WriteRequest): Genera
     ...aptInstall(recipe.packages.run),
     // Unbuffered output: the last lines before a crash matter most.
     `ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp${build.length > 0 ? ' VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH' : ''}`,
-    // By default gunicorn and uvicorn trust forwarded headers only from localhost; here only the proxy can reach the
-    // app.
+    // By default gunicorn and uvicorn trust forwarded headers only from localhost; here only the proxy reaches the app.
     'ENV FORWARDED_ALLOW_IPS=*',
     ...(build.length > 0 ? ['COPY --from=build /venv /venv'] : []),
     `COPY --chown=${USER} . /app`,

@@ -139,8 +139,7 @@ function scriptStart(manifest: PackageJson, framework: Framework | undefined, co
     const script = resolveScript(manifest, name);
     if (script === null || never?.test(script.line) === true) continue;
     if (MONOREPO_START.test(script.line) || developmentServer(script.line) !== null) continue;
-    // The line itself rather than `npm run`, since npm and its shell do not pass SIGTERM on. So add the pre-script
-    // here.
+    // The line itself rather than `npm run`: npm and its shell do not pass SIGTERM on. So the pre-script is added here.
     const before = manifest.scripts[`pre${script.name}`]?.trim();
     const command = before ? `${/[;&|]/.test(before) ? `{ ${before}; }` : before} && ${script.line}` : script.line;
     return { command, from: `package.json scripts.${script.name}`, chosen: true };

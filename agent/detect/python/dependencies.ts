@@ -136,8 +136,7 @@ function fromProject(pyproject: Pyproject, text: string): PythonDependencies | n
   const isDynamic = project?.dynamic.includes('dependencies') === true;
   if (project !== undefined && !isDynamic)
     return { ...common, manager: pip, install: { kind: 'lines', lines: project.dependencies } };
-  // Only the project's own build determines dynamic dependencies. poetry installs its own list itself, even for a
-  // non-package.
+  // Only the project's build determines dynamic dependencies. poetry installs its own list, even for a non-package.
   if (tool?.poetry === undefined) return { ...common, manager: pip, install: { kind: 'project' } };
   return { ...common, manager: poetry, install: { kind: 'locked', command: poetry.install, ...sources } };
 }

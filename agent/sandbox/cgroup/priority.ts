@@ -22,8 +22,7 @@ export interface BuildPriority {
   insist(on: boolean): Promise<void>;
   /**
    * Insists while `work` starts an engine or ends a build, if that takes longer than a moment: even a killed process
-   * needs a processor to exit, and both must finish within seconds. Most hosts have one to spare, and apps notice
-   * nothing.
+   * needs a processor to exit, and both must finish within seconds. Most hosts have one to spare.
    */
   hurry<T>(work: () => Promise<T>): Promise<T>;
   /** Processor time of all builds so far, ms; null if there is no group. */

@@ -106,8 +106,7 @@ function readOne(first: Line, rest: Lines, escape: string): Instruction {
 function continues({ text, number }: Line, escape: string): boolean {
   const end = text.slice(0, endOf(text));
   if (!end.endsWith(escape)) return false;
-  // Older parsers continue the line, newer ones do not (moby/buildkit#4351), so the engine would decide what is an
-  // instruction.
+  // Older parsers continue the line, newer ones do not (moby/buildkit#4351): instructions would depend on the engine.
   if (end.endsWith(escape + escape))
     throw refused(`It ends with ${escape}${escape}, which engines read differently`, number);
   return true;

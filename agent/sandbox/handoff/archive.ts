@@ -15,8 +15,8 @@ import { assembleTar, damaged, tarSize } from './tar-split.ts';
 export interface Archive {
   readonly stream: Readable;
   /**
-   * Packs `image` under `reference`, without the layers below `firstLayer`. Verifies each layer's diff id while sending
-   * it.
+   * Packs `image` under `reference`, without the layers below `firstLayer`. Verifies the diff id of each layer it
+   * sends.
    */
   put(image: StoredImage, contents: Contents): void;
   /** Bytes of layers sent so far. */

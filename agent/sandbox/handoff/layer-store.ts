@@ -80,8 +80,7 @@ async function readLayer(root: string, chainId: string): Promise<SplitTar> {
   return layer;
 }
 
-/** Id of each layer together with all layers below it.
-Source: OCI image specification, config.md, "Layer ChainID". */
+/** Id of each layer together with all layers below it. Source: OCI image specification, config.md, "Layer ChainID". */
 function chainIds(diffIds: readonly string[]): string[] {
   const chain: string[] = [];
   for (const diffId of diffIds) {
