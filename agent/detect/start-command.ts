@@ -39,9 +39,7 @@ function withExec(line: string): string {
 /** The relevant shell syntax: escapes and quoted text as single tokens, redirections, operators. */
 const TOKENS = /\\.|'[^']*'|"(?:\\.|[^"\\])*"|>&|&>|&&|\|\||[;|&()`\n\r'"]/gs;
 
-/**
- * Where the last command of a list begins; null if the line is more than a list (pipes, `&`, subshells, open quotes).
- */
+/** Start of the last command of a list; null if the line is more than a list (pipes, `&`, subshells, open quotes). */
 export function lastCommand(line: string): number | null {
   let start = 0;
   for (const { 0: token, index } of line.matchAll(TOKENS)) {

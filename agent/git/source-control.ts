@@ -151,7 +151,8 @@ function asReached(source: Source, hubUrl: string | null): Source {
 
 /** The environment of git. Writes the token to a config file that only the agent can read. */
 function prepareEnvironment(home: string, source: Source, caFile: string | undefined): Record<string, string> {
-  // The hub decides which http URLs are allowed (private networks), and has signed this one or is the server itself.
+  // The hub decides which http URLs are allowed (private networks) and has signed this one; for the hub's own URL, the
+  // host joined by http.
   const allowHttp = source.url.startsWith('http://');
   const credentials = source.auth === undefined ? undefined : { url: source.url, ...source.auth };
   writePrivateFile(gitConfigFile(home), hardenedGitConfig({ allowHttp, ...(credentials && { credentials }) }));

@@ -32,9 +32,7 @@ async function readGlobalJson(repository: RepositoryView): Promise<GlobalJson | 
   return text === null ? null : parseJsonWithComments('global.json', text, GlobalJson);
 }
 
-/**
- * @throws OrkestrError ORK_MANIFEST_INVALID if a version newer than available is requested, or global.json is invalid
- */
+/** @throws OrkestrError ORK_MANIFEST_INVALID for a newer version than there is, or an unreadable global.json */
 export async function versionOf(
   repository: RepositoryView,
   { path, text }: { readonly path: string; readonly text: string },

@@ -10,7 +10,7 @@ export function yarnOf(lockfile: string): string {
 const FOCUS_PLUGIN = '.yarn/plugins/@yarnpkg/plugin-workspace-tools.cjs';
 
 /**
- * Whether `yarn workspaces focus`, which excludes development dependencies, exists: since Yarn 4, before as a plugin.
+ * Whether there is `yarn workspaces focus`, which excludes development dependencies: since Yarn 4, before as a plugin.
  */
 export async function hasFocus(repository: RepositoryView, version: string): Promise<boolean> {
   // The repository's own Yarn, to which any other one delegates.
