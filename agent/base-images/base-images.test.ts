@@ -1,4 +1,4 @@
-/** The making itself is what every end-to-end test stands on; here are the decisions around it. */
+/** Every end-to-end test depends on the build itself; these tests cover the decisions around it. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
@@ -18,7 +18,7 @@ import { RECIPES } from './recipes/index.ts';
 const engine = makeEngine({ socketPath: '/var/run/docker.sock' });
 
 test('there is a recipe for every kind that detectors start from but Ubuntu, and a name for every recipe', () => {
-  // What it is taken for, .NET, is no package of Debian.
+  // Ubuntu is needed for .NET, which Debian does not package.
   const made = new Set([...RECIPES.map(({ kind }) => kind), 'ubuntu']);
   assert.deepEqual(made, new Set(Object.keys(BaseImages.parse({}))));
 });

@@ -1,6 +1,6 @@
 /**
- * Makes base images locally, for hosts that reach no image registry: Debian packages, Node.js from the npm registry, and
- * the CA bundle of the machine. Each carries a digest of what it was made from, so a second making has nothing to do.
+ * Builds base images locally, for hosts without access to an image registry, from Debian packages, Node.js from the npm
+ * registry, and the machine's CA bundle. A label holds a digest of an image's inputs, so nothing is built twice.
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -17,15 +17,15 @@ import { RECIPES } from './recipes/index.ts';
 import { applyRecipe, bootstrap, copyTrust, installPackages, packTree, slim, unpackTree } from './tree.ts';
 import { inWorkFolder } from './work-folder.ts';
 
-/** Import of a whole tree on a slow disk. */
+/** Allows for importing a whole tree on a slow disk. */
 const IMPORT_TIMEOUT_MS = 10 * 60_000;
 
 interface BaseImageOptions {
-  /** Image name per kind, `debian` among them. */
+  /** Image name per kind, including `debian`. */
   readonly names: Readonly<Record<string, string>>;
-  /** A folder for the trees; emptied again. Must not be mounted nodev or noexec. */
+  /** A folder for the trees, cleaned up afterwards. Must not be mounted nodev or noexec. */
   readonly workDirectory: string;
-  /** Make them again although nothing changed, and also over an image of that name which is not ours. */
+  /** Rebuilds even if nothing changed, and replaces an image of that name that is not ours. */
   readonly force?: boolean;
   readonly onProgress: (line: string) => void;
   readonly signal?: AbortSignal;
@@ -36,7 +36,7 @@ interface BaseImage {
   readonly name: string;
   readonly id: string;
   readonly bytes: number;
-  /** False: it was there already. */
+  /** False if it already existed. */
   readonly made: boolean;
 }
 
@@ -46,7 +46,7 @@ interface Making {
 }
 
 /**
- * Makes the images of `kinds` (`python`, `node:24`), and debian, which the others are made from.
+ * Builds the images of `kinds` (`python`, `node:24`), and debian, which the others are based on.
  * @throws OrkestrError ORK_BASE_IMAGE, the engine's codes
  */
 export async function buildBaseImages(
@@ -123,7 +123,7 @@ async function failAsBaseImage(name: string, work: Promise<void>): Promise<void>
   }
 }
 
-/** The files of an image as a tar stream; the container it takes for that is gone when the stream ends. */
+/** The files of an image as a tar stream. Removes the container used for the export when the stream closes. */
 async function exportImage(engine: Engine, name: string): Promise<Readable> {
   const container = await engine.call('create a container for export', (docker, abortSignal) =>
     docker.createContainer({ Image: name, Cmd: ['true'], NetworkDisabled: true, abortSignal }),
@@ -133,7 +133,7 @@ async function exportImage(engine: Engine, name: string): Promise<Readable> {
     const tar = (await engine.call('export an image', (_docker, abortSignal) =>
       container.export({ abortSignal }),
     )) as Readable;
-    tar.once('close', () => void remove().catch(() => undefined)); // a created, never started container harms nobody
+    tar.once('close', () => void remove().catch(() => undefined)); // a container that never started does no harm
     return tar;
   } catch (error) {
     await remove();
@@ -171,7 +171,7 @@ async function importTree(
   if (failed !== null) throw new OrkestrError('ORK_BASE_IMAGE', `The engine refused ${name}: ${failed[1]}`);
 }
 
-/** What an image made from debian inherits. */
+/** Variables that an image based on debian inherits. */
 function envOf(from: BaseRecipe['from']): Readonly<Record<string, string>> {
   return from === 'debian' ? (RECIPES.find(({ kind }) => kind === 'debian')?.env ?? {}) : {};
 }

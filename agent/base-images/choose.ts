@@ -1,4 +1,4 @@
-/** Which recipe makes an image that is asked for, and the name that the image gets. */
+/** The recipe for a requested image, and the image's name. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import { imageVersion, withVersion } from '../detect/base-images.ts';
 import type { BaseRecipe } from './recipe.ts';
@@ -9,15 +9,15 @@ export interface Chosen {
   readonly name: string;
 }
 
-/** What may be asked for: `python`, `node`, and each further version as `node:24`. */
+/** Valid requests: `python`, `node`, and each further version as `node:24`. */
 export const CHOICES: readonly string[] = RECIPES.map(({ kind, version }, index) =>
   version !== undefined && RECIPES.findIndex((other) => other.kind === kind) < index ? `${kind}:${version}` : kind,
 );
 
 /**
- * `wanted` is a kind, whose version the host's name for it tells, or `kind:version`.
+ * Takes `wanted` as a kind, with the version in the host's image name for it, or as `kind:version`.
  * @param names image name per kind
- * @throws OrkestrError ORK_BASE_IMAGE when there is no such recipe, ORK_CONFIG when the kind has no name
+ * @throws OrkestrError ORK_BASE_IMAGE if there is no such recipe, ORK_CONFIG if the kind has no name
  */
 export function chooseRecipe(wanted: string, names: Readonly<Record<string, string>>): Chosen {
   const [kind = '', asked] = wanted.split(':');

@@ -1,4 +1,4 @@
-/** Where the machine's own apt gets Debian from, so that images are made from the same mirror. */
+/** The Debian mirror of the machine's own apt, so that images are built from the same mirror. */
 import { exec, type Exec } from '../lib/exec.ts';
 
 interface AptSource {
@@ -14,29 +14,29 @@ export interface Mirror {
   readonly sources: readonly AptSource[];
 }
 
-/** Debian's public default, for hosts whose apt names none (another distribution, say). */
+/** Debian's public mirror, for hosts whose apt has none configured (another distribution, for example). */
 const PUBLIC = {
   main: 'http://deb.debian.org/debian',
   security: 'http://deb.debian.org/debian-security',
 } as const;
 
 /**
- * Where a release ("trixie") comes from by apt's own parsed configuration: the sources of that release, else the mirror from
- * which the machine has its own one.
+ * The sources of a release ("trixie") in apt's own parsed configuration, else sources on the same servers as the
+ * machine's own release.
  */
 export async function findMirror(release: string, by: Exec = exec): Promise<Mirror> {
   const listed = await by(
     'apt-get',
     ['indextargets', '--format', '$(REPO_URI) $(RELEASE) $(COMPONENT)', 'Created-By: Packages'],
     { timeoutMs: 30_000 },
-  ).catch(() => null); // no apt on this host at all: the public default does
+  ).catch(() => null); // no apt on this host: use the public mirror
   const known = listed === null || listed.exitCode !== 0 ? [] : parseTargets(listed.stdout);
   const own = known.filter(({ suite }) => releaseOf(suite) === release);
   const main = own.find(({ suite }) => suite === release)?.uri;
   return main === undefined ? mirrorLike(known, release) : { main, sources: own };
 }
 
-/** The suites of `release` from the same servers as those of another release of Debian. */
+/** The suites of `release` on the servers that host another Debian release. */
 function mirrorLike(known: readonly AptSource[], release: string): Mirror {
   const main = known.find(({ suite }) => suite === releaseOf(suite))?.uri ?? PUBLIC.main;
   const security = known.find(({ suite }) => suite.endsWith('-security'))?.uri ?? PUBLIC.security;
@@ -48,7 +48,7 @@ function mirrorLike(known: readonly AptSource[], release: string): Mirror {
   };
 }
 
-/** Releases of Debian that a machine may be of. */
+/** Debian releases that the machine may run. */
 const RELEASES = ['bullseye', 'bookworm', 'trixie', 'forky', 'sid'];
 const releaseOf = (suite: string): string => suite.replace(/-(?:updates|security)$/, '');
 
@@ -61,12 +61,12 @@ export function parseTargets(text: string): AptSource[] {
   });
 }
 
-/** With one more suite of the same server, which apt only takes from where it is told to (`--target-release`). */
+/** Adds a suite of the same server. apt uses it only on request (`--target-release`). */
 export const withSuite = ({ main, sources }: Mirror, suite: string): Mirror => ({
   main,
   sources: [...sources, { uri: main, suite, component: 'main' }],
 });
 
-/** The sources as sources.list(5) has them. */
+/** The sources in the format of sources.list(5). */
 export const sourcesList = (mirror: Mirror): string =>
   mirror.sources.map(({ uri, suite, component }) => `deb ${uri} ${suite} ${component}\n`).join('');

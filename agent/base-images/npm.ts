@@ -1,4 +1,4 @@
-/** npm packages for a tree, fetched by the machine's own npm from the registry it is set to. */
+/** npm packages for a tree, fetched with the machine's own npm from its configured registry. */
 import { createHash } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import type { NpmPackage } from './recipe.ts';
 
 const FETCH_TIMEOUT_MS = 5 * 60_000;
 
-/** Puts `wanted` into the tree. @throws OrkestrError ORK_BASE_IMAGE */
+/** Installs `wanted` in the tree. @throws OrkestrError ORK_BASE_IMAGE */
 export async function installNpmPackage(tree: string, work: string, wanted: NpmPackage): Promise<void> {
   const name = `${wanted.name}@${wanted.version}`;
   await run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', work, '--', name], {
@@ -31,7 +31,7 @@ export async function installNpmPackage(tree: string, work: string, wanted: NpmP
   }
   const target = join(tree, wanted.into ?? `usr/local/lib/node_modules/${wanted.name}`);
   await mkdir(target, { recursive: true });
-  // All of a package is below `package/`.
+  // A package tarball has everything below `package/`.
   const paths = (wanted.only ?? []).map((path) => `package/${path}`);
   await run(
     'tar',

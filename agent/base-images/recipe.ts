@@ -1,27 +1,27 @@
-/** What a base image is made of, as data. A new kind is one file in recipes/ and one line in recipes/index.ts. */
+/** Recipes of base images, as data. A new kind takes a file in recipes/ and a line in recipes/index.ts. */
 
-/** The release of Debian that all base images are. */
+/** The Debian release of all base images. */
 export const DEBIAN_RELEASE = 'trixie';
 
 export interface BaseRecipe {
   readonly kind: string;
-  /** Its line of versions, where a kind has recipes for several. */
+  /** Its version line, for kinds with recipes for several. */
   readonly version?: string;
-  /** What it starts from: nothing (debootstrap) or the debian image. */
+  /** Based on nothing (debootstrap) or on the debian image. */
   readonly from: 'debootstrap' | 'debian';
-  /** Where its packages are taken from before the release itself: `trixie-backports`. */
+  /** Suite preferred over the release itself for its packages: `trixie-backports`. */
   readonly suite?: string;
   /** Debian packages, installed without their recommendations. */
   readonly packages: readonly string[];
   /** Files with a fixed text: path in the image → text. */
   readonly files?: Readonly<Record<string, string>>;
-  /** Symbolic links: path in the image → where it leads. */
+  /** Symbolic links: path in the image → target. */
   readonly links?: Readonly<Record<string, string>>;
   /** Folders that every user may write to (mode 1777). */
   readonly openFolders?: readonly string[];
-  /** Paths that are taken away after the packages are in. */
+  /** Paths removed after the packages are installed. */
   readonly remove?: readonly string[];
-  /** npm packages, each with the integrity (SRI) it must have. */
+  /** npm packages, each with its required integrity (SRI). */
   readonly npmPackages?: readonly NpmPackage[];
   readonly env: Readonly<Record<string, string>>;
   readonly command: readonly string[];
@@ -31,13 +31,13 @@ export interface NpmPackage {
   readonly name: string;
   readonly version: string;
   readonly integrity: string;
-  /** The only processor that it is for. */
+  /** The only processor architecture that it is for. */
   readonly cpu?: 'x64' | 'arm64';
-  /** Paths in it that are taken; absent: all. */
+  /** Paths to unpack; absent: all. */
   readonly only?: readonly string[];
-  /** Folder of the image that it is unpacked to; absent: where `npm install --global` puts it. */
+  /** Folder of the image to unpack into; absent: where `npm install --global` would. */
   readonly into?: string;
 }
 
-/** Where the CA bundle of the machine stands in every base image. */
+/** Path of the machine's CA bundle in every base image. */
 export const CA_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';

@@ -1,4 +1,4 @@
-/** A file tree that becomes an image: made by debootstrap or taken from an image, filled by apt in a chroot, slimmed. */
+/** The file tree of a future image: from debootstrap or an exported image, filled by apt in a chroot, slimmed. */
 import { chmod, copyFile, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
@@ -8,7 +8,7 @@ import { run } from '../lib/exec.ts';
 import { type Mirror, sourcesList } from './mirror.ts';
 import { CA_BUNDLE, type BaseRecipe } from './recipe.ts';
 
-/** apt and dpkg may take long on a small machine and a slow line. */
+/** apt and dpkg may take long on a small machine with a slow connection. */
 const PACKAGES_TIMEOUT_MS = 20 * 60_000;
 const FILES_TIMEOUT_MS = 5 * 60_000;
 
@@ -19,7 +19,7 @@ const CHROOT_ENV = {
   HOME: '/root',
 } as const;
 
-/** Caches, logs and lists: nothing an image needs, and what would differ from one making to the next. */
+/** Caches, logs and lists, which an image does not need and which differ between builds. */
 const CLEAN = [
   'var/lib/apt/lists',
   'var/cache/apt',
@@ -41,7 +41,7 @@ const CLEAN = [
   'usr/bin/qemu-debootstrap',
 ];
 
-/** Namespaces with a /proc of their own: no end of this process leaves a program or a mount of it behind (unshare(1)). */
+/** Namespaces with their own /proc: however this process ends, no program or mount is left behind (unshare(1)). */
 const apart = (proc: string): string[] => ['--pid', '--fork', '--kill-child', `--mount-proc=${proc}`];
 
 export async function bootstrap(
@@ -51,7 +51,7 @@ export async function bootstrap(
   release: string,
 ): Promise<void> {
   const argv = ['--variant=minbase', `--include=${packages.join(',')}`, release, tree, mirror.main];
-  // It mounts /proc in the tree, too.
+  // debootstrap also mounts /proc in the tree.
   await run('unshare', [...apart('/proc'), '--', 'debootstrap', ...argv], { timeoutMs: PACKAGES_TIMEOUT_MS });
 }
 
@@ -67,7 +67,7 @@ export async function unpackTree(tree: string, tar: Readable): Promise<void> {
   if (exitCode !== 0) throw new Error(`tar could not unpack the tree: exit code ${exitCode}`);
 }
 
-/** The tree as a tar stream, sorted and with numeric owners. `done` rejects when tar fails. */
+/** The tree as a tar stream, sorted and with numeric owners. `done` rejects if tar fails. */
 export function packTree(tree: string): { tar: Readable; done: Promise<void> } {
   const child = spawn(
     'tar',
@@ -85,7 +85,7 @@ export function packTree(tree: string): { tar: Readable; done: Promise<void> } {
   return { tar: child.stdout, done };
 }
 
-/** @param suite that goes before the others of the mirror; absent: the release itself */
+/** @param suite preferred over the mirror's other suites; absent: the release itself */
 export async function installPackages(
   tree: string,
   mirror: Mirror,
@@ -96,7 +96,7 @@ export async function installPackages(
   await writeInto(tree, '/etc/apt/sources.list', sourcesList(mirror));
   for (const name of ['/etc/resolv.conf', '/etc/hosts']) await copyFile(name, join(tree, name));
   const apt = (args: readonly string[]): Promise<unknown> =>
-    // Java's packages ask for /proc.
+    // Java's packages need /proc.
     run('unshare', [...apart(join(tree, 'proc')), '--', 'chroot', tree, 'apt-get', '-q', '-y', ...args], {
       timeoutMs: PACKAGES_TIMEOUT_MS,
       env: CHROOT_ENV,
@@ -106,7 +106,7 @@ export async function installPackages(
   await apt(['install', '--no-install-recommends', ...target, '--', ...packages]);
 }
 
-/** Everything of a recipe that is no package. */
+/** Applies the parts of a recipe other than packages. */
 export async function applyRecipe(tree: string, recipe: BaseRecipe): Promise<void> {
   for (const path of recipe.remove ?? []) await rm(join(tree, path), { recursive: true, force: true });
   for (const path of recipe.openFolders ?? []) {
@@ -121,17 +121,17 @@ export async function applyRecipe(tree: string, recipe: BaseRecipe): Promise<voi
   }
 }
 
-/** Trust what the machine trusts: its bundle, and its own additions so that update-ca-certificates keeps them. */
+/** Copies the machine's CA bundle, and its local additions so that update-ca-certificates keeps them. */
 export async function copyTrust(tree: string): Promise<void> {
   await copyFile(CA_BUNDLE, join(tree, CA_BUNDLE));
   const own = '/usr/local/share/ca-certificates';
   await run('cp', ['--archive', '--', own, dirname(join(tree, own))], { timeoutMs: FILES_TIMEOUT_MS });
 }
 
-/** Takes away what no container needs: caches, lists, documentation. */
+/** Removes what no container needs: caches, lists, documentation. */
 export async function slim(tree: string): Promise<void> {
   for (const path of CLEAN) await rm(join(tree, path), { recursive: true, force: true });
-  // Folders that packages expect to find.
+  // Recreate folders that packages expect.
   for (const path of [
     'var/lib/apt/lists/partial',
     'var/cache/apt/archives/partial',

@@ -1,9 +1,9 @@
-/** Folders in which trees are made: hundreds of megabytes each, and nobody else's to take away when their maker is killed. */
+/** Work folders for trees: hundreds of megabytes each, so leftovers of killed processes must be removed. */
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Does `work` in a new folder below `parent`, which goes afterwards, as do those of makers that run no more. */
+/** Runs `work` in a new folder below `parent`, removed afterwards. Also removes those of processes that ended. */
 export async function inWorkFolder<T>(parent: string, work: (folder: string) => Promise<T>): Promise<T> {
   await mkdir(parent, { recursive: true });
   for (const name of await readdir(parent)) {
@@ -17,7 +17,7 @@ export async function inWorkFolder<T>(parent: string, work: (folder: string) => 
   }
 }
 
-/** The name has the process that made it. */
+/** The name contains the process id of its creator. */
 function isLeftover(name: string): boolean {
   const pid = /^base-(\d+)-/.exec(name)?.[1];
   return pid !== undefined && !existsSync(`/proc/${pid}`);

@@ -1,4 +1,4 @@
-/** The process of one analysis: makes the plan that is asked for, says it or why there is none, and waits for its end. */
+/** The process of one analysis: makes the requested plan, sends it or the error, and waits to be killed. */
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { FromAnalysis, RequestData, ToAnalysis } from './analysis.ts';
 import { planBuild } from './index.ts';
@@ -7,7 +7,7 @@ const say = (message: FromAnalysis): void => void process.send?.(message);
 
 const answers = new Map<string, PromiseWithResolvers<boolean>>();
 
-/** Asks the agent, which has the engine. */
+/** Asks the agent, which has access to the engine. */
 function isMadeHere(image: string): Promise<boolean> {
   const asked = answers.get(image);
   if (asked !== undefined) return asked.promise;
@@ -21,7 +21,7 @@ async function analyze({ surroundings, ...request }: RequestData): Promise<void>
   try {
     say({ kind: 'plan', plan: await planBuild({ ...request, surroundings: { ...surroundings, isMadeHere } }) });
   } catch (error) {
-    // Anything else is a bug: it ends this process, with its stack in the agent's log.
+    // Anything else is a bug: it ends this process, with a stack trace in the agent's log.
     if (!(error instanceof OrkestrError)) throw error;
     say({ kind: 'refused', error: toErrorReport(error) });
   }

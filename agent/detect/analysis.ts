@@ -1,7 +1,7 @@
 /**
- * The build plan of a checkout, made in a process of its own. Nobody vouches for what is in the files: one that keeps an
- * expression busy for hours must not keep the agent from its watchdog, its hub and all other deployments. And the detectors, a
- * third of the agent's code, leave nothing in its memory; a thread would leave 9 MB.
+ * Makes the build plan of a checkout in a separate process. The files are untrusted: a file that keeps a regular
+ * expression busy for hours must not keep the agent from its watchdog, its hub and all other deployments. Also, the
+ * detectors, a third of the agent's code, stay out of its memory; a thread would leave 9 MB behind.
  */
 import { fork } from 'node:child_process';
 import { extname } from 'node:path';
@@ -12,13 +12,13 @@ import type { BuildPlan } from '../../protocol/steps.ts';
 import type { Surroundings } from './detector.ts';
 import type { PlanRequest } from './index.ts';
 
-/** Beside this file, among the sources as in a release. */
+/** Next to this file, both in the sources and in a release. */
 const ENTRY = fileURLToPath(new URL(`analysis-process${extname(import.meta.url)}`, import.meta.url));
 
-/** It is spared as the agent is when memory runs out, so what it takes is bounded: some files of a repository, 1 MiB each. */
+/** Bounded, since the OOM killer spares this process like the agent. Enough for some files of 1 MiB each. */
 const MAX_HEAP_MIB = 512;
 
-/** All of a request that is data. */
+/** The serializable part of a request. */
 export type RequestData = Omit<PlanRequest, 'surroundings' | 'budget'> & {
   readonly surroundings: Omit<Surroundings, 'isMadeHere'>;
 };
@@ -27,14 +27,14 @@ export type ToAnalysis =
   | { readonly kind: 'request'; readonly request: RequestData }
   | { readonly kind: 'answer'; readonly image: string; readonly isMadeHere: boolean };
 
-/** Questions about images, and then one of the others. */
+/** Any number of questions about images, then one of the others. */
 export type FromAnalysis =
   | { readonly kind: 'question'; readonly image: string }
   | { readonly kind: 'plan'; readonly plan: BuildPlan }
   | { readonly kind: 'refused'; readonly error: ErrorReport };
 
 /**
- * As `planBuild`, until the signal ends it, whatever it does then.
+ * Like `planBuild`, but killed if the signal aborts.
  * @throws OrkestrError what `planBuild` throws, ORK_ANALYSIS_LIMIT, and the signal's reason
  */
 export async function planInProcess(
@@ -70,7 +70,7 @@ export async function planInProcess(
   }
 }
 
-/** V8 aborts at its limit of memory. */
+/** V8 aborts at its heap limit. */
 const withoutPlan = (how: number | NodeJS.Signals | null): OrkestrError =>
   how === 'SIGABRT'
     ? new OrkestrError('ORK_ANALYSIS_LIMIT', `The analysis took more than ${MAX_HEAP_MIB} MiB of memory.`)

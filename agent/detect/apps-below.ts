@@ -1,4 +1,4 @@
-/** Apps in folders of a repository that has none at its root: `backend/`, `mysite/manage.py`, members of a workspace of uv, Go or Deno. */
+/** Apps in folders of a repository with none at its root: `backend/`, `mysite/manage.py`, uv, Go or Deno workspaces. */
 import type { DetectRequest, Finding } from './detector.ts';
 import { denoMembers } from './deno/workspace.ts';
 import { goMembers } from './go/workspace.ts';
@@ -7,21 +7,21 @@ import { uvMembers } from './python/uv-workspace.ts';
 import { within } from './repository.ts';
 
 const MAX_FOLDERS = 20;
-/** Folders that have what helps with an app, and not the app. */
+/** Folders that support an app but do not contain one. */
 const NO_APP =
   /^(?:build|ci|deploy\w*|docker|docs?|examples?|infra\w*|node_modules|scripts|templates?|tests?|tools|vendor|venv|env)$/i;
 
 export interface AppBelow {
   readonly folder: string;
-  /** What it is taken for; null when it cannot be read. */
+  /** The detected framework; null if the folder cannot be read. */
   readonly framework: string | null;
-  /** It is more than an index.html. */
+  /** More than an index.html. */
   readonly sure: boolean;
 }
 
 type Ranked = ReturnType<typeof rank<Finding>>;
 
-/** @param rankedOf asks the detectors about a folder, the one that decides first */
+/** @param rankedOf runs the detectors on a folder, the deciding result first */
 export async function appsBelow(
   request: DetectRequest,
   rankedOf: (request: DetectRequest) => Promise<Ranked>,
@@ -33,7 +33,7 @@ export async function appsBelow(
   const members = [...(await goMembers(repository)), ...(await denoMembers(repository))];
   const mayBeApps = [...members, ...entries].filter((folder) => !folder.split('/').some((part) => NO_APP.test(part)));
   const folders = new Set([...(await uvMembers(repository)), ...mayBeApps]);
-  folders.delete('.'); // it was asked first
+  folders.delete('.'); // already tried
   const found: AppBelow[] = [];
   for (const folder of [...folders].slice(0, MAX_FOLDERS)) {
     const [winner] = await rankedOf({
@@ -52,13 +52,13 @@ export async function appsBelow(
   return found;
 }
 
-/** The one that is meant without a word: nothing else is there. */
+/** The app to use without asking: the only one, and not just a guess. */
 export function onlyApp(apps: readonly AppBelow[]): AppBelow | null {
   const [first, second] = apps;
   return first !== undefined && second === undefined && first.sure ? first : null;
 }
 
-/** A sentence that names them, with what to do; empty for none. */
+/** A sentence that lists the apps, with advice; empty if there are none. */
 export function describeApps(apps: readonly AppBelow[]): string {
   const [first] = apps;
   if (first === undefined) return '';

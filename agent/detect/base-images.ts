@@ -1,4 +1,4 @@
-/** Names of the images that generated Dockerfiles start from, by kind. */
+/** Base images of generated Dockerfiles, by kind. */
 import { z } from 'zod';
 
 const ImageName = z
@@ -7,8 +7,8 @@ const ImageName = z
   .regex(/^[a-z0-9][A-Za-z0-9._:/@-]*$/, 'an image name');
 
 /**
- * Base image per kind: a line that gets security fixes, and that Debian 13 packages too, so that a host without a registry can make
- * the same one itself (docs/analyze.md has the dates). A host may point each at its own registry mirror; what is absent keeps its default.
+ * Base image per kind: a version line with security support that Debian 13 packages too, so that a host without a
+ * registry can build the same (docs/analyze.md has the dates). A host may use its own mirror for any kind.
  */
 export const BaseImages = z.object({
   node: ImageName.default('node:26-trixie-slim'),
@@ -18,18 +18,18 @@ export const BaseImages = z.object({
   ruby: ImageName.default('ruby:3.3-slim-trixie'),
   php: ImageName.default('php:8.4-apache-trixie'),
   composer: ImageName.default('composer:2'),
-  /** A JDK that builds, and the JRE that runs. */
+  /** A JDK to build with, and the JRE to run with. */
   java: ImageName.default('eclipse-temurin:25-jdk'),
   jre: ImageName.default('eclipse-temurin:25-jre'),
   elixir: ImageName.default('elixir:1.18-slim'),
-  /** Has the .NET SDK and runtime among its packages. */
+  /** Its packages include the .NET SDK and runtime. */
   ubuntu: ImageName.default('ubuntu:24.04'),
   static: ImageName.default('nginx:1.30-trixie'),
   debian: ImageName.default('debian:trixie-slim'),
 });
 export type BaseImages = z.infer<typeof BaseImages>;
 
-/** Version in the tag of an image name: `node:26-trixie-slim` → `26`. Null when the name does not tell. */
+/** Version in the tag of an image name: `node:26-trixie-slim` → `26`. Null if there is none. */
 export function imageVersion(name: string): string | null {
   return /:v?(\d+(?:\.\d+)*)(?:-[A-Za-z0-9._-]+)?$/.exec(name)?.[1] ?? null;
 }
@@ -40,8 +40,8 @@ export function withVersion(name: string, version: string): string {
 }
 
 /**
- * The same image name without the Debian release that ours have. Every version was published under such a name, but only
- * those of the release's own time with it: `rust:1.80-slim-trixie` is none, `rust:1.80-slim` is one.
+ * The same image name without our Debian release. All versions are published under such a name, but under the name with
+ * the release only since then: `rust:1.80-slim` exists, `rust:1.80-slim-trixie` does not.
  */
 export function withoutRelease(name: string): string {
   return name.replace(/-trixie(?=-|$)/, '');

@@ -1,4 +1,4 @@
-/** A compose file: recognised, and never run. An environment is one container. */
+/** A compose file is recognized but never run: an environment is one container. */
 import { firstFile } from './repository.ts';
 import type { RepositoryView } from './repository.ts';
 
@@ -6,7 +6,7 @@ const NAMES = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-comp
 
 interface ComposeFile {
   readonly path: string;
-  /** Names of its services, as far as their lines tell; at most 20. */
+  /** Names of its services, at most 20, as far as a line-based parser finds them. */
   readonly services: readonly string[];
 }
 

@@ -1,4 +1,4 @@
-/** A build plan for people, line by line: in the log of a deployment and on the command line. */
+/** Describes a build plan line by line, for deployment logs and the command line. */
 import type { BuildPlan } from '../../protocol/steps.ts';
 
 export function describePlan(plan: BuildPlan): string[] {

@@ -97,7 +97,7 @@ describe('manifests that cannot be read', () => {
   ];
   for (const [name, files, message] of broken) {
     test(`${name}: the file and the place are named`, async () => {
-      // Something else that would match must not hide it.
+      // Another matching file must not hide the error.
       const error = await repository.refusal({ ...files, 'index.html': '' });
       assert.equal(error.code, 'ORK_MANIFEST_INVALID');
       assert.match(error.message, message);

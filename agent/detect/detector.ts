@@ -1,4 +1,4 @@
-/** The contract of a detector: it reads a repository and gives facts with their evidence, or says why it does not match. */
+/** The contract of a detector: it reads a repository and returns facts with evidence, or why it does not match. */
 import type { BuildSettings } from '../../protocol/build-settings.ts';
 import type { PublicPrefix } from '../../protocol/public-variables.ts';
 import type { BuildPlan, Confidence, Evidence } from '../../protocol/steps.ts';
@@ -6,7 +6,7 @@ import type { BaseImages } from './base-images.ts';
 import type { Need } from './needs.ts';
 import type { RepositoryView } from './repository.ts';
 
-/** What a plan is made of. Settings may override port, commands and output folder. */
+/** The detected part of a plan. Settings may override port, commands and output folder. */
 export type Facts = Pick<
   BuildPlan,
   'framework' | 'runtime' | 'version' | 'port' | 'installCommand' | 'buildCommand' | 'startCommand' | 'outputDirectory'
@@ -14,7 +14,7 @@ export type Facts = Pick<
 
 export type PlanFile = BuildPlan['files'][number];
 
-/** What a person said instead of what would be detected, and where: "environment setting", "orkestr.json line 4". */
+/** A value that a user set instead of the detected one, and where: "environment setting", "orkestr.json line 4". */
 export interface Stated<T> {
   readonly value: T;
   readonly from: string;
@@ -25,22 +25,22 @@ export type StatedSettings = {
   >;
 };
 
-/** What the host brings to a plan. */
+/** The host's part of a plan. */
 export interface Surroundings {
   readonly baseImages: BaseImages;
-  /** True for an image that this host made itself: then there is this one version of it and no other. */
+  /** Whether this host built the image itself: then only this one version of it is available. */
   readonly isMadeHere: (image: string) => Promise<boolean>;
   /** Prefix of the ids of BuildKit cache mounts, so that projects never share a cache that one of them could poison. */
   readonly cacheScope: string;
 }
 
-/** What a generated Dockerfile depends on beside the detector's own findings. */
+/** Inputs of a generated Dockerfile apart from the detector's own findings. */
 export interface WriteRequest {
-  /** After settings were applied. */
+  /** After applying settings. */
   readonly facts: Facts;
   readonly stated: StatedSettings;
   readonly surroundings: Surroundings;
-  /** Names of variables that its build commands get as build args. */
+  /** Names of the variables passed to its build commands as build args. */
   readonly publicVariables: readonly string[];
 }
 
@@ -56,18 +56,18 @@ export interface Finding {
   readonly warnings: readonly string[];
   /** Variables that the app needs to run. */
   readonly needs?: readonly Need[];
-  /** Detectors whose part is done too: the assets of a PHP app are built by Node.js. */
+  /** Detectors that this finding covers too: Node.js builds the assets of a PHP app. */
   readonly includes?: readonly string[];
-  /** Variables of the app with names like these are public, and its build reads them. */
+  /** Prefixes of public variables, which the app's build reads. */
   readonly publicPrefixes?: readonly PublicPrefix[];
-  /** Folder of the build context from the root of the repository, when it is not the root directory: a workspace's root. */
+  /** Folder of the build context from the repository's root, if it is not the root directory: a workspace's root. */
   readonly context?: string;
   readonly dockerfile:
     | { readonly origin: 'repository'; readonly path: string; readonly text: string }
     | { readonly origin: 'generated'; write(request: WriteRequest): Generated };
 }
 
-/** Why a detector does not match, for the message when none does: "no package.json". */
+/** Why a detector does not match, for the message if none does: "no package.json". */
 export interface Miss {
   readonly missed: string;
 }
@@ -75,10 +75,10 @@ export interface Miss {
 export interface DetectRequest {
   /** The root directory of the app. */
   readonly repository: RepositoryView;
-  /** The whole checkout, and where in it the root directory is. */
+  /** The whole checkout, and the path of the root directory in it. */
   readonly checkout: { readonly repository: RepositoryView; readonly rootDirectory: string };
   readonly stated: StatedSettings;
-  /** Linux capabilities that the app's container will have. */
+  /** Linux capabilities of the app's container. */
   readonly capabilities: readonly string[];
   readonly surroundings: Surroundings;
 }
@@ -86,10 +86,10 @@ export interface DetectRequest {
 export interface Detector {
   /** Stored in plans: never rename. */
   readonly name: string;
-  /** Names of frameworks as they stand in plans; each has a fixture app. Never rename one. */
+  /** Framework names as used in plans; each has a fixture app. Never rename one. */
   readonly frameworks: readonly string[];
-  /** The most it can be sure of: what it counts as when it fails. */
+  /** The highest confidence it can reach: a failure is ranked by it. */
   readonly best: Confidence;
-  /** @throws OrkestrError ORK_MANIFEST_INVALID when a file that decides cannot be read, ORK_REPO_UNSAFE, ORK_APP_AMBIGUOUS */
+  /** @throws OrkestrError ORK_MANIFEST_INVALID if a file it needs is unreadable, ORK_REPO_UNSAFE, ORK_APP_AMBIGUOUS */
   detect(request: DetectRequest): Promise<Finding | Miss>;
 }

@@ -3,25 +3,25 @@ import type { Evidence } from '../../protocol/steps.ts';
 import type { Facts } from './detector.ts';
 import type { ChosenRuntime } from './runtime.ts';
 
-/** Where each fact was read. A fact that is absent needs no place. */
+/** Where each fact was read. An absent fact needs no place. */
 interface Places {
   readonly framework: string;
   readonly runtime: string;
   readonly install?: string;
   readonly build?: string;
   readonly start: string;
-  /** By default the framework's. */
+  /** Default: the framework's default port. */
   readonly port?: string;
 }
 
 interface Told {
-  /** The runtime as people call it: "Node.js". */
+  /** Display name of the runtime: "Node.js". */
   readonly runtime: string;
   readonly version: Evidence;
   readonly manager?: { readonly value: string; readonly from: string };
 }
 
-/** Each fact of a plan with the place where it was read; what was not read anywhere has none. */
+/** Evidence for each fact of a plan that has a value. */
 export function evidenceFor(facts: Facts, places: Places, { runtime, version, manager }: Told): Evidence[] {
   const { framework, installCommand, buildCommand, startCommand, port } = facts;
   const all: readonly [Evidence['subject'], string | undefined, string | undefined][] = [
@@ -39,11 +39,11 @@ export function evidenceFor(facts: Facts, places: Places, { runtime, version, ma
   );
 }
 
-/** The version as a fact, where the name of the base image tells it. */
+/** The version as a fact, if the base image's name contains it. */
 export const versionFact = ({ version }: Pick<ChosenRuntime, 'version'>): Pick<Facts, 'version'> =>
   version === '' ? {} : { version };
 
-/** A warning when the file that fixes versions is missing. */
+/** A warning if the lockfile is missing. */
 export function lockWarning(lockfile: string, isThere: boolean): string[] {
   return isThere ? [] : [`There is no ${lockfile}, so the same commit may get other versions tomorrow. Commit one.`];
 }

@@ -9,7 +9,7 @@ before(async () => {
 });
 after(() => repository.remove());
 
-/** The stage that runs. */
+/** The final stage. */
 const running = ({ dockerfile }: BuildPlan): string => dockerfile.text.split(/^FROM /m).at(-1) ?? '';
 
 const BELIEVES: readonly (readonly [string, Readonly<Record<string, string>>, RegExp])[] = [

@@ -1,4 +1,4 @@
-/** The front end of an app in another language: packages of Node.js that its assets are built with. */
+/** The front end of an app in another language: Node.js packages that build its assets. */
 import type { PackageJson } from './node/package-json.ts';
 import { choosePackageManager, MANAGERS } from './node/package-manager.ts';
 import type { ManagerSetup } from './node/package-manager.ts';

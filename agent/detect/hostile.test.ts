@@ -1,4 +1,4 @@
-/** What a hostile repository can do to the analysis: nothing but a plan, or a coded error, after a bounded number of looks. */
+/** What a hostile repository can cause: only a plan, or an error with a code, after a bounded amount of reading. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import * as fc from 'fast-check';
@@ -101,7 +101,7 @@ describe('whatever stands in the files', () => {
     );
   });
 
-  /** Each puts a text into one place of an app that is otherwise fine. */
+  /** Each puts a text into one place of an otherwise valid app. */
   const PLACES: Readonly<Record<string, (text: string) => Files>> = {
     'a start script': (text) => node({ scripts: { start: text } }),
     main: (text) => node({ main: text, scripts: {} }),
@@ -236,7 +236,7 @@ describe('the bounds of an analysis', () => {
     assert.throws(() => budget.read(1), { code: 'ORK_REPO_TOO_LARGE' });
   });
 
-  /** Texts that make an expression go back and forth when it is not written with care; each test would hang. */
+  /** Texts that cause catastrophic backtracking in careless expressions; each test would hang. */
   const LARGE = MAX_FILE_BYTES - 1000;
   const HARD: Readonly<Record<string, Files>> = {
     'a Procfile of blanks': { ...app, Procfile: `web: a${' '.repeat(LARGE)}b` },

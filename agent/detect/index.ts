@@ -1,4 +1,4 @@
-/** From a checkout to a build plan: every detector is asked, one function ranks them, and settings override what was found. */
+/** From a checkout to a build plan: runs every detector, ranks the results, and applies settings on top. */
 import type { BuildSettings } from '../../protocol/build-settings.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { EnvVars } from '../../protocol/ids.ts';
@@ -21,33 +21,33 @@ import { othersOf, secretBuildArgs, unusedFiles, unusedSettings } from './warnin
 export { describePlan } from './describe.ts';
 export { DETECTORS };
 
-/** Where a generated Dockerfile lies in the build context. */
+/** Path of a generated Dockerfile in the build context. */
 const GENERATED_PATH = '.orkestr/Dockerfile';
 
 export interface PlanRequest {
-  /** Absolute folder of the checkout. */
+  /** Absolute path of the checkout. */
   readonly checkout: string;
-  /** The folder of the app in it, as the settings name it; `.` leaves it to orkestr.json. */
+  /** The app's folder in the checkout, from the settings; `.` leaves it to orkestr.json. */
   readonly rootDirectory: string;
   readonly settings: BuildSettings;
-  /** The port that the environment asks for, and where it says so. */
+  /** The port that the environment asks for, with the origin of that setting. */
   readonly port?: Stated<number> | undefined;
   /**
-   * Of the app: those that are public by its framework's definition become build args of a generated Dockerfile, and those that
-   * it needs and has not are warnings.
+   * The app's variables. Those that its framework defines as public become build args of a generated Dockerfile;
+   * missing ones that it needs become warnings.
    */
   readonly variables?: EnvVars;
-  /** Linux capabilities that the environment gives its container. */
+  /** Linux capabilities of the environment's container. */
   readonly capabilities?: readonly string[];
   readonly surroundings: Surroundings;
-  /** Counts what is read; a test looks at it. */
+  /** Counts what is read, for tests to inspect. */
   readonly budget?: ReadingBudget;
 }
 
 /**
- * The build plan of a checkout, with the evidence for everything in it. Only reads.
- * @throws OrkestrError ORK_ROOT_MISSING, ORK_NOTHING_DETECTED, ORK_COMPOSE_FILE, ORK_APP_AMBIGUOUS, ORK_MANIFEST_INVALID,
- * ORK_REPO_UNSAFE, ORK_REPO_TOO_LARGE
+ * The build plan of a checkout, with evidence for each fact. Only reads.
+ * @throws OrkestrError ORK_ROOT_MISSING, ORK_NOTHING_DETECTED, ORK_COMPOSE_FILE, ORK_APP_AMBIGUOUS,
+ * ORK_MANIFEST_INVALID, ORK_REPO_UNSAFE, ORK_REPO_TOO_LARGE
  */
 export async function planBuild(request: PlanRequest): Promise<BuildPlan> {
   const budget = request.budget ?? new ReadingBudget();
@@ -91,7 +91,7 @@ export async function planBuild(request: PlanRequest): Promise<BuildPlan> {
   };
 }
 
-/** The plan of the only app below the root of the repository. @throws OrkestrError ORK_NOTHING_DETECTED, ORK_COMPOSE_FILE */
+/** The plan of the only app below the repository's root. @throws OrkestrError ORK_NOTHING_DETECTED, ORK_COMPOSE_FILE */
 async function planBelow(
   request: PlanRequest,
   detect: DetectRequest,
@@ -139,14 +139,14 @@ async function askAll(request: DetectRequest): Promise<Outcome<Finding>[]> {
           : { detector, kind: 'found', finding: result },
       );
     } catch (error) {
-      // Not read as "nothing found": the rank decides whether it stops the analysis or becomes a warning.
+      // Not the same as "nothing found": the ranking decides whether it fails the analysis or becomes a warning.
       outcomes.push({ detector, kind: 'failed', error });
     }
   }
   return outcomes;
 }
 
-/** All of them, or the one that somebody named. A named Dockerfile names its detector. */
+/** All detectors, or the one named by the settings. Naming a Dockerfile implies its detector. */
 function asked({ detector: named, dockerfile }: StatedSettings): readonly Detector[] {
   const name = named?.value ?? (dockerfile === undefined ? undefined : 'dockerfile');
   if (name === undefined) return DETECTORS;
@@ -181,7 +181,7 @@ async function nothingFound(
   );
 }
 
-/** A port is no guess when somebody stated it, or when it stands in a configuration that we write ourselves. */
+/** A port is not a guess if it was stated, or is in a configuration that we generate. */
 function isGuessed(evidence: BuildPlan['evidence'], { port }: StatedSettings): boolean {
   return (
     port === undefined && !evidence.some(({ subject, from }) => subject === 'port' && from.startsWith('generated '))

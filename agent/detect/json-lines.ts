@@ -1,15 +1,15 @@
-/** In which line of a JSON text a value stands: JSON.parse does not tell. */
+/** Finds the line of each value in a JSON text, which JSON.parse does not report. */
 
 const TOKENS = /"(?:\\.|[^"\\])*"|[[\]{},:]|[^\s[\]{},:"]+|\n/g;
 
 const MAX_LEVELS = 20;
 
-/** Dotted path of each value → its line, for valid JSON. Values deeper than {@link MAX_LEVELS} are left out. */
+/** Dotted path of each value → its line, for valid JSON. Omits values deeper than {@link MAX_LEVELS}. */
 export function jsonLines(text: string): ReadonlyMap<string, number> {
   const lines = new Map<string, number>();
-  /** The way down: a key or an index per level; null between a `{` and its first key. */
+  /** Path to the current value: a key or an index per level; null between a `{` and its first key. */
   const stack: (string | number | null)[] = [];
-  /** Of a key that stands twice the last one counts, as for JSON.parse; a value has the line of its key. */
+  /** The last of duplicate keys counts, as in JSON.parse; a value gets the line of its key. */
   const mark = (line: number, isKey: boolean): void => {
     if (stack.length > MAX_LEVELS) return;
     const path = stack.join('.');

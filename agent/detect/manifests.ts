@@ -1,4 +1,4 @@
-/** Manifests as data, or an error that names the file and the place. Never "nothing found" for what cannot be read. */
+/** Parses manifests, or throws an error with file and position. Never treats an unreadable file as absent. */
 import { parse as parseTomlText } from 'smol-toml';
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -8,7 +8,7 @@ function invalid(path: string, why: string, cause?: unknown): OrkestrError {
   return new OrkestrError('ORK_MANIFEST_INVALID', `${path} cannot be read: ${why}`, { cause });
 }
 
-/** @throws OrkestrError ORK_MANIFEST_INVALID with line and column, or with the field that has the wrong shape */
+/** @throws OrkestrError ORK_MANIFEST_INVALID with line and column, or with the field of the wrong type */
 export function parseJson<T>(path: string, text: string, schema: z.ZodType<T>): T {
   let value: unknown;
   try {
@@ -19,22 +19,22 @@ export function parseJson<T>(path: string, text: string, schema: z.ZodType<T>): 
   return shaped(path, value, schema, () => jsonLines(text));
 }
 
-/** JSON with comments and trailing commas, as `deno.jsonc` has them. Lines stay where they are. */
+/** JSON with comments and trailing commas, like `deno.jsonc`. Keeps line numbers. */
 export function parseJsonWithComments<T>(path: string, text: string, schema: z.ZodType<T>): T {
-  // A string that is not closed is one token, too: else each quote in it is looked at as the start of another one.
+  // An unterminated string is one token too: otherwise each quote in it would start another attempt (quadratic time).
   const bare = text.replace(/"(?:\\.|[^"\\\n])*"?|\/\/[^\n]*|\/\*(?:[^]*?\*\/|[^]*)|,(?=\s*[}\]])/g, (token) =>
     token.startsWith('"') ? token : token.replace(/[^\n]/g, ' '),
   );
   return parseJson(path, bare, schema);
 }
 
-/** @throws OrkestrError ORK_MANIFEST_INVALID with line and column, or with the field that has the wrong shape */
+/** @throws OrkestrError ORK_MANIFEST_INVALID with line and column, or with the field of the wrong type */
 export function parseToml<T>(path: string, text: string, schema: z.ZodType<T>): T {
   let value: unknown;
   try {
     value = parseTomlText(text);
   } catch (cause) {
-    // smol-toml's message goes on with the quoted source; its first line has the place.
+    // smol-toml's message continues with the quoted source; the first line is enough.
     const [first] = (cause instanceof Error ? cause.message : String(cause)).split('\n');
     const place =
       cause instanceof Error && 'line' in cause && 'column' in cause
@@ -55,7 +55,7 @@ function shaped<T>(
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   const at = [...(issue?.path ?? [])];
-  // Of a field that should not be there the line is its own.
+  // For an unknown field, report the line of the field itself.
   if (issue?.code === 'unrecognized_keys') at.push(issue.keys[0] ?? '');
   const line = linesOf().get(at.join('.'));
   const place = at.length === 0 ? 'the whole' : at.join('.');

@@ -1,7 +1,7 @@
-/** Members of a workspace of cargo or uv, as their manifests name them: one by one, or by `dir/*`. */
+/** Members of a cargo or uv workspace, as listed in manifests: by name, or as `dir/*`. */
 import type { RepositoryView } from './repository.ts';
 
-/** Folders that a member stands for; none for what is no such name. They need not have a manifest. */
+/** Folders that a member pattern matches; none if it is not valid. They may lack a manifest. */
 export async function memberFolders(repository: RepositoryView, member: string): Promise<string[]> {
   const [, parent, rest] =
     /^((?:[A-Za-z0-9_][A-Za-z0-9._-]*\/)*)(\*|[A-Za-z0-9_][A-Za-z0-9._-]*)\/?$/.exec(member) ?? [];

@@ -1,14 +1,14 @@
-/** Variables that an app does not start or serve without, and which only its user has. */
+/** Variables that an app needs to start or to serve, and that only the user can provide. */
 import type { EnvVars } from '../../protocol/ids.ts';
 
 export interface Need {
-  /** One of them is enough. */
+  /** Any one of them is enough. */
   readonly anyOf: readonly string[];
-  /** Where its value comes from, or what it is for. */
+  /** Where to get the value, or what it is for. */
   readonly hint: string;
 }
 
-/** Warnings about those of which the environment has none. */
+/** Warnings about needs for which the environment has no variable. */
 export function unmetNeeds(framework: string, needs: readonly Need[], variables: EnvVars): string[] {
   return needs
     .filter(({ anyOf }) => !anyOf.some((name) => Object.hasOwn(variables, name)))

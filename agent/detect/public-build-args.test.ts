@@ -1,4 +1,4 @@
-/** Which variables of an app its build gets. That a changed one builds anew is BuildKit's part: ARGs are in its cache's key. */
+/** Which variables an app's build gets. BuildKit rebuilds when one changes: ARGs are part of its cache key. */
 import { strict as assert } from 'node:assert';
 import { after, before, test } from 'node:test';
 import type { EnvVars } from '../../protocol/ids.ts';

@@ -1,12 +1,12 @@
-/** The app's variables that go into its build: those that its framework writes into files for the browser anyway. */
+/** Variables of the app that are passed to its build: those that its framework puts into browser files anyway. */
 import { BuildArgs } from '../../protocol/build-settings.ts';
 import type { EnvVars } from '../../protocol/ids.ts';
 import { publicVariables } from '../../protocol/public-variables.ts';
 import type { Facts, Finding } from './detector.ts';
 
 /**
- * As build args of a generated Dockerfile that has a build command. They are part of the plan, so that a release is built
- * again with the values that it had.
+ * Passed as build args of a generated Dockerfile that has a build command. They are part of the plan, so that
+ * rebuilding a release uses the same values.
  */
 export function publicBuildArgs(
   variables: EnvVars,

@@ -1,8 +1,8 @@
-/** Which of several results decides: the one pure function that ranks them. */
+/** Ranks the results of several detectors: a pure function. */
 import { CONFIDENCES } from '../../protocol/steps.ts';
 import type { Confidence } from '../../protocol/steps.ts';
 
-/** What became of one detector. */
+/** Result of one detector. */
 export type Outcome<F extends { readonly confidence: Confidence }> = {
   readonly detector: { readonly name: string; readonly best: Confidence };
 } & (
@@ -12,9 +12,9 @@ export type Outcome<F extends { readonly confidence: Confidence }> = {
 );
 
 /**
- * All that found something or failed, the one that decides first: by confidence, then by the order they came in. A failure
- * stands where the best that its detector could have found would stand, so that a broken manifest is never passed over
- * for a weaker guess, and never stops what is surer anyway.
+ * All findings and failures, the deciding one first: by confidence, then in the given order. A failure ranks as the
+ * best that its detector could have found, so that a broken manifest never loses to a weaker guess, and never overrides
+ * a more certain finding.
  */
 export function rank<F extends { readonly confidence: Confidence }>(
   outcomes: readonly Outcome<F>[],

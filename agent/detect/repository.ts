@@ -1,39 +1,39 @@
-/** Reading a checkout that nobody vouches for: bounded in every way, and never through a link that leads out of it. */
+/** Reads an untrusted checkout: limited in every way, and never through a link that leads outside. */
 import { constants } from 'node:fs';
 import { lstat, open, opendir, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
 
-/** Largest file that a detector reads, bytes. Manifests are far below; lockfiles are only looked at from their head. */
+/** Largest file that a detector reads, bytes. Manifests are far smaller; of lockfiles only the head is read. */
 export const MAX_FILE_BYTES = 1_048_576;
-/** Entries of one folder that are looked at. */
+/** Entries read per folder. */
 export const MAX_ENTRIES = 2_000;
-/** Paths that one analysis looks at in all; a large monorepo needs some hundred. */
+/** Paths examined per analysis; a large monorepo needs a few hundred. */
 export const MAX_LOOKS = 5_000;
-/** Bytes that one analysis reads in all. */
+/** Bytes read per analysis. */
 export const MAX_BYTES = 32 * MAX_FILE_BYTES;
 
-/** What detectors see of a checkout. Paths are relative to its folder. */
+/** A detector's view of a checkout. Paths are relative to its folder. */
 export interface RepositoryView {
-  /** True when there is a regular file at `path`. */
+  /** Whether there is a regular file at `path`. */
   has(path: string): Promise<boolean>;
   /**
-   * The whole text of a file, or null when there is no regular file at `path`.
-   * @throws OrkestrError ORK_MANIFEST_INVALID when it is larger than 1 MiB or not UTF-8; ORK_REPO_UNSAFE on a link that leads
-   * out; ORK_REPO_TOO_LARGE when the budget of the analysis is spent
+   * The full text of a file, or null if there is no regular file at `path`.
+   * @throws OrkestrError ORK_MANIFEST_INVALID if it is larger than 1 MiB or not UTF-8; ORK_REPO_UNSAFE on a link that
+   * leads outside; ORK_REPO_TOO_LARGE if the budget of the analysis is spent
    */
   text(path: string): Promise<string | null>;
   /** The first `bytes` of a file, or null. For files of any size. */
   head(path: string, bytes: number): Promise<string | null>;
-  /** Names in a folder, sorted, at most {@link MAX_ENTRIES}; folders end in `/`. Links are left out. Empty when absent. */
+  /** Names in a folder, sorted, at most {@link MAX_ENTRIES}; folders end in `/`. Excludes links. Empty if absent. */
   entries(folder: string): Promise<readonly string[]>;
 }
 
-/** What one analysis has looked at, and may look at; shared by all views of a checkout. */
+/** Counts what an analysis has read, up to its limits; shared by all views of a checkout. */
 export class ReadingBudget {
   looks = 0;
   bytes = 0;
-  /** What was cut short, for the plan's warnings. */
+  /** What was truncated, for the plan's warnings. */
   readonly notes = new Set<string>();
 
   look(): void {
@@ -51,17 +51,17 @@ function spent(what: string): OrkestrError {
   return new OrkestrError('ORK_REPO_TOO_LARGE', `Analyzing the repository would need to read more than ${what}.`);
 }
 
-/** PowerShell writes it in front of `pip freeze > requirements.txt`, and pip reads such a file. Nobody else reads theirs. */
+/** PowerShell writes this BOM in `pip freeze > requirements.txt`, which pip accepts. No other tool reads UTF-16. */
 const UTF_16_MARK = Buffer.from([0xff, 0xfe]);
 
-/** Errors of the file system that mean "there is nothing to read here". */
+/** File system errors that mean "nothing to read here". */
 const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EACCES']);
 
 function isAbsent(error: unknown): boolean {
   return error instanceof Error && 'code' in error && ABSENT.has(String(error.code));
 }
 
-/** Each path is looked at once: detectors ask for the same files. */
+/** Memoizes by path: detectors ask for the same files. */
 function remembered<T>(look: (path: string) => Promise<T>): (path: string) => Promise<T> {
   const known = new Map<string, Promise<T>>();
   return (path) => {
@@ -71,11 +71,11 @@ function remembered<T>(look: (path: string) => Promise<T>): (path: string) => Pr
   };
 }
 
-/** A view of `directory`, which must be an absolute path. Nothing is read yet. */
+/** A view of `directory`, which must be an absolute path. Reads nothing yet. */
 export function openRepository(directory: string, budget = new ReadingBudget()): RepositoryView {
   const root = remembered(() => realpath(directory));
 
-  /** The real path of `path`, or null when nothing is there. */
+  /** The real path of `path`, or null if it does not exist. */
   async function resolve(path: string): Promise<string | null> {
     budget.look();
     const inside = await root('');
@@ -90,7 +90,7 @@ export function openRepository(directory: string, budget = new ReadingBudget()):
     throw new OrkestrError('ORK_REPO_UNSAFE', `${path} is a link that points outside the root directory.`);
   }
 
-  /** At most `bytes` of a regular file and its whole size, or null when there is none. */
+  /** The first `bytes` of a regular file, and its full size; null if there is none. */
   async function read(path: string, bytes: number): Promise<{ data: Buffer; size: number } | null> {
     const real = await resolve(path);
     if (real === null || !(await lstat(real)).isFile()) return null;
@@ -151,7 +151,7 @@ export function openRepository(directory: string, budget = new ReadingBudget()):
   };
 }
 
-/** The view of a folder inside of another view, with the same bounds. */
+/** A view of a folder within another view, under the same limits. */
 export function within(view: RepositoryView, folder: string): RepositoryView {
   if (folder === '.') return view;
   const at = (path: string): string => (path === '.' ? folder : `${folder}/${path}`);
@@ -163,7 +163,7 @@ export function within(view: RepositoryView, folder: string): RepositoryView {
   };
 }
 
-/** The first of the files that is there, with its text. */
+/** The first of the files that exists, with its text. */
 export async function firstFile(
   view: RepositoryView,
   paths: readonly string[],
@@ -175,7 +175,7 @@ export async function firstFile(
   return null;
 }
 
-/** Those of the files that are there. */
+/** Those of the files that exist. */
 export async function present(view: RepositoryView, paths: readonly string[]): Promise<string[]> {
   const found: string[] = [];
   for (const path of paths) if (await view.has(path)) found.push(path);

@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
 
 /**
- * Its absolute path.
- * @throws OrkestrError ORK_ROOT_MISSING when it is not there or not a folder, ORK_REPO_UNSAFE when a link is on the way
+ * The app's absolute path.
+ * @throws OrkestrError ORK_ROOT_MISSING if it is missing or not a folder, ORK_REPO_UNSAFE if a link is in the path
  */
 export async function folderOf(checkout: string, rootDirectory: string): Promise<string> {
   let directory = checkout;
   for (const part of rootDirectory.split('/')) {
     directory = join(directory, part);
     const entry = await lstat(directory).catch((error: NodeJS.ErrnoException) => {
-      // Absent is an answer here, and the message below says so; anything else is not expected.
+      // Reported below; any other error is unexpected.
       if (error.code === 'ENOENT') return null;
       throw error;
     });

@@ -1,10 +1,10 @@
-/** Images whose programs need Linux capabilities, of which an app's container has none unless its environment asks. */
+/** Images whose programs need Linux capabilities; an app's container has none unless its environment grants them. */
 import { CHANGE_USER, capabilityCommand } from '../lib/capabilities.ts';
 
 interface RootImage {
   readonly name: RegExp;
   readonly needs: readonly string[];
-  /** Programs that are marked with a capability do not start without it, whoever starts them. */
+  /** Its program has file capabilities, and cannot start without them under any user. */
   readonly marked?: true;
   readonly instead?: string;
 }
@@ -16,7 +16,7 @@ const IMAGES: readonly RootImage[] = [
   { name: /^caddy(?::|$)/, needs: ['NET_BIND_SERVICE'], marked: true },
 ];
 
-/** A warning when the app's image is one of them, and the environment gives it less than it needs. */
+/** A warning if the app's image is one of these and the environment does not grant all that it needs. */
 export function capabilityWarning(
   { base, user }: { readonly base: string; readonly user: string | undefined },
   given: readonly string[],

@@ -1,4 +1,4 @@
-/** Which version of a runtime an app gets, shown with Node.js and, where they differ, with others. */
+/** Which runtime version an app gets, shown with Node.js and, where they differ, with others. */
 import { strict as assert } from 'node:assert';
 import { after, before, test } from 'node:test';
 import type { BuildPlan } from '../../protocol/steps.ts';
@@ -11,7 +11,7 @@ before(async () => {
 });
 after(() => repository.remove());
 
-/** A plan for an app that starts, with version files and settings. */
+/** A plan for a minimal app with version files and settings. */
 const node = (asked: { engines?: string; files?: Record<string, string> }, settings = {}): Promise<BuildPlan> => {
   const { engines, files } = asked;
   const manifest = {

@@ -1,50 +1,50 @@
-/** Which version of a runtime an app gets: what the repository asks for, and the base image that has it. */
+/** Chooses an app's runtime version: what the repository asks for, and the base image that provides it. */
 import type { Evidence } from '../../protocol/steps.ts';
 import { BaseImages, imageVersion, withoutRelease, withVersion } from './base-images.ts';
 import type { DetectRequest, Stated } from './detector.ts';
 import type { RepositoryView } from './repository.ts';
 import { admits } from './versions.ts';
 
-/** The names of a host that sets none of its own. */
+/** The default image names. */
 const OURS = BaseImages.parse({});
 
-/** A runtime whose version is in the tag of its base image. */
+/** A runtime whose version is in its base image's tag. */
 export interface Runtime {
   readonly name: string;
   readonly kind: keyof BaseImages;
-  /** Numbers of a version in a tag: 1 for `node:26`, 2 for `python:3.11`. */
+  /** Version components in a tag: 1 for `node:26`, 2 for `python:3.11`. */
   readonly digits: 1 | 2;
-  /** Lines that may be chosen when the default one does not fit, the best first: the next newer one, then further ones. */
+  /** Lines to choose from if the default one does not fit, in order of preference: the next newer one, then others. */
   readonly lines: readonly string[];
-  /** What was written for an older line may not run on a newer one: the first of `lines` that fits goes before the default. */
+  /** Code for an older line may not run on a newer one: prefers the first of `lines` that fits over the default. */
   readonly nearest?: boolean;
-  /** Lines that get security fixes, the newest first. An older one that is not here is a warning; absent: no warnings. */
+  /** Lines with security support, newest first. An older line outside the list gets a warning; absent: no warnings. */
   readonly supported?: readonly string[];
-  /** First line that has official images on Debian 13; absent: those for which names are made all have. */
+  /** First line with official images on Debian 13; absent: all lines in use have them. */
   readonly trixieSince?: string;
-  /** The program that refuses any version but the very one that is asked for; absent: a line is enough. */
+  /** The program that requires the exact version requested; absent: the same line is enough. */
   readonly exactFor?: string;
-  /** Lines that a host can make an image of itself, beside the default's (agent/base-images/). */
+  /** Lines that a host can build images of, apart from the default's (agent/base-images/). */
   readonly makeable?: readonly string[];
-  /** What the default is, said where nothing asks for a version. */
+  /** Describes the default, for evidence if nothing asks for a version. */
   readonly standing: string;
-  /** Where a repository says the version, the most exact place first. */
+  /** Where a repository states the version, the most specific place first. */
   readonly files: readonly VersionFile[];
 }
 
 export interface VersionFile {
   readonly path: string;
-  /** The version in the text, or null when this file does not say it. */
+  /** The version in the text, or null if the file does not state it. */
   readonly read: (text: string) => string | null | undefined;
 }
 
-/** A file that is nothing but the version, and comments: `.nvmrc`, `.ruby-version`. */
+/** A file that contains only the version, and comments: `.nvmrc`, `.ruby-version`. */
 export const versionFile = (path: string): VersionFile => ({
   path,
   read: (text) => /^(?:[^\S\n]*(?:#.*)?\n)*[^\S\n]*(?:[a-z]+-)?([^\s#]\S*)/.exec(text)?.[1],
 });
 
-/** Versions of tools: mise's own file (`node = "20"`), and asdf's `.tool-versions` (`nodejs 20.11.1`), in the order that mise has. */
+/** Tool versions: mise's own file (`node = "20"`), then asdf's `.tool-versions` (`nodejs 20.11.1`), in mise's order. */
 export function toolVersions(...tools: readonly string[]): VersionFile[] {
   const names = tools.join('|');
   const field = new RegExp(`^"?(?:${names})"?[ \\t]*=[ \\t]*(?:[[{ \\t]|version[ \\t]*=)*["']([^"'\\n]+)`, 'm');
@@ -57,18 +57,18 @@ export function toolVersions(...tools: readonly string[]): VersionFile[] {
 
 export const MISE_FILES = ['mise.toml', '.mise.toml'];
 
-/** The lines of the table `tools`; empty without one. */
+/** The lines of the table `tools`; empty if there is none. */
 const miseTools = (text: string): string => text.split(/^\[/m).find((table) => table.startsWith('tools]')) ?? '';
 
 export interface ChosenRuntime {
   readonly image: string;
-  /** Empty when the name of the image does not tell. */
+  /** Empty if the image's name does not contain it. */
   readonly version: string;
   readonly evidence: Evidence;
   readonly warnings: readonly string[];
 }
 
-/** What the settings or the repository ask for, or null. */
+/** The version that the settings or the repository ask for, or null. */
 export async function wantedVersion(
   folders: readonly RepositoryView[],
   runtime: Pick<Runtime, 'files'>,
@@ -86,8 +86,8 @@ export async function wantedVersion(
 }
 
 /**
- * The base image of a runtime: of the version that is asked for where there is one, else the default with a warning.
- * `folders`: where its version files may be, the nearest first; `said`: what its manifest says, when no such file does.
+ * The base image of a runtime: of the requested version if there is one, else the default with a warning. `folders` may
+ * have version files, the nearest first; `said`, what the manifest states, is used if there is no such file.
  */
 export async function chooseRuntime(
   { surroundings, stated }: Pick<DetectRequest, 'surroundings' | 'stated'>,
@@ -111,10 +111,10 @@ export async function chooseRuntime(
 
 interface Asked {
   readonly runtime: Runtime;
-  /** The host's image for the kind, and its version; null when its name does not tell. */
+  /** The host's image for the kind, and its version; null if its name does not contain one. */
   readonly standard: string;
   readonly have: string | null;
-  /** Versions of images that the host made itself, the default's first. */
+  /** Versions of images that the host built itself, the default's first. */
   readonly made: readonly string[];
   readonly wanted: Stated<string> | null;
 }
@@ -126,7 +126,7 @@ interface Choice {
   readonly warnings?: readonly string[];
 }
 
-/** On a host that takes its images from a registry, which has all versions. */
+/** Chooses for a host with a registry, which has all versions. */
 function amongAll({ runtime, standard, have, wanted }: Asked): Choice {
   const usual = { image: standard, version: have };
   if (wanted === null) return { ...usual, from: defaultOf(runtime, standard) };
@@ -142,18 +142,18 @@ function amongAll({ runtime, standard, have, wanted }: Asked): Choice {
   return { ...usual, from: 'default', warnings: [warning] };
 }
 
-/** The version when it is one and not a range, for a runtime where that matters. */
+/** The version if it is exact and not a range, for a runtime where that matters. */
 function exactVersion(wanted: string, { exactFor }: Runtime): string | null {
   return exactFor === undefined ? null : (/^[v=\s]*(\d+\.\d+\.\d+)$/.exec(wanted)?.[1] ?? null);
 }
 
-/** The image of a line: what was gone before Debian 13 came has none with its name. */
+/** The image of a line. Lines that ended before Debian 13 have no image with its name. */
 function publishedImage(standard: string, line: string, { trixieSince }: Runtime): string {
   const image = withVersion(standard, line);
   return trixieSince === undefined || admits(`>=${trixieSince}`, line) ? image : withoutRelease(image);
 }
 
-/** On a host that makes its images itself: it has no others. */
+/** Chooses for a host that builds its images itself, and has no others. */
 function amongMade({ runtime, standard, have, made, wanted }: Asked): Choice {
   const { name, kind } = runtime;
   const line = made.find((version) => wanted === null || admits(wanted.value, version)) ?? made[0] ?? '';
@@ -183,7 +183,7 @@ const asksFor = ({ from, value }: Stated<string>, { name }: Runtime): string => 
 const defaultOf = ({ kind, standing }: Runtime, standard: string): string =>
   standard === OURS[kind] ? `default: ${standing}` : 'default of this host';
 
-/** None on a host that takes its images from a registry. */
+/** Empty on a host that pulls its images from a registry. */
 async function linesMadeHere(
   { isMadeHere }: DetectRequest['surroundings'],
   { makeable = [] }: Runtime,
@@ -196,7 +196,7 @@ async function linesMadeHere(
   return lines.filter((_line, index) => made[index]);
 }
 
-/** A warning when the version gets no security fixes; one that is newer than all we know of is left alone. */
+/** A warning if the version has no security support, unless it is newer than all known ones. */
 function endOfLife({ name, supported = [] }: Runtime, version: string | null, from: string): string[] {
   const [newest] = supported;
   if (version === null || newest === undefined || supported.some((line) => admits(line, version))) return [];
@@ -204,7 +204,7 @@ function endOfLife({ name, supported = [] }: Runtime, version: string | null, fr
   return [`${name} ${version} (${from}) gets no security fixes any more. Ask for ${supported.join(' or ')}.`];
 }
 
-/** The line of versions that fits a range: the best known one, else the very one that the range names. */
+/** The version line for a range: the best known one, else the one that the range names. */
 function lineFor(range: string, { lines, digits }: Pick<Runtime, 'lines' | 'digits'>): string | null {
   const known = lines.find((line) => admits(range, line));
   if (known !== undefined) return known;

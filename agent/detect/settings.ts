@@ -1,4 +1,4 @@
-/** What a person says about an app: settings of the environment, then `orkestr.json`, each with the place where it is said. */
+/** Explicit settings of an app: those of the environment, then `orkestr.json`, each with its origin. */
 import { OrkestrJson } from '../../protocol/build-settings.ts';
 import type { BuildSettings } from '../../protocol/build-settings.ts';
 import type { Evidence } from '../../protocol/steps.ts';
@@ -9,7 +9,7 @@ import type { RepositoryView } from './repository.ts';
 
 const FILE = 'orkestr.json';
 
-/** @throws OrkestrError ORK_MANIFEST_INVALID with the line of the mistake */
+/** @throws OrkestrError ORK_MANIFEST_INVALID with the line of the error */
 export async function readOrkestrJson(
   repository: RepositoryView,
 ): Promise<{ readonly said: OrkestrJson; readonly from: (field: string) => string } | null> {
@@ -20,7 +20,7 @@ export async function readOrkestrJson(
   return { said, from: (field) => `${FILE} line ${lines.get(field) ?? 1}` };
 }
 
-/** The precedence: a setting of the environment wins over the file. */
+/** Combines both: a setting of the environment overrides the file. */
 export function stateSettings(
   settings: BuildSettings,
   port: Stated<number> | undefined,
@@ -36,7 +36,7 @@ export function stateSettings(
   return { ...stated, ...(port && { port }) };
 }
 
-/** Fields that settings of an environment share with the file, and the fact and the evidence that each replaces. */
+/** Fields that environment settings share with the file, with the fact and evidence that each replaces. */
 const FIELDS: Readonly<Record<keyof BuildSettings, readonly [keyof Facts, Evidence['subject']] | null>> = {
   dockerfile: null,
   target: null,
@@ -50,7 +50,7 @@ const FIELDS: Readonly<Record<keyof BuildSettings, readonly [keyof Facts, Eviden
   outputDirectory: ['outputDirectory', 'output'],
 };
 
-/** The facts with what was stated in the place of what was found, and the evidence for it. */
+/** Replaces detected facts with stated ones, along with their evidence. */
 export function applySettings(
   found: { readonly facts: Facts; readonly evidence: readonly Evidence[] },
   stated: StatedSettings,

@@ -52,7 +52,7 @@ describe('the argv of a start command', () => {
       const env = { PATH: '/usr/bin:/bin', HOME: '/' };
       return run(program, rest, { env }).then(
         ({ stdout }) => stdout,
-        // A line that fails must fail in both forms; how it fails depends on the program that was found missing.
+        // A failing line must fail in both forms; the error depends on which program is missing.
         (error: { stdout?: string }) => `failed: ${error.stdout ?? ''}`,
       );
     };

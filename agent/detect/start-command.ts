@@ -1,12 +1,12 @@
-/** Start commands as people write them, and as a container gets them. */
+/** Start commands as written by users, and as passed to a container. */
 
-/** Characters that only a shell understands. Whatever has none of them is split at blanks and run directly. */
+/** Characters of shell syntax. A command without any is split at blanks and run directly. */
 const SHELL = /["'\\$`;&|<>()*?[\]{}~#!\n\r]/;
 
-/** `NAME=value` in front of a program is shell syntax too. */
+/** `NAME=value` before a program is shell syntax too. */
 const ASSIGNMENTS = /^(?:[A-Za-z_][A-Za-z0-9_]*=(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])*(?:\s+|$))+/;
 
-/** Words that are no program: a shell cannot `exec` them. */
+/** Words that a shell cannot `exec`, since they are not programs. */
 const BUILTINS = new Set(
   '! . : { alias bg break case cd command continue do done elif else esac eval exec exit export fg fi for if jobs local read readonly return set shift source then times trap type ulimit umask unalias unset until wait while'.split(
     ' ',
@@ -14,15 +14,15 @@ const BUILTINS = new Set(
 );
 
 /**
- * The argv of a start command. Plain words run directly. Shell syntax runs by `sh -c` *inside* the container, where the last
- * command takes the shell's place when it can: a shell that waits for the app would keep SIGTERM from it.
+ * The argv of a start command. Plain words run directly. Shell syntax runs by `sh -c` *inside* the container, where the
+ * last command replaces the shell if possible: a waiting shell would not pass SIGTERM on to the app.
  */
 export function startArgv(command: string): string[] {
   const line = command.trim();
   return SHELL.test(line) || ASSIGNMENTS.test(line) ? ['sh', '-c', withExec(line)] : line.split(/[ \t]+/);
 }
 
-/** `a && b` becomes `a && exec b`. Left as it is where `b` is no simple command of a plain list. */
+/** `a && b` becomes `a && exec b`. Unchanged if `b` is not a simple command at the end of a plain list. */
 function withExec(line: string): string {
   const start = lastCommand(line);
   if (start === null) return line;
@@ -32,14 +32,14 @@ function withExec(line: string): string {
   const [program = ''] = command.slice(assignments.length).split(/\s/, 1);
   if (program === '' || program.startsWith('#') || BUILTINS.has(program)) return line;
   const before = line.slice(0, start) + last.slice(0, last.length - command.length);
-  // `exec` takes no assignments in front of the program; env(1) does.
+  // `exec` takes no assignments before the program; env(1) does.
   return `${before}exec ${assignments === '' ? '' : 'env '}${command}`;
 }
 
-/** What matters of shell syntax here: escapes and quoted text as wholes, redirections, operators. */
+/** The relevant shell syntax: escapes and quoted text as single tokens, redirections, operators. */
 const TOKENS = /\\.|'[^']*'|"(?:\\.|[^"\\])*"|>&|&>|&&|\|\||[;|&()`\n\r'"]/gs;
 
-/** Where the last command of a list begins; null when the line is more than a list (pipes, `&`, subshells, open quotes). */
+/** Start of the last command of a list; null if the line is more than a list (pipes, `&`, subshells, open quotes). */
 export function lastCommand(line: string): number | null {
   let start = 0;
   for (const { 0: token, index } of line.matchAll(TOKENS)) {

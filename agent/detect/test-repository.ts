@@ -1,4 +1,4 @@
-/** A folder with the files that a test names, emptied before each plan. */
+/** A folder for the files of a test, emptied before each plan. */
 import { strict as assert } from 'node:assert';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,10 +9,10 @@ import { BaseImages } from './base-images.ts';
 import { planBuild } from './index.ts';
 import type { PlanRequest } from './index.ts';
 
-/** Settings, and what else a plan is asked with. */
+/** Settings and other inputs of a plan. */
 type Asked = PlanRequest['settings'] &
   Partial<Pick<PlanRequest, 'port' | 'rootDirectory' | 'capabilities' | 'budget' | 'variables'>> & {
-    /** Base images that the host made itself. */
+    /** Base images that the host built itself. */
     readonly madeHere?: readonly string[];
     readonly baseImages?: Partial<BaseImages>;
   };
@@ -32,7 +32,7 @@ export class RepositoryFolder {
     await rm(this.path, { recursive: true });
   }
 
-  /** These files and no others: path → content. */
+  /** Replaces all files: path → content. */
   async replaceFiles(files: Readonly<Record<string, string | Buffer>>): Promise<void> {
     for (const name of await readdir(this.path)) await rm(join(this.path, name), { recursive: true });
     for (const [name, content] of Object.entries(files)) {
@@ -72,7 +72,7 @@ export class RepositoryFolder {
     });
   }
 
-  /** What `plan` refuses with. */
+  /** The error that `plan` throws. */
   async refusal(...asked: Parameters<RepositoryFolder['plan']>): Promise<OrkestrError> {
     const error = await this.plan(...asked).then(
       () => assert.fail('a plan was made'),
@@ -83,7 +83,7 @@ export class RepositoryFolder {
   }
 }
 
-/** `value (where it was read)` of what a plan says of a subject. */
+/** `value (where it was read)` for a subject of a plan. */
 export const evidenceOf = ({ evidence }: BuildPlan, subject: string): string =>
   evidence
     .filter((one) => one.subject === subject)

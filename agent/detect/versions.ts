@@ -1,6 +1,6 @@
-/** Version ranges, as far as a warning needs them: does one major version fit? */
+/** Version ranges, as precisely as warnings need: does a major version match? */
 
-/** Compares the numbers that both versions have: `24` equals `24.3`. */
+/** Compares the components that both versions have: `24` equals `24.3`. */
 function compare(a: readonly number[], b: readonly number[]): number {
   for (const [index, left] of a.entries()) {
     const right = b[index];
@@ -17,8 +17,9 @@ const numbers = (text: string): number[] =>
     .map(Number);
 
 /**
- * Whether `version` (possibly only a major one) may satisfy a range as npm (node-semver) and PEP 440 write them: comparators
- * joined by blanks or commas, alternatives by `||`, or `|` as composer also takes it. What is not understood is taken as satisfied: this only feeds warnings.
+ * Whether `version` (possibly only a major version) may satisfy a range of npm (node-semver) or PEP 440: comparators
+ * joined by spaces or commas, alternatives by `||`, or `|` as in composer. Unparsable parts count as satisfied: this
+ * only feeds warnings.
  */
 export function admits(range: string, version: string): boolean {
   const have = numbers(version);
@@ -32,13 +33,13 @@ export function admits(range: string, version: string): boolean {
 }
 
 interface Comparison {
-  /** Order of the numbers that both have. */
+  /** Order by the components that both have. */
   readonly order: number;
   readonly have: readonly number[];
   readonly want: readonly number[];
 }
 
-/** `have` stands for a whole line of versions (24 is any 24.x.y), so where only finer numbers differ it may satisfy. */
+/** `have` stands for a version line (24 is any 24.x.y): if only finer components differ, the range may be satisfied. */
 const OPERATORS: Readonly<Record<string, (comparison: Comparison) => boolean>> = {
   '>=': ({ order }) => order >= 0,
   '<=': ({ order }) => order <= 0,

@@ -1,11 +1,11 @@
-/** Warnings of a plan: what else would have fitted, what could not be read, and what people expect to be used and is not. */
+/** Warnings of a plan: alternative findings, unreadable files, and files that are ignored contrary to expectation. */
 import type { BuildPlan } from '../../protocol/steps.ts';
 import { composeFile } from './compose-file.ts';
 import type { DetectRequest, Finding, StatedSettings } from './detector.ts';
 import { procfileWeb } from './procfile.ts';
 import type { rank } from './rank.ts';
 
-/** Warnings about what else would have fitted or could not be read, so that a wrong guess is easy to see. */
+/** Warnings about other findings and failures, which make a wrong guess visible. */
 export function othersOf([winner, ...others]: ReturnType<typeof rank<Finding>>): string[] {
   if (winner?.kind !== 'found') return [];
   return others.flatMap((other) => {
@@ -13,7 +13,7 @@ export function othersOf([winner, ...others]: ReturnType<typeof rank<Finding>>):
       const why = other.error instanceof Error ? other.error.message : String(other.error);
       return [`The detector ${other.detector.name} could not look: ${why.slice(0, 300)}`];
     }
-    // A Dockerfile is a person's own answer, and an index.html lies in most repositories of all kinds.
+    // A Dockerfile is the user's explicit choice, and an index.html is found in all kinds of repositories.
     if (winner.finding.confidence === 'stated' || other.finding.confidence === 'guess') return [];
     if (winner.finding.includes?.includes(other.detector.name)) return [];
     const { framework, evidence } = { ...other.finding.facts, evidence: other.finding.evidence };
@@ -23,7 +23,7 @@ export function othersOf([winner, ...others]: ReturnType<typeof rank<Finding>>):
   });
 }
 
-/** Warnings about files that people expect to be used. */
+/** Warnings about files that users would expect to be used. */
 export async function unusedFiles(
   { repository, stated }: DetectRequest,
   { dockerfile, evidence }: Finding,
@@ -38,7 +38,7 @@ export async function unusedFiles(
   return warnings;
 }
 
-/** What a Procfile says and nobody does: other languages start what was built, not what another host would have put there. */
+/** Lines of a Procfile without effect: most languages start what was built rather than what Heroku would run. */
 async function unusedProcesses(
   { repository, stated }: Pick<DetectRequest, 'repository' | 'stated'>,
   evidence: Finding['evidence'],
@@ -56,7 +56,7 @@ async function unusedProcesses(
   return warnings;
 }
 
-/** Warnings about settings that this kind of app has no use for: nobody should believe that they did something. */
+/** Warnings about settings that have no effect on this kind of app. */
 export function unusedSettings(
   stated: StatedSettings,
   { runtime, dockerfile }: Pick<BuildPlan, 'runtime' | 'dockerfile'>,
@@ -80,7 +80,7 @@ export function unusedSettings(
   });
 }
 
-/** Words that names of secrets have in them. */
+/** Words that occur in the names of secrets. */
 const SECRET_NAME = /TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|(?:^|_)(?:KEY|PAT|AUTH)(?:$|_)|API_?KEY/i;
 
 /** Warnings about build args that look like secrets. */

@@ -1,19 +1,19 @@
-/** The workspace that the folder of an app is a member of: its build needs what lies beside the app, from the root of all. */
+/** The workspace of the app's folder: its build needs sibling folders, so it starts at the workspace root. */
 import { within } from './repository.ts';
 import type { RepositoryView } from './repository.ts';
 
 const MAX_DEPTH = 6;
 
 export interface WorkspacePlace {
-  /** The root of the workspace in the checkout. */
+  /** Path of the workspace root in the checkout. */
   readonly root: string;
-  /** The member in it; `.` for the root itself. */
+  /** Path of the member in the workspace; `.` for the root itself. */
   readonly folder: string;
 }
 
 /**
- * The nearest one at or above a root directory, of which it is a member; null without.
- * @param hasMember told the folder to look at, its path in the checkout, and the member's path in it
+ * The nearest workspace at or above a root directory that has it as a member; null if there is none.
+ * @param hasMember gets the candidate folder, its path in the checkout, and the member's path in it
  */
 export async function workspaceAround(
   checkout: RepositoryView,
@@ -29,5 +29,5 @@ export async function workspaceAround(
   return null;
 }
 
-/** The path of a file in the checkout, for messages: `services/go.work`. */
+/** Path of a file in the checkout, for messages: `services/go.work`. */
 export const pathIn = (root: string, file: string): string => (root === '.' ? file : `${root}/${file}`);

@@ -1,13 +1,13 @@
-/** Getting one exact commit out of a remote that may or may not hand out commits by id. */
+/** Fetches one exact commit from a remote that may or may not serve commits by id. */
 import type { SimpleGit } from 'simple-git';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { explainGitFailure } from '../../protocol/git-safety.ts';
 import type { Source } from '../../protocol/job.ts';
 import type { StepLog } from '../deployment/ports.ts';
 
-/** Commits of the branch to look through when the remote refuses ids; the last is git's "all" (fetch-options). */
+/** Depths to fetch the branch with if the remote refuses ids; the last is git's "infinite" (fetch-options). */
 const DEPTHS = [50, 1000, 2_147_483_647] as const;
-/** Verbose, since a fetch of one commit says nothing otherwise, and simple-git waits 50 ms more for a command that is silent. */
+/** Verbose, since a fetch of one commit prints nothing otherwise, and simple-git waits 50 ms longer after silence. */
 const FETCH = [
   'fetch',
   '--verbose',
@@ -17,7 +17,7 @@ const FETCH = [
   '--no-auto-maintenance',
 ];
 
-/** @throws OrkestrError ORK_COMMIT_UNKNOWN, ORK_BRANCH_UNKNOWN, ORK_REPO_EMPTY; other failures as git tells them */
+/** @throws OrkestrError ORK_COMMIT_UNKNOWN, ORK_BRANCH_UNKNOWN, ORK_REPO_EMPTY; other failures as reported by git */
 export async function fetchCommit(
   git: Pick<SimpleGit, 'raw'>,
   source: Source,
@@ -49,6 +49,6 @@ async function hasCommit(git: Pick<SimpleGit, 'raw'>, commit: string): Promise<b
     await git.raw('cat-file', '-e', `${commit}^{commit}`);
     return true;
   } catch {
-    return false; // git says it by its exit code: not (yet) among what was fetched
+    return false; // git's exit code says that the commit is not (yet) among those fetched
   }
 }

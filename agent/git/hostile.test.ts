@@ -1,4 +1,4 @@
-/** Repositories that mean no good: real git against a real HTTP git server. */
+/** Malicious repositories: real git against a real HTTP git server. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -70,7 +70,7 @@ describe('clone of a repository that means no good', () => {
     const detour = await remote.repository('links-detour');
     await mkdir(join(detour.tree, 'p/q'), { recursive: true });
     await symlink('../..', join(detour.tree, 'p/q/up'));
-    await symlink('p/q/up/../x', join(detour.tree, 'bad')); // by its words inside, in truth not
+    await symlink('p/q/up/../x', join(detour.tree, 'bad')); // lexically inside, but not once resolved
     assert.equal(
       (await remote.checkout(t, detour.url, await detour.commit({ a: '1' }))).error?.code,
       'ORK_REPO_UNSAFE',
@@ -118,10 +118,10 @@ describe('clone of a repository that means no good', () => {
 
   test('objects that outgrow the limit on disk end the fetch while it runs', async (t) => {
     const repo = await remote.repository('heavy');
-    // More objects than git takes out of a pack one by one: the pack itself is written, as it comes.
+    // Above git's limit for unpacking objects one by one, so it writes the pack to disk as it arrives.
     const noise = (): string => randomBytes(15_000).toString('base64');
     const commit = await repo.commit(Object.fromEntries(Array.from({ length: 150 }, (_, index) => [index, noise()])));
-    // The end of the pack never comes: only the watch ends the fetch.
+    // The pack never completes: only the watch can end the fetch.
     const slow = (request: IncomingMessage, response: ServerResponse): boolean => {
       if (!(request.url ?? '').endsWith('git-upload-pack')) return false;
       const end = response.end.bind(response);
@@ -148,7 +148,7 @@ describe('clone of a repository that means no good', () => {
     await mkdir(join(repo.tree, 'hooks'));
     await writeFile(join(repo.tree, 'hooks/post-checkout'), `#!/bin/sh\n${payload}\n`);
     await chmod(join(repo.tree, 'hooks/post-checkout'), 0o755);
-    await mkdir(join(repo.tree, 'module')); // without it `git add` takes the submodule for deleted
+    await mkdir(join(repo.tree, 'module')); // without it, `git add` considers the submodule deleted
     repo.git('update-index', '--add', '--cacheinfo', `160000,${'b'.repeat(40)},module`);
     const commit = await repo.commit({
       '.gitattributes': '* filter=evil diff=evil merge=evil\n*.bin filter=lfs\n',

@@ -1,19 +1,19 @@
-/** What a commit names and a checkout does not have: submodules, and files that are kept in Git LFS. */
+/** What a commit refers to but a checkout lacks: submodules, and files in Git LFS. */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SimpleGit } from 'simple-git';
 
-/** Files with the filter of LFS that are looked at. */
+/** Files with the LFS filter that are checked. */
 const MAX_FILES = 1000;
 const MAX_NAMED = 3;
 const MAX_PATH = 100;
-/** What a pointer begins with (the specification of git-lfs). */
+/** Start of a pointer file (git-lfs specification). */
 const POINTER = 'version https://git-lfs.github.com/spec/v1\n';
 
 /**
- * Lines for the log, each with what to do; none when all is there.
- * @param git in `directory`, where the commit is checked out
+ * Log lines about missing content, each with advice; none if the checkout is complete.
+ * @param git a client in `directory`, where the commit is checked out
  */
 export async function leftOut(
   git: Pick<SimpleGit, 'raw'>,

@@ -1,11 +1,11 @@
-/** Symbolic links of a checkout: none may lead out of it, by whatever detour. */
+/** Symbolic links of a checkout: none may lead outside, not even indirectly. */
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 
-/** As the kernel has it (path_resolution(7)); a loop leads nowhere, so it leads not out. */
+/** The kernel's limit (path_resolution(7)); a loop resolves to nothing, so it does not lead outside. */
 const MAX_HOPS = 40;
 
-/** Path (relative to `root`) of the first link that leads out of `root`, or null. Nothing is opened or followed. */
+/** Path (relative to `root`) of the first link that leads outside `root`, or null. Opens and follows nothing. */
 export async function findEscapingLink(root: string): Promise<string | null> {
   const entries = await readdir(root, { withFileTypes: true, recursive: true });
   for (const entry of entries) {
@@ -16,7 +16,7 @@ export async function findEscapingLink(root: string): Promise<string | null> {
   return null;
 }
 
-/** Walks the link component by component, as the kernel would, with `root` as the fence. */
+/** Resolves the link component by component, as the kernel would, but never above `root`. */
 async function leadsOut(root: string, link: string): Promise<boolean> {
   let at = dirname(link);
   const parts = [link.slice(at.length + 1)];
@@ -40,7 +40,7 @@ async function leadsOut(root: string, link: string): Promise<boolean> {
   return false;
 }
 
-/** Where a link points; null for what is no link or does not exist (the rest of the path is then judged by its words). */
+/** Target of a link; null if `path` is no link or does not exist (the rest of the path is then checked lexically). */
 async function linkTarget(path: string): Promise<string | null> {
   const found = await lstat(path).catch(() => null); // dangling: allowed as long as it points inside
   return found?.isSymbolicLink() === true ? readlink(path) : null;

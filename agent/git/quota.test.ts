@@ -13,7 +13,7 @@ test('that a checkout cannot be watched is told once; a file that vanishes is no
   const stop = new AbortController();
   const lines: string[] = [];
   t.after(watchFolder(folder, LIMITS, stop, { line: (text) => lines.push(text) }, 1));
-  await new Promise((resolve) => setTimeout(resolve, 20)); // some looks, at what is not there yet
+  await new Promise((resolve) => setTimeout(resolve, 20)); // several polls of a folder that does not exist yet
   writeFileSync(folder, 'no folder');
   await until(() => lines.length > 0);
   assert.match(lines[0] ?? '', /^The size of the checkout could not be watched: .*ENOTDIR/);

@@ -1,4 +1,4 @@
-/** Limits on what a repository may bring: checked in its objects before a file is written, and on disk while it comes in. */
+/** Size limits of a repository: checked on its git objects before any file is written, and on disk while fetching. */
 import { isUtf8 } from 'node:buffer';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import type { StepLog } from '../deployment/ports.ts';
 import { exec } from '../lib/exec.ts';
 
 export interface CheckoutLimits {
-  /** Bytes on disk, of git's objects and of the files each. */
+  /** Bytes on disk, for git's objects and for the files separately. */
   readonly bytes: number;
   readonly files: number;
   /** For the whole checkout, ms. */
@@ -17,9 +17,9 @@ export interface CheckoutLimits {
 interface TreeSize {
   readonly files: number;
   readonly bytes: number;
-  /** Paths, of the first of them. */
+  /** Paths of the first ones. */
   readonly submodules: readonly string[];
-  /** A .gitattributes is among the files. */
+  /** Whether there is any .gitattributes file. */
   readonly hasAttributes: boolean;
 }
 
@@ -28,7 +28,7 @@ const WATCH_INTERVAL_MS = 300;
 const MIB = 1_048_576;
 
 /**
- * Counts the files of a commit from its trees, before any is written: a tree bomb never reaches the disk.
+ * Counts the files of a commit by its trees, before writing any: a tree bomb never reaches the disk.
  * @throws OrkestrError ORK_REPO_TOO_LARGE, ORK_REPO_UNSAFE
  */
 export async function measureTree(
@@ -65,15 +65,15 @@ export async function measureTree(
   return size;
 }
 
-/** Nothing that comes later finds it: not the check of links, and BuildKit takes no such name. */
+/** Nothing later could handle the name: the check of links cannot find the file, and BuildKit rejects it. */
 function unreadableName(path: string): OrkestrError {
   const shown = Buffer.from(path, 'latin1').toString().slice(0, 300);
   return new OrkestrError('ORK_REPO_UNSAFE', `The name of ${shown} in the repository is not UTF-8.`);
 }
 
 /**
- * Aborts `stop` with ORK_REPO_TOO_LARGE once the folder outgrows the limit. Call the answer to end the watch.
- * @param log hears, once, that the folder cannot be looked at
+ * Aborts `stop` with ORK_REPO_TOO_LARGE once the folder exceeds the limit. Returns a function that stops watching.
+ * @param log gets a line, once, if the folder cannot be read
  */
 export function watchFolder(
   folder: string,
@@ -85,7 +85,7 @@ export function watchFolder(
   let busy = false;
   let isTold = false;
   const failed = (error: unknown): void => {
-    // A file that vanishes under the count (git renames its temporary ones) only delays the next look.
+    // A file that vanishes meanwhile (git renames its temporary files) only delays the measurement.
     if (isTold || (error as NodeJS.ErrnoException).code === 'ENOENT') return;
     isTold = true;
     log.line(`The size of the checkout could not be watched: ${String(error)}`);

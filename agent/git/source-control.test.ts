@@ -174,7 +174,7 @@ describe('clone', () => {
     const repo = await remote.repository('no-inode');
     const commit = await repo.commit();
     const folder = await mkdtemp(join(remote.root, 'full-'));
-    // Itself, the folder below and that of the checkout: none is left for git's configuration.
+    // Three inodes: the file system's root, the folder below and the checkout's. None is left for git's configuration.
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=3', 'tmpfs', folder]);
     t.after(() => execFileSync('umount', [folder]));
     const { signal } = new AbortController();

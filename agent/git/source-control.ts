@@ -1,4 +1,4 @@
-/** The port SourceControl: git by simple-git, hardened by protocol/git-safety.ts. */
+/** The port SourceControl: git through simple-git, hardened by protocol/git-safety.ts. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SimpleGit } from 'simple-git';
@@ -26,12 +26,12 @@ const DEFAULT_LIMITS: CheckoutLimits = { bytes: 1024 * MIB, files: 100_000, time
 const MAX_TEXT = 200;
 
 export interface SourceControlOptions {
-  /** A folder that only the agent may enter: git's HOME and config (with the token) live there during a checkout. */
+  /** A folder that only the agent can access: holds git's HOME and config (with the token) during a checkout. */
   readonly privateDirectory: string;
-  /** Where this host reaches its hub; null or absent: where the hub says that it is. */
+  /** URL at which this host reaches its hub; null or absent: the hub's public URL. */
   readonly hubUrl?: string | null;
   readonly limits?: Partial<CheckoutLimits>;
-  /** PEM bundle to check servers against; absent: git's own. */
+  /** PEM bundle for verifying servers; absent: git's own. */
   readonly caFile?: string;
 }
 
@@ -54,7 +54,7 @@ export function makeSourceControl(options: SourceControlOptions): SourceControl 
         const env = prepareEnvironment(home, request.source, options.caFile);
         return await checkoutInto(request, env, limits, stop);
       } catch (error) {
-        // What aborted git says more than git's own last words.
+        // The abort reason says more than git's own error.
         throw stop.signal.aborted ? stop.signal.reason : asCloneError(error, request.source);
       } finally {
         clearTimeout(timer);
@@ -78,8 +78,8 @@ async function checkoutInto(
   const git = await openGit(directory, env, stop.signal);
   const unwatch = watchFolder(directory, limits, stop, log);
   try {
-    // Nothing is called with --quiet, see fetch.ts. Without a template no hooks and examples are copied, which would be deleted
-    // again with the history.
+    // No command uses --quiet, see fetch.ts. Without a template, git copies no hooks and samples, which would be
+    // deleted with the history anyway.
     await git.raw('init', '--template=', '--initial-branch=orkestr');
     log.line(`Fetching ${commit} of ${source.url} (${source.branch})`);
     await fetchCommit(git, source, commit, log);
@@ -93,7 +93,7 @@ async function checkoutInto(
   await git.raw('checkout', '--force', '--detach', commit);
   for (const line of await leftOut(git, directory, size)) log.line(line);
   await refuseEscapes(directory);
-  // The history is not needed any more, and must not end up in an image.
+  // The history is no longer needed, and must not end up in an image.
   await rm(join(directory, '.git'), { recursive: true, force: true });
   log.line(`Checked out ${commit.slice(0, 12)} "${cut(subject)}": ${size.files} files, ${formatBytes(size.bytes)}`);
   return {
@@ -109,14 +109,14 @@ async function checkoutInto(
 interface Described {
   readonly subject: string;
   readonly author: string;
-  /** Since the epoch, as the commit claims. */
+  /** Seconds since the epoch, as the commit claims. */
   readonly seconds: number;
 }
 
-/** Reads the commit alone. git-show, as an example, walks its whole tree, also with --no-patch: a tree bomb takes all memory. */
+/** Reads only the commit. git-show walks its whole tree even with --no-patch, and a tree bomb would take all memory. */
 async function describeCommit(git: Pick<SimpleGit, 'raw'>, commit: string): Promise<Described> {
   const told = await git.raw('rev-list', '--max-count=1', '--format=%s%x00%an%x00%ct', commit);
-  // Below a line with its id, which older versions of git always write.
+  // The first line is the commit's id, which older versions of git always print.
   const [subject = '', author = '', seconds] = told
     .slice(told.indexOf('\n') + 1)
     .trim()
@@ -124,7 +124,7 @@ async function describeCommit(git: Pick<SimpleGit, 'raw'>, commit: string): Prom
   return { subject, author, seconds: Number(seconds) };
 }
 
-/** A commit may claim any time; one that no calendar has is left out. */
+/** A commit may claim any time; one that is no valid date is left out. */
 function committedAt(seconds: number): Pick<Checkout, 'committedAt'> {
   const time = new Date(seconds * 1000);
   return seconds >= 0 && time.getUTCFullYear() < 10_000 ? { committedAt: time.toISOString() } : {};
@@ -141,17 +141,18 @@ function refuseUnsafe(source: Source, commit: string): void {
 }
 
 /**
- * The hub's own repositories are fetched from where this host reaches the hub, as all else of it: its public address may lead
- * nowhere from here (a router without NAT loopback, a VPN), or have changed since the job was made.
+ * Rewrites URLs of the hub's own repositories to the address at which this host reaches the hub: the public address may
+ * be unreachable from here (a router without NAT loopback, a VPN), or may have changed since the job was created.
  */
 function asReached(source: Source, hubUrl: string | null): Source {
   if (source.origin !== 'hub' || hubUrl === null) return source;
   return { ...source, url: new URL(new URL(source.url).pathname, hubUrl).href };
 }
 
-/** The environment of git; the token goes into a config file that only the agent can read. */
+/** The environment of git. Writes the token to a config file that only the agent can read. */
 function prepareEnvironment(home: string, source: Source, caFile: string | undefined): Record<string, string> {
-  // The hub decides which http URLs may pass (private networks) and has signed this one; its own is as the host was joined.
+  // The hub decides which http URLs are allowed (private networks) and has signed this one; for the hub's own URL, the
+  // host joined by http.
   const allowHttp = source.url.startsWith('http://');
   const credentials = source.auth === undefined ? undefined : { url: source.url, ...source.auth };
   writePrivateFile(gitConfigFile(home), hardenedGitConfig({ allowHttp, ...(credentials && { credentials }) }));
@@ -168,9 +169,9 @@ async function openGit(
     baseDir: directory,
     abort: signal,
     maxConcurrentProcesses: 1,
-    // Our own, complete environment: the guard is for inherited ones.
+    // The guard is for inherited environments; this one is complete and our own.
     allowEnvironment: Object.keys(env),
-    // GIT_CONFIG_GLOBAL is our own hardened file; it carries the token, which must not be in argv. The template is none.
+    // GIT_CONFIG_GLOBAL is our hardened file with the token, which must not be in argv. The template is empty.
     unsafe: { allowUnsafeConfigPaths: true, allowUnsafeTemplateDir: true },
   }).env(env);
 }
@@ -188,7 +189,7 @@ function tooSlow(limits: CheckoutLimits): OrkestrError {
 function asCloneError(error: unknown, source: Source): unknown {
   if (error instanceof OrkestrError || !(error instanceof Error)) return error;
   const lines = error.message.trim().split('\n').slice(-10);
-  // git tells the reason first and then what followed from it.
+  // git reports the cause first, then its consequences.
   const reason = lines.find((line) => /^(?:fatal|error|remote): /.test(line)) ?? lines[0] ?? '';
   const message = `git could not fetch ${source.url}: ${reason.slice(0, 500)}`;
   const code = isDiskFull(error) ? 'ORK_DISK_FULL' : explainGitFailure(error.message);

@@ -1,4 +1,4 @@
-/** For tests of checkouts: a real HTTP git server (git http-backend) with repositories to commit to, and folders to check out into. */
+/** For tests of checkouts: a real HTTP git server (git http-backend) with repositories, and folders to check out to. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ import type { Source } from '../../protocol/job.ts';
 import { GIT_ENV, serveGit } from '../../test/harness/git-http.ts';
 import { makeSourceControl, type SourceControlOptions } from './source-control.ts';
 
-/** Opens what is below /private. */
+/** Grants access below /private. */
 export const TOKEN = 'canary-token-9f8e7d';
 
 interface CheckoutOptions extends Partial<Omit<SourceControlOptions, 'privateDirectory'>> {
@@ -25,7 +25,7 @@ interface CheckoutOptions extends Partial<Omit<SourceControlOptions, 'privateDir
 }
 
 export class GitRemote {
-  /** What the server does beside serving: set by a test, for one test. True: it has answered. */
+  /** Hook for a single test. Returns true if it has answered the request. */
   onRequest: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined;
   readonly root: string;
   readonly #server = createServer((request, response) => this.#serve(request, response));
@@ -50,7 +50,7 @@ export class GitRemote {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** A repository that is served as /NAME.git, with a work tree to commit from. */
+  /** A repository served as /NAME.git, with a work tree to commit from. */
   async repository(name: string): Promise<{
     url: string;
     tree: string;
@@ -86,7 +86,7 @@ export class GitRemote {
     };
   }
 
-  /** Checks out into a fresh folder. The log and the folder for looking at. */
+  /** Checks out into a fresh folder. Returns the log and the folder for inspection. */
   async checkout(t: TestContext, url: string, commit: string, options: CheckoutOptions = {}) {
     const folder = await mkdtemp(join(this.root, 'out-'));
     t.after(() => rm(folder, { recursive: true, force: true }));
@@ -115,7 +115,7 @@ export class GitRemote {
     } catch (error) {
       return { result: null, directory, log, error: error as OrkestrError };
     } finally {
-      // Success or not: no config file with a token stays.
+      // In any case, no config file with a token may be left.
       assert.deepEqual(existsSync(privateDirectory) ? readdirSync(privateDirectory) : [], []);
     }
   }
@@ -128,7 +128,7 @@ export class GitRemote {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end();
       return;
     }
-    // Without it the old protocol is spoken, which hands out advertised commits only.
+    // Empty forces protocol v0, which serves only advertised commits.
     serveGit(this.root, request, response, url.pathname.startsWith('/old') ? { GIT_PROTOCOL: '' } : {});
   }
 }

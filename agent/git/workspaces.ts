@@ -1,4 +1,4 @@
-/** Where the files of deployments are: a folder per deployment, named by its id. Implements the port Workspaces. */
+/** Folders of deployments, named by deployment id. Implements the port Workspaces. */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Uuid } from '../../protocol/ids.ts';

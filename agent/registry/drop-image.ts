@@ -1,8 +1,8 @@
 import type { Engine } from '../lib/engine.ts';
 
 /**
- * Takes a name off an image, if it has it; with its last one the image goes, and by its id the image itself. One that could not be
- * dropped takes room until the engine is pruned, and nothing else.
+ * Removes a name from an image, if present, and with its last name the image; given an id, removes the image. Ignores
+ * failure: the image takes space until the engine is pruned.
  */
 export async function dropImage(engine: Engine, nameOrId: string): Promise<void> {
   await engine

@@ -1,8 +1,8 @@
-/** Which registry an image is of, and the login for it (the "familiar name" rules of distribution/reference). */
+/** Which registry an image belongs to, and the login for it (the "familiar name" rules of distribution/reference). */
 import type { RegistryLogin } from '../../protocol/job.ts';
 
 const DOCKER_HUB = 'docker.io';
-/** It has several hosts: that of the API, that of the index, and the name that people know. */
+/** Docker Hub has several hosts: for the API, for the index, and the familiar name. */
 const HUB_NAMES = /^(?:[a-z0-9-]+\.)?docker\.io$/;
 
 /** `node:24` → docker.io, `registry.example.com/a/b` → registry.example.com, `127.0.0.1:5000/a` → 127.0.0.1:5000. */
@@ -11,12 +11,12 @@ export function registryOf(image: string): string {
   return rest.length > 0 && (/[.:]/.test(first) || first === 'localhost') ? canonical(first) : DOCKER_HUB;
 }
 
-/** The login for a registry; undefined when the project has none. */
+/** The login for a registry; undefined if the project has none. */
 export function findLogin(registries: readonly RegistryLogin[], host: string): RegistryLogin | undefined {
   return registries.find((login) => canonical(login.host) === canonical(host));
 }
 
-/** A login as the engine takes it, in a header of the request (X-Registry-Auth): in no argv and on no disk. */
+/** A login for the engine's request header X-Registry-Auth, which keeps it out of argv and off the disk. */
 interface AuthConfig {
   readonly username: string;
   readonly password: string;

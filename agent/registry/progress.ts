@@ -1,11 +1,11 @@
-/** How far a push or pull is, from the lines that the engine answers: now and then in the log, and counted at the end. */
+/** Progress of a push or pull, from the lines of the engine's response: logged now and then, and counted at the end. */
 import type { StepLog } from '../deployment/ports.ts';
 import type { AnswerLine } from '../lib/engine-answer.ts';
 import { humanSize } from '../../protocol/size.ts';
 
 const EVERY_MS = 5000;
 
-/** Words of an engine for a layer, by which way it goes. */
+/** The engine's status texts for a layer, per direction. */
 const WORDS = {
   push: { moving: 'Pushing', moved: /^Pushed$/, there: /^(?:Layer already exists|Mounted from )/ },
   pull: { moving: 'Downloading', moved: /^Pull complete$/, there: /^Already exists$/ },
@@ -13,7 +13,7 @@ const WORDS = {
 
 interface Progress {
   take(line: AnswerLine): void;
-  /** Layers in all, and those that had to be moved. */
+  /** All layers, and those that had to be transferred. */
   layers(): { readonly all: number; readonly sent: number };
 }
 

@@ -1,4 +1,4 @@
-/** The port ImageRegistry: what the host's engine has from registries, by digest and checked. */
+/** The port ImageRegistry: images that the host's engine pulls from registries, verified by digest. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { RegistryLogin } from '../../protocol/job.ts';
 import type { ImageRegistry, PullRequest } from '../deployment/ports.ts';
@@ -12,7 +12,7 @@ import { refusalOf } from './refusal.ts';
 
 const PULL_TIMEOUT_MS = 15 * 60_000;
 
-/** @throws OrkestrError of its calls: ORK_IMAGE_GONE, ORK_IMAGE_DIGEST, those of a registry's refusal, the engine's codes */
+/** Throws OrkestrError ORK_IMAGE_GONE, ORK_IMAGE_DIGEST, codes of a registry's refusal, the engine's codes. */
 export function makeImageRegistry(engine: Engine, { scope }: { readonly scope: string }): ImageRegistry {
   return {
     async whyMissing(reference, registries) {
@@ -32,7 +32,7 @@ export function makeImageRegistry(engine: Engine, { scope }: { readonly scope: s
       const { image, owner } = request;
       const { registryReference: reference } = image;
       if (reference === undefined) throw new OrkestrError('ORK_IMAGE_GONE', `The image ${image.id} is in no registry.`);
-      // One that is there under this name already is somebody else's, who keeps it.
+      // An image that already has this name belongs to someone else and keeps the name.
       const before = await look(engine, reference);
       try {
         await fetchImage(engine, reference, request);
@@ -44,7 +44,7 @@ export function makeImageRegistry(engine: Engine, { scope }: { readonly scope: s
         );
         return info.Id;
       } finally {
-        // It goes by the name that says whose it is; another one would keep it from being pruned.
+        // Its own name, which identifies the owner, is enough; another one would keep it from being pruned.
         if (before === null) await dropImage(engine, reference);
       }
     },
@@ -66,7 +66,7 @@ async function fetchImage(engine: Engine, reference: string, { registries, log, 
       try {
         return (await readAnswer(await docker.pull(reference, options), (line) => progress.take(line))).error;
       } catch (cause) {
-        // What goes wrong before the first layer comes as an HTTP status, not as a line.
+        // A failure before the first layer is an HTTP status rather than a line.
         if (statusOf(cause) === undefined) throw cause;
         return messageOf(cause);
       }
@@ -79,9 +79,9 @@ async function fetchImage(engine: Engine, reference: string, { registries, log, 
 }
 
 /**
- * The engine has checked every digest from the manifest down. This checks that it is the image which was built: by its id, or,
- * since containerd's image store names it by its manifest, by its layers. That store tells none of an image some of whose layers
- * it had unpacked before under other digests; then the digest that was asked for has to do.
+ * Checks that this is the image that was built. The engine has verified all digests from the manifest down. Compares
+ * the id, or the layers, since containerd's image store names an image by its manifest. That store lists no layers of
+ * an image if it had already unpacked some of them under other digests; then the requested digest must suffice.
  */
 function checkImage(
   { id, layers, registryReference }: PullRequest['image'],

@@ -1,4 +1,4 @@
-/** Gives a built image to its registry, by the engine that has it. */
+/** Pushes a built image to its registry, through the engine that has it. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { RegistryLogin } from '../../protocol/job.ts';
 import type { StepLog } from '../deployment/ports.ts';
@@ -10,15 +10,15 @@ import { makeProgress } from './progress.ts';
 import { refusalOf } from './refusal.ts';
 
 const PUSH_TIMEOUT_MS = 15 * 60_000;
-/** As the engine wants it also where there is no login: a request without the header is refused. */
+/** Sent if there is no login, since the engine rejects a request without the header. */
 const NOBODY = {};
 
 interface PushRequest {
-  /** Name or id that `engine` has it under. */
+  /** Its name or id in `engine`. */
   readonly image: string;
   /** `registry.example:5000/team/app` */
   readonly repository: string;
-  /** For people, and so that the registry keeps it: what is deployed goes by digest. */
+  /** For users, and so that the registry keeps the image: deployments use the digest. */
   readonly tag: string;
   readonly registries: readonly RegistryLogin[];
   readonly log: StepLog;
@@ -32,7 +32,7 @@ interface Pushed {
 }
 
 /**
- * Push the image; the engine has no more names of it afterwards than before.
+ * Pushes the image, and leaves no additional name in the engine.
  * @throws OrkestrError ORK_REGISTRY_LOGIN, ORK_REGISTRY_DENIED, ORK_REGISTRY_UNREACHABLE, ORK_REGISTRY_FAILED,
  * ORK_CANCELLED, the engine's codes
  */
@@ -48,8 +48,8 @@ export async function pushImage(engine: Engine, request: PushRequest): Promise<P
     log.line(`Pushed ${layers.all} layers, ${layers.sent} of them new in the registry: ${reference}`);
     return { reference, layers };
   } finally {
-    // A name that stays would keep the layers for ever. With the last tag of a repository goes the name by digest that a push
-    // leaves (moby daemon/images/image_delete.go).
+    // A remaining name would keep the layers forever. Removing a repository's last tag also removes the digest
+    // reference that a push leaves (moby daemon/images/image_delete.go).
     await dropImage(engine, name);
   }
 }

@@ -1,11 +1,11 @@
-/** Why a registry did not take or give an image, from the words of the engine that asked it. */
+/** Why a registry refused a push or pull, from the engine's error message. */
 import { type ErrorCode } from '../../protocol/error-catalogue.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { registryOf } from './login.ts';
 
 /**
- * Engines give the registry's own code (OCI distribution specification, "Error Codes") or a word of Go's net and crypto
- * packages. The first that fits: "denied" also stands in what follows an "unauthorized".
+ * Engines pass on the registry's error code (OCI distribution specification, "Error Codes") or an error of Go's net and
+ * crypto packages. The first match counts: "denied" also occurs in the text after an "unauthorized".
  */
 const MEANINGS: readonly (readonly [RegExp, ErrorCode, string])[] = [
   [/unauthorized|no basic auth credentials|authentication required/i, 'ORK_REGISTRY_LOGIN', 'wants another login'],
@@ -23,7 +23,7 @@ const MEANINGS: readonly (readonly [RegExp, ErrorCode, string])[] = [
   ],
 ];
 
-/** @param doing what was tried: "The image x could not be pulled" */
+/** @param doing the failed operation: "The image x could not be pulled" */
 export function refusalOf(doing: string, image: string, said: string): OrkestrError {
   const [, code, meaning] = MEANINGS.find(([words]) => words.test(said)) ?? [null, 'ORK_REGISTRY_FAILED', 'failed'];
   return new OrkestrError(code, `${doing}: the registry ${registryOf(image)} ${meaning}.`, {

@@ -1,4 +1,4 @@
-/** Push and pull with a real registry (Debian's docker-registry): by the build engine in its network, by the host's on loopback. */
+/** Push and pull with a real registry (Debian's docker-registry): from the build engine's network, and on loopback. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -21,10 +21,10 @@ let served: TestRegistry;
 let registry: ImageRegistry;
 let owner: Ownership;
 
-/** One folder, served by two registries under the same address: engines speak plain HTTP with their own loopback only. */
+/** Two registries serve one folder under the same address, since engines use plain HTTP only on their own loopback. */
 before(async () => {
   builder = await TestBuilder.start();
-  await builder.build([`FROM ${DEBIAN}`, 'RUN true']); // so that the sandbox and its network are there
+  await builder.build([`FROM ${DEBIAN}`, 'RUN true']); // starts the sandbox and its network
   const folder = join(builder.folder, 'registry');
   served = await TestRegistry.start({ folder });
   pushed = await TestRegistry.start({ folder, port: served.port, namespacePath: builder.namespacePath });
@@ -43,7 +43,7 @@ const repository = (): string => `${served.host}/team/app`;
 const login = (): RegistryLogin => served.login;
 const random = (): string => randomUUID();
 
-/** An image of one small new layer, built for another host. */
+/** An image with one small new layer, built for another host. */
 const build = (registries = [login()], lines = [`FROM ${DEBIAN}`, `RUN echo ${random()} > /made`]) =>
   builder.build(lines, { registries, push: { repository: repository(), tag: 'commit' }, forElsewhere: true });
 
@@ -126,7 +126,7 @@ describe('pull', () => {
     const { image } = await build();
     const { request, lines } = pullRequest(image);
     const id = await registry.pull(request);
-    // An engine with containerd's image store names it by its manifest.
+    // An engine with containerd's image store names the image by its manifest.
     assert.ok(id === image.id || image.registryReference?.endsWith(`@${id}`), id);
     assert.match(lines.join('\n'), /Pulled \d+ layers, \d+ of them new on this host/);
     assert.ok(!lines.join('\n').includes(LOGIN_PASSWORD));
@@ -187,7 +187,7 @@ describe('pull', () => {
     const [one, other] = [await build(), await build()];
     const swapped = { ...one.image, registryReference: other.image.registryReference };
     if (await usesContainerdStore(builder.host)) {
-      // It has unpacked the base image from elsewhere, so it tells no layers: the digest is all there is.
+      // It has unpacked the base image from elsewhere, so it lists no layers: only the digest can be checked.
       const id = await registry.pull(pullRequest(swapped).request);
       assert.ok(swapped.registryReference?.endsWith(`@${id}`));
       assert.equal(await builder.images.remove(id), true);
@@ -211,7 +211,7 @@ describe('pull', () => {
   });
 });
 
-/** Changes one byte in the middle of the image's last layer, as it lies in the registry. */
+/** Changes one byte in the middle of the image's last layer in the registry's storage. */
 async function tamper(folder: string, image: Image): Promise<void> {
   const digest = (image.registryReference ?? '').split('@')[1] ?? '';
   const manifest = JSON.parse(await readFile(blobPath(folder, digest), 'utf8')) as { layers: { digest: string }[] };

@@ -1,4 +1,4 @@
-/** What engines and registries say, in their own words of several versions, and what is made of it. */
+/** Error messages of engines and registries in several versions, and the codes derived from them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findLogin, registryOf } from './login.ts';

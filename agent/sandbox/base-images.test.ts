@@ -1,4 +1,4 @@
-/** With engines that are not there: only what is asked of which one. */
+/** With fake engines: tests only which engine gets which request. */
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
@@ -10,7 +10,7 @@ import { supplyKept } from './rebuild.ts';
 const PINNED = `node:24@sha256:${'a'.repeat(64)}`;
 const ID = `sha256:${'b'.repeat(64)}`;
 
-/** An engine that has images under these names or ids, and whatever was pulled; `asked` gets what it was asked to do. */
+/** An engine that has these names or ids, and whatever was pulled; records its requests in `asked`. */
 function engineWith(names: readonly string[], asked: string[] = []): Engine {
   const has = new Set(names);
   const docker = {

@@ -1,4 +1,4 @@
-/** Sees to it that the sandbox has the images a Dockerfile starts from: from the host's engine, else from a registry. */
+/** Provides the sandbox with the base images of a Dockerfile: from the host's engine, else from a registry. */
 import { createHash } from 'node:crypto';
 import type { RegistryLogin } from '../../protocol/job.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -15,7 +15,7 @@ import { authConfigOf, findLogin, registryOf } from '../registry/login.ts';
 import { transferImage } from './transfer.ts';
 
 const PULL_TIMEOUT_MS = 10 * 60_000;
-/** Repository of the tags that say whose login an image was pulled with. No registry has a name under `.invalid` (RFC 6761). */
+/** Repository of the tags that mark images pulled with a login. `.invalid` exists in no registry (RFC 6761). */
 const PRIVATE = 'orkestr.invalid/private';
 
 export interface Supply {
@@ -28,7 +28,7 @@ export interface Supply {
 }
 
 /**
- * Image name → id of what the build will use, on the host where it is there, else in the sandbox.
+ * Image name → id of the image that the build will use: its id on the host if it is there, else in the sandbox.
  * @throws OrkestrError ORK_BASE_IMAGE
  */
 export async function supplyImages(supply: Supply, names: readonly string[]): Promise<Record<string, string>> {
@@ -45,11 +45,11 @@ async function supplyImage(supply: Supply, name: string): Promise<string> {
     if (onHost.content === inSandbox?.content) return onHost.id;
     log.line(`Taking base image ${name} from this host`);
     await transferImage(host, sandbox, name, signal);
-    // The one it replaces has lost its name and would stay for ever. Still in use by a cached layer: then it stays.
+    // The replaced image has lost its name and would stay forever. The engine keeps it if a cached layer still uses it.
     if (inSandbox !== null) await dropImage(sandbox, inSandbox.id);
     return onHost.id;
   }
-  // One that was pulled with a login is had again with a login only: the registry decides who may.
+  // An image that needed a login is pulled again, so that the registry decides whether this project has access.
   if (inSandbox !== null && login === undefined && !inSandbox.isPrivate) return inSandbox.id;
   log.line(`Pulling base image ${name}${login === undefined ? '' : ` with the login for ${login.host}`}`);
   await pull(sandbox, name, login, signal);
@@ -61,17 +61,17 @@ async function supplyImage(supply: Supply, name: string): Promise<string> {
 }
 
 interface BaseImage {
-  /** As this engine names it. */
+  /** Its id in this engine. */
   readonly id: string;
-  /** The same on both engines. */
+  /** Equal for the same image in both engines. */
   readonly content: string;
-  /** It was pulled with somebody's login. */
+  /** It was pulled with a login. */
   readonly isPrivate: boolean;
 }
 
 /**
- * What an engine has under a name, or null. What a deployment built is nobody's base image: it may be another team's code.
- * @throws OrkestrError ORK_DOCKERFILE_REFUSED for one whose triggers mount caches, which would be anybody's
+ * An engine's image of this name, or null. Excludes images built by a deployment: they may hold another team's code.
+ * @throws OrkestrError ORK_DOCKERFILE_REFUSED if its ONBUILD triggers mount caches, which all projects would share
  */
 async function lookUp(engine: Engine, name: string): Promise<BaseImage | null> {
   const info = await orNull(engine.call(`look for image ${name}`, (docker) => docker.getImage(name).inspect()));
@@ -80,12 +80,12 @@ async function lookUp(engine: Engine, name: string): Promise<BaseImage | null> {
   if (Array.isArray(triggers) && triggers.some((trigger) => hasMount(String(trigger)))) {
     throw refused(`The base image ${name} has an ONBUILD trigger with a mount, which is not possible here`);
   }
-  const tags: unknown = info.RepoTags; // null for an image without any
+  const tags: unknown = info.RepoTags; // null for an image without tags
   const isPrivate = Array.isArray(tags) && tags.some((tag) => String(tag).startsWith(`${PRIVATE}:`));
   return { id: info.Id, content: contentOf(info), isPrivate };
 }
 
-/** A second tag of the image, one per project and name; images of an engine take no labels afterwards. */
+/** Adds a tag, one per project and name, since an existing image cannot be labelled. */
 async function markPrivate(sandbox: Engine, name: string, projectId: string): Promise<void> {
   const tag = createHash('sha256').update(`${projectId}/${name}`).digest('hex').slice(0, 40);
   await sandbox.call('mark a private image', (docker) => docker.getImage(name).tag({ repo: PRIVATE, tag }));
@@ -114,7 +114,7 @@ async function pull(
   if (failure !== null) throw missing(name, [failure.trim()]);
 }
 
-/** Without a tag the engine would pull every one of them. */
+/** Adds `latest`: given no tag, the engine would pull every tag. */
 function withTag(name: string): string {
   return isPinned(name) || /:[^/]*$/.test(name) ? name : `${name}:latest`;
 }

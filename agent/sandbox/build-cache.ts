@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Engine } from '../lib/engine.ts';
 
 const PRUNE_TIMEOUT_MS = 5 * 60_000;
-/** BuildKit lets go of a step that was killed within seconds. */
+/** BuildKit releases a killed step within seconds. */
 const LET_GO_TRIES = 40;
 const LET_GO_PAUSE_MS = 250;
 
@@ -19,21 +19,21 @@ const Records = z.array(
 );
 type Record = z.infer<typeof Records>[number];
 
-/** What COPY, ADD or WORKDIR made, as the BuildKit of Docker 20.10 calls it, and later ones (by the line). */
+/** Made by COPY, ADD or WORKDIR, as described by Docker 20.10's BuildKit or by later ones (the command line). */
 const isCopy = ({ Type, Description }: Record): boolean =>
   Type === 'regular' && /^fileop target$|^\[[^\]]*\] (?:COPY|ADD|WORKDIR) /.test(Description);
 
-/** Least recently used first (BuildKit's order), down to `keepBytes` of cache. */
+/** Removes the least recently used entries first (BuildKit's order) until `keepBytes` are left. */
 export async function pruneCache(engine: Engine, keepBytes: number): Promise<void> {
   await post(engine, '/build/prune?', { all: '1', 'keep-storage': String(Math.floor(keepBytes)) });
 }
 
-/** Base images: they come from the host again when they are needed. */
+/** Removes base images. The host supplies them again on demand. */
 export async function pruneImages(engine: Engine): Promise<void> {
   await post(engine, '/images/prune?', { filters: { dangling: ['false'] } });
 }
 
-/** Waits, for ten seconds at most or until `signal`, until the engine has let go of what a build that was ended wrote. */
+/** Waits until the engine has released what an aborted build wrote, for at most ten seconds or until `signal`. */
 export async function untilUnused(engine: Engine, signal: AbortSignal): Promise<void> {
   for (let tries = 0; tries < LET_GO_TRIES && !signal.aborted; tries += 1) {
     if (!(await records(engine)).some(({ InUse }) => InUse)) return;
@@ -41,12 +41,12 @@ export async function untilUnused(engine: Engine, signal: AbortSignal): Promise<
   }
 }
 
-/** Drops what was made since a moment (ms since the epoch): children before those they stand on. */
+/** Removes entries made since a moment (ms since the epoch), children before their parents. */
 export const dropSince = (engine: Engine, since: number): Promise<void> => drop(engine, since, () => true);
 
 /**
- * Drops of that what was copied and that nothing stands on. A build that failed leaves it, with files of its own time: one
- * that comes back to the same files would take them, and what another build has made in a cache since, for newer ones.
+ * Removes the copied files among them that no other entry uses. A failed build leaves these with its own timestamps: a
+ * later build of the same files would reuse them, and take another build's newer results in a cache mount for current.
  */
 export const dropCopiesSince = (engine: Engine, since: number): Promise<void> => drop(engine, since, isCopy);
 
@@ -64,7 +64,7 @@ async function records(engine: Engine): Promise<Record[]> {
   return Records.parse(BuildCache ?? []);
 }
 
-/** By hand: dockerode's pruneBuilder passes no options on. */
+/** A raw request, since dockerode's pruneBuilder passes no options on. */
 async function post(engine: Engine, path: string, options: object): Promise<void> {
   await engine.call(
     'prune the build cache',

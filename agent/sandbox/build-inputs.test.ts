@@ -1,4 +1,4 @@
-/** What goes into a build, in a real sandbox: secrets, caches, target and build args. Needs the debian base image. */
+/** The inputs of a build, in a real sandbox: secrets, caches, target and build args. Needs the debian base image. */
 import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
@@ -87,7 +87,7 @@ describe('what goes into a build', () => {
     assert.doesNotMatch((await builder.build(put('two'), { environmentId: second })).text, /^had/m);
     builder.restart();
     assert.match((await builder.build(put('three'), { environmentId: first })).text, /^had one$/m);
-    // However it is spelt.
+    // Whatever its spelling.
     const sly = `RUN --mount=type=ca\\che,i"d"=shared,target=/c ls /c | sed 's/^/had /'; : ${randomUUID()}`;
     assert.doesNotMatch((await builder.build([`FROM ${DEBIAN}`, sly], { environmentId: second })).text, /^had one$/m);
   });
@@ -153,7 +153,7 @@ describe('what goes into a build', () => {
   });
 
   test('a base image whose triggers mount a cache is refused: it would be a cache of everybody', async () => {
-    await builder.build([`FROM ${DEBIAN}`, 'RUN true']); // so that the engine is up
+    await builder.build([`FROM ${DEBIAN}`, 'RUN true']); // starts the engine
     const name = 'sly.invalid/base:1';
     await builder.withEngine((engine) =>
       engine.call('import an image', async (docker) => {

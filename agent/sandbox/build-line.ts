@@ -1,30 +1,30 @@
 /**
- * The output of one command as whole lines. A progress bar, which goes back to the start of its line with `\r`, is one line
- * in its last state.
+ * Splits a command's output into whole lines. A progress bar, which returns to the start of its line with `\r`, becomes
+ * one line in its last state.
  */
 
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
-/** A line that is longer goes out in pieces; the step's log cuts it. */
+/** A longer line is passed on in pieces; the step's log truncates it. */
 const MAX_PENDING_BYTES = 64 * 1024;
 
 export interface Lines {
-  /** Take output, and give each line that is finished by it, with its newline, to `write`. */
+  /** Takes output and passes each line that it completes, with its newline, to `write`. */
   push(bytes: Uint8Array, write: (line: Buffer) => void): void;
-  /** What the line shows that has no end yet; empty when there is none. */
+  /** The visible part of the unfinished line; empty if there is none. */
   pending(): Buffer;
-  /** Whether that line is drawn again and again. */
+  /** Whether the unfinished line is a progress bar, redrawn with `\r`. */
   isBar(): boolean;
-  /** It was shown: what comes next on this line is shown anew. */
+  /** Drops the unfinished line once it has been shown. */
   clear(): void;
 }
 
-/** Lines as a terminal would show them at their end. */
+/** Lines as a terminal would finally show them. */
 export function makeLines(): Lines {
   let line: Buffer = Buffer.alloc(0);
   let bar = false;
 
-  /** What can be seen of the line: from its last return on that something was written after. */
+  /** The visible part of the line: what follows the last return that has text after it. */
   const visible = (): Buffer => {
     const end = line.at(-1) === RETURN ? line.findLastIndex((byte) => byte !== RETURN) + 1 : line.length;
     const start = line.subarray(0, end).lastIndexOf(RETURN) + 1;
@@ -52,7 +52,7 @@ export function makeLines(): Lines {
         return;
       }
       bar = true;
-      // Kept is one state, and the return when the next byte begins another one.
+      // Keeps one state, and a trailing return, after which the next byte starts a new state.
       const state = visible().subarray(-MAX_PENDING_BYTES);
       line = Buffer.concat([state, line.at(-1) === RETURN ? Buffer.from('\r') : Buffer.alloc(0)]);
     },

@@ -20,7 +20,7 @@ const output = (name: string, text: string): BuildStatus => ({
 });
 const news = (...vertexes: Vertex[]): BuildStatus => ({ vertexes, logs: [], transfers: [] });
 
-/** A number among them is a time that passes, ms. */
+/** Numbers in the list are passing time, ms. */
 function record(happens: readonly (BuildStatus | number)[]): { text: string; log: ReturnType<typeof makeBuildLog> } {
   let text = '';
   let time = 0;

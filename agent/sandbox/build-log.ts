@@ -1,8 +1,8 @@
 /**
- * Turns BuildKit's progress into a log that reads from top to bottom, and remembers what a failure and the summary need.
+ * Turns BuildKit's progress into a log that reads from top to bottom, and collects the data for errors and the summary.
  *
- * Each command of the Dockerfile has a head line, "[2/5] RUN npm ci", with its output below and its time at the end. While
- * several run at once each of their lines begins with whose it is, "[web 2/5] ".
+ * Each command of the Dockerfile has a head line, "[2/5] RUN npm ci", followed by its output and its duration. While
+ * several commands run at once, each line is prefixed with its command, "[web 2/5] ".
  */
 import type { StepLog } from '../deployment/ports.ts';
 import { cutText } from '../lib/cut.ts';
@@ -12,22 +12,22 @@ import type { BuildStatus, Vertex, VertexTransfer } from './build-status.ts';
 
 const LAST_LINES = 25;
 const MAX_LINE_CHARACTERS = 500;
-/** Output that is kept per vertex to show its last lines. */
+/** Output kept per vertex, for its last lines. */
 const TAIL_BYTES = 16_384;
-/** How often something that goes on is told of: a progress bar, a pull. */
+/** Interval between lines about something in progress: a progress bar, a pull. */
 const TELL_EVERY_MS = 5000;
-/** What BuildKit does besides (loading the context, writing the image) is told of when it takes this long. */
+/** BuildKit's internal work (loading the context, writing the image) is logged if it takes at least this long. */
 const WORTH_TELLING_SECONDS = 0.5;
 const MAX_TRANSFERS = 256;
 
 export interface FailedVertex {
-  /** The line of the Dockerfile: "RUN npm ci". */
+  /** The Dockerfile line: "RUN npm ci". */
   readonly command: string;
   readonly error: string;
   readonly lastLines: readonly string[];
 }
 
-/** A command of the Dockerfile that is done. */
+/** A finished command of the Dockerfile. */
 export interface BuiltStep {
   /** "[2/5] RUN npm ci" */
   readonly name: string;
@@ -37,7 +37,7 @@ export interface BuiltStep {
 
 interface BuildLog {
   take(status: BuildStatus): void;
-  /** Shows what commands wrote last without ending their line. */
+  /** Shows the unfinished last lines of commands. */
   end(): void;
   failed(): FailedVertex | null;
   steps(): readonly BuiltStep[];
@@ -53,11 +53,11 @@ interface Progress {
   toldAt: number;
 }
 
-/** @param now ms, only growing */
+/** @param now monotonic clock, ms */
 export function makeBuildLog(log: StepLog, now: () => number): BuildLog {
   const known = new Map<string, Progress>();
   const steps: BuiltStep[] = [];
-  /** Whose head line or output stands last. */
+  /** The command whose head line or output came last. */
   let speaking: Progress | undefined;
   let atLineStart = true;
   let failed: FailedVertex | null = null;
@@ -78,7 +78,7 @@ export function makeBuildLog(log: StepLog, now: () => number): BuildLog {
     line(`${progress.vertex.name}${note}`);
   };
 
-  /** Says whose the next line is: by the head line above it, or by a mark in front of it, which is answered. */
+  /** Attributes the next line to its command, by a head line above it or by a returned prefix. */
   const introduce = (progress: Progress): string => {
     if (!progress.announced) announce(progress);
     if (!isAlone(progress)) {
@@ -147,7 +147,7 @@ export function makeBuildLog(log: StepLog, now: () => number): BuildLog {
     }
   };
 
-  /** Work of BuildKit's own: one line at its end when it took its time, or moved something. */
+  /** BuildKit's internal work: one line at its end, if it took long enough. */
   const takeInternal = (progress: Progress): void => {
     const { seconds, error } = progress.vertex;
     if (seconds === null || error !== '') return;
@@ -172,7 +172,7 @@ export function makeBuildLog(log: StepLog, now: () => number): BuildLog {
   return {
     take({ vertexes, logs, transfers }) {
       for (const vertex of vertexes) progressOf(vertex).vertex = vertex;
-      // Output first: what came together with the end of a command belongs above it.
+      // Output first: what arrives along with a command's end belongs above it.
       for (const { vertex, bytes } of logs) {
         const progress = known.get(vertex);
         if (progress === undefined || bytes.length === 0) continue;
@@ -196,14 +196,14 @@ export function makeBuildLog(log: StepLog, now: () => number): BuildLog {
   };
 }
 
-/** Loading of context and metadata, which no author of a Dockerfile wrote, and base images, which are here already. */
+/** Loading of context and metadata, which is in no Dockerfile, and base images, which are supplied beforehand. */
 const isInternal = ({ name }: Vertex): boolean => !/^\[(?!internal)/.test(name) || /^\[[^\]]*\] FROM /.test(name);
 const commandOf = ({ name }: Vertex): string => name.replace(/^\[[^\]]*\]\s*/, '').slice(0, MAX_LINE_CHARACTERS);
 /** "[web 2/5]" */
 const markOf = ({ name }: Vertex): string => /^\[[^\]]*\]/.exec(name)?.[0] ?? '';
 const titleOf = ({ name }: Vertex): string => name.replace(/^\[internal\]\s*/, '').slice(0, MAX_LINE_CHARACTERS);
 
-/** ": 12 MiB of 40 MiB", from all that a vertex moves. */
+/** ": 12 MiB of 40 MiB", the sum of a vertex's transfers. */
 function moved({ transfers }: Progress): string {
   const all = [...transfers.values()];
   const [done, total] = [sum(all.map(({ current }) => current)), sum(all.map((one) => one.total))];
@@ -215,7 +215,7 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) =>
 
 function linesOf(tail: Buffer): string[] {
   const lines = tail.toString('utf8').split(/[\r\n]+/);
-  // Of a line without its beginning nobody could tell whether it ends a secret.
+  // Drop the first, truncated line: it might begin within a secret, which could then not be recognized.
   if (tail.length === TAIL_BYTES) lines.shift();
   const said = lines.filter((line) => line.trim() !== '');
   return said.slice(-LAST_LINES).map((line) => cutText(line, MAX_LINE_CHARACTERS));

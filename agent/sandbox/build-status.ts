@@ -1,4 +1,4 @@
-/** BuildKit's progress messages (moby/buildkit api/services/control/control.proto), as the engine sends them in a build. */
+/** BuildKit's progress messages (moby/buildkit api/services/control/control.proto), as the engine sends them. */
 import type protobuf from 'protobufjs';
 
 export interface Vertex {
@@ -7,24 +7,24 @@ export interface Vertex {
   readonly name: string;
   readonly cached: boolean;
   readonly started: boolean;
-  /** Seconds it took, once it has ended. */
+  /** Duration, once it has ended. */
   readonly seconds: number | null;
-  /** Empty when all is well. */
+  /** Empty on success. */
   readonly error: string;
 }
 
 export interface VertexLog {
   readonly vertex: string;
-  /** When the command said it, ms since the epoch; null when the engine does not tell. */
+  /** When the command printed it, ms since the epoch; null if the engine does not report it. */
   readonly at: number | null;
   readonly bytes: Uint8Array;
 }
 
-/** Something that a vertex moves: a layer it pulls, the context it loads. */
+/** A transfer of a vertex: a layer that it pulls, the context that it loads. */
 export interface VertexTransfer {
   readonly vertex: string;
   readonly id: string;
-  /** Bytes; a total of 0 is not known. */
+  /** Bytes; a total of 0 means unknown. */
   readonly current: number;
   readonly total: number;
 }
@@ -58,7 +58,7 @@ interface RawStatus {
   readonly logs?: readonly { readonly vertex: string; readonly timestamp?: RawTime | null; readonly msg: Uint8Array }[];
 }
 
-/** The fields that are read; others are skipped by the decoder. */
+/** The fields in use; the decoder skips all others. */
 const SCHEMA: protobuf.INamespace = {
   nested: {
     Time: { fields: { seconds: { type: 'int64', id: 1 }, nanos: { type: 'int32', id: 2 } } },
@@ -97,7 +97,7 @@ const SCHEMA: protobuf.INamespace = {
   },
 };
 
-/** A decoder of the base64 payloads. protobufjs is loaded here, with the first build. */
+/** A decoder of base64 payloads. Loads protobufjs only now, for the first build. */
 export async function makeStatusDecoder(): Promise<(base64: string) => BuildStatus> {
   const { default: library } = await import('protobufjs/light.js');
   const type = library.Root.fromJSON(SCHEMA).lookupType('Status');

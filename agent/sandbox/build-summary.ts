@@ -1,15 +1,15 @@
-/** What is told of a build at its end: in its log, and with its image. */
+/** Summary of a finished build, for its log and its image. */
 import type { BuildSummary, Image } from '../../protocol/steps.ts';
 import { humanSize } from '../../protocol/size.ts';
 import type { BuiltStep } from './build-log.ts';
 import type { Transfer } from './transfer.ts';
 
 const SLOWEST = 3;
-/** A command that took less is nobody's bottleneck. */
+/** Faster commands are never listed among the slowest. */
 const SLOW_SECONDS = 0.5;
 const MAX_NAME_CHARACTERS = 200;
 
-/** @param ms of the whole build, with all that it needed and the handing over */
+/** @param ms duration of the whole build, including preparation and handover */
 export function summarize(steps: readonly BuiltStep[], transfer: Transfer, ms: number): BuildSummary {
   const slow = steps.filter(({ seconds }) => seconds >= SLOW_SECONDS).toSorted((a, b) => b.seconds - a.seconds);
   return {
@@ -24,7 +24,7 @@ export function summarize(steps: readonly BuiltStep[], transfer: Transfer, ms: n
   };
 }
 
-/** The block at the end of the log. @param where the layers went */
+/** The last lines of the log. @param where destination of the layers */
 export function describeSummary(
   summary: BuildSummary,
   image: Image,

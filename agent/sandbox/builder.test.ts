@@ -1,4 +1,4 @@
-/** Real builds in a real sandbox of this test's own. Needs the debian and node base images on the machine's engine. */
+/** Real builds in this test's own sandbox. Needs the debian and node base images in the machine's engine. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -35,7 +35,7 @@ const images = makeImageStore(host, { scope });
 let folder = '';
 let files = { stateDirectory: '', runDirectory: '' };
 
-/** As an agent makes it; a second one is what an agent has after a restart. */
+/** The parts that an agent creates; a second call simulates a restart. */
 function makeParts(timeoutMs?: number): {
   sandbox: ReturnType<typeof makeSandbox>;
   builder: ReturnType<typeof makeImageBuilder>;
@@ -57,7 +57,7 @@ interface BuildOptions {
   readonly limits?: Partial<BuildLimits>;
   readonly signal?: AbortSignal;
   readonly deploymentId?: string;
-  /** The image of a release that is built again. */
+  /** The image of a release to rebuild. */
   readonly again?: Image;
   readonly onLog?: (text: string) => void;
 }
@@ -99,7 +99,7 @@ const sandboxPid = (): number => Number(readFileSync(join(files.runDirectory, 'a
 
 const readGroup = (): Promise<CgroupReading> => makeBuildCgroup(`${buildGroup(scope).path}/a`).read();
 
-/** Nothing of a RUN lives on, whatever else runs on the machine. A killed process counts until somebody has waited for it. */
+/** No process of a RUN is left, whatever else runs here. A killed process counts until its parent reaps it. */
 async function assertNothingRuns(): Promise<void> {
   await until(async () => (await readGroup()).processes === 0, 'nothing of a RUN lives on');
 }
@@ -184,7 +184,7 @@ describe('builds in a real sandbox', () => {
         scope,
         engine: watched,
         imagesOf: (of) => makeImageStore(of, { scope }),
-        // What the builder asks of the sandbox's engine first when the image is there is how it looks.
+        // With the image present, the builder's first request to the sandbox's engine inspects it.
         sandbox: {
           ...sandbox,
           use: (request, work) =>
@@ -299,7 +299,7 @@ describe('builds in a real sandbox', () => {
     const error = await failure(build(['FROM debian:trixie-slim', 'RUN tail /dev/zero || exit 1']));
     assert.equal(error.code, 'ORK_BUILD_MEMORY', error.message);
     assert.match(error.message, /limit 256 MiB, peak 256 MiB, in `RUN tail \/dev\/zero/);
-    // The next build begins with counters of its own.
+    // The next build starts with fresh counters.
     const next = await failure(build(['FROM debian:trixie-slim', 'RUN exit 1']));
     assert.equal(next.code, 'ORK_BUILD_FAILED', next.message);
   });
@@ -323,7 +323,7 @@ describe('builds in a real sandbox', () => {
     );
     assert.equal(error.code, 'ORK_BUILD_DISK');
     assert.match(error.message, /limit 128 MiB, in `RUN cat \/dev\/zero > \/fill`/);
-    await build(['FROM debian:trixie-slim', 'RUN true']); // begins when the slot is tidy again
+    await build(['FROM debian:trixie-slim', 'RUN true']); // starts once the slot is tidied
     assert.ok((await held()) - before < 32 * 1_048_576);
   });
 
@@ -409,10 +409,10 @@ describe('builds in a real sandbox', () => {
     t.after(() => server.close());
     await once(server, 'listening');
     const { port } = server.address() as { port: number };
-    await build(['FROM debian:trixie-slim', 'RUN true']); // so that the sandbox is up and has its addresses
+    await build(['FROM debian:trixie-slim', 'RUN true']); // starts the sandbox and assigns its addresses
     const probe = (name: string, address: string, number: number): string =>
       `(timeout 1 bash -c 'exec 3<>/dev/tcp/${address}/${number}; cat <&3' && echo ${name}=yes || echo ${name}=no)`;
-    // A host may have no address but those of the ranges that engines use: then there is nothing more to try.
+    // All addresses of a host may be in the ranges that engines use: then there is nothing more to test.
     const hosts = (await hostAddresses()).map((address, index) => ({ name: `host${index}`, address }));
     const { text } = await build([
       'FROM node:26-trixie-slim',
@@ -448,7 +448,7 @@ describe('builds in a real sandbox', () => {
   });
 
   test('an engine that hangs is replaced', async (t) => {
-    // What it is asked after a build waits for an answer, too.
+    // Requests after the build time out too.
     parts = makeParts(5_000);
     t.after(() => (parts = makeParts()));
     await build(['FROM debian:trixie-slim', 'RUN echo four']);

@@ -1,4 +1,4 @@
-/** The port ImageBuilder: an image that is there already, or a build in a slot of the sandbox. */
+/** The port ImageBuilder: takes an existing image, or builds one in a slot of the sandbox. */
 import { z } from 'zod';
 import type { Image } from '../../protocol/steps.ts';
 import type { BuildRequest, ImageBuilder, ImageStore } from '../deployment/ports.ts';
@@ -20,14 +20,14 @@ export function makeImageBuilder(options: ImageBuilderOptions): ImageBuilder {
   return {
     warm: (request) => options.sandbox.warm(request),
     async build(request) {
-      // Whether its push was done as well nobody knows; building again finds all of it in the cache.
+      // With a push, it is unknown whether the earlier build got that far; building again is all cached.
       const earlier = request.push === undefined ? await findEarlier(options, request) : null;
       if (earlier !== null) {
         request.log.line('The image is on this host already: an earlier build had finished.');
         return earlier;
       }
       const { limits, log, signal, owner } = request;
-      // Not in memory while nobody builds.
+      // Imported late, to keep it out of memory until the first build.
       const { buildIn } = await import('./image-build.ts');
       return options.sandbox.use({ environmentId: owner.environmentId, limits, log, signal }, (lease) =>
         buildIn(lease, options, request),
@@ -36,7 +36,7 @@ export function makeImageBuilder(options: ImageBuilderOptions): ImageBuilder {
   };
 }
 
-/** An image of this very deployment that an interrupted build left behind. */
+/** The image of this same deployment that an interrupted build left behind. */
 async function findEarlier(options: ImageBuilderOptions, { reference, owner }: BuildRequest): Promise<Image | null> {
   const info = await orNull(
     options.engine.call('look for an earlier image', (docker) => docker.getImage(reference).inspect()),

@@ -1,4 +1,4 @@
-/** Room on the disk of a slot before a build: what was used longest ago goes out of the cache first. */
+/** Makes room on a slot's disk before a build: the least recently used cache entries go first. */
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { StepLog } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
@@ -7,12 +7,12 @@ import { pruneCache, pruneImages } from './build-cache.ts';
 import type { DiskUse, SlotDisk } from './disk.ts';
 
 const MIB = 1_048_576;
-/** A build may count on this share of the disk; the cache has the rest. */
+/** A build may expect this share of the disk to be free; the rest is for the cache. */
 const SHARE = 0.5;
-/** Inodes that should be free: a large node_modules has 100 000 files. */
+/** Share of inodes that should be free: a large node_modules has 100 000 files. */
 const SPARE_INODES = 0.25;
 
-/** Prunes build cache, and when that is not enough the images too, until a build of `limits` has room. */
+/** Prunes the build cache, then base images if that is not enough, until a build under `limits` has room. */
 export async function evictForBuild(
   engine: Engine,
   disk: SlotDisk,
@@ -31,10 +31,10 @@ export async function evictForBuild(
   log.line(`Build cache pruned: ${humanSize(before.usedBytes - usedBytes)} freed, ${humanSize(freeBytes)} free now`);
 }
 
-/** Bytes that should go so that `wantedBytes`, but no more than its share of the disk, are free. */
+/** Bytes to prune so that `wantedBytes`, capped at the build's share of the disk, are free. */
 export function missingBytes(use: DiskUse, wantedBytes: number): number {
   const size = use.usedBytes + use.freeBytes;
   const fewInodes = use.freeInodes < SPARE_INODES * (use.usedInodes + use.freeInodes);
-  // Inodes are not pruned by number: half of what is used has half of them, about.
+  // Pruning is by bytes, not by inodes: half of the used bytes holds about half of the used inodes.
   return Math.max(0, Math.min(wantedBytes, size * SHARE) - use.freeBytes, fewInodes ? use.usedBytes / 2 : 0);
 }

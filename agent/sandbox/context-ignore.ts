@@ -1,22 +1,22 @@
-/** Which files of a checkout .dockerignore keeps out of the build context. */
+/** Which files .dockerignore excludes from the build context. */
 import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { ignorePatterns } from './ignore-pattern.ts';
 
-/** Every file is held against every pattern: more would take the agent's time, and nobody writes so many by hand. */
+/** Limit of its size: the agent matches every file against every pattern, and hand-written files are far smaller. */
 const MAX_BYTES = 65_536;
 
 export interface IgnoreRules {
   ignores(name: string): boolean;
-  /** With `!` patterns something inside an ignored folder may be wanted after all. */
+  /** Whether there are `!` patterns, which may include something inside an ignored folder. */
   readonly hasExceptions: boolean;
 }
 
 /**
- * `<path of the Dockerfile>.dockerignore` goes before `.dockerignore`, as BuildKit has it.
- * @param files of the plan, path → text: they go before those of the checkout
- * @throws OrkestrError ORK_MANIFEST_INVALID for one that is too large
+ * Reads `<path of the Dockerfile>.dockerignore`, else `.dockerignore`, like BuildKit.
+ * @param files files of the plan, path → text; they take precedence over the checkout's
+ * @throws OrkestrError ORK_MANIFEST_INVALID if the file is too large
  */
 export async function ignoreRules(
   directory: string,
@@ -36,10 +36,10 @@ export async function ignoreRules(
   };
 }
 
-/** Text of a regular file; a link in its place is not followed. */
+/** Text of a regular file; does not follow a symbolic link in its place. */
 async function readIfThere(directory: string, name: string): Promise<string | null> {
   const path = join(directory, name);
-  const found = await lstat(path).catch(() => null); // not there: most repositories have none
+  const found = await lstat(path).catch(() => null); // missing, as in most repositories
   if (found?.isFile() !== true) return null;
   if (found.size > MAX_BYTES) {
     throw new OrkestrError('ORK_MANIFEST_INVALID', `${name} is larger than ${MAX_BYTES} bytes.`);

@@ -18,7 +18,7 @@ const file = (size: number, content: ContextFile['content'] = { path: '/f' }, na
 
 async function* files(count: number, bytes: number): AsyncGenerator<ContextEntry> {
   yield { kind: 'folder', name: 'd', mode: 0o755, modifiedAt: 0n };
-  yield file(20 * MIB, { bytes: Buffer.alloc(0) }); // of the plan
+  yield file(20 * MIB, { bytes: Buffer.alloc(0) }); // a file of the plan
   for (let made = 0; made < count; made += 1) yield file(bytes, { path: '/f' }, `${made % 2}/${made}`);
 }
 

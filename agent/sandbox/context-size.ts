@@ -1,4 +1,4 @@
-/** How large a build context is, counted before any of it is sent. */
+/** Measures a build context before any of it is sent. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { Clock } from '../deployment/ports.ts';
@@ -6,15 +6,15 @@ import { humanSize } from '../../protocol/size.ts';
 import type { ContextEntry } from './context.ts';
 
 const MIB = 1_048_576;
-/** Names at the top of the context of which it is known how much they hold. */
+/** Top-level names whose share of the context is tracked. */
 const MAX_NAMES = 1000;
-/** Past a limit it is counted on for so long, that the message may name the whole. */
+/** Past a limit, counting continues for this long, so that the message can state the full size. */
 const COUNT_ON_MS = 3000;
 
 type ContextLimits = Pick<BuildLimits, 'contextMiB' | 'contextFiles'>;
 
 /**
- * All of a context that keeps within its limits. Links count as files without bytes, files of the plan do not count.
+ * All entries of a context within its limits. Links count as files of no size; files of the plan do not count.
  * @throws OrkestrError ORK_CONTEXT_TOO_LARGE; the reason of `signal`
  */
 export async function takeContext(
@@ -59,7 +59,7 @@ export async function takeContext(
 
 interface Shares {
   add(path: string, amount: number): void;
-  /** The name at the top that has more than half of `all`; null without one. */
+  /** The top-level name that holds more than half of `all`; null if there is none. */
   most(all: number): string | null;
 }
 

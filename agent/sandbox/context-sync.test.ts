@@ -1,4 +1,4 @@
-/** How the context gets into a real build. Needs the debian base image. */
+/** How the context reaches a real build. Needs the debian base image. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, open, readdir, readlink, rm, symlink, truncate, writeFile } from 'node:fs/promises';
@@ -14,7 +14,7 @@ let builder: TestBuilder;
 
 const inContext = (name: string): string => join(builder.folder, 'context', name);
 
-/** "2 of 5": files that were new to the engine, of all. */
+/** "2 of 5": files that were new to the engine, of all files. */
 const sent = (text: string): string | undefined =>
   text
     .match(/^context of (\d+) files, (\d+) of them new/m)
@@ -22,14 +22,14 @@ const sent = (text: string): string | undefined =>
     .toReversed()
     .join(' of ');
 
-/** File descriptors of this process that are `path`. */
+/** Number of this process's file descriptors that refer to `path`. */
 async function openTimes(path: string): Promise<number> {
   const numbers = await readdir('/proc/self/fd');
   const paths = await Promise.all(numbers.map((number) => readlink(`/proc/self/fd/${number}`).catch(() => '')));
   return paths.filter((each) => each === path).length;
 }
 
-/** A file that takes a while to send. */
+/** Writes a file that takes a while to send. */
 async function writeLarge(name: string): Promise<string> {
   const path = inContext(name);
   const file = await open(path, 'w');
@@ -112,7 +112,7 @@ describe('the context of a build', () => {
       [
         `FROM ${DEBIAN}`,
         'COPY . /app',
-        // The second is all that an image keeps of a time.
+        // Images keep times only to the second.
         `RUN cd /app && find . -mindepth 1 -not -type d -printf 'F %P %m %U:%G %Ts %l\\n' -o -type d -printf 'D %P %m\\n' | LC_ALL=C sort`,
         'COPY .dockerignore* a /ignore/',
         'RUN ls -A /ignore | sed s/^/I=/',
@@ -134,7 +134,7 @@ describe('the context of a build', () => {
       `F sub/ünï, {1} + 644 0:0 ${at} `,
     ]);
     assert.match(text, /^I=a$/m);
-    assert.doesNotMatch(text, /I=\.dockerignore/); // it names itself
+    assert.doesNotMatch(text, /I=\.dockerignore/); // it excludes itself
   });
 
   test('a .dockerignore that is part of the context is there, and what it says is not done twice', async () => {

@@ -1,15 +1,15 @@
-/** The time that files of a build context have. */
+/** Modification times of files in a build context. */
 import { createHash } from 'node:crypto';
 
-/** Of the commit that is built. */
+/** The commit to build. */
 export interface Revision {
   readonly commit: string;
   readonly committedAt: Date;
 }
 
 /**
- * With the time of the build that begins `now` (ms since the epoch) in the place of the commit's: the first second that is
- * not over, since only seconds are left in an image. Nothing that an earlier build wrote is newer.
+ * Replaces the commit's time with that of a build starting at `now` (ms since the epoch), rounded up to a full second,
+ * since images keep only seconds. So nothing that an earlier build wrote is newer.
  */
 export const timedByBuild = ({ commit }: Revision, now: number): Revision => ({
   commit,
@@ -17,11 +17,11 @@ export const timedByBuild = ({ commit }: Revision, now: number): Revision => ({
 });
 
 /**
- * Nanoseconds since the epoch: the second of the commit, or the first of all without one, and within it a moment that stands for what `parts` say.
+ * Nanoseconds since the epoch: the commit's second (0 without a commit), plus a hash of commit and `parts` as fraction.
  *
- * The engine takes a file for the one of the last build when size and time are the same. Two commits may be of one second
- * (an amended one keeps its time if it is told to), so the second alone would let it build what is not there any more. In
- * an image only the second is left: layers have no more.
+ * The engine considers a file unchanged since the last build if size and time are the same. Two commits can share a
+ * second (an amended commit can keep its time), so with seconds alone the engine could build outdated files. An image
+ * keeps seconds only: layers have no finer resolution.
  */
 export function contextTime(revision: Revision | undefined, parts: readonly string[]): bigint {
   const digest = createHash('sha256')

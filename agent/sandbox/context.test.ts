@@ -16,7 +16,7 @@ async function checkout(t: TestContext, files: Readonly<Record<string, string>>)
   return folder;
 }
 
-/** Entry name → text, or "-> target" of a link, or "/" of a folder, in the order in which they come. */
+/** Entry name → text, or "-> target" for a link, or "/" for a folder, in their order. */
 async function entries(
   directory: string,
   added: Readonly<Record<string, string>> = {},
@@ -149,7 +149,7 @@ test('every entry has the second of the commit, so that a checkout is the same e
     assert.equal(time / 1_000_000_000n, BigInt(committedAt.getTime() / 1000), name);
   }
   assert.deepEqual(await times('a', { Dockerfile: 'FROM scratch' }), first);
-  // What is not the same must not look the same to an engine that compares size and time.
+  // Different content must look different to an engine that compares size and time.
   const amended = await times('b', { Dockerfile: 'FROM scratch' });
   assert.notEqual(amended.get('sub/a.txt'), first.get('sub/a.txt'));
   assert.notEqual((await times('a', { Dockerfile: 'FROM scratcH' })).get('Dockerfile'), first.get('Dockerfile'));

@@ -1,11 +1,11 @@
-/** The build context: the checkout without what .dockerignore names, and the files of the plan. */
+/** The build context: the checkout without what .dockerignore excludes, plus the files of the plan. */
 import type { Stats } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type IgnoreRules, ignoreRules } from './context-ignore.ts';
 import { type Revision, contextTime } from './context-time.ts';
 
-/** Files of a folder that are looked at side by side. */
+/** Files of a folder that are examined concurrently. */
 const LOOKED_AT = 32;
 const FOLDER_MODE = 0o755;
 const FILE_MODE = 0o644;
@@ -14,11 +14,11 @@ const LINK_MODE = 0o777;
 export interface ContextRequest {
   readonly directory: string;
   readonly dockerfilePath: string;
-  /** Part of the repository that `directory` is. */
+  /** The path of `directory` in the repository. */
   readonly rootDirectory: string;
-  /** Files that are put in whatever .dockerignore says, instead of those of the checkout: path → text. */
+  /** Files that replace those of the checkout and are included whatever .dockerignore says: path → text. */
   readonly files: ReadonlyMap<string, string>;
-  /** Gives all entries their time; absent: each one's own. */
+  /** Sets the time of all entries; absent: each keeps its own. */
   readonly revision?: Revision | undefined;
 }
 
@@ -35,7 +35,7 @@ export type ContextFile = EntryBase & {
   readonly kind: 'file';
   /** Bytes. */
   readonly size: number;
-  /** Where it is, or what is in it. */
+  /** Its path, or its content. */
   readonly content: { readonly path: string } | { readonly bytes: Buffer };
 };
 
@@ -45,8 +45,8 @@ export type ContextEntry =
   | (EntryBase & { readonly kind: 'link'; readonly target: string });
 
 /**
- * What belongs to the context, folders before what is in them and names in the order of their bytes, as BuildKit asks for.
- * Links are links and never followed; sockets, pipes and devices stay out.
+ * Entries of the context: folders before their content and names in byte order, as BuildKit requires. Symbolic links
+ * stay links and are never followed; sockets, pipes and devices are left out.
  */
 export async function* contextEntries(request: ContextRequest): AsyncGenerator<ContextEntry> {
   const rules = await ignoreRules(request.directory, request.dockerfilePath, request.files);
@@ -55,7 +55,7 @@ export async function* contextEntries(request: ContextRequest): AsyncGenerator<C
   yield* entriesBelow('', { ...request, rules, time, put: putFolders(files), unsure: [] });
 }
 
-/** The Dockerfile that is built, in its folders, and nothing else. */
+/** The Dockerfile that is built, with its parent folders, and nothing else. */
 export function dockerfileTree(path: string, text: string): ContextEntry[] {
   const parts = path.split('/');
   const above = parts.slice(0, -1).map((_, index) => parts.slice(0, index + 1).join('/'));
@@ -65,11 +65,11 @@ export function dockerfileTree(path: string, text: string): ContextEntry[] {
 
 interface Walk extends ContextRequest {
   readonly rules: IgnoreRules;
-  /** Of what the checkout has; null: each one's own. */
+  /** Time of all entries from the checkout; null: each keeps its own. */
   readonly time: bigint | null;
-  /** Folders that the plan's files need → names that those have in them. */
+  /** Folders that the plan's files need → names that the plan puts in them. */
   readonly put: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Ignored folders around the place that is looked at: they come in with the first thing in them that does. */
+  /** Ignored folders above the current one: included along with the first entry in them that is. */
   readonly unsure: ContextEntry[];
 }
 
@@ -118,11 +118,11 @@ function* sure({ unsure }: Walk, entry: ContextEntry): Generator<ContextEntry> {
 
 interface Found {
   readonly name: string;
-  /** Null: the checkout has nothing of this name. */
+  /** Null if the checkout has nothing of this name. */
   readonly stats: Stats | null;
 }
 
-/** What the checkout and the plan have in a folder. */
+/** The entries of a folder, from both checkout and plan. */
 async function* lookInto(folder: string, { directory, put }: Walk, isThere: boolean): AsyncGenerator<Found> {
   const own = isThere ? await readdir(join(directory, folder), { encoding: 'buffer' }) : [];
   const there = new Set(own.map(String));
@@ -145,7 +145,7 @@ function putFile(name: string, text: string, revision: Revision | undefined): Co
 }
 
 function folderEntry(name: string, stats: Stats | null, walk: Walk): ContextEntry {
-  // What the checkout has in a folder's place is another thing: then the folder is one of ours.
+  // If the checkout has something other than a folder here, a folder of our own replaces it.
   const own = stats?.isDirectory() === true ? stats : null;
   return { kind: 'folder', name, mode: own === null ? FOLDER_MODE : bitsOf(own), modifiedAt: timeOf(own, walk) };
 }

@@ -1,15 +1,15 @@
-/** The step that a build is at, for the sentence of a build that had to be ended. */
+/** The step that a build is executing, for the error message of an aborted build. */
 import type { BuildStatus } from './build-status.ts';
 
 interface CurrentStep {
   take(status: Pick<BuildStatus, 'vertexes'>): void;
-  /** "RUN npm ci": the last one that began and has not ended, else the first that failed; null between two. */
+  /** "RUN npm ci": the running step that started last, or else the first that failed; null between steps. */
   command(): string | null;
 }
 
 export function makeCurrentStep(): CurrentStep {
   const running = new Map<string, string>();
-  // A limit is often found just after it has ended its command. Steps beside that one fail after it, as they are cancelled.
+  // A limit is often detected just after it has ended its command. The steps beside that one fail later, when they are cancelled.
   let failed: string | undefined;
   return {
     take({ vertexes }) {

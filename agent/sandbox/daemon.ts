@@ -8,62 +8,62 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { Engine } from '../lib/engine.ts';
 import { SANDBOX_BRIDGE } from './network.ts';
 
-/** A small machine that is busy takes most of a minute. */
+/** On a small, busy machine a start takes most of a minute. */
 const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 20_000;
 const PING_TIMEOUT_MS = 3_000;
 const POLL_MS = 20;
 const LOG_LINES = 15;
-/** BuildKit reads 32 bits; -1, which should mean no cap, is a cap of nothing in the engine of Docker 20.10. */
+/** BuildKit parses 32 bits. -1, documented as unlimited, is a limit of zero in the engine of Docker 20.10. */
 const NO_CAP = 2 ** 31 - 1;
 /**
- * proc_pid_oom_score_adj(5). Apps have 0. RUN inherits it: a host that is out of memory is to kill builds, and never an app or
- * its edge instead.
+ * proc_pid_oom_score_adj(5). Apps have 0, and RUN inherits this score: a host that runs out of memory should kill
+ * builds, never an app or its edge proxy.
  */
 const OOM_SCORE = 500;
 
 interface DaemonFiles {
-  /** Folder of its config and log. */
+  /** Folder of its configuration and log. */
   readonly stateDirectory: string;
-  /** Folder of its data: on the disk of its slot, mounted before it starts. */
+  /** Folder of its data, on the slot's disk, which is mounted before the daemon starts. */
   readonly dataDirectory: string;
-  /** Folder of its socket and run-time files: a short path, since unix sockets have at most 107 bytes. */
+  /** Folder of its socket and runtime files. Keep the path short: a unix socket path holds at most 107 bytes. */
   readonly runDirectory: string;
 }
 
 interface DaemonSettings {
   readonly namespacePath: string;
   readonly cgroupParent: string;
-  /** Puts the new process into its control group, before it starts others. */
+  /** Puts the new process into its control group before it starts others. */
   readonly joinGroup: (pid: number) => void;
   readonly scope: string;
   readonly mtu: number;
   readonly nameServers: readonly string[];
-  /** Bytes of build cache that the engine keeps. */
+  /** Size of the build cache that the engine keeps, bytes. */
   readonly cacheBytes: number;
 }
 
 export interface EngineVersion {
   /** "20.10.24" */
   readonly version: string;
-  /** As Go names it: "amd64". */
+  /** In Go's notation: "amd64". */
   readonly architecture: string;
 }
 
 interface SandboxDaemon {
   readonly engine: Engine;
-  /** Of the engine that runs. It is asked once: for an answer the engine runs its helper programs, which takes 10 ms. */
+  /** Of the running engine. Cached, since the engine runs its helper programs for each request, which takes 10 ms. */
   version(): Promise<EngineVersion>;
-  /** Process id of a dockerd that is ours, from its pid file; null when none runs. */
+  /** Process id of our dockerd, by its pid file; null if it is not running. */
   runningPid(): Promise<number | null>;
   answers(): Promise<boolean>;
-  /** @throws OrkestrError ORK_SANDBOX with the end of its log */
+  /** @throws OrkestrError ORK_SANDBOX with the last lines of its log */
   start(settings: DaemonSettings): Promise<void>;
-  /** SIGTERM, then SIGKILL; answers when the process is gone. Nothing to do is fine. */
+  /** Sends SIGTERM, then SIGKILL, and resolves once the process is gone. Does nothing if none is running. */
   stop(): Promise<void>;
 }
 
-/** A build engine by its files: to start or to end it throws ORK_SANDBOX. */
+/** A build engine by its files; starting and stopping throw ORK_SANDBOX. */
 export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: string) => Engine): SandboxDaemon {
   const configPath = join(files.stateDirectory, 'daemon.json');
   const logPath = join(files.stateDirectory, 'dockerd.log');
@@ -81,17 +81,17 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
       .call('ping the sandbox', (docker) => docker.ping(), { timeoutMs: PING_TIMEOUT_MS })
       .then(
         () => true,
-        () => false, // whatever the reason: it is not usable
+        () => false, // unusable, whatever the reason
       );
 
-  /** A killed engine's containerd dies a moment later; the next engine would take the dying one for its own. */
+  /** A killed engine's containerd dies a moment later; until then, the next engine would adopt the dying process. */
   const endContainerd = async (): Promise<void> => {
     const pid = await containerdPid();
     if (pid !== null) await end(pid, 'SIGKILL');
     await rm(containerd, { recursive: true, force: true });
   };
 
-  /** When it answers: engines before Docker 25 set their own score when they start. Newer ones have no setting for it. */
+  /** Runs once the engine answers, since engines before Docker 25 set their own score. Newer ones have no setting. */
   const yieldMemory = async (): Promise<void> => {
     for (const pid of [await runningPid(), await containerdPid()]) {
       if (pid !== null) await writeFile(`/proc/${pid}/oom_score_adj`, String(OOM_SCORE));
@@ -100,7 +100,7 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
 
   const stop = async (): Promise<void> => {
     const pid = await runningPid();
-    // One that hangs would not hear a SIGTERM either.
+    // A hanging engine would not react to SIGTERM either.
     if (pid !== null) await end(pid, (await answers()) ? 'SIGTERM' : 'SIGKILL');
     await endContainerd();
   };
@@ -123,7 +123,7 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
       await mkdir(files.runDirectory, { recursive: true, mode: 0o700 });
       await mkdir(files.dataDirectory, { recursive: true, mode: 0o700 });
       await endContainerd();
-      // What it last knew of its bridge and of containers, all of them gone: it would take that bridge away and make it again.
+      // The engine's record of bridge and containers, which are gone: it would remove the bridge and recreate it.
       await rm(join(files.dataDirectory, 'network'), { recursive: true, force: true });
       await rm(pidPath, { force: true });
       await rm(socketPath, { force: true });
@@ -152,23 +152,23 @@ function daemonConfig(files: DaemonFiles, settings: DaemonSettings, pidfile: str
     pidfile,
     hosts: [`unix://${socketPath}`],
     'cgroup-parent': settings.cgroupParent,
-    // Under the systemd driver the parent would have to be a slice.
+    // With the systemd driver, the parent would have to be a slice.
     'exec-opts': ['native.cgroupdriver=cgroupfs'],
     bip: SANDBOX_BRIDGE,
     mtu: settings.mtu,
     ...(settings.nameServers.length === 0 ? {} : { dns: settings.nameServers }),
-    // The one rule that its bridge needs is there (network.ts): half of a start was the engine's own forty.
+    // network.ts sets the one rule that the bridge needs: the engine's own forty took half of its start time.
     iptables: false,
     ip6tables: false,
     'live-restore': false,
     'log-level': 'warn',
-    // The graph driver's layout, from which layers are handed over one by one (handoff/); older engines have no other.
+    // The graph driver's layout, which allows handing over single layers (handoff/); older engines have no other.
     features: { buildkit: true, 'containerd-snapshotter': false },
     builder: { gc: { enabled: true, defaultKeepStorage: String(settings.cacheBytes) } },
   };
 }
 
-/** Detached: a Ctrl-C for the agent is not one for the engine, which the agent stops in its own order. */
+/** Detached, so that Ctrl-C for the agent does not reach the engine, which the agent stops in its own order. */
 function spawnDaemon(
   files: DaemonFiles,
   settings: DaemonSettings,
@@ -178,15 +178,15 @@ function spawnDaemon(
   const log = openSync(logPath, 'w', 0o600);
   try {
     const dockerd = [
-      // Its containerd writes its stacks there when it hangs; they go with the rest of the sandbox.
+      // A hanging containerd writes its stacks there, so that they are deleted with the sandbox.
       'env',
       `TMPDIR=${files.dataDirectory}`,
-      // BuildKit's own caps are per step and keep back even what came before (measured); ours is per build (limits.ts).
+      // BuildKit's own limits are per step and also withhold earlier output (measured); ours is per build (limits.ts).
       `BUILDKIT_STEP_LOG_MAX_SIZE=${NO_CAP}`,
       `BUILDKIT_STEP_LOG_MAX_SPEED=${NO_CAP}`,
       'dockerd',
       `--config-file=${configPath}`,
-      // Where containerd is shared with the host's engine, our containers stay apart from its own.
+      // If the host's engine shares its containerd, this separates our containers from those of the host.
       `--containerd-namespace=orkb-${settings.scope}`,
       `--containerd-plugins-namespace=orkb-plugins-${settings.scope}`,
     ];
@@ -194,7 +194,7 @@ function spawnDaemon(
       stdio: ['ignore', log, log],
       detached: true,
     });
-    child.on('error', () => undefined); // shows as a child without exit: the poll below tells it with the log
+    child.on('error', () => undefined); // leaves a child without an exit code: `start` times out and reports the log
     child.unref();
     if (child.pid !== undefined) settings.joinGroup(child.pid);
     return child;
@@ -204,17 +204,17 @@ function spawnDaemon(
 }
 
 /**
- * Process id in a pid file, when that process has `argument` in its command line: the file may outlive its process, and
- * the number may have been given to another one.
+ * Process id in a pid file if the command line of that process contains `argument`: the file may outlive its process,
+ * and the number may be reused.
  */
 async function ownPid(pidPath: string, argument: string): Promise<number | null> {
-  const pid = Number(await readFile(pidPath, 'utf8').catch(() => '')); // no file: never started, or stopped well
+  const pid = Number(await readFile(pidPath, 'utf8').catch(() => '')); // no file: never started, or stopped properly
   if (!(pid > 1)) return null;
   const argv = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0'); // no such process
   return argv.includes(argument) ? pid : null;
 }
 
-/** Ends a process: when `first` does not do it in time, SIGKILL. @throws OrkestrError ORK_SANDBOX */
+/** Ends a process, by SIGKILL if `first` takes too long. @throws OrkestrError ORK_SANDBOX */
 async function end(pid: number, first: 'SIGTERM' | 'SIGKILL'): Promise<void> {
   for (const signal of [first, 'SIGKILL'] as const) {
     sendSignal(pid, signal);
@@ -233,7 +233,7 @@ function sendSignal(pid: number, signal: NodeJS.Signals): void {
 
 async function isGone(pid: number, withinMs: number): Promise<boolean> {
   for (const end = performance.now() + withinMs; performance.now() < end; await delay(POLL_MS)) {
-    // A child of ours that ended and was not yet waited for has no command line any more.
+    // A zombie child of ours has no command line.
     if ((await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')) === '') return true;
   }
   return false;

@@ -1,27 +1,27 @@
-/** How large the disk of a slot is. */
+/** The size of a slot's disk. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import { humanSize } from '../../protocol/size.ts';
 
 const MIB = 1_048_576;
 const GIB = 1024 * MIB;
 const DEFAULT_BYTES = 20 * GIB;
-/** Base images, a small build and its cache. */
+/** Enough for base images, a small build and its cache. */
 const LEAST_BYTES = 256 * MIB;
-/** The slots together take at most this share of what is free: the rest is the apps'. */
+/** The slots together take at most this share of the free space: the rest is for the apps. */
 const SHARE = 0.8;
 
 interface DiskNeeds {
-  /** From the config; null: as the host has room. */
+  /** From the configuration; null: as large as the host has room for. */
   readonly wantedMiB: number | null;
-  /** Of the image file that is there; 0: none. */
+  /** Of the existing image file; 0: none. */
   readonly presentBytes: number;
-  /** Free on the host's file system, with what the present file holds. */
+  /** Free space of the host's file system, including what the existing file occupies. */
   readonly hostBytes: number;
   readonly slots: number;
 }
 
 /**
- * Size of the disk in bytes. One of default size stays as it was made, since what is free changes by the hour.
+ * Size of the disk in bytes. A disk of default size keeps its size, since free space changes all the time.
  * @throws OrkestrError ORK_DISK_FULL
  */
 export function diskSize({ wantedMiB, presentBytes, hostBytes, slots }: DiskNeeds): number {

@@ -1,4 +1,4 @@
-/** Real file systems behind real loop devices. */
+/** Real file systems on real loop devices. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -45,7 +45,7 @@ test('a disk is sparse, mounted without devices and set-user-id programs, kept f
   assert.ok(size > 450 && size <= 512, `${size} MiB`);
   assert.ok((await stat(image)).blocks * 512 < 64 * MIB);
   await writeFile(join(disk.folder, 'kept'), 'kept');
-  await ensure(make(512)); // an agent that comes after a crash
+  await ensure(make(512)); // like an agent restarted after a crash
   await disk.release();
   await disk.release();
   assert.equal(await mountLine(disk), '');
@@ -69,7 +69,7 @@ test('it can be filled, and what is deleted the host gets back', async (t) => {
   await file.sync();
   await file.close();
   assert.ok((await held()) - before > 200 * MIB);
-  await ensure(disk); // full is not broken
+  await ensure(disk); // a full disk is not a broken one
   assert.ok(existsSync(join(disk.folder, 'fill')));
   await rm(join(disk.folder, 'fill'));
   await disk.giveBack();

@@ -1,6 +1,6 @@
 /**
- * A slot's disk: a file system of limited size in a sparse file of the host, so that a build can fill its own disk and
- * never the host's. It is a cache: one that is damaged is made anew.
+ * A slot's disk: a file system of limited size in a sparse file on the host, so that a build can fill its own disk but
+ * never the host's. It holds only a cache: a damaged disk is created anew.
  */
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, stat, statfs, truncate, writeFile } from 'node:fs/promises';
@@ -13,11 +13,11 @@ import { diskSize } from './disk-size.ts';
 const TIMEOUT_MS = 120_000;
 const MIB = 1_048_576;
 const BLOCK_BYTES = 512;
-/** mkfs.ext4(8). Packages with very many small files are what builds have: an inode per 8 KiB. */
+/** mkfs.ext4(8). An inode per 8 KiB, since builds have packages with very many small files. */
 const FORMAT = ['-q', '-F', '-b', '4096', '-m', '0', '-i', '8192', '-J', 'size=16', '-e', 'remount-ro'] as const;
-/** Tables are written when they are used (and never in the background: noinit_itable), or 20 GiB would take 640 MiB at once. */
+/** Writes tables on first use (never in the background: noinit_itable); else 20 GiB would write 640 MiB at once. */
 const LAZY = ['-E', 'lazy_itable_init=1,lazy_journal_init=1,nodiscard'] as const;
-/** e2fsck(8): 1 and 2 tell that it mended something, 4 and more that it could not. */
+/** e2fsck(8): 1 and 2 mean that errors were corrected, 4 and above that some were not. */
 const FSCK_FAILED = 4;
 
 export interface DiskUse {
@@ -25,35 +25,35 @@ export interface DiskUse {
   readonly freeBytes: number;
   readonly usedInodes: number;
   readonly freeInodes: number;
-  /** On the host's file system, which the disk's file is on. */
+  /** Free space of the host's file system that holds the disk's file. */
   readonly hostFreeBytes: number;
 }
 
 export interface SlotDisk {
-  /** Where it is mounted. */
+  /** Mount point. */
   readonly folder: string;
   /**
-   * Makes, mends, grows and mounts it, whatever is needed; `say` hears of it.
+   * Creates, repairs, grows and mounts the disk as needed, and reports it to `say`.
    * @throws OrkestrError ORK_DISK_FULL (the host's), ORK_SANDBOX (no loop devices)
    */
   ensure(say: (text: string) => void): Promise<void>;
   use(): Promise<DiskUse>;
-  /** Gives the bytes of deleted files back to the host. */
+  /** Returns the space of deleted files to the host. */
   giveBack(): Promise<void>;
-  /** Unmounts it; the loop device goes with that. */
+  /** Unmounts the disk, which also frees the loop device. */
   release(): Promise<void>;
 }
 
 interface DiskOptions {
-  /** Folder of image file and mount point. */
+  /** Folder of the image file and the mount point. */
   readonly stateDirectory: string;
-  /** Null: as the host has room. 0: no disk of its own, for hosts without loop devices; nothing limits it then. */
+  /** Null: as large as the host has room for. 0: no separate disk and no limit, for hosts without loop devices. */
   readonly sizeMiB: number | null;
   readonly slots: number;
   readonly exec: Exec;
 }
 
-/** The disk of one slot; what cannot be made, mounted or given back throws ORK_SANDBOX, a host without room ORK_DISK_FULL. */
+/** The disk of one slot. Throws ORK_SANDBOX if a command on it fails, ORK_DISK_FULL if the host has no room. */
 export function makeSlotDisk(options: DiskOptions): SlotDisk {
   const { exec: by } = options;
   const folder = join(options.stateDirectory, 'disk');
@@ -63,7 +63,7 @@ export function makeSlotDisk(options: DiskOptions): SlotDisk {
   const unmount = async (): Promise<void> => {
     if (!(await isMounted(folder))) return;
     const { exitCode } = await by('umount', ['--', folder], { timeoutMs: TIMEOUT_MS });
-    // Somebody still has a file open there: it goes when they do.
+    // A process still has a file open there: unmount as soon as it closes it.
     if (exitCode !== 0) await program('umount', '--lazy', '--', folder);
   };
 
@@ -79,7 +79,7 @@ export function makeSlotDisk(options: DiskOptions): SlotDisk {
     return exitCode !== null && exitCode < FSCK_FAILED;
   };
 
-  /** mount(8) takes a free loop device and the kernel lets go of it with the mount. */
+  /** mount(8) picks a free loop device, and the kernel frees it on unmount. */
   const mount = async (): Promise<void> => {
     const args = ['-t', 'ext4', '-o', 'loop,nosuid,nodev,noatime,noinit_itable', '--', image, folder];
     const { exitCode, stderr } = await by('mount', args, { timeoutMs: TIMEOUT_MS });
@@ -89,9 +89,9 @@ export function makeSlotDisk(options: DiskOptions): SlotDisk {
     throw new OrkestrError('ORK_SANDBOX', text, { evidence: [stderr.trim()] });
   };
 
-  /** Unmounted, since the kernel lets not every root grow a mounted one. resize2fs(8) extends the file, sparse, by itself. */
+  /** Unmounted, since some kernels refuse to grow a mounted one. resize2fs(8) extends the sparse file itself. */
   const grow = async (bytes: number): Promise<void> => {
-    await by('e2fsck', ['-f', '-p', image], { timeoutMs: TIMEOUT_MS }); // it has just been found sound: resize2fs asks for it
+    await by('e2fsck', ['-f', '-p', image], { timeoutMs: TIMEOUT_MS }); // resize2fs requires it, though just checked
     await program('resize2fs', image, `${bytes / MIB}M`);
   };
 
@@ -126,7 +126,7 @@ export function makeSlotDisk(options: DiskOptions): SlotDisk {
         throw new OrkestrError('ORK_SANDBOX', 'The build disk could not be created.', { evidence, cause });
       });
     },
-    /** Blocks of deleted files are free for the host once their deletion is written. */
+    /** The host can reuse the blocks of deleted files once their deletion is on disk. */
     async giveBack(): Promise<void> {
       await program('sync', '--file-system', '--', folder);
       await program('fstrim', folder);
@@ -147,7 +147,7 @@ async function useOf(folder: string, onHost: string): Promise<DiskUse> {
     usedBytes: (blocks - bfree) * bsize,
     freeBytes: bavail * bsize,
     usedInodes: files - ffree,
-    // Some file systems have no fixed number of inodes and say 0.
+    // Some file systems have no fixed number of inodes and report 0.
     freeInodes: files === 0 ? Number.MAX_SAFE_INTEGER : ffree,
     hostFreeBytes: await freeBytes(onHost),
   };
@@ -164,12 +164,12 @@ async function freeBytes(folder: string): Promise<number> {
   return bavail * bsize;
 }
 
-/** The kernel makes a file system read-only when its file could not be written any more: the host's disk was full. */
+/** The kernel remounts a file system read-only once writes to its file fail, because the host's disk was full. */
 async function isWritable(folder: string): Promise<boolean> {
   const probe = join(folder, '.writable');
   return writeFile(probe, '').then(
     () => rm(probe).then(() => true),
-    (error: NodeJS.ErrnoException) => error.code === 'ENOSPC', // full is not broken
+    (error: NodeJS.ErrnoException) => error.code === 'ENOSPC', // a full disk is not a broken one
   );
 }
 

@@ -1,4 +1,4 @@
-/** Why a build failed, in one sentence with evidence. */
+/** Why a build failed: one sentence with evidence. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { FailedVertex } from './build-log.ts';
@@ -13,12 +13,12 @@ import {
   toError,
 } from './limits.ts';
 
-/** Share of the inodes from which on a full disk is one without inodes. */
+/** From this share of used inodes on, a full disk counts as out of inodes. */
 const INODES_GONE = 0.95;
 
 /**
- * @param message the engine's own words
- * @param taken what the build had taken when it failed
+ * @param message the engine's own error message
+ * @param taken the build's resource usage when it failed
  */
 export function explainFailure(
   message: string,
@@ -31,10 +31,10 @@ export function explainFailure(
   return breach === null ? inWords(message, failed, evidence) : toError(breach, failed?.command ?? null, evidence);
 }
 
-/** V8 and the JVM size their heaps by the memory that they find, and end when one is full: no limit was met then. */
+/** V8 and the JVM size their heaps by the available memory and exit when the heap is full, below the memory limit. */
 const HEAP_FULL = /JavaScript heap out of memory|java\.lang\.OutOfMemoryError/;
 
-/** A command that met a limit fails in its own words, if it says any. */
+/** The limit behind a failure, or null. A command that hits a limit fails with its own message, if any. */
 function breachBehind(evidence: readonly string[], taken: Taken, limits: BuildLimits): Breach | null {
   const breach = breachIn(taken, limits);
   if (breach !== null) return breach;
@@ -68,13 +68,13 @@ function inWords(message: string, failed: FailedVertex | null, evidence: readonl
   return new OrkestrError('ORK_BUILD_FAILED', `The build failed${where}: ${short(message)}`, { evidence });
 }
 
-/** What a COPY wanted of the context; null when it wanted it of a stage, or nothing is missing. */
+/** The file that a COPY did not find in the context; null if it copies from a stage, or no file is missing. */
 function absentFile(message: string, command: string | null): string | null {
   if (!/^(?:COPY|ADD) (?!.*--from=)/i.test(command ?? '')) return null;
   return /"\/?([^"]{1,300})":? not found/.exec(message)?.[1] ?? null;
 }
 
-/** `node:lts` has moved on under Dockerfiles that were written for images with more in them. */
+/** Newer `node:lts` images lack programs that existing Dockerfiles rely on. */
 function goneFromNode(lastLines: string): string {
   const program = /\b(corepack|yarn): (?:command )?not found/.exec(lastLines)?.[1];
   return program === undefined
@@ -82,7 +82,7 @@ function goneFromNode(lastLines: string): string {
     : ` Images of Node.js 26 no longer have ${program}: put \`RUN npm install --global ${program}\` above it.`;
 }
 
-/** What packages of Node.js are compiled and fetched with, in the words of node-gyp, npm, yarn and the shell. */
+/** Missing tools for compiling or fetching Node.js packages, as reported by node-gyp, npm, yarn and the shell. */
 function missingTools(lastLines: string): string {
   return /gyp ERR! .*(?:find Python|not found: make)|spawn git ENOENT|syscall spawn git|\bgit: (?:command )?not found|the binary git\b/.test(
     lastLines,
@@ -91,7 +91,7 @@ function missingTools(lastLines: string): string {
     : '';
 }
 
-/** A variable in an .npmrc or .yarnrc.yml, mostly the token of a private registry, in the words of pnpm and yarn. */
+/** An unset variable in an .npmrc or .yarnrc.yml, usually a private registry's token, as pnpm and yarn report it. */
 function unsetVariable(lastLines: string): string {
   const name = /(?:Failed to replace env in config: \$\{|Environment variable not found \()([A-Za-z_]\w{0,100})/.exec(
     lastLines,

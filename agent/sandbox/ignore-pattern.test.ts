@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ignorePatterns } from './ignore-pattern.ts';
 
-/** Whether the only pattern of `text` fits `path`. */
+/** Whether the only pattern of `text` matches `path`. */
 function fits(text: string, path: string): boolean {
   const [pattern, ...more] = ignorePatterns(text);
   assert.ok(pattern !== undefined && more.length === 0, `${text} is one pattern`);
   return pattern.fits(path.split('/'));
 }
 
-/** Pattern, path, whether it fits; most are those of moby/patternmatcher. */
+/** Pattern, path, whether it matches; most cases are from moby/patternmatcher. */
 const CASES: readonly (readonly [pattern: string, path: string, fits: boolean])[] = [
   ['**', 'file', true],
   ['**/', 'dir/file', true],
@@ -46,13 +46,13 @@ const CASES: readonly (readonly [pattern: string, path: string, fits: boolean])[
   ['abc.def', 'abcxdef', false],
   ['a*b*c', 'aXbYbZc', true],
   ['a*b*c', 'aXcYb', false],
-  // What regular expressions take for their own.
+  // Special characters of regular expressions.
   ['app/(admin)', 'app/(admin)/page.tsx', true],
   ['app/(admin)', 'app/admin/page.tsx', false],
   ['libstdc++', 'libstdc++/a', true],
   ['a.|)$(}+{bc', 'a.|)$(}+{bc', true],
   ['a[b', 'a[b', true],
-  // Names of Linux have upper and lower case.
+  // Linux file names are case-sensitive.
   ['README*', 'readme.ts', false],
   ['größe*', 'größe-2', true],
 ];

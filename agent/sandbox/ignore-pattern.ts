@@ -1,17 +1,17 @@
 /**
- * Patterns of .dockerignore as Docker reads them (moby/patternmatcher), matched part by part and never by a regular
- * expression: a repository may write any pattern and any name, and must not be able to make the two take for ever.
+ * .dockerignore patterns, with Docker's semantics (moby/patternmatcher). Matched part by part, never by a regular
+ * expression: patterns and names come from the repository, and no combination may take exponential time.
  */
 import { posix } from 'node:path';
 
 interface IgnorePattern {
-  /** Begins with `!`: what it fits is wanted after all. */
+  /** Starts with `!`: includes again what it matches. */
   readonly isException: boolean;
-  /** Whether it fits a path, given by its parts, or a folder above. */
+  /** Whether it matches a path, given as its parts, or one of its parent folders. */
   fits(parts: readonly string[]): boolean;
 }
 
-/** All patterns of a file, in their order: the last one that fits decides. */
+/** All patterns of a file in order: the last match decides. */
 export function ignorePatterns(text: string): IgnorePattern[] {
   const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
   return lines.flatMap((line) => (line.startsWith('#') ? [] : patternIn(line.trim())));
@@ -33,7 +33,7 @@ const STAR = Symbol('*');
 type Part = typeof DEEP | ((name: string) => boolean);
 type Piece = typeof STAR | ((character: string) => boolean);
 
-/** `**` stands for folders; beside other characters (`**.log`, `logs**`) it stands for a part of the name, too. */
+/** `**` matches folders; next to other characters (`**.log`, `logs**`) it also matches part of the name. */
 function readPart(part: string, index: number, all: readonly string[]): Part[] {
   if (part === '**') return [DEEP];
   if (part.startsWith('**')) return [DEEP, readName(part)];
@@ -46,7 +46,7 @@ function readName(part: string): (name: string) => boolean {
   return (name) => fitsName(pieces, name);
 }
 
-/** `*`, `?`, a set like `[a-z]` or `[^a-z]`, an escaped character, or any other one that stands for itself. */
+/** `*`, `?`, a set like `[a-z]` or `[^a-z]`, an escaped character, or any other character, which matches itself. */
 const PIECES = /\*+|\?|\[(\^?)((?:\\.|[^\]\\]){1,255})\]|\\?(.)/gs;
 
 function piecesOf(part: string): Piece[] {
@@ -64,7 +64,7 @@ function readSet(set: string): (character: string) => boolean {
   return (character) => ranges.some(([from, to]) => from <= character && character <= to);
 }
 
-/** When the rest does not fit, only the last star takes one character more: an earlier one could not help. */
+/** On a mismatch, only the last star takes one more character: extending an earlier one would not help. */
 function fitsName(pieces: readonly Piece[], name: string): boolean {
   let [at, next] = [0, 0];
   let [star, starAt] = [-1, 0];
@@ -84,7 +84,7 @@ function fitsName(pieces: readonly Piece[], name: string): boolean {
   return pieces.slice(next).every((piece) => piece === STAR);
 }
 
-/** The same with names in the place of characters, done as soon as the pattern is. */
+/** The same algorithm on names instead of characters. Done as soon as the pattern is. */
 function fitsPath(parts: readonly Part[], names: readonly string[]): boolean {
   let [at, next] = [0, 0];
   let [deep, deepAt] = [-1, 0];

@@ -1,4 +1,4 @@
-/** One build: with BuildKit in the sandbox, and from there to the host's engine or a registry. */
+/** One build: by BuildKit in the sandbox, then handed over to the host's engine or a registry. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Image } from '../../protocol/steps.ts';
 import type { BuildRequest, StepLog } from '../deployment/ports.ts';
@@ -23,10 +23,10 @@ import { solve } from './solve.ts';
 import { type Transfer, transferImage } from './transfer.ts';
 
 const PRUNE_TIMEOUT_MS = 5 * 60_000;
-/** Images of the environment, the newest first, whose layers a new one may share. */
+/** Latest images of the environment to compare with: the new image may share layers with them. */
 const LOOKED_AT = 2;
 
-/** @throws OrkestrError ORK_DOCKERFILE_REFUSED, and what a build and its hand-over throw */
+/** @throws OrkestrError ORK_DOCKERFILE_REFUSED, and the errors of build and handover */
 export async function buildIn(
   lease: SandboxLease,
   options: ImageBuilderOptions,
@@ -48,7 +48,7 @@ async function buildWith(
 ): Promise<Image> {
   const { reference, signal, log, limits, owner, registries, again } = request;
   const began = performance.now();
-  // Unless a registry has it first, which may take as long as it likes.
+  // Not before a push to a registry, which may take any time.
   const onExport = (): void => (request.push === undefined ? load.begin() : undefined);
   const dockerfile = dockerfileOf(lease.version, request);
   const { projectId } = owner;
@@ -61,12 +61,12 @@ async function buildWith(
     withEgress(lease.network, request.buildHosts, log, (proxyArguments) =>
       solve(lease, request, { dockerfile, labels, proxyArguments, onExport }),
     ),
-    // Known before the build ends: nobody is to wait for them then.
+    // Collected while the build runs, so that its end does not wait for them.
     digestsOf(lease.engine, Object.keys(baseImages)),
     options.imagesOf(options.engine).list(owner.environmentId),
   );
   const [peakMemoryBytes, madeBy] = await Promise.all([
-    // Without a RUN of its own the group may still hold what an earlier one left in the page cache.
+    // Without a RUN of this build, the group may still count what an earlier build left in the page cache.
     steps.some(isRun) ? lease.cgroup.peakMemory() : null,
     again === undefined ? [] : commandsOf(lease.engine, reference),
   ]);
@@ -83,10 +83,10 @@ async function buildWith(
   return { ...image, rebuild };
 }
 
-/** A command that ran, and was not taken from the cache. */
+/** A RUN that was executed rather than taken from the cache. */
 const isRun = ({ name, cached }: BuiltStep): boolean => !cached && /^\[[^\]]*\] RUN /.test(name);
 
-/** By which those base images that came from a registry are had from it again. */
+/** Digests by which the base images that came from a registry can be pulled again. */
 async function digestsOf(sandbox: Engine, names: readonly string[]): Promise<Record<string, string>> {
   const digests: Record<string, string> = {};
   for (const name of names) {
@@ -97,22 +97,22 @@ async function digestsOf(sandbox: Engine, names: readonly string[]): Promise<Rec
   return digests;
 }
 
-/** What made each layer; empty where the layers cannot be read. */
+/** The command behind each layer; empty if the layers cannot be read. */
 const commandsOf = async (sandbox: Engine, reference: string): Promise<readonly string[]> =>
   (await readStoredImage(sandbox, reference))?.layers.map(({ madeBy }) => madeBy) ?? [];
 
 interface Delivered {
   readonly found: Image;
-  /** Absent: it was not pushed. */
+  /** Absent if the image was not pushed. */
   readonly registryReference?: string;
   readonly transfer: Transfer;
 }
 
 /**
- * Gives the image to its registry and to the host, as far as it is for them, and takes its name off the sandbox: the layers stay
- * in the build cache, which is bounded.
- * @param load what the host has begun with
- * @param alike images of the host whose layers it may share
+ * Hands the image to its registry and to the host, as requested, and removes its name from the sandbox. The layers stay
+ * in the build cache, whose size is limited.
+ * @param load the host's load, if it has already begun
+ * @param alike images on the host whose layers it may share
  */
 async function deliver(
   lease: SandboxLease,
@@ -123,7 +123,7 @@ async function deliver(
 ): Promise<Delivered> {
   const { reference, signal, log, registries, push, forElsewhere = false } = request;
   const { engine: sandbox } = lease;
-  // A name that stays is replaced by its next build.
+  // A name that was not removed is overwritten by the next build.
   const dropName = (): Promise<void> => dropImage(sandbox, reference);
   try {
     const pushed =
@@ -133,28 +133,28 @@ async function deliver(
       : await transferImage(sandbox, options.engine, reference, signal, { log, alike, load });
     const found = await options.imagesOf(forElsewhere ? sandbox : options.engine).find(reference);
     if (found === null) throw new OrkestrError('ORK_SANDBOX', 'Docker Engine accepted the image but does not have it.');
-    // The container can start meanwhile: an engine takes its time, the more the larger the image is.
+    // Deferred, since an engine takes longer for larger images: the container can start meanwhile.
     lease.afterwards(dropName);
     return { found, transfer, ...(pushed !== null && { registryReference: pushed.reference }) };
   } catch (error) {
-    await dropName(); // first: layers of an image stay in the cache
+    await dropName(); // first: layers of an image would stay in the cache
     if (error instanceof OrkestrError && error.code === 'ORK_IMAGE_DAMAGED') await emptyCache(sandbox, log);
     throw error;
   }
 }
 
-/** A damaged layer would come out of the cache again with every build. */
+/** A damaged layer would come out of the cache again in every build. */
 async function emptyCache(sandbox: Engine, log: StepLog): Promise<void> {
   try {
     await sandbox.call('empty the build cache', (docker) => docker.pruneBuilder(), { timeoutMs: PRUNE_TIMEOUT_MS });
     log.line('The build cache was cleared');
   } catch (error) {
-    // Why the build failed is more than why this did.
+    // The build's own failure matters more than this one.
     log.line(`The build cache could not be cleared: ${String(error)}`);
   }
 }
 
-/** What is built, after every check that needs no engine but its version. @throws OrkestrError ORK_DOCKERFILE_REFUSED */
+/** The Dockerfile to build, after the checks that need no engine. @throws OrkestrError ORK_DOCKERFILE_REFUSED */
 function dockerfileOf(engine: EngineVersion, { plan, secrets, owner, log }: BuildRequest): Dockerfile {
   const dockerfile = readDockerfile({
     text: plan.dockerfile.text,

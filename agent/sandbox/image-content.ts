@@ -1,4 +1,4 @@
-/** What an image holds, in a form that two engines agree on: graph drivers name it by its config, containerd's store by its manifest. */
+/** What an image holds, comparable across engines: graph drivers name it by config, containerd by manifest. */
 import type { ImageInspectInfo } from 'dockerode';
 import type { Engine } from '../lib/engine.ts';
 
@@ -7,10 +7,10 @@ type Inspected = Pick<ImageInspectInfo, 'Created' | 'Architecture' | 'Os'> & {
   readonly Config?: Partial<ImageInspectInfo['Config']> | null;
 };
 
-/** Equal for the same image on any engine: its layers, when it was made, and what a container of it does. */
+/** Equal for the same image on any engine: its layers, creation time and container settings. */
 export function contentOf({ Created, Architecture, Os, RootFS, Config }: Inspected): string {
   const { Env, Cmd, Entrypoint, User, WorkingDir, OnBuild } = Config ?? {};
-  // Engines differ in whether they say nothing, null or an empty one.
+  // Engines variously omit an unset value, or return null or an empty one.
   const settings = [Env, Cmd, Entrypoint, User, WorkingDir, OnBuild].map((one: unknown) =>
     one === undefined || one === '' || (Array.isArray(one) && one.length === 0) ? null : one,
   );
@@ -18,14 +18,14 @@ export function contentOf({ Created, Architecture, Os, RootFS, Config }: Inspect
 }
 
 /**
- * Whether containerd keeps its images: each layer under its own digest, and an image known by its manifest.
- * @param image of the engine, which most often tells it. Else the engine is asked, and runs programs for its answer
+ * Whether the engine uses containerd's image store, with layers under their own digests and images by manifest.
+ * @param image an image of the engine, which usually answers it. Else the engine is queried, and runs programs for that
  */
 export async function usesContainerdStore(
   engine: Engine,
   image?: Partial<Pick<ImageInspectInfo, 'GraphDriver'>>,
 ): Promise<boolean> {
-  // No store of containerd's is called like that.
+  // The containerd snapshotter is named "overlayfs".
   if (image?.GraphDriver?.Name === 'overlay2') return false;
   const { DriverStatus: status } = await engine.call(
     'ask for its store',

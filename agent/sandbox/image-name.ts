@@ -1,6 +1,6 @@
-/** Names of images, as people and Dockerfiles write them. */
+/** Image names, as written by users and in Dockerfiles. */
 
-/** Whether it names one version by its digest: no engine takes such a name but from a registry. */
+/** Whether the name contains a digest: an engine takes such a name only from a registry. */
 export const isPinned = (name: string): boolean => name.includes('@');
 
 /** "registry:5000/node:24" → its repository and tag. */

@@ -1,4 +1,4 @@
-/** A cache that keeps what an earlier build made, as cargo, make and `tsc --build` do, by times. Needs the debian base image. */
+/** Caches that keep earlier results by file times, as cargo, make and `tsc --build` do. Needs the debian base image. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { DEBIAN, TestBuilder } from '../../test/harness/builder.ts';
 
-/** Makes `made` of `app.txt` where that is newer than the one in the cache, and says what the image gets. */
+/** Rebuilds `made` from `app.txt` if that is newer than the cached result, and prints what the image gets. */
 const MAKE =
   'test -e /kept/made && test ! /src/app.txt -nt /kept/made || cp /src/app.txt /kept/made; echo "made of $(cat /kept/made)"';
 const KEPT = '--mount=type=cache,target=/kept';
 
 let builder: TestBuilder;
 
-/** Builds a commit of long ago whose `app.txt` says `words`. */
+/** Builds an old commit whose `app.txt` contains `words`. */
 async function build(
   words: string,
   lines: readonly string[],

@@ -1,4 +1,4 @@
-/** When a build has broken one of its limits, and the sentence that says so. Pure. */
+/** When a build exceeds one of its limits, and the message that says so. Pure. */
 import { type ErrorCode } from '../../protocol/error-catalogue.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
@@ -8,42 +8,42 @@ import { engineMemoryBytes } from './cgroup/shares.ts';
 
 const MIB = 1_048_576;
 /**
- * An engine without memory has a flood of output in it when this much has been read, or what is read comes so late. It takes
- * 150 MiB of its own, whatever it builds.
+ * An engine out of memory is considered flooded with output once this much has been read, or once the output read
+ * arrives this late. The engine itself takes 150 MiB, whatever it builds.
  */
 const FLOOD_BYTES = MIB;
 const FLOOD_BEHIND_MS = 1000;
-/** Share of the engine's memory at which a flood is ended: at its limit it does not die at once, it grinds. */
+/** Share of the engine's memory at which a flood is aborted: at its limit an engine thrashes for a while first. */
 export const FLOODED = 0.75;
-/** A build may meet its limit of processes and go on; against it for so long it is a fork bomb. */
+/** A build may hit its process limit and recover; at the limit for this long, it is a fork bomb. */
 const CROWDED_LIMIT_MS = 4000;
-/** With less the disk's file may soon not be written any more, which would damage what is on it; and apps need some too. */
+/** Below this, writing the disk's file may soon fail, which damages what is on it; and apps need some space too. */
 const HOST_LEAST_BYTES = 256 * MIB;
-/** A file system has no room for the next block a little before its count says so. */
+/** A file system runs out of blocks slightly before its free count reaches 0. */
 const NEARLY = 0.99;
 
-/** What a build has taken up to now. */
+/** A build's resource usage so far. */
 export interface Taken extends CgroupReading {
   readonly peakBytes: number | null;
-  /** How long it has been at its limit of processes without a break. */
+  /** How long it has been at its process limit without interruption. */
   readonly crowdedMs: number;
   readonly diskBytes: number;
-  /** The limit, or what the disk had free when that was less. */
+  /** The limit, or the disk's free space at the start if that was less. */
   readonly diskLimitBytes: number;
   readonly inodes: number;
   readonly inodeLimit: number;
   readonly hostFreeBytes: number;
-  /** Output of its commands that was read. */
+  /** Bytes of command output read. */
   readonly logBytes: number;
-  /** How old the output was that was read last. */
+  /** Age of the latest output when it was read. */
   readonly behindMs: number;
 }
 
 export interface Breach {
   readonly code: ErrorCode;
-  /** What happened, without its place. */
+  /** What happened, without the command. */
   readonly what: string;
-  /** A second half of the sentence. */
+  /** Second part of the sentence. */
   readonly hint?: string;
 }
 
@@ -52,7 +52,7 @@ const FLOOD: Breach = {
   what: 'The build printed more than its engine could hold',
 };
 
-/** The first limit that is broken, or null. */
+/** The first limit exceeded, or null. */
 export function breachIn(taken: Taken, limits: BuildLimits): Breach | null {
   if (taken.oomKills > 0) return memoryBreach(taken, limits);
   if (taken.engineOomKills > 0) {
@@ -72,7 +72,7 @@ export function breachIn(taken: Taken, limits: BuildLimits): Breach | null {
 
 function memoryBreach({ peakBytes, oomKills, hostOomKills }: Taken, { memoryMiB }: BuildLimits): Breach {
   const peak = peakBytes === null ? '' : `, peak ${humanSize(peakBytes)}`;
-  // A limit that is larger than what the host has is never met.
+  // If every kill was the host's, the limit was above what the host could give.
   if (hostOomKills === oomKills) {
     return {
       code: 'ORK_BUILD_MEMORY',
@@ -87,14 +87,14 @@ function memoryBreach({ peakBytes, oomKills, hostOomKills }: Taken, { memoryMiB 
   };
 }
 
-/** A program filled the part of the memory that it gives its heap. */
+/** A program filled its heap, which is sized as a share of the memory. */
 export const heapBreach = ({ memoryMiB }: BuildLimits): Breach => ({
   code: 'ORK_BUILD_MEMORY',
   what: `A program of the build filled its heap, which is part of the build memory: ${humanSize(memoryMiB * MIB)}`,
   hint: `builds of this size usually need ${humanSize(nextMemoryMiB(memoryMiB) * MIB)}`,
 });
 
-/** The next power of two: 1000 → 2048, since half a step is rarely enough. */
+/** The first power of two at or above 1.5 times the limit: 1000 → 2048, since half a step is rarely enough. */
 const nextMemoryMiB = (memoryMiB: number): number => 2 ** Math.ceil(Math.log2(memoryMiB * 1.5));
 
 const diskBreach = ({ diskBytes, diskLimitBytes }: Taken): Breach => ({
@@ -102,7 +102,7 @@ const diskBreach = ({ diskBytes, diskLimitBytes }: Taken): Breach => ({
   what: `The build wrote too much to its disk: ${humanSize(diskBytes)}, limit ${humanSize(diskLimitBytes)}`,
 });
 
-/** The kernel refused to write, before the watch saw it. */
+/** A write failed before the watch noticed the limit. */
 export const fullDisk = ({ diskLimitBytes }: Taken): Breach => ({
   code: 'ORK_BUILD_DISK',
   what: `The build filled its disk: limit ${humanSize(diskLimitBytes)}`,
@@ -137,20 +137,20 @@ export function imageBreach(bytes: number, { imageMiB }: BuildLimits): Breach | 
 interface Layer {
   /** Bytes. */
   readonly Size: number;
-  /** What made it, as the engine keeps it: `RUN /bin/sh -c npm ci # buildkit`. */
+  /** The command behind it, in the engine's form: `RUN /bin/sh -c npm ci # buildkit`. */
   readonly CreatedBy: string;
 }
 
-/** The breach with what made the largest of the image's layers. */
+/** Adds the command behind the image's largest layer to the breach. */
 export function withLargest(breach: Breach, layers: readonly Layer[]): Breach {
-  // What was imported tells of no command.
+  // Imported layers have no command.
   const [largest] = layers.filter(({ CreatedBy }) => CreatedBy !== '').toSorted((one, other) => other.Size - one.Size);
   if (largest === undefined) return breach;
   const command = largest.CreatedBy.replace(/^RUN (?:\|\d+ .*? )?\/bin\/sh -c /, 'RUN ').replace(/ # buildkit$/, '');
   return { ...breach, hint: `its largest layer has ${humanSize(largest.Size)}, made by \`${command.slice(0, 200)}\`` };
 }
 
-/** @param command where it happened: "RUN npm run build"; null when that is not known */
+/** @param command the command it happened in, "RUN npm run build"; null if unknown */
 export function toError(breach: Breach, command: string | null, evidence: readonly string[] = []): OrkestrError {
   const where = command === null ? '' : `, in \`${command}\``;
   const hint = breach.hint === undefined ? '' : `; ${breach.hint}`;

@@ -1,16 +1,16 @@
-/** An image as an engine takes it in: a `docker load` that may begin before there is an image. */
+/** Loads an image into an engine: a `docker load` that may begin before the image exists. */
 import type { Readable } from 'node:stream';
 import type { Engine } from '../lib/engine.ts';
 import { readAnswer } from '../lib/engine-answer.ts';
 import { type Archive, missingLayer, openArchive } from './handoff/archive.ts';
 
-/** A large image on a slow disk. */
+/** Allows for a large image on a slow disk. */
 export const TRANSFER_TIMEOUT_MS = 15 * 60_000;
 
 interface Loaded {
-  /** The layer that the engine misses; null: it has the image. */
+  /** The layer that the engine lacks; null if it now has the image. */
   readonly missing: number | null;
-  /** What the engine calls an image that came without a name. */
+  /** The engine's id of an image that has no name. */
   readonly id: string | null;
 }
 
@@ -18,15 +18,15 @@ interface Loaded {
 export interface Load {
   readonly archive: Archive;
   readonly loaded: Promise<Loaded>;
-  /** It has ended, for whatever reason. */
+  /** Whether it has ended, for whatever reason. */
   isOver(): boolean;
-  /** Gives it up, if it has not ended. */
+  /** Aborts the load unless it has ended. */
   drop(): void;
 }
 
 /** A load that may begin at any time, or never. */
 export interface EarlyLoad {
-  /** Again is fine. */
+  /** May be called repeatedly. */
   begin(): void;
   begun(): Load | undefined;
   drop(): void;
@@ -39,9 +39,9 @@ export function beginLoad(to: Engine, name: string, signal: AbortSignal): Load {
   const loaded = load(to, archive.stream, name, AbortSignal.any([signal, dropped.signal])).finally(
     () => (isOver = true),
   );
-  loaded.catch(() => undefined); // heard of by whoever gives it an image
+  loaded.catch(() => undefined); // reported to whoever supplies the image
   const drop = (): void => {
-    // The end of what it reads is not the end of a request.
+    // Destroying the request body does not end the request.
     dropped.abort();
     archive.stream.destroy();
   };
@@ -57,7 +57,7 @@ export function earlyLoad(to: Engine, name: string, signal: AbortSignal): EarlyL
   };
 }
 
-/** Gives the archive to the engine. Any refusal but that it misses a layer is thrown. */
+/** Sends the archive to the engine. Throws any error except that a layer is missing. */
 export function load(to: Engine, archive: Readable, name: string, signal: AbortSignal): Promise<Loaded> {
   return to.call(
     `load ${name}`,

@@ -1,11 +1,11 @@
-/** The packet filter's rules for a sandbox's veth pair: what a build may reach, and what may reach it. */
+/** Packet filter rules for a sandbox's veth pair: what a build may reach, and what may reach it. */
 import { type Chain, hasIpv6 } from '../lib/iptables.ts';
 import { guestRules, metadataRules } from '../lib/off-limits.ts';
 
 export interface Link {
-  /** Part of the chains' names: the sandbox's scope. */
+  /** The sandbox's scope, part of the chain names. */
   readonly scope: string;
-  /** Name of the pair's end on the host. */
+  /** Interface name of the pair's end on the host. */
   readonly outside: string;
   /** Address of that end. */
   readonly address: string;
@@ -13,7 +13,7 @@ export interface Link {
   readonly subnet: string;
 }
 
-/** `port`: the only thing that a build may reach, a TCP port of the pair's end on the host. Null: the internet. */
+/** @param port the only thing a build may reach: a TCP port on the pair's host end. Null: the internet. */
 export async function chainsOf(link: Link, port: number | null): Promise<readonly Chain[]> {
   const chain = (
     version: 4 | 6,
@@ -39,13 +39,13 @@ export async function chainsOf(link: Link, port: number | null): Promise<readonl
     ...(port === null ? await internetRules(link) : nothing),
   ];
   return [
-    // In mangle, so that nothing is let through before; in filter, so that a host that forwards nothing else lets it through.
+    // In mangle, so that no rule accepts first; in filter, so that a host that drops forwarded packets accepts these.
     ...(['mangle', 'filter'] as const).flatMap((table) => [
       chain(4, table, 'BIN', 'INPUT', input),
       chain(4, table, 'BFWD', 'FORWARD', forward),
     ]),
     chain(4, 'nat', 'BNAT', 'POSTROUTING', [['-s', `${subnet}/30`, '!', '-o', outside, '-j', 'MASQUERADE']]),
-    // The namespace has no IPv6 but link-local addresses.
+    // The namespace has only link-local IPv6 addresses.
     ...((await hasIpv6())
       ? [
           chain(6, 'mangle', 'BIN', 'INPUT', nothing),
@@ -58,12 +58,12 @@ export async function chainsOf(link: Link, port: number | null): Promise<readonl
 const proxyRule = ({ outside, address }: Link, port: number): string[] =>
   `-i ${outside} -d ${address} -p tcp --dport ${port} -j ACCEPT`.split(' ');
 
-/** The internet and the host's own networks, as the host reaches them; not its metadata service, not its guests. */
+/** Allows the internet and the networks that the host can reach, but not the host's metadata service or guests. */
 async function internetRules({ outside, subnet }: Link): Promise<Chain['rules']> {
   const from = ['-i', outside];
   return [
-    // A RUN step may write packets itself (CAP_NET_RAW). With a false sender, or outside of any connection, they would
-    // leave without translation.
+    // A RUN step can send raw packets (CAP_NET_RAW). With a forged source, or outside any connection, they would leave
+    // without address translation.
     [...from, '!', '-s', `${subnet}/30`, '-j', 'DROP'],
     [...from, '-m', 'conntrack', '--ctstate', 'INVALID', '-j', 'DROP'],
     ...(await metadataRules(from)),

@@ -1,4 +1,4 @@
-/** The network of a sandbox without its engine: what a process inside reaches is what a RUN step reaches. */
+/** A sandbox's network without its engine: a process inside can reach exactly what a RUN step can. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -20,7 +20,7 @@ import { SANDBOX_BRIDGE, type SandboxNetwork, makeSandboxNetwork, subnetAt } fro
 const scope = (): string => randomBytes(4).toString('hex');
 const ip = (...args: string[]): Promise<unknown> => run('ip', args, { timeoutMs: 10_000 });
 
-/** Whether a TCP connection from inside of `network`, and there from the address `from`, is taken. */
+/** Whether a TCP connection from inside `network`, with source address `from`, is accepted. */
 async function reaches(network: SandboxNetwork, host: string, port: number, from?: string): Promise<boolean> {
   const to = JSON.stringify({ host, port, localAddress: from });
   const script = `const end = (code) => process.exit(code); setTimeout(end, 2500, 1);
@@ -63,7 +63,7 @@ describe('what is inside the network of a sandbox', () => {
     }
   });
 
-  /** Addresses of the host, without the loopback that everybody has, where `hostPort` is reached. */
+  /** Addresses of the host, except loopback, on which `hostPort` is reachable. */
   const openDoors = async (): Promise<string[]> => {
     const doors = (await hostAddresses()).filter((own) => own.name !== 'lo').map(({ address }) => address);
     const open = await Promise.all(doors.map((address) => reaches(network, address, hostPort)));
@@ -205,7 +205,7 @@ test('rules that were flushed between two builds are there again before the seco
   assert.deepEqual(await rules(), all);
 });
 
-/** Until the test ends, the way to `address` leads over a bridge, as to a container. */
+/** Routes `address` over a bridge until the test ends, like that of a container. */
 async function moveBehindBridge(t: Ending, address: string): Promise<void> {
   const gateway = address.replace(/\d+$/, (last) => String(Number(last) - 1));
   const { name = '' } = (await hostAddresses()).find((own) => own.address === gateway) ?? {};
@@ -222,7 +222,7 @@ async function moveBehindBridge(t: Ending, address: string): Promise<void> {
   await connects(address);
 }
 
-/** The host itself reaches it over the bridge. */
+/** The host itself can connect over the bridge. */
 async function connects(host: string): Promise<void> {
   const socket = connect({ host, port: 80 });
   await once(socket, 'connect', { signal: AbortSignal.timeout(5000) });

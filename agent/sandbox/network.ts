@@ -1,6 +1,6 @@
 /**
- * The sandbox's own network namespace, joined to the host by a veth pair with addresses from the benchmark range
- * (RFC 2544), which no real network uses. A second engine in the host's namespace would fight with the first one's rules.
+ * The sandbox's own network namespace, joined to the host by a veth pair with addresses from the benchmark range (RFC
+ * 2544), which no real network uses. A second engine in the host's namespace would conflict with the first one's rules.
  */
 import { access, writeFile } from 'node:fs/promises';
 import { isIPv4 } from 'node:net';
@@ -15,15 +15,15 @@ import { makeResolver, type NameServers } from './resolver.ts';
 const TIMEOUT_MS = 15_000;
 /** 198.18.0.0/16 has 2^14 subnets of four addresses. */
 const SUBNETS = 16_384;
-/** Bridge of the sandbox's engine: only seen inside its namespace. */
+/** Bridge of the sandbox's engine, visible only inside its namespace. */
 export const SANDBOX_BRIDGE = '198.19.255.1/24';
 /**
- * For iptables-restore, inside: what comes from the bridge leaves under the namespace's own address. An engine would write
- * this and much that a namespace of one bridge has no use for, rule by rule with a program each (daemon.ts).
+ * For iptables-restore inside the namespace: masquerades the bridge's traffic as the namespace's own address. The
+ * engine would set this along with many rules that a single bridge does not need, one program run per rule (daemon.ts).
  */
 const TRANSLATION = ['*nat', `-A POSTROUTING -s ${SANDBOX_BRIDGE} -o eth0 -j MASQUERADE`, 'COMMIT', ''].join('\n');
 
-/** What the engine inside must know. */
+/** Settings for the engine inside. */
 interface Surroundings {
   readonly mtu: number;
   readonly nameServers: readonly string[];
@@ -31,19 +31,19 @@ interface Surroundings {
 
 export interface SandboxNetwork {
   readonly namespacePath: string;
-  /** Makes namespace and pair where they are absent: what an engine needs to start. A new one has no way out. */
+  /** Creates what an engine needs to start: namespace and veth pair, if absent. A new one has no default route. */
   connect(): Promise<Surroundings>;
-  /** Makes what is absent and sets the firewall rules anew: open to the internet. */
+  /** Creates what is absent and sets the firewall rules anew, open to the internet. */
   ensure(): Promise<Surroundings>;
-  /** The two addresses of the pair. @throws OrkestrError ORK_SANDBOX before `ensure` */
+  /** The pair's two addresses. @throws OrkestrError ORK_SANDBOX before `ensure` */
   ends(): Promise<{ readonly host: string; readonly engine: string }>;
-  /** Until the next `ensure`, what is inside reaches TCP `port` of the host's end and nothing else; also not by DNS. */
+  /** Until the next `ensure`, the namespace can reach only TCP `port` on the host's end, and no DNS server. */
   restrictTo(port: number): Promise<void>;
-  /** Takes everything away. Nothing to do is fine. */
+  /** Removes everything. Does nothing if there is nothing. */
   remove(): Promise<void>;
 }
 
-/** @param nameServersOf the host's */
+/** @param nameServersOf returns the host's name servers */
 export function makeSandboxNetwork(
   scope: string,
   by: Exec,
@@ -53,17 +53,17 @@ export function makeSandboxNetwork(
   const outside = `ob${scope}`;
   const keeper = makeChainKeeper(by);
   const resolver = makeResolver(`/run/netns/${namespace}`, by);
-  /** The subnet whose way out is known to be open. */
+  /** The subnet through which the default route is known to lead. */
   let openTo: string | null = null;
   const ip = (...args: string[]): Promise<{ stdout: string }> => run('ip', args, { timeoutMs: TIMEOUT_MS }, by);
-  /** Commands of one process, which ends at the first that fails (ip(8), -batch). @param place options before the commands */
+  /** Runs commands in one process until the first fails (ip(8), -batch). @param place options before the commands */
   const batch = (place: readonly string[], commands: readonly string[]): Promise<unknown> =>
     run('ip', [...place, '-batch', '-'], { timeoutMs: TIMEOUT_MS, input: `${commands.join('\n')}\n` }, by);
   const inside = (...args: string[]): Promise<unknown> => ip('-n', namespace, ...args);
 
-  /** Base address of the subnet that the veth has; null when it is not there. */
+  /** Base address of the veth pair's subnet; null if there is no pair. */
   const currentSubnet = async (): Promise<string | null> => {
-    // Asked for each build: node tells those of interfaces that are up, without a program.
+    // Called for each build: Node.js lists the interfaces that are up, without running a program.
     const known = networkInterfaces()[outside]?.find(({ family }) => family === 'IPv4')?.address;
     const address =
       known ?? (await hostAddresses(by)).find(({ name, address }) => name === outside && isIPv4(address))?.address;
@@ -80,20 +80,20 @@ export function makeSandboxNetwork(
     );
     const restore = [`--net=/run/netns/${namespace}`, '--', 'iptables-restore', '--wait', '--noflush'];
     await run('nsenter', restore, { timeoutMs: TIMEOUT_MS, input: TRANSLATION }, by);
-    // The address comes last: a pair that has it is whole, whenever the agent was killed.
+    // The host's address comes last: a pair that has it is complete, even if the agent was killed meanwhile.
     await batch([], [`link set ${outside} up`, `addr add ${addressIn(subnet, 1)}/30 dev ${outside}`]);
     return subnet;
   };
 
   const removeLinks = async (): Promise<void> => {
     openTo = null;
-    // Deleting the namespace takes the pair with it; the outer end alone is what a half-made network leaves.
+    // Deleting the namespace deletes the pair; an outer end alone is left by an incomplete setup.
     if (await exists(`/run/netns/${namespace}`)) await ip('netns', 'delete', namespace);
     if (await exists(`/sys/class/net/${outside}`))
       await by('ip', ['link', 'delete', outside], { timeoutMs: TIMEOUT_MS });
   };
 
-  /** What leaves the namespace goes to the host. Nobody but us changes its routes: they are set when they are to be others. */
+  /** Routes the namespace's traffic to the host. Only this code changes the route, so it is set only on a change. */
   const openWayOut = async (subnet: string): Promise<void> => {
     if (openTo === subnet) return;
     await inside('route', 'replace', 'default', 'via', addressIn(subnet, 1));
@@ -135,7 +135,7 @@ export function makeSandboxNetwork(
     async restrictTo(port) {
       await keeper.ensure(await chainsOf(linkIn(await subnetInUse()), port));
       openTo = null;
-      // The rules are the wall. Without a way out, what tries all the same hears of it at once and need not wait.
+      // The rules enforce the limit. Without a route, connection attempts fail at once instead of timing out.
       await inside('route', 'replace', 'prohibit', 'default');
     },
     async remove() {
@@ -151,7 +151,7 @@ const hostNameServers = async (): Promise<NameServers> => {
   return { loopback, reachable };
 };
 
-/** First subnet that no interface of the host is in, beginning where the scope points: two agents rarely meet. */
+/** The first subnet without a host interface, from an index derived from the scope, so that agents rarely collide. */
 async function freeSubnet(scope: string, by: Exec): Promise<string> {
   const taken = new Set(
     (await hostAddresses(by)).filter(({ address }) => isIPv4(address)).map(({ address }) => subnetOf(address)),
@@ -164,7 +164,7 @@ async function freeSubnet(scope: string, by: Exec): Promise<string> {
   throw new OrkestrError('ORK_SANDBOX', 'Every subnet of 198.18.0.0/16 is in use on this host.');
 }
 
-/** `index` 0…16383 → base address of its /30. */
+/** `index` 0…16383 → base address of that /30. */
 export function subnetAt(index: number): string {
   const address = index * 4;
   return `198.18.${address >> 8}.${address & 255}`;

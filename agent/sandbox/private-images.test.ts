@@ -1,4 +1,4 @@
-/** Private base images, with a real registry (Debian's docker-registry) inside of a real sandbox's network. */
+/** Private base images, with a real registry (Debian's docker-registry) inside a real sandbox's network. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ let registry: TestRegistry | undefined;
 describe('private base images', () => {
   before(async () => {
     builder = await TestBuilder.start();
-    await builder.build([`FROM ${DEBIAN}`, 'RUN true']); // so that the sandbox and its network are there
+    await builder.build([`FROM ${DEBIAN}`, 'RUN true']); // starts the sandbox and its network
     const folder = join(builder.folder, 'registry');
     registry = await TestRegistry.start({ folder, port: PORT, namespacePath: builder.namespacePath });
     await builder.withEngine(fill);
@@ -58,7 +58,7 @@ describe('private base images', () => {
   });
 });
 
-/** Pushes an image there and forgets it. */
+/** Pushes an image to the registry and removes it from the engine. */
 const fill = (engine: Engine): Promise<unknown> =>
   pushImage(engine, {
     image: DEBIAN,

@@ -1,4 +1,4 @@
-/** A release whose image is gone, built again: from its own base images where they are to be had, and compared with it. */
+/** Rebuilds a release whose image is gone, from its original base images if available, and compares the result. */
 import type { Image, Rebuild } from '../../protocol/steps.ts';
 import { orNull } from '../lib/engine.ts';
 import { type Supply, supplyImages } from './base-images.ts';
@@ -9,8 +9,8 @@ const MAX_DIFFERENCES = 20;
 const MAX_COMMAND_CHARACTERS = 120;
 
 /**
- * Sees to it that the sandbox has, under their names, the very base images that `kept` was built from. Answers those that it
- * has then, name → id; a name that is missing is nowhere to be had in that version.
+ * Makes the exact base images that `kept` was built from available in the sandbox under their names. Returns those
+ * found, name → id; a missing name is no longer available in that version.
  */
 export async function supplyKept(
   supply: Supply,
@@ -20,7 +20,7 @@ export async function supplyKept(
   const had: Record<string, string> = {};
   for (const name of names) {
     const id = kept.baseImages[name];
-    if (id === undefined || isPinned(name)) continue; // a pinned one is as it was, wherever it comes from
+    if (id === undefined || isPinned(name)) continue; // a digest fixes the version, wherever the image comes from
     if (await supplyVersion(supply, name, id, kept.baseDigests?.[name])) had[name] = id;
     else supply.log.line(`The base image ${name} is no longer available in the version used before (${short(id)})`);
   }
@@ -45,7 +45,7 @@ async function supplyVersion(supply: Supply, name: string, id: string, digest: s
 const has = async (engine: Supply['host'], id: string): Promise<boolean> =>
   (await orNull(engine.call(`look for image ${id}`, (docker) => docker.getImage(id).inspect()))) !== null;
 
-/** A registry keeps old versions as long as it likes: not having one is no failure, the newer is taken and told of. */
+/** A registry may delete old versions: this is not a failure, since the build then takes and reports the newer one. */
 async function pulled(supply: Supply, digest: string): Promise<boolean> {
   try {
     await supplyImages(supply, [digest]);
@@ -56,7 +56,7 @@ async function pulled(supply: Supply, digest: string): Promise<boolean> {
   }
 }
 
-/** What `image` has in another way than `kept`. @param madeBy commands of its layers, as far as they are known */
+/** How `image` differs from `kept`. @param madeBy commands behind its layers, as far as known */
 export function compareRebuild(deploymentId: string, kept: Image, image: Image, madeBy: readonly string[]): Rebuild {
   const differences = [
     ...baseDifferences(kept, image),
@@ -67,7 +67,7 @@ export function compareRebuild(deploymentId: string, kept: Image, image: Image, 
   return { of: deploymentId, identical, differences: differences.slice(0, MAX_DIFFERENCES) };
 }
 
-/** For the log of the build. */
+/** Lines for the build log. */
 export function describeRebuild({ of, identical, differences }: Rebuild): string[] {
   if (identical) return [`identical to the image of deployment ${of}`];
   return [`not identical to the image of deployment ${of}:`, ...differences.map((one) => `  ${one}`)];
@@ -104,7 +104,7 @@ function settingDifferences(kept: Image, image: Image): string[] {
   ];
 }
 
-/** BuildKit puts down "RUN /bin/sh -c npm ci # buildkit". */
+/** BuildKit records "RUN /bin/sh -c npm ci # buildkit". */
 function commandOf(madeBy: string): string {
   const text = madeBy.replace(/ # buildkit$/, '').replace(/^RUN \/bin\/sh -c /, 'RUN ');
   return text.slice(0, MAX_COMMAND_CHARACTERS);

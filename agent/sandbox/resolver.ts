@@ -1,6 +1,6 @@
 /**
- * Names for the engine itself. It reads the host's /etc/resolv.conf, and on many hosts (systemd-resolved, dnsmasq) that
- * names a server on loopback, which is another one in its namespace: there, questions to it go to the servers behind it.
+ * Name resolution for the engine itself. It reads the host's /etc/resolv.conf, which on many hosts (systemd-resolved,
+ * dnsmasq) names a server on loopback. The namespace has its own loopback, so queries go on to the upstream servers.
  */
 import type { Exec } from '../lib/exec.ts';
 import { run } from '../lib/exec.ts';
@@ -10,14 +10,14 @@ const TIMEOUT_MS = 15_000;
 const DNS_PORT = '53';
 
 export interface NameServers {
-  /** IPv4 addresses of /etc/resolv.conf that are loopback ones. */
+  /** Loopback IPv4 addresses in /etc/resolv.conf. */
   readonly loopback: readonly string[];
-  /** Those that can be asked from another namespace. */
+  /** Servers reachable from another namespace. */
   readonly reachable: readonly string[];
 }
 
 interface Resolver {
-  /** Leads questions inside of the namespace to a server that is to be had. Nothing to do is fine. */
+  /** Redirects queries inside the namespace to a reachable server. Does nothing if none is needed. */
   redirect(servers: NameServers): Promise<void>;
 }
 
@@ -28,7 +28,8 @@ export function makeResolver(namespacePath: string, by: Exec): Resolver {
   return {
     async redirect({ reachable: [server], loopback }) {
       if (server === undefined || loopback.length === 0) return;
-      // Packets with a loopback sender leave an interface only where that is allowed (kernel: networking/ip-sysctl.rst).
+      // By default the kernel drops loopback-sourced packets that leave an interface (kernel:
+      // networking/ip-sysctl.rst).
       await run('tee', ['/proc/sys/net/ipv4/conf/all/route_localnet'], { timeoutMs: TIMEOUT_MS, input: '1' }, inside);
       await keeper.ensure(chainsFor(loopback, server));
     },

@@ -19,7 +19,7 @@ interface Fixture {
   readonly folder: string;
   readonly sandbox: Sandbox;
   readonly said: string[];
-  /** A build that has its slot until the test says `done`. */
+  /** Starts a build that holds its slot until the test calls `done`. */
   readonly begin: (
     environmentId: string,
   ) => Promise<{ readonly lease: SandboxLease; readonly done: () => Promise<void> }>;
@@ -73,7 +73,7 @@ test('each of two builds has an engine, groups and a disk of its own; a third wa
   while (!said.some((text) => text.startsWith('Waiting'))) await ping(first.lease.engine);
   assert.ok(said.includes('Waiting for a free build slot, 0 before this one'));
 
-  // What becomes of one engine is nothing to the other.
+  // The failure of one engine does not affect the other.
   const pidFile = join(folder, 'run', 'a', 'dockerd.pid');
   process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL');
   await assert.rejects(untilSilent(first.lease.engine), { code: 'ORK_ENGINE_UNREACHABLE' });
@@ -86,7 +86,7 @@ test('each of two builds has an engine, groups and a disk of its own; a third wa
   await first.done();
   const { lease, done } = await third;
   const doneBefore = [...leftOver];
-  await ping(lease.engine); // a new one in the same slot
+  await ping(lease.engine); // a new engine in the same slot
   assert.equal(lease.engine.socketPath, first.lease.engine.socketPath);
   await done();
   await second.done();
@@ -110,14 +110,14 @@ test('the engine is in its own group, below the weight of apps, and not in the o
   const pid = readFileSync(join(folder, 'run', 'a', 'dockerd.pid'), 'utf8').trim();
   const containerd = readFileSync(join(folder, 'run', 'a', 'exec', 'containerd', 'containerd.pid'), 'utf8').trim();
   for (const each of [pid, containerd]) assert.match(readFileSync(`/proc/${each}/cgroup`, 'utf8'), own);
-  // Idle, or a quarter of an app while other tests leave it nothing.
+  // The idle weight, or a quarter of an app's while other tests leave the build no time.
   const [weight, most] = isV2(CGROUP_ROOT) ? [`${atTop}/cpu.weight`, 25] : [`cpu/${atTop}/cpu.shares`, 256];
   assert.ok(Number(readFileSync(join(CGROUP_ROOT, weight), 'utf8')) <= most);
   assert.equal(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim(), '500');
   await done();
 });
 
-/** Rejects as soon as the engine does not answer any more. */
+/** Rejects once the engine stops responding. */
 async function untilSilent(engine: Engine): Promise<void> {
   for (let tries = 0; tries < 1000; tries += 1) await ping(engine);
 }

@@ -1,6 +1,6 @@
 /**
- * The sandbox: a few slots, each an engine of its own, so that what one build does to its machine no other one feels.
- * An environment gets the slot that it had last, where its cache is, or else any that is free, or waits.
+ * The sandbox: a few slots, each with its own engine, so that builds do not affect one another. An environment gets the
+ * slot that it used last, which holds its cache; else any free slot; else it waits.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -21,15 +21,15 @@ export type { SandboxLease };
 
 interface SandboxOptions {
   readonly scope: string;
-  /** Folder of the slots' disks: with room. */
+  /** Folder of the slots' disks. Needs free space. */
   readonly stateDirectory: string;
-  /** Folder of their sockets and run-time files: a short path, since unix sockets have at most 107 bytes. */
+  /** Folder of their sockets and runtime files. Keep the path short: a unix socket path holds at most 107 bytes. */
   readonly runDirectory: string;
-  /** Opens an engine by its socket: docker/engine.ts `makeEngine`. */
+  /** Opens an engine by its socket path: docker/engine.ts `makeEngine`. */
   readonly openEngine: (socketPath: string) => Engine;
-  /** Builds at a time. Default 1. */
+  /** Concurrent builds. Default 1. */
   readonly slots?: number;
-  /** Size of a slot's disk, see disk.ts. Default null: as the host has room. */
+  /** Size of a slot's disk, see disk.ts. Default null: as large as the host has room for. */
   readonly diskMiB?: number | null;
   /** Stop an engine after this many ms without a build. Default ten minutes. */
   readonly idleMs?: number;
@@ -42,17 +42,17 @@ interface SandboxRequest extends SlotUse {
 
 export interface Sandbox {
   /**
-   * Do `work` in a slot under `limits`; others wait their turn.
+   * Runs `work` in a slot under `limits`. Further callers wait their turn.
    * @throws OrkestrError ORK_SANDBOX, ORK_DISK_FULL, ORK_QUEUE_FULL, ORK_CANCELLED
    */
   use<T>(request: SandboxRequest, work: (lease: SandboxLease) => Promise<T>): Promise<T>;
-  /** Starts the engine of a slot for a use that will come. What goes wrong is told by that use. */
+  /** Starts a slot's engine ahead of an expected `use`. Ignores failures: that `use` reports them. */
   warm(request: Omit<SandboxRequest, 'signal'>): void;
-  /** Whether any of its engines runs now. */
+  /** Whether any of the engines is running. */
   isRunning(): Promise<boolean>;
-  /** Stop the engines and take all but the caches away. */
+  /** Stops the engines and removes everything but the caches. */
   stop(): Promise<void>;
-  /** Stop, and delete the caches too. */
+  /** Stops the engines and deletes the caches too. */
   purge(): Promise<void>;
 }
 
@@ -123,5 +123,5 @@ function makeSlots(options: SandboxOptions, group: BuildGroup, priority: BuildPr
   });
 }
 
-/** a, b, …: one character more in every name, since names of network interfaces have at most 15. */
+/** a, b, …: a single character, since names contain it and network interface names hold at most 15. */
 const letterOf = (index: number): string => String.fromCodePoint('a'.charCodeAt(0) + index);

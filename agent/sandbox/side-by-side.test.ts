@@ -1,4 +1,4 @@
-/** Two builds at the same time, each in its slot. Needs the debian base image. */
+/** Two concurrent builds, each in its slot. Needs the debian base image. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';

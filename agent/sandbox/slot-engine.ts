@@ -1,4 +1,4 @@
-/** The engine of a slot, with all that it lives in: namespace, control groups and disk. */
+/** A slot's engine with its environment: namespace, control groups and disk. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BuildLimits } from '../../protocol/job.ts';
@@ -14,27 +14,27 @@ import { type EngineVersion, makeSandboxDaemon } from './daemon.ts';
 import { makeSlotDisk, type SlotDisk } from './disk.ts';
 import { makeSandboxNetwork, type SandboxNetwork } from './network.ts';
 
-/** Share of its memory with which an engine is not given another build. */
+/** From this share of its memory limit on, an engine is replaced before the next build. */
 const BLOATED = 0.5;
 
 export interface SlotEngineOptions {
-  /** Scope of the agent with the letter of the slot: names everything it makes on the host. */
+  /** The agent's scope plus the slot's letter. Part of the name of everything that the slot creates on the host. */
   readonly name: string;
-  /** Its control group, below that of all slots. */
+  /** Its control group, below the group of all slots. */
   readonly group: string;
   readonly priority: BuildPriority;
   readonly stateDirectory: string;
   readonly runDirectory: string;
   readonly openEngine: (socketPath: string) => Engine;
   readonly diskMiB: number | null;
-  /** How many share the host's disk. */
+  /** Number of slots that share the host's disk. */
   readonly slots: number;
   readonly exec: Exec;
-  /** Does `work` while no other slot does: two at once would take the same free addresses. */
+  /** Runs `work` while no other slot runs its own: two at once would pick the same free addresses. */
   readonly alone: InTurn;
 }
 
-/** What an engine is started for. */
+/** What the engine is started for. */
 export interface EngineUse {
   readonly limits: BuildLimits;
   readonly log: StepLog;
@@ -49,7 +49,7 @@ interface SlotEngine {
   ensureRunning(use: EngineUse): Promise<void>;
   isRunning(): Promise<boolean>;
   version(): Promise<EngineVersion>;
-  /** Ends the engine and takes namespace, rules, control groups and mounts away; what is on the disk stays. */
+  /** Stops the engine and removes namespace, rules, control groups and mounts. The disk's content stays. */
   tearDown(): Promise<void>;
 }
 
@@ -77,7 +77,7 @@ export function makeSlotEngine(options: SlotEngineOptions): SlotEngine {
   };
 
   const start = async (limits: BuildLimits, log: StepLog): Promise<void> => {
-    // All before the engine, which is born into them.
+    // All of these come before the engine, which starts inside them.
     const [{ mtu, nameServers }] = await together(
       options.alone(() => network.connect()),
       disk.ensure((text) => log.line(text)),
@@ -94,22 +94,22 @@ export function makeSlotEngine(options: SlotEngineOptions): SlotEngine {
         nameServers,
         cacheBytes,
       });
-    // The rules beside it, which asks nobody for anything by itself. Nothing is built before both are there, and a new
-    // namespace has no way out before its rules.
+    // The rules are set while the engine starts, since an engine opens no connections by itself. No build begins before
+    // both are done, and a new namespace has no route out before its rules.
     await together(
       options.priority.hurry(startEngine),
       options.alone(() => network.ensure()),
     );
   };
 
-  /** An engine keeps all that a build has said until it is rid of that build, and does not give all of it back. */
+  /** An engine holds all output of a build in memory until it drops the build, and even then frees only part of it. */
   const isBloated = async (limits: BuildLimits): Promise<boolean> =>
     (await cgroup.read()).engineBytes > engineMemoryBytes(limits) * BLOATED;
 
   const ensureRunning = async ({ limits, log }: EngineUse): Promise<void> => {
     const pid = await daemon.runningPid();
     if (pid === null) {
-      await cgroup.remove(); // what a killed engine left running
+      await cgroup.remove(); // processes that a killed engine left running
       return start(limits, log);
     }
     if ((await daemon.answers()) && (await cgroup.hasEngine(pid)) && !(await isBloated(limits))) {
@@ -119,7 +119,7 @@ export function makeSlotEngine(options: SlotEngineOptions): SlotEngine {
       );
       return;
     }
-    await tearDown(); // it hangs, its namespace is half gone, no limit holds it, or its memory is nearly full
+    await tearDown(); // it hangs, its namespace is half gone, it is outside its limits, or its memory is nearly full
     return start(limits, log);
   };
 
@@ -140,7 +140,7 @@ async function sizeOf(disk: SlotDisk): Promise<number> {
   return usedBytes + freeBytes;
 }
 
-/** An engine that was killed leaves its mounts; deleting files below them would delete what is mounted. */
+/** A killed engine leaves its mounts behind. Deleting files below them would delete what is mounted. */
 async function unmountBelow(folders: readonly string[], by: Exec): Promise<void> {
   const mounts = (await readFile('/proc/self/mounts', 'utf8'))
     .split('\n')

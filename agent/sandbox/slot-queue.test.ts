@@ -24,7 +24,7 @@ test('an environment goes to the slot that it had last, also after a restart, el
   queue.release(1);
   assert.equal(await get(queue, 'b'), 1);
   assert.equal(await get(queue, 'c'), 0);
-  assert.equal(await get(queue, 'a'), 2); // its own is taken
+  assert.equal(await get(queue, 'a'), 2); // its previous slot is taken
   const restarted = makeSlotQueue(3, openSlotAffinity(folder));
   assert.deepEqual([await get(restarted, 'a'), await get(restarted, 'b')], [2, 1]);
 });

@@ -1,4 +1,4 @@
-/** Who gets which slot: the one with the environment's cache when it is free, else any, else in order of arrival. */
+/** Assigns slots: the one that holds the environment's cache if it is free, else any; else first come, first served. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { SlotAffinity } from './slot-affinity.ts';
 
@@ -6,22 +6,22 @@ const MAX_WAITING = 32;
 
 export interface SlotQueue {
   /**
-   * Index of the slot that is the caller's until it is released.
-   * @param onWait told how many wait before it, when there is none free
+   * Index of a slot that belongs to the caller until its release.
+   * @param onWait called with the number of callers ahead when no slot is free
    * @throws OrkestrError ORK_QUEUE_FULL, ORK_CANCELLED
    */
   acquire(environmentId: string, signal: AbortSignal, onWait: (before: number) => void): Promise<number>;
-  /** Index that `acquire` would give at this moment; null when it would wait. */
+  /** Index that `acquire` would return now; null if it would wait. */
   nextFor(environmentId: string): number | null;
   release(index: number): void;
 }
 
-/** For so many slots; `acquire` throws ORK_QUEUE_FULL and ORK_CANCELLED. */
+/** A queue for `count` slots; `acquire` throws ORK_QUEUE_FULL and ORK_CANCELLED. */
 export function makeSlotQueue(count: number, affinity: SlotAffinity): SlotQueue {
   const free = new Set(Array.from({ length: count }, (_, index) => index));
   const waiting: ((index: number) => void)[] = [];
 
-  /** The lowest of those that are free: fewer engines run. */
+  /** The preferred slot, else the lowest free one, so that fewer engines run. */
   const freeFor = (environmentId: string): number | undefined => {
     const preferred = affinity.of(environmentId);
     return preferred !== undefined && free.has(preferred) ? preferred : [...free].sort((a, b) => a - b)[0];
@@ -31,7 +31,7 @@ export function makeSlotQueue(count: number, affinity: SlotAffinity): SlotQueue 
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const leave = (): void => {
       const index = waiting.indexOf(resolve);
-      if (index === -1) return; // it has a slot already, which sees the signal too
+      if (index === -1) return; // it already has a slot, whose user handles the signal
       waiting.splice(index, 1);
       reject(cancelled());
     };

@@ -1,4 +1,4 @@
-/** One slot: a build-only engine with its own namespace, control groups and disk. Started on demand, stopped when idle. */
+/** One slot: a build-only engine with its own namespace, control groups and disk. Starts on demand, stops when idle. */
 import { rm } from 'node:fs/promises';
 import { type ErrorCode } from '../../protocol/error-catalogue.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -14,36 +14,36 @@ import type { SandboxNetwork } from './network.ts';
 import { type EngineUse, makeSlotEngine, type SlotEngineOptions } from './slot-engine.ts';
 import { beginBuild, openUnfinishedBuild } from './unfinished-build.ts';
 
-/** Endings of a build after which what it made goes at once: it would push out the cache of others. */
+/** Failures after which all that the build cached is dropped, since it would push out other environments' cache. */
 const OVERSIZED: ReadonlySet<ErrorCode> = new Set(['ORK_BUILD_DISK', 'ORK_BUILD_INODES', 'ORK_IMAGE_TOO_LARGE']);
 
 interface SlotOptions extends SlotEngineOptions {
-  /** How long the engine is kept without a build, ms. */
+  /** How long the engine keeps running without a build, ms. */
   readonly idleMs: number;
 }
 
-/** What a build gets for its time. */
+/** What a build has at its disposal while it holds the slot. */
 export interface SandboxLease {
   readonly engine: Engine;
   readonly version: EngineVersion;
   readonly cgroup: BuildCgroup;
   readonly disk: SlotDisk;
   readonly network: SandboxNetwork;
-  /** Has `chore`, which never rejects, done once the build is over and before another one has the slot: nobody waits for it. */
+  /** Queues `chore`, which must never reject, to run after the build but before the slot's next one, not awaited. */
   afterwards(chore: () => Promise<void>): void;
 }
 
 export interface Slot {
   /** @throws OrkestrError ORK_SANDBOX, ORK_DISK_FULL, ORK_CANCELLED */
   use<T>(use: SlotUse, work: (lease: SandboxLease) => Promise<T>): Promise<T>;
-  /** Starts the engine for a use that will come. What goes wrong is told by that use. */
+  /** Starts the engine ahead of an expected `use`. Ignores failures: that `use` reports them. */
   warm(use: EngineUse): void;
-  /** Cleans up behind a build. Never rejects: what could not be done is done before the next one. */
+  /** Cleans up after a build. Never rejects: what fails here is done before the next build. */
   tidy(): Promise<void>;
   isRunning(): Promise<boolean>;
-  /** Stop the engine and take namespace, rules, control groups and mounts away; the cache stays for the next time. */
+  /** Stops the engine and removes namespace, rules, control groups and mounts. The cache stays for the next start. */
   stop(): Promise<void>;
-  /** Stop, and delete the cache too. */
+  /** Stops the engine and deletes the cache too. */
   purge(): Promise<void>;
 }
 
@@ -62,7 +62,7 @@ export function makeSlot(options: SlotOptions): Slot {
   let tidying = new AbortController();
   let idleTimer: NodeJS.Timeout | undefined;
 
-  /** Takes what a build that did not go through has left out of the cache. */
+  /** Removes from the cache what an unsuccessful build left there. */
   const clearUnfinished = async (signal: AbortSignal): Promise<void> => {
     const left = unfinished.read();
     if (left === null) return;
@@ -85,7 +85,7 @@ export function makeSlot(options: SlotOptions): Slot {
 
   const stopWhenIdle = (): void => {
     clearTimeout(idleTimer);
-    // A failed stop is tried again by the next one; the next build finds whatever is left.
+    // If stopping fails, the next stop retries it; the next build copes with whatever is left.
     idleTimer = setTimeout(() => void inTurn(stop).catch(() => undefined), options.idleMs);
     idleTimer.unref();
   };
@@ -94,7 +94,7 @@ export function makeSlot(options: SlotOptions): Slot {
     clearTimeout(idleTimer);
     try {
       await slot.ensureRunning(use);
-      await slot.version(); // known before a use that comes later
+      await slot.version(); // cached before the next use needs it
       return await work();
     } finally {
       stopWhenIdle();
@@ -107,7 +107,7 @@ export function makeSlot(options: SlotOptions): Slot {
         if (use.signal.aborted) throw new OrkestrError('ORK_CANCELLED', 'Cancelled while waiting for the sandbox.');
         const began = beginBuild(systemClock);
         return whileRunning(use, async () => {
-          await clearUnfinished(use.signal); // of a build that nobody tidied up behind: its agent was killed
+          await clearUnfinished(use.signal); // left by a build without `tidy`: the agent was killed
           await evictForBuild(engine, disk, use);
           const marked = began();
           unfinished.write({ began: marked, oversized: false });
@@ -119,21 +119,21 @@ export function makeSlot(options: SlotOptions): Slot {
             return made;
           } catch (error) {
             const oversized = error instanceof OrkestrError && OVERSIZED.has(error.code);
-            // Else it says so already.
+            // Otherwise the file already says so.
             if (oversized || began() !== marked) unfinished.write({ began: began(), oversized });
             throw error;
           }
         });
       }),
     warm(use) {
-      // The use tries again what failed here, and tells.
+      // The use repeats what failed here, and reports it.
       inTurn(() => whileRunning(use, async () => undefined)).catch(() => undefined);
     },
-    // A failure means that the engine is gone, and its disk with it.
+    // Failure means that the engine is gone, and its disk with it.
     tidy: () => inTurn(tidy).catch(() => undefined),
     isRunning: () => slot.isRunning(),
     stop() {
-      tidying.abort(); // nobody waits for it any more
+      tidying.abort(); // the stop need not wait for the cache cleanup
       return inTurn(stop);
     },
     purge() {

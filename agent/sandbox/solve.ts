@@ -1,4 +1,4 @@
-/** One build by BuildKit in the sandbox: context in, log out, and every way it can fail under its own code. */
+/** One build by BuildKit in the sandbox: context in, log out, and an error code for each kind of failure. */
 import { Readable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
@@ -22,22 +22,22 @@ import type { SandboxLease } from './sandbox.ts';
 import type { BuildSession } from './session/session.ts';
 import { type LimitWatch, watchLimits } from './watch.ts';
 
-/** The engine's own deadline lies behind ours, which tells whose time ran out. */
+/** The engine's deadline comes after our own, so that we can tell which limit was exceeded. */
 const DEADLINE_MARGIN_MS = 30_000;
-/** What BuildKit calls the putting together of an image. */
+/** BuildKit's name for assembling the image. */
 const EXPORTING = 'exporting to image';
 
 interface SolveInput {
   readonly dockerfile: Dockerfile;
-  /** Of the image. */
+  /** Labels of the image. */
   readonly labels: Readonly<Record<string, string>>;
   readonly proxyArguments: ProxyArguments;
-  /** Called when all commands have run and the image is being put together; more than once. */
+  /** Called, possibly repeatedly, once all commands have run and the image is being assembled. */
   readonly onExport: () => void;
 }
 
 /**
- * Build `request` in the sandbox under its reference. Answers the commands that were run or taken from the cache.
+ * Builds `request` in the sandbox under its reference. Returns the steps, both executed and cached.
  * @throws OrkestrError the codes under "build", ORK_CANCELLED, ORK_DISK_FULL (the host's)
  */
 export async function solve(
@@ -87,7 +87,7 @@ export async function solve(
     await checkImage(engine, request, limits);
     return buildLog.steps();
   } catch (error) {
-    // BuildKit ends a cancelled RUN within seconds; this ends it now.
+    // BuildKit takes seconds to end a cancelled RUN; this ends it now.
     await cgroup.killAll();
     throw await classify(error, request, { timeLimit, watch, command: step.command() });
   } finally {
@@ -97,10 +97,10 @@ export async function solve(
   }
 }
 
-/** What the engine is asked for (Docker Engine API, POST /build). */
+/** Parameters of the request (Docker Engine API, POST /build). */
 function queryOf({ reference, plan }: BuildRequest, { labels, proxyArguments }: SolveInput) {
   return {
-    // As a number: for the string dockerode would open a session of its own, which it never closes when a build is cancelled.
+    // A number: given the string, dockerode opens its own session, which it never closes when a build is cancelled.
     version: 2 as unknown as '2',
     t: reference,
     dockerfile: plan.dockerfile.path,
@@ -111,7 +111,7 @@ function queryOf({ reference, plan }: BuildRequest, { labels, proxyArguments }: 
   };
 }
 
-/** Over it the engine asks for all that it builds from. */
+/** The session over which the engine requests all build inputs. */
 async function sessionFor(
   engine: Engine,
   { owner, plan, secrets, registries, signal }: BuildRequest,
@@ -126,7 +126,7 @@ async function sessionFor(
     secrets: byId,
     registries,
   };
-  // HTTP/2 and all of it: nothing that an agent has in memory before it builds.
+  // Imported late, so that an agent that does not build keeps HTTP/2 and the rest out of memory.
   const { openSession } = await import('./session/session.ts');
   return openSession(engine, content, signal);
 }
@@ -139,12 +139,12 @@ function describeSync(context: readonly ContextEntry[], { files, bytes }: BuildS
 const contextChanged = (cause: Error): OrkestrError =>
   new OrkestrError('ORK_CONTEXT_CHANGED', `The checkout changed while it was being built: ${cause.message}`, { cause });
 
-/** The engine speaks of the text that it builds; people know the one that they wrote. */
+/** The engine names commands as in the text that it builds. The log shows them as the author wrote them. */
 function inWordsOfSource(status: BuildStatus, dockerfile: Dockerfile): BuildStatus {
   return { ...status, vertexes: status.vertexes.map((vertex) => ({ ...vertex, name: dockerfile.shown(vertex.name) })) };
 }
 
-/** @throws OrkestrError ORK_IMAGE_TOO_LARGE, and then the image is gone */
+/** Also removes the image that is too large. @throws OrkestrError ORK_IMAGE_TOO_LARGE */
 async function checkImage(engine: Engine, { reference, log }: BuildRequest, limits: BuildLimits): Promise<void> {
   const { Size, Config } = await engine.call('inspect the image', (docker) => docker.getImage(reference).inspect());
   const breach = imageBreach(Size, limits);
@@ -159,7 +159,7 @@ async function checkImage(engine: Engine, { reference, log }: BuildRequest, limi
 interface Ending {
   readonly timeLimit: AbortSignal;
   readonly watch: LimitWatch;
-  /** What ran. */
+  /** The command that was running. */
   readonly command: string | null;
 }
 
@@ -171,15 +171,15 @@ async function classify(cause: unknown, request: BuildRequest, ending: Ending): 
   if (ending.timeLimit.aborted) return toError(timeBreach(limits), ending.command);
   const code = cause instanceof OrkestrError ? cause.code : undefined;
   if (code !== undefined && code !== 'ORK_ENGINE_UNREACHABLE' && code !== 'ORK_ENGINE_TIMEOUT') return cause;
-  // The engine in question is the sandbox's, not the host's.
+  // The unreachable engine is the sandbox's, not the host's.
   const evidence = [cause instanceof Error ? cause.message : String(cause)];
-  const taken = await ending.watch.look().catch(() => null); // its disk may be gone with it
+  const taken = await ending.watch.look().catch(() => null); // its disk may be gone with the engine
   const late = taken === null ? null : breachIn(taken, limits);
   if (late !== null) return toError(late, ending.command, evidence);
   return new OrkestrError('ORK_SANDBOX', 'The build engine failed during the build.', { evidence, cause });
 }
 
-/** Without the text that is built, which goes over by itself: an image has the Dockerfile that its author wrote, or none. */
+/** Without the Dockerfile that is built, sent separately: the image gets the author's own Dockerfile, or none. */
 function contextOf(
   { plan, contextDirectory, revision }: BuildRequest,
   { keepsBuilt }: Dockerfile,

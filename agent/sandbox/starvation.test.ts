@@ -8,7 +8,7 @@ const CORES = 2;
 const PATIENCE_MS = 10_000;
 const quiet = { line: (): void => undefined };
 
-/** How starved builds are after so many looks, 2 s apart, in each of which builds got `buildMs` and the host rested `idleMs`. */
+/** Starvation after `looks` samples, 2 s apart, with builds getting `buildMs` and the host idling `restMs` in each. */
 function after(looks: number, buildMs: number, restMs: number, starvation = NOT_STARVED): typeof NOT_STARVED {
   const at = (look: number): Sample => ({ atMs: look * 2000, buildMs: look * buildMs, idleMs: look * restMs });
   let now = starvation;

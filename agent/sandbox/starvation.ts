@@ -1,20 +1,20 @@
 /**
- * Builds take what apps leave. Apps that never rest would leave them nothing, and the version that mends such an app could
- * not be built: so a build that gets next to nothing for a while is given a share of its own, until the host has rest again.
+ * Builds get the processor time that apps leave. If apps never idle, a build would get none, not even one that fixes
+ * such an app. So a build that gets next to nothing for a while is given a share of its own until the host idles again.
  */
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import type { Clock, StepLog } from '../deployment/ports.ts';
 import type { BuildPriority } from './cgroup/priority.ts';
 
-/** Less of the host's time at rest means that somebody waits for a processor. */
+/** Below this share of idle time, some process is waiting for a processor. */
 const BUSY_IDLE_SHARE = 0.05;
 /** Of one processor. */
 const STARVED_SHARE = 0.1;
 
 interface Pace {
   readonly lookEveryMs: number;
-  /** A build starves for so long before it gets a share. */
+  /** How long a build starves before it gets a share. */
   readonly patienceMs: number;
 }
 
@@ -27,19 +27,19 @@ export interface Sample {
   readonly atMs: number;
   /** Processor time of all builds. */
   readonly buildMs: number;
-  /** Time that the host's processors had nothing to do. */
+  /** Time that the host's processors were idle. */
   readonly idleMs: number;
 }
 
 interface Starvation {
   readonly insisting: boolean;
-  /** Moment since which builds have got next to nothing. */
+  /** Since when builds have got next to nothing. */
   readonly since: number | null;
 }
 
 export const NOT_STARVED: Starvation = { insisting: false, since: null };
 
-/** Pure: how it is at `now`, after how it was at `before`. */
+/** The state at `now`, given the state at `before`. Pure. */
 export function judgeStarvation(
   starvation: Starvation,
   before: Sample,
@@ -59,7 +59,7 @@ export function judgeStarvation(
 type LogOfBuild = Pick<StepLog, 'line'>;
 
 interface StarvationGuard {
-  /** Looks after builds while any `work` goes on. Where it cannot, their logs say so. */
+  /** Watches over builds while any `work` runs. If it cannot, it says so in their logs. */
   during<T>(log: LogOfBuild, work: () => Promise<T>): Promise<T>;
 }
 
@@ -83,9 +83,9 @@ export function makeStarvationGuard(priority: BuildPriority, clock: Clock, pace:
         const now = await sample();
         starvation = before === null ? NOT_STARVED : judgeStarvation(starvation, before, now, cores, pace.patienceMs);
         before = now;
-        await priority.insist(starvation.insisting); // also when it was so: systemd may have written its own meanwhile
+        await priority.insist(starvation.insisting); // also if unchanged: systemd may have overwritten the value
       } catch (error) {
-        // Builds stay as they are, and only are slower; the next look may see again.
+        // Builds just stay slow; the next sample may succeed.
         if (!isTold) for (const { log } of builds) log.line(`${BLIND}: ${String(error)}`);
         isTold = true;
       }
@@ -99,7 +99,7 @@ export function makeStarvationGuard(priority: BuildPriority, clock: Clock, pace:
       builds.add(build);
       if (builds.size === 1) {
         stop = new AbortController();
-        watch(stop.signal).catch(() => undefined); // it ends with `stop` alone, which its sleep hears
+        watch(stop.signal).catch(() => undefined); // ends only by `stop`, which aborts its sleep
       }
       try {
         return await work();
@@ -111,7 +111,7 @@ export function makeStarvationGuard(priority: BuildPriority, clock: Clock, pace:
   };
 }
 
-/** proc_stat(5): the fourth and fifth number of the first line, idle and waiting for a disk, in hundredths of a second. */
+/** proc_stat(5): fourth and fifth number of the first line, idle and I/O wait, in hundredths of a second. */
 export function idleMs(stat: string): number {
   const [, , , idle = 0, waiting = 0] = /^cpu +(.*)$/m.exec(stat)?.[1]?.split(' ').map(Number) ?? [];
   return (idle + waiting) * 10;

@@ -1,4 +1,4 @@
-/** Images between two real engines: the machine's own, and one of this test's in a sandbox. */
+/** Images between two real engines: the machine's own, and one in this test's sandbox. */
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, readlink, rm, truncate, writeFile } from 'node:fs/promises';
@@ -27,7 +27,7 @@ const never = new AbortController().signal;
 const quiet = { write: () => undefined, line: () => undefined };
 let folder = '';
 let sandbox: Sandbox;
-/** Of the machine's engine: it then knows only what such images brought, and not what its base image has. */
+/** Whether the machine's engine uses containerd's store: it then shares layers only with images that came this way. */
 let isContentStore = false;
 
 const inSandbox = <T>(work: (engine: Engine) => Promise<T>): Promise<T> =>
@@ -38,7 +38,7 @@ const inSandbox = <T>(work: (engine: Engine) => Promise<T>): Promise<T> =>
 const idOn = async (engine: Engine, reference: string): Promise<string | undefined> =>
   (await orNull(engine.call('inspect', (docker) => docker.getImage(reference).inspect())))?.Id;
 
-/** The host has the very image, under the same id unless it names images by their manifests. @param as its name there */
+/** The host has this image, with the same id unless it names images by manifest. @param as its name on the host */
 async function mustHaveArrived(engine: Engine, reference: string, as = reference): Promise<void> {
   const look = (one: Engine, name: string) => one.call('inspect', (docker) => docker.getImage(name).inspect());
   const [there, here] = await Promise.all([look(host, as), look(engine, reference)]);
@@ -47,7 +47,7 @@ async function mustHaveArrived(engine: Engine, reference: string, as = reference
   if (!isContentStore) assert.equal(there.Id, here.Id);
 }
 
-/** An image of this Dockerfile in `engine`; its name goes from both engines with the test. */
+/** Builds this Dockerfile in `engine`; both engines drop the image after the test. */
 async function buildIn(t: TestContext, engine: Engine, lines: readonly string[]): Promise<string> {
   const reference = `orkestr-transfer-${scope}:${randomUUID()}`;
   t.after(() => forget(host, reference));
@@ -68,7 +68,7 @@ async function forget(engine: Engine, reference: string): Promise<void> {
   await orNull(engine.call('remove', (docker) => docker.getImage(reference).remove()));
 }
 
-/** What an engine answers to a load, without the number of the layer that it misses. */
+/** An engine's response to a load, without the number of the missing layer. */
 const lessKnown = (answer: unknown): object =>
   (answer as { missing: number | null }).missing === null ? {} : { missing: 0 };
 
@@ -78,7 +78,7 @@ const failureOf = (work: Promise<unknown>): Promise<OrkestrError> =>
     (error: OrkestrError) => error,
   );
 
-/** A Dockerfile with all that a layer can hold beside plain files. */
+/** A Dockerfile with everything that a layer can hold besides plain files. */
 const EVERYTHING = [
   `FROM ${BASE}`,
   'RUN mkdir /made && cd /made && echo one > file && ln file hard && ln -s file soft && mkfifo pipe && touch empty',
@@ -149,10 +149,10 @@ describe('an image between two engines', () => {
         return { ...layers, loads };
       };
       assert.deepEqual(await send('RUN echo > /a', [BASE, earlier]), { all: 3, sent: 1, loads: 1 });
-      // Those that are gone, or are of something else, only mean that the host is asked first.
+      // Images that are gone or unrelated cost a first attempt at most.
       const asked = isContentStore ? { sent: 3, loads: 1 } : { sent: 1, loads: 2 };
       assert.deepEqual(await send('RUN echo > /b', ['orkestr-transfer-none']), { all: 3, ...asked });
-      // The base says less than there is: the layer above it goes with the rest, and the host does not open it.
+      // The base shows fewer layers than the host has: the one above it is sent too, and the host does not read it.
       assert.deepEqual(await send('RUN echo > /c', [BASE]), { all: 3, sent: 2, loads: 1 });
     });
   });
@@ -172,7 +172,7 @@ describe('an image between two engines', () => {
       await transferImage(engine, host, built, never, { as: reference, alike: [BASE], load: begun });
       assert.equal(begun.isOver(), true);
       await mustHaveArrived(engine, built, reference);
-      // What came of the first is of no use for a second.
+      // The remains of the first load are no use for a second.
       await transferImage(engine, host, built, never, { load: dropped });
       await mustHaveArrived(engine, built);
     });
@@ -187,7 +187,7 @@ describe('an image between two engines', () => {
         all: 3,
         sent: isContentStore ? 3 : 2,
       });
-      // Known by an image that is not the host's any more, or never was: what it lacks is seen, and all goes again.
+      // The image is gone from the host, or was never there: its layers turn out missing, and all are sent again.
       await forget(host, reference);
       const alike = [BASE, reference];
       await transferImage(engine, host, reference, never, { alike });

@@ -1,4 +1,4 @@
-/** Images between two engines of this host, as a stream: never a temporary file of ours. */
+/** Streams images between two engines of this host, without temporary files of our own. */
 import { Readable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { StepLog } from '../deployment/ports.ts';
@@ -12,7 +12,7 @@ import { beginLoad, load, type Load, TRANSFER_TIMEOUT_MS } from './load.ts';
 import { damaged } from './handoff/tar-split.ts';
 
 export interface Transfer {
-  /** Layers of the image, and how many of them the other engine had not. Null where it was handed over whole. */
+  /** Number of layers, and how many of them the other engine lacked. Null if the image was handed over whole. */
   readonly layers: { readonly all: number; readonly sent: number } | null;
   /** Bytes of layers, or of the whole archive. */
   readonly sentBytes: number;
@@ -22,24 +22,24 @@ interface Between {
   readonly from: Engine;
   readonly to: Engine;
   readonly reference: string;
-  /** What it is called there. */
+  /** The image's name in `to`. */
   readonly name: string;
   readonly signal: AbortSignal;
 }
 
 interface TransferOptions {
-  /** Another name than `reference`, which may be an id then. */
+  /** A name other than `reference`, which may then be an id. */
   readonly as?: string;
   readonly log?: StepLog;
-  /** Images of `to` that may begin with the same layers: what they share need not be asked for by a first try. */
+  /** Images of `to` that may start with the same layers: a known common prefix saves a first attempt to find it. */
   readonly alike?: readonly string[];
-  /** Of `to`, begun under the same name. Absent: it begins now. */
+  /** A load of `to` that was begun under the same name. Absent: starts one. */
   readonly load?: Load;
 }
 
 /**
- * Copies the image `reference` with its name: only the layers that `to` does not have, where the store of `from` can be read;
- * else whole. The image has the same id afterwards, but in containerd's image store, which has ids of its own.
+ * Copies the image `reference` with its name. Sends only the layers that `to` lacks if the store of `from` is readable,
+ * else the whole image. The image keeps its id, except in containerd's image store, which has its own ids.
  * @throws OrkestrError ORK_IMAGE_DAMAGED, ORK_DISK_FULL, ORK_SANDBOX, ORK_CANCELLED, the engine's codes
  */
 export async function transferImage(
@@ -69,8 +69,8 @@ export async function transferImage(
 }
 
 /**
- * First with what the engine has not for sure; where that is not known without any layer. An engine that has all others is
- * done then, and another one names the first that it misses, or says only that something is missing, and gets all of them.
+ * First sends the layers that the engine surely lacks; if unknown, none in the docker format and all in OCI's. If it
+ * lacks more, it names the first missing layer and gets those from there on, or reports only that, and gets all.
  */
 async function sendLayers(
   image: StoredImage,
@@ -89,7 +89,7 @@ async function sendLayers(
       return { layers: { all, sent: all - first }, sentBytes };
     }
     if (first === 0) throw new Error('the engine misses a layer though it got them all');
-    // Asked again when it misses another one: a layer below may have gone in between.
+    // If it then lacks a lower layer still, one was removed in between: send all.
     first = lacks < first ? lacks : 0;
   }
 }
@@ -102,7 +102,7 @@ async function sendFrom(
   begun: Load | undefined,
   { to, name, signal }: Between,
 ): Promise<{ readonly missing: number | null; readonly sentBytes: number }> {
-  // One that is over had its try, or its engine went away.
+  // A load that is over has been tried already, or its engine has stopped.
   const load = begun?.isOver() === false ? begun : beginLoad(to, name, signal);
   const { archive, loaded } = load;
   archive.put(image, contents);
@@ -110,11 +110,11 @@ async function sendFrom(
     const { missing } = await loaded;
     return { missing, sentBytes: archive.sentBytes() };
   } catch (error) {
-    // What ended the archive says more than the engine that could not read on.
+    // The archive's own failure says more than that of the engine, whose input ended early.
     const failure = archive.failure();
     throw failure instanceof OrkestrError ? failure : error;
   } finally {
-    load.drop(); // nothing more to read, or nobody to read it
+    load.drop(); // nothing is left to read, or no one reads it
   }
 }
 
@@ -123,7 +123,7 @@ async function checkId(wanted: string, { to, name }: Between): Promise<void> {
   if (id !== wanted) throw damaged(`${wanted} arrived as ${id}`);
 }
 
-/** containerd's store takes an image whose lower layers it has unpacked, but not under these digests, and tells no layers of it then. */
+/** containerd's store accepts an image whose lower layers it has under other digests, but then lists no layers. */
 async function isWhole(diffIds: readonly string[], { to, name }: Between): Promise<boolean> {
   const { RootFS } = await to.call(`inspect image ${name}`, (docker) => docker.getImage(name).inspect());
   const layers = RootFS.Layers ?? [];
@@ -156,7 +156,7 @@ async function saveAndLoad({ from, to, reference, name, signal }: Between): Prom
   );
   if (name !== reference) {
     const { repository: repo, tag } = nameParts(name);
-    // One that has no name may have another id there.
+    // An unnamed image may have another id in `to`.
     await to.call(`name image ${name}`, (docker) => docker.getImage(loaded ?? reference).tag({ repo, tag }));
   }
   return { layers: null, sentBytes };

@@ -5,7 +5,7 @@ import { beginBuild, openUnfinishedBuild } from './unfinished-build.ts';
 
 const HOUR = 3_600_000;
 
-/** When a build began that has gone on for a minute, by a clock that was set forward by so much meanwhile, ms. */
+/** Start of a build that has run for a minute, by a clock that was meanwhile set forward by `step` ms. */
 function begun(step: number): number {
   let [now, monotonic] = [10 * HOUR, 7];
   const began = beginBuild({ now: () => now, monotonic: () => monotonic });

@@ -1,6 +1,6 @@
 /**
- * What is to be done behind the build of a slot, in a file from before it begins: an agent that is killed during a build leaves the
- * same in the cache as a build that fails, and the next one has to know.
+ * Cleanup due after a slot's build, recorded in a file before the build begins: if the agent is killed, the build
+ * leaves the same in the cache as a failed one, and the next build has to know.
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,20 +10,20 @@ import { makePrivateFolder, writeFileAtomic } from '../lib/files.ts';
 
 const FILE = 'behind.json';
 
-/** A clock that is only brought right little by little is not set back, ms. */
+/** A clock that lags by less is being slewed, not set back, ms. */
 const SLEW_MS = 1000;
 
 const UnfinishedBuild = z.object({
-  /** When the build began, ms since the epoch. Where its agent is killed, it is not known whether the clock was set back meanwhile. */
+  /** Start of the build, ms since the epoch. If the agent is killed, a later step back of the clock goes unnoticed. */
   began: z.number(),
-  /** It broke a limit of size: nothing of it is to stay in the cache. */
+  /** It exceeded a size limit: nothing of it may stay in the cache. */
   oversized: z.boolean(),
 });
 type UnfinishedBuild = z.infer<typeof UnfinishedBuild>;
 
 /**
- * A build begins: the answer tells when that was, ms since the epoch, by the clock as it is then. The engine writes down by the clock
- * when it made a thing: where that was set back meanwhile, what the build has made since is older than its beginning was.
+ * Begins a build and returns a function for its start, ms since the epoch, by the clock as of the call. The engine
+ * stamps cache entries by that clock: set back meanwhile, it would date the build's entries before its start.
  */
 export function beginBuild(clock: Pick<Clock, 'now' | 'monotonic'>): () => number {
   const [began, start] = [clock.now(), clock.monotonic()];
@@ -34,13 +34,13 @@ export function beginBuild(clock: Pick<Clock, 'now' | 'monotonic'>): () => numbe
 }
 
 interface UnfinishedBuildFile {
-  /** Null: the last build went through, or all is done. */
+  /** Null if the last build succeeded, or all cleanup is done. */
   read(): UnfinishedBuild | null;
   write(build: UnfinishedBuild): void;
   clear(): void;
 }
 
-/** @param folder of the slot's state */
+/** @param folder the slot's state folder */
 export function openUnfinishedBuild(folder: string): UnfinishedBuildFile {
   const path = join(folder, FILE);
   return {
@@ -49,7 +49,7 @@ export function openUnfinishedBuild(folder: string): UnfinishedBuildFile {
         return UnfinishedBuild.parse(JSON.parse(readFileSync(path, 'utf8')));
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-        return { began: 0, oversized: false }; // it says too little: all copies are made anew
+        return { began: 0, oversized: false }; // unreadable: drop all copies
       }
     },
     write(build) {

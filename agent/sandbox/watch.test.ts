@@ -9,7 +9,7 @@ import { type LimitWatch, watchLimits } from './watch.ts';
 const MIB = 1_048_576;
 const limits = BuildLimits.parse({ pids: 100, diskMiB: 100, logMiB: 1 });
 
-/** What the watch sees, and a clock that goes on with every look. */
+/** What the watch sees, and a clock that advances with every look. */
 interface Seen {
   group: CgroupReading;
   disk: DiskUse;
@@ -76,7 +76,7 @@ test('a disk with less room than the limit is the limit', async (t) => {
 
 test('a build that stays at its limit of processes is ended; one that leaves it again is not', async (t) => {
   const { seen, watch: watched } = await watch(t);
-  seen.group = { ...seen.group, processes: 100 }; // as many as it may have, and none refused
+  seen.group = { ...seen.group, processes: 100 }; // at the limit, but nothing refused
   await turns(50);
   assert.equal(watched.signal.aborted, false);
   const crowded = { ...seen.group, refusedForks: 12 };

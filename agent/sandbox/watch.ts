@@ -1,6 +1,6 @@
 /**
- * Looks twice a second at what a build has taken, and ends it at the first limit that it breaks. The kernel keeps memory,
- * processes and disk within their bounds; a build that goes on against them would waste its host until its time is out.
+ * Checks a build's resource usage twice a second and aborts the build at the first limit exceeded. The kernel enforces
+ * memory, processes and disk; a build that keeps hitting them would waste the host's resources until its timeout.
  */
 import type { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
@@ -16,14 +16,14 @@ export interface LimitWatch {
   readonly signal: AbortSignal;
   /** Counts output of the build's commands. */
   countLog(output: Pick<VertexLog, 'bytes' | 'at'>): void;
-  /** What was taken, now. */
+  /** Current usage. */
   look(): Promise<Taken>;
-  /** The first breach as an error, with `command` as its place; null when there was none. */
+  /** The first breach as an error that names `command`; null if there is none. */
   breach(command: string | null): OrkestrError | null;
   stop(): void;
 }
 
-/** Begins to watch: what is on the disk now is nothing of the build's. */
+/** Starts watching. What is already on the disk does not count. */
 export async function watchLimits(
   { cgroup, disk }: Pick<SandboxLease, 'cgroup' | 'disk'>,
   limits: BuildLimits,
@@ -34,7 +34,7 @@ export async function watchLimits(
   const stopped = new AbortController();
   let first: Breach | null = null;
   let logBytes = 0;
-  /** How old the output was that came last: it had to wait behind so much other. */
+  /** Age of the latest output on arrival: how long it queued behind other output. */
   let behindMs = 0;
   let refusedForks = 0;
   let diskBytes = 0;
@@ -43,7 +43,7 @@ export async function watchLimits(
 
   const look = async (): Promise<Taken> => {
     const [group, use, peakBytes] = await Promise.all([cgroup.read(), disk.use(), cgroup.peakMemory()]);
-    // What a RUN took goes with it when it fails: the most that was seen stays.
+    // A failed RUN takes its usage with it, so keep the maximum.
     refusedForks = Math.max(refusedForks, group.refusedForks);
     diskBytes = Math.max(diskBytes, use.usedBytes - before.usedBytes);
     inodes = Math.max(inodes, use.usedInodes - before.usedInodes);
@@ -70,13 +70,13 @@ export async function watchLimits(
   };
   const watch = async (): Promise<void> => {
     while (!stopped.signal.aborted) {
-      // Not to be seen: its disk went away with its engine, which the build tells.
+      // Unreadable: the disk is gone with the engine, which the build itself reports.
       const taken = await look().catch(() => null);
       if (taken !== null) note(breachIn(taken, limits));
       await clock.sleep(POLL_MS, stopped.signal);
     }
   };
-  // Ended by `stop`.
+  // Ends by `stop`.
   watch().catch(() => undefined);
 
   return {
@@ -93,5 +93,5 @@ export async function watchLimits(
 }
 
 const MIB = 1_048_576;
-/** Share of the limit from which on processes are crowded: some always end just when one looks. */
+/** Share of the process limit that counts as crowded: at any moment some processes are just exiting. */
 const CROWDED = 0.9;

@@ -1,12 +1,12 @@
 import { CA_BUNDLE, type BaseRecipe } from '../recipe.ts';
 
-/** A minimal Debian that trusts what the machine trusts. The others are made from it. */
+/** A minimal Debian that trusts the machine's CAs. All other images are based on it. */
 export const debian: BaseRecipe = {
   kind: 'debian',
   from: 'debootstrap',
   packages: ['ca-certificates'],
   files: {
-    // As the slim images of Debian do: what nobody reads in a container is never unpacked. Licences stay.
+    // Like Debian's slim images: never unpack what is not read in a container. Licences stay.
     '/etc/dpkg/dpkg.cfg.d/slim': [
       'path-exclude /usr/share/doc/*',
       'path-include /usr/share/doc/*/copyright',
@@ -23,7 +23,7 @@ export const debian: BaseRecipe = {
       'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };',
       '',
     ].join('\n'),
-    // Services of packages must not start while an image is made (policy-rc.d(8): 101 = forbidden).
+    // Prevents packages from starting services while the image is built (policy-rc.d(8): 101 = forbidden).
     '/usr/sbin/policy-rc.d': '#!/bin/sh\nexit 101\n',
   },
   env: {

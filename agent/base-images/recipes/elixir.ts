@@ -1,6 +1,6 @@
 import type { BaseRecipe } from '../recipe.ts';
 
-/** Elixir of Debian with all of Erlang that needs no screen. */
+/** Debian's Elixir with all of Erlang that needs no display. */
 export const elixir: BaseRecipe = {
   kind: 'elixir',
   from: 'debian',

@@ -1,6 +1,6 @@
 import { DEBIAN_RELEASE, type BaseRecipe } from '../recipe.ts';
 
-/** Go of Debian's backports, as the release has one without security fixes. Without a C compiler: hence CGO off. */
+/** Go from Debian's backports, since the release's own gets no security fixes. CGO is off: there is no C compiler. */
 export const go: BaseRecipe = {
   kind: 'go',
   from: 'debian',

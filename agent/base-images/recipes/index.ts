@@ -10,7 +10,7 @@ import { ruby } from './ruby.ts';
 import { rust } from './rust.ts';
 import { staticSite } from './static.ts';
 
-/** Every kind of base image that Debian and npm have packages for. Of a kind with several versions the default is first. */
+/** Every kind of base image that Debian and npm have packages for. A kind's first recipe is its default version. */
 export const RECIPES: readonly BaseRecipe[] = [
   debian,
   ...node,

@@ -1,6 +1,6 @@
 import type { BaseRecipe } from '../recipe.ts';
 
-/** The JDK of Debian with Maven. Its Gradle is too old for this JDK: such apps bring their wrapper. */
+/** Debian's JDK with Maven. Debian's Gradle is too old for this JDK: Gradle apps bring a wrapper. */
 export const java: BaseRecipe = {
   kind: 'java',
   from: 'debian',

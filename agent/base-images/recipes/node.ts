@@ -1,16 +1,16 @@
 import { CA_BUNDLE, type BaseRecipe, type NpmPackage } from '../recipe.ts';
 
-/** A line of Node.js: its newest release, with the integrity of the npm package of each processor. */
+/** A line of Node.js: its newest release, with the integrity of the npm package per architecture. */
 interface Line {
   readonly line: string;
   readonly release: string;
   readonly x64: string;
   readonly arm64: string;
-  /** Whether its official images have corepack and a yarn too: those before 26. */
+  /** Whether the official images of the line include corepack and yarn: those before 26. */
   readonly managers: boolean;
 }
 
-/** Those that get security fixes, the current LTS first. */
+/** Lines with security support, the current LTS first. */
 const LINES: readonly Line[] = [
   {
     line: '26',
@@ -45,7 +45,7 @@ const COREPACK: NpmPackage = {
   version: '0.34.6',
   integrity: 'sha512-gvylq9kzJB09mSsiOnKOnhg0YdCWNy2aGaeGbYF4HlyGd/v4moxEonQjJPYI45/K4zP7q1hW9qCVvaYYKK5nkA==',
 };
-/** Outside of npm's folders, as in the official images: npm does not take it for its own. */
+/** Outside npm's folders, as in the official images, so that npm does not manage it. */
 const YARN_FOLDER = '/opt/yarn-v1.22.22';
 const YARN: NpmPackage = {
   name: 'yarn',

@@ -1,8 +1,8 @@
 import type { BaseRecipe } from '../recipe.ts';
 
 /**
- * Installs extensions as the program of this name in the official image does, which compiles them: here they are packages
- * of Debian, or part of its PHP.
+ * A substitute for the official image's script of this name, which compiles extensions: this one installs Debian
+ * packages, and skips those included in Debian's PHP.
  */
 const INSTALL_EXTENSIONS = `#!/bin/sh
 set -eu
@@ -30,7 +30,7 @@ shift
 exec docker-php-ext-install "$@"
 `;
 
-/** PHP of Debian inside of Apache, with the extensions of the official image; the app's Dockerfile brings the configuration. */
+/** Debian's PHP in Apache, with the official image's extensions; the app's Dockerfile adds the configuration. */
 export const php: BaseRecipe = {
   kind: 'php',
   from: 'debian',
@@ -45,7 +45,7 @@ export const php: BaseRecipe = {
   command: ['apache2', '-v'],
 };
 
-/** Composer of Debian, and what it fetches packages with. */
+/** Debian's Composer, with the programs by which it fetches packages. */
 export const composer: BaseRecipe = {
   kind: 'composer',
   from: 'debian',

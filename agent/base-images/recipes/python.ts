@@ -1,11 +1,11 @@
 import type { BaseRecipe } from '../recipe.ts';
 
-/** Python of Debian with pip and venv, and as in the upstream images its headers: compilers are the build stage's own matter. */
+/** Debian's Python with pip, venv and headers, like the upstream images: the build stage installs compilers itself. */
 export const python: BaseRecipe = {
   kind: 'python',
   from: 'debian',
   packages: ['python3', 'python-is-python3', 'python3-pip', 'python3-venv', 'python3-dev'],
-  // PEP 668 guards a machine's Python; in an image pip owns it, as in the upstream python images.
+  // PEP 668 protects a machine's Python; in an image pip may manage it, as in the upstream images.
   remove: ['/usr/lib/python3.13/EXTERNALLY-MANAGED'],
   env: {
     PYTHONUNBUFFERED: '1',

@@ -1,6 +1,6 @@
 import type { BaseRecipe } from '../recipe.ts';
 
-/** Ruby of Debian with bundler; compilers are the build stage's own matter. */
+/** Debian's Ruby with bundler; the build stage installs compilers itself. */
 export const ruby: BaseRecipe = {
   kind: 'ruby',
   from: 'debian',

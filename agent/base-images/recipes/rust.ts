@@ -1,6 +1,6 @@
 import type { BaseRecipe } from '../recipe.ts';
 
-/** The newer Rust of Debian, which it keeps for browsers, with the C compiler that links. */
+/** Debian's newer Rust, packaged for building browsers, with the C compiler needed for linking. */
 export const rust: BaseRecipe = {
   kind: 'rust',
   from: 'debian',

@@ -1,6 +1,6 @@
 import type { BaseRecipe } from '../recipe.ts';
 
-/** nginx of Debian that can run as any user; the app's Dockerfile brings the configuration. */
+/** Debian's nginx, able to run as any user; the app's Dockerfile adds the configuration. */
 export const staticSite: BaseRecipe = {
   kind: 'static',
   from: 'debian',

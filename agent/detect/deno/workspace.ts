@@ -1,4 +1,4 @@
-/** Workspaces of Deno: the deno.json at their root names the folders, which take its imports and its lockfile. */
+/** Deno workspaces: the deno.json at the root lists the member folders, which share its imports and lockfile. */
 import { z } from 'zod';
 import { parseJsonWithComments } from '../manifests.ts';
 import { memberFolders } from '../member-folders.ts';
@@ -8,7 +8,7 @@ import { pathIn, workspaceAround } from '../workspace-around.ts';
 import type { WorkspacePlace } from '../workspace-around.ts';
 
 const MAX_MEMBERS = 50;
-/** The manifest of Deno, by either name. */
+/** Deno's manifest, under either name. */
 export const DENO_MANIFESTS = ['deno.json', 'deno.jsonc'];
 
 const Members = z.array(z.string());
@@ -17,13 +17,13 @@ const Manifest = z.looseObject({
   imports: z.record(z.string(), z.string()).default({}),
 });
 
-/** Of the folder `at` of the checkout, null without one. @throws OrkestrError ORK_MANIFEST_INVALID */
+/** The manifest of folder `at` in the checkout, or null. @throws OrkestrError ORK_MANIFEST_INVALID */
 async function manifestOf(view: RepositoryView, at: string): Promise<z.infer<typeof Manifest> | null> {
   const file = await firstFile(view, DENO_MANIFESTS);
   return file === null ? null : parseJsonWithComments(pathIn(at, file.path), file.text, Manifest);
 }
 
-/** Folders of the members of the workspace whose root this is; empty when it is none. @throws OrkestrError ORK_MANIFEST_INVALID */
+/** Member folders of the workspace rooted here; empty if it is not a root. @throws OrkestrError ORK_MANIFEST_INVALID */
 export async function denoMembers(root: RepositoryView, at = '.'): Promise<string[]> {
   const patterns = (await manifestOf(root, at))?.workspace.slice(0, MAX_MEMBERS) ?? [];
   const folders = await Promise.all(patterns.map((pattern) => memberFolders(root, pattern.replace(/^\.\//, ''))));
@@ -31,13 +31,13 @@ export async function denoMembers(root: RepositoryView, at = '.'): Promise<strin
 }
 
 interface DenoWorkspace extends WorkspacePlace {
-  /** What all of its members may import by name. */
+  /** Import map shared by all members. */
   readonly imports: Readonly<Record<string, string>>;
-  /** What dependencies are installed by, from its root; empty when that needs the sources. */
+  /** Files to install dependencies from, relative to the root; empty if the install needs the sources. */
   readonly manifests: readonly string[];
 }
 
-/** The workspace that the app in a root directory is a member of; null without. @throws OrkestrError ORK_MANIFEST_INVALID */
+/** The workspace that contains the app in a root directory, or null. @throws OrkestrError ORK_MANIFEST_INVALID */
 export async function denoWorkspaceAround(
   checkout: RepositoryView,
   rootDirectory: string,
@@ -57,8 +57,8 @@ export async function denoWorkspaceAround(
 }
 
 /**
- * What `deno install` reads, from the root of the build: of the root itself (''), and of members ('api/').
- * @returns empty when it needs the sources: it reads a map of imports, or packages that stand in folders
+ * Files that `deno install` reads, relative to the build root: those of the root itself (''), and of members ('api/').
+ * @returns empty if it needs the sources: for an import map file, or packages in folders
  */
 export async function denoManifests(
   root: RepositoryView,

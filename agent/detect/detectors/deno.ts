@@ -85,7 +85,7 @@ export const deno: Detector = {
   },
 };
 
-/** Before 2 the install was for programs of the machine, and all that a program imports was fetched by its address. */
+/** Before Deno 2, `deno install` installed programs on the machine, and imports were fetched by URL. */
 function commandsOf(version: string, file: string | null): { install: string | null; cache: string | null } {
   const cache = file === null ? null : `deno cache ${file}`;
   return /^[01](?:\.|$)/.test(version) ? { install: cache, cache: null } : { install: INSTALL, cache };
@@ -116,7 +116,7 @@ async function startOf(repository: RepositoryView, { tasks }: DenoJson, path: st
   if (web !== null) return { command: web, from: 'Procfile', file, notices: [] };
   if (Object.hasOwn(tasks, 'start')) return { ...taskStart(tasks, path), file };
   if (entry === null) return null;
-  // What exports a handler is served; run as it is, it would end at once.
+  // A module that exports a handler needs `deno serve`; `deno run` would exit at once.
   const isHandler = /^export default\b/m.test(entry.text) && !/\bDeno\.serve\(/.test(entry.text);
   const command = isHandler ? 'deno serve --host 0.0.0.0 --port $PORT' : 'deno run';
   return {
@@ -127,7 +127,7 @@ async function startOf(repository: RepositoryView, { tasks }: DenoJson, path: st
   };
 }
 
-/** Before Fresh 2 `start` watched files, and `preview` was what runs in production. */
+/** Before Fresh 2, `start` watched files, and `preview` was the production server. */
 function taskStart(tasks: DenoJson['tasks'], path: string): Omit<Start, 'file'> {
   const task = { command: tasks['start']?.trim() ?? '', from: `${path} tasks.start` };
   const plain = withoutWatcher(task.command);

@@ -1,4 +1,4 @@
-/** Detector: the repository's own Dockerfile. What it says is built as it is. */
+/** Detector: the repository's own Dockerfile, built as it is. */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { Evidence } from '../../../protocol/steps.ts';
 import type { Detector } from '../detector.ts';
@@ -6,7 +6,7 @@ import { volumeWarning } from '../../lib/volumes.ts';
 import { firstFile } from '../repository.ts';
 import { capabilityWarning } from '../root-images.ts';
 
-/** The first that is there; the second is another spelling to docker too, the third is podman's. */
+/** The first that exists; docker also accepts the second, and podman the third. */
 const DEFAULT_PATHS = ['Dockerfile', 'dockerfile', 'Containerfile'];
 
 export const dockerfile: Detector = {
@@ -51,14 +51,14 @@ export const dockerfile: Detector = {
 };
 
 interface Stage {
-  /** TCP ports that are written as numbers, each with its line. */
+  /** TCP ports given as numbers, each with its line. */
   readonly ports: Map<number, number>;
-  /** Image from outside that it is made from in the end, and the line that says so. */
+  /** The external image that it is ultimately based on, and the line that names it. */
   readonly image: string;
   readonly imageLine: number;
-  /** Who runs it, where a stage says so. */
+  /** The user, if a stage sets one. */
   user: string | undefined;
-  /** Of its first VOLUME, or of the stage that it is made from. */
+  /** Line of its first VOLUME, or of an inherited one. */
   volumeLine: number | undefined;
 }
 
@@ -71,8 +71,8 @@ const fromOutside = (image: string, imageLine: number): Inherited => ({
 });
 
 /**
- * The few instructions that a plan needs, of the stage that is built. Their full meaning is the builder's matter, and so is a
- * target that is not there. Undefined without any stage.
+ * Reads the few instructions that a plan needs, from the stage to build. Everything else is left to the builder,
+ * including an unknown target. Undefined if there is no stage.
  */
 function readDockerfile(text: string, target: string | undefined): Stage | undefined {
   const stages: Stage[] = [];
@@ -92,10 +92,10 @@ function readDockerfile(text: string, target: string | undefined): Stage | undef
   return wanted ?? stages.at(-1);
 }
 
-/** Where here-documents may begin, `RUN <<EOF`: at the begin of a word, which tells them from a shift. */
+/** Start of a here-document, `RUN <<EOF`: only at the start of a word, unlike a shift operator. */
 const HERE_DOCUMENT = /(?<=\s)\d*<<(-?)["']?([A-Za-z_]\w*)["']?/g;
 
-/** As many lines, those of files and scripts that stand in the Dockerfile itself empty. */
+/** Blanks the lines of here-documents, so that line numbers do not change. */
 function withoutHereDocuments(lines: readonly string[]): string[] {
   const written = new Set(lines.map(withoutTabs));
   let open: { readonly dash: string; readonly name: string }[] = [];
@@ -108,7 +108,7 @@ function withoutHereDocuments(lines: readonly string[]): string[] {
     }
     if (goesOn || /^\s*(?:RUN|COPY|ADD)\s/i.test(line)) {
       const begun = [...line.matchAll(HERE_DOCUMENT)].map(([, dash = '', name = '']) => ({ dash, name }));
-      // In quotes it may be none: one that ends nowhere.
+      // Quoted text may look like one: then there is no terminator.
       open = begun.filter(({ name }) => written.has(name)).toReversed();
     }
     goesOn = line.endsWith('\\');

@@ -8,7 +8,7 @@ import { versionOf } from '../dotnet/version.ts';
 import { present } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 
-/** What a restore reads beside the project. */
+/** Files that a restore reads in addition to the project. */
 const MANIFESTS = [
   'Directory.Build.props',
   'Directory.Build.targets',
@@ -21,7 +21,7 @@ const MANIFESTS = [
 const MAX_FOLDERS = 50;
 const PORT = 8080;
 
-/** A server, a page that runs in the browser, or any other program; the likeliest to be the app first. */
+/** A server, a page that runs in the browser, or any other program; the likeliest app first. */
 const KINDS = ['web', 'wasm', 'program'] as const;
 
 interface Project {
@@ -102,7 +102,7 @@ export const dotnet: Detector = {
 
 const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1).replace(/\.\w+$/, '');
 
-/** Project files in the root directory, else one and two levels below, without those of tests. */
+/** Project files in the root directory, else one and two levels below, without test projects. */
 async function projectsOf(repository: RepositoryView): Promise<Project[]> {
   const found: Project[] = [];
   const waiting = ['.'];

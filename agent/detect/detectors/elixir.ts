@@ -74,7 +74,7 @@ export const elixir: Detector = {
   },
 };
 
-/** What config/runtime.exs of a new Phoenix app raises without, and what its links and sockets begin with. */
+/** Variables that a new Phoenix app's config/runtime.exs requires, or uses for its links and sockets. */
 function needsOf(mix: string): Need[] {
   const database = /\{\s*:(?:ecto_sql|phoenix_ecto|postgrex|myxql|ecto_sqlite3)\s*,/.test(mix);
   const file = /\{\s*:ecto_sqlite3\s*,/.test(mix);
@@ -87,13 +87,13 @@ function needsOf(mix: string): Need[] {
 const DATABASE_URL = { anyOf: ['DATABASE_URL'], hint: 'It is like ecto://USER:PASSWORD@HOST/DATABASE.' };
 const DATABASE_PATH = { anyOf: ['DATABASE_PATH'], hint: 'It is the file of the database.' };
 
-/** Packages of Node.js that the assets are bundled with; null without any. */
+/** Node.js packages that bundle the assets, or null. */
 async function assetsOf(assets: RepositoryView): Promise<FrontEnd | null> {
   const manifest = await readPackageJson(assets, `${ASSETS}/package.json`);
   return manifest === null ? null : frontEndOf(assets, manifest);
 }
 
-/** What the layer of dependencies is made from. */
+/** The files that the dependency layer is built from. */
 async function sourcesOf(
   repository: RepositoryView,
   mix: string,
@@ -106,7 +106,7 @@ async function sourcesOf(
   };
 }
 
-/** Without `releases` in mix.exs there is one under the name of the app, which must not be named. */
+/** Without `releases` in mix.exs there is an implicit one named after the app, which must not be passed by name. */
 function releaseOf(mix: string, app: string): { readonly release: string; readonly build: string } {
   const named = /\breleases:\s*\[\s*([a-z][a-z0-9_]{0,60}):/.exec(mix)?.[1];
   return named === undefined

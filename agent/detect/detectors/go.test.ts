@@ -35,7 +35,7 @@ test('a module that is C beneath is built with a compiler, all others without', 
     assert.match(text, /CGO_ENABLED=1/, mod);
     assert.match(text, /install -y --no-install-recommends g\+\+ libc6-dev &&[^]*go build/, mod);
   }
-  // What only looks like one of them.
+  // Not one of these modules, despite the prefix.
   assert.match(await dockerfileOf('require github.com/mattn/go-sqlite3-fork v1.0.0\n'), /CGO_ENABLED=0/);
 });
 
@@ -163,7 +163,7 @@ describe('detector go', () => {
       (await plan(files, { baseImages: { go: old } })).dockerfile.text,
       /^FROM golang:1\.22-bookworm AS build$/m,
     );
-    // Go keeps what older modules rely on.
+    // Newer Go versions build older modules.
     assert.match((await plan(files)).dockerfile.text, /^FROM golang:1\.27-trixie AS build$/m);
   });
 });

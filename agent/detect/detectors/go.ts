@@ -13,16 +13,16 @@ import type { Runtime } from '../runtime.ts';
 import { imageVersion } from '../base-images.ts';
 import { admits } from '../versions.ts';
 
-/** Go files of one folder that are read to find its package. */
+/** Go files read per folder to find its package. */
 const MAX_FILES = 50;
-/** Enough of a file to reach its package clause behind a licence. */
+/** Enough of a file to reach the package clause after a licence header. */
 const HEAD_BYTES = 16_384;
 
 const RUNTIME: Runtime = {
   name: 'Go',
   kind: 'go',
   digits: 2,
-  // go.mod names the oldest that will do, so the oldest comes first.
+  // go.mod states a minimum version, so the oldest comes first.
   lines: ['1.20', '1.21', '1.22', '1.23', '1.24', '1.25', '1.26', '1.27'],
   trixieSince: '1.23',
   supported: ['1.27', '1.26'],
@@ -30,7 +30,7 @@ const RUNTIME: Runtime = {
   files: [versionFile('.go-version'), ...toolVersions('golang', 'go')],
 };
 
-/** Modules that are C beneath, and the Debian packages of their libraries: to build, and to run. */
+/** Modules that wrap C code, and the Debian packages of their libraries: to build, and to run. */
 const CGO_MODULES: Readonly<Record<string, readonly [build: readonly string[], run: readonly string[]]>> = {
   'github.com/mattn/go-sqlite3': [[], []],
   'github.com/mutecomm/go-sqlcipher': [[], []],
@@ -99,13 +99,13 @@ export const go: Detector = {
 };
 
 interface MainPackage {
-  /** As `go build` takes it: `./cmd/server`. */
+  /** In the form of `go build`: `./cmd/server`. */
   readonly path: string;
-  /** The file that says `package main`. */
+  /** The file with `package main`. */
   readonly file: string;
 }
 
-/** Main packages in the root, then in cmd/; of several in cmd/ the one named like the module, or `server`, comes first. */
+/** Main packages in the root, then in cmd/; in cmd/, the one named like the module, or `server`, comes first. */
 async function mainPackages(repository: RepositoryView, module: string): Promise<MainPackage[]> {
   const found: MainPackage[] = [];
   const root = await mainFile(repository, '.');
@@ -132,7 +132,7 @@ async function mainFile(repository: RepositoryView, folder: string): Promise<str
   return null;
 }
 
-/** Built without C they compile as well, and fail when they are used. */
+/** Debian packages for cgo, or null. Without cgo these modules compile too, but fail when used. */
 function cgoOf(text: string): GoRecipe['cgo'] {
   const required = new Set(
     [...text.matchAll(/^[ \t]*(?:require[ \t]+)?([a-z0-9.-]+\/\S+)[ \t]+v\d/gm)].map(([, path = '']) => path),
@@ -159,7 +159,7 @@ interface Asking {
   readonly path: string;
 }
 
-/** The oldest Go that will do, by its own line of a go.mod or go.work. */
+/** The minimum Go version, from the `go` line of a go.mod or go.work. */
 const goLine = (text: string): string | undefined => /^go\s+(\d+\.\d+(?:\.\d+)?)/m.exec(text)?.[1];
 
 function saidVersion({ text, path }: Asking): Stated<string>[] {
@@ -168,8 +168,8 @@ function saidVersion({ text, path }: Asking): Stated<string>[] {
 }
 
 /**
- * What modules are downloaded by before the sources come, from the root of the build; empty when there are none to download, when
- * they are vendored, and when that needs the sources: a module that stands in a folder of the repository is needed whole.
+ * Files to download modules from before the sources are copied, relative to the build root. Empty if there are none, if
+ * they are vendored, or if the download needs the sources: a module in a folder of the repository is needed whole.
  */
 async function manifestsOf(
   workspace: GoWorkspace | null,
@@ -181,7 +181,7 @@ async function manifestsOf(
   return /=>[ \t]*\.{1,2}\//.test(text) ? [] : present(repository, ['go.mod', 'go.sum']);
 }
 
-/** Before 1.21 the go command knew neither a third number nor the toolchain line, and stops at them. */
+/** Before 1.21 the go command rejected a third version component and the toolchain line. */
 function unreadable({ text, path }: Asking, image: string): string[] {
   const [version, have] = [goLine(text), imageVersion(image)];
   if (version === undefined || have === null || admits('>=1.21', have)) return [];

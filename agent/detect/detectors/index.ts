@@ -1,4 +1,4 @@
-/** All detectors. Of two that are as sure the earlier one decides. */
+/** All detectors. With equal confidence, the earlier one wins. */
 import type { Detector } from '../detector.ts';
 import { deno } from './deno.ts';
 import { dockerfile } from './dockerfile.ts';
@@ -14,9 +14,9 @@ import { rust } from './rust.ts';
 import { staticSite } from './static.ts';
 
 /**
- * What a person wrote for containers comes first. Apps of other languages often have a package.json for their assets, and
- * hardly ever the other way round; Node.js stands before Python, whose files also serve as scripts; index.html is in so many
- * repositories that it is last.
+ * Dockerfiles come first, as explicit instructions. Apps in other languages often have a package.json for their assets,
+ * but rarely vice versa; Node.js comes before Python, whose files are often just scripts; index.html is so common that
+ * it comes last.
  */
 export const DETECTORS: readonly Detector[] = [
   dockerfile,

@@ -10,7 +10,7 @@ import { chooseRuntime, MISE_FILES } from '../runtime.ts';
 import type { ChosenRuntime, Runtime, VersionFile } from '../runtime.ts';
 import { withVersion } from '../base-images.ts';
 
-/** What a build asks for is the oldest that will do. `1.8` is 8. */
+/** A version in a build file is a minimum. `1.8` means 8. */
 const atLeast = (path: string, pattern: RegExp): VersionFile => ({
   path,
   read: (text) => {
@@ -25,7 +25,7 @@ const atLeast = (path: string, pattern: RegExp): VersionFile => ({
 const GRADLE_VERSION =
   /JavaLanguageVersion\.of\((\d+)\)|jvmToolchain\((\d+)\)|(?:source|target)Compatibility\s*=\s*(?:JavaVersion\.VERSION_)?["']?([\d.]+)/;
 
-/** The newest LTS that a Gradle runs on (its compatibility matrix); null: on the current one. */
+/** The newest LTS that this Gradle runs on (by its compatibility matrix); null if that is the current one. */
 function newestForGradle(wrapper: string): string | null {
   const [, major, minor = '0'] = /gradle-(\d+)(?:\.(\d+))?[\d.]*-(?:bin|all)\.zip/.exec(wrapper) ?? [];
   if (major === undefined) return null;
@@ -60,7 +60,7 @@ interface Framework {
   readonly pattern: RegExp;
   /** Options of `java` that bind it to $PORT. */
   readonly options: string;
-  /** Has it believe the proxy, whoever that is to it, how a visitor came: `X-Forwarded-Proto`. */
+  /** Makes it trust `X-Forwarded-Proto` from the proxy, whatever the proxy's address. */
   readonly environment?: string;
 }
 
@@ -69,7 +69,7 @@ const FRAMEWORKS: readonly Framework[] = [
     name: 'Spring Boot',
     pattern: /spring-boot|org\.springframework\.boot|libs\.plugins\.spring/,
     options: '-Dserver.port=$PORT ',
-    // Spring's own filter, not that of the server beneath: it knows X-Forwarded-Prefix too.
+    // Spring's own filter rather than the server's: it also handles X-Forwarded-Prefix.
     environment: 'SERVER_FORWARD_HEADERS_STRATEGY=framework',
   },
   {
@@ -82,7 +82,7 @@ const FRAMEWORKS: readonly Framework[] = [
   { name: 'Ktor', pattern: /io\.ktor|libs\.plugins\.ktor/, options: '' },
 ];
 const WRAPPERS = { maven: 'mvnw', gradle: 'gradlew' };
-/** Files that name the modules of Gradle. */
+/** Files that list the modules of Gradle. */
 const SETTINGS = ['settings.gradle.kts', 'settings.gradle'];
 const PORT = 8080;
 
@@ -143,27 +143,27 @@ export const java: Detector = {
 
 interface Build {
   readonly tool: 'maven' | 'gradle';
-  /** The repository brings the tool. */
+  /** The repository contains the tool's wrapper. */
   readonly wrapper: boolean;
   readonly manifest: BuildFile;
   readonly modules: Modules;
   readonly framework: Framework | undefined;
-  /** Of the module that is the app; null: the root. */
+  /** Folder of the module that is the app; null: the root. */
   readonly folder: string | null;
-  /** Gradle leaves a start script with the jars that it needs, and no jar that runs alone. */
+  /** Gradle produces a start script with jars rather than a self-contained jar. */
   readonly startScript: boolean;
 }
 
-/** The build file at the root, and the module that is the app; null without any. */
+/** The build file at the root, and the module that is the app; null if there is no build file. */
 async function readBuild(repository: RepositoryView): Promise<Build | null> {
   const manifest = await firstFile(repository, ['pom.xml', 'build.gradle.kts', 'build.gradle', ...SETTINGS]);
   if (manifest === null) return null;
   const tool = manifest.path === 'pom.xml' ? 'maven' : 'gradle';
   const settings = tool === 'maven' ? manifest : await firstFile(repository, SETTINGS);
   const modules = await modulesOf(repository, tool, settings?.text ?? '');
-  // Settings alone build nothing.
+  // A settings file alone builds nothing.
   if (SETTINGS.includes(manifest.path) && modules.runnable.length === 0) return null;
-  // What a module does not say itself stands in the build file of all.
+  // A module inherits what it does not declare from the root build file.
   const texts = [modules.app?.file.text ?? '', manifest.text];
   const framework = FRAMEWORKS.find(({ pattern }) => texts.some((text) => pattern.test(text)));
   const startScript = tool === 'gradle' && hasStartScript(modules.app?.file.text ?? manifest.text);
@@ -179,7 +179,7 @@ async function wrapperWarning(repository: RepositoryView, { tool, wrapper }: Bui
       'There is no gradlew, and the Gradle of Debian is 4.4.1, too old for most builds: run `gradle wrapper` and commit what it writes.',
     ];
   }
-  // A `*.jar` in .gitignore takes it out.
+  // A `*.jar` in .gitignore would exclude it.
   if (await repository.has(jar)) return [];
   return [`${jar} is not in the repository, and gradlew cannot run without it: \`git add --force ${jar}\`.`];
 }
@@ -196,7 +196,7 @@ function modulesWarning({ app, all, runnable }: Modules, tool: 'maven' | 'gradle
   ];
 }
 
-/** Wrappers are run by sh: not every repository keeps their executable bit. */
+/** Wrappers are run by sh, since not every repository preserves their executable bit. */
 function buildCommand({ tool, wrapper, folder, startScript }: Build): string {
   if (tool === 'maven') {
     const only = folder === null ? '' : ` -pl ${folder} -am`;
@@ -206,6 +206,6 @@ function buildCommand({ tool, wrapper, folder, startScript }: Build): string {
   return `${wrapper ? 'sh ./gradlew' : 'gradle'} --no-daemon -x test ${task}`;
 }
 
-/** The JRE of the version that the JDK has. */
+/** The JRE of the same version as the JDK. */
 const jreOf = ({ version, evidence }: ChosenRuntime, jre: string): string =>
   version === '' || evidence.from.startsWith('base image') ? jre : withVersion(jre, version);

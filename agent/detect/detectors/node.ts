@@ -23,7 +23,7 @@ import { servedAtWarning } from '../node/served-at.ts';
 import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { ChosenRuntime, Runtime } from '../runtime.ts';
 
-/** Code names of the LTS lines, as nvm knows them. */
+/** Code names of the LTS lines, as used by nvm. */
 const CODE_NAMES: Readonly<Record<string, string>> = {
   hydrogen: '18',
   iron: '20',
@@ -90,27 +90,27 @@ export const node: Detector = {
   },
 };
 
-/** A plan whose build nothing here can run would only fail later, and say less. @throws OrkestrError ORK_MANIFEST_INVALID */
+/** Rejects a build that cannot run here, rather than let it fail later. @throws OrkestrError ORK_MANIFEST_INVALID */
 function refuseUnfit({ manifest }: NodeApp, { framework, config, start }: Running, { stated }: DetectRequest): void {
   if (start?.chosen === true || stated.outputDirectory !== undefined) return;
   const why = framework?.unfit?.(manifest, config) ?? null;
   if (why !== null) throw new OrkestrError('ORK_MANIFEST_INVALID', why);
 }
 
-/** Its projects are described by files of its plugins, each in their own way. */
+/** Nx describes projects in files of its plugins, each in its own format. */
 const NX_MEND =
   'for a project of Nx that is no package, leave the root directory at that of nx.json, and say buildCommand ("nx build web") and outputDirectory or startCommand in orkestr.json';
 
 const isOfNx = async ({ checkout }: DetectRequest): Promise<boolean> =>
   checkout.rootDirectory !== '.' && checkout.repository.has('nx.json');
 
-/** The tools of all projects are listed at the root of Nx, where there is no page of any. */
+/** An Nx root lists the tools of all projects, but has no page of its own. */
 async function isRootOfNx({ root, folder }: NodeApp, { framework, output }: Running): Promise<boolean> {
   const bundled = output !== null && framework?.bundler === true && folder === '.';
   return bundled && (await root.has('nx.json')) && !(await root.has('index.html'));
 }
 
-/** Another runtime may have its assets built so; without one, this is why there is no plan. */
+/** Such a build may serve another runtime's assets; if no other detector matches, this is the reason. */
 function outsideBuild({ folder }: NodeApp, { config, output }: Running): string | null {
   if (output === null || !posix.join(folder, output.folder).startsWith('..')) return null;
   return `${config.path || 'the build script'} puts the build into ${output.folder}, outside of what is built: let it stay inside, or set the root directory further up`;
@@ -135,7 +135,7 @@ interface Told {
   readonly runtime: ChosenRuntime;
 }
 
-/** A stated start command needs no start of its own, and a stated folder makes it a site. */
+/** A stated start command replaces the detected one, and a stated output folder makes it a site. */
 function statedRunning(found: Running, { stated: { startCommand, outputDirectory } }: DetectRequest): Running {
   if (startCommand !== undefined) {
     return { ...found, start: { command: startCommand.value, from: startCommand.from, chosen: true }, notices: [] };
@@ -145,7 +145,7 @@ function statedRunning(found: Running, { stated: { startCommand, outputDirectory
   return { ...found, start: null, output, notices: [] };
 }
 
-/** Version files of the app, then those of the workspace, then what the manifest says. */
+/** Version files of the app, then of the workspace, then the manifest. */
 async function nodeVersion(request: DetectRequest, app: NodeApp): Promise<ChosenRuntime> {
   const wanted = app.manifest.engines.node ?? app.rootManifest.engines.node;
   const developed = devEngine(app.manifest, 'runtime', 'node') ?? devEngine(app.rootManifest, 'runtime', 'node');
@@ -162,17 +162,17 @@ async function nodeVersion(request: DetectRequest, app: NodeApp): Promise<Chosen
   return isHosts || isOnTrixie(chosen) ? chosen : { ...chosen, image: withoutRelease(chosen.image) };
 }
 
-/** Lines that ended before Debian 13 came have no official image with its name, but `node:18-slim` on the release of their time. */
+/** Lines that ended before Debian 13 have no official image with its name, but `node:18-slim` on an older release. */
 const isOnTrixie = ({ version }: ChosenRuntime): boolean => Number(version) >= 20 && !['21', '23'].includes(version);
 
-/** Of all that are listed: a server may have its pages built by another framework. */
+/** From all listed frameworks: a server may have its pages built by another one. */
 const publicPrefixesOf = (manifest: NodeApp['manifest']): PublicPrefix[] => [
   ...new Set(
     FRAMEWORKS.flatMap(({ packages, publicPrefixes = [] }) => (lists(manifest, ...packages) ? publicPrefixes : [])),
   ),
 ];
 
-/** Tools that build assets and watch them: an app of another language often has them started by `npm start`. */
+/** Tools that build and watch assets: an app in another language often runs them through `npm start`. */
 const WATCHER =
   /^(?:npx )?(?:tailwindcss|@tailwindcss\/cli|postcss|webpack|vite|parcel|gulp|grunt|sass|esbuild|rollup|browser-sync|live-server)\b/;
 
@@ -187,7 +187,7 @@ function factsOf({ running, build, recipe, runtime }: Told): Facts {
   const port = portOf(running);
   return {
     framework: framework?.name ?? 'Node.js',
-    // What runs in the end: files are served by the static image.
+    // The final runtime: files are served by the static image.
     runtime: output !== null && start?.chosen !== true ? 'static' : 'node',
     ...versionFact(runtime),
     ...(port && { port: port.value }),
@@ -198,7 +198,7 @@ function factsOf({ running, build, recipe, runtime }: Told): Facts {
   };
 }
 
-/** Files are served at the port of the generated nginx; else a port that the start command fixes, else the framework's. */
+/** The port of the generated nginx for files; else one set by the start command, else the framework's default. */
 function portOf({ framework, output, start }: Running): { value: number; from: string } | null {
   if (output !== null && start?.chosen !== true) return { value: STATIC_PORT, from: 'generated nginx configuration' };
   const written = writtenPort(start);

@@ -34,13 +34,13 @@ const FRAMEWORKS: readonly (readonly [name: string, dependency: string])[] = [
   ['Slim', 'slim/slim'],
 ];
 
-/** What the packages that `--no-dev` leaves need to know. */
+/** Variables required by packages that were installed with `--no-dev`. */
 const ENVIRONMENT: Readonly<Record<string, string>> = { Symfony: 'APP_ENV=prod' };
 
 const PORT = 8080;
-/** Folders that are served, the likeliest first. */
+/** Candidates for the served folder, the likeliest first. */
 const DOCUMENT_ROOTS = ['public', 'web', 'htdocs', '.'];
-/** The image of composer lacks the extensions of the one that runs. */
+/** Ignores platform requirements, since the composer image lacks the extensions of the final image. */
 const INSTALL = 'composer install --no-dev --no-scripts --no-interaction --prefer-dist --ignore-platform-reqs';
 const CONFIGURATION = 'generated Apache configuration';
 
@@ -60,7 +60,7 @@ export const php: Detector = {
     const { packages, manifests } = composer;
     const [framework, dependency] = FRAMEWORKS.find(([, name]) => name in packages) ?? ['PHP'];
     const wanted = packages['php'];
-    // Of composer `~8.1` is any 8 from there on.
+    // In composer, `~8.1` means any 8.x from 8.1 on.
     const range = wanted?.replaceAll('~', '~=');
     const said = range === undefined ? null : { value: range, from: 'composer.json require.php' };
     const runtime = await chooseRuntime(request, [repository], RUNTIME, said);
@@ -112,7 +112,7 @@ export const php: Detector = {
   },
 };
 
-/** Since Laravel 11 a new app keeps its sessions in a database, whose file is not in the repository. */
+/** Since Laravel 11, a new app keeps its sessions in a database, whose file is not in the repository. */
 function laravelNeeds({ 'laravel/framework': range = '' }: ComposerFacts['packages']): Need[] {
   const key = { anyOf: ['APP_KEY'], hint: '`php artisan key:generate --show` makes one.' };
   if (admits(range, '10')) return [key];
@@ -123,11 +123,11 @@ function laravelNeeds({ 'laravel/framework': range = '' }: ComposerFacts['packag
 
 const CONSOLE = 'php bin/console';
 
-/** How Symfony makes its assets without Node.js, when all files are there; null when it has none of that kind. */
+/** How Symfony builds its assets without Node.js, once all files are there; null if it does not use AssetMapper. */
 async function assetMap(repository: RepositoryView, packages: ComposerFacts['packages']): Promise<string | null> {
   if (!('symfony/asset-mapper' in packages) || !(await repository.has('importmap.php'))) return null;
   return [
-    // Pages that name a package of the map fail without it, and only development serves what is not compiled.
+    // Pages fail if a package of the map is missing, and only development mode serves uncompiled assets.
     `${CONSOLE} importmap:install`,
     ...('symfonycasts/tailwind-bundle' in packages ? [`${CONSOLE} tailwind:build --minify`] : []),
     ...('symfonycasts/sass-bundle' in packages ? [`${CONSOLE} sass:build`] : []),
@@ -136,9 +136,9 @@ async function assetMap(repository: RepositoryView, packages: ComposerFacts['pac
 }
 
 interface ComposerFacts {
-  /** What it requires: package → range. */
+  /** Required packages: package → range. */
   readonly packages: Readonly<Record<string, string>>;
-  /** composer.json, and the lockfile behind it; empty without any. */
+  /** composer.json, then the lockfile; empty if there is neither. */
   readonly manifests: readonly string[];
 }
 
@@ -156,10 +156,10 @@ async function documentRootOf(repository: RepositoryView): Promise<string | null
   return null;
 }
 
-/** It makes TypeScript of the app's routes while Vite builds, by artisan. */
+/** Generates TypeScript from the app's routes during the Vite build, by calling artisan. */
 const CALLS_PHP = '@laravel/vite-plugin-wayfinder';
 
-/** The front end, when package.json has a build for it. */
+/** The front end, if package.json has a build script. */
 async function assetsOf(repository: RepositoryView): Promise<PhpRecipe['assets']> {
   const manifest = await readPackageJson(repository);
   if (manifest === null || !Object.hasOwn(manifest.scripts, 'build') || !(await repository.has('public/index.php')))

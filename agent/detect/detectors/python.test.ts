@@ -11,7 +11,7 @@ after(() => repository.remove());
 
 type Files = Parameters<RepositoryFolder['plan']>[0];
 const plan = (files: Files, settings = {}): Promise<BuildPlan> => repository.plan(files, settings);
-/** The stage that installs, and the one that runs. */
+/** The stage that installs, and the final one. */
 const stagesOf = ({ dockerfile }: BuildPlan): string[] => dockerfile.text.split(/^FROM /m).slice(1);
 
 describe('Django', () => {

@@ -93,11 +93,11 @@ export const python: Detector = {
   },
 };
 
-/** A file that is run as it is may be anything. */
+/** A file that is simply run could be anything. */
 const confidenceOf = ({ framework, from }: PythonStart): Confidence =>
   framework === 'Python' && from !== 'Procfile' ? 'likely' : 'certain';
 
-/** What only Django has: its build, a secret key, the hosts that it answers to. */
+/** Django's own parts: its build, a secret key, the allowed hosts. */
 async function djangoParts(
   project: DjangoProject | null,
   { framework, command }: PythonStart,

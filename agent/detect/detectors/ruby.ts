@@ -25,7 +25,7 @@ const RUNTIME: Runtime = {
   files: [versionFile('.ruby-version'), ...toolVersions('ruby')],
 };
 
-/** Gems with a library beneath, and its Debian packages: to build, and to run. */
+/** Gems that wrap a library, and its Debian packages: to build, and to run. */
 const LIBRARIES: Readonly<Record<string, readonly [build: string, run: string]>> = {
   pg: ['libpq-dev', 'libpq5'],
   mysql2: ['default-libmysqlclient-dev', 'libmariadb3'],
@@ -34,22 +34,22 @@ const LIBRARIES: Readonly<Record<string, readonly [build: string, run: string]>>
   image_processing: ['libvips-dev', 'libvips42'],
 };
 
-/** Gems that have something to precompile, and those of them that call Node.js for it. */
+/** Gems that precompile assets, and those of them that use Node.js for it. */
 const ASSETS =
   /^(?:sprockets|propshaft|importmap-rails|tailwindcss-rails|shakapacker|webpacker|vite_(?:rails|ruby)|.*bundling-rails)/;
-/** What Sprockets compiles. Up to Rails 6 it comes with Rails itself, and with `sassc-rails`. */
+/** Sprockets' manifest. Up to Rails 6, Sprockets comes with Rails itself, and with `sassc-rails`. */
 const SPROCKETS = 'app/assets/config/manifest.js';
 const BUNDLERS = /^(?:jsbundling-rails|cssbundling-rails|shakapacker|webpacker|vite_rails|vite_ruby)$/;
 
 interface Start {
   readonly framework: string;
   readonly port: number;
-  /** How it is started; null for a site, which is served as files. */
+  /** Start command; null for a site, which is served as files. */
   readonly command: string | null;
   readonly from: string;
 }
 
-/** Where Jekyll puts a site, whatever its configuration says. */
+/** Output folder of Jekyll, whatever its configuration says. */
 const SITE = '_site';
 const JEKYLL_BUILD = `JEKYLL_ENV=production bundle exec jekyll build --destination ${SITE}`;
 const RAILS_BUILD = 'SECRET_KEY_BASE=only-for-this-build bundle exec rails assets:precompile';
@@ -120,7 +120,7 @@ export const ruby: Detector = {
   },
 };
 
-/** `ruby "~> 3.3.0"`, `ruby ">= 3.1", "< 3.4"`; null without. */
+/** `ruby "~> 3.3.0"`, `ruby ">= 3.1", "< 3.4"`; null if there is none. */
 function saidBy(gemfile: string): Stated<string> | null {
   const list = /^[ \t]*ruby[ \t(]+((?:["'][^"'\n]{1,40}["'](?:[ \t]*,[ \t]*)?){1,4})/m.exec(gemfile)?.[1] ?? '';
   const ranges = [...list.matchAll(/["']([^"']+)["']/g)].map(([, range = '']) => range.replace('~>', '~='));
@@ -134,7 +134,7 @@ function factsOf({ framework, port, command }: Start): Facts {
     : { ...common, runtime: 'ruby', startCommand: command };
 }
 
-/** What Rails signs its cookies with, in production. */
+/** The key by which Rails signs cookies in production. */
 async function needsOf(repository: RepositoryView): Promise<Need[]> {
   if (await repository.has('config/master.key')) return [];
   const encrypted = await repository.has('config/credentials.yml.enc');
@@ -143,14 +143,14 @@ async function needsOf(repository: RepositoryView): Promise<Need[]> {
     : [{ anyOf: ['SECRET_KEY_BASE'], hint: '`bin/rails secret` makes one.' }];
 }
 
-/** What Node.js builds for the gems that call it. */
+/** Node.js packages for the gems that use them. */
 async function bundled(repository: RepositoryView, gems: ReadonlySet<string>): Promise<FrontEnd | null> {
   const manifest = await readPackageJson(repository);
   if (manifest === null || ![...gems].some((gem) => BUNDLERS.test(gem))) return null;
   return frontEndOf(repository, manifest);
 }
 
-/** A Procfile says it; else the framework is known by its gem, and how it starts by what lies there. */
+/** A Procfile decides; else the gem determines the framework, and existing files its start command. */
 async function startOf(repository: RepositoryView, gems: ReadonlySet<string>): Promise<Start | null> {
   const known = (await frameworkOf(repository, gems)) ?? (await siteOf(repository, gems));
   const web = await procfileWeb(repository);

@@ -48,7 +48,7 @@ interface Framework {
   readonly name: string;
   readonly crate: string;
   readonly port: number;
-  /** What the program is told where to listen by; most are told in their code. */
+  /** Variables that set the listen address; most programs set it in code. */
   readonly environment?: string;
 }
 
@@ -120,7 +120,7 @@ function versionOf(cargo: Cargo): Stated<string> | null {
 const frameworkOf = ({ dependencies }: Binary): Framework | undefined =>
   FRAMEWORKS.find(({ crate }) => crate in dependencies);
 
-/** @param member name of the package in its workspace; undefined: all that is there may have the binary */
+/** @param member name of the package in its workspace; undefined: any package may have the binary */
 function buildCommand({ binary }: Binary, lock: string | null, member: string | undefined): string {
   const locked = lock === null ? [] : ['--locked'];
   const only = member === undefined ? [] : ['--package', member];
@@ -136,7 +136,7 @@ function warningsOf(runtime: ChosenRuntime, targets: readonly [Binary, ...Binary
   ];
 }
 
-/** The images have a stable version, whose rustup fetches what the file asks for. */
+/** The images have a stable version, and rustup fetches the channel that the file names. */
 function channelWarning({ evidence: { from }, version }: ChosenRuntime): string[] {
   if (!/: (?:beta|nightly)\b/.test(from)) return [];
   return [
@@ -162,7 +162,7 @@ async function binaries(repository: RepositoryView, cargo: Cargo): Promise<Binar
   return found.toSorted((a, b) => isServer(b) - isServer(a));
 }
 
-/** Members are folders that are named one by one or by `dir/*`; at most 20. */
+/** Members are listed by name or as `dir/*`; at most 20. */
 async function allBinaries(repository: RepositoryView, cargo: Cargo): Promise<Binary[]> {
   const found = await binariesOf(repository, '.', cargo);
   for (const folder of await membersOf(repository, cargo)) {
@@ -179,7 +179,7 @@ async function membersOf(repository: RepositoryView, { workspace }: Cargo): Prom
   return (await Promise.all(members.map((member) => memberFolders(repository, member)))).flat();
 }
 
-/** The workspace that a root directory is a member of, which has the lockfile and what lies beside; null without. */
+/** The workspace that a root directory is a member of, with the lockfile and sibling folders; null if there is none. */
 const workspaceOfMember = (checkout: RepositoryView, rootDirectory: string): Promise<WorkspacePlace | null> =>
   workspaceAround(checkout, rootDirectory, async (view, root, folder) => {
     const text = folder === '.' ? null : await view.text('Cargo.toml');

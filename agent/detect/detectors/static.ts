@@ -3,13 +3,13 @@ import type { Detector } from '../detector.ts';
 import type { RepositoryView } from '../repository.ts';
 import { STATIC_PORT, writeStatic } from '../dockerfiles/static.ts';
 
-/** Where finished sites lie, the likeliest first. */
+/** Common folders of finished sites, the likeliest first. */
 const FOLDERS = ['.', 'public', 'dist', 'build', 'site', '_site', 'docs'];
 
 export const staticSite: Detector = {
   name: 'static',
   frameworks: ['Static site'],
-  // An index.html lies in most repositories of all kinds.
+  // Most repositories of any kind contain an index.html.
   best: 'guess',
 
   async detect({ repository, stated }) {
@@ -44,10 +44,10 @@ export const staticSite: Detector = {
   },
 };
 
-/** Enough of a page to see its scripts. */
+/** Enough of a page to find its scripts. */
 const HEAD_BYTES = 65_536;
 
-/** A module that no browser can run as it is, or that lies where bundlers have their sources: then the page is a source too. */
+/** A script that no browser can run, or that is in a bundler's source folder: then the page needs a build. */
 async function sourceIn(repository: RepositoryView, path: string): Promise<string | null> {
   const page = (await repository.head(path, HEAD_BYTES)) ?? '';
   const scripts = [...page.matchAll(/<script\b[^>]*\bsrc=["']?([^"'\s>]{1,200})/g)].map(([, src = '']) => src);

@@ -1,27 +1,27 @@
-/** What all generated Dockerfiles share. */
+/** Common parts of all generated Dockerfiles. */
 import type { PlanFile } from '../detector.ts';
 import { startArgv } from '../start-command.ts';
 
-/** The user of every generated image: no account of the host, no root. */
+/** The user of every generated image: not an account of the host, and not root. */
 export const USER = '10001:10001';
 
-/** Used with a generated Dockerfile when the repository has none: what never belongs in an image, and nothing that might. */
+/** For a generated Dockerfile, if the repository has none: excludes only what never belongs in an image. */
 export const dockerIgnore: PlanFile = {
   path: '.dockerignore',
   text: `${['.git', '**/node_modules', '**/.venv', '**/__pycache__', '**/.DS_Store', '**/.env.local', '**/.env.*.local'].join('\n')}\n`,
 };
 
-/** A CMD or ENTRYPOINT in exec form. JSON is its syntax, so nothing in an argument can leave it. */
+/** A CMD or ENTRYPOINT in exec form. Its syntax is JSON, so no argument can break out of it. */
 function execForm(argv: readonly string[]): string {
   return JSON.stringify(argv);
 }
 
-/** A BuildKit cache mount. Its id carries the project, so that no other project's build can put things into it. */
+/** A BuildKit cache mount. Its id contains the project, so that no other project's build can write to it. */
 export function cacheMount(scope: string, name: string, target: string): string {
   return `--mount=type=cache,id=${scope}-${name},target=${target}`;
 }
 
-/** Each manifest to the folder where it lies. */
+/** Copies each manifest to its own folder. */
 export function copyManifests(manifests: readonly string[]): string[] {
   const folders = new Map<string, string[]>();
   for (const path of manifests) {
@@ -31,7 +31,7 @@ export function copyManifests(manifests: readonly string[]): string[] {
   return [...folders].map(([folder, paths]) => `COPY ${paths.join(' ')} ${folder}`);
 }
 
-/** Debian packages, without lists and recommendations; nothing for none. */
+/** Installs Debian packages, without lists and recommendations; no line if there are none. */
 export function aptInstall(packages: readonly string[]): string[] {
   if (packages.length === 0) return [];
   return [
@@ -39,15 +39,15 @@ export function aptInstall(packages: readonly string[]): string[] {
   ];
 }
 
-/** Where programs of Debian look for the certificates that they trust. */
+/** Path of the CA bundle that Debian programs trust. */
 const CA_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
 
-/** The official images to build with have it, Debian's own and Elixir's have not: without it no HTTPS request goes out. */
+/** Images for building include it, but Debian's and Elixir's own do not: without it no HTTPS request works. */
 export const COPY_CA_BUNDLE = `COPY --from=build ${CA_BUNDLE} ${CA_BUNDLE}`;
 
 /**
- * The end of every stage that runs. The engine puts an init in front (`--init`), which reaps children and passes signals
- * on, so none is in the image.
+ * The end of every final stage. The image needs no init: the engine adds one (`--init`) that reaps children and
+ * forwards signals.
  */
 export function runAs(startCommand: string, workdir = '/app', stopSignal = 'SIGTERM'): string[] {
   return [
@@ -59,7 +59,7 @@ export function runAs(startCommand: string, workdir = '/app', stopSignal = 'SIGT
   ];
 }
 
-/** Stages as the text of a Dockerfile. */
+/** Joins stages to the text of a Dockerfile. */
 export function stages(...all: readonly (readonly string[])[]): string {
   return all
     .filter((lines) => lines.length > 0)

@@ -1,16 +1,16 @@
-/** Generated Dockerfile for Deno, which npm brings as a package into the Node.js image. */
+/** Generated Dockerfile for Deno, installed by npm in the Node.js image. */
 import { posix } from 'node:path';
 import type { Generated, WriteRequest } from '../detector.ts';
 import { copyManifests, runAs, stages, USER } from './common.ts';
 
 interface DenoRecipe {
-  /** What npm gets: `deno@2`. */
+  /** The npm package: `deno@2`. */
   readonly setup: string;
   /** Folder of the app in the build context: a member of a workspace, else `.`. */
   readonly folder: string;
-  /** Files that what they list is installed by, so that its layer is kept while they do not change; empty: it needs all files. */
+  /** Files that determine the install, whose layer is reused until they change; empty: it needs all files. */
   readonly manifests: readonly string[];
-  /** Fetches what the program imports by its address; null when the install does. */
+  /** Command that fetches imports by URL; null if the install does. */
   readonly cache: string | null;
 }
 

@@ -1,4 +1,4 @@
-/** Generated Dockerfile for .NET: the SDK and the runtime are packages of Ubuntu. */
+/** Generated Dockerfile for .NET, with SDK and runtime from Ubuntu's packages. */
 import { posix } from 'node:path';
 import type { Generated, PlanFile, WriteRequest } from '../detector.ts';
 import { aptInstall, cacheMount, runAs, stages, USER } from './common.ts';
@@ -9,12 +9,12 @@ interface DotnetRecipe {
   readonly version: string;
   /** Path of the project file from the root directory. */
   readonly project: string;
-  /** Files at the root that a restore reads beside the project. */
+  /** Files at the root that a restore reads in addition to the project. */
   readonly manifests: readonly string[];
   readonly web: boolean;
-  /** It was written for an older .NET, which it does without. */
+  /** The app targets an older .NET than the one it runs on. */
   readonly rollsForward: boolean;
-  /** What stands in the place of a global.json that asks for an SDK which is not packaged; null: the repository's. */
+  /** Replaces a global.json that asks for an SDK without a package; null: keep the repository's. */
   readonly globalJson: string | null;
 }
 
@@ -33,7 +33,7 @@ export function writeDotnet(recipe: DotnetRecipe, request: WriteRequest): Genera
   return { text: stages(buildStage(recipe, request), run), files: replacedFiles(recipe) };
 }
 
-/** What is published runs in the browser: only files are served. */
+/** The published app runs in the browser: only its files are served. */
 export function writeBlazor(recipe: DotnetRecipe, request: WriteRequest): Generated {
   const { facts, stated, surroundings } = request;
   const site = writeStatic({
@@ -59,7 +59,7 @@ function buildStage(recipe: DotnetRecipe, { facts, surroundings }: WriteRequest)
     ...aptInstall(['ca-certificates', `dotnet-sdk-${version}`]),
     'WORKDIR /src',
     'ENV DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1',
-    // With projects that refer to each other all of them are needed at once.
+    // Projects that refer to each other need all of them for the restore.
     ...(project.includes('/')
       ? []
       : [`COPY ${[project, ...manifests].join(' ')} ./`, `RUN ${packages} ${installCommand}`]),

@@ -1,4 +1,4 @@
-/** Generated Dockerfile for Elixir: a release, which has all it needs but the libraries of its base image. */
+/** Generated Dockerfile for Elixir: a release, self-contained but for the libraries of its base image. */
 import type { Generated, WriteRequest } from '../detector.ts';
 import type { FrontEnd } from '../front-end.ts';
 import { aptInstall, cacheMount, COPY_CA_BUNDLE, runAs, stages, USER } from './common.ts';
@@ -8,16 +8,16 @@ export interface ElixirRecipe {
   readonly image: string;
   readonly release: string;
   readonly manifests: readonly string[];
-  /** What dependencies are compiled under, so that a change of it compiles them anew. */
+  /** Configuration that dependencies are compiled with: a change recompiles them. */
   readonly configuration: readonly string[];
-  /** It has dependencies: without any nothing is fetched, not even the tools for that. */
+  /** Has dependencies. Otherwise nothing is fetched, not even hex and rebar. */
   readonly downloads: boolean;
   readonly phoenix: boolean;
-  /** Packages of Node.js in the folder of the assets; null without any. */
+  /** Node.js packages in the assets folder, or null. */
   readonly frontEnd: FrontEnd | null;
 }
 
-/** Where Phoenix has what it bundles. */
+/** Phoenix's folder of assets to bundle. */
 export const ASSETS = 'assets';
 
 export function writeElixir(
@@ -35,7 +35,7 @@ export function writeElixir(
     `COPY ${manifests.join(' ')} ./`,
     ...(configuration.length === 0 ? [] : [`COPY ${configuration.join(' ')} config/`]),
     `RUN ${packages} ${installCommand}`,
-    // Behind the dependencies, of which they may be a part: "file:../deps/phoenix".
+    // After the Elixir dependencies, which the packages may refer to: "file:../deps/phoenix".
     ...(frontEnd === null
       ? []
       : [

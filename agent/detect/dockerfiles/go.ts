@@ -1,18 +1,18 @@
-/** Generated Dockerfile for Go: one binary, static where no package needs C, and an image with little else. */
+/** Generated Dockerfile for Go: one binary, static unless a package needs C, in an image with little else. */
 import { posix } from 'node:path';
 import type { Generated, WriteRequest } from '../detector.ts';
 import { aptInstall, cacheMount, COPY_CA_BUNDLE, copyManifests, runAs, stages, USER } from './common.ts';
 
-/** Where the binary lies: outside /app, where the repository may have any name. */
+/** Path of the binary: outside /app, where it could clash with the repository's files. */
 export const BINARY = '/usr/local/bin/app';
 
 export interface GoRecipe {
   readonly image: string;
   /** Folder of the module in the build context: a member of a workspace, else `.`. */
   readonly folder: string;
-  /** Files that others are downloaded by, so that their layer is kept while they do not change; empty: none are. */
+  /** Files that determine the download, whose layer is reused until they change; empty: nothing to download. */
   readonly manifests: readonly string[];
-  /** Debian packages for what is written in C: to build it, and to run it; null when nothing is. */
+  /** Debian packages for C code: to build, and to run; null if there is none. */
   readonly cgo: { readonly build: readonly string[]; readonly run: readonly string[] } | null;
 }
 
@@ -37,7 +37,7 @@ export function writeGo(recipe: GoRecipe, { facts, surroundings }: WriteRequest)
     ...aptInstall(cgo?.run ?? []),
     'ENV HOME=/tmp',
     COPY_CA_BUNDLE,
-    // The sources come along for the files that apps read at run time: templates, migrations, assets.
+    // Includes the sources, for files that apps read at run time: templates, migrations, assets.
     `COPY --chown=${USER} . /app`,
     `COPY --from=build --chown=${USER} /out/app ${BINARY}`,
     ...runAs(startCommand, posix.join('/app', folder)),

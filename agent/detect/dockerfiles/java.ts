@@ -6,13 +6,13 @@ interface JavaRecipe {
   readonly image: string;
   readonly jre: string;
   readonly tool: 'maven' | 'gradle';
-  /** The repository brings the tool: mvnw, gradlew. */
+  /** The repository contains a wrapper: mvnw, gradlew. */
   readonly wrapper: boolean;
-  /** What the framework is told: `NAME=value`. */
+  /** Setting of the framework: `NAME=value`. */
   readonly environment: string | undefined;
-  /** The folder that Quarkus leaves, instead of one jar. */
+  /** Quarkus produces a folder rather than one jar. */
   readonly quarkus: boolean;
-  /** The folder of a start script and its jars that Gradle leaves. */
+  /** Gradle produces a folder with a start script and jars. */
   readonly startScript: boolean;
   /** Folder of the module that is the app; null: the root. */
   readonly module: string | null;
@@ -34,7 +34,7 @@ export function writeJava(recipe: JavaRecipe, { facts, surroundings }: WriteRequ
     'WORKDIR /src',
     'COPY . .',
     ...(installCommand === undefined ? [] : [`RUN ${installCommand}`]),
-    // The dependencies are in the cache, not in a layer: which files of a build of many modules name them is hard to tell.
+    // Dependencies are in a cache mount, not in a layer: which files of a multi-module build list them is hard to tell.
     `RUN ${cacheMount(surroundings.cacheScope, tool, CACHE[tool])} ${buildCommand}`,
     `RUN mkdir -p /out && ${collected(recipe)}`,
   ];
@@ -47,13 +47,13 @@ export function writeJava(recipe: JavaRecipe, { facts, surroundings }: WriteRequ
   return { text: stages(build, run), files: [] };
 }
 
-/** Puts what runs into /out. */
+/** Collects the files to run in /out. */
 function collected({ tool, quarkus, startScript, module }: JavaRecipe): string {
   const at = module === null ? '' : `${module}/`;
   if (quarkus) return `cp -r ${at}${QUARKUS[tool]}/. /out/`;
-  // The script is named like the project, and finds the jars from where it stands.
+  // The script is named after the project, and finds its jars relative to its own path.
   if (startScript) return `cp -r ${at}build/install/*/. /out/ && rm -f /out/bin/*.bat && mv /out/bin/* /out/bin/app`;
-  // Beside the jar that runs, builds leave ones with sources, documentation, or without dependencies: the largest has them.
+  // Builds also leave jars with sources, documentation, or without dependencies: the largest other one is complete.
   const jar = `ls -S ${at}${OUTPUT[tool]}/*.jar ${at}${OUTPUT[tool]}/*.war 2>/dev/null | grep -v -e '-sources' -e '-javadoc' -e '-plain' -e 'original-' | head -n 1`;
   return `cp "$(${jar})" /out/app.jar`;
 }

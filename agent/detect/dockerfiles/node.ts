@@ -1,4 +1,4 @@
-/** Generated Dockerfile for Node.js: install and build in one stage, what production needs in the other. */
+/** Generated Dockerfile for Node.js: install and build in one stage, only what production needs in the other. */
 import { posix } from 'node:path';
 import type { Generated, WriteRequest } from '../detector.ts';
 import type { StaticOutput } from '../node/framework.ts';
@@ -14,23 +14,23 @@ export interface NodeRecipe {
   /** Folder of the app in the build context: a member of a workspace, else `.`. */
   readonly folder: string;
   readonly manager: ChosenManager;
-  /** Install command; null when there is nothing to install. */
+  /** Install command; null if there is nothing to install. */
   readonly install: string | null;
-  /** Files that the install needs, so that its layer is kept while they do not change. */
+  /** Files that the install needs, whose layer is reused until they change. */
   readonly manifests: readonly string[];
   /** Why the install needs all files instead, or null. */
   readonly sourcesFirst: string | null;
-  /** Scripts of the app that run at its install, and wait until all files are there. */
+  /** The app's install scripts that are run later, once all files are there. */
   readonly lateScripts: readonly string[];
-  /** Texts of the scripts that an install or a build may run. */
+  /** Texts of all scripts that an install or a build may run. */
   readonly scripts: readonly string[];
-  /** The package has scripts that run at install, which may need development dependencies. */
+  /** The package has install scripts, which may need development dependencies. */
   readonly installScripts: boolean;
   /** Why development dependencies stay in the image, or null. */
   readonly whyKept: string | null;
-  /** What the build leaves when it is only files; null for a server. */
+  /** Output of a build that is only files; null for a server. */
   readonly output: StaticOutput | null;
-  /** Packages of Debian that the install needs, and what runs. */
+  /** Debian packages: for the install, and for the final stage. */
   readonly packages: SystemPackages;
   /** Variables of the build command. */
   readonly buildEnv: Readonly<Record<string, string>>;
@@ -40,7 +40,7 @@ export interface NodeRecipe {
 
 const folderIn = (folder: string): string => (folder === '.' ? '/app' : `/app/${folder}`);
 
-/** Programs of the dependencies, the app's own first. */
+/** PATH with the dependencies' programs, the app's own first. */
 function binPath(folder: string): string {
   const own = folder === '.' ? '' : `${folderIn(folder)}/node_modules/.bin:`;
   return `PATH=${own}/app/node_modules/.bin:$PATH`;
@@ -50,7 +50,7 @@ export function writeNode(found: NodeRecipe, request: WriteRequest): Generated {
   const { facts, stated, surroundings } = request;
   const recipe = withSettings(found, request);
   const build = buildStage(recipe, request);
-  // With a start command that somebody stated even a site of files is run as it says.
+  // A stated start command runs as it is, even if the build is only files.
   if (recipe.output !== null && stated.startCommand === undefined) {
     const { folder, ...output } = recipe.output;
     const site = writeStatic({
@@ -68,7 +68,7 @@ export function writeNode(found: NodeRecipe, request: WriteRequest): Generated {
   };
 }
 
-/** A stated install command is run as it is, and may need any file; a stated folder is served as files. */
+/** A stated install command runs as it is, and may need any file; a stated folder is served as files. */
 function withSettings(recipe: NodeRecipe, { facts, stated }: WriteRequest): NodeRecipe {
   const { installCommand, singlePage } = stated;
   const output = recipe.output && {
@@ -95,7 +95,7 @@ function buildStage(recipe: NodeRecipe, request: WriteRequest): string[] {
   const mount = cacheMount(surroundings.cacheScope, name, manager.cacheDirectory);
   const system = aptInstall(recipe.packages.build);
   const lines = [`FROM ${image} AS build`, ...system, 'WORKDIR /app', `ENV ${binPath(folder)}`];
-  // Plug'n'Play would need its loader at run time; a plain node_modules folder runs everywhere.
+  // Plug'n'Play would need its loader at run time; a plain node_modules folder works everywhere.
   if (name === 'berry') lines.push('ENV YARN_NODE_LINKER=node-modules YARN_ENABLE_TELEMETRY=0');
   lines.push(...toolsOf(recipe, buildCommand));
   if (install !== null) {
@@ -108,7 +108,7 @@ function buildStage(recipe: NodeRecipe, request: WriteRequest): string[] {
   if (install !== null && sourcesFirst === null)
     lines.push(...recipe.lateScripts.map((script) => `RUN ${manager.run} ${script}`));
   if (buildCommand !== undefined) {
-    // Behind the install, which a changed value does not repeat.
+    // After the install, so that a changed value does not repeat it.
     const args = publicVariables.map((name) => `ARG ${name}`);
     lines.push(...inFolder(folder, [...environment(recipe.buildEnv), ...args, `RUN ${buildCommand}`]));
   }
@@ -118,7 +118,7 @@ function buildStage(recipe: NodeRecipe, request: WriteRequest): string[] {
   return lines;
 }
 
-/** What the install and the build call, beside the programs of the image. */
+/** Tools used by the install and the build that the image lacks. */
 function toolsOf({ manager, install, scripts }: NodeRecipe, buildCommand: string | undefined): string[] {
   const commands = [install, buildCommand, ...scripts];
   return [
@@ -145,7 +145,7 @@ const callsManager = ({ name }: ChosenManager, command: string): boolean =>
 const inFolder = (folder: string, lines: readonly string[]): string[] =>
   folder === '.' ? [...lines] : [`WORKDIR ${folderIn(folder)}`, ...lines, 'WORKDIR /app'];
 
-/** Only packages run theirs at the install then. The next COPY brings the manifest back as it is. */
+/** Removes the app's install scripts, so that only packages run theirs. The next COPY restores the manifest. */
 const withoutScripts = (scripts: readonly string[]): string[] =>
   scripts.length === 0 ? [] : [`RUN npm pkg delete ${scripts.map((script) => `scripts.${script}`).join(' ')}`];
 
@@ -155,7 +155,7 @@ function keepsDevelopment(recipe: NodeRecipe, buildCommand: string | undefined):
   return buildCommand !== undefined || recipe.installScripts || recipe.whyKept !== null || productionOnly === null;
 }
 
-/** Whether they are taken out again: not when the app needs them, nor when only built files go on. */
+/** Whether they are removed again: not if the app needs them, or if only built files are kept. */
 function prunesAfterwards(recipe: NodeRecipe, buildCommand: string | undefined): boolean {
   const { install, manager, whyKept, output } = recipe;
   return (
@@ -163,7 +163,7 @@ function prunesAfterwards(recipe: NodeRecipe, buildCommand: string | undefined):
   );
 }
 
-/** The stage that runs. `context`: the folder it takes from the repository directly; null: from the build stage. */
+/** The final stage. `context`: folder of the repository to copy; null: copy from the build stage. */
 function lastStage(recipe: NodeRecipe, { facts }: WriteRequest, context: string | null): string[] {
   const { image, folder, manager, packages, env } = recipe;
   const { startCommand = '' } = facts;
@@ -172,7 +172,7 @@ function lastStage(recipe: NodeRecipe, { facts }: WriteRequest, context: string 
     `FROM ${image}`,
     ...aptInstall(packages.run),
     `${environment(variables).join('')} ${binPath(folder)}`,
-    // A start command that calls the package manager finds it.
+    // For start commands that call the package manager.
     ...(manager.setup !== null && callsManager(manager, startCommand) ? installManager(manager.setup) : []),
     ...(callsCorepack(startCommand) ? [INSTALL_COREPACK] : []),
     ...(manager.name !== 'bun' && callsBun(startCommand) ? installManager(BUN) : []),

@@ -1,6 +1,5 @@
 /**
- * Lines that put a package manager of Node.js into an image. npm does it, which every image has: corepack is in none of
- * Node.js 25 and later.
+ * Lines that install a Node.js package manager. Uses npm, which every image has: since Node.js 25, none has corepack.
  */
 import type { ManagerSetup } from '../node/package-manager.ts';
 
@@ -8,11 +7,11 @@ const INSTALL = 'npm install --global --no-fund --no-audit';
 
 export function installManager({ package: name, version, hash }: ManagerSetup): string[] {
   const spec = `${name}@${version}`;
-  // The official images before Node.js 26 have a yarn of their own in its place, over which npm does not write unasked.
+  // Official images before Node.js 26 include a yarn, which npm overwrites only with --force.
   const install = name === 'yarn' || name === YARN_2 ? `${INSTALL} --force` : INSTALL;
   if (hash === null) return [`RUN ${install} ${spec}`];
   const check = (path: string): string => `echo "${hash.hex}  ${path}" | ${hash.algorithm}sum -c`;
-  // corepack defines it as the hash of this one file.
+  // For this package, corepack's hash is that of a single file.
   if (name === YARN_2)
     return [`RUN ${install} ${spec} && ${check(`/usr/local/lib/node_modules/${YARN_2}/bin/yarn.js`)}`];
   const archive = `/tmp/${name}-${version}.tgz`;
@@ -24,8 +23,8 @@ export function installManager({ package: name, version, hash }: ManagerSetup): 
 const YARN_2 = '@yarnpkg/cli-dist';
 
 /**
- * For commands that call corepack by themselves, in images that have none. Not among npm's programs: it brings a pnpm and a
- * yarn too, which are there already.
+ * For commands that call corepack, in images without it. Installed aside from npm's global programs, since it brings a
+ * pnpm and a yarn, which are already there.
  */
 export const INSTALL_COREPACK = [
   'RUN command -v corepack || {',

@@ -1,4 +1,4 @@
-/** Generated Dockerfile for PHP: Apache with PHP inside, as any user, on $PORT. */
+/** Generated Dockerfile for PHP: Apache with mod_php, as any user, on $PORT. */
 import type { Generated, WriteRequest } from '../detector.ts';
 import type { FrontEnd } from '../front-end.ts';
 import type { ExtensionSetup } from '../php/extensions.ts';
@@ -7,14 +7,14 @@ import { COPY_NODE, installFrontEnd } from './front-end.ts';
 
 export interface PhpRecipe {
   readonly image: string;
-  /** Folder that is served, `.` or `public`. */
+  /** The served folder, `.` or `public`. */
   readonly documentRoot: string;
-  /** The files that composer installs from; empty without composer.json. */
+  /** Files for composer's install; empty without composer.json. */
   readonly manifests: readonly string[];
   readonly extensions: ExtensionSetup;
-  /** What the framework is told: `APP_ENV=prod`. */
+  /** Setting of the framework: `APP_ENV=prod`. */
   readonly environment: string | undefined;
-  /** How the assets of the front end are built, into public/; null without any. */
+  /** How the front end's assets are built into public/; null if there are none. */
   readonly assets: Assets | null;
 }
 
@@ -54,7 +54,7 @@ export function writePhp(recipe: PhpRecipe, { facts, stated, surroundings }: Wri
     ...(manifests.length === 0 ? [] : [`COPY --from=vendor --chown=${USER} /app/vendor /app/vendor`]),
     ...(assets === null ? [] : [`COPY --from=assets --chown=${USER} /app/public /app/public`]),
     ...(buildCommand === undefined ? [] : ['WORKDIR /app', `RUN ${buildCommand} && chown -R ${USER} /app`]),
-    // Apache's word for: finish what you have, then end.
+    // Apache's signal for a graceful stop.
     ...runAs(startCommand, '/app', 'SIGWINCH'),
   ];
   const root = documentRoot === '.' ? '/app' : `/app/${documentRoot}`;
@@ -83,7 +83,7 @@ function assetsStage(
   ];
 }
 
-/** By the programs of the official image; base images that a host made itself have some of the same names. */
+/** Uses the scripts of the official image; base images that a host built itself have some of the same names. */
 function installExtensions({ packages, configure, own, pecl }: ExtensionSetup): string[] {
   return [
     ...aptInstall(packages),
@@ -93,7 +93,7 @@ function installExtensions({ packages, configure, own, pecl }: ExtensionSetup): 
   ];
 }
 
-/** Writes only below /tmp. Modules are those that the image has switched on. */
+/** Writes only below /tmp. Loads the modules that the image has enabled. */
 function apacheConf(root: string): string {
   return `# Written by orkestr.
 ServerRoot /etc/apache2

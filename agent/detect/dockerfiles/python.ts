@@ -1,4 +1,4 @@
-/** Generated Dockerfile for Python: dependencies go into a virtual environment in one stage, which the other takes over. */
+/** Generated Dockerfile for Python: one stage installs dependencies in a virtual environment, the other copies it. */
 import type { Generated, WriteRequest } from '../detector.ts';
 import type { PythonDependencies } from '../python/dependencies.ts';
 import type { SystemPackages } from '../python/libraries.ts';
@@ -10,7 +10,7 @@ interface PythonRecipe {
   readonly image: string;
   readonly dependencies: PythonDependencies | null;
   readonly packages: SystemPackages;
-  /** What is said when the build command that was found fails. */
+  /** Message if the detected build command fails. */
   readonly advice: string | undefined;
 }
 
@@ -24,9 +24,9 @@ export function writePython(recipe: PythonRecipe, request: WriteRequest): Genera
   const run = [
     `FROM ${image}`,
     ...aptInstall(recipe.packages.run),
-    // Output at once, not when a buffer is full: the last lines before a crash are the ones that matter.
+    // Unbuffered output: the last lines before a crash matter most.
     `ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp${build.length > 0 ? ' VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH' : ''}`,
-    // gunicorn and uvicorn believe no other machine that a request came by https, and only the proxy reaches the app.
+    // By default gunicorn and uvicorn trust forwarded headers only from localhost; here only the proxy reaches the app.
     'ENV FORWARDED_ALLOW_IPS=*',
     ...(build.length > 0 ? ['COPY --from=build /venv /venv'] : []),
     `COPY --chown=${USER} . /app`,
@@ -40,7 +40,7 @@ export function writePython(recipe: PythonRecipe, request: WriteRequest): Genera
   };
 }
 
-/** Where the app is in the image: a member of a workspace below the context. */
+/** Folder of the app in the image; a workspace member is below the context. */
 function appFolder(dependencies: PythonDependencies | null): string {
   const folder = dependencies?.workspace?.folder;
   return folder === undefined ? '/app' : `/app/${folder}`;
@@ -59,7 +59,7 @@ function buildStage(
     'WORKDIR /app',
     'RUN python3 -m venv /venv',
     'ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore',
-    // Apart from the app's packages, so that it does not come along.
+    // In a separate environment, to keep it out of the final image.
     ...(tool === null
       ? []
       : [`RUN python3 -m venv /tools && /tools/bin/pip install ${tool}`, 'ENV PATH=$PATH:/tools/bin']),
@@ -69,7 +69,7 @@ function buildStage(
   ];
 }
 
-/** What the install needs, so that its layer is kept while that does not change. */
+/** What to copy for the install, whose layer is reused until it changes. */
 function sources({ install, file }: PythonDependencies): string {
   if (install.kind === 'lines') return `${REQUIREMENTS} ${REQUIREMENTS}`;
   if (install.kind === 'project' || install.needsSources) return '. .';

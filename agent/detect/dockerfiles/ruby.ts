@@ -1,4 +1,4 @@
-/** Generated Dockerfile for Ruby: gems are built in one stage with compilers, and run in one without. */
+/** Generated Dockerfile for Ruby: one stage builds gems with compilers, the other runs them without. */
 import { posix } from 'node:path';
 import type { Generated, WriteRequest } from '../detector.ts';
 import type { FrontEnd } from '../front-end.ts';
@@ -8,13 +8,13 @@ import { STATIC_PORT, writeStatic } from './static.ts';
 
 interface RubyRecipe {
   readonly image: string;
-  /** What bundler reads: Gemfile, its lockfile, a version file that it may refer to. */
+  /** Files that bundler reads: Gemfile, its lockfile, a version file that it may refer to. */
   readonly manifests: readonly string[];
   readonly hasLock: boolean;
   readonly rails: boolean;
-  /** Packages of Node.js that the assets are built with; null without any. */
+  /** Node.js packages that build the assets, or null. */
   readonly frontEnd: FrontEnd | null;
-  /** Debian packages of the gems: to build them, and to run them. */
+  /** Debian packages of the gems: to build, and to run. */
   readonly buildPackages: readonly string[];
   readonly runPackages: readonly string[];
 }
@@ -36,7 +36,7 @@ export function writeRuby(recipe: RubyRecipe, request: WriteRequest): Generated 
   return { text: stages(node, buildStage(recipe, request), run), files: [] };
 }
 
-/** What is built is only files. */
+/** For builds that produce only files. */
 export function writeRubySite(recipe: RubyRecipe, request: WriteRequest): Generated {
   const { facts, stated, surroundings } = request;
   const site = writeStatic({
@@ -63,7 +63,7 @@ function buildStage(recipe: RubyRecipe, { facts, stated, surroundings: { cacheSc
     environmentOf(recipe),
     stated.installCommand === undefined ? `COPY ${recipe.manifests.join(' ')} ./` : 'COPY . .',
     `RUN ${cacheMount(cacheScope, 'gems', '/root/.bundle/cache')} ${installCommand}`,
-    // The gems call Node.js while they build the assets.
+    // The gems call Node.js to build the assets.
     ...(frontEnd === null ? [] : [...COPY_NODE, ...installFrontEnd(frontEnd, cacheScope)]),
     'COPY . .',
     ...(buildCommand === undefined ? [] : [`RUN ${buildCommand}`]),

@@ -1,4 +1,4 @@
-/** Generated Dockerfile for Rust: one binary, built with the dependencies kept in a cache. */
+/** Generated Dockerfile for Rust: one binary, built with cached dependencies. */
 import { posix } from 'node:path';
 import type { Generated, WriteRequest } from '../detector.ts';
 import type { RustPackages } from '../rust/libraries.ts';
@@ -11,13 +11,13 @@ interface RustRecipe {
   readonly folder: string;
   /** Name of the binary in target/release. */
   readonly binary: string;
-  /** Debian packages of its crates: to build them, and to run them. */
+  /** Debian packages of its crates: to build, and to run. */
   readonly packages: RustPackages;
 }
 
 /**
- * cargo takes what is older than the last build for built. In a build context all files are as old as their commit, and the
- * next commit may be older than the build of this one: an earlier one is built again, or one was made while this one was built.
+ * cargo rebuilds only sources newer than the last build. In a build context all files have their commit's time, which
+ * can be older than the last build: if an earlier commit is deployed, or one that was made during that build.
  */
 const TOUCH_SOURCES = 'find . -path ./target -prune -o -type f -exec touch {} +';
 
@@ -27,7 +27,7 @@ export function writeRust(recipe: RustRecipe, { facts, surroundings }: WriteRequ
   const { baseImages, cacheScope } = surroundings;
   const mounts = [
     cacheMount(cacheScope, 'cargo', '/cargo/registry'),
-    // Compiled dependencies stay here: a layer of them apart would need the manifests of every member and stubs of sources.
+    // Compiled dependencies stay here: a layer for them would need every member's manifest and stub sources.
     cacheMount(cacheScope, 'cargo-target', '/src/target'),
   ].join(' ');
   const build = [

@@ -1,12 +1,12 @@
 /**
- * The last stage of everything that is only files: an unprivileged nginx with a configuration of its own. SIGQUIT is its word
- * for: finish what you have, then end.
+ * Final stage for builds that are only files: an unprivileged nginx with its own configuration. SIGQUIT is nginx's
+ * signal for a graceful stop.
  */
 import type { Generated } from '../detector.ts';
 import type { StaticOutput } from '../node/framework.ts';
 import { USER } from './common.ts';
 
-/** Unprivileged, so above 1023. nginx reads no environment: the port is written into its configuration. */
+/** Unprivileged, so above 1023. nginx does not read the environment: the port is part of its configuration. */
 export const STATIC_PORT = 8080;
 
 const ROOT = '/srv/www';
@@ -18,7 +18,7 @@ export interface StaticRequest extends Omit<StaticOutput, 'folder'> {
   readonly source: { readonly stage: string | null; readonly folder: string };
 }
 
-/** The stage and the files it needs. */
+/** The stage, with the files that it needs. */
 export function writeStatic(request: StaticRequest): Generated {
   const { base, source } = request;
   const from = source.stage === null ? '' : ` --from=${source.stage}`;
@@ -37,15 +37,15 @@ CMD ["nginx","-e","stderr","-c","/etc/orkestr/nginx.conf"]
 }
 
 /**
- * The end of a name with a hash in it, as bundlers write it: eight characters of base64url (`index-BfX3a9_k.js`), or hexadecimal
- * digits (`main.1a2b3c4d.js`). A word or a date is none; a hash that looks like one is asked for anew.
+ * The end of a file name with a bundler's hash: eight characters of base64url (`index-BfX3a9_k.js`), or hexadecimal
+ * digits (`main.1a2b3c4d.js`). Words and dates do not match, nor do hashes like them, which are then revalidated.
  */
 const HASH = '(?:.*[-./])?(?:(?=[\\w-]+[A-Z])(?=[\\w-]*[a-z])[\\w-]{8}|(?=[a-f]*\\d)(?=\\d*[a-f])[0-9a-f]{8,32})';
 const HASHED_NAME = `${HASH}(?:\\.[a-z0-9]+)+$`;
-/** In whatever folder: the page of a single-page site is no answer to a script that is not there. */
+/** In any folder: a missing script must not get the page of a single-page site as its response. */
 const HASHED_CODE = `^/${HASH}(?:\\.[a-z0-9]+)*\\.(?:m?js|css)$`;
 
-/** What a build compresses: ends of names, and the type of each, which nginx does not tell from `.br`. */
+/** Files that builds compress: name suffixes with their types, which nginx cannot derive from `.br`. */
 const COMPRESSED: Readonly<Record<string, string>> = {
   'm?js': 'text/javascript',
   css: 'text/css',
@@ -59,12 +59,12 @@ const COMPRESSED: Readonly<Record<string, string>> = {
   dat: 'application/octet-stream',
 };
 
-/** Files below this path are those of the site that lie there with `.br` behind their names. */
+/** Path prefix that maps to the site's files with an added `.br`. */
 const BROTLI = '/-br';
 
 /** Writes only below /tmp, so that it runs unprivileged and on a read-only root. */
 function nginxConf({ port, singlePage, fallback, hashed, partlyHashed }: StaticRequest): string {
-  // Whether the build makes its fallback is its own affair, so index.html stands behind it.
+  // The build may not create its fallback, so index.html follows.
   const pages = [...(fallback === undefined ? [] : [`/${fallback}`]), '/index.html'];
   const unknown = singlePage ? pages.join(' ') : '=404';
   const escaped = (path: string): string => path.replaceAll('.', '\\.');

@@ -1,4 +1,4 @@
-/** Which .NET an app gets: the SDK and the runtime are packages of Ubuntu, which has the LTS lines only. */
+/** The .NET version of an app: SDK and runtime are Ubuntu packages, which exist only for LTS lines. */
 import { z } from 'zod';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { Stated } from '../detector.ts';
@@ -10,7 +10,7 @@ const GlobalJson = z.looseObject({
 });
 type GlobalJson = z.infer<typeof GlobalJson>;
 
-/** The LTS lines among Ubuntu's packages, the current one first. */
+/** LTS lines with Ubuntu packages, the current one first. */
 const LINES = [10, 8];
 const CURRENT = 10;
 
@@ -18,11 +18,11 @@ interface DotnetVersion {
   /** `10.0` */
   readonly value: string;
   readonly from: string;
-  /** The framework to publish for, where the project names several. */
+  /** The framework to publish for, if the project names several. */
   readonly target: string | null;
-  /** The app was written for another line than the one that it runs on. */
+  /** The app targets another line than the one it runs on. */
   readonly rollsForward: boolean;
-  /** A global.json without its SDK, where the one that it asks for is not packaged. */
+  /** A global.json without its SDK, if the requested SDK has no package. */
   readonly globalJson: string | null;
   readonly warnings: readonly string[];
 }
@@ -32,7 +32,7 @@ async function readGlobalJson(repository: RepositoryView): Promise<GlobalJson | 
   return text === null ? null : parseJsonWithComments('global.json', text, GlobalJson);
 }
 
-/** @throws OrkestrError ORK_MANIFEST_INVALID when a newer one is asked for than there is, or global.json cannot be read */
+/** @throws OrkestrError ORK_MANIFEST_INVALID for a newer version than there is, or an unreadable global.json */
 export async function versionOf(
   repository: RepositoryView,
   { path, text }: { readonly path: string; readonly text: string },
@@ -70,7 +70,7 @@ const forwardWarning = (path: string, written: number, line: number): string =>
 const sdkWarning = (sdk: string, line: number): string =>
   `global.json asks for the SDK ${sdk.slice(0, 60)}, and Ubuntu packages ${line}.0.1xx, which builds the app instead. Add a Dockerfile if it must be that one.`;
 
-/** Ubuntu has the first of the bands that an SDK comes in. */
+/** Ubuntu packages only the first feature band of an SDK. */
 function isPackaged(global: GlobalJson | null, line: number): boolean {
   const { value } = sdkOf(global);
   return value === '' || (new RegExp(`^${line}\\.0\\.1\\d\\d$`).test(value) && global?.sdk?.rollForward !== 'disable');
@@ -81,7 +81,7 @@ function withoutSdk(global: GlobalJson | null): string {
   return `${JSON.stringify(rest, null, 2)}\n`;
 }
 
-/** `net9.0`, the newest first, as the project says it or what all projects share. */
+/** `net9.0`, newest first, from the project or the properties shared by all projects. */
 async function targetsOf(repository: RepositoryView, project: string): Promise<string[]> {
   for (const text of [project, (await repository.text('Directory.Build.props')) ?? '']) {
     const said = /<TargetFrameworks?>\s*([^<]{1,200})</.exec(text)?.[1] ?? '';
@@ -91,7 +91,7 @@ async function targetsOf(repository: RepositoryView, project: string): Promise<s
   return [];
 }
 
-/** The oldest line that has all that is asked for. */
+/** The oldest line that satisfies all requests. */
 function lineOf(asked: readonly Stated<string>[]): { readonly line: number; readonly from: string } {
   const [most] = asked
     .filter(({ value }) => !Number.isNaN(firstNumber(value)))

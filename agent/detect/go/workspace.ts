@@ -1,4 +1,4 @@
-/** Workspaces of Go: a go.work, and the modules that it uses from their folders. */
+/** Go workspaces: a go.work, and the modules in folders that it uses. */
 import { posix } from 'node:path';
 import { pathIn, workspaceAround } from '../workspace-around.ts';
 import type { WorkspacePlace } from '../workspace-around.ts';
@@ -8,12 +8,12 @@ import type { RepositoryView } from '../repository.ts';
 const MAX_MODULES = 50;
 const MAX_LINES = 1000;
 
-/** Folders of the modules that the go.work here uses, `.` among them; empty without one. Those outside of the folder are left out. */
+/** Module folders that the go.work here uses, possibly `.`; empty without one. Omits folders outside. */
 export async function goMembers(root: RepositoryView): Promise<string[]> {
   return usedFolders((await root.text('go.work')) ?? '');
 }
 
-/** The `use` lines (go.dev/ref/mod#go-work-file), one by one or in brackets. */
+/** The `use` lines (go.dev/ref/mod#go-work-file), single or in parentheses. */
 function usedFolders(text: string): string[] {
   const used: string[] = [];
   let inBrackets = false;
@@ -37,11 +37,11 @@ export interface GoWorkspace extends WorkspacePlace {
   readonly path: string;
   /** The go.mod of each of its modules. */
   readonly modules: readonly string[];
-  /** What modules are downloaded by, from the root of the workspace; null when more files are needed for that. */
+  /** Files to download modules from, relative to the workspace root; null if the download needs more files. */
   readonly manifests: readonly string[] | null;
 }
 
-/** The workspace that the module in a root directory is built in; null without. */
+/** The workspace of the module in a root directory, or null. */
 export async function goWorkspaceAround(checkout: RepositoryView, rootDirectory: string): Promise<GoWorkspace | null> {
   const place = await workspaceAround(checkout, rootDirectory, async (view, _root, folder) =>
     (await goMembers(view)).includes(folder),
@@ -69,7 +69,7 @@ const isNone =
   (folder: string): boolean =>
     !members.includes(folder);
 
-/** Folders that stand in for a module, from the one that the manifest lies in: `replace x => ../lib`. */
+/** Folders that replace a module, relative to the manifest's folder: `replace x => ../lib`. */
 function replacedFolders(manifest: string, folder: string): string[] {
   const paths = [...manifest.matchAll(/=>[ \t]*"?(\.{1,2}(?:\/[^\s"]*)?)/g)].map(([, path = '']) => path);
   return paths.map((path) => posix.join(folder, path).replace(/\/$/, ''));

@@ -1,4 +1,4 @@
-/** Which module of a build is the app: of Maven's `<modules>` and Gradle's `include` the only one that is packaged to run. */
+/** Which module of a build is the app: the only runnable one among Maven's `<modules>` or Gradle's `include`. */
 import { firstFile } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 
@@ -11,27 +11,27 @@ export interface BuildFile {
 }
 
 export interface Modules {
-  /** Folder of the app and its build file; null when none or several are packaged to run. */
+  /** Folder of the app and its build file; null if none or several are runnable. */
   readonly app: { readonly folder: string; readonly file: BuildFile } | null;
-  /** Folders of all modules, and of those that are packaged to run. */
+  /** Folders of all modules, and of the runnable ones. */
   readonly all: readonly string[];
   readonly runnable: readonly string[];
 }
 
-/** Gradle's own plugin for programs: it packages a start script beside the jars. */
+/** Gradle's application plugin, which packages a start script with jars. */
 const APPLICATION = /^[ \t]*(?:application[ \t]*$|(?:id|apply plugin:)[ \t(]*["']application["'])/m;
-/** Plugins that package a jar which runs by itself. */
+/** Plugins that package a self-contained jar. */
 const ONE_JAR =
   /^(?!.*\bapply\s+false).*(?:org\.springframework\.boot|io\.ktor\.plugin|io\.micronaut\.application|io\.quarkus["']|\.shadow["']|libs\.plugins\.(?:spring|ktor|quarkus|micronaut|shadow))/m;
 
-/** True for a build file of Gradle whose program is a start script, and no jar alone. */
+/** Whether a Gradle build file produces a start script rather than a self-contained jar. */
 export const hasStartScript = (text: string): boolean => APPLICATION.test(text) && !ONE_JAR.test(text);
 
 interface Tool {
   readonly files: readonly string[];
-  /** Folders of the modules that a build file names. */
+  /** Module folders listed in a build file. */
   readonly modules: (text: string) => string[];
-  /** What makes a program of a module, and no library. */
+  /** Whether a module is a program rather than a library. */
   readonly runnable: (text: string) => boolean;
 }
 
@@ -51,7 +51,7 @@ const TOOLS: Readonly<Record<'maven' | 'gradle', Tool>> = {
   },
 };
 
-/** @param names the text that names the modules: the pom, or Gradle's settings */
+/** @param names text that lists the modules: the pom, or Gradle's settings */
 export async function modulesOf(repository: RepositoryView, tool: 'maven' | 'gradle', names: string): Promise<Modules> {
   const { files, modules, runnable } = TOOLS[tool];
   const folders = modules(names).filter((folder) => FOLDER.test(folder));

@@ -1,4 +1,4 @@
-/** Angular: what `ng build` leaves, as angular.json says it of its project. */
+/** Angular: the output of `ng build`, according to angular.json. */
 import { z } from 'zod';
 import { parseJsonWithComments } from '../manifests.ts';
 import { shortName } from './framework.ts';
@@ -36,15 +36,15 @@ const AngularJson = z.looseObject({
 });
 
 interface Build {
-  /** Folder with what the browser gets. */
+  /** Folder with the browser's files. */
   readonly browser: string;
-  /** Start file of a server, if one is built. */
+  /** Start file of the server, if one is built. */
   readonly server: string;
-  /** All pages are rendered by the build. */
+  /** The build renders all pages. */
   readonly isStatic: boolean;
 }
 
-/** The project that `ng build` builds: the one that the script names, the default one, else the first that is an app. */
+/** The project that `ng build` builds: the one named in the script, the default one, else the first app. */
 function projectOf({ scripts }: PackageJson, { path, text }: ConfigFile) {
   const all = text === '' ? AngularJson.parse({}) : parseJsonWithComments(path, text, AngularJson);
   const { defaultProject, projects } = all;
@@ -62,7 +62,7 @@ function buildOf(manifest: PackageJson, config: ConfigFile): Build {
     ? { base: outputPath }
     : outputPath;
   const base = safe(said.base);
-  // Since version 17 the builder `application` puts the files of the browser into a folder of their own.
+  // Since version 17, the builder `application` puts browser files in a separate folder.
   const browser = build?.builder.endsWith(':application') === true ? (said.browser ?? 'browser') : '';
   return {
     browser: browser === '' ? base : `${base}/${safe(browser)}`,
@@ -71,7 +71,7 @@ function buildOf(manifest: PackageJson, config: ConfigFile): Build {
   };
 }
 
-/** It stands in a Dockerfile. */
+/** Makes a folder safe for use in a Dockerfile. */
 function safe(folder: string): string {
   const path = folder.replace(/^\.\//, '').replace(/\/$/, '');
   return /^[A-Za-z0-9_@][A-Za-z0-9._/@-]*$/.test(path) && !path.split('/').includes('..') ? path : 'dist';
@@ -87,7 +87,7 @@ export const ANGULAR: Framework = {
   output(manifest, config) {
     const { browser, isStatic } = buildOf(manifest, config);
     if (lists(manifest, '@angular/ssr') && !isStatic) return null;
-    // For paths that are not rendered by the build, where index.html is one that was.
+    // For paths that were not prerendered; index.html is a prerendered page.
     return { folder: browser, singlePage: true, fallback: 'index.csr.html' };
   },
   start: (manifest, config) => `node ${buildOf(manifest, config).server}`,

@@ -12,12 +12,12 @@ import { workspaceAbove, workspaceOf } from './workspaces.ts';
 import type { Workspace } from './workspaces.ts';
 
 export interface NodeApp {
-  /** The build context: where the lockfile is. */
+  /** The build context: the folder of the lockfile. */
   readonly root: RepositoryView;
   readonly rootManifest: PackageJson;
-  /** Where that is in the checkout. */
+  /** Path of the root in the checkout. */
   readonly context: string;
-  /** The app in it: `.`, or the folder of a member. */
+  /** The app's folder in the root: `.`, or a member's folder. */
   readonly folder: string;
   readonly repository: RepositoryView;
   readonly manifest: PackageJson;
@@ -26,7 +26,7 @@ export interface NodeApp {
   readonly warnings: readonly string[];
 }
 
-/** Null when there is no package.json. @throws OrkestrError ORK_APP_AMBIGUOUS, ORK_MANIFEST_INVALID */
+/** Null without package.json. @throws OrkestrError ORK_APP_AMBIGUOUS, ORK_MANIFEST_INVALID */
 export async function findApp({ repository, checkout, stated }: DetectRequest): Promise<NodeApp | null> {
   const manifest = await readPackageJson(repository);
   if (manifest === null) return null;
@@ -59,7 +59,7 @@ async function member(whole: Whole, folder: string, warnings: readonly string[])
   return { ...whole, folder, repository, manifest, workspace, running, warnings };
 }
 
-/** The only member that is an app; several are a question to whoever deploys. */
+/** The only member that is an app; if there are several, the user must choose. */
 async function chooseMember(whole: Whole, workspace: Workspace, own: Running): Promise<NodeApp> {
   const apps: NodeApp[] = [];
   const warnings = workspace.cut ? ['The workspace has more folders than are looked at.'] : [];
@@ -68,7 +68,7 @@ async function chooseMember(whole: Whole, workspace: Workspace, own: Running): P
       const found = await member(whole, folder, warnings);
       if (await isApp(found)) apps.push(found);
     } catch (error) {
-      // A broken manifest of a library must not hide the app beside it, nor be hidden itself.
+      // A library's broken manifest must not hide the app beside it, and must itself be reported.
       if (!(error instanceof OrkestrError) || error.code !== 'ORK_MANIFEST_INVALID') throw error;
       warnings.push(error.message);
     }
@@ -95,7 +95,7 @@ async function chooseMember(whole: Whole, workspace: Workspace, own: Running): P
   });
 }
 
-/** Libraries have main files and build tools too: an app starts by a script, serves by a framework, or has pages. */
+/** Libraries have main files and build tools too: an app has a start script, a serving framework, or pages. */
 async function isApp({ running: { framework, start, output }, repository }: NodeApp): Promise<boolean> {
   if (start !== null) return start.chosen || framework?.start !== undefined;
   return output !== null && (framework?.bundler !== true || (await repository.has('index.html')));

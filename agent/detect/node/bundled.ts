@@ -1,4 +1,4 @@
-/** Sites of bundlers that are no frameworks: webpack, Rspack, Rsbuild, Parcel, Ember and Expo build into `dist` by default. */
+/** Sites built by plain bundlers: webpack, Rspack, Rsbuild, Parcel, Ember and Expo build into `dist` by default. */
 import { posix } from 'node:path';
 import { firstFile } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
@@ -9,7 +9,7 @@ import { resolved } from './vite.ts';
 
 const CONFIGS = ['webpack.config', 'webpack.prod', 'webpack.config.prod', 'rspack.config'].flatMap(withExtensions);
 
-/** What the script `build` leaves: where an option of it, the bundler's configuration or its default puts it. */
+/** Output of the script `build`: its folder is given by an option, the bundler's configuration or the default. */
 export async function bundled(
   repository: RepositoryView,
   { scripts }: PackageJson,

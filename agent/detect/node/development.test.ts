@@ -1,4 +1,4 @@
-/** Which apps keep their development dependencies in the image. What package managers do is shown by `npm run e2e:apps`. */
+/** Which apps keep development dependencies in the image. `npm run e2e:apps` covers the package managers' part. */
 import { strict as assert } from 'node:assert';
 import { after, before, test } from 'node:test';
 import type { BuildPlan } from '../../../protocol/steps.ts';

@@ -1,4 +1,4 @@
-/** Why development dependencies stay in the image: what runs needs one of them, or taking them out would take more along. */
+/** Why development dependencies stay in the image: the app needs one, or removing them would remove more. */
 import type { NodeApp } from './app.ts';
 import { lists } from './package-json.ts';
 import type { PackageJson } from './package-json.ts';
@@ -6,7 +6,7 @@ import { managerOf, shownName } from './package-manager.ts';
 import type { ChosenManager, ManagerName } from './package-manager.ts';
 import type { Running } from './start.ts';
 
-/** Packages behind programs of another name, and what programs need beside their own package. */
+/** Packages whose programs have another name, and packages that programs need in addition to their own. */
 const PACKAGES_OF: Readonly<Record<string, readonly string[]>> = {
   'babel-node': ['@babel/node'],
   dotenv: ['dotenv-cli'],
@@ -25,10 +25,10 @@ const PACKAGES_OF: Readonly<Record<string, readonly string[]>> = {
   webpack: ['webpack-cli'],
 };
 
-/** Of the app, and of the root of its workspace. */
+/** Manifests of the app, and of the root of its workspace. */
 type Manifests = readonly PackageJson[];
 
-/** The beginning of a warning, or null when they can be taken out. */
+/** The beginning of a warning, or null if they can be removed. */
 export function whyKept(
   app: NodeApp,
   { config, framework, start }: Running,
@@ -47,7 +47,7 @@ export function whyKept(
   return whyNotPruned(app, manifests, manager.name);
 }
 
-/** Some can only take them out by another install, which knows nothing of what was made since the first. */
+/** Some managers remove them only through a new install, which discards what was generated since the first. */
 function whyNotPruned({ workspace }: NodeApp, manifests: Manifests, name: ManagerName): string | null {
   const { pruneInstallsAnew, pruneRunsScripts } = managerOf({ name });
   if (pruneInstallsAnew === true && manifests.some((manifest) => lists(manifest, 'prisma', '@prisma/client'))) {
@@ -62,7 +62,7 @@ function whyNotPruned({ workspace }: NodeApp, manifests: Manifests, name: Manage
     : `${shownName(name)} would run scripts.${script} again, without the development dependencies that it may need`;
 }
 
-/** Scripts that package managers run by themselves during an install: they may need any file of the repository. */
+/** Scripts that package managers run during an install: they may need any file of the repository. */
 export function installScriptsOf({ scripts }: PackageJson, manager: ManagerName): string[] {
   const names = ['preinstall', 'install', 'postinstall', ...(manager === 'berry' ? [] : ['prepare'])];
   return names.filter((name) => Object.hasOwn(scripts, name));
@@ -72,7 +72,7 @@ export function installScriptsOf({ scripts }: PackageJson, manager: ManagerName)
 function linesOf(manifests: Manifests, command: string): string[] {
   const lines = [command];
   const called = new Set<string>();
-  // The list grows while it is walked; each script is in it once, however they call each other.
+  // The list grows during the loop; each script is added once, so cycles end.
   for (const line of lines) {
     for (const [, name = ''] of line.matchAll(/\b(?:npm|pnpm|yarn|bun)(?: run)?(?: -s| --silent)? ([\w:.-]+)/g)) {
       if (called.has(name)) continue;
@@ -88,7 +88,7 @@ function linesOf(manifests: Manifests, command: string): string[] {
 const ownScript = (scripts: PackageJson['scripts'], name: string): string[] =>
   Object.hasOwn(scripts, name) ? [scripts[name] ?? ''] : [];
 
-/** Names of packages that words of the lines may stand for: `tsx`, `dotenv/config`, `--import=@swc-node/register/esm`. */
+/** Packages that words of the lines may refer to: `tsx`, `dotenv/config`, `--import=@swc-node/register/esm`. */
 function packagesIn(lines: readonly string[]): string[] {
   const words = lines.flatMap((line) => line.split(/[\s"'=;&|(){}]+/));
   return words.flatMap((word) => {

@@ -1,4 +1,4 @@
-/** What builds of frameworks leave, as their templates of today and their configuration files say it. */
+/** The output of framework builds, by current templates and their configuration files. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import { OrkestrError } from '../../../protocol/errors.ts';

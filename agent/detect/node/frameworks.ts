@@ -1,4 +1,4 @@
-/** Frameworks of Node.js; the first that fits wins, so what is made with another one comes before it. */
+/** Node.js frameworks. The first match wins, so a framework precedes those that it builds on. */
 import type { Framework } from './framework.ts';
 import { FULL_STACK, LIBRARIES } from './servers.ts';
 import { SITES } from './sites.ts';

@@ -1,4 +1,4 @@
-/** How the packages of an app get installed and the app built. */
+/** How an app's packages are installed and the app is built. */
 import type { NodeRecipe } from '../dockerfiles/node.ts';
 import { imageVersion } from '../base-images.ts';
 import { present } from '../repository.ts';
@@ -11,7 +11,7 @@ import { MANAGERS, PNPM_STORE_VARIABLES } from './package-manager.ts';
 import type { ChosenManager, ManagerName } from './package-manager.ts';
 import type { Running } from './start.ts';
 
-/** Members whose manifests are copied one by one; with more of them all files come first. */
+/** Maximum number of member manifests copied individually; with more, all files are copied first. */
 const MAX_MANIFESTS = 40;
 
 export interface Command {
@@ -19,7 +19,7 @@ export interface Command {
   readonly from: string;
 }
 
-/** The build of the app; in a workspace by the tool that builds what it depends on first, where there is one. */
+/** The app's build command; in a workspace, through the tool that first builds its dependencies, if there is one. */
 export async function buildOf(app: NodeApp, manager: ManagerName): Promise<Command | null> {
   const { manifest, folder, root, running } = app;
   const { framework } = running;
@@ -85,7 +85,7 @@ export async function recipeOf(
   };
 }
 
-/** What an app is built with may install something itself: pnpm refuses to from another store than the install's. */
+/** Build tools may install packages themselves: pnpm refuses that with a store other than the install's. */
 function buildEnvOf(
   { manifest }: NodeApp,
   { framework, config }: Running,
@@ -101,7 +101,7 @@ const dependenciesOf = (manifest: PackageJson): Readonly<Record<string, string>>
   ...manifest.optionalDependencies,
 });
 
-/** Settings of package managers, and code that pnpm has in the sums of its lockfile. */
+/** Settings of package managers, and code whose checksum is in pnpm's lockfile. */
 const MANAGER_FILES = [
   '.npmrc',
   '.yarnrc',
@@ -118,8 +118,8 @@ async function manifestsOf(repository: RepositoryView, lockfile: string | null):
 }
 
 /**
- * Whether the app's own install scripts can run behind the install, when all files are there: they do by themselves, but for
- * `preinstall`. Members of a workspace may have some too, and npm before Node.js 16 cannot take them out of package.json.
+ * Whether the app's own install scripts can run after the install, once all files are there: all but `preinstall` can.
+ * Members of a workspace may have some too, and npm before Node.js 16 cannot remove them from package.json.
  */
 function canWait(installs: readonly string[], { workspace, folder }: NodeApp, image: string): boolean {
   const isAlone = workspace === null && folder === '.';
@@ -143,7 +143,7 @@ async function whySourcesFirst(
   if (Object.values(told.dependencies).some((range) => /^(?:file|link|portal|patch):/.test(range))) {
     return 'a dependency is a folder of the repository';
   }
-  // Up to version 6 it does so unasked; without its schema it only says that there is none.
+  // Up to version 6 it generates on its own; without the schema it only prints that there is none.
   if (
     Object.hasOwn(told.dependencies, '@prisma/client') &&
     !told.scripts.some((line) => line.includes('prisma generate'))

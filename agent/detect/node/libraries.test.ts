@@ -1,4 +1,4 @@
-/** What the image of an app of Node.js gets from Debian. */
+/** Debian packages in the image of a Node.js app. */
 import { strict as assert } from 'node:assert';
 import { after, before, test } from 'node:test';
 import { RepositoryFolder } from '../test-repository.ts';
@@ -9,7 +9,7 @@ before(async () => {
 });
 after(() => repository.remove());
 
-/** Debian's packages in the stage that builds, and in the one that runs. */
+/** Debian packages in the build stage, and in the final one. */
 async function installed(dependencies: Readonly<Record<string, string>>, more: object = {}): Promise<string[]> {
   const manifest = { scripts: { start: 'node server.js' }, dependencies: { koa: '3', ...dependencies }, ...more };
   const { dockerfile } = await repository.plan({

@@ -1,4 +1,4 @@
-/** Packages of Node.js that are C beneath, and the Debian packages that they need. */
+/** Node.js packages that wrap C code, and the Debian packages that they need. */
 
 const COMPILER = ['python3', 'make', 'g++'];
 const CAIRO = ['pkg-config', 'libcairo2-dev', 'libpango1.0-dev', 'libjpeg-dev', 'libgif-dev', 'librsvg2-dev'];
@@ -6,13 +6,13 @@ const CAIRO = ['pkg-config', 'libcairo2-dev', 'libpango1.0-dev', 'libjpeg-dev', 
 interface Library {
   readonly build: readonly string[];
   readonly run?: readonly string[];
-  /** The ranges that are meant; absent: all. */
+  /** Affected version ranges; absent: all. */
   readonly versions?: RegExp;
 }
 
 /**
- * What brings a file for every Node.js (Node-API) is not here; the others have one for some of its lines at best, and are
- * compiled for the rest.
+ * Excludes packages with prebuilt binaries for every Node.js (Node-API). These have them for some lines at best, and
+ * are compiled for the others.
  */
 const LIBRARIES: Readonly<Record<string, Library>> = {
   'better-sqlite3': { build: COMPILER },
@@ -34,7 +34,7 @@ const LIBRARIES: Readonly<Record<string, Library>> = {
   re2: { build: COMPILER },
 };
 
-/** `git+https://…`, `git@…`, `gitlab:user/name`, `user/name`: package managers ask such a repository by git. */
+/** `git+https://…`, `git@…`, `gitlab:user/name`, `user/name`: dependencies that package managers fetch by git. */
 const OF_GIT = /^(?:git[+:@]|(?:github|gitlab|bitbucket|gist):|https?:\S+\.git(?:#|$)|[\w-]+\/[\w.-]+(?:#|$))/;
 
 export interface SystemPackages {
@@ -42,7 +42,7 @@ export interface SystemPackages {
   readonly run: readonly string[];
 }
 
-/** The Debian packages for what is listed, each with its range: to install it, and to run it. */
+/** Debian packages for the dependencies (name → range): to install, and to run. */
 export function systemPackages(dependencies: Readonly<Record<string, string>>): SystemPackages {
   const known = Object.entries(LIBRARIES).flatMap(([name, library]) => {
     const range = Object.hasOwn(dependencies, name) ? dependencies[name] : undefined;

@@ -1,14 +1,14 @@
-/** Nitro, which builds the servers of Nuxt, SolidStart and TanStack Start: what it makes is a matter of its preset. */
+/** Nitro, the server builder of Nuxt, SolidStart and TanStack Start: its output depends on its preset. */
 import type { ConfigFile } from './framework.ts';
 import type { PackageJson } from './package-json.ts';
 
 const FOREIGN =
   /(?:\bpreset\s*:\s*|--preset[= ]|_PRESET=)['"]?((?:aws|azure|bun|cloudflare|deno|edgio|firebase|netlify|stormkit|vercel|winterjs|zeabur)(?![A-Za-z])[\w-]*)/;
 
-/** Where its server is, with a preset of Node.js or none. */
+/** Start command of its server, with a Node.js preset or none. */
 export const NITRO_START = 'node .output/server/index.mjs';
 
-/** Why its build cannot run here; a preset that is no literal is the app's own affair. */
+/** Why its build cannot run here, or null. Ignores a preset that is not a literal. */
 export function foreignPreset({ scripts }: PackageJson, { path, text }: ConfigFile): string | null {
   const configured = FOREIGN.exec(text)?.[1];
   const preset = configured ?? FOREIGN.exec(scripts['build'] ?? '')?.[1];
@@ -21,10 +21,10 @@ export function foreignPreset({ scripts }: PackageJson, { path, text }: ConfigFi
 /** Whether its build is only files. */
 export const isStatic = ({ text }: ConfigFile): boolean => /\bpreset\s*:\s*['"]static['"]/.test(text);
 
-/** Where they are then. */
+/** The folder of these files. */
 export const NITRO_FILES = '.output/public';
 
-/** Scripts that never start it: those for development, and those of a server where the build leaves none for Node.js. */
+/** Scripts that never start it: for development, or for a server that the build does not produce for Node.js. */
 export const nitroDevelopment =
   (development: RegExp) =>
   (config: ConfigFile): RegExp =>

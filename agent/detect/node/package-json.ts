@@ -11,7 +11,7 @@ const Wanted = z.looseObject({ name: z.string(), version: z.string().optional() 
 const OneOrMore = z
   .union([Wanted.transform((one) => [one]), z.array(Wanted)])
   .default([])
-  .catch([]); // only a wish
+  .catch([]); // a preference only: ignored if malformed
 
 const PackageJson = z.looseObject({
   name: z.string().optional(),
@@ -29,7 +29,7 @@ const PackageJson = z.looseObject({
 });
 export type PackageJson = z.infer<typeof PackageJson>;
 
-/** The manifest, or null when there is none. @throws OrkestrError ORK_MANIFEST_INVALID */
+/** The manifest, or null if there is none. @throws OrkestrError ORK_MANIFEST_INVALID */
 export async function readPackageJson(
   repository: RepositoryView,
   shownAs = 'package.json',
@@ -38,7 +38,7 @@ export async function readPackageJson(
   return text === null ? null : parseJson(shownAs, text, PackageJson);
 }
 
-/** The range that `devEngines` has for a program by its name; undefined without. */
+/** The range of a named program in `devEngines`, or undefined. */
 export const devEngine = (
   { devEngines }: PackageJson,
   kind: 'runtime' | 'packageManager',
@@ -52,10 +52,10 @@ export function lists(manifest: PackageJson, ...packages: readonly string[]): bo
   );
 }
 
-/** A script with `npm run other` replaced by what `other` is, and its name then; null when there is none. */
+/** A script's final name and line, after following `npm run other`; null if there is none. */
 export function resolveScript(manifest: PackageJson, name: string): { name: string; line: string } | null {
   let current = name;
-  // Scripts may call each other in a circle.
+  // The depth is limited, since scripts may call each other in a cycle.
   for (let depth = 0; depth < 5; depth += 1) {
     const line = Object.hasOwn(manifest.scripts, current) ? manifest.scripts[current]?.trim() : undefined;
     if (line === undefined || line === '' || line.length > MAX_COMMAND) return null;

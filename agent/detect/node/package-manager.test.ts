@@ -1,4 +1,4 @@
-/** How the package manager gets into the image. That it does is shown by `npm run e2e:apps`. */
+/** How the package manager is installed in the image. `npm run e2e:apps` shows that it works. */
 import { strict as assert } from 'node:assert';
 import { after, before, test } from 'node:test';
 import type { BuildPlan } from '../../../protocol/steps.ts';

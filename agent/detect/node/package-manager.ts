@@ -8,20 +8,20 @@ import type { PinnedHash } from './pinned-hash.ts';
 import { hasFocus, yarnOf } from './yarn.ts';
 import type { RepositoryView } from '../repository.ts';
 
-/** How to work with one package manager. */
+/** How to use one package manager. */
 interface Manager {
   readonly lockfiles: readonly string[];
-  /** The npm package that brings it; null: part of the base image. */
+  /** The npm package that installs it; null: part of the base image. */
   readonly package: string | null;
   readonly install: string;
   readonly installWithoutLock: string;
-  /** Option that leaves development dependencies out; null when it has none, then they are pruned. */
+  /** Option that excludes development dependencies; null if there is none, so that they are pruned. */
   readonly productionOnly: string | null;
-  /** Takes development dependencies out again. */
+  /** Removes development dependencies again. */
   readonly prune: string;
-  /** It installs all anew, without what scripts have put into packages since. */
+  /** Pruning reinstalls everything, without what scripts have generated in packages since. */
   readonly pruneInstallsAnew?: true;
-  /** It runs the app's own install scripts again. */
+  /** Pruning runs the app's own install scripts again. */
   readonly pruneRunsScripts?: true;
   readonly run: string;
   readonly cacheDirectory: string;
@@ -48,8 +48,9 @@ export const MANAGERS = {
     install: `pnpm install --frozen-lockfile --store-dir=${PNPM_STORE}`,
     installWithoutLock: `pnpm install --no-frozen-lockfile --store-dir=${PNPM_STORE}`,
     productionOnly: '--prod',
-    // Its prune makes every package anew, without what install scripts and Prisma put there, and knows nothing of members.
-    // This one leaves the others as they are; unused ones would stay for a week. Without CI it asks before it removes anything.
+    // pnpm's prune recreates every package, without what install scripts and Prisma generated, and ignores members.
+    // This install keeps other packages; the option removes unused ones, which would stay for a week. Without CI it
+    // prompts before removals.
     prune: `CI=1 pnpm install --prod --ignore-scripts --config.modules-cache-max-age=0 --store-dir=${PNPM_STORE}`,
     run: 'pnpm run',
     cacheDirectory: PNPM_STORE,
@@ -82,7 +83,7 @@ export const MANAGERS = {
     install: 'bun install --frozen-lockfile',
     installWithoutLock: 'bun install',
     productionOnly: '--production',
-    // It has no prune. Packages that are built at their install are built again.
+    // bun has no prune. Packages that are built at install are built again.
     prune: 'rm -rf node_modules && bun install --production --frozen-lockfile',
     pruneInstallsAnew: true,
     pruneRunsScripts: true,
@@ -93,35 +94,35 @@ export const MANAGERS = {
 export type ManagerName = keyof typeof MANAGERS;
 
 export interface ManagerSetup {
-  /** The npm package that brings it. */
+  /** The npm package that installs it. */
   readonly package: string;
   readonly version: string;
   readonly hash: PinnedHash | null;
 }
 
-/** For commands that call bun where another one installs the packages. */
+/** For commands that call bun although another manager installs the packages. */
 export const BUN: ManagerSetup = { package: MANAGERS.bun.package, version: '1', hash: null };
 
 export interface ChosenManager {
   readonly name: ManagerName;
-  /** How it gets into the image; null when the base image has it. */
+  /** How to install it in the image; null if the base image has it. */
   readonly setup: ManagerSetup | null;
   readonly lockfile: string | null;
-  /** Whether it can leave development dependencies out. */
+  /** Whether it can exclude development dependencies. */
   readonly prunes: boolean;
   readonly evidence: Evidence;
   readonly warnings: readonly string[];
 }
 
-/** As people call it. */
+/** Its usual name. */
 export const shownName = (name: ManagerName): string => (name === 'berry' ? 'yarn' : name);
 
 export const managerOf = ({ name }: Pick<ChosenManager, 'name'>): Manager => MANAGERS[name];
 
-/** Enough of a lockfile to see its format, and what pnpm writes in front of its packages. */
+/** Enough of a lockfile for its format, and for what pnpm writes before the packages. */
 const HEAD_BYTES = 16_384;
 
-/** The `packageManager` field first, then the lockfile, else npm. */
+/** By the `packageManager` field, else the lockfile, else npm. */
 export async function choosePackageManager(repository: RepositoryView, manifest: PackageJson): Promise<ChosenManager> {
   const present = new Map<string, string>();
   for (const lockfile of new Set(Object.values(MANAGERS).flatMap(({ lockfiles }) => lockfiles))) {
@@ -149,7 +150,7 @@ export async function choosePackageManager(repository: RepositoryView, manifest:
   };
 }
 
-/** Which of them is kept up to date, only the repository's people know. */
+/** A warning about other lockfiles: only the authors know which one is kept up to date. */
 function otherLockfiles(present: ReadonlyMap<string, string>, { name, from }: Choice): string[] {
   const own: readonly string[] = MANAGERS[name].lockfiles;
   const others = [...present.keys()].filter((file) => !own.includes(file));
@@ -187,7 +188,7 @@ interface Choice {
   readonly from: string;
 }
 
-/** `pnpm@9.1.0+sha512.…`, as corepack defines it; null when absent, of another manager, or not of that form. */
+/** `pnpm@9.1.0+sha512.…`, as corepack defines it; null if absent, for another manager, or malformed. */
 function fromField(field: string | undefined): Choice | null {
   const [, name, version] =
     /^(npm|pnpm|yarn|bun)@(\d+\.\d+\.\d+(?:-[A-Za-z0-9.]+)?)(?:\+[A-Za-z0-9.=]+)?$/.exec(field ?? '') ?? [];

@@ -1,10 +1,10 @@
-/** Which pnpm reads a lockfile as the one did that wrote it: another one refuses it, or leaves settings out. */
+/** Chooses a pnpm that reads a lockfile like the version that wrote it: others refuse it, or ignore settings. */
 import { admits } from '../versions.ts';
 
 /**
- * Its major version. pnpm 7 wrote format 5.4, pnpm 8 wrote 6.0, pnpm 9 and later write 9.0. Most of those are read by pnpm 10:
- * it knows settings in pnpm-workspace.yaml, which pnpm 9 does not, and in package.json, which pnpm 11 does not any more; and
- * unlike later ones it goes on when packages have install scripts that nobody allowed.
+ * Its major version. pnpm 7 wrote format 5.4, pnpm 8 wrote 6.0, pnpm 9 and later write 9.0. pnpm 10 reads most of
+ * those: it supports settings both in pnpm-workspace.yaml, unlike pnpm 9, and in package.json, unlike pnpm 11; and
+ * unlike later versions it continues if packages have install scripts that are not approved.
  * @param range `engines.pnpm` of package.json: any other pnpm refuses to install
  */
 export function pnpmOf(lockfile: string, range: string | undefined): string {
@@ -16,8 +16,8 @@ export function pnpmOf(lockfile: string, range: string | undefined): string {
   return ['10', '11', '12', '9'].find((version) => range === undefined || admits(range, version)) ?? '10';
 }
 
-/** Sums and hashes of patches in MD5, written in base 16 and 32; later ones are SHA-256. */
+/** Checksums and patch hashes in MD5, in base 16 and 32; later versions use SHA-256. */
 const OF_PNPM_9 = /^(?:packageExtensions|pnpmfile)Checksum: (?!sha256-)|^ +hash: [a-z2-7]{26}$/m;
 
-/** The hash of a patch as the only thing that is said of it. */
+/** A patch entry that consists only of its hash. */
 const OF_PNPM_11 = /^patchedDependencies:\n(?: +\S+: [0-9a-f]{64}\n)/m;

@@ -1,4 +1,4 @@
-/** Start scripts for development, and how the app is run instead. */
+/** Start scripts for development, and what runs the app instead. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import { OrkestrError } from '../../../protocol/errors.ts';

@@ -1,13 +1,13 @@
-/** Start lines as production runs them: without what waits for changed files, and never by a development server. */
+/** Start commands adapted to production: without file watchers, and never through a development server. */
 import { lastCommand } from '../start-command.ts';
 
-/** Servers that build while they serve; what they build goes into files by `build`. */
+/** Servers that bundle on the fly; `build` writes the same to files. */
 const BUNDLERS =
   /^(?:webpack(?:-cli)? s(?:erve)?|webpack-dev-server|rspack (?:s|serve|dev)|rsbuild dev|parcel(?! (?:build|watch)\b)|ember (?:s|serve|server)|expo start|vite(?= (?:dev|serve|preview)\b| -|$))(?: |$)/;
-/** Servers for development that have no build beside them, or one of a platform. */
+/** Development servers without a corresponding build, or of a hosting platform. */
 const OTHERS = /^(?:web-dev-server|wds|live-server|browser-sync start|wrangler (?:pages )?dev)(?: |$)/;
 
-/** What may stand in front of a program. */
+/** Words that may precede a program. */
 const BEFORE = /^(?:cross-env|env|[A-Za-z_]\w*=.*)$/s;
 const RUNNER = /^(?:npx|bunx)$/;
 
@@ -21,7 +21,7 @@ interface Command {
   readonly words: readonly string[];
 }
 
-/** The last command of a line, which is the one that stays; null where the line is more than a list. */
+/** The last command of a line, which keeps running; null if the line is not just a list. */
 function commandOf(line: string): Command | null {
   const at = lastCommand(line);
   if (at === null) return null;
@@ -30,21 +30,21 @@ function commandOf(line: string): Command | null {
   return first < 0 ? null : { list: line.slice(0, at), before: words.slice(0, first), words: words.slice(first) };
 }
 
-/** What kind of development server a line starts; null for none. */
+/** The kind of development server that a line starts, or null. */
 export function developmentServer(line: string): 'bundler' | 'other' | null {
   const command = commandOf(line)?.words.join(' ') ?? '';
   if (BUNDLERS.test(command)) return 'bundler';
   return OTHERS.test(command) ? 'other' : null;
 }
 
-/** Options of node and what stands in for it whose value is the next word. */
+/** Options of node and similar programs that take the next word as their value. */
 const VALUED = new Set(
   '-r --require --import --preload --loader --experimental-loader --env-file --env-file-if-exists -C --conditions --watch-path --tsconfig --ignore --include --exclude --port --host -c --config --import-map'.split(
     ' ',
   ),
 );
 
-/** The arguments without some of the options in front of the script; null when none of them is there. */
+/** The arguments without the dropped options before the script; null if there are none to drop. */
 function without(args: readonly string[], dropped: RegExp): string[] | null {
   const kept: string[] = [];
   let [at, found] = [0, false];
@@ -74,7 +74,7 @@ const NODEMON_VALUED = /^(?:-[weids]|--(?:watch|ext|ignore|delay|signal))$/;
 const NODEMON_FLAGS =
   /^(?:-[qVLIC]|--(?:quiet|verbose|legacy-watch|no-stdin|exitcrash|spawn|on-change-only|no-colou?rs?)|--(?:watch|ext|ignore|delay|signal)=.*)$/;
 
-/** What nodemon would run; null where that is not to be seen from its arguments alone. */
+/** The command that nodemon would run; null if its arguments do not determine it. */
 function withoutNodemon(words: readonly string[]): string[] | null {
   const options: string[] = [];
   let [at, exec] = [1, ''];
@@ -89,7 +89,7 @@ function withoutNodemon(words: readonly string[]): string[] | null {
     at = end;
   }
   const rest = words.slice(at);
-  // It takes options of its own behind the script as well.
+  // It also takes options of its own after the script.
   if (rest.some((word) => word.startsWith('-'))) return null;
   return exec === '' ? runBy(options, rest) : executed(exec, [...options, ...rest]);
 }
@@ -102,14 +102,14 @@ function runBy(options: readonly string[], rest: readonly string[]): string[] | 
     : null;
 }
 
-/** `--exec "npm run build && node x"` is a line of a shell, to which nothing can be added. */
+/** `--exec "npm run build && node x"` is a shell line, to which arguments cannot be added. */
 function executed(exec: string, rest: readonly string[]): string[] | null {
   const line = /^(["'])(.*)\1$/s.exec(exec)?.[2] ?? exec;
   if (line.includes('\\') || (rest.length > 0 && lastCommand(line) !== 0)) return null;
   return [line, ...rest];
 }
 
-/** Programs that watch files or go into the background, each with what production runs; null where it does neither. */
+/** Programs that watch files or run in the background, with their production form; null if it does neither. */
 const PROGRAMS: Readonly<Record<string, (words: readonly string[]) => readonly string[] | null>> = {
   node: (words) => withoutAfter(words, /^$/, /^--watch/),
   tsx: withoutTsxWatch,
@@ -119,7 +119,7 @@ const PROGRAMS: Readonly<Record<string, (words: readonly string[]) => readonly s
   pm2: ([, ...args]) => (args[0] === 'start' && !args.includes('--no-daemon') ? ['pm2-runtime', ...args] : null),
 };
 
-/** The line without its watcher, or kept in the foreground; null when there is none, or it cannot plainly be taken away. */
+/** The line without its watcher, or in the foreground; null if there is none, or it cannot safely be removed. */
 export function withoutWatcher(line: string): string | null {
   const command = commandOf(line);
   if (command === null) return null;
@@ -128,7 +128,7 @@ export function withoutWatcher(line: string): string | null {
   if (run === null) return null;
   // npx would look for node in the registry.
   const before = run[0] === program ? command.before : command.before.filter((word) => !RUNNER.test(word));
-  // Variables would be those of its first command alone.
+  // Variables would apply only to its first command.
   if (before.length > 0 && lastCommand(run[0] ?? '') !== 0) return null;
   return `${command.list}${command.list === '' ? '' : ' '}${[...before, ...run].join(' ')}`;
 }
@@ -139,7 +139,7 @@ export const withoutWatcherNotice = (from: string, command: string): string =>
 const WATCHES =
   /(?:^|[\s"';&|(])(?:(?:nodemon|ts-node-dev|tsnd|node-dev)(?=[\s"']|$)|tsx watch\b|(?:node|tsx|bun|deno)\s(?:[^;&|]*\s)?--(?:watch|hot)\b)/;
 
-/** What is wrong in production with a line that somebody chose; empty for nothing. */
+/** Problems of a chosen start line in production; empty if there are none. */
 export function developmentNotices({ command, from }: { readonly command: string; readonly from: string }): string[] {
   const notices: string[] = [];
   if (WATCHES.test(command)) {

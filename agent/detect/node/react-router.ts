@@ -1,4 +1,4 @@
-/** React Router as a framework: a server, or with `ssr: false` files alone. */
+/** React Router as a framework: a server, or only files with `ssr: false`. */
 import { named, withExtensions } from './framework.ts';
 import type { ConfigFile, Framework } from './framework.ts';
 import { lists } from './package-json.ts';
@@ -13,7 +13,7 @@ export const REACT_ROUTER: Framework = {
   port: 3000,
   build: 'react-router build',
   config: withExtensions('react-router.config'),
-  // Without its own server it is built for that of somebody else, or of a platform.
+  // Without its own server package it is built for a custom server or a platform.
   unfit: (manifest, config) =>
     isSinglePage(config) || lists(manifest, '@react-router/serve')
       ? null
@@ -23,12 +23,12 @@ export const REACT_ROUTER: Framework = {
       ? {
           folder: `${buildFolder(config)}/client`,
           singlePage: true,
-          // Its own page for other paths, where index.html is one that was rendered.
+          // The page for other paths, since index.html is prerendered.
           fallback: '__spa-fallback.html',
           partlyHashed: 'assets',
         }
       : null,
   start: (_manifest, config) => `react-router-serve ./${buildFolder(config)}/server/index.js`,
-  // Without a server there is nothing that its template's start script could serve.
+  // Without a server, the template's start script has nothing to serve.
   development: (config) => (isSinglePage(config) ? /\breact-router(?: dev|-serve)\b/ : /\breact-router dev\b/),
 };

@@ -1,10 +1,10 @@
-/** Sites that are built to be served below a path: at the root of a domain their pages find no scripts. */
+/** Sites built for a path prefix: at the root of a domain, their pages cannot load their scripts. */
 import type { ConfigFile, Framework } from './framework.ts';
 import type { PackageJson } from './package-json.ts';
 
 const PATH = String.raw`(\/[\w.~/-]*)`;
 
-/** `key: '/path/'` of a configuration; what is no literal is the app's own affair. */
+/** `key: '/path/'` in a configuration; null if it is not a literal. */
 export const pathIn = ({ text }: ConfigFile, key: string): string | null =>
   new RegExp(String.raw`\b${key}["']?\s*:\s*["'\x60]${PATH}["'\x60]`).exec(text)?.[1] ?? null;
 
@@ -12,12 +12,12 @@ export const pathIn = ({ text }: ConfigFile, key: string): string | null =>
 export const pathAfter = ({ scripts }: PackageJson, option: string): string | null =>
   new RegExp(String.raw`\s--${option}[= ]["']?${PATH}`).exec(scripts['build'] ?? '')?.[1] ?? null;
 
-/** The path of an address, or a path; a relative one works anywhere. */
+/** The path of a URL, or an absolute path; null for a relative one, which works anywhere. */
 export function pathOfAddress(address: string | undefined): string | null {
   return new RegExp(String.raw`^(?:https?:\/\/[^/]+)?${PATH}$`).exec(address ?? '')?.[1] ?? null;
 }
 
-/** A warning where the build is for another path than the root. */
+/** A warning if the build is for a path other than the root. */
 export function servedAtWarning(framework: Framework | undefined, manifest: PackageJson, config: ConfigFile): string[] {
   const path = framework?.servedAt?.(manifest, config) ?? '/';
   return path === '/'

@@ -1,4 +1,4 @@
-/** Frameworks of Node.js whose build is a server, at least by default; and libraries that serve. */
+/** Node.js frameworks whose build is a server, at least by default; and server libraries. */
 import { named, withExtensions } from './framework.ts';
 import type { ConfigFile, Framework } from './framework.ts';
 import { foreignPreset, isStatic, NITRO_FILES, NITRO_START, nitroDevelopment } from './nitro.ts';
@@ -18,7 +18,7 @@ const ADONISJS: Framework = {
   port: 3333,
   build: 'node ace build',
   start: 'node build/bin/server.js',
-  // Its start script is meant to run in the folder of the build.
+  // Its start script is meant to run in the build's folder.
   development: /^node (?:\.\/)?bin\/server(?:\.js)?$|\bnode ace serve\b/,
   env: { HOST: '0.0.0.0' },
   needs: [{ anyOf: ['APP_KEY'], hint: '`node ace generate:key --show` makes one.' }],
@@ -38,9 +38,9 @@ export const FULL_STACK: readonly Framework[] = [
         : null,
     start: 'next start',
     servedAt: (_manifest, config) => pathIn(config, 'basePath'),
-    // Next.js reads it again when it starts, and would install the compiler then, which nobody may here.
+    // Next.js reads it again at start, and would then try to install the compiler, which the container does not permit.
     needsAtStart: ({ path }) => (/\.m?ts$/.test(path) ? 'typescript' : null),
-    // Of an export there is no server: its template keeps `next start` all the same.
+    // An export has no server, although its template still has `next start`.
     development: (config) => (isExport(config) ? /\bnext(?: (?:dev|start)\b|$)/ : /\bnext(?: dev\b|$)/),
   },
   {
@@ -76,7 +76,7 @@ export const FULL_STACK: readonly Framework[] = [
     port: 4321,
     build: 'astro build',
     config: withExtensions('astro.config'),
-    // An adapter of another platform makes what only that platform runs.
+    // An adapter of another platform produces a build that only runs there.
     unfit: (manifest, config) => {
       const adapter = ASTRO_ADAPTERS.find((name) => lists(manifest, name) && config.text.includes(name));
       return adapter === undefined

@@ -1,4 +1,4 @@
-/** Frameworks of Node.js whose build can be files alone. */
+/** Node.js frameworks whose build can be only files. */
 import { ANGULAR } from './angular.ts';
 import { named, withExtensions } from './framework.ts';
 import type { ConfigFile, Framework } from './framework.ts';
@@ -6,7 +6,7 @@ import type { PackageJson } from './package-json.ts';
 import { pathIn, pathOfAddress } from './served-at.ts';
 import { VITE_CONFIG, VITE_DEVELOPMENT, viteOutput, viteServedAt } from './vite.ts';
 
-/** The folder that `vitepress build` is given, by the script or by where its configuration is. */
+/** The folder for `vitepress build`, from the script or from the configuration's location. */
 function pressFolder({ scripts }: PackageJson, { path }: ConfigFile): string {
   const script = PRESS_SCRIPTS.map((name) => scripts[name]).find((line) => line !== undefined);
   const said = /\bvitepress build(?: +(?:\.\/)?([A-Za-z0-9_][\w./-]*))?/.exec(script ?? '');
@@ -52,7 +52,7 @@ export const SITES: readonly Framework[] = [
       singlePage: false,
       partlyHashed: 'assets',
     }),
-    // Groups of the sidebar, in themeConfig, have a base too.
+    // Sidebar groups, in themeConfig, have a base too.
     servedAt: (_manifest, { path, text }) => pathIn({ path, text: text.split('themeConfig', 1)[0] ?? '' }, 'base'),
     development: /\bvitepress (?:dev|serve|preview)\b/,
   },

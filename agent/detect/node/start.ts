@@ -1,4 +1,4 @@
-/** How an app of Node.js runs: its framework, and either how its server starts or what files its build leaves. */
+/** How a Node.js app runs: its framework, and either its server's start command or the files of its build. */
 import { procfileWeb } from '../procfile.ts';
 import { firstFile } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
@@ -10,7 +10,7 @@ import type { PackageJson } from './package-json.ts';
 import { developmentNotices, developmentServer, withoutWatcher, withoutWatcherNotice } from './production-start.ts';
 import { bundled } from './bundled.ts';
 
-/** Files that start an app when nothing else says how. */
+/** Files that start an app if nothing else says how. */
 export const ENTRY_FILES = [
   'server.js',
   'index.js',
@@ -27,7 +27,7 @@ const BUN_ENTRY_FILES = ['index.ts', 'server.ts', 'src/index.ts', 'src/server.ts
 /** Scripts that start every member of a workspace at once. */
 const MONOREPO_START = /^(?:turbo|nx|lerna|npm-run-all|concurrently)\b|\b(?:--workspaces|--parallel|-r run)\b/;
 
-/** `chosen`: the repository says so itself, it is not a default of ours. */
+/** `chosen`: stated by the repository itself rather than a default. */
 export interface Start {
   readonly command: string;
   readonly from: string;
@@ -40,13 +40,13 @@ export interface Running {
   readonly config: ConfigFile;
   readonly output: StaticOutput | null;
   readonly start: Start | null;
-  /** What became of a start line that is for development. */
+  /** What was done about a start line for development. */
   readonly notices: readonly string[];
 }
 
 const NO_CONFIG: ConfigFile = { path: '', text: '' };
 
-/** Its framework, and how it runs in production. */
+/** The framework, and how it runs in production. */
 export async function howItRuns(repository: RepositoryView, manifest: PackageJson, bun: boolean): Promise<Running> {
   const found = await frameworkAndStart(repository, manifest, bun);
   const { start, output } = found;
@@ -54,13 +54,13 @@ export async function howItRuns(repository: RepositoryView, manifest: PackageJso
   return start === null && output === null ? { ...found, ...(await instead(repository, manifest, found)) } : found;
 }
 
-/** A start that somebody chose, without its watcher where that can be taken away. */
+/** A chosen start command, without its watcher if that can be removed. */
 async function inProduction(
   repository: RepositoryView,
   manifest: PackageJson,
   start: Start,
 ): Promise<Pick<Running, 'start' | 'notices'>> {
-  // With settings of its own nodemon may run something else.
+  // nodemon's own configuration may make it run something else.
   const isHidden =
     /\bnodemon\b/.test(start.command) && ('nodemonConfig' in manifest || (await repository.has('nodemon.json')));
   const command = isHidden ? null : withoutWatcher(start.command);
@@ -71,7 +71,7 @@ async function inProduction(
   return { start: plain, notices: [withoutWatcherNotice(start.from, command), ...developmentNotices(plain), ...built] };
 }
 
-/** What is wrong with a line that runs `server.js` where the repository has `server.ts`; null for nothing. */
+/** The problem with a line that runs `server.js` if the repository has only `server.ts`; null if there is none. */
 async function onlyTypeScript(repository: RepositoryView, command: string): Promise<string | null> {
   const file = /^(?:\S+=\S* +)*node +(?:-\S+ +)*(?:\.\/)?([\w@-][\w@./-]*\.[cm]?)js(?=\s|$)/.exec(command)?.[1];
   if (file === undefined || file.includes('..') || (await repository.has(`${file}js`))) return null;
@@ -79,7 +79,7 @@ async function onlyTypeScript(repository: RepositoryView, command: string): Prom
   return `runs ${file}js, and the repository has ${file}ts: unless the build writes it there, set startCommand to where it does.`;
 }
 
-/** Where only a development server would start it: the files of its build, or why there is nothing to run. */
+/** If only a development server would start it: the files of its build, or why there is nothing to run. */
 async function instead(
   repository: RepositoryView,
   manifest: PackageJson,
@@ -104,14 +104,14 @@ async function frameworkAndStart(repository: RepositoryView, manifest: PackageJs
     const start = await startOf(repository, manifest, { framework, config, bun });
     const output = framework.output?.(manifest, config) ?? null;
     if (output === null) return { framework, config, output, start, notices: [] };
-    // A start command that the repository itself gives wins over the files: then this framework is only its build tool.
+    // A start command of the repository wins over the files: then this framework is only its build tool.
     if (start?.chosen !== true) return { framework, config, output, start: null, notices: [] };
   }
   const start = await startOf(repository, manifest, { bun });
   return { framework: undefined, config: NO_CONFIG, output: null, start, notices: [] };
 }
 
-/** What the repository says itself, then the framework's default, then a file that looks like it. */
+/** From the repository's own statements, then the framework's default, then a file with a typical name. */
 async function startOf(
   repository: RepositoryView,
   manifest: PackageJson,
@@ -126,7 +126,7 @@ async function startOf(
   if (framework !== undefined && standard) {
     return { command: standard, from: `${framework.name} default`, chosen: false };
   }
-  // Beside a development server such a file is mostly one that it bundles.
+  // Next to a development server, such a file is usually a source that it bundles.
   const said = resolveScript(manifest, 'start');
   if (said !== null && developmentServer(said.line) !== null) return null;
   return entryStart(repository, manifest, known.bun);
@@ -139,7 +139,7 @@ function scriptStart(manifest: PackageJson, framework: Framework | undefined, co
     const script = resolveScript(manifest, name);
     if (script === null || never?.test(script.line) === true) continue;
     if (MONOREPO_START.test(script.line) || developmentServer(script.line) !== null) continue;
-    // The line itself, not `npm run`: npm and its shell keep SIGTERM from the app. So what npm would run before comes along.
+    // The line itself rather than `npm run`: npm and its shell do not pass SIGTERM on. So the pre-script is added here.
     const before = manifest.scripts[`pre${script.name}`]?.trim();
     const command = before ? `${/[;&|]/.test(before) ? `{ ${before}; }` : before} && ${script.line}` : script.line;
     return { command, from: `package.json scripts.${script.name}`, chosen: true };

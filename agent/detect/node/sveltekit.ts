@@ -1,4 +1,4 @@
-/** SvelteKit: what its build leaves is a matter of its adapter. */
+/** SvelteKit: the build's output depends on its adapter. */
 import { named, withExtensions } from './framework.ts';
 import type { ConfigFile, Framework, StaticOutput } from './framework.ts';
 import { lists } from './package-json.ts';
@@ -9,7 +9,7 @@ const ADAPTERS: readonly Adapter[] = ['node', 'static', 'auto'];
 
 const packageOf = (adapter: Adapter): string => `@sveltejs/adapter-${adapter}`;
 
-/** The one that the configuration names, else the first that is listed; null for those of other platforms. */
+/** The adapter named in the configuration, else the first one listed; null for those of other platforms. */
 function adapterOf(manifest: PackageJson, { text }: ConfigFile): Adapter | null {
   const listed = ADAPTERS.filter((adapter) => lists(manifest, packageOf(adapter)));
   return listed.find((adapter) => text.includes(packageOf(adapter))) ?? listed[0] ?? null;
@@ -19,7 +19,7 @@ function pagesOf(config: ConfigFile): StaticOutput {
   const fallback = named(config, 'fallback');
   return {
     folder: named(config, 'pages') ?? 'build',
-    // A page for what is missing is no page for all paths.
+    // An error page is not a page for all paths.
     singlePage: fallback !== null && fallback !== '404.html',
     ...(fallback !== null && fallback !== '404.html' && { fallback }),
     hashed: '_app/immutable',
@@ -37,11 +37,11 @@ export const SVELTEKIT: Framework = {
   build: 'vite build',
   config: [...withExtensions('svelte.config'), ...withExtensions('vite.config')],
   output: (manifest, config) => (adapterOf(manifest, config) === 'static' ? pagesOf(config) : null),
-  // Of the platforms that adapter-auto knows, this one's is a plain server of Node.js: it takes adapter-node there.
+  // Among adapter-auto's platforms, this one's is a plain Node.js server: it uses adapter-node there.
   buildEnv: (manifest, config) => (adapterOf(manifest, config) === 'auto' ? { GCP_BUILDPACKS: 'orkestr' } : null),
   start: (_manifest, config) => `node ${named(config, 'out') ?? 'build'}`,
   development: /\bvite\b/,
-  // Without it the server takes every visitor to have come by https, and refuses forms of those who did not.
+  // Otherwise the server assumes https for every visitor, and rejects forms sent over http.
   env: { PROTOCOL_HEADER: 'x-forwarded-proto' },
   warning: (manifest, config) =>
     adapterOf(manifest, config) === 'auto'

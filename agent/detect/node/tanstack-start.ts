@@ -1,11 +1,11 @@
-/** TanStack Start: its build is a server only with Nitro; without it, a function that some other server has to call. */
+/** TanStack Start: its build is a server only with Nitro; otherwise it is a function for some other server. */
 import { withExtensions } from './framework.ts';
 import type { ConfigFile, Framework } from './framework.ts';
 import { foreignPreset, NITRO_FILES, NITRO_START, nitroDevelopment } from './nitro.ts';
 import { lists } from './package-json.ts';
 import type { PackageJson } from './package-json.ts';
 
-/** `vinxi` in its versions before 1.121. */
+/** `vinxi`, in its versions before 1.121. */
 const hasServer = (manifest: PackageJson): boolean =>
   lists(manifest, 'nitro', '@tanstack/nitro-v2-vite-plugin', 'vinxi');
 

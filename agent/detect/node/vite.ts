@@ -1,4 +1,4 @@
-/** Where a build of Vite goes, as its configuration says it; read as text, so only what is written out counts. */
+/** Output folder of a Vite build, from the text of its configuration, so that only literals count. */
 import { posix } from 'node:path';
 import { named, withExtensions } from './framework.ts';
 import type { ConfigFile, StaticOutput } from './framework.ts';
@@ -21,7 +21,7 @@ export const resolved = ({ text }: ConfigFile, key: string): string | undefined 
     String.raw`\b${key}["']?\s*:\s*(?:path\.)?(?:resolve|join)\(\s*(?:__dirname|import\.meta\.dirname|process\.cwd\(\))\s*,\s*["']${PATH}["']\s*\)`,
   ).exec(text)?.[1];
 
-/** From the folder of the app; it may lead out of it, as in a workspace with one folder for all builds. */
+/** Relative to the app's folder; may lead outside, as in a workspace with one folder for all builds. */
 function folderOf({ scripts }: PackageJson, config: ConfigFile): string {
   const root = literal(config, 'root') ?? resolved(config, 'root') ?? '.';
   const said = /\s--outDir[= ]["']?([A-Za-z0-9_@.][\w./@-]*)/.exec(scripts['build'] ?? '')?.[1];

@@ -1,11 +1,11 @@
-/** Workspaces of npm, pnpm, yarn and bun: their members, and the workspace that a folder belongs to. Links are not followed. */
+/** Workspaces of npm, pnpm, yarn and bun: their members, and the workspace of a folder. Does not follow links. */
 import { z } from 'zod';
 import { within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import type { PackageJson } from './package-json.ts';
 import { readPackageJson } from './package-json.ts';
 
-/** Members that are looked at, and folders on the way to them. */
+/** Limits of members examined, and of folders on the way to them. */
 const MAX_MEMBERS = 200;
 const MAX_FOLDERS = 1000;
 const MAX_PATTERNS = 50;
@@ -14,7 +14,7 @@ const MAX_DEPTH = 4;
 
 const Globs = z.union([z.array(z.string()), z.looseObject({ packages: z.array(z.string()) })]);
 
-/** The globs of a workspace, or null when the folder is none. `pnpm-workspace.yaml` wins, as pnpm has it. */
+/** The globs of a workspace, or null if there is none. `pnpm-workspace.yaml` takes precedence, as in pnpm. */
 async function globsOf(repository: RepositoryView, manifest: PackageJson | null): Promise<string[] | null> {
   const yaml = await repository.text('pnpm-workspace.yaml');
   const listed = yaml === null ? null : pnpmPackages(yaml);
@@ -24,7 +24,7 @@ async function globsOf(repository: RepositoryView, manifest: PackageJson | null)
   return (Array.isArray(parsed.data) ? parsed.data : parsed.data.packages).slice(0, MAX_PATTERNS);
 }
 
-/** The list under `packages:`; null when the file has none, for then it only holds settings. */
+/** The list under `packages:`; null if the file has none, and so only contains settings. */
 function pnpmPackages(yaml: string): string[] | null {
   const [, flow, block] = /^packages:[ \t]*(?:\[([^\]\n]*)\]|(?:#.*)?\n((?:[ \t]*(?:-.*|#.*)?\n?)*))/m.exec(yaml) ?? [];
   const items = flow === undefined ? block?.split('\n') : flow.split(',');
@@ -32,11 +32,11 @@ function pnpmPackages(yaml: string): string[] | null {
   return globs === undefined || globs.length === 0 ? null : globs.slice(0, MAX_PATTERNS);
 }
 
-/** The parts of a glob as managers write it: `apps/*`, `packages/**`, `tools/cli-*`. Anything else is none. */
+/** The parts of a glob in the common forms: `apps/*`, `packages/**`, `tools/cli-*`. Null for any other form. */
 function partsOf(glob: string): readonly string[] | null {
   const parts = glob.replace(/^\.\//, '').replace(/\/$/, '').split('/');
   const plain = parts.every((part) => part === '**' || /^[A-Za-z0-9._@-]*\*?[A-Za-z0-9._@-]*$/.test(part));
-  // With more of them a match could be looked for in very many ways.
+  // With more of them, the number of possible matches would explode.
   const few = parts.length <= MAX_PARTS && parts.filter((part) => part === '**').length <= 2;
   return plain && few && !parts.some((part) => part === '' || part === '..') ? parts : null;
 }
@@ -49,7 +49,7 @@ function matchesParts(glob: readonly string[], folder: readonly string[]): boole
   return head !== undefined && matchesName(first, head) && matchesParts(rest, tail);
 }
 
-/** One part of a glob, with at most one star. */
+/** Matches one part of a glob, with at most one star. */
 function matchesName(part: string, name: string): boolean {
   const [start = '', end] = part.split('*');
   if (end === undefined) return part === name;
@@ -59,7 +59,7 @@ function matchesName(part: string, name: string): boolean {
 interface Patterns {
   readonly includes: readonly (readonly string[])[];
   readonly excludes: readonly (readonly string[])[];
-  /** Levels of folders that can match. */
+  /** Folder levels that can match. */
   readonly depth: number;
 }
 
@@ -89,11 +89,11 @@ function matches({ includes, excludes }: Patterns, folder: string): boolean {
 export interface Workspace {
   /** Folders with a package.json, sorted. */
   readonly members: readonly string[];
-  /** True when not every folder was looked at. */
+  /** Whether some folders were not examined. */
   readonly cut: boolean;
 }
 
-/** The members of the workspace whose root `repository` is, or null when it is none. Members have no members of their own. */
+/** The members of the workspace rooted at `repository`, or null if it is no root. Members have no members. */
 export async function workspaceOf(repository: RepositoryView, manifest: PackageJson | null): Promise<Workspace | null> {
   const globs = await globsOf(repository, manifest);
   if (globs === null) return null;
@@ -115,7 +115,7 @@ export async function workspaceOf(repository: RepositoryView, manifest: PackageJ
   return { members: members.toSorted().slice(0, MAX_MEMBERS), cut: waiting.length > 0 };
 }
 
-/** The nearest folder above `folder` that is the root of a workspace with it as a member, or null. */
+/** The nearest ancestor of `folder` that is the root of a workspace with it as a member, or null. */
 export async function workspaceAbove(checkout: RepositoryView, folder: string): Promise<string | null> {
   const parts = folder.split('/');
   for (let length = parts.length - 1; length >= 0; length -= 1) {

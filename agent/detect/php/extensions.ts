@@ -1,11 +1,11 @@
-/** Extensions of PHP that the official image has not: how each is installed. */
+/** PHP extensions that the official image lacks, and how to install each. */
 
 interface Extension {
-  /** Debian packages that it is compiled with. Their libraries stay in the image, since it runs with them. */
+  /** Debian packages that it is compiled with. Their libraries stay in the image, since it needs them at run time. */
   readonly packages?: readonly string[];
   /** Options that it is compiled with. */
   readonly options?: string;
-  /** It is no part of PHP's own sources. */
+  /** Not part of PHP's own sources. */
   readonly pecl?: true;
 }
 
@@ -53,16 +53,16 @@ const BUILT_IN =
   /^(?:ctype|curl|date|dom|fileinfo|filter|ftp|hash|iconv|json|libxml|mbstring|mysqlnd|openssl|pcre|pdo|pdo_sqlite|phar|posix|random|readline|reflection|session|simplexml|sodium|spl|sqlite3|standard|tokenizer|xml|xmlreader|xmlwriter|zend-opcache|opcache|zlib)$/;
 
 export interface ExtensionSetup {
-  /** Debian packages that have to be there. */
+  /** Required Debian packages. */
   readonly packages: readonly string[];
   /** `gd --with-freetype`. */
   readonly configure: readonly string[];
-  /** Names of PHP's own extensions, and of those of PECL. */
+  /** Names of PHP's own extensions, and of PECL's. */
   readonly own: readonly string[];
   readonly pecl: readonly string[];
 }
 
-/** What to install for the extensions that are needed, and the names that nothing is known about. */
+/** What to install for the required extensions, and the names of unknown ones. */
 export function extensionSetup(needed: ReadonlySet<string>): ExtensionSetup & { readonly unknown: readonly string[] } {
   const names = [...needed].filter((name) => !BUILT_IN.test(name)).toSorted();
   const known = names.flatMap((name) => {

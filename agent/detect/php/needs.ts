@@ -1,4 +1,4 @@
-/** Which extensions a PHP app needs: what its packages say, what their databases need, and what its own code calls. */
+/** The extensions that a PHP app needs: required by its packages, their databases, and its own code. */
 import { z } from 'zod';
 import { parseJson } from '../manifests.ts';
 import type { RepositoryView } from '../repository.ts';
@@ -11,7 +11,7 @@ const Require = z.record(z.string(), z.string()).catch({});
 const Lock = z.looseObject({ packages: z.array(z.looseObject({ require: Require.default({}) })).default([]) });
 
 const DATABASES = ['pdo_mysql', 'pdo_pgsql'];
-/** Packages that reach a database which no package names: its driver is chosen by a variable of the environment. */
+/** Packages with a database driver that no package requires, since a variable of the environment selects it. */
 const BY_PACKAGE: Readonly<Record<string, readonly string[]>> = {
   'laravel/framework': DATABASES,
   'illuminate/database': DATABASES,
@@ -25,7 +25,7 @@ const BY_PACKAGE: Readonly<Record<string, readonly string[]>> = {
   'johnpbloch/wordpress': ['mysqli', 'exif', 'gd', 'intl', 'zip'],
 };
 
-/** What code says that uses an extension. */
+/** Code that uses an extension. */
 const BY_CODE: readonly (readonly [extension: string, pattern: RegExp])[] = [
   ['mysqli', /\bmysqli(?:_connect|_init)?\s*\(/],
   ['pdo_mysql', /["']mysql:/],
@@ -36,10 +36,10 @@ const BY_CODE: readonly (readonly [extension: string, pattern: RegExp])[] = [
   ['intl', /\bnew\s+\\?(?:NumberFormatter|IntlDateFormatter|Collator)\b/],
   ['bcmath', /\bbc(?:add|sub|mul|div|mod|pow|comp)\s*\(/],
 ];
-/** Folders that small apps keep their code in. */
+/** Folders in which small apps keep their code. */
 const FOLDERS = ['includes', 'inc', 'config', 'src', 'lib', 'app', 'classes', 'db'];
 
-/** @param require what composer.json requires: package → range */
+/** @param require requirements of composer.json: package → range */
 export async function neededExtensions(
   repository: RepositoryView,
   require: Readonly<Record<string, string>>,
@@ -47,7 +47,7 @@ export async function neededExtensions(
 ): Promise<ReadonlySet<string>> {
   const all = [require, ...(await lockedRequirements(repository))].flatMap((one) => Object.keys(one));
   const named = all.flatMap((name) => /^ext-([a-z0-9_-]+)$/i.exec(name)?.[1]?.toLowerCase() ?? []);
-  // PDO without a driver reaches nothing.
+  // PDO without a driver cannot connect to anything.
   const drivers = named.includes('pdo') && !named.some((name) => name.startsWith('pdo_')) ? DATABASES : [];
   const known = all.flatMap((name) => BY_PACKAGE[name] ?? []);
   const wordpress = (await repository.has('wp-includes/version.php')) ? (BY_PACKAGE['roots/wordpress'] ?? []) : [];
@@ -55,7 +55,7 @@ export async function neededExtensions(
   return new Set([...named, ...drivers, ...known, ...wordpress, ...called]);
 }
 
-/** What the locked packages require; nothing of a lockfile that is too large. */
+/** Requirements of the locked packages; none if the lockfile is too large. */
 async function lockedRequirements(repository: RepositoryView): Promise<readonly Readonly<Record<string, string>>[]> {
   const text = await repository.head('composer.lock', MAX_LOCK_BYTES);
   if (text === null || Buffer.byteLength(text) >= MAX_LOCK_BYTES) return [];

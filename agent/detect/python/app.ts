@@ -1,8 +1,8 @@
-/** Where the app of a framework is: the object that a server is given. */
+/** Where a framework's app is: the object passed to a server. */
 import type { RepositoryView } from '../repository.ts';
 import type { Framework } from './frameworks.ts';
 
-/** Files that may hold the app, the likeliest first. */
+/** Files that may define the app, the likeliest first. */
 export const ENTRY_FILES = [
   'main.py',
   'app.py',
@@ -15,10 +15,10 @@ export const ENTRY_FILES = [
   'src/main.py',
   'src/app.py',
 ];
-/** Files in a folder that may hold it. */
+/** Files in a folder that may define it. */
 const FOLDER_FILES = ['__init__.py', 'main.py', 'app.py', 'server.py', 'wsgi.py', 'asgi.py'];
 const LISTS = ['requirements.txt', 'pyproject.toml', 'Pipfile'];
-/** Folders of another that are looked into, and all that are. */
+/** Limits of folders examined: per parent, and in all. */
 const MAX_FOLDERS = 15;
 const MAX_ALL_FOLDERS = 40;
 const NO_PACKAGE =
@@ -26,13 +26,13 @@ const NO_PACKAGE =
 
 export interface App {
   readonly file: string;
-  /** As servers take it: `app.main:app`, `app:create_app()`. */
+  /** In the servers' notation: `app.main:app`, `app:create_app()`. */
   readonly target: string;
-  /** What makes Python find its module; mostly nothing. */
+  /** Makes Python find its module; usually empty. */
   readonly environment: string;
 }
 
-/** An instance that is made in a module, else one that a function returns, else such a function. */
+/** An instance created in a module, else one returned by a function, else such a function. */
 export async function findApp(repository: RepositoryView, framework: Framework): Promise<App | null> {
   const instance = assigned(`(?:\\w+\\.)?${framework.constructor}`);
   const inFolders = await folderFiles(repository);
@@ -44,7 +44,7 @@ export async function findApp(repository: RepositoryView, framework: Framework):
   );
 }
 
-/** What finds in a text the app that a server is given: a variable, or a call. */
+/** Finds the app expression for a server in a text: a variable, or a call. */
 type Finder = (text: string) => string | undefined;
 
 function assigned(constructor: string): Finder {
@@ -72,7 +72,7 @@ async function search(repository: RepositoryView, files: readonly string[], find
   return null;
 }
 
-/** The folder that a file imports from: the outermost that has the most of what it names, else that of its package. */
+/** The folder that a file's imports start at: the outermost one with most imported names, else its package's parent. */
 async function importRoot(repository: RepositoryView, file: string, text: string): Promise<string> {
   const parts = file.split('/').slice(0, -1);
   const above = parts.map((_, depth) => parts.slice(0, depth).join('/') || '.');
@@ -91,11 +91,11 @@ async function importRoot(repository: RepositoryView, file: string, text: string
   return '.';
 }
 
-/** Those in folders of the root directory, then those in folders of these. */
+/** Files in folders of the root directory, then in their subfolders. */
 async function folderFiles(repository: RepositoryView): Promise<string[]> {
   const found: string[] = [];
   const folders = foldersIn('', await repository.entries('.'));
-  // It grows behind what is looked at.
+  // The list grows during the loop.
   for (let index = 0; index < Math.min(folders.length, MAX_ALL_FOLDERS); index += 1) {
     const folder = folders[index] ?? '';
     const entries = await repository.entries(folder);
@@ -106,7 +106,7 @@ async function folderFiles(repository: RepositoryView): Promise<string[]> {
   return found.filter((file) => !ENTRY_FILES.includes(file));
 }
 
-/** It lists its own packages, and is none itself. */
+/** Has its own dependency list, and is not a package. */
 const isItsOwnApp = (entries: readonly string[]): boolean =>
   !entries.includes('__init__.py') && LISTS.some((list) => entries.includes(list));
 

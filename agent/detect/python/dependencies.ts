@@ -1,4 +1,4 @@
-/** What a Python project depends on, and which manager installs it: pip, uv, poetry, pdm or pipenv. */
+/** The dependencies of a Python project, and the manager that installs them: pip, uv, poetry, pdm or pipenv. */
 import { z } from 'zod';
 import type { DetectRequest, Stated } from '../detector.ts';
 import { parseToml } from '../manifests.ts';
@@ -13,11 +13,11 @@ export interface PythonDependencies {
   /** The file that lists them. */
   readonly file: string;
   readonly manager: PythonManager;
-  /** Normalised names (PEP 503). */
+  /** Normalized names (PEP 503). */
   readonly names: ReadonlySet<string>;
   /**
-   * How they get installed: a requirements file of the repository, lines for one of ours, the lockfile of a manager, or the
-   * project as a whole.
+   * How to install them: from the repository's requirements file, from lines for a generated one, from a manager's
+   * lockfile, or by installing the whole project.
    */
   readonly install:
     | { readonly kind: 'requirements'; readonly needsSources: boolean }
@@ -29,11 +29,11 @@ export interface PythonDependencies {
         readonly needsSources: boolean;
       }
     | { readonly kind: 'project' };
-  /** Where the list or the lockfile is that all of the repository share; null where it lies beside the app. */
+  /** Location of a list or lockfile shared by the whole repository; null if it is next to the app. */
   readonly workspace: WorkspacePlace | null;
-  /** Something is fetched from a git repository. */
+  /** Some dependency is fetched from a git repository. */
   readonly needsGit: boolean;
-  /** `>=3.11`, and where that is said. */
+  /** `>=3.11`, and where it is stated. */
   readonly python: Stated<string> | null;
 }
 
@@ -63,21 +63,21 @@ const Pipfile = z.looseObject({
   requires: z.looseObject({ python_version: z.string().optional() }).default({}),
 });
 
-/** Of uv, for a project without a lockfile. */
+/** uv's command for a project without a lockfile. */
 const UNLOCKED = 'uv sync --no-dev --no-install-project';
 
-/** True when a requirements file has nothing but comments. */
+/** Whether a requirements file contains only comments. */
 const isBlank = (text: string): boolean => text.split('\n').every((line) => /^\s*(?:#|$)/.test(line));
 
-/** Requirements of a project that keeps several, those for production first. */
+/** Requirements files of projects with several, those for production first. */
 const NESTED = ['production', 'prod', 'requirements', 'base'].map((name) => `requirements/${name}.txt`);
 
-/** `{ git = "…" }`, `git+https://…`, in a manifest of any kind. */
+/** `{ git = "…" }`, `git+https://…`, in any kind of manifest. */
 const FROM_GIT = /\bgit\+|\{[^{}\n]*\bgit\s*=/;
 /** `{ path = "…" }`, `{ workspace = true }`: packages in folders of the repository. */
 const FROM_FOLDER = /\{[^{}\n]*\b(?:path|workspace)\s*=|@\s*file:/;
 
-/** The dependencies, of a folder without a list those of the whole repository; null when no file lists any. */
+/** The dependencies; for a folder without a list, those of the whole repository. Null if no file lists any. */
 export async function pythonDependencies(
   request: Pick<DetectRequest, 'repository' | 'checkout'>,
 ): Promise<PythonDependencies | null> {
@@ -88,7 +88,7 @@ export async function pythonDependencies(
   return all === null ? null : { ...all, workspace: { root: '.', folder: rootDirectory } };
 }
 
-/** requirements.txt wins: it is what people keep for deployments. */
+/** requirements.txt takes precedence: it is the usual list for deployments. */
 async function dependenciesIn({
   repository,
   checkout,
@@ -107,7 +107,7 @@ async function dependenciesIn({
   return pyproject === null ? null : fromProject(pyproject, text ?? '');
 }
 
-/** A member of a workspace of uv: installed at its root, with the members that it depends on from their folders. */
+/** A member of a uv workspace: installed from the root, with its sibling dependencies in their folders. */
 function fromWorkspace(workspace: WorkspacePlace, pyproject: Pyproject, text: string): PythonDependencies {
   const { uv } = PYTHON_MANAGERS;
   const name = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,100}[A-Za-z0-9])?$/.exec(pyproject.project?.name ?? '')?.[0];
@@ -122,21 +122,21 @@ function fromWorkspace(workspace: WorkspacePlace, pyproject: Pyproject, text: st
   };
 }
 
-/** What a project without a lockfile lists. */
+/** The dependencies of a project without a lockfile. */
 function fromProject(pyproject: Pyproject, text: string): PythonDependencies | null {
   const { project, tool } = pyproject;
   if (project === undefined && tool?.poetry === undefined) return null;
   const common = { ...declared(pyproject), file: 'pyproject.toml', needsGit: FROM_GIT.test(text), workspace: null };
   const { pip, poetry, uv } = PYTHON_MANAGERS;
   const sources = { files: ['pyproject.toml'], needsSources: FROM_FOLDER.test(text) };
-  // By their names alone pip would fetch them from the registry, where somebody else may have put something.
+  // pip would fetch them from the registry by name, where someone else may own the name (dependency confusion).
   if (Object.keys(tool?.uv?.sources ?? {}).length > 0) {
     return { ...common, manager: uv, install: { kind: 'locked', command: UNLOCKED, ...sources } };
   }
   const isDynamic = project?.dynamic.includes('dependencies') === true;
   if (project !== undefined && !isDynamic)
     return { ...common, manager: pip, install: { kind: 'lines', lines: project.dependencies } };
-  // What the build of the project finds out is only known to it. What poetry lists it installs itself, also of what is no package.
+  // Only the project's build determines dynamic dependencies. poetry installs its own list, even for a non-package.
   if (tool?.poetry === undefined) return { ...common, manager: pip, install: { kind: 'project' } };
   return { ...common, manager: poetry, install: { kind: 'locked', command: poetry.install, ...sources } };
 }
@@ -166,7 +166,7 @@ async function fromRequirements(
   pyproject: Pyproject | null,
 ): Promise<PythonDependencies> {
   const names = await requirementNames(repository, file, requirements);
-  // Options (other files, editable installs, folders of wheels) and local paths need more than this one file.
+  // Options (other files, editable installs, wheel folders) and local paths need more than this file.
   const needsSources = /^[ \t]*(?:-|\.|file:)|@\s*file:/m.test(requirements);
   const install = isBlank(requirements)
     ? ({ kind: 'lines', lines: [] } as const)
@@ -182,7 +182,7 @@ async function fromRequirements(
   };
 }
 
-/** The manager whose lockfile is there; pipenv also without one, since nothing else reads a Pipfile. */
+/** The manager whose lockfile exists; pipenv even without one, since no other tool reads a Pipfile. */
 async function lockedManager(
   repository: RepositoryView,
 ): Promise<{ manager: LockedManager; files: string[]; command: string } | null> {
@@ -197,7 +197,7 @@ async function lockedManager(
   return null;
 }
 
-/** Names and Python version of a pyproject.toml, in the standard's table or in poetry's own. */
+/** Names and Python version of a pyproject.toml, from the standard table or poetry's own. */
 function declared({ project, tool }: Pyproject): Pick<PythonDependencies, 'names' | 'python'> {
   const { python, ...poetry } = tool?.poetry?.dependencies ?? {};
   const names = new Set([
@@ -224,14 +224,14 @@ function fromPipfile(text: string): Pick<PythonDependencies, 'names' | 'python'>
 
 const normalise = (name: string): string => name.toLowerCase().replace(/[-_.]+/g, '-');
 
-/** What extras bring along that matters here. */
+/** Relevant packages that extras add. */
 const BROUGHT_ALONG: readonly (readonly [name: string, extra: RegExp, packages: readonly string[]])[] = [
   ['fastapi', /\b(?:standard|all)\b/, ['uvicorn']],
   ['psycopg', /\bc\b/, ['psycopg-c']],
   ['psycopg', /\bbinary\b/, ['psycopg-binary']],
 ];
 
-/** The name at the start of a PEP 508 requirement, or nothing for options and comments. */
+/** The name at the start of a PEP 508 requirement; empty for options and comments. */
 function requirementName(line: string): string[] {
   const [, name, extras = ''] = /^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^\]]*\])?/.exec(line) ?? [];
   if (name === undefined) return [];
@@ -241,7 +241,7 @@ function requirementName(line: string): string[] {
   ];
 }
 
-/** Names of a requirements file and of those that it includes with `-r`, one level deep. */
+/** Names in a requirements file and in files that it includes with `-r`, one level deep. */
 async function requirementNames(repository: RepositoryView, path: string, text: string): Promise<Set<string>> {
   const names = new Set<string>();
   const included = new Set<string>();

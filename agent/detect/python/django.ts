@@ -1,4 +1,4 @@
-/** Django: what serves it, and its static files. */
+/** Django: its server, and its static files. */
 import { present, within } from '../repository.ts';
 import type { Need } from '../needs.ts';
 import type { RepositoryView } from '../repository.ts';
@@ -12,17 +12,17 @@ const SETTINGS =
   /DJANGO_SETTINGS_MODULE['"]\s*(?:,|\]\s*=)\s*['"]([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)['"]/;
 const COLLECT = 'python manage.py collectstatic --noinput';
 
-/** What a build says when collectstatic fails: it stops, since without its files pages fail too. */
+/** Message if collectstatic fails: the build stops, since pages would fail without these files. */
 export const COLLECT_ADVICE =
   'collectstatic failed. Variables that your settings need are given to the build by: orkestr env set --build NAME=- ' +
   'To build without it, write "buildCommand": "true" into orkestr.json.';
 
-/** Folders that are looked into for a manage.py. */
+/** Folders searched for a manage.py. */
 const MAX_FOLDERS = 20;
 
-/** The project that Django's commands run in. */
+/** The project in which Django's commands run. */
 export interface DjangoProject {
-  /** Of manage.py: the root directory, or a folder in it whose packages are listed at the root. */
+  /** Folder of manage.py: the root directory, or a subfolder whose dependencies are listed at the root. */
   readonly folder: string;
   /** Its files. */
   readonly view: RepositoryView;
@@ -30,7 +30,7 @@ export interface DjangoProject {
   readonly manage: string;
 }
 
-/** The root directory with a manage.py, else the only folder that has one where Django is listed above it; null without. */
+/** The root directory if it has a manage.py, else the only subfolder with one if the root lists Django; else null. */
 export async function djangoProject(
   repository: RepositoryView,
   dependencies: PythonDependencies | null,
@@ -86,7 +86,7 @@ async function listedServer(
   return names.has('daphne') ? `daphne --proxy-headers -b 0.0.0.0 -p $PORT ${asgi}.asgi:application` : null;
 }
 
-/** The package that what servers are given lies in: that of the settings, else the first that has such a file. */
+/** The package of the server's entry module: that of the settings, else the first with such a file. */
 async function packageOf(view: RepositoryView, named: string, file: string): Promise<string> {
   if (await view.has(`${named}/${file}`)) return named;
   const packages = (await view.entries('.')).filter((entry) => /^[A-Za-z_][A-Za-z0-9_]*\/$/.test(entry));
@@ -107,9 +107,9 @@ export interface DjangoBuild {
 interface DjangoSettings {
   readonly folder: string;
   readonly module: string;
-  /** manage.py names others: mostly those for development. */
+  /** manage.py names others, usually those for development. */
   readonly isNamed: boolean;
-  /** Paths are those in the root directory. */
+  /** Paths are relative to the root directory. */
   readonly files: readonly { readonly path: string; readonly text: string }[];
 }
 
@@ -125,7 +125,7 @@ export async function djangoSettings(project: DjangoProject): Promise<DjangoSett
   return { folder, module, isNamed: module !== manage, files };
 }
 
-/** The gathering of static files, where the settings name a folder for them. */
+/** Collects static files, if the settings name a folder for them. */
 export function djangoBuild(settings: DjangoSettings, names: ReadonlySet<string>): DjangoBuild | null {
   const { module, isNamed, files } = settings;
   const from = files.find(({ text }) => STATIC_ROOT.test(text))?.path;
@@ -144,7 +144,7 @@ export function djangoBuild(settings: DjangoSettings, names: ReadonlySet<string>
   };
 }
 
-/** A warning when no folder is named for static files: gunicorn and its kind serve none, as the development server does. */
+/** A warning if no folder is set for static files: unlike the development server, gunicorn does not serve them. */
 export function staticWarning({ files }: DjangoSettings, startCommand: string): string[] {
   const from = files.find(({ text }) => /^[^#\n]*["']django\.contrib\.staticfiles["']/m.test(text))?.path;
   const isServed = [STATIC_ROOT, UPLOADED, /\bWHITENOISE_USE_FINDERS\b/].some((one) =>
@@ -156,14 +156,14 @@ export function staticWarning({ files }: DjangoSettings, startCommand: string): 
   ];
 }
 
-/** The secret key, where the settings read it from a variable and have no other. */
+/** The secret key, if the settings read it from a variable without a default. */
 export function djangoNeeds({ files }: DjangoSettings): Need[] {
   const [, name, end] = files.map(({ text }) => SECRET_KEY.exec(text)).find((found) => found !== null) ?? [];
   if (name === undefined || end === ',') return [];
   return [{ anyOf: [name], hint: 'The settings read their SECRET_KEY from it: any long random text.' }];
 }
 
-/** A warning when no visitor from outside would get a page: a new project names no host. */
+/** A warning if every external visitor would be rejected: a new project allows no host. */
 export function hostsWarning({ files }: DjangoSettings): string[] {
   const all = files.flatMap(({ text }) => text.match(HOSTS) ?? []);
   const local = files.filter(({ text }) => text.search(LOCAL_HOSTS) >= 0);
@@ -174,7 +174,7 @@ export function hostsWarning({ files }: DjangoSettings): string[] {
   ];
 }
 
-/** Each place that sets or extends it, and one that lets in nobody but the machine itself. */
+/** Every place that sets or extends it, and places that allow only the machine itself. */
 const HOSTS = /^[ \t]*ALLOWED_HOSTS\b/gm;
 const LOCAL_HOSTS =
   /^[ \t]*ALLOWED_HOSTS\b[^=\n]*=\s*\[(?:[\s,]|["'](?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0)?["'])*\][ \t]*(?:#.*)?$/m;
@@ -182,7 +182,7 @@ const LOCAL_HOSTS =
 /** The variable that the secret key is read from, and what follows: `SECRET_KEY = os.environ["DJANGO_SECRET_KEY"]`. */
 const SECRET_KEY = /^[ \t]*SECRET_KEY\s*=\s*(?:[\w.]+[([]\s*)+["']([A-Z][A-Z0-9_]*)["']\s*([,)\]])?/m;
 const STATIC_ROOT = /^[ \t]*STATIC_ROOT\s*[:=]/m;
-/** django-storages has the static files: collecting them would be an upload, which a build has no credentials for. */
+/** django-storages handles static files: collecting would upload them, and a build has no credentials for that. */
 const UPLOADED = /(?:STATICFILES_STORAGE\s*=|["']staticfiles["']\s*:\s*\{[^}]*["']BACKEND["']\s*:)\s*["']storages\./;
 
 async function servedSettings(repository: RepositoryView, manage: string): Promise<string> {
@@ -195,7 +195,7 @@ async function servedSettings(repository: RepositoryView, manage: string): Promi
   return manage;
 }
 
-/** The file of a settings module, and those beside it that it is likely made from. */
+/** The file of a settings module, and files next to it that it probably includes. */
 async function settingsFiles(repository: RepositoryView, module: string): Promise<string[]> {
   const path = module.replaceAll('.', '/');
   const folder = path.slice(0, path.lastIndexOf('/') + 1);

@@ -1,10 +1,10 @@
-/** Frameworks of Python whose app is an object in a module, and what a start of any app is. */
+/** Python frameworks whose app is an object in a module; and the description of any app's start. */
 
 export interface Framework {
   readonly name: string;
   readonly package: string;
   readonly port: number;
-  /** The class whose instance is the app: `app = Flask(__name__)`. */
+  /** The class of the app instance: `app = Flask(__name__)`. */
   readonly constructor: string;
   readonly kind: 'wsgi' | 'asgi';
 }
@@ -18,7 +18,7 @@ export const FRAMEWORKS: readonly Framework[] = [
 export interface PythonStart {
   readonly framework: string;
   readonly frameworkFrom: string;
-  /** Port of the framework when nothing says another one. */
+  /** The framework's default port. */
   readonly port?: number;
   readonly command: string;
   readonly from: string;

@@ -1,9 +1,9 @@
-/** Packages of Python that are C beneath and come without it, and the Debian packages that they need. */
+/** Python packages that wrap C code without bundling it, and the Debian packages that they need. */
 import type { PythonDependencies } from './dependencies.ts';
 
 const COMPILER = ['gcc', 'libc6-dev'];
 
-/** To build, and to run. What has wheels of its own for Linux is not here. */
+/** To build, and to run. Excludes packages with self-contained Linux wheels. */
 const LIBRARIES: Readonly<Record<string, readonly [build: readonly string[], run: readonly string[]]>> = {
   psycopg2: [[...COMPILER, 'libpq-dev'], ['libpq5']],
   psycopg: [[], ['libpq5']],
@@ -26,9 +26,9 @@ export interface SystemPackages {
   readonly run: readonly string[];
 }
 
-/** The Debian packages for what is listed: to install it, and to run it. */
+/** Debian packages for the listed dependencies: to install, and to run. */
 export function systemPackages({ names, needsGit }: Pick<PythonDependencies, 'names' | 'needsGit'>): SystemPackages {
-  // psycopg[binary] has its library in it.
+  // psycopg[binary] bundles its library.
   const isNeeded = (name: string): boolean => names.has(name) && !names.has(`${name}-binary`);
   const known = Object.entries(LIBRARIES).filter(([name]) => isNeeded(name));
   return {
@@ -37,7 +37,7 @@ export function systemPackages({ names, needsGit }: Pick<PythonDependencies, 'na
   };
 }
 
-/** A warning when OpenCV brings windows that no server opens. */
+/** A warning if OpenCV includes GUI support, which is useless on a server. */
 export function headlessWarning(names: ReadonlySet<string>): string[] {
   const found = ['opencv-python', 'opencv-contrib-python'].find((name) => names.has(name));
   if (found === undefined) return [];

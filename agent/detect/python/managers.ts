@@ -1,8 +1,8 @@
-/** Managers of Python packages: how each installs what its lockfile says into the virtual environment of the image. */
+/** Python package managers: how each installs its lockfile's packages into the image's virtual environment. */
 
 export interface PythonManager {
   readonly name: string;
-  /** What pip gets to bring the manager; null for pip itself. */
+  /** The pip requirement that installs the manager; null for pip itself. */
   readonly tool: string | null;
   readonly env: Readonly<Record<string, string>>;
 }
@@ -11,7 +11,7 @@ export interface LockedManager extends PythonManager {
   readonly file: string;
   readonly lockfile: string;
   readonly install: string;
-  /** For one that installs without a lockfile what nothing else can read. */
+  /** For a manager that also installs without a lockfile, from a manifest that no other tool reads. */
   readonly installWithoutLock: string | null;
 }
 
@@ -35,7 +35,7 @@ export const PYTHON_MANAGERS = {
     lockfile: 'poetry.lock',
     install: 'poetry install --only main --no-root --no-interaction',
     installWithoutLock: null,
-    // It takes the environment that is active.
+    // Then it uses the active environment.
     env: { POETRY_VIRTUALENVS_CREATE: 'false' },
   }),
   pdm: locked({

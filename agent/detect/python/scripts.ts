@@ -1,4 +1,4 @@
-/** Frameworks of Python whose app is a script that serves itself, on 127.0.0.1 unless it is told otherwise. */
+/** Python frameworks whose app is a script with its own server, on 127.0.0.1 by default. */
 
 interface ScriptFramework {
   readonly name: string;

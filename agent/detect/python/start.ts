@@ -1,4 +1,4 @@
-/** How a Python app starts: a Procfile, a framework with its server, or a file that is run as it is. */
+/** How a Python app starts: by a Procfile, a framework's server, or a plain file. */
 import type { DetectRequest } from '../detector.ts';
 import { procfileWeb } from '../procfile.ts';
 import { present } from '../repository.ts';
@@ -14,10 +14,10 @@ import { SCRIPT_FRAMEWORKS } from './scripts.ts';
 
 /** Scripts in the root directory that are read to find the app. */
 const MAX_SCRIPTS = 30;
-/** Names of frameworks as they stand in plans. */
+/** Framework names as used in plans. */
 export const PYTHON_FRAMEWORKS = [...FRAMEWORKS, DJANGO, ...SCRIPT_FRAMEWORKS];
 
-/** A Procfile says it itself; a framework has its server; else an entry file is run as it is. */
+/** A Procfile decides; else a framework's server is used; else an entry file is run. */
 export async function startOf(
   repository: RepositoryView,
   dependencies: PythonDependencies | null,
@@ -38,7 +38,7 @@ async function procfileStart(
 ): Promise<PythonStart | null> {
   const web = await procfileWeb(repository);
   if (web === null) return null;
-  // Without a list of dependencies beside it the Procfile may be that of another language.
+  // Without a dependency list next to it, the Procfile may belong to another language.
   const isListed = dependencies !== null && (await repository.has(dependencies.file));
   if (!isListed && !/\b(?:python3?|gunicorn|uvicorn|waitress-serve|hypercorn)\b/.test(web)) return null;
   const known = PYTHON_FRAMEWORKS.find((one) => dependencies?.names.has(one.package));
@@ -74,7 +74,7 @@ async function entryStart(repository: RepositoryView): Promise<PythonStart | nul
   return null;
 }
 
-/** A script of a framework that serves it itself. */
+/** A script of a framework with its own server. */
 async function scriptStart(
   repository: RepositoryView,
   dependencies: PythonDependencies | null,
@@ -93,7 +93,7 @@ async function scriptStart(
   return null;
 }
 
-/** The server that is listed, for the app that was found; else the framework's own one for development. */
+/** The listed server for the app, else the framework's development server. */
 function serve(
   framework: Framework,
   { file, target, environment }: App,
@@ -124,13 +124,13 @@ function serve(
       };
 }
 
-/** Packages that serve, beside those of frameworks that are known. */
+/** Packages that serve, including those of frameworks without special support. */
 const SERVING = [...PYTHON_FRAMEWORKS.map((one) => one.package), 'aiohttp', 'bottle', 'falcon', 'sanic', 'tornado'];
 const IMPORTED = new RegExp(`^[ \\t]*(?:import|from) (${SERVING.join('|')})\\b`, 'm');
-/** Lists that say nothing without being run, or that another manager installs. */
+/** Dependency lists that must be executed to be read, or that belong to another manager. */
 const UNREAD = ['setup.py', 'setup.cfg', 'environment.yml'];
 
-/** A warning for a file that cannot run, since nothing installs what it imports. */
+/** A warning for a file that cannot run, since the packages that it imports are not installed. */
 export async function unlistedWarning(
   { repository, stated }: Pick<DetectRequest, 'repository' | 'stated'>,
   { from }: PythonStart,

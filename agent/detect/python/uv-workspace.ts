@@ -1,4 +1,4 @@
-/** Workspaces of uv: one lockfile at the root, and members that it installs from their folders. */
+/** uv workspaces: one lockfile at the root, and members installed from their folders. */
 import { z } from 'zod';
 import { parseToml } from '../manifests.ts';
 import { memberFolders } from '../member-folders.ts';
@@ -18,7 +18,7 @@ const Manifest = z.looseObject({
     .optional(),
 });
 
-/** Folders of the members of the workspace whose root this is; empty when it is none. @throws OrkestrError ORK_MANIFEST_INVALID */
+/** Member folders of the workspace rooted here; empty if it is not a root. @throws OrkestrError ORK_MANIFEST_INVALID */
 export async function uvMembers(root: RepositoryView, shownAs = 'pyproject.toml'): Promise<string[]> {
   const text = await root.text('pyproject.toml');
   if (text?.includes('uv') !== true) return [];
@@ -27,7 +27,7 @@ export async function uvMembers(root: RepositoryView, shownAs = 'pyproject.toml'
   return [...new Set(folders.flat())].slice(0, MAX_MEMBERS);
 }
 
-/** The workspace with a lockfile that a root directory is a member of, the nearest one; null without. */
+/** The nearest workspace with a lockfile that a root directory is a member of, or null. */
 export const uvWorkspaceAbove = (checkout: RepositoryView, rootDirectory: string): Promise<WorkspacePlace | null> =>
   workspaceAround(
     checkout,

@@ -1,15 +1,15 @@
-/** Crates that build or link what is not Rust, and the Debian packages that the slim image lacks for it: to build, and to run. */
+/** Crates with non-Rust code, and the Debian packages for it that the slim image lacks: to build, and to run. */
 
 const LIBRARIES: Readonly<Record<string, readonly [build: readonly string[], run: readonly string[]]>> = {
   'openssl-sys': [
     ['pkg-config', 'libssl-dev'],
     ['ca-certificates', 'libssl3'],
   ],
-  // OpenSSL from its sources, for the feature `vendored`.
+  // Builds OpenSSL from source, for the feature `vendored`.
   'openssl-src': [['make', 'perl'], []],
   'pq-sys': [['libpq-dev'], ['libpq5']],
   'mysqlclient-sys': [['default-libmysqlclient-dev', 'pkg-config'], ['libmariadb3']],
-  // tonic: it calls protoc, and reads the types that come with it.
+  // tonic: calls protoc, and reads its bundled types.
   'prost-build': [['libprotobuf-dev', 'protobuf-compiler'], []],
   'tikv-jemalloc-sys': [['make'], []],
   'jemalloc-sys': [['make'], []],
@@ -24,8 +24,8 @@ export interface RustPackages {
 }
 
 /**
- * @param lock the lockfile, which names the crates of all crates; null without one
- * @param listed crates that the manifest lists, for where there is no lockfile
+ * @param lock the lockfile, which lists all transitive crates; null if there is none
+ * @param listed crates in the manifest, used if there is no lockfile
  */
 export function rustPackages(lock: string | null, listed: Readonly<Record<string, unknown>>): RustPackages {
   const locked = new Set([...(lock ?? '').matchAll(/^name = "([^"]+)"$/gm)].map(([, name = '']) => name));

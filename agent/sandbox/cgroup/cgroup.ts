@@ -1,57 +1,57 @@
 /**
  * The control groups of builds:
  *
- *     orkestr-build-…          all builds of this host: below every app (priority.ts)
- *     ├── a                    a slot: cpu quota, for all that is done for its build
- *     │   ├── engine           dockerd and containerd: COPY, export, unpacking; memory of its own
- *     │   └── run              parent of the containers of RUN: memory with swap, processes
+ *     orkestr-build-…          all builds of this host: yields to every app (priority.ts)
+ *     ├── a                    a slot: CPU quota for everything its build does
+ *     │   ├── engine           dockerd and containerd: COPY, export, unpacking; its own memory limit
+ *     │   └── run              parent of RUN's containers: limits of memory with swap, and processes
  *     └── b …
  *
- * Where systemd runs the host they are below `orkestr.slice/orkestr-build.slice/orkestr-build.service` (docs/adr/0025).
+ * On hosts run by systemd they are below `orkestr.slice/orkestr-build.slice/orkestr-build.service` (docs/adr/0025).
  *
- * The engine-wide parent binds BuildKit, a build's own `-m` does not (measured). The engine stands beside what it runs,
- * because a kernel that is out of memory picks the largest process of the group: it would be the engine as soon as not.
+ * BuildKit obeys the engine-wide cgroup parent but not a build's own `-m` (measured). The engine's group is a sibling
+ * of the containers': out of memory, the kernel kills the largest process of a group, which could well be the engine.
  */
 import type { BuildLimits } from '../../../protocol/job.ts';
 import { CGROUP_ROOT, isV2 } from './group.ts';
 import { makeV1 } from './v1.ts';
 import { makeV2 } from './v2.ts';
 
-/** Of what a build has taken since `prepare`. */
+/** A build's usage since `prepare`. */
 export interface CgroupReading {
-  /** Processes in the containers of RUN now. */
+  /** Processes now in RUN's containers. */
   readonly processes: number;
-  /** New processes that the kernel refused because of the limit. Those of a RUN that ended may not count any more. */
+  /** New processes that the kernel refused due to the limit. May exclude those of a RUN that has ended. */
   readonly refusedForks: number;
-  /** Processes of RUN that the kernel killed for want of memory. */
+  /** Processes of RUN that the kernel killed for lack of memory. */
   readonly oomKills: number;
-  /** Those of them for which no limit was met: the host itself had no memory left. */
+  /** Those of them killed without reaching a limit, because the host itself was out of memory. */
   readonly hostOomKills: number;
-  /** Processes of the engine that it killed so. */
+  /** Processes of the engine killed for lack of memory. */
   readonly engineOomKills: number;
-  /** Memory of the engine that is no cache, bytes. */
+  /** Memory of the engine excluding page cache, bytes. */
   readonly engineBytes: number;
 }
 
 export interface BuildCgroup {
-  /** What the engine gets as cgroup parent. */
+  /** The engine's cgroup parent. */
   readonly parent: string;
-  /** Makes the groups when absent, begins their counters anew and sets the limits of the next build. */
+  /** Creates the groups if absent, resets their counters and sets the limits of the next build. */
   prepare(limits: BuildLimits): Promise<void>;
-  /** Puts a process of the engine into its group; what it starts is born there. */
+  /** Moves a process of the engine into its group; child processes started later inherit the group. */
   addEngine(pid: number): void;
-  /** Whether it is there. One that an older agent started elsewhere is under no limit of ours. */
+  /** Whether it is in the group. An engine that an older agent started elsewhere is under none of our limits. */
   hasEngine(pid: number): Promise<boolean>;
-  /** Kills every process of RUN. A fork bomb cannot outrun it: the group takes no new process meanwhile. */
+  /** Kills every process of RUN. Not even a fork bomb escapes: the group accepts no new process meanwhile. */
   killAll(): Promise<void>;
   read(): Promise<CgroupReading>;
-  /** Most memory that RUN had at once since `prepare`, bytes; null where the kernel does not tell, and when it had none. */
+  /** RUN's peak memory since `prepare`, bytes; null if the kernel does not report it or it is zero. */
   peakMemory(): Promise<number | null>;
-  /** Kills what is in them and takes the groups away. */
+  /** Kills all processes in the groups and removes them. */
   remove(): Promise<void>;
 }
 
-/** @param name of the slot's group, "orkestr-build-…/a"; `root` is another folder in tests only */
+/** @param name the slot's group, "orkestr-build-…/a"; `root` is another folder in tests only */
 export function makeBuildCgroup(name: string, root: string = CGROUP_ROOT): BuildCgroup {
   return isV2(root) ? makeV2(name, root) : makeV1(name, root);
 }

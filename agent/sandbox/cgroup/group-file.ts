@@ -1,8 +1,8 @@
-/** Files of control groups that not every kernel has. */
+/** Control group files that not every kernel has. */
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 
-/** Kernels without swap accounting, a scheduler of the disk or `cpu.idle` do not have the file. Answers whether it is there. */
+/** Returns whether the file exists. Absent on kernels without swap accounting, an I/O scheduler or `cpu.idle`. */
 export async function writeIfThere(path: string, text: string): Promise<boolean> {
   if (!existsSync(path)) return false;
   await writeFile(path, text);

@@ -1,4 +1,4 @@
-/** Where in the tree the groups of builds are. */
+/** Where the builds' groups are in the cgroup tree. */
 import { existsSync } from 'node:fs';
 import { readdir, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -6,21 +6,21 @@ import { removeTree } from './processes.ts';
 
 export const CGROUP_ROOT = '/sys/fs/cgroup';
 /**
- * Of installer/units/orkestr-build.service, which systemd delegates (systemd: CGROUP_DELEGATION). A dash in the name of a
- * slice is a step down (systemd.slice(5)).
+ * The group of installer/units/orkestr-build.service, which systemd delegates (systemd: CGROUP_DELEGATION). A dash in a
+ * slice's name stands for a level of the tree (systemd.slice(5)).
  */
 const DELEGATED = 'orkestr.slice/orkestr-build.slice/orkestr-build.service';
 
 export const isV2 = (root: string): boolean => existsSync(join(root, 'cgroup.controllers'));
 
 export interface BuildGroup {
-  /** Of one agent: its slots are below. */
+  /** Group of one agent, the parent of its slots. */
   readonly path: string;
-  /** The one of these that stands beside apps and services. */
+  /** Its topmost ancestor, a sibling of the groups of apps and services. */
   readonly atTop: string;
 }
 
-/** Below the group that systemd gave us, where it runs the host; else at the top of the tree. */
+/** Below the group delegated by systemd if there is one, else at the top of the tree. */
 export function buildGroup(scope: string, root: string = CGROUP_ROOT): BuildGroup {
   const tracked = isV2(root) ? root : join(root, 'systemd');
   const path = existsSync(join(tracked, DELEGATED)) ? `${DELEGATED}/${scope}` : `orkestr-build-${scope}`;
@@ -29,15 +29,15 @@ export function buildGroup(scope: string, root: string = CGROUP_ROOT): BuildGrou
 }
 
 /**
- * Takes a group away from every tree of the host, with those below it, and those above it that nobody is in: under cgroup v1
- * systemd has a group in some of the trees, and in the others they are ours.
+ * Removes a group from every tree of the host, along with its descendants and any empty ancestors: under cgroup v1
+ * systemd has a group in some of the trees, and in the others the ancestors are ours.
  */
 export async function removeGroup(path: string, root: string = CGROUP_ROOT): Promise<void> {
   const trees = isV2(root) ? [root] : (await readdir(root)).map((tree) => join(root, tree));
   for (const tree of trees) {
     await removeTree(join(tree, path));
     for (let above = dirname(path); above !== '.'; above = dirname(above)) {
-      await rmdir(join(tree, above)).catch(() => undefined); // somebody is in it, or it is not there
+      await rmdir(join(tree, above)).catch(() => undefined); // in use, or absent
     }
   }
 }

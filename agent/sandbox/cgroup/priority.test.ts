@@ -1,4 +1,4 @@
-/** On the kernel of this machine: builds beside apps that never rest. */
+/** Uses this machine's kernel: builds next to apps that never idle. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -39,7 +39,7 @@ test('a build yields to apps that never rest, starves, is given a share, and end
   const isIdle = (): boolean => !existsSync(idle) || readFileSync(idle, 'utf8').trim() === '1';
   assert.ok(isIdle());
 
-  // More than there are processors: one of them always waits.
+  // One more than there are processors, so that one always waits.
   for (let count = 0; count <= availableParallelism(); count += 1) start(SPIN);
   const guard = makeStarvationGuard(priority, systemClock, { lookEveryMs: 250, patienceMs: 1000 });
   await guard.during({ line: () => undefined }, async () => {

@@ -1,9 +1,9 @@
 /**
- * What all builds together may take of the processors and disks, beside apps: the weights of the group above all slots.
+ * Share of processors and disks for all builds together, relative to apps: the weights of the group above all slots.
  *
- * Yielding, the group is idle (`cpu.idle`, kernel: admin-guide/cgroup-v2.rst): it runs while nobody else wants to, and gives a
- * processor away the moment somebody does. A small weight alone does not do that: whoever runs keeps the processor until
- * the scheduler's slice is over, up to a tick of the clock, and only then weights count.
+ * When yielding, the group is idle (`cpu.idle`, kernel: admin-guide/cgroup-v2.rst): it runs only when nothing else
+ * wants to and is preempted at once. A small weight alone does not do that: a running process keeps the processor until
+ * the end of its slice, up to a clock tick, and only then do weights count.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,20 +12,20 @@ import { type BuildGroup, CGROUP_ROOT, isV2 } from './group.ts';
 import { writeIfThere } from './group-file.ts';
 import { INSISTING, IO_WEIGHT, YIELDING } from './shares.ts';
 
-/** More than an engine takes to start where it gets a processor. One that gets none needs a fifth of a second of it in all. */
+/** Longer than an engine takes to start if it gets a processor. If it gets none, it needs 200 ms of CPU in all. */
 const HURRY_AFTER_MS = 500;
 
 export interface BuildPriority {
-  /** Writes it down in the group, which the first slot makes. Again and again is fine. */
+  /** Writes the weights to the group, which the first slot creates. May be called repeatedly. */
   apply(): Promise<void>;
-  /** False: builds take what apps leave. True: a share of their own. */
+  /** False: builds get only what apps leave. True: builds get a share of their own. */
   insist(on: boolean): Promise<void>;
   /**
-   * Insists while `work` starts an engine or ends a build, if that takes longer than a moment: who is killed needs a processor to
-   * die, and both are to be done within seconds. Most hosts leave them one, and then apps need not notice.
+   * Insists while `work` starts an engine or ends a build, if that takes longer than a moment: even a killed process
+   * needs a processor to exit, and both must finish within seconds. Most hosts have one to spare.
    */
   hurry<T>(work: () => Promise<T>): Promise<T>;
-  /** Processor time of all builds until now, ms; null while there is no group. */
+  /** Processor time of all builds so far, ms; null if there is no group. */
   cpuMs(): Promise<number | null>;
 }
 
@@ -37,7 +37,7 @@ interface GroupFiles {
   readonly cpuMs: () => Promise<number | null>;
 }
 
-/** @param hurryAfterMs what an engine gets to start by itself, and the processes of a build that is ended to die */
+/** @param hurryAfterMs time that a starting engine, or the killed processes of a build, get before builds insist */
 export function makeBuildPriority(
   { atTop }: BuildGroup,
   root: string = CGROUP_ROOT,
@@ -46,13 +46,13 @@ export function makeBuildPriority(
   const files = isV2(root) ? filesOfV2(atTop, root) : filesOfV1(atTop, root);
   let insists = false;
   let hurries = 0;
-  // Of two writes at once the older could come last, and builds would insist until the next.
+  // Concurrent writes could finish out of order, and builds would insist until the next write.
   const inTurn = serialize();
   const write = async (): Promise<void> => {
     const insisting = insists || hurries > 0;
     const isIdle = await writeIfThere(join(files.cpu, 'cpu.idle'), insisting ? '0' : '1');
     const { [files.weight]: weight } = insisting ? INSISTING : YIELDING;
-    // An idle group has the least weight there is, and refuses another (EINVAL).
+    // An idle group has the minimum weight and refuses to change it (EINVAL).
     if (insisting || !isIdle) await writeIfThere(join(files.cpu, files.weightFile), String(weight));
     for (const [path, text] of files.io) await writeIfThere(path, text);
   };
@@ -70,7 +70,7 @@ export function makeBuildPriority(
       const late = setTimeout(() => {
         isLate = true;
         hurries += 1;
-        apply().catch(() => undefined); // they die all the same, if later
+        apply().catch(() => undefined); // without it the work just takes longer
       }, hurryAfterMs);
       try {
         return await work();
@@ -116,7 +116,7 @@ function filesOfV2(group: string, root: string): GroupFiles {
   };
 }
 
-/** Codes of a group that nothing was built in yet, and of one that goes away while it is read. */
+/** Error codes for a group without builds yet, and for one removed while being read. */
 const NO_GROUP = ['ENOENT', 'ENODEV'];
 
 async function readIfThere(path: string): Promise<string | null> {

@@ -1,13 +1,13 @@
-/** The processes of a group and of all groups below it, in one tree of either kernel interface. */
+/** Processes of a group and its descendants, in one tree of either cgroup version. */
 import { readFile, readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A killed process leaves its group a moment later. */
+/** A killed process leaves its group with a delay. */
 const EMPTY_TRIES = 100;
 const EMPTY_PAUSE_MS = 50;
 
-/** Kills until none is left, or for 5 s. */
+/** Kills until no process is left, for 5 s at most. */
 export async function killTree(folder: string): Promise<void> {
   for (let tries = 0; tries < EMPTY_TRIES; tries += 1) {
     const pids = (await Promise.all((await groupsBelow(folder)).map((group) => processesOf(group)))).flat();
@@ -17,10 +17,10 @@ export async function killTree(folder: string): Promise<void> {
   }
 }
 
-/** Takes away the groups that are empty. */
+/** Removes the groups that are empty. */
 export async function removeTree(folder: string): Promise<void> {
   for (const group of await groupsBelow(folder)) {
-    // Busy or gone: a group that stays harms nobody, its limits are set anew before the next build.
+    // Busy or gone. A group that stays does no harm: its limits are set anew before the next build.
     await rmdir(group).catch(() => undefined);
   }
 }
@@ -36,8 +36,8 @@ export async function hasProcess(group: string, pid: number): Promise<boolean> {
 }
 
 /**
- * How often the limit of `folder` refused a new process. Before Linux 6.11, and always under cgroup v1, it is counted in
- * the group of the process that wanted to fork; since then (v2) in the one that has the limit, and above it.
+ * How often the limit of `folder` refused a new process. Before Linux 6.11, and always under cgroup v1, the count is
+ * kept in the forking process's group; since then (v2) it is kept in the group that has the limit, and its ancestors.
  */
 export async function forkRefusals(folder: string): Promise<number> {
   const counts = await Promise.all(
@@ -49,15 +49,15 @@ export async function forkRefusals(folder: string): Promise<number> {
   return Math.max(0, ...counts);
 }
 
-/** Groups at and below `folder`, the deepest first. They come and go while one looks. */
+/** Groups at and below `folder`, deepest first. They may come and go meanwhile. */
 async function groupsBelow(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []); // it went away meanwhile
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []); // it was removed meanwhile
   const folders = entries.filter((entry) => entry.isDirectory());
   const below = await Promise.all(folders.map(({ name }) => groupsBelow(join(folder, name))));
   return [...below.flat(), folder];
 }
 
-/** Processes of the group itself; none when it is gone. */
+/** Processes of the group itself; none if it is gone. */
 export async function processesOf(group: string): Promise<number[]> {
   return (await readIfThere(join(group, 'cgroup.procs'))).split('\n').filter(Boolean).map(Number);
 }
@@ -71,5 +71,5 @@ function kill(pid: number): void {
 }
 
 async function readIfThere(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch(() => ''); // the group went away meanwhile
+  return readFile(path, 'utf8').catch(() => ''); // the group was removed meanwhile
 }

@@ -1,4 +1,4 @@
-/** Control groups of a slot under cgroup v1 (kernel: admin-guide/cgroup-v1): a tree per controller. */
+/** Control groups of a slot under cgroup v1 (kernel: admin-guide/cgroup-v1): one tree per controller. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { forkRefusals, hasProcess, killTree, processCount, removeTree } from './
 import { CPU_PERIOD_US, cpuQuotaUs, ENGINE_CPU_SHARES, engineMemoryBytes, memoryBytes } from './shares.ts';
 
 const CONTROLLERS = ['memory', 'cpu', 'cpuacct', 'pids', 'blkio'] as const;
-/** Trees without a controller, in which systemd counts who belongs to a service: an engine is not to die with the agent's. */
+/** Trees by which systemd tracks a service's processes: in its own group, the engine survives the agent's service. */
 const TRACKING = ['systemd', 'unified'] as const;
 type Tree = (typeof CONTROLLERS)[number] | (typeof TRACKING)[number];
 
@@ -22,7 +22,7 @@ export function makeV1(name: string, root: string): BuildCgroup {
   let kills: ReturnType<typeof watchKills> | null = null;
   let engineKillsBefore = 0;
 
-  /** Every controller of the host has a tree of its own, and runc makes its groups in each. */
+  /** Every controller of the host has its own tree, and runc creates its groups in each. */
   const trees = async (): Promise<string[]> =>
     (await readdir(root)).map((controller) => join(root, controller, name)).filter((path) => existsSync(path));
   const kill = async (): Promise<void> => {
@@ -42,7 +42,7 @@ export function makeV1(name: string, root: string): BuildCgroup {
       await writeFile(join(group('cpu', 'engine'), 'cpu.shares'), String(ENGINE_CPU_SHARES));
       await limitMemory(group('memory', 'run'), memoryBytes(limits));
       await limitMemory(group('memory', 'engine'), engineMemoryBytes(limits));
-      // What an earlier build left in the page cache is none of this one's.
+      // Do not count what an earlier build left in the page cache.
       await writeIfThere(join(group('memory', 'run'), 'memory.force_empty'), '0');
       await writeFile(join(group('memory', 'run'), 'memory.max_usage_in_bytes'), '0');
       await writeFile(pidsMax, String(limits.pids));
@@ -75,7 +75,7 @@ export function makeV1(name: string, root: string): BuildCgroup {
   };
 }
 
-/** Memory with swap gets the same limit, or a build would have it twice. It may at no moment be less than memory alone. */
+/** Memory plus swap gets the same limit, or a build could use twice as much. It must never be below memory alone. */
 async function limitMemory(folder: string, bytes: number): Promise<void> {
   const withSwap = join(folder, 'memory.memsw.limit_in_bytes');
   await writeIfThere(withSwap, '-1');

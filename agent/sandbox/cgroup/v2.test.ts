@@ -1,4 +1,4 @@
-/** What is written, in a folder that looks like a cgroup2 mount. The kernel's side of it needs a host with cgroup v2. */
+/** Tests what is written, in a folder that mimics a cgroup2 mount. The kernel's part needs a host with cgroup v2. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,8 +14,8 @@ const NAME = 'orkestr-build-test/a';
 const limits = BuildLimits.parse({ memoryMiB: 2048, cpus: 1.5, pids: 100 });
 
 /**
- * @param controllers that the kernel offers
- * @param groups that there are
+ * @param controllers controllers that the kernel offers
+ * @param groups existing groups
  */
 function fakeRoot(t: TestContext, controllers: string, groups = ['orkestr-build-test', NAME]): string {
   const root = mkdtempSync(join(tmpdir(), 'ork-cgroup2-'));

@@ -1,4 +1,4 @@
-/** Control groups of a slot under cgroup v2 (kernel: admin-guide/cgroup-v2): one tree, controllers handed down by name. */
+/** Control groups of a slot under cgroup v2 (kernel: admin-guide/cgroup-v2): one tree, controllers per group. */
 import { writeFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
@@ -9,13 +9,13 @@ import { forkRefusals, hasProcess, killTree, processCount, processesOf, removeTr
 import { CPU_PERIOD_US, cpuQuotaUs, ENGINE_CPU_WEIGHT, engineMemoryBytes, memoryBytes } from './shares.ts';
 
 const CONTROLLERS = ['memory', 'cpu', 'pids', 'io'] as const;
-/** Where the process goes that keeps a delegated group alive: a group that hands controllers down may have none itself. */
+/** Group for the process that keeps a delegated group alive: a group that enables controllers must itself be empty. */
 const KEEPER = 'keeper';
 
 export function makeV2(name: string, root: string): BuildCgroup {
   const slot = join(root, name);
   const [engine, run] = [join(slot, 'engine'), join(slot, 'run')];
-  /** What the counters had when the build began: a group that somebody is still in cannot be made anew. */
+  /** Counters at the start of the build: a group that still has processes cannot be replaced by a new one. */
   let before: RunCounters & { readonly engineKills: number } = { kills: 0, ooms: 0, refusedForks: 0, engineKills: 0 };
 
   const kill = async (): Promise<void> => {
@@ -71,22 +71,22 @@ export function makeV2(name: string, root: string): BuildCgroup {
   };
 }
 
-/** Of the group of RUN, since it was made. */
+/** Counters of RUN's group since its creation. */
 interface RunCounters {
   readonly kills: number;
   readonly ooms: number;
   readonly refusedForks: number;
 }
 
-/** `root`, and each group on the way to `folder`, which is the last. */
+/** `root` and each group on the path to `folder`, inclusive. */
 function foldersTo(folder: string, root: string): string[] {
   const parts = relative(root, folder).split('/');
   return [root, ...parts.map((_, at) => join(root, ...parts.slice(0, at + 1)))];
 }
 
 /**
- * Lets the groups below have the controllers that the kernel offers here. One at a time: an absent one fails the whole line.
- * What is handed down already is left alone: above a delegated group systemd is the only one who writes.
+ * Enables the available controllers for child groups, one write each, since an unavailable one fails the whole write.
+ * Skips those already enabled: above a delegated group, only systemd may write.
  */
 async function handDown(folder: string): Promise<void> {
   const control = join(folder, 'cgroup.subtree_control');
@@ -98,7 +98,7 @@ async function handDown(folder: string): Promise<void> {
 
 const wordsOf = async (path: string): Promise<string[]> => (await readFile(path, 'utf8')).trim().split(' ');
 
-/** The one process of orkestr-build.service is in the group that is delegated. */
+/** Moves the single process of orkestr-build.service out of the delegated group. */
 async function moveKeeper(group: string): Promise<void> {
   for (const pid of await processesOf(group)) {
     await mkdir(join(group, KEEPER), { recursive: true });

@@ -149,7 +149,7 @@ test('an escape character is said in the first line, where every engine reads it
 });
 
 test('spaces that only some programs take for spaces hide nothing', () => {
-  // A comment for BuildKit in each: what follows is an instruction of its own.
+  // BuildKit takes each for a comment: the next line is a separate instruction.
   for (const comment of ['# a\u2028b \\', '\u0085# a \\']) {
     assert.match(
       read(`FROM a\n${comment}\nRUN --mount=type=cache,target=/c ls`).text,
@@ -158,12 +158,12 @@ test('spaces that only some programs take for spaces hide nothing', () => {
     );
   }
   assert.match(refusal('# a=\u2028b\n# syntax=evil.example/x\nFROM a'), /foreign frontend/);
-  // No continuation for BuildKit: only spaces and tabs may follow the backslash.
+  // Not a continuation for BuildKit: only spaces and tabs may follow the backslash.
   for (const space of ['\u00a0', '\f', '\u0085', '\ufeff']) {
     assert.match(read(`FROM a\nRUN echo \\${space}\nRUN --mount=type=cache,target=/c ls`).text, /id=env-/);
   }
   assert.match(read('FROM a\r\nRUN echo \\\r\n x\r\nRUN --mount=type=cache,target=/c ls\r\n').text, /^RUN .*id=env-/m);
-  // A flag is read byte by byte there, and these characters have a byte that is a space.
+  // BuildKit reads flags byte by byte, and one byte of each of these characters is a space.
   for (const character of ['\u00e0', '\u0085', '\u00a0']) {
     const line = `RUN --mount=type=tmpfs,target=/t${character}--mount=type=cache,target=/c ls`;
     assert.match(refusal(`FROM a\n${line}`), /other characters than those of ASCII/);

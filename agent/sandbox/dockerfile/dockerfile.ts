@@ -1,4 +1,4 @@
-/** What must be known of a Dockerfile before it is built, and the text that is built instead of it. */
+/** Checks a Dockerfile before its build, and produces the text that is built in its place. */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { checkFeatures, HERE_DOCUMENTS, isOlder } from './features.ts';
 import { externalImages, stageNames } from './images.ts';
@@ -9,13 +9,13 @@ import { stripSyntax } from './syntax.ts';
 
 export interface DockerfileRequest {
   readonly text: string;
-  /** A generated one gives every secret to the commands of install and build; one of the repository says itself. */
+  /** A generated one passes all secrets to install and build commands; one of the repository mounts its own. */
   readonly origin: 'repository' | 'generated';
   /** Version of the engine that will build it: "20.10.24". */
   readonly engineVersion: string;
-  /** Its architecture as Go names it: "amd64". */
+  /** Its architecture in Go's notation: "amd64". */
   readonly architecture: string;
-  /** Caches and secrets are of this environment alone. */
+  /** Caches and secrets are restricted to this environment. */
   readonly environmentId: string;
   /** Names of the build secrets that are set. */
   readonly secrets: readonly string[];
@@ -25,17 +25,17 @@ export interface DockerfileRequest {
 }
 
 export interface Dockerfile {
-  /** The text to build. Its lines have the numbers that they have in the source. */
+  /** The text to build, with the same line numbers as the source. */
   readonly text: string;
-  /** Images it takes from outside, each once, as written but with variables filled in. */
+  /** External images without duplicates, as written but with variables expanded. */
   readonly images: readonly string[];
   /** Secrets that it mounts. */
   readonly secrets: readonly SecretUse[];
-  /** One that the repository brings has commands with a cache, which may hold what an earlier build made of older files. */
+  /** It comes from the repository and mounts a cache, which may hold what earlier builds made of older files. */
   readonly keepsBuilt: boolean;
-  /** The id under which the text asks for a secret. */
+  /** The id by which the text requests a secret. */
   readonly secretId: (name: string) => string;
-  /** What the engine says of the text, in the words of the source. */
+  /** Translates an engine message about the text back to the source. */
   readonly shown: (message: string) => string;
 }
 
@@ -43,7 +43,7 @@ export interface Dockerfile {
 export function readDockerfile(request: DockerfileRequest): Dockerfile {
   const { engineVersion, environmentId, secrets, buildArgs, target } = request;
   checkBuildArgs(buildArgs);
-  // As every engine reads them; the parsers of different age do not agree on what a lone return is.
+  // Line ends as every engine reads them; parsers of different versions disagree on a lone carriage return.
   const source = request.text.replace(/^\uFEFF/, '').replaceAll(/\r\n?/g, '\n');
   const stripped = stripSyntax(source);
   const text = request.origin === 'generated' ? exportSecrets(stripped.text, secrets) : null;
@@ -64,7 +64,7 @@ export function readDockerfile(request: DockerfileRequest): Dockerfile {
   };
 }
 
-/** Here and not where settings are read, so that it is also said of a plan or a release that was stored before. */
+/** Checked here rather than where settings are read, so that it also applies to stored plans and releases. */
 function checkBuildArgs(buildArgs: DockerfileRequest['buildArgs']): void {
   const name = Object.keys(buildArgs).find((one) => /^BUILDKIT_/i.test(one));
   if (name === undefined) return;
@@ -97,7 +97,7 @@ function checkTarget(target: string | undefined, list: readonly Instruction[]): 
   );
 }
 
-/** A piece that goes over several lines becomes one line; as many follow as it had, so that numbers of lines stay right. */
+/** A multi-line piece becomes one line followed by as many empty continuation lines, to preserve line numbers. */
 function replace(text: string, replacements: readonly Replacement[], escape: string): string {
   let out = '';
   let at = 0;

@@ -1,14 +1,14 @@
 /**
- * What a Dockerfile may use, by the age of the engine: it builds with the frontend that is built into it, and no other is
- * fetched. Frontend versions: Dockerfile reference and release notes (docs.docker.com/build/dockerfile/release-notes);
- * the BuildKit in an engine: release notes of Docker Engine. What 20.10 cannot was tried with it.
+ * What a Dockerfile may use depends on the engine's age: it builds with its built-in frontend and never fetches
+ * another. Frontend versions: Dockerfile reference and release notes (docs.docker.com/build/dockerfile/release-notes);
+ * BuildKit version of an engine: release notes of Docker Engine. The limits of 20.10 were verified with it.
  */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { type Flag, flagsOf } from './flags.ts';
 import type { Instruction } from './instructions.ts';
 import { refused } from './refused.ts';
 
-/** A version of the Dockerfile frontend, and the first Docker Engine that has it built in. */
+/** A version of the Dockerfile frontend, and the first Docker Engine with it built in. */
 interface Since {
   readonly frontend: string;
   readonly engine: string;
@@ -17,7 +17,7 @@ const since = (frontend: string, engine: string): Since => ({ frontend, engine }
 
 export const HERE_DOCUMENTS = since('1.4', '23.0');
 
-/** Instruction → flag → since when. Flags that every supported engine has are not here. */
+/** Instruction → flag → first version. Excludes flags that every supported engine has. */
 const FLAGS: Readonly<Record<string, Readonly<Record<string, Since>>>> = {
   ADD: {
     link: since('1.4', '23.0'),
@@ -36,7 +36,7 @@ const FLAGS: Readonly<Record<string, Readonly<Record<string, Since>>>> = {
 };
 const SECRET_AS_VARIABLE = since('1.10', '27.3');
 
-/** Of RUN: what no engine gives to a build here. */
+/** Flags of RUN that are forbidden here, whatever the engine. */
 const FORBIDDEN: Readonly<Record<string, (flag: Flag) => string | null>> = {
   security: ({ value }) => (value === 'sandbox' ? null : 'A build has no privileges'),
   network: ({ value }) => (value === 'host' ? 'A build has no access to the network of the host' : null),
@@ -44,9 +44,9 @@ const FORBIDDEN: Readonly<Record<string, (flag: Flag) => string | null>> = {
 };
 
 /**
- * Whether the engine can build them.
+ * Checks that the engine can build the instructions.
  * @param engineVersion "20.10.24+dfsg1"
- * @throws OrkestrError ORK_BUILD_FEATURE naming line and Docker version, ORK_DOCKERFILE_REFUSED
+ * @throws OrkestrError ORK_BUILD_FEATURE with line and Docker version, ORK_DOCKERFILE_REFUSED
  */
 export function checkFeatures(list: readonly Instruction[], engineVersion: string): void {
   for (const instruction of list) {

@@ -1,17 +1,17 @@
-/** The `--name=value` words in front of an instruction's own, read as BuildKit does (parser/split_command.go). */
+/** The `--name=value` words at the start of an instruction, parsed like BuildKit (parser/split_command.go). */
 import type { OrkestrError } from '../../../protocol/errors.ts';
 import { refused } from './refused.ts';
 
 export interface Flag {
   readonly name: string;
-  /** Without quotes and escapes; empty for a flag without value. */
+  /** Without quotes and escapes; empty for a flag without a value. */
   readonly value: string;
-  /** Where it begins and ends (exclusive) in the instruction's words. */
+  /** Start and end (exclusive) in the instruction's words. */
   readonly start: number;
   readonly end: number;
 }
 
-/** @throws OrkestrError ORK_DOCKERFILE_REFUSED for characters that BuildKit, which reads bytes, would take for spaces */
+/** @throws OrkestrError ORK_DOCKERFILE_REFUSED for characters that BuildKit, which reads bytes, takes for spaces */
 export function flagsOf(words: string): Flag[] {
   const flags: Flag[] = [];
   for (let at = 0; ;) {
@@ -31,7 +31,7 @@ export function flagsOf(words: string): Flag[] {
   }
 }
 
-/** A flag as it can stand in a Dockerfile: what would end or change the word is escaped. */
+/** A flag in Dockerfile syntax, with quotes, backslashes and spaces escaped. */
 export const writeFlag = (name: string, value: string): string =>
   `--${name}=${value.replaceAll(/["'\\\s]/g, (character) => `\\${character}`)}`;
 

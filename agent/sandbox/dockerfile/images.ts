@@ -1,10 +1,10 @@
-/** The images that a Dockerfile takes from outside, and its stages. */
+/** The external images of a Dockerfile, and its stages. */
 import { flagsOf } from './flags.ts';
 import type { Instruction } from './instructions.ts';
 import { readFields } from './mount-fields.ts';
 import { refused } from './refused.ts';
 
-/** What stands in an image name. */
+/** Characters of an image name. */
 const IMAGE_NAME = /^[A-Za-z0-9][A-Za-z0-9._/:@-]*$/;
 
 interface Given {
@@ -13,12 +13,12 @@ interface Given {
 }
 
 /**
- * Images from outside, each once, as written but with variables filled in.
- * @param platform what the frontend sets itself: TARGETARCH and its like
- * @throws OrkestrError ORK_DOCKERFILE_REFUSED for a name that cannot be read: it would be had past all checks of base images
+ * External images without duplicates, as written but with variables expanded.
+ * @param platform variables that the frontend itself sets: TARGETARCH and the like
+ * @throws OrkestrError ORK_DOCKERFILE_REFUSED for a name that cannot be determined: it would bypass base image checks
  */
 export function externalImages(list: readonly Instruction[], { platform, buildArgs }: Given): string[] {
-  // A build arg is for the lines below the ARG that names it; those of the platform are there without one.
+  // A build arg applies below the ARG that declares it; platform args need no ARG.
   const variables = new Map(Object.entries(platform).map(([name, value]) => [name, buildArgs[name] ?? value]));
   const stages = new Set<string>(['scratch']);
   const images = new Set<string>();
@@ -38,20 +38,20 @@ export function externalImages(list: readonly Instruction[], { platform, buildAr
   return [...images];
 }
 
-/** Names of the stages, lower case; those without a name only have a number. */
+/** Names of the stages in lower case; unnamed stages only have a number. */
 export const stageNames = (list: readonly Instruction[]): string[] =>
   list.flatMap((instruction) => stageName(instruction) ?? []);
 
 const stageName = ({ name, words }: Instruction): string | undefined =>
   name === 'FROM' ? /\sas\s+(\S+)$/i.exec(words)?.[1]?.toLowerCase() : undefined;
 
-/** Images and stages that an instruction names. Only FROM may use variables. */
+/** Images and stages that an instruction refers to. Only FROM may use variables. */
 function mentioned({ name: instruction, words, line }: Instruction, variables: ReadonlyMap<string, string>): string[] {
   switch (instruction) {
     case 'FROM': {
       const image = words.split(/\s+/).find((word) => !word.startsWith('--')) ?? '';
       const name = fillIn(image.replace(/^["']|["']$/g, ''), variables);
-      // What is empty here is not for the engine, or it read the line in another way.
+      // Empty is an error for the engine too, or it parses the line differently.
       if (name === '') throw refused(`It cannot be read which image ${image.slice(0, 100)} is`, line);
       return [name];
     }
@@ -67,10 +67,10 @@ function mentioned({ name: instruction, words, line }: Instruction, variables: R
   }
 }
 
-/** One of `a=1 b="2"'3' c`. Not with an escape character, nor with a `$` that single quotes keep. */
+/** One of `a=1 b="2"'3' c`. Excludes escape characters, and `$` in single quotes, which is literal. */
 const ARGUMENT = /\s*([^\s="'\\`]+)(?:=((?:"[^"\\`]*"|'[^'$\\`]*'|[^\s"'\\`])*))?(?=\s|$)/y;
 
-/** `ARG a=1 b="2" c` before the first FROM: what FROM lines may use. A build arg that was given goes before the default. */
+/** `ARG a=1 b="2" c` before the first FROM: variables for FROM lines. A given build arg overrides the default. */
 function readArguments(
   { words, line }: Instruction,
   { platform, buildArgs }: Given,
@@ -84,26 +84,26 @@ function readArguments(
     const given = Object.hasOwn(buildArgs, name) ? buildArgs[name] : undefined;
     if (given !== undefined) variables.set(name, given);
     else if (value !== undefined) variables.set(name, fillIn(value.replace(/["']/g, ''), variables));
-    // The value before is gone for some engines and stays for others.
+    // Engines differ in whether this clears the earlier value.
     else if (variables.has(name) && variables.get(name) !== platform[name])
       throw refused(`ARG ${name.slice(0, 100)} stands here twice, once with a value`, line);
   }
 }
 
-/** How deep a default may stand in a default. Bounded: a value may name its own variable. */
+/** Nesting depth of defaults within defaults. Limited, since a value may refer to its own variable. */
 const MAX_DEPTH = 5;
 
-/** Variables filled in, the inner ones first. Whatever else begins with `$` stays. */
+/** Expands variables, innermost first. Any other `$` stays. */
 function fillIn(text: string, variables: ReadonlyMap<string, string>): string {
   let filled = text;
   for (let depth = 0; depth < MAX_DEPTH; depth += 1) filled = fillOnce(filled, variables);
   return filled;
 }
 
-/** What only some engines set, or the sandbox for a build with an allow-list. */
+/** Set only by some engines, or by the sandbox for a build with an allowlist. */
 const SET_ELSEWHERE = /^(?:TARGETSTAGE|\w+_PROXY)$/i;
 
-/** `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+value}` without another variable in them. */
+/** `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+value}` without a nested variable. */
 function fillOnce(text: string, variables: ReadonlyMap<string, string>): string {
   const variable = /\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::([-+])([^{}]*))?\})/g;
   return text.replace(variable, (...match: (string | undefined)[]) => {

@@ -1,19 +1,19 @@
 /**
- * The instructions of a Dockerfile, read as BuildKit reads them (frontend/dockerfile/parser/parser.go), each with the place
- * of its every character, so that parts of it can be replaced in the text.
+ * The instructions of a Dockerfile, parsed like BuildKit (frontend/dockerfile/parser/parser.go), with the position of
+ * each character, so that parts of an instruction can be replaced in the text.
  */
 import { refused } from './refused.ts';
 
 export interface Instruction {
   /** Upper case. */
   readonly name: string;
-  /** What follows the name, continued lines joined. */
+  /** The rest of the instruction, with continuation lines joined. */
   readonly words: string;
-  /** Of the first line, from 1. */
+  /** Number of the first line, from 1. */
   readonly line: number;
-  /** Where in the text each character of `words` stands. */
+  /** Position in the text of each character of `words`. */
   readonly offsets: readonly number[];
-  /** Names of the here-documents that it begins. */
+  /** Names of the here-documents that it starts. */
   readonly hereDocuments: readonly string[];
 }
 
@@ -24,8 +24,8 @@ interface Line {
 }
 
 /**
- * @param hereDocuments whether the engine knows them; if not, their text is read as instructions, as the engine would
- * @throws OrkestrError ORK_DOCKERFILE_REFUSED for what engines of different age read differently
+ * @param hereDocuments whether the engine supports them; if not, parses their text as instructions, as the engine would
+ * @throws OrkestrError ORK_DOCKERFILE_REFUSED for text that engines of different versions parse differently
  */
 export function readInstructions(text: string, escape: string, hereDocuments: boolean): Instruction[] {
   const found: Instruction[] = [];
@@ -43,7 +43,7 @@ export function readInstructions(text: string, escape: string, hereDocuments: bo
   return found;
 }
 
-/** Lines one by one, from wherever they are taken: each is read once, however many there are. */
+/** An iterator shared by several consumers: each line is read once. */
 interface Lines extends Iterable<Line> {
   next(): Line | undefined;
 }
@@ -67,12 +67,12 @@ function linesOf(text: string): Lines {
   };
 }
 
-/** As Go has it (unicode.IsSpace), which is not what JavaScript has. */
+/** Go's definition of a space (unicode.IsSpace), which differs from JavaScript's. */
 const LEADING_SPACE = /^[\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*/;
 const withoutIndent = (line: string): string => line.replace(LEADING_SPACE, '');
 const isBlankOrComment = (line: string): boolean => /^(?:#|$)/.test(withoutIndent(line));
 
-/** Takes the lines that continue `first` off `rest`. */
+/** Reads an instruction, consuming the lines of `rest` that continue `first`. */
 function readOne(first: Line, rest: Lines, escape: string): Instruction {
   const text: string[] = [];
   const offsets: number[] = [];
@@ -106,13 +106,13 @@ function readOne(first: Line, rest: Lines, escape: string): Instruction {
 function continues({ text, number }: Line, escape: string): boolean {
   const end = text.slice(0, endOf(text));
   if (!end.endsWith(escape)) return false;
-  // Older parsers go on after it, newer ones do not (moby/buildkit#4351): what is an instruction would depend on the engine.
+  // Older parsers continue the line, newer ones do not (moby/buildkit#4351): instructions would depend on the engine.
   if (end.endsWith(escape + escape))
     throw refused(`It ends with ${escape}${escape}, which engines read differently`, number);
   return true;
 }
 
-/** Where spaces and tabs at the end begin. Other spaces are none for BuildKit; and no regular expression finds it in linear time. */
+/** Start of trailing spaces and tabs; BuildKit trims no others. A regular expression would take quadratic time. */
 function endOf(text: string): number {
   let end = text.length;
   while (end > 0 && (text[end - 1] === ' ' || text[end - 1] === '\t')) end -= 1;
@@ -129,7 +129,7 @@ function hereDocumentsOf(words: string): string[] {
   });
 }
 
-/** Up to the line that is its name; with a dash in front of the name, tabs before it do not count. */
+/** Skips to the line that equals the name. A dash before the name means that the line may start with tabs. */
 function skipHereDocument(name: string, lines: Lines): void {
   const chomp = name.startsWith('-');
   const end = chomp ? name.slice(1) : name;

@@ -1,12 +1,12 @@
 /** The value of a `--mount`: comma-separated fields (instructions/commands_runmount.go of BuildKit). */
 import { refused } from './refused.ts';
 
-/** By lower-case name; the last one of a name counts. */
+/** By name in lower case; the last occurrence wins. */
 export type Fields = ReadonlyMap<string, string>;
 
 /**
- * @param line of the instruction, from 1
- * @throws OrkestrError ORK_DOCKERFILE_REFUSED for quotes and for a variable as the type, which nobody needs and which would hide it
+ * @param line line of the instruction, from 1
+ * @throws OrkestrError ORK_DOCKERFILE_REFUSED for quotes, and for a variable as the type, which would hide the type
  */
 export function readFields(value: string, line: number): Fields {
   if (value.includes('"')) throw refused('A mount with quotes in it cannot be read', line);

@@ -1,7 +1,7 @@
 /**
- * `RUN --mount` of caches and secrets. Their ids get the environment in front: environments of different people share the
- * engine, and neither what one leaves in a cache nor a layer that was made with its secret may come into a build of another.
- * (BuildKit's key of a RUN has the id of a secret in it, not its value.)
+ * `RUN --mount` of caches and secrets. Prefixes their ids with the environment: environments of different owners share
+ * an engine, and must not share cached files, or layers that were built with a secret. (BuildKit's cache key of a RUN
+ * includes the id of a secret, not its value.)
  */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { type Flag, flagsOf, writeFlag } from './flags.ts';
@@ -11,7 +11,7 @@ import { refused } from './refused.ts';
 
 const MAX_NAME = 128;
 
-/** A piece of the text, and what is built instead. */
+/** A piece of the text and its replacement. */
 export interface Replacement {
   readonly start: number;
   readonly end: number;
@@ -19,7 +19,7 @@ export interface Replacement {
 }
 
 export interface SecretUse {
-  /** As the Dockerfile names it. */
+  /** Name in the Dockerfile. */
   readonly name: string;
   readonly line: number;
   readonly required: boolean;
@@ -28,11 +28,11 @@ export interface SecretUse {
 interface Mounts {
   readonly replacements: readonly Replacement[];
   readonly secrets: readonly SecretUse[];
-  /** A cache is among them. */
+  /** Whether a cache is among them. */
   readonly hasCache: boolean;
 }
 
-/** Value of `--mount` in the text of an `instruction` → the same within the environment. */
+/** Rewrites the `--mount` values of RUN instructions so that they are private to the environment. */
 export function readMounts(list: readonly Instruction[], idPrefix: string): Mounts {
   const replacements: Replacement[] = [];
   const secrets: SecretUse[] = [];
@@ -63,11 +63,11 @@ export function readMounts(list: readonly Instruction[], idPrefix: string): Moun
   return { replacements, secrets, hasCache };
 }
 
-/** Whether the trigger `RUN …` of an image or of an ONBUILD line has a mount. */
+/** Whether a trigger `RUN …`, of an image or an ONBUILD line, has a mount. */
 export const hasMount = (trigger: string): boolean =>
   flagsOf(trigger.replace(/^\s*\S+/, '')).some(({ name }) => name === 'mount');
 
-/** @throws OrkestrError ORK_BUILD_SECRET for a required one that is not there */
+/** @throws OrkestrError ORK_BUILD_SECRET if a required secret is not set */
 export function checkSecrets(uses: readonly SecretUse[], names: ReadonlySet<string>): void {
   const missing = uses.find(({ name, required }) => required && !names.has(name));
   if (missing === undefined) return;
@@ -77,7 +77,7 @@ export function checkSecrets(uses: readonly SecretUse[], names: ReadonlySet<stri
   throw new OrkestrError('ORK_BUILD_SECRET', text);
 }
 
-/** What to do so that a secret is there: Dockerfiles may ask for names that none can have. */
+/** How to set a secret. The Dockerfile may ask for a name that no secret can have. */
 export function howToSet(name: string): string {
   const allowed = name
     .slice(0, MAX_NAME)
@@ -94,13 +94,13 @@ function cacheValue(fields: Fields, idPrefix: string): string {
   return writeFields(new Map([...fields, ['id', `${idPrefix}${id}`]]));
 }
 
-/** `src` and `source` are other words for the id. The default target is of the name without what stands in front of it. */
+/** `src` and `source` are aliases of the id. The default target uses the name without the environment's prefix. */
 function secretValue(fields: Fields, idPrefix: string): string {
   const name = secretName(fields);
   const target = targetOf(fields);
   const kept = [...fields].filter(([field]) => !['id', 'src', 'source'].includes(field));
   const named = new Map([...kept, ['id', `${idPrefix}${name}`] as const]);
-  if (fields.get('env') === '') named.set('env', name); // else it would be named after the id
+  if (fields.get('env') === '') named.set('env', name); // else the variable would be named after the prefixed id
   if (target === '' && !fields.has('env')) named.set('target', `/run/secrets/${baseName(name)}`);
   return writeFields(named);
 }
@@ -111,7 +111,7 @@ const secretName = (fields: Fields): string =>
 const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
 const isOn = (value: string | undefined): boolean => value !== undefined && value.toLowerCase() !== 'false';
 
-/** A flag that goes over several lines becomes one; the lines stay as many, so that their numbers stay right. */
+/** Maps a flag to its range in the text, which may span several lines. */
 function replaceFlag({ offsets }: Instruction, flag: Flag, text: string): Replacement {
   const start = offsets[flag.start] ?? 0;
   return { start, end: (offsets[flag.end - 1] ?? start) + 1, text };

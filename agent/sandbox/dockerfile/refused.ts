@@ -1,4 +1,4 @@
-/** What is said when a Dockerfile is not built. */
+/** The error for a Dockerfile that is refused. */
 import { OrkestrError } from '../../../protocol/errors.ts';
 
 /** @param why what is wrong, without a full stop; @param line counted from 1 */

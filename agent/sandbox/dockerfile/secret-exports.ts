@@ -1,15 +1,15 @@
-/** Build secrets in a Dockerfile that we write: every RUN that sees files of the repository gets them as variables. */
+/** Build secrets in a generated Dockerfile: every RUN that sees files of the repository gets them as variables. */
 
 interface Exported {
   readonly text: string;
-  /** What was put in, as the engine's messages have it. */
+  /** The inserted text, as it appears in the engine's messages. */
   readonly added: readonly string[];
 }
 
 /**
- * Install and build commands come after the first COPY of their stage; what stands before it only prepares the stage, and
- * its layer stays shared. The values are variables of that one command, from files in memory: in no layer and no argument.
- * Frontends before 1.10 have no `env=` for mounts, so the shell reads the files.
+ * Install and build commands follow the first COPY of their stage. A RUN before it only prepares the stage, and its
+ * layer stays shared. The values are variables of that one command, read from files in memory: they are in no layer or
+ * argument. The shell reads the files, since frontends before 1.10 have no `env=` for mounts.
  */
 export function exportSecrets(text: string, names: readonly string[]): Exported {
   if (names.length === 0) return { text, added: [] };

@@ -1,15 +1,15 @@
 /** Parser directives: the first comment lines of a Dockerfile (Dockerfile reference, "Parser directives"). */
 import { refused } from './refused.ts';
 
-/** The frontend that the engine has built in, under the names that people give for it. */
+/** The engine's built-in frontend, under the names in use for it. */
 const STOCK_FRONTEND =
   /^(?:(?:registry-1\.|index\.)?docker\.io\/)?docker\/dockerfile(?:-upstream)?(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?$/;
 /** Its value is the rest of the line. */
 const DIRECTIVE = /^(?:#|\/\/)\s*([A-Za-z]\w*)\s*=/;
 
 /**
- * The text without a `# syntax=` line, since BuildKit would fetch and run what it names, and the escape character. The text
- * has as many lines as before, so that numbers of lines in messages stay right.
+ * Returns the escape character, and the text without a `# syntax=` line, since BuildKit would fetch and run the
+ * frontend that it names. The number of lines does not change, to preserve line numbers in messages.
  * @throws OrkestrError ORK_DOCKERFILE_REFUSED for a frontend that is not Docker's own
  */
 export function stripSyntax(source: string): { readonly text: string; readonly escape: string } {
@@ -27,7 +27,7 @@ export function stripSyntax(source: string): { readonly text: string; readonly e
     lines[index] = '#';
   }
   if (escape === undefined) return { text: lines.join('\n'), escape: '\\' };
-  // Older parsers take it in the very first line only.
+  // Older parsers accept it in the first line only.
   lines.splice(lines.indexOf('#'), 1);
   return { text: [`# escape=${escape}`, ...lines].join('\n'), escape };
 }

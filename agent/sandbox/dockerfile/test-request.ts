@@ -1,7 +1,7 @@
 /** For tests: a Dockerfile as the builder reads it. */
 import { type Dockerfile, type DockerfileRequest, readDockerfile } from './dockerfile.ts';
 
-/** By a new engine, for the environment `env` with the secrets A and B. */
+/** As read by a new engine, for the environment `env` with the secrets A and B. */
 export const read = (text: string, more: Partial<DockerfileRequest> = {}): Dockerfile =>
   readDockerfile({
     text,
@@ -14,7 +14,7 @@ export const read = (text: string, more: Partial<DockerfileRequest> = {}): Docke
     ...more,
   });
 
-/** Code and message of the refusal; `taken` when there is none. */
+/** Code and message of the refusal; `taken` if there is none. */
 export function refusal(text: string, more: Partial<DockerfileRequest> = {}): string {
   try {
     read(text, more);

@@ -1,4 +1,4 @@
-/** An allow-list as a build has it: a sandbox's network, our proxy, and npm inside. */
+/** An allowlist in a realistic build: a sandbox's network, our proxy, and npm inside. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -13,7 +13,7 @@ import { type ProxyArguments, withEgress } from './build-egress.ts';
 
 const network = makeSandboxNetwork(randomBytes(4).toString('hex'), exec);
 
-/** Runs a program inside of the network, as a RUN step with the proxy's arguments. */
+/** Runs a program in the network, like a RUN step with the proxy's arguments. */
 function inside(within: SandboxNetwork, proxyArguments: ProxyArguments, ...argv: string[]): Promise<ExecResult> {
   const env = Object.entries(proxyArguments).map(([name, value]) => `${name}=${value}`);
   return exec('nsenter', [`--net=${within.namespacePath}`, '--', 'env', ...env, ...argv], { timeoutMs: 60_000 });

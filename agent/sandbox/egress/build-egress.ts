@@ -1,4 +1,4 @@
-/** A build that may reach the hosts of a list and nothing else: our forward proxy is all that its network leads to. */
+/** Network access for a build that may reach only listed hosts: its network leads only to our forward proxy. */
 import { lookup } from 'node:dns/promises';
 import { makeJudge } from '../../../protocol/address-kind.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
@@ -11,15 +11,15 @@ import { makeGate } from './gate.ts';
 import { makeHostList } from './host-list.ts';
 
 const DIAL_TIMEOUT_MS = 10_000;
-/** Different refusals that are told. */
+/** Distinct refusals that are reported. */
 const MAX_REFUSALS = 30;
 
-/** Build arguments: they name the proxy to the programs of RUN steps, and stand neither in history nor in cache keys. */
+/** Build arguments that name the proxy to programs of RUN steps. They appear in neither history nor cache keys. */
 export type ProxyArguments = Readonly<Record<string, string>>;
 
 /**
- * Does `work` with what a build needs to reach `hosts`; absent: the internet, without anything more.
- * @throws what `work` throws, with what was refused as evidence
+ * Runs `work` with access to `hosts` only; absent: unrestricted internet access.
+ * @throws what `work` throws, with the refused hosts as evidence
  */
 export async function withEgress<T>(
   network: SandboxNetwork,
@@ -50,7 +50,7 @@ export async function withEgress<T>(
   }
 }
 
-/** Docker's predefined arguments (Dockerfile reference, "Predefined ARGs"). Programs differ in the case they look for. */
+/** Docker's predefined arguments (Dockerfile reference, "Predefined ARGs"). Programs differ in the case they read. */
 function proxyArguments(url: string): ProxyArguments {
   const upper = { HTTP_PROXY: url, HTTPS_PROXY: url, NO_PROXY: 'localhost,127.0.0.1,::1' };
   return Object.fromEntries(
@@ -64,11 +64,11 @@ function proxyArguments(url: string): ProxyArguments {
 const resolve = async (host: string): Promise<string[]> =>
   (await lookup(host, { all: true, order: 'ipv4first' })).map(({ address }) => address);
 
-/** Addresses come and go with containers, also while a build runs. */
+/** Not cached: addresses come and go with containers, even during a build. */
 const judgeNow = async (): Promise<ReturnType<typeof makeJudge>> =>
   makeJudge(await hostAddresses(), await guestInterfaces());
 
-/** `work`, where calls that come while an equal one is under way get its answer: a build may open hundreds at once. */
+/** Makes concurrent calls with the same key share one result: a build may open hundreds of connections at once. */
 function shared<T>(work: (key: string) => Promise<T>): (key?: string) => Promise<T> {
   const underWay = new Map<string, Promise<T>>();
   return (key = '') => {
@@ -78,7 +78,7 @@ function shared<T>(work: (key: string) => Promise<T>): (key?: string) => Promise
   };
 }
 
-/** ADD of a URL is the engine's own errand, which knows nothing of the proxy and finds no way out. */
+/** The engine itself fetches the URL of an ADD. It does not use the proxy, and has no other route. */
 function adviceFor({ message }: OrkestrError): string[] {
   if (!/\bdial (?:tcp|udp)\b.*permission denied/s.test(message)) return [];
   return ['ADD takes no URL in a build with buildHosts, because only RUN steps get its proxy: use RUN curl'];
@@ -86,7 +86,7 @@ function adviceFor({ message }: OrkestrError): string[] {
 
 interface Refusals {
   readonly add: (refusal: string) => void;
-  /** The error with the refusals before its own evidence. */
+  /** The error with the refusals prepended to its evidence. */
   addTo(error: unknown): unknown;
 }
 

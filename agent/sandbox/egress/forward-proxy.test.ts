@@ -1,4 +1,4 @@
-/** The proxy on real sockets; its gate dials a server of the test whatever the name, and refuses the names it must. */
+/** The proxy on real sockets; its gate connects every allowed name to a server of the test. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -25,7 +25,7 @@ async function listening(t: TestContext, server: Server): Promise<number> {
   return portOf(server);
 }
 
-/** A proxy that leads every name but `*.evil` to `port`. */
+/** A proxy that connects every name but `*.evil` to `port`. */
 async function proxyTo(t: TestContext, port: number, client = '127.0.0.1') {
   const refused: string[] = [];
   const asked: string[] = [];
@@ -48,7 +48,7 @@ async function proxyTo(t: TestContext, port: number, client = '127.0.0.1') {
   return { proxy, refused, asked };
 }
 
-/** Sends `head`, answers all that comes until the other side ends. */
+/** Sends `head`, and returns all that arrives until the other side closes. */
 async function exchange(port: number, head: string): Promise<string> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   socket.write(head);
@@ -64,7 +64,7 @@ test('a tunnel carries bytes both ways, whole, and each direction ends by itself
   const echo = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));
   const { proxy, asked } = await proxyTo(t, await listening(t, echo));
   const socket = connect({ port: proxy.port, host: '127.0.0.1', allowHalfOpen: true });
-  // The first bytes come with the head.
+  // The first bytes arrive along with the head.
   socket.write(
     Buffer.concat([Buffer.from('CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n'), sent.subarray(0, 10)]),
   );

@@ -1,6 +1,6 @@
 /**
- * A forward proxy for the programs of a build: CONNECT for TLS, absolute URLs for plain HTTP (RFC 9110 section 9.3.6, RFC
- * 9112 section 3.2.2). What may be reached is the gate's to decide.
+ * A forward proxy for a build's programs: CONNECT for TLS, absolute URLs for plain HTTP (RFC 9110 section 9.3.6, RFC
+ * 9112 section 3.2.2). The gate decides which hosts may be reached.
  */
 import { once } from 'node:events';
 import { createServer, request as httpRequest } from 'node:http';
@@ -13,15 +13,15 @@ import { type Gate, Refusal } from './gate.ts';
 const MAX_CONNECTIONS = 256;
 const MAX_HEADER_BYTES = 16_384;
 const HEADERS_TIMEOUT_MS = 15_000;
-/** A connection on which nothing moves. Long: a registry may take minutes to pack something. */
+/** For connections without traffic. Long, since a registry may take minutes to prepare a response. */
 const IDLE_TIMEOUT_MS = 5 * 60_000;
-/** Those of one connection, which a proxy does not pass on (RFC 9110 section 7.6.1). */
+/** Connection-specific headers, which a proxy does not forward (RFC 9110 section 7.6.1). */
 const HOP_BY_HOP = ['connection', 'proxy-connection', 'proxy-authorization', 'keep-alive', 'te', 'trailer', 'upgrade'];
 
 interface ForwardProxyOptions {
-  /** Address to listen on; the port is a free one. */
+  /** Address to listen on; the port is any free one. */
   readonly address: string;
-  /** The only address that may ask. */
+  /** The only address accepted as a client. */
   readonly client: string;
   readonly gate: Gate;
   readonly onRefused: (refusal: string) => void;
@@ -29,21 +29,21 @@ interface ForwardProxyOptions {
 
 interface ForwardProxy {
   readonly port: number;
-  /** Ends every connection. */
+  /** Closes every connection. */
   close(): Promise<void>;
 }
 
 export async function startForwardProxy(options: ForwardProxyOptions): Promise<ForwardProxy> {
   const { gate, onRefused } = options;
   const sockets = new Set<Socket>();
-  /** Both ends of every connection: so that they end with the proxy, and not before something moves. */
+  /** Tracks both ends of every connection, to close them with the proxy and when idle. */
   const keep = (socket: Socket): Socket => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    socket.on('error', () => undefined); // its 'close' follows, and ends the other end
+    socket.on('error', () => undefined); // its 'close' follows, and closes the other end
     return socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
   };
-  /** A connection for the program at `client`, given up when that one goes. */
+  /** Opens a connection for a client, aborted if the client disconnects. */
   const open = async (host: string, port: number, client: Duplex): Promise<Socket> => {
     const gone = new AbortController();
     const abort = (): void => gone.abort();
@@ -84,7 +84,7 @@ export async function startForwardProxy(options: ForwardProxyOptions): Promise<F
 
 type Open = (host: string, port: number, client: Duplex) => Promise<Socket>;
 
-/** A request that is none of ours to answer. */
+/** A request that a proxy cannot serve. */
 class BadRequest extends Error {}
 
 async function tunnel(request: IncomingMessage, client: Socket, head: Buffer, open: Open): Promise<void> {
@@ -96,7 +96,7 @@ async function tunnel(request: IncomingMessage, client: Socket, head: Buffer, op
   try {
     await Promise.all([pipeline(client, upstream), pipeline(upstream, client)]);
   } catch {
-    // One end broke: the other one is to see it, too.
+    // One end failed: close the other one too.
   } finally {
     client.destroy();
     upstream.destroy();
@@ -113,13 +113,13 @@ async function forward(request: IncomingMessage, response: ServerResponse, open:
     createConnection: () => upstream,
     method: request.method,
     path: url.pathname + url.search,
-    // The name that was looked at, whatever the program wrote there.
+    // The host that was checked, whatever Host header the program sent.
     headers: { ...endToEnd(request), host: url.host, connection: 'close' },
   });
-  onward.on('error', () => undefined); // the one that counts is awaited below; a later one shows in the answer
+  onward.on('error', () => undefined); // the relevant error is awaited below; a later one shows in the response
   try {
     const answered = once(onward, 'response') as Promise<[IncomingMessage]>;
-    // It has ended both when it fails, and who waits for the answer hears of it.
+    // A failure destroys both streams, and `answered` rejects.
     pipeline(request, onward).catch(() => undefined);
     const [answer] = await answered;
     response.writeHead(answer.statusCode ?? 502, { ...endToEnd(answer) });
@@ -129,7 +129,7 @@ async function forward(request: IncomingMessage, response: ServerResponse, open:
   }
 }
 
-/** Headers for the other side. How the body is framed stays as it came, or a body without length would lose its end. */
+/** End-to-end headers. Keeps the body's framing, or a body without a length would lose its end. */
 function endToEnd(message: IncomingMessage): OutgoingHttpHeaders {
   const named = (message.headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase());
   const dropped = new Set([
@@ -161,7 +161,7 @@ function refuseTunnel(client: Socket, { status, text }: Answer): void {
 }
 
 function refuse(response: ServerResponse, { status, text }: Answer): void {
-  // Half an answer must not look like a whole one.
+  // A truncated response must not look complete.
   if (response.headersSent) return void response.destroy();
   response.writeHead(status, { 'content-type': 'text/plain', connection: 'close' }).end(text);
 }

@@ -9,7 +9,7 @@ import { makeHostList } from './host-list.ts';
 
 const { signal } = new AbortController();
 
-/** A gate for `entries`; every address that `kinds` does not have is public. */
+/** A gate for `entries`; addresses not in `kinds` are public. */
 function gateFor(entries: string[], names: Record<string, string[]>, kinds: Record<string, Kind> = {}) {
   const asked: string[] = [];
   const gate = makeGate({
@@ -25,7 +25,7 @@ function gateFor(entries: string[], names: Record<string, string[]>, kinds: Reco
 }
 
 async function listen(t: TestContext, address = '127.0.0.1'): Promise<number> {
-  // The gate's end is destroyed with unread bytes, which is a reset for this one.
+  // The gate destroys its end with unread bytes, which resets this one.
   const server = createServer((socket) => socket.on('error', () => undefined).end('hello')).listen(0, address);
   t.after(() => server.close());
   await once(server, 'listening');

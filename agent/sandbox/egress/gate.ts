@@ -1,27 +1,27 @@
-/** The decision and the dial in one: a connection to a host of the list, by an address that was looked at. */
+/** Combines check and dial: connects to a host of the list, by an address that was checked. */
 import { once } from 'node:events';
 import { type Socket, connect, isIP } from 'node:net';
 import type { Kind } from '../../../protocol/address-kind.ts';
 import type { HostList } from './host-list.ts';
 
-/** Addresses of one name that are tried, the first ones. */
+/** Addresses of a name that are tried, in order. */
 const MAX_ADDRESSES = 4;
 
 interface GateOptions {
   readonly hosts: HostList;
-  /** All addresses of a name. Only ever asked for names of the list. */
+  /** All addresses of a name. Called only for names on the list. */
   readonly resolve: (host: string) => Promise<readonly string[]>;
-  /** A judge of addresses as the host is now. */
+  /** A judge of addresses that reflects the host's current interfaces. */
   readonly judge: () => Promise<(address: string) => Kind>;
-  /** For one address, ms. */
+  /** Per address, ms. */
   readonly dialTimeoutMs: number;
 }
 
-/** What the list or the address forbids. The message is a clause: "evil.example:443 is not in buildHosts". */
+/** Forbidden by the list or by the address. The message is a clause: "evil.example:443 is not in buildHosts". */
 export class Refusal extends Error {}
 
 export interface Gate {
-  /** @throws Refusal; any other error: the host is not there */
+  /** @throws Refusal; any other error means that the host is unreachable */
   open(host: string, port: number, signal: AbortSignal): Promise<Socket>;
 }
 
@@ -43,7 +43,7 @@ export function makeGate(options: GateOptions): Gate {
   };
 }
 
-/** Names are compared in lower case and without the dot of the root. */
+/** Names are compared in lower case and without the trailing dot. */
 const normal = (host: string): string => host.toLowerCase().replace(/\.$/, '');
 
 function why(asked: string, address: string, judge: (address: string) => Kind): string {
@@ -52,7 +52,7 @@ function why(asked: string, address: string, judge: (address: string) => Kind): 
     : `${asked} leads to ${address}, which no build may reach`;
 }
 
-/** Exactly these addresses: the name is not looked up again, so nobody can give another answer the second time. */
+/** Dials exactly these addresses: resolving the name again could return another answer (DNS rebinding). */
 async function dialFirst(
   addresses: readonly string[],
   port: number,

@@ -1,16 +1,16 @@
-/** Which hosts a build may ask for: the list of its environment, as protocol/build-hosts.ts describes it. */
+/** The hosts that a build may access: its environment's list, described in protocol/build-hosts.ts. */
 import { BlockList, isIP, isIPv4 } from 'node:net';
 
 const DEFAULT_PORTS = [80, 443];
 
 export interface HostList {
-  /** Whether a build may ask for `host`, a lower-case name without trailing dot or an address, on `port`. */
+  /** Whether a build may connect to `host`, a lower-case name without a trailing dot or an address, on `port`. */
   admits(host: string, port: number): boolean;
-  /** Whether the list has this very address, or a network that it is in: so it may be private. */
+  /** Whether the list names this address or a network that contains it, which permits a private address. */
   hasAddress(address: string): boolean;
 }
 
-/** @param entries that passed the schema `BuildHosts` */
+/** @param entries validated by the schema `BuildHosts` */
 export function makeHostList(entries: readonly string[]): HostList {
   const rules = entries.map(readEntry);
   return {
@@ -29,7 +29,7 @@ function readEntry(entry: string): Rule {
   const [, wildcard, host = '', bits = '32', port] = /^(\*\.)?([^/:]+)(?:\/(\d+))?(?::(\d+))?$/.exec(entry) ?? [];
   const ports = port === undefined ? DEFAULT_PORTS : [Number(port)];
   if (!isIPv4(host)) {
-    // On the border of a label, and never an address: `*.9` is no name, but the end of one.
+    // Matches at a label boundary, and never an address: `*.9` would otherwise match the end of one.
     const covers = (name: string): boolean =>
       isIP(name) === 0 && (wildcard === undefined ? name === host : name.endsWith(`.${host}`));
     return { isAddress: false, ports, covers };

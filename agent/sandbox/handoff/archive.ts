@@ -1,7 +1,7 @@
 /**
- * An image as the archive that `docker load` takes, with the upper layers only: an engine opens no layer that it has. Engines
- * with a graph driver take the format of `docker save`; containerd's image store keeps each layer under its own digest, and
- * takes the layout of OCI.
+ * An image as an archive for `docker load`, with the upper layers only, since an engine does not read layers that it
+ * has. Engines with a graph driver take the format of `docker save`; containerd's image store keeps each layer under
+ * its own digest and takes the OCI layout.
  */
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
@@ -11,17 +11,17 @@ import type { StoredImage, StoredLayer } from './layer-store.ts';
 import { LAYOUT_FILE, OciLayout } from './oci-layout.ts';
 import { assembleTar, damaged, tarSize } from './tar-split.ts';
 
-/** An archive that its reader has begun with and that gets its image later. */
+/** An archive that is already being read, and gets its image later. */
 export interface Archive {
   readonly stream: Readable;
   /**
-   * Packs `image` under `reference`, without the layers below `firstLayer`. Each layer is checked against its diff id as it
-   * goes out.
+   * Packs `image` under `reference`, without the layers below `firstLayer`. Verifies the diff id of each layer it
+   * sends.
    */
   put(image: StoredImage, contents: Contents): void;
-  /** Bytes of layers that went out until now. */
+  /** Bytes of layers sent so far. */
   sentBytes(): number;
-  /** Why the archive ended early, once it has: whoever read it only knows that it did. */
+  /** Why the archive ended early, once it has: its reader only sees that it did. */
   failure(): unknown;
 }
 
@@ -31,13 +31,13 @@ export interface Contents {
   readonly format: 'docker' | 'oci';
 }
 
-/** Its first bytes are there at once. */
+/** Its first bytes are available at once. */
 export function openArchive(): Archive {
   const tar = pack();
   let sent = 0;
   let failure: unknown;
   const count = (bytes: number): void => void (sent += bytes);
-  // Known before the image is. An engine starts the program that unpacks when it has seen the first bytes.
+  // Written before the image is known: an engine starts its unpacking program on the first bytes.
   tar.entry({ name: LAYOUT_FILE.name }, LAYOUT_FILE.text);
   return {
     stream: Readable.from(tar),
@@ -46,7 +46,7 @@ export function openArchive(): Archive {
         () => tar.finalize(),
         (error: Error) => {
           failure = error;
-          tar.destroy(error); // the reader of the stream gets it
+          tar.destroy(error); // raises the error in the stream's reader
         },
       );
     },
@@ -61,7 +61,7 @@ async function fill(
   { reference, firstLayer, format }: Contents,
   count: (bytes: number) => void,
 ): Promise<void> {
-  // The layout of OCI names the sizes of all layers, also of those that are not in the archive.
+  // The OCI layout lists the sizes of all layers, including those left out of the archive.
   const isNamed = (at: number): boolean => at >= firstLayer || format === 'oci';
   const sizes = await Promise.all(image.layers.map(async (layer, at) => (isNamed(at) ? tarSize(layer) : 0)));
   const layout = format === 'oci' ? new OciLayout(image, sizes, reference) : dockerLayout(image, reference);
@@ -73,7 +73,7 @@ async function fill(
   }
 }
 
-/** Files that stand before the layers, and what the layers are called. */
+/** The files that precede the layers, and the names of the layers. */
 export interface Layout {
   readonly files: ReadonlyMap<string, Buffer>;
   layerName(at: number): string;
@@ -111,8 +111,8 @@ function addFile(tar: Pack, name: string, content: Buffer): Promise<void> {
 }
 
 /**
- * The first layer that an engine missed, from its words about a file that it did not find; 0 when it does not say which. Null
- * when it has something else against the archive.
+ * The first missing layer, from an engine's error about a file that it did not find; 0 if the error does not name the
+ * layer. Null for any other error.
  */
 export function missingLayer(message: string): number | null {
   if (!/no such file or directory|not found/i.test(message)) return null;

@@ -1,5 +1,5 @@
 /**
- * What an engine with the graph driver overlay2 keeps of an image, read from its own folder (moby layer/filestore.go,
+ * The images of an engine with the overlay2 graph driver, read from its own folder (moby layer/filestore.go,
  * image/fs.go): the config under its id, and each layer under its chain id, with the folder of its files.
  */
 import { createHash } from 'node:crypto';
@@ -10,7 +10,7 @@ import { type Engine, orNull } from '../../lib/engine.ts';
 import type { SplitTar } from './tar-split.ts';
 
 const DRIVER = 'overlay2';
-/** As the driver names the upper layer of an image. An engine tells its data root by `info`, too, for which it runs programs. */
+/** The upper layer's folder reveals the data root. `info` would report it too, but runs programs for that. */
 const Inspected = z.object({
   Id: z.string(),
   GraphDriver: z.object({ Name: z.literal(DRIVER), Data: z.object({ UpperDir: z.string().endsWith('/diff') }) }),
@@ -25,7 +25,7 @@ const Config = z.object({
 export interface StoredLayer extends SplitTar {
   /** Digest of its tar. */
   readonly diffId: string;
-  /** The command that made it, as the builder put it down; empty where nobody did. */
+  /** The command that made it, as recorded by the builder; empty if unrecorded. */
   readonly madeBy: string;
 }
 
@@ -38,8 +38,8 @@ export interface StoredImage {
 }
 
 /**
- * An image of an engine on this machine as it lies on the disk. Null where it does not lie there in that way: another graph
- * driver, containerd's image store, an engine whose folder is not to be seen from here.
+ * An image of a local engine, read from its disk. Null if the engine does not store it in this form: another graph
+ * driver, containerd's image store, an engine whose folder is not visible from here.
  */
 export async function readStoredImage(engine: Engine, reference: string): Promise<StoredImage | null> {
   const image = await orNull(
@@ -64,7 +64,7 @@ export async function readStoredImage(engine: Engine, reference: string): Promis
     );
     return { id: found.Id, config, layers };
   } catch {
-    return null; // whatever is not as expected: the engine can still be asked for the image itself
+    return null; // whatever the reason: the engine itself can still export the image
   }
 }
 
@@ -80,10 +80,7 @@ async function readLayer(root: string, chainId: string): Promise<SplitTar> {
   return layer;
 }
 
-/**
- * Name of each layer together with all below it.
- * Source: OCI image specification, config.md, "Layer ChainID".
- */
+/** Id of each layer together with all layers below it. Source: OCI image specification, config.md, "Layer ChainID". */
 function chainIds(diffIds: readonly string[]): string[] {
   const chain: string[] = [];
   for (const diffId of diffIds) {

@@ -1,6 +1,6 @@
 /**
- * An image in the layout of OCI (image specification: image-layout.md, manifest.md), with layers as they are, not packed: so
- * the digest of a layer is its diff id, and what one image brought into a content store, the next need not bring again.
+ * An image in the OCI layout (image specification: image-layout.md, manifest.md) with uncompressed layers: a layer's
+ * digest is its diff id, and a layer that one image added to a content store need not be sent for the next.
  */
 import { nameParts } from '../image-name.ts';
 import { registryOf } from '../../registry/login.ts';
@@ -22,15 +22,15 @@ interface Descriptor {
   readonly size: number;
 }
 
-/** By which an archive is known as one of this layout; others may have it, too. */
+/** The file that identifies this layout; other archives may contain it too. */
 export const LAYOUT_FILE = { name: 'oci-layout', text: JSON.stringify({ imageLayoutVersion: '1.0.0' }) } as const;
 
-/** All but {@link LAYOUT_FILE}. */
+/** All files but {@link LAYOUT_FILE}. */
 export class OciLayout implements Layout {
   readonly files: ReadonlyMap<string, Buffer>;
   readonly #layers: StoredImage['layers'];
 
-  /** @param sizes of the layers' tars, bytes */
+  /** @param sizes sizes of the layers' tars, bytes */
   constructor({ layers, config }: StoredImage, sizes: readonly number[], reference: string) {
     this.#layers = layers;
     const manifest = json({
@@ -61,7 +61,7 @@ export class OciLayout implements Layout {
   }
 }
 
-/** By which containerd (its name written out in full) and others name what they load. */
+/** Annotations that containerd (the fully qualified name) and other engines use to name the loaded image. */
 function namesOf(reference: string): Readonly<Record<string, string>> {
   const { repository, tag } = nameParts(reference);
   const host = registryOf(reference);

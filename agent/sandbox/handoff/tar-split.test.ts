@@ -10,7 +10,7 @@ import { assembleTar, type SplitTar, tarSize } from './tar-split.ts';
 const file = (name: string, size: number): object => ({ type: 1, name, size, payload: '' });
 const segment = (text: string): object => ({ type: 2, payload: Buffer.from(text).toString('base64') });
 
-/** A layer with this record, and a folder for its files; beside it lies `secret`, which is not of the layer. */
+/** A layer with this record, and a folder for its files; next to it lies `secret`, which is not part of the layer. */
 async function layerOf(t: TestContext, entries: readonly object[]): Promise<SplitTar> {
   const folder = await mkdtemp(join(tmpdir(), 'ork-split-'));
   t.after(() => rm(folder, { recursive: true }));

@@ -1,6 +1,6 @@
 /**
- * The exact tar of a layer, put together again from what an engine keeps of it: the files, and beside them everything of
- * the tar that is not a file's content (github.com/vbatts/tar-split, tar/storage/entry.go), as JSON lines in gzip.
+ * Reassembles the exact tar of a layer from what an engine stores: the files, and a record of all other bytes of the
+ * tar (github.com/vbatts/tar-split, tar/storage/entry.go) as gzipped JSON lines.
  */
 import { createReadStream } from 'node:fs';
 import { constants, type FileHandle, open, realpath } from 'node:fs/promises';
@@ -10,13 +10,13 @@ import { OrkestrError } from '../../../protocol/errors.ts';
 
 const FILE = 1;
 const SEGMENT = 2;
-/** The headers of one file; those of very long names and many attributes are some KiB. */
+/** For the headers of one file; very long names and many attributes take some KiB. */
 const MAX_LINE_BYTES = 16 * 1_048_576;
 
 const Entry = z.object({
   type: z.union([z.literal(FILE), z.literal(SEGMENT)]),
   name: z.string().optional(),
-  /** base64, instead of the name, where that is no UTF-8. */
+  /** base64, in place of a name that is not UTF-8. */
   name_raw: z.string().optional(),
   size: z.int().min(0).default(0),
   /** base64: the bytes of a segment, the checksum of a file. */
@@ -40,14 +40,14 @@ export async function tarSize(layer: SplitTar): Promise<number> {
   return bytes;
 }
 
-/** Files up to this size are read whole, some of them ahead of their turn: opening one takes longer than reading it. */
+/** Files up to this size are read whole, several ahead of time: opening one takes longer than reading it. */
 const SMALL_BYTES = 128 * 1024;
 const AHEAD = 32;
 const READ_BYTES = 512 * 1024;
-/** Small pieces go out together. */
+/** Small pieces are sent together. */
 const PIECE_BYTES = 128 * 1024;
 
-/** The tar in pieces; at most some MiB of it are in memory. @throws OrkestrError ORK_IMAGE_DAMAGED */
+/** The tar in pieces, of which some MiB at most are in memory. @throws OrkestrError ORK_IMAGE_DAMAGED */
 export async function* assembleTar(layer: SplitTar): AsyncGenerator<Buffer> {
   const files = new LayerFiles(layer.filesPath);
   const ahead: Promise<Buffer | Entry>[] = [];
@@ -69,7 +69,7 @@ export async function* assembleTar(layer: SplitTar): AsyncGenerator<Buffer> {
 
   for await (const entry of entriesOf(layer.recordPath)) {
     const content = contentOf(entry, files);
-    content.catch(() => undefined); // it is told when its turn comes; when the reader is gone, to nobody
+    content.catch(() => undefined); // thrown when awaited in `next`; ignored if the reader is gone
     ahead.push(content);
     if (ahead.length >= AHEAD) yield* next();
   }
@@ -77,7 +77,7 @@ export async function* assembleTar(layer: SplitTar): AsyncGenerator<Buffer> {
   if (pieceBytes > 0) yield Buffer.concat(piece);
 }
 
-/** The bytes of an entry, or itself when it is a large file. */
+/** The bytes of an entry, or the entry itself if it is a large file. */
 async function contentOf(entry: Entry, files: LayerFiles): Promise<Buffer | Entry> {
   if (entry.type === SEGMENT) return Buffer.from(entry.payload ?? '', 'base64');
   return entry.size <= SMALL_BYTES ? files.read(entry) : entry;
@@ -86,7 +86,7 @@ async function contentOf(entry: Entry, files: LayerFiles): Promise<Buffer | Entr
 async function* entriesOf(path: string): AsyncGenerator<Entry> {
   const file = createReadStream(path);
   const text = createGunzip();
-  file.on('error', (error) => text.destroy(error)); // the reader of `text` gets it
+  file.on('error', (error) => text.destroy(error)); // raises the error in the reader of `text`
   let rest = '';
   try {
     for await (const chunk of file.pipe(text).setEncoding('utf8') as AsyncIterable<string>) {
@@ -104,10 +104,10 @@ async function* entriesOf(path: string): AsyncGenerator<Entry> {
   }
 }
 
-/** Reads files of one folder and none besides: names come from an archive that anybody may have made. */
+/** Reads files of one folder and never outside it: the names come from an untrusted archive. */
 class LayerFiles {
   readonly #root: Buffer;
-  /** The folder of the last file, which most files share, once it is known to be reached through no link. */
+  /** Folder of the last file, known to be reached without symbolic links. Consecutive files usually share it. */
   #folder: Buffer | null = null;
 
   constructor(root: string) {
@@ -164,7 +164,7 @@ const normal = (path: Buffer): Buffer => {
   return Buffer.from(`/${parts.filter((part) => part !== '' && part !== '.').join('/')}`, 'latin1');
 };
 
-/** For whatever does not fit in the store of the engine; a cause with a code of its own stays what it is. */
+/** For any inconsistency in the engine's store; a cause that is an OrkestrError is returned as it is. */
 export function damaged(what: string, cause?: unknown): OrkestrError {
   if (cause instanceof OrkestrError) return cause;
   const evidence = cause instanceof Error ? [cause.message] : [];

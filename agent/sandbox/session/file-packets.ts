@@ -5,12 +5,12 @@ import type { ContextEntry } from '../context.ts';
 /** PacketType. */
 export const PACKET = { stat: 0, request: 1, data: 2, end: 3, error: 4 } as const;
 
-/** Bits of a mode as Go has them (io/fs FileMode), which are others than those of the kernel. */
+/** Mode bits of Go (io/fs FileMode), which differ from the kernel's. */
 const GO_MODE = { folder: 0x8000_0000, link: 0x0800_0000, setuid: 0x80_0000, setgid: 0x40_0000, sticky: 0x10_0000 };
 
 const SCHEMA: protobuf.INamespace = {
   nested: {
-    // Owner and group are left out: all of a context belongs to root.
+    // Owner and group are left out: all files of a context belong to root.
     Stat: {
       fields: {
         path: { type: 'string', id: 1 },
@@ -31,7 +31,7 @@ const SCHEMA: protobuf.INamespace = {
   },
 };
 
-/** What the engine sends. */
+/** A packet from the engine. */
 interface PacketIn {
   readonly type: number;
   readonly id: number;
@@ -39,18 +39,18 @@ interface PacketIn {
 }
 
 export interface FilePackets {
-  /** @throws Error when it is no packet */
+  /** @throws Error if it is not a packet */
   read(bytes: Uint8Array): PacketIn;
   stat(entry: ContextEntry): Uint8Array;
   /** Without bytes: the end of the file. */
   data(id: number, bytes: Uint8Array): Uint8Array;
-  /** All stats were sent. */
+  /** All stats have been sent. */
   readonly lastStat: Uint8Array;
-  /** All is done. */
+  /** The sync is complete. */
   readonly end: Uint8Array;
 }
 
-/** protobufjs is loaded here, if no status of a build has loaded it yet. */
+/** Loads protobufjs, unless the decoder of the build status already has. */
 export async function loadFilePackets(): Promise<FilePackets> {
   const { default: library } = await import('protobufjs/light.js');
   const type = library.Root.fromJSON(SCHEMA).lookupType('Packet');
@@ -70,7 +70,7 @@ function statOf(entry: ContextEntry): object {
     mode: goMode(entry),
     modTime: halves(entry.modifiedAt),
     ...(entry.kind === 'file' && { size: entry.size }),
-    // Of its target's length, as the kernel has it: the engine compares it with what it wrote.
+    // Size of the target's path, as the kernel reports it: the engine compares it with its own link.
     ...(entry.kind === 'link' && { size: Buffer.byteLength(entry.target), linkname: entry.target }),
   };
 }
@@ -82,7 +82,7 @@ function goMode({ kind, mode }: ContextEntry): number {
   return ((mode & 0o777) | special | kindBit) >>> 0;
 }
 
-/** Nanoseconds are more than a number holds; protobufjs takes a 64-bit integer in two halves. */
+/** Nanoseconds exceed the safe integers of a number; protobufjs accepts a 64-bit integer as two halves. */
 function halves(value: bigint): { low: number; high: number; unsigned: false } {
   return { low: Number(BigInt.asIntN(32, value)), high: Number(BigInt.asIntN(32, value >> 32n)), unsigned: false };
 }

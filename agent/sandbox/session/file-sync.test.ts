@@ -1,4 +1,4 @@
-/** A file sync as the engine sees it: its packets on a real connection, good ones and others. */
+/** A file sync from the engine's side: packets on a real connection, valid and invalid ones. */
 import assert from 'node:assert/strict';
 import type { ClientHttp2Stream } from 'node:http2';
 import { mkdtemp, rm, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
@@ -28,7 +28,7 @@ const SCHEMA = protobuf.Root.fromJSON({
   },
 }).lookupType('Packet');
 
-/** A call that should end and does not is a failure too. */
+/** A call that fails to end is a test failure too. */
 const LIMITED = { timeout: 120_000 };
 
 interface Packet {
@@ -41,7 +41,7 @@ interface Packet {
 const request = (id: number): Buffer => frame(SCHEMA.encode({ type: PACKET.request, ID: id }).finish());
 const END = frame(SCHEMA.encode({ type: PACKET.end }).finish());
 
-/** What the server has to say in one call. */
+/** Collects what the server sends in one call. */
 class Receiver {
   readonly packets: Packet[] = [];
   readonly stream: ClientHttp2Stream;
@@ -63,14 +63,14 @@ class Receiver {
       let fields: Record<string, string> = {};
       const keep = (headers: object): void => void (fields = { ...fields, ...(headers as Record<string, string>) });
       stream.on('response', keep).on('trailers', keep);
-      stream.on('error', () => undefined); // the status tells
+      stream.on('error', () => undefined); // the status shows it
       const done = (): void =>
         resolve({ status: String(fields['grpc-status']), message: decodeURIComponent(fields['grpc-message'] ?? '') });
       stream.on('end', done).on('close', done);
     });
   }
 
-  /** Until a packet of this kind has come. */
+  /** Waits for a packet of this kind. */
   async saw(is: (packet: Packet) => boolean): Promise<void> {
     await until(() => this.packets.some(is), 'the packet comes');
   }
@@ -92,7 +92,7 @@ interface Synced {
   readonly folder: string;
 }
 
-/** A sync of these files, path → bytes, that has begun. */
+/** Starts a sync of these files, path → bytes. */
 async function sync(t: TestContext, files: Record<string, Buffer>, name = 'context'): Promise<Synced> {
   const folder = await mkdtemp(join(tmpdir(), 'ork-sync-'));
   t.after(() => rm(folder, { recursive: true, force: true }));

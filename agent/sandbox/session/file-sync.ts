@@ -1,6 +1,6 @@
 /**
- * Serves trees of files to the engine (moby/buildkit session/filesync, tonistiigi/fsutil send and receive): it is told what
- * there is, compares that with what it has of the last build, and asks for the files that are new to it.
+ * Serves file trees to the engine (moby/buildkit session/filesync, tonistiigi/fsutil send and receive): it receives the
+ * list of entries, compares them with those of the last build, and requests the files that changed.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -10,24 +10,24 @@ import type { Call, Method } from './grpc.ts';
 import { GRPC, GrpcStatus } from './grpc-status.ts';
 import { type Sender, frame } from './grpc-stream.ts';
 
-/** Files that are read side by side: one after the other the disk would wait for the wire and the wire for the disk. */
+/** Files read concurrently: one at a time, disk and connection would wait for each other. */
 const READ_AT_ONCE = 8;
 const CHUNK_BYTES = 65_536;
 /**
- * Files asked for and not begun at which no more is told of: the engine holds some 6 kB for each that it waits for
- * (measured with Docker 20.10), which is its memory when 200,000 are new.
+ * Number of pending file requests at which no more entries are announced: the engine holds some 6 kB for each file that
+ * it waits for (measured with Docker 20.10), which would exhaust its memory with 200,000 new files.
  */
 const MAX_WAITING = 4096;
 
-/** Entries of a tree, folders before what is in them, names in the order of their bytes. */
+/** Entries of a tree: folders before their content, names in byte order. */
 export type Tree = readonly ContextEntry[];
 
-/** What became of a sync. */
+/** Result of a sync. */
 export interface SyncRecord {
-  /** Files whose content the engine asked for, and their bytes. */
+  /** Files whose content the engine requested, and their bytes. */
   files: number;
   bytes: number;
-  /** Why the tree could not be sent. The build fails by it, and the engine says so in fewer words. */
+  /** Why the tree could not be sent. The build then fails, with a less specific error from the engine. */
   failure: Error | null;
 }
 
@@ -40,7 +40,7 @@ export interface Sync {
 
 /**
  * The method DiffCopy.
- * @param syncFor answers what a call is to get, by its `dir-name` and the paths that are wanted ("followpaths"); null: nothing
+ * @param syncFor returns what to send for a call, by its `dir-name` and requested paths ("followpaths"); null: nothing
  */
 export function fileSync(packets: FilePackets, syncFor: (name: string, paths: string) => Sync | null): Method {
   return async (call) => {
@@ -56,21 +56,21 @@ export function fileSync(packets: FilePackets, syncFor: (name: string, paths: st
   };
 }
 
-/** A file is not any more what was told of it. */
+/** A file no longer matches its announced entry. */
 class ContextChanged extends Error {}
 
-/** Several values are one here, with commas between them. BuildKit escapes what is not ASCII; no name that counts is such. */
+/** Joins several values with commas. BuildKit escapes non-ASCII values, but none of the relevant names has any. */
 function headerOf({ headers }: Call, key: string): string {
   const value = headers[key] ?? '';
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
-/** Sends the stats, and beside that what is asked for, until the engine says that it has all or something goes wrong. */
+/** Sends the stats, and the requested files meanwhile, until the engine reports completion or an error occurs. */
 async function sendTree(sync: Sync, call: Call, packets: FilePackets): Promise<void> {
   const failed = Promise.withResolvers<never>();
   const wanted = makeWanted(sync, call.sender, packets, failed.reject);
   const requests = readRequests(call, packets, wanted.ask);
-  // Whichever fails first is the reason; what the others say when they meet the end of the call is nobody's.
+  // The first failure is the reason; the others only follow from the end of the call.
   await Promise.race([
     Promise.all([sendStats(sync.tree, call.sender, packets, wanted.untilFew), requests]),
     failed.promise,
@@ -113,17 +113,17 @@ function packetIn(packets: FilePackets, message: Uint8Array): ReturnType<FilePac
   try {
     return packets.read(message);
   } catch {
-    throw new GrpcStatus(GRPC.internal, 'A request is no packet of a file sync.'); // how it is broken helps nobody
+    throw new GrpcStatus(GRPC.internal, 'A request is no packet of a file sync.'); // the details would help no one
   }
 }
 
 interface Wanted {
   readonly ask: (id: number) => void;
-  /** Until few enough wait that more may be told of. */
+  /** Waits until few enough requests are pending to announce more. */
   readonly untilFew: () => Promise<void>;
 }
 
-/** The files that the engine asks for, each once, a few of them read at a time. */
+/** Sends each file that the engine requests once, a few at a time. */
 function makeWanted(
   { tree, record }: Sync,
   sender: Sender,
@@ -131,7 +131,7 @@ function makeWanted(
   fail: (error: unknown) => void,
 ): Wanted {
   const known = new Set<number>();
-  /** In the order in which they were asked for: each file once, so there are no more of them than files. */
+  /** In the order of the requests. Each file is accepted once, so the list is no longer than the tree. */
   const asked: { readonly id: number; readonly file: ContextFile }[] = [];
   let begun = 0;
   let running = 0;
@@ -189,7 +189,7 @@ async function sendFile(id: number, file: ContextFile, sender: Sender, packets: 
       const chunk = await readChunk(handle, file, Math.min(left, CHUNK_BYTES));
       left -= chunk.length;
       const data = frame(packets.data(id, chunk));
-      // The end of a small file goes with it: most files are small.
+      // Sends the end of a small file along with its data, since most files are small.
       if (left === 0) await sender.send(Buffer.concat([data, end]));
       else await sender.send(data);
     }
@@ -201,7 +201,7 @@ async function sendFile(id: number, file: ContextFile, sender: Sender, packets: 
 
 const EMPTY = new Uint8Array(0);
 
-/** A link or a pipe that has come in the file's place is not followed, and nobody waits for it. */
+/** Does not follow a symbolic link that has replaced the file, nor block on a pipe. */
 async function opened(file: ContextFile, path: string): Promise<FileHandle> {
   try {
     return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -210,7 +210,7 @@ async function opened(file: ContextFile, path: string): Promise<FileHandle> {
   }
 }
 
-/** No more than the engine was told of: a file may grow meanwhile. */
+/** Reads no more than was announced: the file may have grown. */
 async function readChunk(handle: FileHandle, file: ContextFile, bytes: number): Promise<Buffer> {
   const chunk = Buffer.allocUnsafe(bytes);
   for (let read = 0; read < bytes;) {

@@ -1,9 +1,9 @@
-/** How a gRPC call ends. */
+/** The end of a gRPC call. */
 
-/** The status codes that are used here (statuscodes.md of grpc/grpc). */
+/** The status codes in use (statuscodes.md of grpc/grpc). */
 export const GRPC = { ok: 0, notFound: 5, resourceExhausted: 8, unimplemented: 12, internal: 13 } as const;
 
-/** Thrown by a method: the call ends with this status. */
+/** Thrown by a method to end the call with this status. */
 export class GrpcStatus extends Error {
   readonly code: number;
 

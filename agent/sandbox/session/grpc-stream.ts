@@ -1,13 +1,13 @@
-/** The messages of a gRPC call in which both sides send many (PROTOCOL-HTTP2.md of grpc/grpc). */
+/** The messages of a bidirectional streaming gRPC call (PROTOCOL-HTTP2.md of grpc/grpc). */
 import type { ServerHttp2Stream } from 'node:http2';
 import { GRPC, GrpcStatus } from './grpc-status.ts';
 
 /** One byte "compressed", four bytes of length. */
 const PREFIX_BYTES = 5;
-/** What is asked for is a number of a file or the name of a secret: what is longer is no request. */
+/** A request holds a file number or a secret's name: anything longer is invalid. */
 const MAX_MESSAGE_BYTES = 65_536;
 
-/** A message as it goes over the wire. */
+/** Encodes a message for the wire. */
 export function frame(message: Uint8Array): Buffer {
   const bytes = Buffer.allocUnsafe(PREFIX_BYTES + message.length);
   bytes[0] = 0;
@@ -17,12 +17,12 @@ export function frame(message: Uint8Array): Buffer {
 }
 
 /**
- * The messages that the client sends, until it has sent all.
- * @throws GrpcStatus for one that is too long, compressed (no encoding was offered) or cut
+ * The client's messages, until it ends the stream.
+ * @throws GrpcStatus for a message that is too long, compressed (no encoding was offered) or truncated
  */
 export async function* messagesOf(stream: ServerHttp2Stream): AsyncGenerator<Buffer> {
   let rest: Buffer = Buffer.alloc(0);
-  // Not destroyed on the way out: the answer goes over the same stream.
+  // Keep the stream on early return: the response uses it too.
   for await (const part of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     rest = rest.length === 0 ? part : Buffer.concat([rest, part]);
     while (rest.length >= PREFIX_BYTES) {
@@ -44,15 +44,15 @@ function lengthOf(bytes: Buffer): number {
   return length;
 }
 
-/** Sends what the method has to say. */
+/** Sends the messages of a method. */
 export interface Sender {
-  /** Framed messages. Resolves when there is room for more; rejects when the call has ended. */
+  /** Sends framed messages. Resolves when there is room for more; rejects if the call has ended. */
   send(frames: Buffer): Promise<void>;
 }
 
 export function makeSender(stream: ServerHttp2Stream): Sender {
   let room: Promise<void> | null = null;
-  /** Of all who wait at once, so that their number adds no listeners. */
+  /** Shared by all waiting senders, so that their number adds no listeners. */
   const untilRoom = (): Promise<void> => {
     room ??= new Promise<void>((resolve, reject) => {
       const done = (): void => {

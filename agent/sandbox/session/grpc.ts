@@ -1,6 +1,6 @@
 /**
- * A server of gRPC calls over one connection that exists already, as BuildKit's session needs it: there the engine opened
- * the connection and is the client (gRPC over HTTP/2, PROTOCOL-HTTP2.md of grpc/grpc).
+ * Serves gRPC calls on one existing connection, as BuildKit's session requires: the engine is the client on a
+ * connection that we opened to it (gRPC over HTTP/2, PROTOCOL-HTTP2.md of grpc/grpc).
  */
 import { performServerHandshake } from 'node:http2';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
@@ -12,18 +12,18 @@ const MAX_STREAMS = 100;
 /** Headers and buffers of all streams of a connection together, in megabytes (node:http2). */
 const MAX_SESSION_MEMORY = 4;
 
-/** A call in which both sides send as many messages as they like. */
+/** A call in which both sides may send any number of messages. */
 export interface Call {
   readonly headers: IncomingHttpHeaders;
-  /** Until the client has sent all. Read it: a client that sends more than it may ends the call. */
+  /** Ends when the client has sent all. Must be read: it ends the call if the client sends an invalid message. */
   readonly messages: AsyncGenerator<Buffer>;
   readonly sender: Sender;
 }
 
-/** Resolves when all is said. May throw {@link GrpcStatus}; whatever else it throws, the client learns only that it failed. */
+/** Resolves when the call is complete. May throw {@link GrpcStatus}; the client gets no details of other errors. */
 export type Method = (call: Call) => Promise<void>;
 
-/** A method with one message and one answer. */
+/** A method with one request message and one response message. */
 export function unary(answer: (request: Buffer) => Uint8Array): Method {
   return async ({ messages, sender }) => {
     const requests: Buffer[] = [];
@@ -40,8 +40,8 @@ export function unary(answer: (request: Buffer) => Uint8Array): Method {
 }
 
 /**
- * Serves `methods` ("/package.Service/Method" → what answers it) on `connection` until it is closed.
- * A broken connection is no error here: the build that needs it tells.
+ * Serves `methods` ("/package.Service/Method" → handler) on `connection` until it is closed. Ignores a broken
+ * connection: the build that needs it reports it.
  */
 export function serveGrpc(connection: Duplex, methods: ReadonlyMap<string, Method>): { close(): void } {
   const session = performServerHandshake(connection, {
@@ -50,7 +50,7 @@ export function serveGrpc(connection: Duplex, methods: ReadonlyMap<string, Metho
   });
   session.on('error', () => session.destroy());
   session.on('stream', (stream, headers) => {
-    stream.on('error', () => stream.destroy()); // the engine went away in the middle of a call
+    stream.on('error', () => stream.destroy()); // the engine disconnected during a call
     void answer(stream, headers, methods);
   });
   return {
@@ -81,7 +81,7 @@ async function answer(
   if (stream.destroyed) return;
   if (stream.headersSent) stream.end();
   else stream.respond({ ...HEADERS, ...trailersOf(status) }, { endStream: true }); // "Trailers-Only"
-  stream.resume(); // the rest of a request that nobody reads
+  stream.resume(); // discards the unread rest of the request
 }
 
 const trailersOf = ({ code, message }: GrpcStatus): OutgoingHttpHeaders => ({

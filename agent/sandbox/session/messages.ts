@@ -1,6 +1,6 @@
 /**
- * The messages of a build session: moby/buildkit session/secrets/secrets.proto and session/auth/auth.proto, and the gRPC
- * health checking protocol. Only fields that are used; others are skipped by the decoder.
+ * The messages of a build session: moby/buildkit session/secrets/secrets.proto and session/auth/auth.proto, and the
+ * gRPC health checking protocol. Only the fields in use; the decoder skips all others.
  */
 import type protobuf from 'protobufjs';
 
@@ -22,7 +22,7 @@ export interface SessionMessages {
   writeHealthAnswer(message: { readonly status: number }): Uint8Array;
 }
 
-/** protobufjs is loaded here, with the first build that needs a session. */
+/** Loads protobufjs only now, for the first build that needs a session. */
 export async function loadMessages(): Promise<SessionMessages> {
   const { default: library } = await import('protobufjs/light.js');
   const root = library.Root.fromJSON(SCHEMA);

@@ -1,4 +1,4 @@
-/** A session as the engine sees it: a gRPC client of another make on a real socket. */
+/** A session from the engine's side: an independent gRPC client on a real socket. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { ClientHttp2Session } from 'node:http2';
@@ -22,7 +22,7 @@ async function call(
   const keep = (headers: object): void => void (fields = { ...fields, ...(headers as Record<string, string>) });
   stream.on('response', keep);
   stream.on('trailers', keep);
-  stream.on('error', () => undefined); // the status tells
+  stream.on('error', () => undefined); // the status shows it
   stream.end(body);
   const parts: Buffer[] = [];
   for await (const part of stream as AsyncIterable<Buffer>) parts.push(part);

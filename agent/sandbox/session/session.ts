@@ -1,7 +1,7 @@
 /**
- * A build session (moby/buildkit session/): a connection on which the engine asks us, while it builds, for the Dockerfile
- * and the files of the context, for the secrets of `RUN --mount=type=secret` and for logins of registries. So secrets and
- * logins are in no argument, no build arg and no layer.
+ * A build session (moby/buildkit session/): a connection on which the engine, while it builds, requests the Dockerfile,
+ * the files of the context, the secrets of `RUN --mount=type=secret` and logins of registries. So secrets and logins
+ * are in no argument, no build arg and no layer.
  */
 import { randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
@@ -15,34 +15,34 @@ import { type Method, serveGrpc, unary } from './grpc.ts';
 import { GRPC, GrpcStatus } from './grpc-status.ts';
 import { type SessionMessages, loadMessages } from './messages.ts';
 
-/** ServingStatus SERVING of grpc.health.v1. The engine drops a session that does not say so every few seconds. */
+/** ServingStatus SERVING of grpc.health.v1. The engine polls it every few seconds, and drops a session without it. */
 const SERVING = 1;
 
-/** The only file that the engine asks for by itself before it asks for the context. */
+/** The only file that the engine requests on its own, before the context. */
 const IGNORE_FILE = '.dockerignore';
 
 interface SessionContent {
-  /** Whose last context the engine compares this one with. Builds with another key see nothing of it. */
+  /** Identifies the earlier context that the engine compares this one with. Other keys share nothing with it. */
   readonly sharedKey: string;
   readonly context: Tree;
-  /** The folder that the Dockerfile is in, with nothing else. */
+  /** The folder of the Dockerfile, with nothing else in it. */
   readonly dockerfile: Tree;
-  /** Secret id as the Dockerfile that is built names it → value. */
+  /** Secret id as in the Dockerfile that is built → value. */
   readonly secrets: ReadonlyMap<string, string>;
   readonly registries: readonly RegistryLogin[];
 }
 
 export interface BuildSession {
-  /** What the build names as its `session`. */
+  /** The `session` parameter of the build. */
   readonly id: string;
-  /** What of the context the engine has asked for. */
+  /** The part of the context that the engine has requested. */
   readonly sync: Readonly<SyncRecord>;
-  /** Ends it: the engine gets nothing more. */
+  /** Closes the session: the engine gets nothing more. */
   close(): void;
 }
 
 /**
- * Opens a session of `engine`. It must be closed, however the build ends.
+ * Opens a session with `engine`. It must be closed, however the build ends.
  * @throws OrkestrError ORK_ENGINE_UNREACHABLE, ORK_ENGINE_TIMEOUT, ORK_CANCELLED
  */
 export async function openSession(engine: Engine, content: SessionContent, signal: AbortSignal): Promise<BuildSession> {
@@ -72,7 +72,7 @@ function methodsFor(
       '/moby.buildkit.secrets.v1.Secrets/GetSecret',
       unary((bytes) => {
         const value = secrets.get(messages.readSecretRequest(bytes).id);
-        // The engine then mounts nothing, or fails when the mount is required.
+        // The engine then mounts nothing, or fails if the mount is required.
         if (value === undefined) throw new GrpcStatus(GRPC.notFound, 'There is no such secret.');
         return messages.writeSecretAnswer({ data: Buffer.from(value) });
       }),
@@ -81,7 +81,7 @@ function methodsFor(
       '/moby.filesync.v1.Auth/Credentials',
       unary((bytes) => {
         const login = findLogin(registries, messages.readLoginRequest(bytes).host);
-        // Empty: the engine asks the registry as nobody.
+        // Empty: the engine accesses the registry anonymously.
         return messages.writeLoginAnswer({ username: login?.username ?? '', secret: login?.password ?? '' });
       }),
     ],
@@ -89,8 +89,8 @@ function methodsFor(
 }
 
 /**
- * All of the context, whatever part of it the Dockerfile copies and whatever patterns .dockerignore has: what it names is
- * left out already, and what the engine holds stays comparable when the Dockerfile changes.
+ * Sends the whole context, whatever part the Dockerfile copies and whatever .dockerignore says: ignored files are
+ * already left out, and the engine's copy stays comparable when the Dockerfile changes.
  */
 function syncOf({ context, dockerfile }: SessionContent, record: SyncRecord, name: string, paths: string): Sync | null {
   if (name === 'dockerfile') return { tree: dockerfile, record: newRecord() };
@@ -99,7 +99,7 @@ function syncOf({ context, dockerfile }: SessionContent, record: SyncRecord, nam
   return { tree: context.filter((entry) => entry.name === IGNORE_FILE), record: newRecord() };
 }
 
-/** POST /session of the engine's API, upgraded to HTTP/2, on which the engine is the client. */
+/** POST /session of the engine's API, upgraded to HTTP/2 with the engine as the client. */
 function upgrade(
   socketPath: string,
   id: string,

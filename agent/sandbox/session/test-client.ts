@@ -1,4 +1,4 @@
-/** For tests: the engine's end of a session, by a client of another make on a real socket. */
+/** For tests: the engine's end of a session, an independent client on a real socket. */
 import { once } from 'node:events';
 import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
 import { connect, createServer, type Socket } from 'node:net';
@@ -24,7 +24,7 @@ export async function serve(t: TestContext, methods: Record<string, Method>): Pr
   const { ours, engine } = await connection(t);
   const server = serveGrpc(ours, new Map(Object.entries(methods)));
   const client = connectHttp2('http://localhost', { createConnection: () => engine });
-  client.on('error', () => undefined); // some tests break it
+  client.on('error', () => undefined); // some tests break the connection
   t.after(() => {
     client.destroy();
     server.close();
