@@ -1,7 +1,7 @@
-/** How many may do something at once: in all, and of one asker, so that nobody shuts the others out. */
+/** Limits concurrent work, in total and per client, so that no client shuts out the others. */
 import { OrkestrError } from '../protocol/errors.ts';
 
-/** When to come again, as is told to who is over it, s. */
+/** Retry-After for a client over the limit, s. */
 export const RETRY_AFTER = '5';
 
 export interface ConcurrencyLimits {
@@ -9,7 +9,7 @@ export interface ConcurrencyLimits {
   readonly ofOne: number;
 }
 
-/** What is said to who is over it. */
+/** Error messages for a client over the limit. */
 export interface LimitMessages {
   readonly inAll: string;
   readonly ofOne: string;
@@ -18,7 +18,7 @@ export interface LimitMessages {
 export class ConcurrencyLimit {
   readonly #limits: ConcurrencyLimits;
   readonly #messages: LimitMessages;
-  /** By asker. */
+  /** By client. */
   readonly #running = new Map<string, number>();
   #all = 0;
 
@@ -27,7 +27,9 @@ export class ConcurrencyLimit {
     this.#messages = messages;
   }
 
-  /** Does `work` within the limit. @throws OrkestrError ORK_TOO_MANY_REQUESTS when that is reached; and what `work` throws */
+  /**
+   * Runs `work` within the limit. @throws OrkestrError ORK_TOO_MANY_REQUESTS when it is reached; and what `work` throws
+   */
   async run<T>(asker: string, work: () => Promise<T>): Promise<T> {
     const own = this.#running.get(asker) ?? 0;
     if (own >= this.#limits.ofOne) throw new OrkestrError('ORK_TOO_MANY_REQUESTS', this.#messages.ofOne);
