@@ -1,4 +1,4 @@
-/** Long-running responses: limits their number, writes one chunk at a time, and ends them when the hub stops. */
+/** Long-running responses: limits their number, waits for slow readers, and ends them when the hub stops. */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
