@@ -42,9 +42,7 @@ import { DEADLINE_MS } from './git/backend.ts';
 /** Largest JSON body, bytes. Git pushes bypass this limit. */
 const BODY_LIMIT = 524_288;
 const HEADERS_TIMEOUT_MS = 15_000;
-/**
- * Limit for a whole request, ms. Longer than git's own deadline, so that git reports when a slow push takes too long.
- */
+/** Limit for a whole request, ms. Longer than the deadline of git transfers, which thus ends a slow push first. */
 const REQUEST_TIMEOUT_MS = DEADLINE_MS + 60_000;
 
 const NOTHING_TO_UPGRADE = 'HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';

@@ -1,7 +1,9 @@
-/** Limits concurrent work, in total and per client, so that no client shuts out the others. */
+/**
+ * Limits concurrent work, in total and per asker (a token, a deployment, a project), so that none shuts out the others.
+ */
 import { OrkestrError } from '../protocol/errors.ts';
 
-/** Retry-After for a client over the limit, s. */
+/** Retry-After of a refused request, s. */
 export const RETRY_AFTER = '5';
 
 export interface ConcurrencyLimits {
@@ -9,7 +11,7 @@ export interface ConcurrencyLimits {
   readonly ofOne: number;
 }
 
-/** Error messages for a client over the limit. */
+/** Error messages of refused requests. */
 export interface LimitMessages {
   readonly inAll: string;
   readonly ofOne: string;
@@ -18,7 +20,7 @@ export interface LimitMessages {
 export class ConcurrencyLimit {
   readonly #limits: ConcurrencyLimits;
   readonly #messages: LimitMessages;
-  /** By client. */
+  /** By asker. */
   readonly #running = new Map<string, number>();
   #all = 0;
 

@@ -1,4 +1,4 @@
-/** Serves the pages of docs/ unchanged: messages link to them, and a browser cannot read the copy on a host. */
+/** Serves the pages of docs/ unchanged: messages name them, and no other copy on a host can be read with a browser. */
 import { existsSync, readdirSync } from 'node:fs';
 import fastifyStatic from '@fastify/static';
 import type { HubApp } from './deps.ts';

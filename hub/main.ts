@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The hub process: `orkestr-hub serve` and `orkestr-hub setup`. */
+/** The hub process: `orkestr-hub serve`, and the operator's commands setup, token, plan, backup and restore. */
 import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };

@@ -52,7 +52,7 @@ export interface TestHub {
   /** A call below /api/v1 with the account's token. */
   api(method: string, path: string, body?: unknown): Promise<Response>;
   addEnvironment(slug: string, branch: string): Promise<string>;
-  /** Enroll another host of the team. */
+  /** Enrol another host of the team. */
   addHost(name: string): Promise<EnrolledHost>;
   connect(options?: ConnectOptions): Promise<ScriptedAgent>;
   /** Stop the hub. With `keep` its state stays, and `startTestHub({ resume })` continues with it. */

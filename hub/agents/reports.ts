@@ -18,7 +18,9 @@ import type { Row } from '../store/schema.ts';
 import { listSteps, putStep } from '../store/steps.ts';
 import type { NumberedReport } from './frames.ts';
 
-/** More generations than any environment ever has. A higher number is bogus, and leaves no room for counting on. */
+/**
+ * More generations than any environment ever has. A higher number is bogus and must not become the base of new ones.
+ */
 const MOST_GENERATIONS = 2 ** 31;
 
 /** Steps of a host that only builds. */

@@ -21,9 +21,9 @@ interface EventLimits {
   readonly heartbeatMs: number;
   /** A client that reads nothing for this long is dropped, ms. It may reconnect at its last position. */
   readonly stuckMs: number;
-  /** Followers of all deployments together. */
+  /** Maximum number of followers, of all deployments together. */
   readonly followers: number;
-  /** Followers of one token, so that one user leaves room for others. */
+  /** Maximum for one token, so that one user leaves room for others. */
   readonly followersOfToken: number;
 }
 

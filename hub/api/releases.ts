@@ -102,7 +102,7 @@ function installerOf(folder: string, hubUrl: string): string {
   const facts = { HUB_URL: hubUrl, HUB_SUMS_SHA256: sums };
   let text = readFileSync(join(folder, INSTALLER_FILE), 'utf8');
   for (const [name, value] of Object.entries(facts)) {
-    // A URL's origin and a hex number need no shell quoting.
+    // A URL's origin and a hex number contain nothing that ends a quoted word of a shell.
     text = text.replace(`\n${name}=''\n`, () => `\n${name}='${value}'\n`);
   }
   return text;

@@ -363,6 +363,7 @@ export type AppLogEvent = z.infer<typeof AppLogEvent>;
  *   GET    /deployments/:id/logs?step=  (text, whole) · GET /deployments/:id/events  (SSE)
  *   POST   /enrol  (no token: EnrolRequest of protocol/agent-link.ts)
  *
- * `:project` and `:environment` are slugs or ids. Outside: GET /healthz, /readyz, /api/openapi.json, /git/:project.git/*, WS /agent.
+ * `:project` and `:environment` are slugs or ids. Outside of /api/v1: GET /healthz, /readyz, /api/openapi.json,
+ * /git/:project.git/*, WS /agent.
  */
 export const API_PREFIX = '/api/v1';

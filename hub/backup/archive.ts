@@ -22,8 +22,8 @@ const FORMAT = 1;
 const FOLDER = { recursive: true, mode: 0o700 } as const;
 
 /**
- * A path that stays below the target folder: no root, no `..`, no empty part. Otherwise any file name is allowed, since
- * git names files after branches: a stricter pattern would accept backups that cannot be restored.
+ * A path that stays below the target folder: no root, no `..`, no empty part. Otherwise any file name is allowed: git
+ * names files after branches, and every backup that can be written must be restorable.
  */
 const EntryName = z
   .string()

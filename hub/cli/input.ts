@@ -29,7 +29,7 @@ export async function readSecret(terminal: Terminal, prompt: string): Promise<st
   if (terminal.stdin.isTTY !== true) return readStdin(terminal);
   const unseen = new Writable({ write: (_chunk, _encoding, done) => done() });
   const reader = createInterface({ input: terminal.stdin, output: unseen, terminal: true });
-  // Not before: from here on nothing is echoed.
+  // Prompt only now: the echo is off from here on.
   terminal.stderr.write(prompt);
   let lines = 1;
   reader.on('line', () => (lines += 1));

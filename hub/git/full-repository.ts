@@ -24,8 +24,8 @@ export async function deletesOnly(request: IncomingMessage, gone: AbortSignal): 
 }
 
 /**
- * Refuse a push with a git result, since git shows only the status code of other answers. Reads the whole request
- * first: before, the client would not read the answer. Rejects when the rest of the request does not arrive.
+ * Refuse a push with a git result, since git shows only the status code of other answers. First reads the whole
+ * request, without which the client would not read the answer. Rejects when the rest of the request does not arrive.
  */
 export async function refusePush(request: IncomingMessage, response: ServerResponse, message: string): Promise<void> {
   if (!request.complete) await once(request.resume(), 'close', { signal: AbortSignal.timeout(READ_OFF_MS) });

@@ -36,7 +36,7 @@ export async function vetRemote(
   if (!URL.canParse(given)) throw new OrkestrError('ORK_URL_REFUSED', 'The repository URL is not allowed.');
   const { href: url, origin, protocol, hostname, port } = new URL(given);
   const config = ['http.followRedirects=false'];
-  // The hub's own remote is public to its users anyway.
+  // The hub itself is exempt: it serves itself nothing that it would not serve to any client.
   if (origin === new URL(deps.hubUrl()).origin) return { url, config, addresses: undefined };
   const addresses = await judged(deps, hostname, signal);
   const listed = addresses.map(({ address, family }) => (family === 6 ? `[${address}]` : address)).join(',');

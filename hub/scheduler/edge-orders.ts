@@ -14,7 +14,7 @@ import type { Row } from '../store/schema.ts';
 
 /** First protocol version with edge orders. */
 export const EDGE_PROTOCOL = 3;
-/** More revisions than any environment ever has. A higher number is bogus, and leaves no room for counting on. */
+/** More revisions than any environment ever has. A higher number is bogus and must not become the base of new ones. */
 const MOST_REVISIONS = 2 ** 31;
 
 interface EdgeOrders {

@@ -7,7 +7,7 @@ import { notFound } from '../store/not-found.ts';
 import { deleteProject } from '../store/projects.ts';
 import type { Row } from '../store/schema.ts';
 
-/** Removals sent per connection; the rest follows on a later one. */
+/** Removals sent at once; the rest follows with a later repetition. */
 const MOST_AT_ONCE = 1000;
 
 /** A deleted environment, whose hosts must be notified. */

@@ -3,7 +3,7 @@ import { STEP_NAMES, type StepName } from '../../protocol/steps.ts';
 import type { Db } from './database.ts';
 import { addLogEvent } from './events.ts';
 
-/** Log limit of a deployment. The agent cuts earlier; this is the second line of defense. */
+/** Log limit of a deployment. The agent cuts earlier; this is the second line of defence. */
 export const LOG_CAP_BYTES = 16 * 1024 * 1024;
 /** Minimum size that a chunk counts: even a tiny one takes a row and an event. */
 const LEAST_CHUNK_BYTES = 256;

@@ -170,7 +170,7 @@ interface DeploymentTable {
   /** Sealed JSON of its build secrets, fixed at the same time; null for deployments of older versions. */
   build_secrets: string | null;
   env_version: number;
-  /** Minimum revision of the edge settings that it was sent with. */
+  /** The revision of the edge settings that it was sent with, at least. */
   edge_revision: Generated<number>;
   /** For rollbacks: the deployment whose release is wanted. */
   release_of: string | null;
