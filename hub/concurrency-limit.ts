@@ -30,7 +30,8 @@ export class ConcurrencyLimit {
   }
 
   /**
-   * Runs `work` within the limit. @throws OrkestrError ORK_TOO_MANY_REQUESTS when it is reached; and what `work` throws
+   * Runs `work` within the limit.
+   * @throws OrkestrError ORK_TOO_MANY_REQUESTS when it is reached; and what `work` throws
    */
   async run<T>(asker: string, work: () => Promise<T>): Promise<T> {
     const own = this.#running.get(asker) ?? 0;

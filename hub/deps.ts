@@ -77,8 +77,8 @@ export interface Scheduler {
   stop(): Promise<void>;
   /**
    * Delete an environment with everything that belongs to it, and order its removal from its host. One transaction, so
-   * that nothing is deployed in between; an offline host gets the order when it reconnects. @throws OrkestrError
-   * ORK_NOT_FOUND
+   * that nothing is deployed in between; an offline host gets the order when it reconnects.
+   * @throws OrkestrError ORK_NOT_FOUND
    */
   removeEnvironment(environmentId: string): Promise<void>;
   /** The same for a project and all of its environments. */
@@ -217,8 +217,8 @@ export interface CommitResolver {
    */
   resolve(environmentId: string): Promise<{ readonly commit: string; readonly branch: string }>;
   /**
-   * Check that the commit may be deployed. @throws OrkestrError ORK_COMMIT_UNKNOWN (own remote; for external ones, the
-   * clone reports it)
+   * Check that the commit may be deployed.
+   * @throws OrkestrError ORK_COMMIT_UNKNOWN (own remote; for external ones, the clone reports it)
    */
   checkCommit(environmentId: string, commit: string): Promise<void>;
 }

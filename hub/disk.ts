@@ -40,8 +40,8 @@ const told = ({ bytes, inodes }: Free): string =>
   `${humanSize(bytes)}${inodes < Number.MAX_SAFE_INTEGER ? ` and ${inodes} inodes` : ''}`;
 
 /**
- * Runs `work`, which writes to this folder. @throws OrkestrError ORK_DISK_FULL when the disk is full; and what `work`
- * throws
+ * Runs `work`, which writes to this folder.
+ * @throws OrkestrError ORK_DISK_FULL when the disk is full; and what `work` throws
  */
 export async function inRoomOf<T>(folder: string, what: string, work: () => Promise<T>): Promise<T> {
   const before = await freeAt(folder);

@@ -6,8 +6,8 @@ import type { HubApp } from './deps.ts';
 const TEXT = 'text/plain; charset=utf-8';
 
 /**
- * `GET /docs` lists the pages, `GET /docs/NAME.md` is one page. @param folder of the pages; the hub also runs without
- * it
+ * `GET /docs` lists the pages, `GET /docs/NAME.md` is one page.
+ * @param folder of the pages; the hub also runs without it
  */
 export async function registerDocs(app: HubApp, folder: string): Promise<void> {
   if (!existsSync(folder)) return;

@@ -43,7 +43,7 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
   const unproven = new UnprovenConnections(timing.handshakeMs, blockListOf(deps.config.trusted));
 
   function accept(socket: WebSocket, request: IncomingMessage): void {
-    // ws closes the connection when a frame is malformed or too large, and emits an error that would throw without a
+    // ws closes the connection on a malformed or too large frame and emits an error, which would throw without a
     // listener.
     socket.on('error', (error) => log.info({ err: error }, 'agent connection'));
     unproven.add(socket, request);

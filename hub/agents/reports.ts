@@ -89,8 +89,7 @@ export async function applyReports(
 
 async function applyReport(batch: Batch, report: Report): Promise<void> {
   const deployment = await findOnHost(batch.db, batch.hostId, report.deploymentId);
-  // The deployment is gone, belongs to another host or was never sent. The report still counts, so that the host is not
-  // stuck.
+  // The deployment is gone, on another host or was never sent. The report still counts, so that the host is not stuck.
   if (deployment === undefined || deployment.sent_at === null) return applyElsewhere(batch, report);
   batch.changed.add(deployment.id);
   switch (report.kind) {

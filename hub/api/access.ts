@@ -47,8 +47,8 @@ export function registerAccess(app: HubApp, deps: HubDeps): void {
 }
 
 /**
- * @returns the id of the environment. @throws OrkestrError ORK_NOT_FOUND for a user to remove who does not exist;
- * ORK_INVALID when there are too many
+ * @returns the id of the environment.
+ * @throws OrkestrError ORK_NOT_FOUND for a user to remove who does not exist; ORK_INVALID when there are too many
  */
 async function change(tx: Db, at: Place, gone: readonly string[], given: UserChange): Promise<string> {
   const { environment } = await getEnvironment(tx, at.teamId, at.project, at.environment);

@@ -57,8 +57,8 @@ export const hashUsers = (given: z.infer<typeof ChangedUsers>): Promise<UserChan
   );
 
 /**
- * The patch with the given users replaced by their stored form. @throws OrkestrError ORK_INVALID for a new user without
- * password
+ * The patch with the given users replaced by their stored form.
+ * @throws OrkestrError ORK_INVALID for a new user without password
  */
 export function withUsers(patch: Fields, change: UserChange | null, stored: StoredUsers): Fields {
   if (change === null) return patch;

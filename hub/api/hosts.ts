@@ -136,8 +136,8 @@ export function registerHosts(app: HubApp, deps: HubDeps): void {
 }
 
 /**
- * Deployments that wait for its builds would fail only minutes later, as if the host were lost. @throws OrkestrError
- * ORK_CONFLICT
+ * Deployments that wait for its builds would fail only minutes later, as if the host were lost.
+ * @throws OrkestrError ORK_CONFLICT
  */
 async function mustNotBuild(tx: Db, { id, name }: Row<'host'>): Promise<void> {
   const building = (await listSent(tx, id)).filter(({ build_host_id }) => build_host_id === id);

@@ -52,8 +52,7 @@ export function registerProjects(app: HubApp, deps: HubDeps): void {
       const project = newProject(deps, request.identity.teamId, request.body);
       const { environment: given } = request.body;
       const environment = { ...given, settings: await storedSettings(given.settings) };
-      // Create the repository first: a stored project always has one, and a repository without a project is tracked as
-      // stray.
+      // The repository first: a stored project always has one, and a repository without a project is tracked as stray.
       if (project.origin === 'hub') await git.createRepository(project.id);
       try {
         await db.transaction().execute(async (tx) => {

@@ -1,4 +1,4 @@
-/** Limits attempts to guess a secret per client address. All other routes require authentication first. */
+/** Limits attempts to guess a secret per client address. Other routes authenticate first, or guard no secret. */
 import rateLimit from '@fastify/rate-limit';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { HubApp } from '../deps.ts';

@@ -55,8 +55,7 @@ async function copyDatabase(from: string, to: string): Promise<void> {
     throw new OrkestrError('ORK_NOT_FOUND', `There is no hub here: ${from} cannot be opened.`, { cause });
   }
   try {
-    // A copy from one moment. The backup API restarts whenever another process writes (sqlite.org/backup.html), maybe
-    // forever.
+    // A copy from one moment. The backup API restarts at each write of another process (sqlite.org/backup.html).
     database.prepare('VACUUM INTO ?').run(to);
   } finally {
     database.close();

@@ -75,7 +75,7 @@ export class Client {
   }
 
   /**
-   * Open a streamed response with status 2xx. Other responses are read and thrown. The caller reads or destroys the
+   * Open a streamed response with status 2xx. Other responses are thrown as errors. The caller reads or destroys the
    * body.
    */
   async open(call: Call): Promise<Dispatcher.ResponseData> {

@@ -52,8 +52,8 @@ export async function serveByBackend(
     detached: true,
     stdio: ['pipe', 'pipe', 'ignore'],
   });
-  // If spawn fails, the early end is answered below. Out of file descriptors, the child has no streams and never emits
-  // close.
+  // A failed spawn is answered below as an early end. Out of file descriptors, the child has no streams and never
+  // closes.
   const ended = new Promise<void>((resolve) => child.once('close', resolve).once('error', resolve));
   child.once('error', () => child.stdout?.destroy());
   const deadline = setTimeout(() => {
@@ -70,8 +70,7 @@ export async function serveByBackend(
     stdout.pipe(response);
     await finished(response);
   } catch {
-    // The client disconnected or the backend died: a started response cannot be repaired, and nobody waits for the
-    // rest.
+    // The client disconnected or the backend died: a started response cannot be repaired, and nobody waits for more.
     if (response.headersSent) response.destroy();
     else response.writeHead(502, { 'content-type': 'text/plain' }).end('The git backend gave no answer.\n');
     await endGroup(child);

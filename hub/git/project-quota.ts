@@ -26,7 +26,7 @@ export class ProjectQuota {
   readonly #options: ProjectQuotaOptions;
   /** Sizes after the last pruning, by project: an unchanged size means that pruning again would free nothing. */
   readonly #pruned = new Map<string, number>();
-  /** Projects where a push turned out larger than the free space while it was received. */
+  /** Projects whose last push turned out larger than its reservation while it was received. */
   readonly #tooSmall = new Set<string>();
 
   constructor(options: ProjectQuotaOptions) {

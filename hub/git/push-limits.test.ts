@@ -82,8 +82,7 @@ test('a repository that is full of what no branch has any more takes the next pu
   const next = await git(folder, 'push', remote(on), 'main');
   assert.ok(next.ok, next.out);
   assert.ok((await on.repositories.size(on.projectId)) < 600_000);
-  // A chunked push does not announce its length. It is refused once it exceeds the free space; the next try prunes
-  // first.
+  // A chunked push announces no length. It is refused once it exceeds the free space; the next try prunes first.
   await git(folder, 'reset', '-q', '--hard', 'HEAD~1');
   await commit(folder, 'again', randomBytes(900_000));
   for (const { id, status } of await deployments(on)) if (status === 'queued') await on.deps.scheduler.cancel(id);

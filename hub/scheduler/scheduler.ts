@@ -59,8 +59,7 @@ export function makeScheduler(
     for (const deployment of await listSent(db)) {
       if (uptime.elapsed(leaseBegin(deployment.lease_expires_at)) <= LOST_AFTER_MS) continue;
       if (links.isOnline(deployment.host_id)) {
-        // Connected but not renewing: the host does not have the job. Sending it again cannot start a second
-        // deployment.
+        // Connected but not renewing: the host does not have the job. A repeated job cannot start a second deployment.
         await renewLeases(deps, deployment.host_id, [deployment.id]);
         if (await queues.send(deployment.id)) continue;
       } else {

@@ -134,7 +134,10 @@ export async function endDelivery(
   await forgetOldest(db, receiver_id);
 }
 
-/** Make messages due now whose due time lies further ahead than `quietUntil` or the `dueAt` of a retry allow. */
+/**
+ * Make messages due now whose due time exceeds `quietUntil` (collecting) or `dueAt` (sending), as no correct clock
+ * could have set it.
+ */
 export async function bringNear(
   db: Db,
   { now, quietUntil, dueAt }: { readonly now: string; readonly quietUntil: string; readonly dueAt: string },

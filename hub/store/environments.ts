@@ -83,8 +83,8 @@ export async function getEnvironment(
 }
 
 /**
- * Update branch, settings and routes, and the edge revision if `edgeChanged`. Call it in a transaction. @throws
- * OrkestrError ORK_ROUTE_TAKEN
+ * Update branch, settings and routes, and the edge revision if `edgeChanged`. Call it in a transaction.
+ * @throws OrkestrError ORK_ROUTE_TAKEN
  */
 export async function updateEnvironment(
   db: Db,
@@ -107,7 +107,7 @@ export async function deleteEnvironment(db: Db, environmentId: string): Promise<
   await db.deleteFrom('environment').where('id', '=', environmentId).execute();
 }
 
-/** The settings of a row, parsed so that fields of later versions get their defaults. */
+/** The settings of a row, parsed so that fields added since get their defaults. */
 export function readSettings(environment: Pick<Row<'environment'>, 'settings'>): Settings {
   return Settings.parse(JSON.parse(environment.settings));
 }

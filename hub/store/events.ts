@@ -29,8 +29,8 @@ export type StoredEvent =
     };
 
 /**
- * Per deployment. Each step starts and ends, and starts again when its host restarts. The final state is also in the
- * step table.
+ * Limit per deployment. Each step starts and ends, and starts again when its host restarts. The step table has the
+ * final state.
  */
 const MOST_STEP_EVENTS = 200;
 

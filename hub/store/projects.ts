@@ -45,7 +45,8 @@ export async function getProject(db: Db, teamId: string, reference: string): Pro
 
 /**
  * Also deletes its environments, deployments and dependent rows; the caller must remove its repository afterwards. Call
- * it in a transaction. @throws OrkestrError ORK_NOT_FOUND
+ * it in a transaction.
+ * @throws OrkestrError ORK_NOT_FOUND
  */
 export async function deleteProject(db: Db, projectId: string): Promise<void> {
   const project = await db.deleteFrom('project').where('id', '=', projectId).returning('origin').executeTakeFirst();

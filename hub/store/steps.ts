@@ -41,7 +41,7 @@ function toStep(row: Row<'step'>): Step {
   };
 }
 
-/** Parsed, so that fields of later versions get their defaults; null when it no longer matches the schema. */
+/** Parsed, so that fields added since get their defaults; null when it no longer matches the schema. */
 function readOutput(name: Row<'step'>['name'], text: string): unknown {
   const output = StepOutputs[name].safeParse(JSON.parse(text));
   return output.success ? output.data : null;

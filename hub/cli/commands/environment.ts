@@ -76,8 +76,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
     }
     const path = await pathOf(context, options, slug);
     const changes = { ...given, ...(await domainsWith(context, path, options, given)) };
-    // The hub merges the changes into the existing settings (JSON Merge Patch, RFC 7396): null resets one to its
-    // default.
+    // The hub merges the changes into the settings (JSON Merge Patch, RFC 7396): null resets one to its default.
     const body = { branch: options.branch, settings: changes };
     const changed = await context.hub().patch(path, body, Environment);
     const environment = await untilAnswered(context, path, changed);

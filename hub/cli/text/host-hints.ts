@@ -12,7 +12,7 @@ interface HostHint {
 /** From this share of the disk on, one more image may fill it. */
 const DISK_FULL = 0.95;
 
-/** {@link Host.refusal} is shown separately. */
+/** The reason of a refusal is shown separately: {@link Host.refusal}. */
 export function hostHints({ name, enrolled, online, refusal, status }: Host): readonly HostHint[] {
   if (!enrolled) {
     const says = `Run the join command there that was shown when the host was added. It is valid for one hour; for a new one, run \`orkestr hosts join-token ${name}\``;

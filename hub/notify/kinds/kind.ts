@@ -22,8 +22,8 @@ export interface Kind {
   /** Whether its messages are signed. */
   readonly signs: boolean;
   /**
-   * The part of an address that may be shown. @throws OrkestrError ORK_INVALID, ORK_NOTIFY_MAIL when it is not a usable
-   * address
+   * The part of an address that may be shown.
+   * @throws OrkestrError ORK_INVALID, ORK_NOTIFY_MAIL when it is not a usable address
    */
   shown(address: string, mail: HubConfig['mail']): string;
   /** @throws OrkestrError one of ORK_NOTIFY_… */
@@ -31,7 +31,8 @@ export interface Kind {
 }
 
 /**
- * The path of a webhook's URL is as good as a password, so only the origin is shown. @throws OrkestrError ORK_INVALID
+ * The path of a webhook's URL is as good as a password, so only the origin is shown.
+ * @throws OrkestrError ORK_INVALID
  */
 export function shownUrl(address: string): string {
   const url = URL.canParse(address) ? new URL(address) : undefined;
