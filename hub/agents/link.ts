@@ -43,8 +43,7 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
   const unproven = new UnprovenConnections(timing.handshakeMs, blockListOf(deps.config.trusted));
 
   function accept(socket: WebSocket, request: IncomingMessage): void {
-    // ws closes the connection on a malformed or too large frame and emits an error, which would throw without a
-    // listener.
+    // ws closes the connection on a malformed or too large frame. Without a listener its error event would throw.
     socket.on('error', (error) => log.info({ err: error }, 'agent connection'));
     unproven.add(socket, request);
     const nonce = randomBytes(32).toString('base64url');

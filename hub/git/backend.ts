@@ -52,8 +52,7 @@ export async function serveByBackend(
     detached: true,
     stdio: ['pipe', 'pipe', 'ignore'],
   });
-  // A failed spawn is answered below as an early end. Out of file descriptors, the child has no streams and never
-  // closes.
+  // A failed spawn is answered below as an early end. Out of file descriptors, the child has no streams, nor a close.
   const ended = new Promise<void>((resolve) => child.once('close', resolve).once('error', resolve));
   child.once('error', () => child.stdout?.destroy());
   const deadline = setTimeout(() => {
