@@ -1,4 +1,4 @@
-/** The hub's HTTP side: one Fastify instance built from what it needs. It does not listen yet. */
+/** The hub's HTTP side: builds one Fastify instance from its dependencies, without listening. */
 import { createServer } from 'node:http';
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import cookie from '@fastify/cookie';
@@ -39,10 +39,10 @@ import { registerDocs } from './docs-pages.ts';
 import type { HubApp, HubDeps } from './deps.ts';
 import { DEADLINE_MS } from './git/backend.ts';
 
-/** Largest JSON body, bytes. Git pushes do not pass here. */
+/** Largest JSON body, bytes. Git pushes bypass this limit. */
 const BODY_LIMIT = 524_288;
 const HEADERS_TIMEOUT_MS = 15_000;
-/** For a whole request, ms: a push over a slow line has as long as git may take with it, and the word of its end comes from there. */
+/** Limit for a whole request, ms. Longer than the deadline of git transfers, which thus ends a slow push first. */
 const REQUEST_TIMEOUT_MS = DEADLINE_MS + 60_000;
 
 const NOTHING_TO_UPGRADE = 'HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
@@ -68,7 +68,7 @@ const RESOURCES: ReadonlyArray<(app: HubApp, deps: HubDeps) => void> = [
   registerEvents,
 ];
 
-/** What the hub hands out beside its API; each may be absent. */
+/** Files that the hub serves beside its API; each may be absent. */
 export interface MadeFiles {
   readonly consoleFolder: string;
   readonly docsFolder: string;
@@ -111,7 +111,9 @@ export async function buildApp(deps: HubDeps, { consoleFolder, docsFolder, cliFi
   return app;
 }
 
-/** Git requests and agent links go past Fastify: the ones are streams of any size, the others are no requests for long. */
+/**
+ * Git requests and agent links bypass Fastify: git bodies are streams of any size, and agent links become WebSockets.
+ */
 function makeServer({ git, agents, log }: HubDeps, handler: RequestListener): Server {
   const server = createServer(
     { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
@@ -123,13 +125,13 @@ function makeServer({ git, agents, log }: HubDeps, handler: RequestListener): Se
   server.on('upgrade', (request: IncomingMessage, socket, head) => {
     socket.on('error', (error) => log.debug({ err: error }, 'upgraded connection failed'));
     if (request.url?.split('?', 1)[0] === AGENT_LINK_PATH) agents.upgrade(request, socket, head);
-    // Node watches over an upgraded connection no more: it ends here, whatever the other side does.
+    // Node no longer applies its timeouts to an upgraded connection, so close it here, whatever the client does.
     else socket.end(NOTHING_TO_UPGRADE, () => socket.destroy());
   });
   return server;
 }
 
-/** Nothing is loaded from elsewhere, nothing inline runs, no page frames the console. */
+/** The console loads nothing from other origins, runs no inline scripts and cannot be framed. */
 async function registerHelmet(app: HubApp, { config }: HubDeps): Promise<void> {
   const isHttps = config.publicUrl?.startsWith('https:') ?? false;
   await app.register(helmet, {
@@ -149,13 +151,13 @@ async function registerHelmet(app: HubApp, { config }: HubDeps): Promise<void> {
       },
     },
     referrerPolicy: { policy: 'no-referrer' },
-    // Only where there is TLS: a browser would refuse the plain hub from then on. Not of names below: those are apps', and one without
-    // a certificate could not be opened for a year.
+    // Only with TLS: otherwise browsers would refuse the plain-HTTP hub afterwards. Subdomains are excluded: they
+    // belong to apps, and an app without a certificate would be unreachable for a year.
     strictTransportSecurity: isHttps && { includeSubDomains: false },
   });
 }
 
-/** One line per request, without its query, headers and body: they may hold secrets. */
+/** One line per request, without query, headers and body, which may hold secrets. */
 function logRequests(app: HubApp): void {
   app.addHook('onResponse', (request, reply, done) => {
     const path = request.url.split('?', 1)[0];

@@ -1,7 +1,9 @@
-/** How many may do something at once: in all, and of one asker, so that nobody shuts the others out. */
+/**
+ * Limits concurrent work, in total and per asker (a token, a deployment, a project), so that none shuts out the others.
+ */
 import { OrkestrError } from '../protocol/errors.ts';
 
-/** When to come again, as is told to who is over it, s. */
+/** Retry-After of a refused request, s. */
 export const RETRY_AFTER = '5';
 
 export interface ConcurrencyLimits {
@@ -9,7 +11,7 @@ export interface ConcurrencyLimits {
   readonly ofOne: number;
 }
 
-/** What is said to who is over it. */
+/** Error messages of refused requests. */
 export interface LimitMessages {
   readonly inAll: string;
   readonly ofOne: string;
@@ -27,7 +29,10 @@ export class ConcurrencyLimit {
     this.#messages = messages;
   }
 
-  /** Does `work` within the limit. @throws OrkestrError ORK_TOO_MANY_REQUESTS when that is reached; and what `work` throws */
+  /**
+   * Runs `work` within the limit.
+   * @throws OrkestrError ORK_TOO_MANY_REQUESTS when it is reached; and what `work` throws
+   */
   async run<T>(asker: string, work: () => Promise<T>): Promise<T> {
     const own = this.#running.get(asker) ?? 0;
     if (own >= this.#limits.ofOne) throw new OrkestrError('ORK_TOO_MANY_REQUESTS', this.#messages.ofOne);

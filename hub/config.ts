@@ -1,4 +1,4 @@
-/** The hub's settings: the only place of the hub that reads environment variables. */
+/** The hub's settings. No other file of the hub reads environment variables. */
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
@@ -8,7 +8,7 @@ import { withHostSettings } from '../protocol/service/installation.ts';
 import type { SupervisorEnv } from '../protocol/service/systemd.ts';
 import { LABEL_LENGTH } from './domains.ts';
 
-/** An http(s) URL without path, query or user: what other addresses are built upon. No trailing slash. */
+/** An http(s) URL without path, query or user, no trailing slash: the base of other URLs. */
 const baseUrl = z
   .url({ protocol: /^https?$/ })
   .refine(
@@ -17,7 +17,7 @@ const baseUrl = z
   )
   .transform((text) => new URL(text).origin);
 
-/** What apps get their names below: such a name, of a label more, must be one that people can look up. */
+/** Base URL of the apps' domains. A domain with one more label must still be a valid host name. */
 const appsUrl = baseUrl.refine((text) => {
   const { hostname } = new URL(text);
   return isIP(hostname) === 0 && HostName.safeParse(`${'a'.repeat(LABEL_LENGTH)}.${hostname}`).success;
@@ -32,13 +32,13 @@ const listenAddress = z
   })
   .refine(({ port }) => port <= 65_535, 'a port is at most 65535');
 
-/** As install.sh takes it. */
+/** The same pattern as in install.sh. */
 export const emailAddress = z
   .string()
   .max(254)
   .regex(/^[^\s@"]+@[^\s@"]+$/, 'an e-mail address');
 
-/** `smtp://` goes over to TLS by STARTTLS, `smtps://` begins with it. */
+/** `smtp://` switches to TLS by STARTTLS, `smtps://` starts with it. */
 const mailServer = z
   .url({ protocol: /^smtps?$/ })
   .refine(
@@ -51,7 +51,7 @@ const mailServer = z
     return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (secure ? 465 : 587), secure };
   });
 
-/** Addresses and networks, comma-separated, each as ADDRESS/BITS. */
+/** Addresses and networks, comma-separated, each normalized to ADDRESS/BITS. */
 const networks = z
   .string()
   .transform((text) =>
@@ -91,26 +91,26 @@ const Environment = z.object({
 export interface HubConfig {
   /** Folder of hub.sqlite, secret.key, hub-key.pem and git/; mode 0700. */
   readonly stateFolder: string;
-  /** Port 0 takes any free one. */
+  /** Port 0 takes any free port. */
   readonly listen: { readonly host: string; readonly port: number };
-  /** Public URL; undefined: http and the address it listens on. */
+  /** Public URL; undefined: http and the listen address. */
   readonly publicUrl: string | undefined;
-  /** Networks whose X-Forwarded-For is believed: this machine's proxy, and what the setting names. */
+  /** Networks whose X-Forwarded-For is trusted: this machine's proxy, and the networks of the setting. */
   readonly trusted: readonly string[];
-  /** Whom the CA of certificates may write to; undefined: nobody, and hosts that join ask for none. */
+  /** Contact address for the CA; undefined: none, and hosts that join request no certificates. */
   readonly acmeEmail: string | undefined;
   /** Scheme, host and port below which apps without a domain of their own are reached. */
   readonly appsUrl: string;
   /** Whether external repositories may be fetched without TLS. */
   readonly allowHttpRepositories: boolean;
-  /** Folder of the release that hosts get from here; undefined: none. */
+  /** Folder of the release that the hub serves to hosts; undefined: none. */
   readonly releaseFolder: string | undefined;
-  /** How long a host may be away before it is told, minutes. */
+  /** How long a host may be offline before receivers are notified, minutes. */
   readonly hostAwayMinutes: number;
-  /** Where notifications may be sent to and external repositories be, beside the internet. */
+  /** Where, beside the internet, notifications may be sent and external repositories may be located. */
   readonly notify: {
     readonly allowPrivate: boolean;
-    /** Networks that are allowed whatever they are. */
+    /** Networks that are always allowed. */
     readonly allow: readonly string[];
   };
   /** Undefined: the hub cannot send mail. */
@@ -122,9 +122,9 @@ export interface HubConfig {
 export interface MailServer {
   readonly host: string;
   readonly port: number;
-  /** TLS from the first byte on. */
+  /** TLS from the first byte. */
   readonly secure: boolean;
-  /** Without TLS: a relay on the same machine or network. */
+  /** Without TLS: for a relay on the same machine or network. */
   readonly plain: boolean;
   readonly from: string;
   readonly user: string | undefined;
@@ -133,7 +133,7 @@ export interface MailServer {
 
 /**
  * The settings in `env`, with defaults.
- * @param env defaults to this process's, with what /etc/orkestr/hub.env has beside it
+ * @param env defaults to the environment of this process, completed from /etc/orkestr/hub.env
  * @throws OrkestrError ORK_CONFIG, naming each variable that is wrong.
  */
 export function readConfig(env: NodeJS.ProcessEnv = withHostSettings('hub', process.env)): HubConfig {
@@ -160,7 +160,7 @@ export function readConfig(env: NodeJS.ProcessEnv = withHostSettings('hub', proc
   };
 }
 
-/** A proxy on this machine comes from loopback, or from the very address that it dials. */
+/** A proxy on this machine connects from loopback, or from the very address that it dials. */
 function ownNetworks(listenHost: string): string[] {
   const version = isIP(listenHost);
   const isOne = version !== 0 && !/^[0:.]+$/.test(listenHost);

@@ -1,4 +1,4 @@
-/** The web console: static files that `vite build` made, and its start page for every path that is the console's own. */
+/** The web console: static files from `vite build`, with its start page for all paths of the console. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import fastifyStatic from '@fastify/static';
@@ -6,7 +6,7 @@ import { OrkestrError } from '../protocol/errors.ts';
 import { sendProblem } from './api/problem.ts';
 import type { HubApp } from './deps.ts';
 
-/** First path segments that are never the console's. */
+/** First path segments that never belong to the console. */
 const OTHERS = new Set([
   'api',
   'git',
@@ -29,14 +29,14 @@ const NOT_BUILT = `The orkestr hub is running. Its web console is not built yet.
 The API is at /api/v1, its description at /api/openapi.json.
 `;
 
-/** `folder`: what the build made; the hub also runs without it. */
+/** @param folder output of the build; the hub also runs without it */
 export async function registerConsole(app: HubApp, folder: string): Promise<void> {
   const isBuilt = existsSync(join(folder, 'index.html'));
   if (isBuilt) {
     await app.register(fastifyStatic, {
       root: folder,
       cacheControl: false,
-      // Files below assets/ have a hash of their content in their name; all others may change with the next version.
+      // Names of files in assets/ contain a hash of their content; all other files may change with the next version.
       setHeaders: (reply, path) => {
         const forever = path.startsWith(join(folder, 'assets'));
         reply.header('cache-control', forever ? `public, max-age=${YEAR_MS / 1000}, immutable` : 'no-cache');

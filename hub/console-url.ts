@@ -1,2 +1,2 @@
-/** The console's page of a deployment: where a person follows it. */
+/** The console's page of a deployment. */
 export const consoleUrl = (hubUrl: string, deploymentId: string): string => `${hubUrl}/deployments/${deploymentId}`;

@@ -1,6 +1,6 @@
 /**
- * What the parts of the hub need of each other. main.ts builds everything and hands it on; nothing else makes an
- * instance. A part that another one needs is an interface here, so that no two parts import each other.
+ * Interfaces between the parts of the hub. hub.ts builds all instances and passes them on. Each part that another part
+ * needs has its interface here, so that no two parts import each other.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -28,17 +28,17 @@ export interface Clock {
 }
 
 /**
- * What silence and limits are counted by (hub/uptime.ts): a step of the clock is no time that went by, and while the hub stood
- * still nobody could be heard.
+ * Time base for timeouts and limits (hub/uptime.ts). A step of the clock does not count as elapsed time, nor does time
+ * during which the hub stood still and could hear nobody.
  */
 export interface Uptime {
-  /** From when on is counted what was noted at a moment, both ms since the epoch: from when the hub has been up, at the earliest. */
+  /** Start for measuring from `moment`, both ms since the epoch: not before the hub was up. */
   from(moment: number): number;
-  /** Ms that have gone by since then. */
+  /** Ms elapsed since `moment`. */
   elapsed(moment: number): number;
 }
 
-/** What every part may use and none of them owns. */
+/** Dependencies that every part may use and none owns. */
 export interface CoreDeps {
   readonly db: Db;
   readonly sealer: Sealer;
@@ -48,14 +48,14 @@ export interface CoreDeps {
   readonly log: Logger;
   /** Signs jobs and welcomes; hosts pin the public half at enrolment. */
   readonly hubKey: KeyPairPem;
-  /** Public URL without trailing slash. A function, since the port may only be known once it listens. */
+  /** Public URL without trailing slash. A function, since the port may only be known once the hub listens. */
   hubUrl(): string;
 }
 
 /** A part of the hub that works by itself. */
 export interface Part {
   start(): Promise<void>;
-  /** What is under way is let end. */
+  /** Waits for work in progress. */
   stop(): Promise<void>;
 }
 
@@ -72,100 +72,107 @@ export interface HubDeps extends CoreDeps {
 
 /** Decides which deployment runs when (hub/scheduler). */
 export interface Scheduler {
-  /** Take up what the store says is waiting or running. Called once, when the hub listens. */
+  /** Pick up the deployments that the store lists as waiting or running. Called once, before the hub listens. */
   start(): Promise<void>;
   stop(): Promise<void>;
   /**
-   * Delete an environment with all that hangs on it, and take it off its host. One transaction, so that nothing is deployed in
-   * between; an offline host hears of it when it is back. @throws OrkestrError ORK_NOT_FOUND
+   * Delete an environment with everything that belongs to it, and order its removal from its host. One transaction, so
+   * that nothing is deployed in between; an offline host gets the order when it reconnects.
+   * @throws OrkestrError ORK_NOT_FOUND
    */
   removeEnvironment(environmentId: string): Promise<void>;
   /** The same for a project and all of its environments. */
   removeProject(projectId: string): Promise<void>;
   /**
-   * Store a deployment and let it run when its turn is there. Answers its id.
-   * @throws OrkestrError ORK_NOT_FOUND; ORK_TOO_MANY_REQUESTS when many wait there that no push replaces
+   * Store a deployment and run it when its turn comes. Returns its id.
+   * @throws OrkestrError ORK_NOT_FOUND; ORK_TOO_MANY_REQUESTS when too many that no push replaces are waiting there
    */
   create(request: DeploymentRequest): Promise<string>;
   /**
-   * A waiting one ends at once, a running one when its host has heard of it.
-   * @param giveUp end one whose host is away at once, as lost: it may go live there still, and then that is what is shown
-   * @throws OrkestrError ORK_CONFLICT when it has ended already, or is to be given up while its host is connected
+   * A waiting deployment ends at once, a running one when its host has received the cancel.
+   * @param giveUp if the host is offline, end the deployment at once as lost; if it still goes live there, it is shown
+   * as live
+   * @throws OrkestrError ORK_CONFLICT when it has ended already, or `giveUp` is set while its host is connected
    */
   cancel(deploymentId: string, giveUp?: boolean): Promise<void>;
-  /** Before a host can get anything: what was taken for lost and is in `running` after all runs again. */
+  /** Called before anything can be sent to the host: lost deployments that are in `running` run again. */
   hostReturns(hostId: string, running: readonly string[]): Promise<void>;
-  /** A host is here: it gets what it missed. `running`: what its journal holds as accepted and not ended. */
+  /** Send a connected host what it missed. `running`: deployments that its journal holds as accepted and not ended. */
   hostConnected(hostId: string, running: readonly string[]): Promise<void>;
-  /** The host works on these still. Answers those of them that it holds a lease for. */
+  /** The host still works on these deployments. Returns those that it holds a lease for. */
   renewLeases(hostId: string, deploymentIds: readonly string[]): Promise<readonly string[]>;
-  /** Its host gets its job: the second one when it is built, the first one again when it has another generation now. */
+  /**
+   * Send the deployment's job to its host: the second job once it is built, or the first again under a new generation.
+   */
   handOn(deploymentId: string): Promise<void>;
-  /** Something of this environment ended: see what is next. */
+  /** A deployment of this environment ended: start the next one. */
   settle(environmentId: string): Promise<void>;
-  /** Routes or edge settings of the environment are others: its host is told. */
+  /** Routes or edge settings of the environment changed: send them to its host. */
   edgeChanged(environmentId: string): Promise<void>;
-  /** What the host says of them. */
+  /** Store the edge state that a host reports. */
   edgeHeard(hostId: string, news: EdgeNews): Promise<void>;
 }
 
-/** Wakes those who follow a deployment. Only a hint: what is new stands in the store. */
+/** Wakes the followers of a deployment. Only a hint: the news itself is in the store. */
 export interface News {
   tell(deploymentId: string): void;
   /** Resolves at the next news of the deployment, after `ms` or when aborted, whichever comes first. */
   next(deploymentId: string, ms: number, signal: AbortSignal): Promise<void>;
 }
 
-/** What runs on a connected host. */
+/** The agent of a connected host. */
 export interface Peer {
   readonly agentVersion: string;
-  /** Version of the protocol that is spoken with it. */
+  /** Protocol version of the connection. */
   readonly protocol: number;
   /** When it connected. */
   readonly since: Date;
 }
 
-/** The way to the hosts that are connected now. */
+/** Access to the hosts that are connected now. */
 export interface HostLinks {
   isOnline(hostId: string): boolean;
   /** Undefined when the host is not connected. */
   peer(hostId: string): Peer | undefined;
-  /** False when the host is not connected. True is no receipt: what must arrive is sent again on the next connection. */
+  /**
+   * False when the host is not connected. True does not confirm delivery: required messages are repeated on the next
+   * connection.
+   */
   send(hostId: string, message: HubMessage): boolean;
 }
 
 /** Live sessions of the hosts (hub/agents). */
 export interface Agents extends HostLinks {
-  /** Why a host that proved its key could not connect the last time; undefined when it could. */
+  /** Why a host that proved its key was refused the last time; undefined when it connected. */
   refusal(hostId: string): ErrorReport | undefined;
   /**
-   * Read the log of an environment's app, live from its host; to be closed when nobody reads on.
+   * Read the log of an environment's app, live from its host; the caller closes the read.
    * @throws OrkestrError ORK_HOST_OFFLINE, ORK_PROTOCOL_AGENT_OLD
    */
   readAppLog(hostId: string, request: AppLogRequest): AppLogRead;
   /** End the session of a host whose key is no longer valid. */
   disconnect(hostId: string): void;
-  /** Take over a WebSocket upgrade of AGENT_LINK_PATH. */
+  /** Handle a WebSocket upgrade request for AGENT_LINK_PATH. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** End every session; hosts come back by themselves when the hub is up again. */
+  /** Close all sessions; hosts reconnect by themselves when the hub is up again. */
   stop(): Promise<void>;
 }
 
-/** Brings hosts to the release that the hub hands on (hub/upgrades). */
+/** Upgrades hosts to the release that the hub serves (hub/upgrades). */
 export interface Upgrades {
-  /** Take up what the store says is under way. Called once, before hosts can connect. */
+  /** Pick up the upgrades that the store lists as open. Called once, before hosts can connect. */
   start(): Promise<void>;
   stop(): Promise<void>;
   /**
-   * Begin one; everything has been checked. Answers its id.
-   * @throws OrkestrError ORK_CONFLICT while another upgrade of the team is not over
+   * Start an upgrade; the caller has validated the request. Returns its id.
+   * @throws OrkestrError ORK_CONFLICT while another upgrade of the team is open
    */
   create(request: UpgradeRequest): Promise<string>;
-  /** Hosts that failed are tried again. @throws OrkestrError ORK_CONFLICT when it is not paused */
+  /** Retry the hosts that failed. @throws OrkestrError ORK_CONFLICT when it is not paused */
   resume(id: string): Promise<void>;
-  /** Leave hosts out that wait or failed. @throws OrkestrError ORK_CONFLICT */
+  /** Skip hosts that are waiting or failed. @throws OrkestrError ORK_CONFLICT */
   skip(id: string, hostIds: readonly string[]): Promise<void>;
-  /** No other host is begun; one that is under way ends. @throws OrkestrError ORK_CONFLICT when it is over */
+  /** Start no further host; those under way finish. @throws OrkestrError ORK_CONFLICT when it is over */
   cancel(id: string): Promise<void>;
   heard(hostId: string, news: UpgradeNews): Promise<void>;
   hostConnected(hostId: string): Promise<void>;
@@ -174,41 +181,44 @@ export interface Upgrades {
 interface UpgradeRequest {
   readonly teamId: string;
   readonly version: string;
-  /** In the order in which they are upgraded. */
+  /** In the order of their upgrades. */
   readonly hostIds: readonly string[];
   readonly atOnce: number;
 }
 
 /** Sends notifications to their receivers (hub/notify). */
 export interface Notifier extends Part {
-  /** Send a test at once. @throws OrkestrError one of ORK_NOTIFY_…, saying what failed */
+  /** Send a test at once. @throws OrkestrError one of ORK_NOTIFY_…, describing the failure */
   test(receiver: Row<'receiver'>): Promise<void>;
 }
 
 /** The hub's own git remote (hub/git). */
 export interface GitRemotes {
-  /** Listen for pushes that have landed. */
+  /** Watch for pushes that have landed. */
   start(): Promise<void>;
-  /** End what still runs. */
+  /** Terminate what still runs. */
   stop(): Promise<void>;
   /**
-   * Make the empty bare repository, which is a stray one until the transaction that stores its project says otherwise
+   * Create the empty bare repository. It counts as stray until the transaction that stores its project commits
    * (store/stray-repositories.ts).
    */
   createRepository(projectId: string): Promise<void>;
-  /** Remove that of no project. One that cannot go now goes at the next start. */
+  /** Remove a repository without a project. If that fails, the next start removes it. */
   removeRepository(projectId: string): Promise<void>;
-  /** Answer a request below /git/, raw: bodies are streamed. */
+  /** Answer a request below /git/ on the raw streams, since bodies may be of any size. */
   handle(request: IncomingMessage, response: ServerResponse): void;
 }
 
-/** Which commit a branch is at (hub/git): in the own remote, or at the external one by ls-remote. */
+/** Resolves a branch to its commit (hub/git): in the hub's own remote, or at the external one by ls-remote. */
 export interface CommitResolver {
   /**
-   * With the branch that was asked for: the environment's may be another one when the answer comes.
+   * Also returns the branch that was resolved: the environment's branch may change meanwhile.
    * @throws OrkestrError ORK_BRANCH_UNKNOWN, ORK_REPO_EMPTY, ORK_REPO_ACCESS, ORK_REPO_ADDRESS, ORK_REPO_UNREACHABLE
    */
   resolve(environmentId: string): Promise<{ readonly commit: string; readonly branch: string }>;
-  /** Whether the commit may be deployed. @throws OrkestrError ORK_COMMIT_UNKNOWN (own remote; external ones say it at clone) */
+  /**
+   * Check that the commit may be deployed.
+   * @throws OrkestrError ORK_COMMIT_UNKNOWN (own remote; for external ones, the clone reports it)
+   */
   checkCommit(environmentId: string, commit: string): Promise<void>;
 }

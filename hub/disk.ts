@@ -1,4 +1,6 @@
-/** Room on a disk for what a backup or a push writes, and none taken from the hub, which goes on writing to its own. */
+/**
+ * Checks that the disk has room for a backup or a push, and keeps a reserve for the hub, which writes to the same disk.
+ */
 import { execFile } from 'node:child_process';
 import { stat, statfs } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -6,21 +8,23 @@ import { OrkestrError } from '../protocol/errors.ts';
 import { isDiskFull } from '../protocol/service/disk-full.ts';
 import { humanSize } from '../protocol/size.ts';
 
-/** What stays free for a hub that serves: its database, its logs, a push or two. */
+/** Reserve for a serving hub: its database, its logs, a push or two. */
 const HUBS_BYTES = 64 * 1024 ** 2;
 const HUBS_INODES = 100;
-/** Before a push: it may make a file of each of some ten thousand branches, until they are packed. */
+/**
+ * Inodes required before a push, which may create a file for each of some ten thousand branches until they are packed.
+ */
 const INODES_FOR_PUSH = 10_000;
-/** Between two looks at a disk that is written to, bytes. */
+/** Bytes written between two checks of the disk. */
 const LOOK_EVERY = 8 * 1024 ** 2;
 const SYNC_MS = 10 * 60_000;
 
-/** A part of the way that the bytes of a backup go. */
+/** A stage in the stream of a backup's bytes. */
 export type Through = (chunks: AsyncIterable<Buffer>) => AsyncIterable<Buffer>;
 
 export const unchanged: Through = (chunks) => chunks;
 
-/** What a user who is not root may still write. */
+/** Space available to users other than root. */
 interface Free {
   readonly bytes: number;
   readonly inodes: number;
@@ -28,14 +32,17 @@ interface Free {
 
 async function freeAt(folder: string): Promise<Free> {
   const { bavail, bsize, files, ffree } = await statfs(folder);
-  // Some file systems have no fixed number of inodes and say 0.
+  // Some file systems have no fixed number of inodes and report 0.
   return { bytes: bavail * bsize, inodes: files === 0 ? Number.MAX_SAFE_INTEGER : ffree };
 }
 
 const told = ({ bytes, inodes }: Free): string =>
   `${humanSize(bytes)}${inodes < Number.MAX_SAFE_INTEGER ? ` and ${inodes} inodes` : ''}`;
 
-/** Runs `work`, which writes into this folder. @throws OrkestrError ORK_DISK_FULL when the disk is full; and what `work` throws */
+/**
+ * Runs `work`, which writes to this folder.
+ * @throws OrkestrError ORK_DISK_FULL when the disk is full; and what `work` throws
+ */
 export async function inRoomOf<T>(folder: string, what: string, work: () => Promise<T>): Promise<T> {
   const before = await freeAt(folder);
   try {
@@ -48,8 +55,8 @@ export async function inRoomOf<T>(folder: string, what: string, work: () => Prom
 }
 
 /**
- * @param bytes that are about to be written to the disk of the hub
- * @throws OrkestrError ORK_DISK_FULL when too little stays free for the hub
+ * @param bytes to be written to the disk of the hub
+ * @throws OrkestrError ORK_DISK_FULL when less than the hub's reserve would stay free
  */
 export async function mustLeaveRoom(folder: string, bytes: number, inodes = HUBS_INODES): Promise<void> {
   const free = await freeAt(folder);
@@ -67,7 +74,10 @@ export async function roomBesideHub(folder: string): Promise<number> {
   return (await freeAt(folder)).bytes - HUBS_BYTES;
 }
 
-/** For the way to a file in `folder`: ends with ORK_DISK_FULL before it takes the room of a hub on the same disk. */
+/**
+ * A stage for writing to a file in `folder`: fails with ORK_DISK_FULL before it uses the reserve of a hub on the same
+ * disk.
+ */
 export async function leavingRoom(folder: string, hub: string): Promise<Through> {
   const [here, there] = await Promise.all([stat(folder), stat(hub)]);
   if (here.dev !== there.dev) return unchanged;
@@ -84,7 +94,7 @@ export async function leavingRoom(folder: string, hub: string): Promise<Through>
   };
 }
 
-/** All that was written below it is on its disk, names included: it is there after a power cut. */
+/** Flush the file system of `folder`, names included, so that its files survive a power cut. */
 export async function writeOut(folder: string): Promise<void> {
   // Node has no syncfs(2).
   await promisify(execFile)('sync', ['--file-system', '--', folder], { timeout: SYNC_MS });

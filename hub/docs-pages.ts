@@ -1,11 +1,14 @@
-/** The pages of docs/ as they are: messages name them, and a host has no other copy that a browser can read. */
+/** Serves the pages of docs/ unchanged: messages name them, and no other copy on a host can be read with a browser. */
 import { existsSync, readdirSync } from 'node:fs';
 import fastifyStatic from '@fastify/static';
 import type { HubApp } from './deps.ts';
 
 const TEXT = 'text/plain; charset=utf-8';
 
-/** `GET /docs` lists the pages, `GET /docs/NAME.md` is one of them. @param folder of the pages; the hub also runs without it */
+/**
+ * `GET /docs` lists the pages, `GET /docs/NAME.md` is one page.
+ * @param folder of the pages; the hub also runs without it
+ */
 export async function registerDocs(app: HubApp, folder: string): Promise<void> {
   if (!existsSync(folder)) return;
   const pages = readdirSync(folder).filter((name) => name.endsWith('.md'));

@@ -1,13 +1,13 @@
-/** Where apps are reached: the domains that environments get, may have, and the URLs made of them. */
+/** Where apps are reached: default domains of environments, the domains they may have, and the URLs made of these. */
 import { OrkestrError } from '../protocol/errors.ts';
 import type { Domain } from '../protocol/edge.ts';
 
 /** Longest DNS label (RFC 1035 2.3.4), octets. */
 export const LABEL_LENGTH = 63;
-/** Digits of an environment's id that tell two same names apart; its last ones, since the first are a time. */
+/** Digits of an environment's id that make its name unique: the last ones, since the first encode a time. */
 const ID_DIGITS = 6;
 
-/** Slugs that would be mistaken for parts of the hub, in URLs of the console or as a subdomain. */
+/** Slugs that could be mistaken for parts of the hub, in URLs of the console or as a subdomain. */
 const RESERVED_SLUGS: ReadonlySet<string> = new Set([
   'admin',
   'agent',
@@ -33,8 +33,8 @@ export function checkProjectSlug(slug: string): void {
 }
 
 /**
- * Domains that an environment without its own may get, best first: `<project>.<apps host>` for the first environment
- * of a project, `<environment>-<project>.<apps host>` for others, and the same with a bit of its id when that is taken.
+ * Default domains of an environment without its own, best first: `<project>.<apps host>` for the first environment of a
+ * project, `<environment>-<project>.<apps host>` for others, and the same with digits of its id in case that is taken.
  */
 export function defaultDomains(of: {
   readonly project: string;
@@ -52,8 +52,8 @@ export function defaultDomains(of: {
 }
 
 /**
- * Domains that no environment may have: the same twice; the hub's own, which would take the console over; and the wildcard
- * below which all environments get their names.
+ * Reject domains that no environment may have: a duplicate; the hub's own, which would hide the console; and the
+ * wildcard of the default domains.
  * @throws OrkestrError ORK_INVALID, ORK_ROUTE_TAKEN
  */
 export function checkDomains(domains: readonly Domain[], urls: { readonly hub: string; readonly apps: string }): void {
@@ -71,7 +71,7 @@ export function checkDomains(domains: readonly Domain[], urls: { readonly hub: s
   }
 }
 
-/** Whether a routed host takes the requests for `name`; a wildcard stands for exactly one label. */
+/** Whether a routed host receives the requests for `name`; a wildcard stands for exactly one label. */
 export const covers = (host: string, name: string): boolean =>
   host === name || (host.startsWith('*.') && host.slice(1) === name.replace(/^[^.]+/, ''));
 

@@ -25,7 +25,7 @@ function freshState(t: TestContext): NodeJS.ProcessEnv {
   return { ...COMPILED, ORKESTR_HUB_STATE: join(folder, 'state'), ORKESTR_HUB_LISTEN: '127.0.0.1:0' };
 }
 
-/** The hub as its own process, once it listens. It is killed when the test ends. */
+/** Spawn the hub as its own process and wait until it listens. It is killed when the test ends. */
 async function serve(t: TestContext, env: NodeJS.ProcessEnv): Promise<{ hub: ChildProcess; url: string }> {
   const hub = spawn(process.execPath, [MAIN, 'serve'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(hub, 'exit');

@@ -1,4 +1,4 @@
-/** A whole hub: everything built, started in order, and stopped in the reverse one. */
+/** A whole hub: builds all parts, starts them in order and stops them in reverse order. */
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { OrkestrError } from '../protocol/errors.ts';
@@ -22,10 +22,10 @@ import { openDatabase, storeTrouble } from './store/database.ts';
 import { makeUpgrades } from './upgrades/upgrades.ts';
 import { makeUptime } from './uptime.ts';
 
-/** How long requests that are being answered may take to end when the hub stops, ms. */
+/** How long in-flight requests may take when the hub stops, ms. */
 const CLOSE_MS = 3_000;
 
-/** As they stand in the repository and in a release; only that has the CLI as one file. */
+/** Paths that hold both in the repository and in a release. Only a release contains the CLI as a single file. */
 const MADE = {
   consoleFolder: fileURLToPath(new URL('./console/dist', import.meta.url)),
   docsFolder: fileURLToPath(new URL('../docs', import.meta.url)),
@@ -35,16 +35,16 @@ const MADE = {
 export const systemClock: Clock = { now: () => new Date() };
 
 interface RunningHub {
-  /** Where it listens; may differ from its public URL. */
+  /** URL that the hub listens on; may differ from its public URL. */
   readonly listenUrl: string;
   readonly deps: HubDeps;
-  /** Ends everything; open deployments go on at their hosts. */
+  /** Stops all parts. Open deployments continue on their hosts. */
   stop(): Promise<void>;
 }
 
 /**
  * Build and start the hub of `config.stateFolder`.
- * @throws OrkestrError ORK_CONFIG, ORK_ALREADY_RUNNING, ORK_DISK_FULL: then nothing is left running
+ * @throws OrkestrError ORK_CONFIG, ORK_ALREADY_RUNNING, ORK_DISK_FULL; nothing is left running then
  */
 export async function startHub(config: HubConfig, log: Logger, clock: Clock = systemClock): Promise<RunningHub> {
   const ends = new AsyncDisposableStack();
@@ -115,12 +115,12 @@ async function listen(app: HubApp, { host, port }: HubConfig['listen']): Promise
     throw new OrkestrError('ORK_CONFIG', `ORKESTR_HUB_LISTEN: cannot listen (${reason}).`, { cause });
   }
   const { address, family, port: real } = app.server.address() as AddressInfo;
-  // A listener on all addresses is reached on loopback.
+  // A server that listens on all addresses is reachable on loopback.
   const reached = address === '0.0.0.0' || address === '::' ? '127.0.0.1' : address;
   return `http://${family === 'IPv6' && reached === address ? `[${reached}]` : reached}:${real}`;
 }
 
-/** No new requests; those in flight may end, and are cut at the deadline. */
+/** Stop accepting requests; cut those still in flight at the deadline. */
 async function close(app: HubApp): Promise<void> {
   const cut = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
   await app.close();

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The hub process: `orkestr-hub serve` and `orkestr-hub setup`. */
+/** The hub process: `orkestr-hub serve`, and the operator's commands setup, token, plan, backup and restore. */
 import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
@@ -19,7 +19,7 @@ import { type Db, openDatabase } from './store/database.ts';
 import { hasAnyUser } from './store/users.ts';
 import { changePlan, describePlans, listTeamPlans } from './team-plans.ts';
 
-/** From the first signal to a hard end, ms. */
+/** From the first signal to a forced exit, ms. */
 const SHUTDOWN_MS = 10_000;
 
 const HELP = `
@@ -58,7 +58,7 @@ async function serve(): Promise<void> {
   const supervisor = makeSupervisor(config.supervisor, log);
   const hub = await startHub(config, log);
   const { db } = hub.deps;
-  // Pings only while the event loop turns and the database answers.
+  // Pings the watchdog only while the event loop turns and the database answers.
   const ping = (): void => {
     hasAnyUser(db).then(
       () => supervisor.watchdog(),
@@ -83,7 +83,7 @@ interface SetupOptions {
   readonly json?: true;
 }
 
-/** Works beside a running hub: the database takes both. */
+/** Also works while the hub runs: the database can be shared. */
 async function setup({ email, team, json }: SetupOptions): Promise<void> {
   const db = await openDatabase(prepareState(readConfig().stateFolder).database);
   try {
@@ -98,13 +98,13 @@ async function setup({ email, team, json }: SetupOptions): Promise<void> {
   }
 }
 
-/** For whoever has lost theirs. Who may read the hub's state may do everything anyway. */
+/** For an operator who has lost their token. Read access to the hub's state already permits everything. */
 async function token({ json }: { readonly json?: true }): Promise<void> {
   const made = await withHub((db) => makeAdminToken(db, systemClock));
   process.stdout.write(`${json ? JSON.stringify({ token: made }) : made}\n`);
 }
 
-/** What is changed holds from the next deployment on: a running hub reads it each time. */
+/** The change applies from the next deployment: a running hub reads the plan each time. */
 async function plan(
   team: string | undefined,
   wanted: string | undefined,
@@ -117,7 +117,7 @@ async function plan(
   process.stdout.write(json ? `${JSON.stringify({ teams, plans: PLANS })}\n` : describePlans(teams));
 }
 
-/** Beside a hub that runs, or without one: the database takes both. */
+/** Works with or without a running hub: the database can be shared. */
 async function withHub<T>(work: (db: Db) => Promise<T>): Promise<T> {
   const { stateFolder } = readConfig();
   const { database } = prepareState(stateFolder);

@@ -2,17 +2,17 @@
 import { OrkestrError } from '../protocol/errors.ts';
 import type { BuildLimits } from '../protocol/job.ts';
 
-/** The limits of a build that a plan bounds. */
+/** The build limits that a plan bounds. */
 const BOUNDED = ['memoryMiB', 'cpus', 'diskMiB', 'timeoutSeconds'] as const satisfies (keyof BuildLimits)[];
 
 export interface Plan {
   readonly name: string;
-  /** Images of an environment that stay on its host, the live one included. */
+  /** Images of an environment that its host keeps, the live one included. */
   readonly keepImages: number;
-  /** Deployments of an environment whose logs, events, outputs of steps and variables stay in the hub, the newest ones. */
+  /** Number of newest deployments per environment whose logs, events, step outputs and variables the hub keeps. */
   readonly keepDetails: number;
   readonly rollback: boolean;
-  /** The most that an environment may give to its builds. */
+  /** Upper bounds of an environment's build limits. */
   readonly build: Readonly<Record<(typeof BOUNDED)[number], number>>;
 }
 
@@ -48,14 +48,14 @@ export function planOf(team: { readonly plan: string }): Plan {
   throw new OrkestrError('ORK_CONFIG', `The team has the plan "${team.plan}", which this version does not know.`);
 }
 
-/** The limits of `build` that are over those of the plan, one line each: field, limit and plan. */
+/** The limits of `build` that exceed those of the plan, one line each: field, limit and plan. */
 export function overPlan(build: BuildLimits, plan: Plan): readonly string[] {
   return BOUNDED.filter((name) => build[name] > plan.build[name]).map(
     (name) => `settings.build.${name}: ${build[name]} exceeds the limit of the plan ${plan.name}, ${plan.build[name]}`,
   );
 }
 
-/** The limits with none over those of the plan: for settings that are older than it. */
+/** The limits of `build`, lowered to those of the plan: the settings may be older than the plan. */
 export function withinPlan(build: BuildLimits, plan: Plan): BuildLimits {
   const lowered = BOUNDED.map((name) => [name, Math.min(build[name], plan.build[name])]);
   return { ...build, ...Object.fromEntries(lowered) };

@@ -40,7 +40,7 @@ test('who has lost the admin token gets another one; those that are there stay',
   const { db, clock } = api.deps;
   await assert.rejects(makeAdminToken(db, clock), { code: 'ORK_NOT_FOUND', message: /orkestr-hub setup/ });
   const account = await setUp(db, clock, { email: 'a@b', team: 'A' });
-  await setTimeout(2); // ids of one millisecond have no order
+  await setTimeout(2); // ids from the same millisecond are not ordered
   await api.account('other');
   const me = (await api.call(await makeAdminToken(db, clock), 'GET', '/me')).json;
   assert.equal(me.user.id, account.userId);

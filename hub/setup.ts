@@ -1,4 +1,4 @@
-/** The first account of a hub: a user, their team, and tokens that may do everything. */
+/** The first account of a hub: a user, their team, and tokens with all scopes. */
 import { randomUUIDv7 } from 'node:crypto';
 import { z } from 'zod';
 import { OrkestrError } from '../protocol/errors.ts';
@@ -12,7 +12,7 @@ import { insertTeam } from './store/teams.ts';
 import { insertToken } from './store/tokens.ts';
 import { findFirstOwner, hasAnyUser, insertMembership, insertUser } from './store/users.ts';
 
-/** Any address with one @: a hub for one machine may well have root@localhost, which stricter patterns refuse. */
+/** Any address with one @: a hub for one machine may well use root@localhost, which stricter patterns reject. */
 const Email = z
   .string()
   .max(254)
@@ -24,7 +24,7 @@ export interface Account {
   readonly userId: string;
   readonly teamId: string;
   readonly teamSlug: string;
-  /** In plain text, for this once. */
+  /** In plain text; the hub stores only its hash. */
   readonly token: string;
 }
 
@@ -63,8 +63,8 @@ export async function createAccount(
 }
 
 /**
- * A further token that may do everything, of the hub's first owner: for whoever has lost theirs. Those that are there stay.
- * @returns it in plain text, for this once
+ * Create another token with all scopes for the hub's first owner, who may have lost theirs. Existing tokens stay valid.
+ * @returns the token in plain text, of which the hub stores only the hash
  * @throws OrkestrError ORK_NOT_FOUND when the hub has no user yet
  */
 export async function makeAdminToken(db: Db, clock: Clock): Promise<string> {
@@ -97,7 +97,10 @@ async function addAdminToken(db: Db, clock: Clock, { name, userId, teamId }: Tok
   return token;
 }
 
-/** The nearest slug to a name of any script: "Größe & Co" → "grosse-co"; what leaves nothing becomes "team". */
+/**
+ * The nearest slug to a name in any script: "Größe & Co" → "grosse-co". A name that leaves no valid slug becomes
+ * "team".
+ */
 function slugOf(name: string): string {
   const plain = name
     .replaceAll('ß', 'ss')

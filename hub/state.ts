@@ -1,4 +1,4 @@
-/** The hub's state folder: what is in it, and that one hub at a time works on it. */
+/** The hub's state folder: its files, and a lock that admits one hub at a time. */
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { OrkestrError } from '../protocol/errors.ts';
@@ -10,7 +10,7 @@ export interface StatePaths {
   readonly lock: string;
 }
 
-/** Make the folder if need be, closed to everyone else. @throws OrkestrError ORK_CONFIG when it cannot be used */
+/** Create the folder if needed, accessible to its owner only. @throws OrkestrError ORK_CONFIG when it cannot be used */
 export function prepareState(folder: string): StatePaths {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -28,13 +28,13 @@ export function prepareState(folder: string): StatePaths {
 }
 
 /**
- * Hold the folder for this process. The kernel lets go of the lock when the process ends in any way, so none is ever
- * left behind. Answers what releases it.
+ * Lock the folder for this process. The kernel releases the lock when the process ends in any way, so no stale lock
+ * remains. Returns a function that releases it.
  * @throws OrkestrError ORK_ALREADY_RUNNING
  */
 export async function lockState(path: string): Promise<() => void> {
   const { default: Sqlite } = await import('better-sqlite3');
-  // An empty database held in an exclusive transaction: Node has no flock(2), SQLite brings an equal.
+  // An empty database in an exclusive transaction: Node has no flock(2), and SQLite provides an equivalent.
   const lock = new Sqlite(path, { timeout: 0 });
   try {
     lock.exec('BEGIN EXCLUSIVE');

@@ -1,4 +1,4 @@
-/** Which team has which plan. It is changed by whoever has the hub's machine, beside a running hub. */
+/** Which team has which plan. The operator of the hub's machine changes plans, also while the hub runs. */
 import { OrkestrError } from '../protocol/errors.ts';
 import { type Plan, type PlanKey, planOf, PLANS } from './plans.ts';
 import type { Db } from './store/database.ts';
@@ -10,7 +10,7 @@ interface TeamPlan {
   readonly plan: string;
 }
 
-/** All of them, or the one of that slug. @throws OrkestrError ORK_NOT_FOUND */
+/** All teams, or the one with that slug. @throws OrkestrError ORK_NOT_FOUND */
 export async function listTeamPlans(db: Db, slug?: string): Promise<TeamPlan[]> {
   const teams = (await listTeams(db)).map(({ slug: of, name, plan }) => ({ slug: of, name, plan }));
   if (slug === undefined) return teams;
@@ -21,7 +21,7 @@ export async function listTeamPlans(db: Db, slug?: string): Promise<TeamPlan[]> 
 }
 
 /**
- * From the next deployment on. Settings that are over a lower plan stay as they are, and are lowered to it in each job.
+ * Applies from the next deployment. Settings that exceed a lower plan are kept; each job lowers them to the plan.
  * @throws OrkestrError ORK_NOT_FOUND (team), ORK_INVALID (plan)
  */
 export async function changePlan(db: Db, slug: string, plan: string): Promise<void> {
@@ -32,7 +32,7 @@ export async function changePlan(db: Db, slug: string, plan: string): Promise<vo
   await setPlan(db, slug, plan);
 }
 
-/** For people: each team with its plan, and what the plans include. */
+/** Text output: each team with its plan, and what the plans include. */
 export function describePlans(teams: readonly TeamPlan[]): string {
   const lines = teams.map(
     ({ slug, name, plan }) => `${slug}  ${Object.hasOwn(PLANS, plan) ? planOf({ plan }).name : plan}  ${name}`,

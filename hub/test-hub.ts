@@ -1,4 +1,4 @@
-/** For tests: the whole flow of the hub, real but for its clock. */
+/** For tests: a complete hub, real except for its clock. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -45,22 +45,22 @@ export interface TestHub {
   readonly hostKey: KeyPairPem;
   readonly projectId: string;
   readonly environmentId: string;
-  /** Let time pass, ms. Durations of sockets and timers are not touched. */
+  /** Let time pass, ms. Sockets and timers keep their own time. */
   pass(ms: number): void;
-  /** Set the clock by so much, ms: no time passes, or the hub does not see it pass. */
+  /** Move the clock by `ms` without time passing, as a clock step or an unnoticed suspend does. */
   setClock(ms: number): void;
   /** A call below /api/v1 with the account's token. */
   api(method: string, path: string, body?: unknown): Promise<Response>;
   addEnvironment(slug: string, branch: string): Promise<string>;
-  /** Another enrolled host of the team. */
+  /** Enrol another host of the team. */
   addHost(name: string): Promise<EnrolledHost>;
   connect(options?: ConnectOptions): Promise<ScriptedAgent>;
-  /** Stop; with `keep` the state stays and `startTestHub({ resume })` goes on with it. */
+  /** Stop the hub. With `keep` its state stays, and `startTestHub({ resume })` continues with it. */
   stop(keep?: boolean): Promise<void>;
 }
 
 interface ConnectOptions extends Introduction {
-  /** Default the first host. */
+  /** Defaults to the first host. */
   readonly host?: EnrolledHost;
   readonly key?: KeyPairPem;
 }
@@ -68,33 +68,33 @@ interface ConnectOptions extends Introduction {
 export interface TestHubOptions {
   readonly plan?: PlanKey;
   readonly timing?: AgentTiming;
-  /** Between two looks of the scheduler for what was lost, ms. */
+  /** Interval of the scheduler's sweep for lost deployments, ms. */
   readonly sweepMs?: number;
   readonly sizeLimit?: number;
   readonly refLimit?: number;
-  /** How long a push waits for another one. */
+  /** How long a push waits for another one, ms. */
   readonly turnMs?: number;
   /** Of requests to the git remote. */
   readonly concurrency?: ConcurrencyLimits;
   readonly env?: Readonly<Record<string, string>>;
-  /** How notifications find and trust their receivers; they are sent when the test says so. */
+  /** How notifications resolve and trust their receivers; the test triggers sending. */
   readonly outbound?: OutboundOptions;
-  /** A stopped hub whose state and address are taken over. */
+  /** A stopped hub whose state and address the new hub takes over. */
   readonly resume?: TestHub;
 }
 
-/** Time passes in pieces of this, as the hub sees it pass. */
+/** Time passes in ticks of this length, so that the hub sees it pass. */
 const TICK_MS = 5_000;
 const TIMING: AgentTiming = { heartbeatMs: 15_000, handshakeMs: 10_000 };
 
-/** A hub that goes with its test. */
+/** A hub that stops with its test. */
 export async function hub(t: TestContext, options: TestHubOptions = {}): Promise<TestHub> {
   const started = await startTestHub(options);
   t.after(() => started.stop());
   return started;
 }
 
-/** A hub with an account, a host and the project `shop`; `stop` is the caller's. */
+/** A hub with an account, a host and the project `shop`; the caller calls `stop`. */
 export async function startTestHub(options: TestHubOptions = {}): Promise<TestHub> {
   const { resume } = options;
   const folder = resume?.folder ?? mkdtempSync(join(tmpdir(), 'orkestr-hub-'));
@@ -144,7 +144,7 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
   });
   url = await app.listen({ host: '127.0.0.1', port: resume === undefined ? 0 : Number(new URL(resume.url).port) });
 
-  // What the test itself asks is not watched.
+  // The query plans of the test's own statements are not checked.
   const own = { ...core, db };
   const place = resume ?? (await seed(own, options.plan ?? 'pro'));
   const { account, hostId, hostKey, projectId, environmentId } = place;

@@ -1,4 +1,4 @@
-/** For tests: a release, and the commit and time of it. */
+/** For tests: a release with its commit and time. */
 import type { Release } from '../protocol/steps.ts';
 
 export const AT = '2030-01-01T00:00:00.000Z';

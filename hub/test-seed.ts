@@ -1,4 +1,4 @@
-/** For tests: what a hub has in its store before anything happens. */
+/** For tests: the initial content of a hub's store. */
 import { randomUUIDv7 } from 'node:crypto';
 import { Settings } from '../protocol/job.ts';
 import { type KeyPairPem, makeKeyPair } from '../protocol/signing.ts';

@@ -1,12 +1,12 @@
 /**
- * How long the hub has been up without a break. Its clock may be wrong when it starts and be set right later, and its machine may
- * be suspended: either is a break like a restart, before which nothing could be heard, and what is counted begins anew.
+ * How long the hub has been up without a break. The clock may be wrong at the start and be corrected later, and the
+ * machine may be suspended. Both are breaks like a restart: the hub could hear nothing before, so durations start anew.
  */
 import type { CoreDeps, Part, Uptime } from './deps.ts';
 
-/** How often the clock is looked at, ms. */
+/** Interval between two looks at the clock, ms. */
 const LOOK_MS = 5_000;
-/** By which the clock must have moved otherwise than time does, ms: more than a busy hub or a clock that is kept in time is off. */
+/** A clock change counts as a break from this deviation, ms: more than the lag of a busy hub or an NTP adjustment. */
 const BREAK_MS = 30_000;
 
 export function makeUptime({ clock, log }: Pick<CoreDeps, 'clock' | 'log'>): Uptime & Part & { look(): void } {
@@ -25,7 +25,7 @@ export function makeUptime({ clock, log }: Pick<CoreDeps, 'clock' | 'log'>): Upt
   }
 
   function from(moment: number): number {
-    // What is further ahead was noted by a clock that was.
+    // A later moment was recorded while the clock was ahead.
     return moment > look() + BREAK_MS ? since : Math.max(since, moment);
   }
 

@@ -1,4 +1,6 @@
-/** The reads of app logs over one connection of a host. What came and was not taken yet is bounded by the credit that was given. */
+/**
+ * Reads of app logs over one connection to a host. Credit bounds the parts that have arrived and wait for their reader.
+ */
 import { randomUUIDv7 } from 'node:crypto';
 import type { HubMessage } from '../../protocol/agent-link.ts';
 import { APP_LOG_WINDOW } from '../../protocol/app-log.ts';
@@ -32,7 +34,7 @@ export class AppLogReads {
         }
         const part = read.parts.shift();
         if (part !== undefined) {
-          // Its reader is done with the one before, so there is room for another.
+          // The reader has taken the previous part, so there is room for another.
           if (!read.ended) this.#send({ type: 'app-log-credit', readId, chunks: 1 });
           return part;
         }
@@ -46,10 +48,10 @@ export class AppLogReads {
     };
   }
 
-  /** @throws OrkestrError ORK_PROTOCOL when more came than was asked for */
+  /** @throws OrkestrError ORK_PROTOCOL when the host sent more than its credit */
   chunk({ readId, deploymentId, leftOut, lines }: AppLogChunk): void {
     const read = this.#open.get(readId);
-    if (read === undefined) return; // closed while it was on its way
+    if (read === undefined) return; // closed while the chunk was in transit
     if (read.parts.length >= APP_LOG_WINDOW) {
       throw new OrkestrError('ORK_PROTOCOL', 'The host sent more of an app log than requested.');
     }
@@ -61,7 +63,7 @@ export class AppLogReads {
     this.#end(readId, error === undefined ? null : new OrkestrError(error.code, error.message, error));
   }
 
-  /** The connection is over. */
+  /** The connection is closed. */
   lost(): void {
     const error = new OrkestrError('ORK_HOST_OFFLINE', 'The connection to the host was lost.');
     for (const readId of this.#open.keys()) this.#end(readId, error);

@@ -1,4 +1,4 @@
-/** Certificates as hosts tell of them: what the API shows, and who is told. */
+/** Certificates as hosts report them: what the API shows, and which notices are sent. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FailingCertificate } from '../../protocol/agent-link.ts';
@@ -18,7 +18,7 @@ const failing = (host: string, change: Partial<FailingCertificate> = {}): Failin
   ...change,
 });
 
-/** The heartbeats are told apart by what waits in the outbox. */
+/** A distinct number per heartbeat, sent as the outbox size. */
 let beats = 0;
 async function beat(on: TestHub, agent: ScriptedAgent, certificates?: FailingCertificate[]): Promise<void> {
   beats += 1;
@@ -69,7 +69,7 @@ test('a domain whose certificate fails is shown at once, told once when it lasts
   assert.deepEqual(await told(on), []);
   on.pass(2 * MINUTE);
   for (let n = 0; n < 3; n += 1) await beat(on, agent, [failing(host)]);
-  // One whose proxy does not answer says nothing of certificates.
+  // A host whose proxy does not answer reports nothing about certificates.
   await beat(on, agent);
   assert.deepEqual(await shown(on), [[host, 'ORK_ACME_DNS', null, since]]);
   await beat(on, agent, []);

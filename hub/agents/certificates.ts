@@ -1,6 +1,6 @@
 /**
- * What a host says of its certificates, with each of its heartbeats. It is kept by environment, and told once it has lasted:
- * the records of a new domain often come a little after the domain.
+ * Certificate state that a host sends with each heartbeat. It is stored per environment. A notice is sent only after a
+ * failure has lasted: the DNS records of a new domain often lag behind the domain.
  */
 import { type FailingCertificate, MAX_FAILING_CERTIFICATES } from '../../protocol/agent-link.ts';
 import type { Uptime } from '../deps.ts';
@@ -10,7 +10,7 @@ import type { Db } from '../store/database.ts';
 import { deleteFailing, listOfHost, putFailing, setTold } from '../store/failing-certificates.ts';
 import type { Row } from '../store/schema.ts';
 
-/** How long it must fail until somebody is told, ms. */
+/** How long a certificate must fail before a notice is sent, ms. */
 const LASTING_MS = 15 * 60_000;
 
 type Known = Row<'failing_certificate'>;
@@ -20,7 +20,9 @@ interface Times {
   readonly uptime: Uptime;
 }
 
-/** Stores what is new and tells what is due. `failing`: all of the host. Call it in a transaction. */
+/**
+ * Store what is new and send due notices. `failing`: all failing certificates of the host. Call it in a transaction.
+ */
 export async function takeCertificates(
   trx: Db,
   hostId: string,
@@ -39,7 +41,7 @@ export async function takeCertificates(
     await takeOne(trx, route, one, known.get(keyOf(route)), times);
   }
   for (const row of known.values()) {
-    // A host with very many tells of some only.
+    // A host with very many failures reports only some of them, so absence proves nothing.
     const isWell = !seen.has(keyOf(row)) && failing.length < MAX_FAILING_CERTIFICATES;
     if (!isWell && isThere.has(keyOf(row))) continue;
     await deleteFailing(trx, row);
@@ -61,7 +63,7 @@ async function takeOne(
   await tellOfCertificate(trx, route, one.error, now);
 }
 
-/** Each name once, whatever paths of it lead there. */
+/** Each name once, even if several paths of it are routed. */
 function routesOfHost(trx: Db, hostId: string): Promise<Pick<Known, 'environment_id' | 'host'>[]> {
   return trx
     .selectFrom('route')

@@ -1,4 +1,4 @@
-/** From the bytes of a frame to a message that has been checked. */
+/** Parses and validates the frames of agents. */
 import { z } from 'zod';
 import { AgentMessage, Report } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -6,9 +6,9 @@ import { OrkestrError } from '../../protocol/errors.ts';
 export interface NumberedReport {
   readonly type: 'report';
   readonly sequence: number;
-  /** Null when it cannot be read. It is counted like any other, or the host would send it first for ever. */
+  /** Null when it is unreadable. It still counts: otherwise the host would send it forever. */
   readonly report: Report | null;
-  /** Why it cannot be read, or not whole. */
+  /** Why it is unreadable, or only partly readable. */
   readonly problem?: string;
 }
 
@@ -20,10 +20,10 @@ const Numbered = z.object({
   report: z.record(z.string(), z.unknown()).catch({}),
 });
 
-/** Fields without which a report still tells how something stands. */
+/** Fields that a report can lack and still convey a state. */
 const DETAILS: ReadonlySet<string> = new Set(['output', 'note', 'error', 'release']);
 
-/** @throws OrkestrError ORK_PROTOCOL for everything that is not a message of an agent */
+/** @throws OrkestrError ORK_PROTOCOL for anything but a message of an agent */
 export function readAgentMessage(data: Buffer, isBinary: boolean): Heard {
   if (isBinary) throw new OrkestrError('ORK_PROTOCOL', 'Messages are JSON text frames; this one was binary.');
   const body = parseJson(data.toString('utf8'));

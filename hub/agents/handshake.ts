@@ -1,4 +1,4 @@
-/** Who a connection says it is, and whether it has proved that. */
+/** Identity of a connection, and its proof. */
 import { type AgentMessage, helloProof } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { isSignedBy } from '../../protocol/signing.ts';
@@ -9,14 +9,14 @@ import { readAgentMessage } from './frames.ts';
 
 export type Hello = Extract<AgentMessage, { type: 'hello' }>;
 
-/** The first message. @throws OrkestrError ORK_PROTOCOL when it is another one */
+/** The first message. @throws OrkestrError ORK_PROTOCOL when it is not a hello */
 export function readHello(data: Buffer, isBinary: boolean): Hello {
   const message = readAgentMessage(data, isBinary);
   if (message.type === 'hello') return message;
   throw new OrkestrError('ORK_PROTOCOL', 'The first message must be a hello.');
 }
 
-/** The host whose key has signed the challenge. @throws OrkestrError ORK_SIGNATURE */
+/** The host whose key signed the challenge. @throws OrkestrError ORK_SIGNATURE */
 export async function provenHost(db: Db, nonce: string, hello: Hello): Promise<Row<'host'>> {
   const host = await findHostById(db, hello.hostId);
   const proof = helloProof(nonce, hello.hostId, hello.nonce);
@@ -24,7 +24,7 @@ export async function provenHost(db: Db, nonce: string, hello: Hello): Promise<R
   return host;
 }
 
-/** For one that was revoked or deleted while it proved its key. @throws OrkestrError ORK_SIGNATURE */
+/** Detects a host that was revoked or deleted during the handshake. @throws OrkestrError ORK_SIGNATURE */
 export async function checkStillEnrolled(db: Db, { id, public_key }: Row<'host'>): Promise<void> {
   if ((await findHostById(db, id))?.public_key !== public_key) throw unknownHost();
 }

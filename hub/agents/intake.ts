@@ -1,19 +1,19 @@
-/** Reports of all hosts go into the store one batch after another, in the order in which they were brought. */
+/** Stores the reports of all hosts, one batch at a time, in order of arrival. */
 import { setImmediate as turn } from 'node:timers/promises';
 
 export class Intake {
   #last: Promise<unknown> = Promise.resolve();
 
   /**
-   * Hosts that come back all at once take turns, and after each batch the hub turns to whoever else asks. Bring the next one
-   * when this one is stored: then no more wait than there are hosts.
+   * Hosts that reconnect all at once take turns, and between batches the hub serves other requests. A caller submits
+   * its next batch when the previous one is stored, so no more batches wait than there are hosts.
    */
   take<T>(store: () => Promise<T>): Promise<T> {
     const before = this.#last;
     const stored = this.#after(before, store);
     this.#last = stored.then(
       () => undefined,
-      () => undefined, // told to the one who has brought it
+      () => undefined, // reported to the caller
     );
     return stored;
   }

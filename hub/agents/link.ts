@@ -1,4 +1,7 @@
-/** The hub's end of the agent link: takes WebSocket upgrades, proves both sides, and hands the host to the scheduler. */
+/**
+ * The hub's end of the agent link: accepts WebSocket upgrades, authenticates both sides, and hands the host to the
+ * scheduler.
+ */
 import { randomBytes, randomUUIDv7 } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { WebSocketServer, type WebSocket } from 'ws';
@@ -23,14 +26,14 @@ interface AgentDeps extends CoreDeps {
 }
 
 export interface AgentTiming {
-  /** Between two pings, ms. */
+  /** Ping interval, ms. */
   readonly heartbeatMs: number;
-  /** From the upgrade to a valid hello, ms. */
+  /** Limit from the upgrade to a valid hello, ms. */
   readonly handshakeMs: number;
 }
 
 const TIMING: AgentTiming = { heartbeatMs: 15_000, handshakeMs: 10_000 };
-/** Close code for going away, RFC 6455 section 7.4.1. */
+/** Close code "going away", RFC 6455 section 7.4.1. */
 const CLOSE_GOING_AWAY = 1001;
 
 export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agents {
@@ -40,13 +43,13 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
   const unproven = new UnprovenConnections(timing.handshakeMs, blockListOf(deps.config.trusted));
 
   function accept(socket: WebSocket, request: IncomingMessage): void {
-    // ws closes a connection by itself when a frame is malformed or too large; without a listener it would throw.
+    // ws closes the connection on a malformed or too large frame. Without a listener its error event would throw.
     socket.on('error', (error) => log.info({ err: error }, 'agent connection'));
     unproven.add(socket, request);
     const nonce = randomBytes(32).toString('base64url');
     socket.once('message', (data: Buffer, isBinary: boolean) => {
       unproven.remove(socket);
-      socket.pause(); // nothing more is read until the host is known
+      socket.pause(); // read nothing more until the host is authenticated
       greet(socket, nonce, data, isBinary);
     });
     send(socket, { type: 'challenge', nonce });
@@ -70,7 +73,7 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
     const host = await provenHost(deps.db, nonce, hello);
     const peer = { agentVersion: hello.agentVersion, protocol: agree(host, hello), since: deps.clock.now() };
     await scheduler.hostReturns(host.id, hello.running);
-    // `disconnect` could not know of this connection.
+    // A `disconnect` in the meantime could not close this connection, which was not registered yet.
     await checkStillEnrolled(deps.db, host);
     if (socket.readyState !== socket.OPEN) return;
     open(socket, host, peer, hello.nonce);
@@ -78,7 +81,7 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
     await deps.upgrades.hostConnected(host.id);
   }
 
-  /** After the proof, so that a stranger's version is not shown as that of the host. */
+  /** After the proof of the key, so that a stranger cannot set the refusal shown for the host. */
   function agree(host: Row<'host'>, hello: Hello): number {
     try {
       return agreeWithAgent(spokenBy(hello));
@@ -127,7 +130,7 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
     upgrade: (request, socket, head) => server.handleUpgrade(request, socket, head, accept),
     async stop() {
       const open = [...server.clients].map(async (socket) => {
-        // Not by `once` of node:events: that rejects when a bad frame comes first, and a close follows all the same.
+        // Not `once` of node:events: it rejects on an error event, which a bad frame emits before the close.
         const closed = new Promise((resolve) => socket.once('close', resolve));
         closeSoon(socket, CLOSE_GOING_AWAY, 'the hub stops');
         await closed;

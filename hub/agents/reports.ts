@@ -1,6 +1,6 @@
 /**
- * Stores what hosts report. Reports come numbered and in order, may come again, and say the truth: where the hub had
- * to assume (ORK_HOST_LOST), they win.
+ * Stores the reports of hosts. Reports are numbered, arrive in order and may be repeated. They are authoritative: where
+ * the hub had to assume (ORK_HOST_LOST), the report wins.
  */
 import type { Report } from '../../protocol/agent-link.ts';
 import { type ErrorReport, OrkestrError } from '../../protocol/errors.ts';
@@ -18,25 +18,27 @@ import type { Row } from '../store/schema.ts';
 import { listSteps, putStep } from '../store/steps.ts';
 import type { NumberedReport } from './frames.ts';
 
-/** More than any environment ever has: a number above it is no honest one, and could not be counted on from. */
+/**
+ * More generations than any environment ever has. A higher number is bogus and must not become the base of new ones.
+ */
 const MOST_GENERATIONS = 2 ** 31;
 
-/** What a host does that only builds. */
+/** Steps of a host that only builds. */
 const STEPS_OF_A_BUILD: readonly StepName[] = ['clone', 'analyze', 'build'];
 
 type StatusReport = Extract<Report, { kind: 'deployment' }>;
 
-/** What a batch of reports has changed; to be acted on once it is committed. */
+/** Changes by a batch of reports, to be acted on after the commit. */
 interface ReportEffects {
-  /** Everything up to this number is stored. */
+  /** All reports up to this number are stored. */
   readonly acknowledged: number;
   /** Deployments with news. */
   readonly changed: ReadonlySet<string>;
-  /** Deployments that are built, and that the host which serves them goes on with. */
+  /** Deployments that are built and continue on their serving host. */
   readonly built: ReadonlySet<string>;
-  /** Deployments that have a newer generation now, under which their job is to be sent again. */
+  /** Deployments with a newer generation now, whose job must be sent again. */
   readonly renumbered: ReadonlySet<string>;
-  /** Environments in which one ended, so that the next may start. */
+  /** Environments in which a deployment ended, so that the next one may start. */
   readonly ended: ReadonlySet<string>;
 }
 
@@ -52,9 +54,9 @@ interface Batch {
 }
 
 /**
- * Store reports of one host, in order and together with the number up to which they are stored, in one transaction.
- * Those with a number that is stored already are passed over.
- * @throws OrkestrError ORK_PROTOCOL when one is missing in between: nothing of the batch is stored then.
+ * Store reports of one host in order, together with the number of the last one, in one transaction. Reports that are
+ * stored already are skipped.
+ * @throws OrkestrError ORK_PROTOCOL when a number is missing: nothing of the batch is stored then.
  */
 export async function applyReports(
   db: Db,
@@ -87,7 +89,7 @@ export async function applyReports(
 
 async function applyReport(batch: Batch, report: Report): Promise<void> {
   const deployment = await findOnHost(batch.db, batch.hostId, report.deploymentId);
-  // One that is gone, another host's, or never sent: passed over, and still counted, so that the host is not stuck.
+  // The deployment is gone, on another host or was never sent. The report still counts, so that the host is not stuck.
   if (deployment === undefined || deployment.sent_at === null) return applyElsewhere(batch, report);
   batch.changed.add(deployment.id);
   switch (report.kind) {
@@ -144,7 +146,7 @@ async function applyStep(
   });
 }
 
-/** Only what has the shape of that step's output is stored and shown. */
+/** Store and show only output of the shape that the step declares. */
 function checkedOutput(batch: Batch, report: Extract<Report, { kind: 'step' }>): unknown {
   if (report.output === undefined || report.output === null) return null;
   const output = StepOutputs[report.step].safeParse(report.output);
@@ -153,7 +155,10 @@ function checkedOutput(batch: Batch, report: Extract<Report, { kind: 'step' }>):
   return null;
 }
 
-/** Not what is of an older try, nor what has ended: an end is final. Nor does a host serve what it only builds, whatever it says. */
+/**
+ * Ignore reports of an older generation or of an ended deployment: its end is final. A host that only builds cannot
+ * report "live".
+ */
 const countsFor = (deployment: Row<'deployment'>, { generation, status }: StatusReport): boolean =>
   generation === deployment.generation &&
   (isOpen(deployment) || isLostAssumption(deployment)) &&
@@ -184,15 +189,18 @@ async function applyStatus(batch: Batch, deployment: Row<'deployment'>, report: 
   await tellOfDeployment(db, deployment, batch.now);
 }
 
-/** Only the hub assumes that a host is lost: said by a host it would make an end that is none. */
+/** Only the hub may assume that a host is lost. From a host, the code would turn a final end into an assumption. */
 const errorOf = ({ error }: StatusReport): ErrorReport | null =>
   error?.code === 'ORK_HOST_LOST' ? { ...error, code: 'ORK_CODE_UNKNOWN' } : (error ?? null);
 
-/** The host has had newer ones than this hub knows: the hub was put back from a backup. */
+/** The host has seen newer generations than this hub: the hub was restored from a backup. */
 const isStale = (report: StatusReport): report is StatusReport & { readonly newest: number } =>
   report.error?.code === 'ORK_GENERATION_STALE' && report.newest !== undefined && report.newest < MOST_GENERATIONS;
 
-/** Nobody has cancelled it, and the host has not begun it: what runs may be what another one has built for it. */
+/**
+ * The deployment is not cancelled, and this host has not started it. It may be running already if another host built
+ * it.
+ */
 async function mayBeSentAgain(db: Db, deployment: Row<'deployment'>): Promise<boolean> {
   if (deployment.cancel_requested === 1) return false;
   if (deployment.status === 'queued') return true;
@@ -208,7 +216,10 @@ async function renumber({ db, log, hostId, renumbered }: Batch, deployment: Row<
   renumbered.add(id);
 }
 
-/** From now on the host that serves has the job. One that was given up meanwhile, or cancelled at the last moment, ends here. */
+/**
+ * Hand the deployment over to its serving host. It ends here if it was given up meanwhile or cancelled at the last
+ * moment.
+ */
 async function applyBuilt(batch: Batch, deployment: Row<'deployment'>): Promise<void> {
   const { db, now } = batch;
   if (!isOpen(deployment) || deployment.build_host_id === null) return;
@@ -231,7 +242,7 @@ async function applyBuilt(batch: Batch, deployment: Row<'deployment'>): Promise<
     .execute();
 }
 
-/** What was live before is superseded. True when a newer one is live already: this one's news came late. */
+/** Mark older live deployments as superseded. True when a newer one is already live: this report came late. */
 async function supersede(batch: Batch, deployment: Row<'deployment'>): Promise<boolean> {
   const live = await batch.db
     .selectFrom('deployment')

@@ -7,7 +7,7 @@ import { CLOSE_REPLACED } from '../../protocol/agent-link.ts';
 import { HostSession, type SessionDeps } from './session.ts';
 import { CLOSE_REVOKED } from './sessions.ts';
 
-/** How many of three frames are taken up when the session is closed while the hub works on the first. */
+/** How many of three frames are handled when the session is closed while the hub works on the first. */
 async function takenUp(code: number): Promise<number> {
   const nothing = (): void => undefined;
   const socket = Object.assign(new EventEmitter(), { close: nothing, resume: nothing, terminate: nothing });

@@ -1,4 +1,7 @@
-/** One connection of one host after its handshake: heartbeat, bounded intake, reports into the store, acknowledgement. */
+/**
+ * One connection of one host after its handshake: heartbeat, bounded queue of messages, storing of reports,
+ * acknowledgements.
+ */
 import type { WebSocket } from 'ws';
 import type { HubMessage } from '../../protocol/agent-link.ts';
 import type { AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
@@ -21,18 +24,18 @@ export interface SessionDeps extends CoreDeps {
   readonly intake: Intake;
 }
 
-/** Unhandled messages at which the socket is read no further until there is room again. */
+/** Queued messages at which the socket is paused until there is room again. */
 const MOST_WAITING = 256;
 const MOST_WAITING_BYTES = 4 * 1024 * 1024;
-/** Unsent bytes at which a host is taken for stuck: it gets everything again on its next connection. */
+/** Unsent bytes at which a host counts as stuck. It gets everything again on its next connection. */
 const MOST_UNSENT_BYTES = 32 * 1024 * 1024;
-/** Reports stored in one transaction at most. */
+/** Maximum number of reports stored in one transaction. */
 const BATCH = 64;
-/** Silent heartbeats after which a connection is dead. */
+/** Heartbeats without an answer after which a connection is dead. */
 const MISSED_HEARTBEATS = 2;
-/** The first protocol with words for it. */
+/** First protocol version with app logs. */
 const PROTOCOL_WITH_APP_LOGS = 3;
-/** How long the other side may take to answer a close frame, ms. */
+/** How long the host may take to answer a close frame, ms. */
 const CLOSE_MS = 2_000;
 
 interface Waiting {
@@ -93,16 +96,16 @@ export class HostSession implements Session {
   }
 
   close(code: number, reason: string): void {
-    // What a host sent before its key was revoked counts no more than what it would send after.
+    // Messages queued before the key was revoked are discarded like later ones.
     if (code === CLOSE_REVOKED) this.#waiting.length = 0;
     closeSoon(this.#socket, code, reason);
   }
 
-  /** Take up a frame. Order is kept; when too much waits, TCP holds the host back. */
+  /** Queue a frame, in order. When the queue is full, TCP backpressure slows the host down. */
   receive(data: Buffer, isBinary: boolean): void {
     const message = readAgentMessage(data, isBinary);
     if (message.type === 'hello') throw new OrkestrError('ORK_PROTOCOL', 'A hello comes once, first.');
-    // Their number is bounded by credit, and nothing of them is stored: they wait for no report.
+    // Credit bounds their number and they are not stored, so they need not queue behind reports.
     if (message.type === 'app-log-chunk') return this.#appLogs.chunk(message);
     if (message.type === 'app-log-end') return this.#appLogs.ended(message);
     this.#waiting.push({ message, bytes: data.length });
@@ -127,7 +130,7 @@ export class HostSession implements Session {
     }
   }
 
-  /** One message, or as many reports as follow each other. */
+  /** One message, or a run of consecutive reports. */
   #takeBatch(): readonly Heard[] {
     const end = this.#waiting.findIndex(({ message }) => message.type !== 'report');
     const reports = end === -1 ? this.#waiting.length : end;
@@ -144,7 +147,7 @@ export class HostSession implements Session {
       case 'hello':
       case 'app-log-chunk':
       case 'app-log-end':
-        return; // not queued
+        return; // never queued
       case 'report':
         return this.#store(batch.filter((message): message is NumberedReport => message.type === 'report'));
       case 'renew':
@@ -173,7 +176,7 @@ export class HostSession implements Session {
     for (const id of effects.changed) news.tell(id);
     for (const id of [...effects.built, ...effects.renumbered]) await scheduler.handOn(id);
     for (const environmentId of effects.ended) {
-      // What was changed while it ran, or before anything was live.
+      // Send settings that were changed while it ran, or before anything was live.
       await scheduler.edgeChanged(environmentId);
       await scheduler.settle(environmentId);
     }
@@ -184,7 +187,7 @@ export class HostSession implements Session {
   }
 
   #beat(): void {
-    // While we read nothing ourselves, silence says nothing about the host.
+    // While our side has paused reading, silence says nothing about the host.
     const alive = this.#heardSince || this.#socket.isPaused;
     this.#missed = alive ? 0 : this.#missed + 1;
     this.#heardSince = false;
@@ -203,7 +206,7 @@ export function closeSoon(socket: WebSocket, code: number, reason: string): void
 }
 
 /**
- * Say what was wrong and close with 1008, policy violation (RFC 6455 section 7.4.1).
+ * Report the error to the agent and close with 1008, policy violation (RFC 6455 section 7.4.1).
  * @param protocol the newest version that the agent is known to understand
  */
 export function refuse(socket: WebSocket, error: unknown, protocol: number): void {

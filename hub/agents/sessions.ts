@@ -1,4 +1,4 @@
-/** Which hosts are connected now. The newest session of a host is the one. */
+/** The sessions of connected hosts. A newer session of a host replaces the older one. */
 import { CLOSE_REPLACED, type HubMessage } from '../../protocol/agent-link.ts';
 import type { AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -10,16 +10,19 @@ export interface Session {
   readonly peer: Peer;
   send(message: HubMessage): void;
   readAppLog(request: AppLogRequest): AppLogRead;
-  /** `code`: of the WebSocket close frame (RFC 6455 section 7.4). Ends hard soon after when the other side stays silent. */
+  /**
+   * `code`: of the WebSocket close frame (RFC 6455 section 7.4). Cuts the connection if the other side does not answer
+   * soon.
+   */
   close(code: number, reason: string): void;
 }
 
-/** Close code for a host that is not to connect any more. */
+/** Close code for a host that must not reconnect. */
 export const CLOSE_REVOKED = 4003;
 
 export class Sessions implements HostLinks {
   readonly #byHost = new Map<string, Session>();
-  /** Of hosts that proved their key and were refused all the same; they try again and again, so this is as good as stored. */
+  /** Hosts that proved their key but were refused. In memory only: they keep retrying, so a restart loses nothing. */
   readonly #refusals = new Map<string, ErrorReport>();
 
   isOnline(hostId: string): boolean {
@@ -60,7 +63,7 @@ export class Sessions implements HostLinks {
     older?.close(CLOSE_REPLACED, 'a newer session of this host is here');
   }
 
-  /** Only if it is still the one: an old session's end must not take the new one away. */
+  /** Only if it is still current: the end of an old session must not remove its successor. */
   remove(session: Session): void {
     if (this.#byHost.get(session.hostId) === session) this.#byHost.delete(session.hostId);
   }

@@ -1,4 +1,4 @@
-/** For tests: an agent whose every word the test writes. */
+/** For tests: an agent whose messages are all scripted. */
 import { randomBytes } from 'node:crypto';
 import { WebSocket } from 'ws';
 import {
@@ -14,19 +14,19 @@ import { isSignedBy, type KeyPairPem, openJob, signText } from '../../protocol/s
 import { OLDEST_PROTOCOL, PROTOCOL_VERSION } from '../../protocol/versions.ts';
 import { AT, exampleRelease } from '../test-release.ts';
 
-/** A wait that is a failure, ms: far beyond what a loaded machine needs. */
+/** Timeout that means failure, ms: far beyond what a loaded machine needs. */
 const NEVER_MS = 60_000;
 
-/** What an agent says of itself. */
+/** What an agent says about itself in its hello. */
 export interface Introduction {
   readonly running?: readonly string[];
   readonly agentVersion?: string;
   readonly oldest?: number;
-  /** The newest that it speaks. */
+  /** The newest protocol that it speaks. */
   readonly protocol?: number;
 }
 
-/** A WebSocket client that says what the test tells it to, and keeps what it hears. */
+/** A WebSocket client that sends what the test dictates and records what it receives. */
 export class ScriptedAgent {
   readonly socket: WebSocket;
   readonly heard: HubMessage[] = [];
@@ -81,7 +81,7 @@ export class ScriptedAgent {
     this.socket.send(JSON.stringify(message));
   }
 
-  /** Send a report under the next number and wait until the hub has stored it. */
+  /** Send a report with the next number and wait until the hub has stored it. */
   async report(report: Report): Promise<void> {
     this.#sequence += 1;
     this.say({ type: 'report', sequence: this.#sequence, report });
@@ -92,7 +92,7 @@ export class ScriptedAgent {
     while (this.#acknowledged < sequence) await this.#more();
   }
 
-  /** The next message of that type that no earlier call has got; others in between are passed over. */
+  /** The next message of that type that no earlier call has returned; skips other types. */
   async next<T extends HubMessage['type']>(type: T): Promise<Extract<HubMessage, { type: T }>> {
     for (;;) {
       while (this.#taken < this.heard.length) {
@@ -108,12 +108,12 @@ export class ScriptedAgent {
     return openJob((await this.next('job')).envelope, this.#hubKey);
   }
 
-  /** All jobs heard so far, in order. */
+  /** All jobs received so far, in order. */
   get jobs(): Job[] {
     return this.heard.flatMap((message) => (message.type === 'job' ? [openJob(message.envelope, this.#hubKey)] : []));
   }
 
-  /** A deployment that goes well, told from start to end. */
+  /** Report a successful deployment from start to end. */
   async live(job: Job, release = exampleRelease(job.deploymentId)): Promise<void> {
     const { deploymentId, generation } = job;
     await this.report({ kind: 'deployment', deploymentId, generation, status: 'running', at: AT });

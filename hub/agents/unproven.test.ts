@@ -31,7 +31,7 @@ test('a client that has a whole network of IPv6 addresses is one client', async 
   const path = `${on.url.replace('http', 'ws')}${AGENT_LINK_PATH}`;
   const closed: string[] = [];
   const sit = async (address: string): Promise<void> => {
-    // As the proxy on this machine names whom it speaks for.
+    // The header as set by the proxy on this machine.
     const socket = new WebSocket(path, { headers: { 'x-forwarded-for': `192.0.2.1, ${address}` } });
     socket.on('error', () => undefined).on('close', () => closed.push(address));
     await once(socket, 'open');

@@ -1,11 +1,11 @@
-/** Connections that have not proved who they are: each for a moment, few of one client, and not many in all. */
+/** Bounds the connections that have not authenticated yet: in duration, per client and in total. */
 import type { IncomingMessage } from 'node:http';
 import type { BlockList } from 'node:net';
 import type { WebSocket } from 'ws';
 import { contains } from '../../protocol/address-kind.ts';
 import { canonicalAddress, clientNetwork } from '../../protocol/client-network.ts';
 
-/** In all, and of one client: a new one takes the place of the oldest. */
+/** In total and per client: a new connection evicts the oldest. */
 const MOST_UNPROVEN = 64;
 const MOST_OF_CLIENT = 32;
 
@@ -20,7 +20,7 @@ export class UnprovenConnections {
   /** Oldest first. */
   readonly #open = new Map<WebSocket, Unproven>();
 
-  /** @param limitMs after which one is cut off, ms @param trusted who may say whom it speaks for */
+  /** @param limitMs time until a connection is cut, ms @param trusted proxies whose X-Forwarded-For is trusted */
   constructor(limitMs: number, trusted: BlockList) {
     this.#limitMs = limitMs;
     this.#trusted = trusted;
@@ -33,13 +33,13 @@ export class UnprovenConnections {
     socket.once('close', () => this.remove(socket));
   }
 
-  /** It has said who it is. */
+  /** The connection has sent its hello. */
   remove(socket: WebSocket): void {
     clearTimeout(this.#open.get(socket)?.deadline);
     this.#open.delete(socket);
   }
 
-  /** An agent has proved itself in a moment, so the oldest is the least likely to be one. */
+  /** An agent authenticates within moments, so the oldest connection is the least likely to be one. */
   #makeRoom(client: string): void {
     const neighbours = [...this.#open].filter(([, other]) => other.client === client);
     const crowd = neighbours.length >= MOST_OF_CLIENT ? neighbours : [...this.#open];
@@ -50,7 +50,7 @@ export class UnprovenConnections {
   }
 }
 
-/** Whoever is trusted has added whom it speaks for at the end; that one may be trusted again, and speak for another. */
+/** A trusted proxy appends its client's address. Walk from the end while the address is itself a trusted proxy. */
 function clientOf({ socket, headers }: IncomingMessage, trusted: BlockList): string {
   const named = String(headers['x-forwarded-for'] ?? '').split(',');
   let client = canonicalAddress(socket.remoteAddress ?? '');

@@ -1,4 +1,6 @@
-/** Who may see an environment's app: users of its basic auth, changed one by one, so that two who change them lose nothing. */
+/**
+ * Basic auth users of an environment's app, changed one by one, so that concurrent changes do not overwrite each other.
+ */
 import { z } from 'zod';
 import { requireScope } from '../auth/hook.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
@@ -44,7 +46,10 @@ export function registerAccess(app: HubApp, deps: HubDeps): void {
   );
 }
 
-/** @returns the id of the environment. @throws OrkestrError ORK_NOT_FOUND for a user to remove who is not there; ORK_INVALID when they are too many */
+/**
+ * @returns the id of the environment.
+ * @throws OrkestrError ORK_NOT_FOUND for a user to remove who does not exist; ORK_INVALID when there are too many
+ */
 async function change(tx: Db, at: Place, gone: readonly string[], given: UserChange): Promise<string> {
   const { environment } = await getEnvironment(tx, at.teamId, at.project, at.environment);
   const stored = readSettings(environment);

@@ -1,4 +1,6 @@
-/** An app log as lines of text: what the app wrote as it is, what orkestr has to say about it in brackets. Pure; hub and CLI share it. */
+/**
+ * Formats an app log as text: the app's lines as they are, notes of orkestr in brackets. Pure; shared by hub and CLI.
+ */
 import { appLogNotes } from '../../protocol/app-log-notes.ts';
 import type { AppLogEvent } from './schemas.ts';
 
@@ -6,12 +8,12 @@ export class AppLogText {
   readonly #known = new Set<string>();
   readonly #timestamps: boolean;
 
-  /** @param timestamps of each line of the app when it was written, in front: UTC, as Docker stamps it */
+  /** @param timestamps prefix each line of the app with its time: UTC, as Docker records it */
   constructor({ timestamps = false }: { readonly timestamps?: boolean } = {}) {
     this.#timestamps = timestamps;
   }
 
-  /** The lines of an event. The version that is read first needs no word; later ones are told once. */
+  /** The lines of an event. The first version gets no note; each later one gets one. */
   linesOf(event: AppLogEvent): readonly string[] {
     if (event.kind === 'version') return this.#version(event.deployment, event.commit);
     if (event.kind === 'lines') {

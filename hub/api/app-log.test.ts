@@ -198,7 +198,7 @@ test('credit is given for what the reader took, so that a slow one holds the hos
   const credits = (): number => agent.heard.filter(({ type }) => type === 'app-log-credit').length;
   const [answer] = await Promise.all([reader.response, pump()]);
 
-  /** As an agent does: as far as it has credit. Until the sockets between hub and reader are full. */
+  /** Sends as an agent does, within its credit, until the sockets between hub and client are full. */
   async function pump(): Promise<void> {
     for (let still = 0; still < 20; still += 1) {
       for (; credit + credits() > sent; sent += 1, still = 0) agent.say(full);
@@ -209,7 +209,7 @@ test('credit is given for what the reader took, so that a slow one holds the hos
   assert.ok(sent - credits() <= APP_LOG_WINDOW, 'No more is on its way than was asked for.');
   const held = sent;
   await agent.report({ kind: 'deployment', deploymentId: id, generation: 1, status: 'running', at: AT });
-  // Nobody reads: all that could be sent was sent, and that is not without end.
+  // Nobody reads: as much as possible was sent, and that is bounded.
   assert.ok(held < 200, `${held} chunks of half a megabyte`);
   let bytes = 0;
   const taking = (async () => {
@@ -226,7 +226,7 @@ test('a host that sends more than it was asked for is cut off', async (t) => {
   const agent = await on.connect();
   const reader = ask(on, { query: '?follow=true', headers: EVENTS });
   const order = await agent.next('app-log');
-  // All in one go, so that nobody can have taken any of it in between.
+  // All at once, so that nothing can be read in between.
   for (let n = 0; n < 500; n += 1) agent.say(lines(order, randomUUIDv7(), 'x'.repeat(60_000)));
   assert.equal(await agent.closed, 1008);
   reader.abort();

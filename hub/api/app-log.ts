@@ -1,4 +1,4 @@
-/** What the app of an environment writes, read live from its host: as server-sent events, or as text for who asks for nothing else. */
+/** The log of an environment's app, read live from its host: as server-sent events, or as text by default. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -25,11 +25,11 @@ import { EnvironmentParams } from './params.ts';
 import type { AppLogEvent } from './schemas.ts';
 
 export interface AppLogLimits {
-  /** Between two proofs that the reader is there and may read, ms. */
+  /** Interval of heartbeats and of checks that the client is still authorized, ms. */
   readonly heartbeatMs: number;
-  /** A reader that takes nothing for this long is dropped, ms. */
+  /** A client that reads nothing for this long is dropped, ms. */
   readonly stuckMs: number;
-  /** The host's first answer must come within this, ms. */
+  /** Time limit for the host's first answer, ms. */
   readonly answerMs: number;
   readonly concurrency: ConcurrencyLimits;
   /** Reads of one token on one host. */
@@ -41,7 +41,7 @@ const LIMITS: AppLogLimits = {
   stuckMs: 30_000,
   answerMs: 35_000,
   concurrency: { inAll: 200, ofOne: 20 },
-  // The other half is for others.
+  // The other half is left for other tokens.
   ofHost: HOST_APP_LOG_READS / 2,
 };
 
@@ -136,7 +136,7 @@ function requestOf(environmentId: string, query: z.infer<typeof Question>, after
   };
 }
 
-/** An id of an event says of each version up to where it was read: `<deployment>@<time>`, with commas between. */
+/** An event id holds the position in each version's log: `<deployment>@<time>`, comma-separated. */
 function positionsOf(text: string): AppLogPosition[] {
   if (text.trim() === '') return [];
   const positions = z
@@ -152,7 +152,7 @@ function positionsOf(text: string): AppLogPosition[] {
   throw new OrkestrError('ORK_INVALID', 'Last-Event-ID must be an id from this stream.');
 }
 
-/** So that what cannot be read at all is an answer with its status. @throws OrkestrError */
+/** Awaited before the response starts, so that a failure gets its own status. @throws OrkestrError */
 async function firstPart(read: AppLogRead, answerMs: number): Promise<AppLogPart | null> {
   const late = new AbortController();
   try {
@@ -215,7 +215,7 @@ async function tell(telling: Telling, first: AppLogPart | null, { after }: AppLo
   }
 }
 
-/** At the end, and as many as there may be: those of versions that are gone fall out in front, however many a host names. */
+/** Insert the newest at the end and drop the oldest beyond the limit, however many versions a host names. */
 function putNewest<T>(versions: Map<string, T>, deployment: string, value: T): void {
   versions.delete(deployment);
   versions.set(deployment, value);
@@ -226,7 +226,7 @@ function putNewest<T>(versions: Map<string, T>, deployment: string, value: T): v
 const idOf = (positions: ReadonlyMap<string, string>): string =>
   [...positions].map(([deployment, at]) => `${deployment}@${at}`).join(',');
 
-/** A token may be revoked while somebody reads with it. */
+/** The token may be revoked during the read. */
 async function proveAlive({ deps, request, answer, read, asEvents }: Telling): Promise<void> {
   try {
     if (!(await isStillIn(deps, request))) read.close();

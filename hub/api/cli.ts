@@ -1,9 +1,9 @@
-/** The CLI for computers that are no host of orkestr: one file for Node.js, of the version that this hub is of. */
+/** Serves the CLI for computers that are not hosts of orkestr: one file for Node.js, in the hub's own version. */
 import { createReadStream, existsSync } from 'node:fs';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { HubApp } from '../deps.ts';
 
-/** @param file absent where the hub runs from its sources */
+/** @param file absent when the hub runs from its sources */
 export function registerCli(app: HubApp, file: string): void {
   app.get('/cli', { schema: { hide: true } }, (_request, reply) => {
     if (!existsSync(file)) {

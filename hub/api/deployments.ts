@@ -1,4 +1,4 @@
-/** Deployments: ask for one, look at them, cancel, go back. */
+/** Deployments: create, read, cancel, roll back. */
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { Uuid } from '../../protocol/ids.ts';
@@ -140,7 +140,7 @@ export function registerDeployments(app: HubApp, deps: HubDeps): void {
 async function checkRollback({ db }: HubDeps, { deployment, project }: DeploymentContext): Promise<void> {
   const team = await db.selectFrom('team').select('plan').where('id', '=', project.team_id).executeTakeFirstOrThrow();
   const plan = planOf(team);
-  // What is live once more is no way back.
+  // Deploying the live release again is not a rollback.
   if (!plan.rollback && deployment.status !== 'live')
     throw new OrkestrError('ORK_PLAN_LIMIT', `The plan ${plan.name} does not include rollbacks.`);
   if ((await findRelease(db, deployment.id)) === null) {

@@ -1,4 +1,4 @@
-/** Whether visitors meet the edge settings of an environment, and why not. */
+/** Whether the edge settings of an environment are in effect, or why not. */
 import { EDGE_PROTOCOL } from '../scheduler/edge-orders.ts';
 import type { HostLinks } from '../deps.ts';
 import { parseError } from '../store/events.ts';

@@ -1,6 +1,6 @@
 /**
- * The users of an environment's basic auth. Their passwords come in plain, are hashed before anything is stored, and go
- * out to nobody but the host: the API shows names.
+ * Basic auth users of an environment. Passwords arrive in plain text, are hashed before they are stored, and only the
+ * host gets the hashes: the API shows names.
  */
 import type { z } from 'zod';
 import type { EdgeSettings } from '../../protocol/edge.ts';
@@ -19,7 +19,7 @@ export const showSettings = (settings: Settings): ShownSettings => ({
   edge: { ...settings.edge, basicAuth: settings.edge.basicAuth.map(({ user }) => ({ user })) },
 });
 
-/** The settings of a new environment as they are stored. */
+/** The settings of a new environment in their stored form. */
 export async function storedSettings(given: GivenSettings): Promise<Settings> {
   const basicAuth = await Promise.all(
     given.edge.basicAuth.map(async ({ user, password }) => ({ user, password: await hashPassword(password) })),
@@ -27,12 +27,12 @@ export async function storedSettings(given: GivenSettings): Promise<Settings> {
   return { ...given, edge: { ...given.edge, basicAuth } };
 }
 
-/** A change of users with its passwords hashed; one without keeps the password that it has. */
+/** Changed users with hashed passwords; null keeps the current password. */
 export type UserChange = readonly { readonly user: string; readonly password: string | null }[];
 
 /**
- * The users that a patch of settings names; null when it leaves them as they are. Hashing takes time: call it outside of
- * a transaction.
+ * The users named in a patch of settings; null when the patch does not change them. Hashing takes time: call it outside
+ * of a transaction.
  * @throws OrkestrError ORK_INVALID
  */
 export async function userChangeOf(patch: Fields): Promise<UserChange | null> {
@@ -47,7 +47,7 @@ export async function userChangeOf(patch: Fields): Promise<UserChange | null> {
   return hashUsers(users.data);
 }
 
-/** The users as they are stored; null for the password of one that keeps its own. */
+/** The users in their stored form; a null password keeps the current one. */
 export const hashUsers = (given: z.infer<typeof ChangedUsers>): Promise<UserChange> =>
   Promise.all(
     given.map(async ({ user, password }) => ({
@@ -56,7 +56,10 @@ export const hashUsers = (given: z.infer<typeof ChangedUsers>): Promise<UserChan
     })),
   );
 
-/** The patch with what is stored in place of what was given. @throws OrkestrError ORK_INVALID for a new user without password */
+/**
+ * The patch with the given users replaced by their stored form.
+ * @throws OrkestrError ORK_INVALID for a new user without password
+ */
 export function withUsers(patch: Fields, change: UserChange | null, stored: StoredUsers): Fields {
   if (change === null) return patch;
   const known = new Map(stored.map(({ user, password }) => [user, password]));

@@ -1,4 +1,4 @@
-/** A host joins: its one-time token is exchanged for an identity, which is the public half of its own key. */
+/** Enrols a host: exchanges its one-time join token for an identity, the public half of its own key. */
 import { EnrolAnswer, EnrolRequest } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { readPublicKey } from '../../protocol/signing.ts';
@@ -29,14 +29,14 @@ export function registerEnrol(app: HubApp, { db, clock, log, agents, hubKey }: H
       if (key === undefined) throw invalid(['body.publicKey: not the PEM of an ed25519 public key']);
       const enrolled = await enrolHost(db, {
         tokenHash: hashSecretToken(joinToken),
-        // As we would write it, so that the same key is always the same text.
+        // Normalized, so that the same key is always the same text.
         publicKey: key.export({ type: 'spki', format: 'pem' }).toString(),
         now: clock.now().toISOString(),
       });
       if (enrolled === undefined) {
         throw new OrkestrError('ORK_JOIN_TOKEN', 'The join token is unknown, used up or expired.');
       }
-      // A session under the key that was there before is no longer this host.
+      // End a session of the previous key, which no longer belongs to this host.
       if (enrolled.first) agents.disconnect(enrolled.hostId);
       log.info({ hostId: enrolled.hostId, machine: name, again: !enrolled.first }, 'host enrolled');
       return { hostId: enrolled.hostId, hubPublicKey: hubKey.publicKey };

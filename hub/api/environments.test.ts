@@ -110,7 +110,7 @@ test('a domain and path belong to one environment; another path of it is free', 
   );
   assert.deepEqual((await call('GET', '/staging')).json.urls, ['http://staging-shop.localhost:8080']);
   assert.equal((await take([{ host: 'shop.localhost', pathPrefix: '/new' }])).status, 200);
-  // What was let go of is free, and asking for one's own again is no conflict.
+  // Removed domains are free again, and requesting one's own again is no conflict.
   const own = {
     settings: { domains: [...project.environments[0].settings.domains, { host: 'staging-shop.localhost' }] },
   };
@@ -195,7 +195,7 @@ test('deleting takes it off its host first; when that fails it stays', async (t)
   assert.equal((await call('GET', '/production')).status, 404);
 });
 
-/** Users of the first environment as they are stored. */
+/** Stored users of the first environment. */
 async function storedUsers(api: TestApi): Promise<Settings['edge']['basicAuth']> {
   const row = await api.deps.db.selectFrom('environment').selectAll().orderBy('id').executeTakeFirstOrThrow();
   return readSettings(row).edge.basicAuth;
@@ -220,7 +220,7 @@ test('passwords of basic auth are hashed, go to the host and are never shown', a
   const stored = await storedUsers(api);
   assert.match(stored[0]?.password ?? '', /^scrypt:/);
 
-  // What is shown can be sent back: who has a password keeps it.
+  // The shown value can be sent back: users keep their passwords.
   assert.equal((await change([userOf('grace'), userOf('linus', 'another password')])).status, 200);
   const users = await storedUsers(api);
   assert.equal(users[0]?.password, stored[0]?.password);

@@ -95,7 +95,7 @@ export function registerEnvironments(app: HubApp, deps: HubDeps): void {
     },
     async ({ identity, params }, reply) => {
       const { environment } = await getEnvironment(db, identity.teamId, params.project, params.environment);
-      // First: all the rest goes in one transaction, for which they may be too much.
+      // First: the remaining rows go in one transaction, for which the history may be too large.
       await deleteHistory(db, environment.id);
       await scheduler.removeEnvironment(environment.id);
       return reply.code(204).send(null);

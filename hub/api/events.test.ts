@@ -47,7 +47,7 @@ interface Follower {
   abort(): void;
 }
 
-/** Reads the stream as a browser would. */
+/** Reads the stream like a browser. */
 async function follow(on: TestHub, id: string, after?: number): Promise<Follower> {
   const stop = new AbortController();
   const response = await fetch(`${on.url}/api/v1/deployments/${id}/events`, {
@@ -191,7 +191,7 @@ test('one who takes nothing is dropped, not buffered for', async (t) => {
   const stuck = connect(port, '127.0.0.1').pause();
   const closed = once(stuck, 'close');
   const request = `GET /deployments/${id}/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${on.account.token}\r\n\r\n`;
-  stuck.on('error', () => undefined).write(request); // cut off: a reset or an end
+  stuck.on('error', () => undefined).write(request); // the connection is cut: a reset or an end
   const dropped = new Promise<void>((resolve) => {
     app.server.once('request', (_request, response: ServerResponse) => response.once('close', () => resolve()));
   });

@@ -1,6 +1,7 @@
 /**
- * A deployment as it happens: server-sent events (WHATWG HTML section 9.2) out of the store. Each follower reads at its own pace from
- * where it stands, so there is no buffer to overflow, no gap and no double, and a reconnect is nothing special.
+ * Streams a deployment as server-sent events (WHATWG HTML section 9.2) out of the store. Each follower reads at its own
+ * pace from its own position, so no buffer can overflow, no event is lost or repeated, and a reconnect needs no special
+ * handling.
  */
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -16,21 +17,21 @@ import { IdParams } from './params.ts';
 import type { Deployment, DeploymentEvent } from './schemas.ts';
 
 interface EventLimits {
-  /** Comment lines keep the connection known as alive, ms. */
+  /** Comment lines at this interval keep the connection alive, ms. */
   readonly heartbeatMs: number;
-  /** A client that takes nothing for this long is dropped; it may come back where it was, ms. */
+  /** A client that reads nothing for this long is dropped, ms. It may reconnect at its last position. */
   readonly stuckMs: number;
-  /** Followers of all deployments together. */
+  /** Maximum number of followers, of all deployments together. */
   readonly followers: number;
-  /** Those of one token, so that one user leaves room for others. */
+  /** Maximum for one token, so that one user leaves room for others. */
   readonly followersOfToken: number;
 }
 
 const LIMITS: EventLimits = { heartbeatMs: 15_000, stuckMs: 30_000, followers: 500, followersOfToken: 100 };
-/** Events read at once: log chunks are up to 64 KiB each. */
+/** Events read at once: log chunks have up to 64 KiB each. */
 const PAGE = 32;
 
-/** `Last-Event-ID` counts more: a browser sends it when it comes back to the address that it was given. */
+/** `Last-Event-ID` takes precedence: a browser sends it when it reconnects to the same URL. */
 const Start = z.object({
   after: z.coerce.number().int().min(0).default(0).describe('for clients that cannot set `Last-Event-ID`'),
 });
@@ -96,12 +97,12 @@ async function follow(
   await answer.write(': here\n\n');
   let position = after;
   while (!signal.aborted) {
-    // Registered before the store is read: news that come in between are not slept through.
+    // Registered before the store is read, so that news in between are not missed.
     const waking = new AbortController();
     const next = news.next(id, limits.heartbeatMs, AbortSignal.any([signal, waking.signal]));
     try {
       if (!(await isStillIn(deps, request))) return;
-      // Read before the events: a deployment that has ended by now has all its events in the store.
+      // Read before the events: if the deployment has ended by now, all its events are in the store.
       const now = await getDeployment(db, context.project.team_id, id);
       const events = await listEvents(db, id, position, PAGE);
       for (const event of events) {
@@ -122,7 +123,7 @@ async function follow(
   }
 }
 
-/** What became of one whose events are gone. */
+/** The result of a deployment whose events have been pruned. */
 async function withoutCourse(deps: HubDeps, context: DeploymentContext): Promise<DeploymentEvent[]> {
   const { steps, release: _, ...deployment } = await showDeploymentDetail(deps, context);
   return [{ kind: 'status', deployment }, ...steps.map((step): DeploymentEvent => ({ kind: 'step', step }))];

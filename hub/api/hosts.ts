@@ -21,7 +21,7 @@ export function registerHosts(app: HubApp, deps: HubDeps): void {
   const { db, clock, agents } = deps;
   const tags = ['hosts'];
   const view = (row: Row<'host'>): Host => hostView(row, agents, servedVersion(deps.config.releaseFolder));
-  /** The host of `row` with a fresh join token, which this answer alone holds. */
+  /** The host of `row` with a new join token, which only this response contains. */
   const withJoinToken = async (row: Row<'host'>): Promise<z.infer<typeof MadeHost>> => {
     const joinToken = makeSecretToken(JOIN_TOKEN_PREFIX);
     const joinTokenExpiresAt = new Date(clock.now().getTime() + JOIN_TOKEN_MS).toISOString();
@@ -135,7 +135,10 @@ export function registerHosts(app: HubApp, deps: HubDeps): void {
   );
 }
 
-/** Whoever waits for what it builds would learn of its end minutes later, as of a host that is lost. @throws OrkestrError ORK_CONFLICT */
+/**
+ * Deployments that wait for its builds would fail only minutes later, as if the host were lost.
+ * @throws OrkestrError ORK_CONFLICT
+ */
 async function mustNotBuild(tx: Db, { id, name }: Row<'host'>): Promise<void> {
   const building = (await listSent(tx, id)).filter(({ build_host_id }) => build_host_id === id);
   if (building.length === 0) return;
@@ -145,11 +148,11 @@ async function mustNotBuild(tx: Db, { id, name }: Row<'host'>): Promise<void> {
   );
 }
 
-/** Of the agent that is connected, or was last. */
+/** Version of the connected agent, or of the last one. */
 export const agentVersionOf = (row: Row<'host'>, agents: Agents): string | null =>
   agents.peer(row.id)?.agentVersion ?? statusOf(row)?.agentVersion ?? null;
 
-/** A status that an older version stored and this one cannot read is as good as none. */
+/** A status that an older version stored and this one cannot parse counts as none. */
 const statusOf = ({ status }: Row<'host'>): HostStatus | null =>
   status === null ? null : (HostStatus.safeParse(JSON.parse(status)).data ?? null);
 

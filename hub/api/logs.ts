@@ -1,4 +1,4 @@
-/** The whole log of a deployment as plain text. Live logs are in events.ts. */
+/** The whole log of a deployment as plain text. events.ts streams live logs. */
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { StepName } from '../../protocol/steps.ts';

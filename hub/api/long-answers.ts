@@ -1,4 +1,4 @@
-/** Answers that go on for as long as somebody reads them: a limit on how many, one write at a time, an end when the hub stops. */
+/** Long-running responses: limits their number, waits for slow readers, and ends them when the hub stops. */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -6,28 +6,28 @@ import type { HubApp } from '../deps.ts';
 import { ConcurrencyLimit } from '../concurrency-limit.ts';
 import type { ConcurrencyLimits, LimitMessages } from '../concurrency-limit.ts';
 
-/** Of an answer that is event by event (WHATWG HTML section 9.2). */
+/** Content type of server-sent events (WHATWG HTML section 9.2). */
 export const EVENT_STREAM = 'text/event-stream';
 
 interface LongAnswerOptions {
   readonly concurrency: ConcurrencyLimits;
   readonly messages: LimitMessages;
-  /** A client that takes nothing for this long is dropped; it may come back where it was, ms. */
+  /** A client that reads nothing for this long is dropped, ms. It may reconnect at its last position. */
   readonly stuckMs: number;
 }
 
-/** The way to the reader. */
+/** The stream to the client. */
 export interface Answer {
-  /** Aborts when the reader goes, or the hub stops. */
+  /** Aborts when the client disconnects or the hub stops. */
   readonly signal: AbortSignal;
-  /** Resolves when the reader has taken what came before. */
+  /** Resolves when the client can take more. */
   write(text: string): Promise<void>;
 }
 
 interface LongAnswers {
-  /** Does `work` within the limit of whoever asks. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
+  /** Run `work` within the client's limit. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
   admit<T>(request: FastifyRequest, work: () => Promise<T>): Promise<T>;
-  /** Answers with what `work` writes. What it throws is logged: the head of the answer is out by then. */
+  /** Respond with what `work` writes. Its errors are only logged: the response head has been sent by then. */
   give(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -54,14 +54,14 @@ export function makeLongAnswers(
       const reader = new AbortController();
       open.add(reader);
       raw.on('close', () => reader.abort());
-      if (raw.closed) reader.abort(); // gone before there was anything to tell
+      if (raw.closed) reader.abort(); // disconnected before anything was sent
       try {
         raw.writeHead(200, {
           'content-type': contentType,
           'x-content-type-options': 'nosniff',
           'cache-control': 'no-store',
           'x-accel-buffering': 'no',
-          // Its end is the end of the connection, so that a stopping hub waits for none that idles.
+          // Close the connection at the end, so that a stopping hub does not wait for idle ones.
           connection: 'close',
         });
         raw.flushHeaders();
@@ -76,7 +76,7 @@ export function makeLongAnswers(
   };
 }
 
-/** One write at a time, each waiting until the client has taken the one before. */
+/** Wait for `drain` after each write that fills the buffer, so that memory use is bounded. */
 async function write(response: ServerResponse, signal: AbortSignal, stuckMs: number, text: string): Promise<void> {
   signal.throwIfAborted();
   if (response.write(text)) return;

@@ -1,4 +1,4 @@
-/** Rules that hold for every route of the API, taken from the OpenAPI document: a new route is under them by itself. */
+/** Rules for every route of the API, derived from the OpenAPI document: new routes are covered automatically. */
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
@@ -9,7 +9,7 @@ import { startTestApi, type Call, type TestApi } from './test-api.ts';
 
 type Needed = Scope | 'read or deploy' | 'any' | undefined;
 
-/** Who may do what, by the scope of the token. A route that changes something is never for `read`. */
+/** Permissions by the token's scope. A route that changes something is never open to `read`. */
 const NEEDED: Readonly<Record<string, Needed>> = {
   'POST /session': undefined,
   'DELETE /session': undefined,
@@ -67,12 +67,12 @@ interface Operation {
   readonly name: string;
   readonly method: string;
   readonly path: string;
-  /** The scope it needs, several of which one does, "any", or undefined for public ones. */
+  /** The required scope, alternatives with "or", "any", or undefined for public routes. */
   readonly scope: string | undefined;
   readonly takesBody: boolean;
 }
 
-/** Bodies that pass validation; `{}` does for all others. */
+/** Bodies that pass validation; for all others `{}` does. */
 const BODIES: Readonly<Record<string, unknown>> = {
   'POST /session': { token: 'ork_wrong' },
   'POST /tokens': { name: 'x', scopes: ['read'] },
@@ -150,7 +150,7 @@ async function fullTeam(api: TestApi, team: string) {
 
 type FullTeam = Awaited<ReturnType<typeof fullTeam>>;
 
-/** What the path's parameters may be filled with, by what the route is about. */
+/** Values for the path parameters, depending on the resource. */
 function fillings({ path }: Operation, of: FullTeam): Record<string, string>[] {
   const { project, environment } = of;
   if (path.includes('{project}')) {
@@ -203,7 +203,7 @@ test('what belongs to another team is not found, on every route', async (t) => {
       assert.equal(answer.json.code, 'ORK_NOT_FOUND', operation.name);
     }
   }
-  // Its own project with a foreign environment in it is no way around.
+  // A project of one's own with a foreign environment must not give access.
   const nested = { project: stranger.project.id, environment: owner.environment.id };
   for (const operation of all.filter(({ path }) => path.includes('{environment}'))) {
     const answer = await api.fetch({ ...callOf(operation, nested), token: stranger.token });

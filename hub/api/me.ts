@@ -1,4 +1,4 @@
-/** Who the asker is. */
+/** The client's own identity. */
 import type { Identity } from '../auth/identity.ts';
 import { anyScope } from '../auth/hook.ts';
 import type { Db } from '../store/database.ts';

@@ -1,11 +1,11 @@
-/** A change of settings laid over those that are there: JSON Merge Patch (RFC 7396), checked as a whole afterwards. */
+/** Merges a change into existing settings: JSON Merge Patch (RFC 7396), then validates the result. */
 import { Settings } from '../../protocol/job.ts';
 import { invalid } from './problem.ts';
 import { unknownFields } from './unknown-fields.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** @throws OrkestrError ORK_INVALID, naming each field that is wrong or that settings do not have. */
+/** @throws OrkestrError ORK_INVALID, naming each field that is invalid or unknown. */
 export function mergeSettings(settings: Settings, patch: Fields): Settings {
   const merged = Settings.safeParse(merge(settings, patch));
   if (!merged.success) {

@@ -1,4 +1,4 @@
-/** The OpenAPI 3.1 document at /api/openapi.json, made from the very schemas that check requests and answers. */
+/** The OpenAPI 3.1 document at /api/openapi.json, generated from the schemas that validate requests and responses. */
 import swagger from '@fastify/swagger';
 import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
@@ -9,13 +9,13 @@ import type { HubApp } from '../deps.ts';
 import { PROBLEM_TYPE } from './problem.ts';
 
 const OPENAPI_PATH = '/api/openapi.json';
-/** For editors of people who write an orkestr.json. */
+/** JSON Schema of orkestr.json, for editors. */
 const ORKESTR_SCHEMA_PATH = '/api/orkestr.schema.json';
 
 type Transform = NonNullable<FastifyDynamicSwaggerOptions['transform']>;
 type TransformObject = NonNullable<FastifyDynamicSwaggerOptions['transformObject']>;
 
-/** Must be awaited before any route is registered: only routes that come later are in the document. */
+/** Await it before any route is registered: only later routes appear in the document. */
 export async function registerOpenApi(app: HubApp): Promise<void> {
   await app.register(swagger, {
     openapi: {
@@ -40,11 +40,11 @@ export async function registerOpenApi(app: HubApp): Promise<void> {
   app.get(ORKESTR_SCHEMA_PATH, { schema: { hide: true } }, () => orkestrJsonSchema());
 }
 
-/** Each route says what it needs: its scope goes into the description and its security. */
+/** Adds each route's required scope to its description and security. */
 const transform: Transform = (input): ReturnType<Transform> => {
   const { schema, url } = jsonSchemaTransform(input);
   const scope = input.route.config?.scope;
-  // Routes without a summary (pages, files) are no part of the API.
+  // Routes without a summary (pages, files) are not part of the API.
   if (input.schema?.summary === undefined) return { schema: { ...schema, hide: true }, url };
   if (scope === undefined || scope === 'public') return { schema: { ...schema, security: [] }, url };
   const needs =
@@ -53,7 +53,7 @@ const transform: Transform = (input): ReturnType<Transform> => {
   return { schema: { ...schema, description, security: [{ token: [] }, { session: [] }] }, url };
 };
 
-/** Each operation may fail, always in the same shape. */
+/** Any operation may fail, always with a response of the same shape. */
 const transformObject: TransformObject = (document) => {
   if (!('openapiObject' in document)) throw new Error('The document is made as OpenAPI, never as Swagger 2.');
   const { openapiObject } = document;

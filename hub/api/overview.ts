@@ -1,4 +1,4 @@
-/** What the console's first page shows and asks for again and again: all environments, without their settings. */
+/** Data of the console's first page, which polls it: all environments, without their settings. */
 import { z } from 'zod';
 import { requireScope } from '../auth/hook.ts';
 import type { HubApp, HubDeps } from '../deps.ts';

@@ -1,4 +1,4 @@
-/** What routes take from their path. Bounded, not checked for shape: what names nothing is answered as not found. */
+/** Path parameters. Only their length is validated: an unknown name is answered as not found. */
 import { z } from 'zod';
 import { RegistryHost } from '../../protocol/job.ts';
 
@@ -6,7 +6,7 @@ const reference = z.string().min(1).max(100);
 
 export const IdParams = z.object({ id: reference });
 export const ProjectParams = z.object({ project: reference.describe('slug or id') });
-/** A host is made by being named, so it is checked. */
+/** Naming a registry creates it, so the host is validated. */
 export const RegistryParams = ProjectParams.extend({
   host: RegistryHost.describe('registry, e.g. registry.example.com:5000'),
 });

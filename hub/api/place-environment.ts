@@ -1,4 +1,4 @@
-/** How a new environment finds its host and its domain. */
+/** Chooses the host and the domain of a new environment. */
 import { randomUUIDv7 } from 'node:crypto';
 import type { z } from 'zod';
 import type { Settings } from '../../protocol/job.ts';
@@ -14,14 +14,15 @@ import { getTeam } from '../store/teams.ts';
 import { invalid } from './problem.ts';
 import type { NewEnvironment } from './schemas.ts';
 
-/** A new environment with its settings as they are stored. */
+/** A new environment with its settings in their stored form. */
 type PlacedEnvironment = Omit<z.infer<typeof NewEnvironment>, 'settings'> & { readonly settings: Settings };
 
 type PlaceDeps = Pick<HubDeps, 'clock' | 'config' | 'hubUrl'>;
 
 /**
- * Store a new environment of `project`. Call it in a transaction (`db`). Answers its id.
- * @throws OrkestrError ORK_INVALID (no host to choose, over the plan), ORK_NOT_FOUND (host), ORK_CONFLICT (slug), ORK_ROUTE_TAKEN
+ * Store a new environment of `project`. Call it in a transaction (`db`). Returns its id.
+ * @throws OrkestrError ORK_INVALID (no host to choose, over the plan), ORK_NOT_FOUND (host), ORK_CONFLICT (slug),
+ * ORK_ROUTE_TAKEN
  */
 export async function placeEnvironment(
   deps: PlaceDeps,
@@ -52,8 +53,9 @@ export async function placeEnvironment(
 }
 
 /**
- * The settings as they are when they name a domain, else with the first default one that is free, or its own already.
- * @throws OrkestrError ORK_INVALID, also when no default one is free; ORK_ROUTE_TAKEN
+ * The settings unchanged if they name a domain; otherwise with the first default domain that is free or already its
+ * own.
+ * @throws OrkestrError ORK_INVALID, also when no default domain is free; ORK_ROUTE_TAKEN
  */
 export async function withDomain(
   deps: Pick<PlaceDeps, 'config' | 'hubUrl'>,
@@ -69,7 +71,7 @@ export async function withDomain(
   throw invalid(['settings.domains: the default domains are taken; name one']);
 }
 
-/** @throws OrkestrError ORK_INVALID naming each field that is over the plan of the team */
+/** @throws OrkestrError ORK_INVALID naming each field that exceeds the team's plan */
 export async function checkPlan(db: Db, teamId: string, { build }: Pick<Settings, 'build'>): Promise<void> {
   const over = overPlan(build, planOf(await getTeam(db, teamId)));
   if (over.length > 0) throw invalid(over);

@@ -1,4 +1,4 @@
-/** Every failure leaves the API as an RFC 9457 problem document with a code of protocol/errors.ts. */
+/** Turns every failure of the API into an RFC 9457 problem document with a code of protocol/errors.ts. */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { OrkestrError, toErrorReport, toProblem } from '../../protocol/errors.ts';
@@ -12,11 +12,11 @@ export function registerProblems(app: HubApp): void {
   app.setErrorHandler((error, request, reply) => sendProblem(request, reply, toOrkestrError(error, request)));
 }
 
-/** For requests that fail before they have a route: a path with a broken escape, say. */
+/** For requests that fail before routing, for example a path with an invalid escape. */
 export const answerUnroutable = (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void =>
   void sendProblem(request, reply, toOrkestrError(error, request));
 
-/** Answer with `error`. Also for handlers that found nothing to route to. */
+/** Respond with `error`. Also for handlers of unknown paths. */
 export function sendProblem(request: FastifyRequest, reply: FastifyReply, error: OrkestrError): FastifyReply {
   const problem = toProblem(toErrorReport(error));
   if (problem.status >= 500) request.log.error({ err: error, url: request.url }, 'request failed');
@@ -46,7 +46,10 @@ export function invalid(fields: readonly string[]): OrkestrError {
   });
 }
 
-/** What Fastify refuses before a handler runs (body too large, not JSON, ...); all else is a bug of ours. */
+/**
+ * Client errors that Fastify detects before a handler runs (body too large, not JSON, ...); anything else is a bug of
+ * ours.
+ */
 function fromFastify(error: Partial<FastifyError>, request: FastifyRequest): OrkestrError {
   const status = error.statusCode ?? 500;
   if (status === 413) {
@@ -56,7 +59,7 @@ function fromFastify(error: Partial<FastifyError>, request: FastifyRequest): Ork
   if (status >= 400 && status < 500) {
     return new OrkestrError('ORK_INVALID', `The request cannot be read: ${error.message}.`, { cause: error });
   }
-  // The words of a bug may hold anything: they go to the log, under the request's id, and not to the asker.
+  // The message of a bug may contain anything: it goes to the log under the request's id, not to the client.
   return new OrkestrError('ORK_INTERNAL', 'Something went wrong in the hub.', {
     evidence: [`request: ${request.id}`],
     cause: error,

@@ -11,7 +11,7 @@ import type { Environment, Project } from './schemas.ts';
 
 type ViewDeps = Pick<HubDeps, 'db' | 'config' | 'hubUrl' | 'agents'>;
 
-/** In the order of `projects`, each with its environments, oldest first. A few queries, however many there are. */
+/** In the order of `projects`, each with its environments, oldest first. The number of queries is constant. */
 export async function showProjects(deps: ViewDeps, projects: readonly Row<'project'>[]): Promise<Project[]> {
   const rows = await listEnvironments(
     deps.db,
@@ -76,7 +76,7 @@ const showCertificate = ({ host, error, not_after, since }: Row<'failing_certifi
 
 type Latest = Awaited<ReturnType<typeof latestDeployments>> extends Map<string, infer T> ? T : never;
 
-/** What was asked for last, as environments show it. */
+/** The latest deployment, in the form that environments show. */
 export const showLatest = (deployment: Latest | undefined): Environment['latestDeployment'] =>
   deployment === undefined
     ? null

@@ -58,7 +58,7 @@ test('a project that could not be made leaves neither rows nor a repository', as
 test('an environment whose settings could not be read back is not stored, and the others are listed on', async (t) => {
   const { api, token, post } = await start(t);
   await post({ slug: 'shop' });
-  // As the hub had it before such an URL was refused.
+  // As stored by a hub before such URLs were rejected.
   Object.assign(api.deps.config, { appsUrl: 'http://apps_1.example.com' });
   assert.equal((await post({ slug: 'blog' })).status, 500);
   const listed = await api.call(token, 'GET', '/projects');
@@ -80,7 +80,7 @@ test('the credentials of an external repository are sealed and never answered', 
   assert.deepEqual(openRepositoryAuth(api.deps.sealer, row), { username: 'git', token: 'glpat-secret' });
   const everything = JSON.stringify(row) + made.text + (await api.call(token, 'GET', '/projects')).text;
   assert.ok(!everything.includes('glpat-secret'));
-  // Moved to another project's row it does not open.
+  // It does not open in another project's row.
   assert.throws(() => openRepositoryAuth(api.deps.sealer, { ...row, id: 'other' }));
 });
 

@@ -52,7 +52,7 @@ export function registerProjects(app: HubApp, deps: HubDeps): void {
       const project = newProject(deps, request.identity.teamId, request.body);
       const { environment: given } = request.body;
       const environment = { ...given, settings: await storedSettings(given.settings) };
-      // The repository comes first: a project that is in the store always has one, and a repository without project is known.
+      // The repository first: a stored project always has one, and a repository without a project is tracked as stray.
       if (project.origin === 'hub') await git.createRepository(project.id);
       try {
         await db.transaction().execute(async (tx) => {
@@ -106,7 +106,7 @@ export function registerProjects(app: HubApp, deps: HubDeps): void {
     },
     async (request, reply) => {
       const project = await getProject(db, request.identity.teamId, request.params.project);
-      // First: all the rest goes in one transaction, for which they may be too much.
+      // First: the remaining rows go in one transaction, for which the history may be too large.
       for (const { id } of await listEnvironments(db, [project.id])) await deleteHistory(db, id);
       await scheduler.removeProject(project.id);
       if (project.origin === 'hub') await git.removeRepository(project.id);
@@ -142,7 +142,7 @@ function changedRepository(
   }
   if (url !== undefined && url !== repository_url) {
     checkUrl(url, deps.config.allowHttpRepositories);
-    // Who may write here must not learn it by having it sent to a server of their own.
+    // Otherwise a user with write access could obtain the token by pointing the URL at their own server.
     if (auth === undefined && repository_auth !== null) {
       throw invalid([
         'body.repository.auth: the current token is for the previous URL; give a token for this URL, or null',

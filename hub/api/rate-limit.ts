@@ -1,9 +1,9 @@
-/** How often one address may try to guess a secret. All other routes ask for one first. */
+/** Limits attempts to guess a secret per client address. Other routes authenticate first, or guard no secret. */
 import rateLimit from '@fastify/rate-limit';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { HubApp } from '../deps.ts';
 
-/** Addresses counted at the same time; the longest unseen one is forgotten first. */
+/** Maximum number of addresses counted at once; the least recently seen one is dropped first. */
 const ADDRESSES = 5_000;
 
 /** Route config for logins and enrolments. */

@@ -1,4 +1,4 @@
-/** A receiver as the API shows it: never its settings. */
+/** A receiver as the API shows it, without its settings. */
 import type { Db } from '../store/database.ts';
 import { listRecent } from '../store/deliveries.ts';
 import { parseError } from '../store/events.ts';

@@ -1,4 +1,4 @@
-/** Receivers of notifications: of a project, or of the team and so told of all its projects. */
+/** Receivers of notifications: of a project, or of the team, which get the notices of all its projects. */
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { requireScope } from '../auth/hook.ts';
@@ -12,7 +12,7 @@ import { ProjectParams, ProjectReceiverParams, ReceiverParams } from './params.t
 import { receiverView } from './receiver-view.ts';
 import { MadeReceiver, NewReceiver, Receiver } from './schemas.ts';
 
-/** Of one place. Each hears of a notice in the transaction that makes it. */
+/** Per team or project. A notice is queued for all of them in the transaction of its event. */
 const MOST_RECEIVERS = 20;
 
 const tags = ['notifications'];

@@ -1,4 +1,4 @@
-/** Logins of image registries, for private base images: written here, read by the project's builds only. */
+/** Registry logins for private base images: write-only in the API, read only by the project's builds. */
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { requireScope } from '../auth/hook.ts';
@@ -9,7 +9,7 @@ import { deleteRegistry, listRegistries, putRegistry } from '../store/registries
 import { ProjectParams, RegistryParams } from './params.ts';
 import { RegistryChange, RegistryEntry } from './schemas.ts';
 
-/** They travel in one job frame. */
+/** Bounded because all of them travel in one job frame. */
 const MAX_REGISTRIES = 20;
 
 const PATH = '/projects/:project/registries';

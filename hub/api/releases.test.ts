@@ -15,7 +15,7 @@ const FILES = {
   'install.sh': "#!/bin/sh\nRELEASE_VERSION='1.2.3'\nHUB_URL=''\nHUB_SUMS_SHA256=''\n",
 };
 
-/** A folder with a release, and beside its files one that is not of it. */
+/** A folder with a release, and a file next to it that is not part of it. */
 function release(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-release-'));
   t.after(() => rmSync(folder, { recursive: true }));

@@ -1,4 +1,4 @@
-/** The release that this hub hands on, so that a host needs to reach nothing but the hub: installer, archives, sums. */
+/** Serves the release of this hub, so that a host needs to reach nothing else: installer, archives, checksums. */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import type { HubApp, HubDeps } from '../deps.ts';
 const JoinFacts = z.object({
   hubUrl: z.url(),
   version: z.string(),
-  /** ed25519, base64 of its DER: checks SHA256SUMS.sig. */
+  /** ed25519, base64 of its DER: verifies SHA256SUMS.sig. */
   releaseKey: z.string(),
   /** To be pasted on the host, with the token in place of TOKEN. */
   command: z.string(),
@@ -19,8 +19,8 @@ const JoinFacts = z.object({
 });
 
 /**
- * A line for the shell of the host that is to join.
- * @param email the CA of the host's certificates may write there: without one it asks for none
+ * Shell command for a host that joins.
+ * @param email contact address for the CA; without it the host requests no certificates
  */
 export const joinCommand = (hubUrl: string, token: string, email?: string): string =>
   `curl -fsSL ${hubUrl}/${INSTALLER_FILE} | sudo sh -s -- --hub ${hubUrl} --token ${token}` +
@@ -34,7 +34,7 @@ export function registerReleases(app: HubApp, { config, hubUrl }: Pick<HubDeps, 
     { schema: { summary: 'What a host needs to join', tags: ['hosts'], response: { 200: JoinFacts } } },
     () => {
       const { version, publicKey, files } = readManifest(folder);
-      // Anybody may ask: the address of the owner is not for all.
+      // Without the e-mail address: this route is public.
       return { hubUrl: hubUrl(), version, releaseKey: publicKey, command: joinCommand(hubUrl(), 'TOKEN'), files };
     },
   );
@@ -50,7 +50,7 @@ export function registerReleases(app: HubApp, { config, hubUrl }: Pick<HubDeps, 
     { schema: { hide: true, params: z.object({ file: z.string().max(200) }) } },
     (request, reply) => {
       const { file } = request.params;
-      // Only what the manifest names is a path of ours.
+      // Only files that the manifest names are served.
       const known = readManifest(folder).files.find(({ name }) => name === file);
       if (known === undefined && file !== MANIFEST_FILE) {
         throw new OrkestrError('ORK_NOT_FOUND', `The release of this hub has no file ${file}.`);
@@ -62,8 +62,9 @@ export function registerReleases(app: HubApp, { config, hubUrl }: Pick<HubDeps, 
 }
 
 /**
- * Read anew each time: another version may have been put there. Archives that the hub was installed without are not in it.
- * @throws OrkestrError ORK_NOT_FOUND when the hub has none
+ * Reads the manifest each time, since another version may have been installed. Leaves out archives that are missing
+ * here.
+ * @throws OrkestrError ORK_NOT_FOUND when the hub has no release
  */
 export function readManifest(folder: string | undefined): ReleaseManifest {
   let text: string;
@@ -77,12 +78,12 @@ export function readManifest(folder: string | undefined): ReleaseManifest {
   return { ...manifest, files: manifest.files.filter(({ name }) => existsSync(join(required(folder), name))) };
 }
 
-/** The version that hosts get here; null: none. */
+/** The version that this hub serves; null: none. */
 export function servedVersion(folder: string | undefined): string | null {
   try {
     return readManifest(folder).version;
   } catch {
-    return null; // whoever asks for the release itself is told what is wrong with it
+    return null; // a request for the release itself reports the error
   }
 }
 
@@ -91,7 +92,9 @@ function required(folder: string | undefined): string {
   throw new OrkestrError('ORK_NOT_FOUND', 'This hub has no release to offer: ORKESTR_HUB_RELEASES is not set.');
 }
 
-/** install.sh with the address of this hub, and with the sum of the list of sums, for hosts that cannot check a signature. */
+/**
+ * install.sh with this hub's URL, and with the checksum of the checksum list, for hosts that cannot verify a signature.
+ */
 function installerOf(folder: string, hubUrl: string): string {
   const sums = createHash('sha256')
     .update(readFileSync(join(folder, SUMS_FILE)))
@@ -99,7 +102,7 @@ function installerOf(folder: string, hubUrl: string): string {
   const facts = { HUB_URL: hubUrl, HUB_SUMS_SHA256: sums };
   let text = readFileSync(join(folder, INSTALLER_FILE), 'utf8');
   for (const [name, value] of Object.entries(facts)) {
-    // A URL's origin and a hex number: nothing in them ends a quoted word of a shell.
+    // A URL's origin and a hex number contain nothing that ends a quoted word of a shell.
     text = text.replace(`\n${name}=''\n`, () => `\n${name}='${value}'\n`);
   }
   return text;

@@ -1,4 +1,4 @@
-/** Bodies and answers of the REST API (`/api/v1`). The CLI and the console import their types from here. */
+/** Request and response bodies of the REST API (`/api/v1`). The CLI and the console import their types from here. */
 import { z } from 'zod';
 import { DeploymentStatus, HostStatus } from '../../protocol/agent-link.ts';
 import { AppLogLine } from '../../protocol/app-log.ts';
@@ -36,7 +36,7 @@ export const NewToken = z.object({
   scopes: z.array(Scope).min(1),
   expiresInDays: z.int().min(1).max(3650).optional(),
 });
-/** The only answer that ever holds a token in plain text. */
+/** The only response with a token in plain text. */
 export const MadeToken = Token.extend({ token: z.string() });
 
 export const Host = z.object({
@@ -47,20 +47,20 @@ export const Host = z.object({
   /** It builds what it serves. */
   builds: z.boolean().default(true),
   lastSeenAt: Timestamp.nullable(),
-  /** Of the agent that is connected, or was last. */
+  /** Version of the connected agent, or of the last one. */
   agentVersion: z.string().nullable(),
-  /** Version that this hub hands on, when the host has an older one; null: nothing to upgrade to. */
+  /** The version that this hub serves, if the host has an older one; null: nothing to upgrade to. */
   upgradeTo: z.string().nullable(),
   /** Why its agent is refused, e.g. for its version; null: it is not. */
   refusal: ErrorReport.nullable(),
   status: HostStatus.nullable(),
 });
 export type Host = z.infer<typeof Host>;
-/** Of the hosts of a team, to one version. */
+/** An upgrade of a team's hosts to one version. */
 export const Upgrade = z.object({
   id: Uuid,
   version: ReleaseVersion,
-  /** Hosts that are upgraded at the same time at most. */
+  /** Maximum number of hosts under way at once. */
   atOnce: z.int(),
   state: z.enum(UPGRADE_STATES),
   /** In the order of their turns. */
@@ -69,7 +69,7 @@ export const Upgrade = z.object({
   finishedAt: Timestamp.nullable(),
 });
 export type Upgrade = z.infer<typeof Upgrade>;
-/** Nothing: all hosts that have joined and are not newer, to the version that the hub hands on, one at a time. */
+/** Empty: upgrade all joined hosts that are not newer to the version that the hub serves, one at a time. */
 export const NewUpgrade = z.object({
   version: ReleaseVersion.optional(),
   hosts: z.array(Uuid).min(1).max(1000).optional(),
@@ -82,16 +82,16 @@ export const HostChange = z.object({ builds: z.boolean() });
 export const MadeHost = Host.extend({
   joinToken: z.string(),
   joinTokenExpiresAt: Timestamp,
-  /** Installs orkestr on the host and joins it: a line to paste there. Null: this hub hands on no release. */
+  /** Shell command that installs orkestr on the host and joins it. Null: this hub serves no release. */
   installCommand: z.string().nullable(),
 });
 
-/** Of a wrong name in a record the rule is told, which the schema library leaves at "Invalid key". */
+/** For an invalid record key, report its rule instead of the schema library's "Invalid key". */
 const namedByRule: Parameters<typeof z.record>[2] = {
   error: (issue) => (issue.code === 'invalid_key' ? issue.issues[0]?.message : undefined),
 };
 
-/** A name and a password that visitors give to the edge. */
+/** Name and password that visitors send to the edge. */
 const UserName = EdgeSettings.shape.basicAuth.unwrap().element.shape.user;
 const Password = z.string().min(8).max(200);
 const namedOnce = (users: readonly { readonly user: string }[]): boolean =>
@@ -100,12 +100,12 @@ const namedOnce = (users: readonly { readonly user: string }[]): boolean =>
 const EdgeUsers = z.array(z.object({ user: UserName }));
 export type EdgeUser = z.infer<typeof EdgeUsers>[number];
 
-/** Settings as the API shows them: passwords are written, never read back. */
+/** Settings as the API shows them: passwords are write-only. */
 export const ShownSettings = Settings.extend({
   edge: EdgeSettings.extend({ basicAuth: EdgeUsers }),
 });
 export type ShownSettings = z.infer<typeof ShownSettings>;
-/** Settings as they are given for a new environment, passwords in plain. */
+/** Settings of a new environment as given, passwords in plain text. */
 export const GivenSettings = Settings.extend({
   edge: EdgeSettings.extend({
     basicAuth: z
@@ -116,13 +116,13 @@ export const GivenSettings = Settings.extend({
   }).prefault({}),
 });
 export type GivenSettings = z.infer<typeof GivenSettings>;
-/** `edge.basicAuth` in a change of settings: a user without password keeps the one that is there. */
+/** `edge.basicAuth` in a change of settings: a user without password keeps the current one. */
 export const ChangedUsers = z
   .array(z.object({ user: UserName, password: Password.optional() }))
   .max(20)
   .refine(namedOnce, 'a user is named twice');
 
-/** Adds the named ones or changes their passwords, removes those given as null, leaves the rest. */
+/** Adds the named users or changes their passwords, removes those given as null, leaves the rest. */
 export const AccessChange = z.object({
   users: z
     .record(UserName, Password.nullable(), namedByRule)
@@ -130,9 +130,9 @@ export const AccessChange = z.object({
 });
 
 /**
- * Whether visitors are served by the domains and edge settings of an environment. `sent`: its host has not answered yet. `offline`: they go
- * to the host when it is back. `deployment`: they wait for the next one, since nothing is live or the host's agent is older.
- * `failed`: the host could not, and tries again.
+ * Whether the domains and edge settings of an environment are in effect. `sent`: its host has not answered yet.
+ * `offline`: they are sent when the host reconnects. `deployment`: the next deployment applies them, since nothing is
+ * live or the host's agent is older. `failed`: the host reported an error, and tries again.
  */
 export const EdgeState = z.object({
   state: z.enum(['active', 'sent', 'offline', 'deployment', 'failed']),
@@ -148,27 +148,30 @@ export const Environment = z.object({
   settings: ShownSettings,
   edge: EdgeState,
   urls: z.array(z.string()),
-  /** Its domains that visitors cannot reach by https, or not much longer, as the host said last. */
+  /** Domains without a usable certificate, or with one about to expire, as last reported by the host. */
   certificates: z
     .array(z.object({ host: z.string(), error: ErrorReport, notAfter: Timestamp.nullable(), since: Timestamp }))
     .default([]),
-  /** The deployment that serves now. */
+  /** The live deployment. */
   liveDeploymentId: Uuid.nullable(),
-  /** The one that was asked for last, whatever became of it. */
+  /** The newest deployment, whatever its status. */
   latestDeployment: z
     .object({ id: Uuid, status: DeploymentStatus, commit: CommitSha, createdAt: Timestamp })
     .nullable(),
   createdAt: Timestamp,
 });
 export type Environment = z.infer<typeof Environment>;
-/** `hostId` may be left out when the team has exactly one host. Without domains the environment gets one of the hub's base domain. */
+/**
+ * `hostId` is optional when the team has exactly one host. Without domains, the environment gets one below the hub's
+ * base domain.
+ */
 export const NewEnvironment = z.object({
   slug: Slug,
   branch: BranchName.default('main'),
   hostId: Uuid.optional(),
   settings: GivenSettings.prefault({}),
 });
-/** Settings are merged field by field over what is there; see {@link ChangedUsers} for `edge.basicAuth`. */
+/** Settings are merged into the existing ones field by field; see {@link ChangedUsers} for `edge.basicAuth`. */
 export const EnvironmentChange = z.object({
   branch: BranchName.optional(),
   settings: z.record(z.string(), z.unknown()).optional(),
@@ -179,15 +182,15 @@ export const Project = z.object({
   slug: Slug,
   origin: z.enum(['hub', 'external']),
   repositoryUrl: z.string().nullable(),
-  /** It is read with a token, which is written and never read back. */
+  /** It is read with a token, which is write-only. */
   hasRepositoryToken: z.boolean().default(false),
-  /** Where to push to, for projects of the hub's own remote. */
+  /** URL to push to, for projects of the hub's own remote. */
   gitRemote: z.string().nullable(),
   environments: z.array(Environment),
   createdAt: Timestamp,
 });
 export type Project = z.infer<typeof Project>;
-/** What of it changes all the time, and what leads to the rest. */
+/** The frequently changing part of a project, with the ids that lead to the rest. */
 export const ProjectInShort = Project.pick({ id: true, slug: true }).extend({
   environments: z.array(
     Environment.pick({
@@ -211,36 +214,36 @@ export const NewProject = z.object({
   repository: z.object({ url: GitUrl, auth: RepositoryAuth.optional() }).optional(),
   environment: NewEnvironment.prefault({ slug: 'production' }),
 });
-/** What is left out stays as it is; `auth` null: the repository is read without a token. */
+/** Omitted fields stay unchanged; `auth` null: the repository is read without a token. */
 export const ProjectChange = z.object({
   repository: z.object({ url: GitUrl.optional(), auth: RepositoryAuth.nullable().optional() }),
 });
 
-/** app: in the environment of the app. build: a secret that only commands of the build see. */
+/** app: environment variable of the app. build: a secret that only commands of the build see. */
 const VariableKind = z.enum(['app', 'build']).default('app');
-/** A variable without its value: values are written, never read back. */
+/** A variable without its value: values are write-only. */
 export const Variable = z.object({ kind: VariableKind, name: EnvName, updatedAt: Timestamp });
 export type Variable = z.infer<typeof Variable>;
-/** Sets the named ones of the kind, removes those given as null, leaves the rest. */
+/** Sets the named variables of the kind, removes those given as null, leaves the rest. */
 export const VariableChange = z.object({
   kind: VariableKind,
   variables: z.record(EnvName, EnvValue.nullable(), namedByRule),
 });
 
-/** A registry that the project's builds log in to. Passwords are written, never read back. */
+/** A registry that the project's builds log in to. Passwords are write-only. */
 export const RegistryEntry = z.object({ host: RegistryHost, username: z.string(), updatedAt: Timestamp });
 export type RegistryEntry = z.infer<typeof RegistryEntry>;
 export const RegistryChange = RegistryLogin.omit({ host: true });
 
-/** One message to a receiver, with what it tells in short. */
+/** A message to a receiver, with a summary of its notices. */
 export const Delivery = z.object({
   id: Uuid,
   state: z.enum(DELIVERY_STATES),
   notices: z.array(z.object({ kind: z.string(), at: Timestamp, summary: z.string() })),
-  /** Notices that had no room. */
+  /** Number of notices that did not fit. */
   leftOut: z.int(),
   attempts: z.int(),
-  /** Why the last try failed. */
+  /** Why the last attempt failed. */
   error: ErrorReport.nullable(),
   createdAt: Timestamp,
   /** Null: it has ended. */
@@ -248,28 +251,28 @@ export const Delivery = z.object({
   endedAt: Timestamp.nullable(),
 });
 export type Delivery = z.infer<typeof Delivery>;
-/** Who is told when something goes wrong. Addresses are written, of a URL never read back. */
+/** A receiver of notifications. URLs are write-only. */
 export const Receiver = z.object({
   name: Slug,
   kind: z.enum(RECEIVER_KINDS),
-  /** True: of the team, and told of all its projects. */
+  /** True: belongs to the team and gets the notices of all its projects. */
   everywhere: z.boolean(),
-  /** As much of its address as may be shown. */
+  /** The part of its address that may be shown. */
   address: z.string(),
   notices: z.array(z.string()),
-  /** The last ones, the newest first. */
+  /** The latest ones, newest first. */
   deliveries: z.array(Delivery),
   createdAt: Timestamp,
 });
 export type Receiver = z.infer<typeof Receiver>;
-/** Nothing said: it is called like its kind, and told of everything but each deployment that goes well. */
+/** Defaults: named after its kind, gets all notices except successful deployments. */
 export const NewReceiver = z.object({
   name: Slug.optional(),
   kind: z.enum(RECEIVER_KINDS),
   address: z.string().min(1).max(2000).describe('URL, or one e-mail address'),
   notices: z.array(NoticeKind).min(1).max(NOTICE_KINDS.length).optional(),
 });
-/** The only answer that ever holds the secret by which a webhook checks signatures; null for kinds that do not sign. */
+/** The only response with the secret for verifying a webhook's signatures; null for kinds that do not sign. */
 export const MadeReceiver = Receiver.extend({ secret: z.string().nullable() });
 export type MadeReceiver = z.infer<typeof MadeReceiver>;
 
@@ -286,36 +289,36 @@ export const Deployment = z.object({
   commit: CommitSha,
   branch: BranchName,
   releaseOf: Uuid.nullable(),
-  /** Those of now, or for a rollback those that its release ran with. */
+  /** The current variables or, for a rollback, optionally those of its release. */
   variables: ChosenVariables,
   replacedBy: Uuid.nullable(),
   error: ErrorReport.nullable(),
-  /** Why a queued one has not started yet, or nothing is heard of a running one, in words. */
+  /** Why a queued deployment has not started, or a running one is silent, in words. */
   waitingFor: z.string().optional(),
-  /** It is to end, and its host has not said yet that it has. */
+  /** A cancel was requested and its host has not confirmed the end yet. */
   cancelRequested: z.boolean().default(false),
-  /** False: it is old, and its log, events, outputs of steps and variables are gone. */
+  /** False: its log, events, step outputs and variables have been pruned. */
   detailsKept: z.boolean().default(true),
   urls: z.array(z.string()),
-  /** Where a person follows it in the console. */
+  /** Its page in the console. */
   consoleUrl: z.string(),
   createdAt: Timestamp,
   startedAt: Timestamp.nullable(),
   finishedAt: Timestamp.nullable(),
 });
 export type Deployment = z.infer<typeof Deployment>;
-/** One deployment in full. `release` is there once it went live. */
+/** One deployment in full. `release` is set once it went live. */
 export const DeploymentDetail = Deployment.extend({ steps: z.array(Step), release: Release.nullable() });
 export type DeploymentDetail = z.infer<typeof DeploymentDetail>;
-/** Nothing: newest commit of the environment's branch. */
+/** Empty: newest commit of the environment's branch. */
 export const NewDeployment = z.object({ commit: CommitSha.optional() });
-/** `giveUp`: one whose host is away ends here at once, as lost. */
+/** `giveUp`: a deployment whose host is offline ends here at once, as lost. */
 export const CancelRequest = z.object({ giveUp: z.boolean().default(false) });
 export const NewRollback = z.object({ variables: ChosenVariables });
 
 /**
- * Server-sent events of `GET /deployments/:id/events`. Each has an id that grows; `Last-Event-ID` resumes after it.
- * The stream ends with the event `end` once the deployment has ended and everything was sent.
+ * Server-sent events of `GET /deployments/:id/events`. Event ids increase; `Last-Event-ID` resumes after one. The
+ * stream ends with the event `end` once the deployment has ended and everything was sent.
  */
 export const DeploymentEvent = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('status'), deployment: Deployment }),
@@ -327,16 +330,16 @@ export const DeploymentEvent = z.discriminatedUnion('kind', [
 export type DeploymentEvent = z.infer<typeof DeploymentEvent>;
 
 /**
- * Server-sent events of `GET /projects/:project/environments/:environment/app-log`. Each says by its id up to where it was read;
- * `Last-Event-ID` goes on behind it.
+ * Server-sent events of `GET /projects/:project/environments/:environment/app-log`. Each event id holds the position in
+ * the log; `Last-Event-ID` resumes after it.
  */
 export const AppLogEvent = z.discriminatedUnion('kind', [
-  /** The log of this deployment begins, or goes on after a break. */
+  /** The log of this deployment starts, or resumes after a break. */
   z.object({ kind: z.literal('version'), deployment: Uuid, commit: CommitSha.nullable() }),
   z.object({ kind: z.literal('lines'), deployment: Uuid, lines: z.array(AppLogLine) }),
-  /** So many lines were left out here, for the reader was too slow. */
+  /** Number of lines dropped here because the client was too slow. */
   z.object({ kind: z.literal('left-out'), lines: z.int() }),
-  /** Nothing more comes. */
+  /** Nothing follows. */
   z.object({ kind: z.literal('end'), error: ErrorReport.nullable() }),
 ]);
 export type AppLogEvent = z.infer<typeof AppLogEvent>;
@@ -360,6 +363,7 @@ export type AppLogEvent = z.infer<typeof AppLogEvent>;
  *   GET    /deployments/:id/logs?step=  (text, whole) · GET /deployments/:id/events  (SSE)
  *   POST   /enrol  (no token: EnrolRequest of protocol/agent-link.ts)
  *
- * `:project` and `:environment` are slugs or ids. Outside: GET /healthz, /readyz, /api/openapi.json, /git/:project.git/*, WS /agent.
+ * `:project` and `:environment` are slugs or ids. Outside of /api/v1: GET /healthz, /readyz, /api/openapi.json,
+ * /git/:project.git/*, WS /agent.
  */
 export const API_PREFIX = '/api/v1';

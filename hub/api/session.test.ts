@@ -30,7 +30,7 @@ test('with TLS the cookie is secure and bound to this very host, and so is what 
   const api = await startTestApi(t, { ORKESTR_HUB_URL: 'https://hub.example.com' });
   const answer = await logIn(api, (await api.account('alpha')).token);
   assert.match(setCookie(answer), /^__Host-orkestr_session=.*Secure/);
-  // Apps are names below the hub's, and have no certificate before their own came.
+  // Without subdomains: apps are subdomains of the hub, and have no certificate at first.
   assert.match(String(answer.headers['strict-transport-security']), /^max-age=\d{7,}$/);
 });
 

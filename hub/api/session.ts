@@ -1,4 +1,4 @@
-/** The console's login: an API token is exchanged for a session cookie that scripts cannot read. */
+/** The console's login: exchanges an API token for a session cookie that scripts cannot read. */
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { publicRoute, sessionCookieName } from '../auth/hook.ts';
@@ -17,7 +17,7 @@ const NewSession = z.object({ token: z.string().min(1).max(200) });
 
 export function registerSession(app: HubApp, deps: HubDeps): void {
   const { db, clock } = deps;
-  /** Host-only, out of reach of scripts, and not sent along from other sites. */
+  /** Host-only, inaccessible to scripts, not sent with cross-site requests. */
   const cookie = () => ({
     httpOnly: true,
     sameSite: 'strict' as const,
@@ -38,7 +38,7 @@ export function registerSession(app: HubApp, deps: HubDeps): void {
       },
     },
     async (request, reply) => {
-      // Else another site could log a visitor in as somebody else.
+      // Otherwise another site could log a visitor in as somebody else.
       if (request.headers.origin !== undefined) checkSameOrigin(request.headers, deps.hubUrl());
       const identity = await authenticateToken(deps, request.body.token);
       if (identity === undefined) {

@@ -1,4 +1,7 @@
-/** For tests: the API on a real port with a real database; other parts of the hub are fakes that note or throw. */
+/**
+ * For tests: the API on a real port with a real database; the other parts of the hub are fakes that record calls or
+ * throw.
+ */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
@@ -38,7 +41,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: Dispatcher.ResponseData['headers'];
   readonly text: string;
-  /** The body as JSON; throws when it is none. */
+  /** The body as JSON; throws when it is not JSON. */
   // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers of any shape
   readonly json: any;
 }
@@ -55,9 +58,9 @@ export interface TestApi {
   readonly url: string;
   readonly server: Server;
   readonly deps: HubDeps;
-  /** What the fakes were asked: "removeEnvironment ID", "disconnect ID", "createRepository ID", ... in order. */
+  /** Calls to the fakes: "removeEnvironment ID", "disconnect ID", "createRepository ID", ... in order. */
   readonly asked: string[];
-  /** What the fakes are to fail at, in the words of `asked`. */
+  /** Calls that the fakes must fail, in the same notation as `asked`. */
   readonly failing: Set<string>;
   /** Hosts that are online. */
   readonly online: Set<string>;
@@ -76,7 +79,7 @@ const NOTHING_MADE: MadeFiles = {
   cliFile: join(tmpdir(), 'no-cli-is-here'),
 };
 
-/** It ends with the test. */
+/** Stops with the test. */
 export async function startTestApi(
   t: TestContext,
   env: Readonly<Record<string, string>> = {},
@@ -187,7 +190,7 @@ function fakes(
   };
 }
 
-/** `scripted` as a whole `T` that throws on every call that was not scripted. */
+/** `scripted` as a complete `T` that throws on any other call. */
 function unscripted<T extends object>(name: string, scripted: Partial<T>): T {
   return new Proxy(scripted as T, {
     get(target, property, receiver) {

@@ -12,7 +12,7 @@ test('a token is shown once and works with its scopes', async (t) => {
   assert.deepEqual((await api.call(made.json.token, 'GET', '/me')).json.scopes, ['read', 'deploy']);
   const list = await api.call(token, 'GET', '/tokens');
   const tokens = new Map(list.json.map((one: { name: string; lastUsedAt: string }) => [one.name, one.lastUsedAt]));
-  assert.deepEqual(new Set(tokens.keys()), new Set(['ci', 'setup'])); // ids of one millisecond have no order
+  assert.deepEqual(new Set(tokens.keys()), new Set(['ci', 'setup'])); // ids from the same millisecond are not ordered
   assert.ok(!list.text.includes(made.json.token) && !list.text.includes('hash'));
   assert.equal(tokens.get('ci'), '2030-01-01T00:00:00.000Z');
 });

@@ -1,8 +1,8 @@
-/** Fields of a request that its schema let fall: a slip of the pen must not pass in silence. */
+/** Rejects fields that a schema dropped: a typo must not pass silently. */
 import { validatorCompiler } from 'fastify-type-provider-zod';
 import { invalid } from './problem.ts';
 
-/** What checks the parts of a request by their schemas, and answers a body with fields that its schema does not have. */
+/** Validates requests by their schemas, and rejects bodies with unknown fields. */
 export const requestValidator: typeof validatorCompiler = (part) => {
   const validate = validatorCompiler(part);
   if (part.httpPart !== 'body') return validate;
@@ -14,7 +14,7 @@ export const requestValidator: typeof validatorCompiler = (part) => {
   };
 };
 
-/** A line for each field of `given` that is not in what became of it. Null is no value, and may be left out. */
+/** A line for each field of `given` that is missing in `result`. Null counts as absent and may be missing. */
 export function unknownFields(given: unknown, result: unknown, path: string): string[] {
   if (typeof given !== 'object' || given === null || typeof result !== 'object' || result === null) return [];
   const known = new Map<string, unknown>(Object.entries(result));

@@ -1,4 +1,4 @@
-/** Upgrades of the team's hosts to the release that this hub hands on. */
+/** Upgrades of the team's hosts to the release that this hub serves. */
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { compareVersions } from '../../protocol/release.ts';
@@ -125,7 +125,7 @@ export function registerUpgrades(app: HubApp, deps: HubDeps): void {
 }
 
 /**
- * The version, when hosts can get it from this hub and will be understood afterwards.
+ * The version to upgrade to, if this hub serves it and can talk to it afterwards.
  * @throws OrkestrError ORK_UPGRADE_UNSERVED; ORK_NOT_FOUND when this hub has no release
  */
 function orderable({ config }: Pick<HubDeps, 'config'>, version: string | undefined): string {
@@ -142,7 +142,7 @@ function orderable({ config }: Pick<HubDeps, 'config'>, version: string | undefi
   return release.version;
 }
 
-/** All that have joined but those that would have to go back, which none does for a hub. @throws OrkestrError ORK_CONFLICT */
+/** All joined hosts except newer ones: agents never downgrade for a hub. @throws OrkestrError ORK_CONFLICT */
 function notNewer(agents: Agents, hosts: readonly Row<'host'>[], version: string): readonly Row<'host'>[] {
   const joined = hosts.filter((host) => host.public_key !== null);
   if (joined.length === 0) throw new OrkestrError('ORK_CONFLICT', 'No host has joined this hub yet.');
@@ -151,7 +151,7 @@ function notNewer(agents: Agents, hosts: readonly Row<'host'>[], version: string
   throw new OrkestrError('ORK_CONFLICT', `Every host is newer than the release ${version} of this hub.`);
 }
 
-/** The hosts that were asked for, in that order. @throws OrkestrError ORK_NOT_FOUND, ORK_CONFLICT */
+/** The requested hosts, in that order. @throws OrkestrError ORK_NOT_FOUND, ORK_CONFLICT */
 function named(hosts: readonly Row<'host'>[], wanted: readonly string[]): readonly Row<'host'>[] {
   return [...new Set(wanted)].map((id) => {
     const host = hosts.find((one) => one.id === id);

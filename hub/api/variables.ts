@@ -1,4 +1,4 @@
-/** Variables of an environment and secrets of its build: written here, read by its deployments only. */
+/** Variables of an environment and its build secrets: write-only in the API, read only by its deployments. */
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { requireScope } from '../auth/hook.ts';
@@ -8,7 +8,7 @@ import { changeVariables, listVariables, measureVariables } from '../store/varia
 import { EnvironmentParams } from './params.ts';
 import { Variable, VariableChange } from './schemas.ts';
 
-/** They travel in one job frame, beside the settings (MAX_FRAME_BYTES of the agent link). */
+/** Bounded because they travel in one job frame with the settings (MAX_FRAME_BYTES of the agent link). */
 const MAX_VARIABLES = 500;
 const MAX_SEALED_CHARACTERS = 400_000;
 

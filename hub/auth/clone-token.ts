@@ -1,7 +1,7 @@
 /**
- * What an agent reads a project of the hub's own remote with: good for one project, reading only, and no longer than
- * its deployment is open. Sealed (authenticated encryption), so that nothing needs to be stored and nobody can make one.
- * It has no time of its own: a job may wait on a host that is away for a night.
+ * The token with which an agent clones a project from the hub's own remote. It is valid for one project, read-only, and
+ * while its deployment is open. It is sealed (authenticated encryption), so it needs no storage and cannot be forged.
+ * It has no expiry of its own: a job may wait overnight for an offline host.
  */
 import { z } from 'zod';
 import { Uuid } from '../../protocol/ids.ts';
@@ -13,12 +13,12 @@ const CONTEXT = 'clone-token';
 const Claims = z.object({ projectId: Uuid, deploymentId: Uuid });
 type CloneClaims = z.infer<typeof Claims>;
 
-/** A login for clones of one project, for one deployment and for nothing else. */
+/** A token for cloning one project, for one deployment. */
 export function makeCloneToken(sealer: Sealer, claims: CloneClaims): string {
   return sealer.seal(JSON.stringify(claims), CONTEXT);
 }
 
-/** What the token is good for while its deployment is open, or undefined when it is none of ours. */
+/** The claims of the token, valid while the deployment is open; undefined for any other token. */
 export function readCloneToken(sealer: Sealer, token: string): CloneClaims | undefined {
   try {
     return Claims.parse(JSON.parse(sealer.open(token, CONTEXT)));

@@ -1,6 +1,6 @@
 /**
- * Lets a request in or not. Every route of the API says which scope it needs, or that it is public; one that says
- * neither is refused when the hub starts, so a forgotten check cannot ship.
+ * Authenticates and authorizes requests. Every route of the API declares the scope it needs, or that it is public. A
+ * route that declares neither stops the hub at startup, so a forgotten check cannot ship.
  */
 import type { FastifyRequest } from 'fastify';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -10,37 +10,40 @@ import { authenticateSession, authenticateToken, checkScope } from './identity.t
 import type { AuthDeps, Identity } from './identity.ts';
 import { checkSameOrigin } from './same-origin.ts';
 
-/** With TLS the prefix makes browsers refuse a cookie of that name which a neighbouring subdomain has set (RFC 6265bis). */
+/** With TLS, the prefix makes browsers reject a cookie of that name set by a sibling subdomain (RFC 6265bis). */
 export const sessionCookieName = (hubUrl: string): string =>
   hubUrl.startsWith('https:') ? '__Host-orkestr_session' : 'orkestr_session';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The scopes of which the route needs one. Set it with `requireScope`, `anyScope` or `publicRoute`. */
+    /** The route needs one of these scopes. Set it with `requireScope`, `anyScope` or `publicRoute`. */
     scope?: readonly Scope[] | 'any' | 'public';
   }
   interface FastifyRequest {
     authenticated: Identity | undefined;
-    /** Who asks. @throws OrkestrError ORK_UNAUTHENTICATED on public routes. */
+    /** The authenticated client. @throws OrkestrError ORK_UNAUTHENTICATED on public routes. */
     readonly identity: Identity;
   }
 }
 
-/** Spread into a route's options: `app.get('/x', { ...requireScope('read'), schema }, handler)`. Of several one does. */
+/**
+ * Spread into a route's options: `app.get('/x', { ...requireScope('read'), schema }, handler)`. One of several scopes
+ * is enough.
+ */
 export const requireScope = (...scope: readonly [Scope, ...Scope[]]) => ({ config: { scope } }) as const;
 /**
- * For a single deployment by its id, which nobody guesses: who may begin and cancel it may follow it, so that a token for
- * CI need not look at all that a team has.
+ * For a single deployment by its id, which cannot be guessed: a client that may start and cancel it may also follow it,
+ * so that a token for CI needs no read access to the whole team.
  */
 export const mayFollow = requireScope('read', 'deploy');
-/** For routes that any valid token or session may use. */
+/** For routes that accept any valid token or session. */
 export const anyScope = { config: { scope: 'any' } } as const;
-/** For the few routes that nobody needs to be known for. */
+/** For the few routes without authentication. */
 export const publicRoute = { config: { scope: 'public' } } as const;
 
 /**
- * @param prefix below which every route has to say what it needs
- * @throws Error at the registration of one that does not
+ * @param prefix path below which every route must declare its access
+ * @throws Error when a route that does not is registered
  */
 export function registerAuth(app: HubApp, deps: HubDeps, prefix: string): void {
   app.decorateRequest('authenticated');
@@ -58,7 +61,7 @@ export function registerAuth(app: HubApp, deps: HubDeps, prefix: string): void {
   app.addHook('onRequest', async (request, reply) => {
     const { scope } = request.routeOptions.config;
     if (scope === undefined) return;
-    // Answers are for who asked, and some hold a token that is shown this once: no cache on the way keeps them.
+    // Responses are for this client only, and some contain a token that is shown once: no cache may store them.
     reply.header('cache-control', 'no-store');
     if (scope === 'public') return;
     request.authenticated = await authenticate(deps, request, deps.hubUrl());
@@ -66,7 +69,7 @@ export function registerAuth(app: HubApp, deps: HubDeps, prefix: string): void {
   });
 }
 
-/** Whether who asked would be let in again: a token may be revoked, and a session end, while a long answer goes on. */
+/** Whether the client is still authenticated: its token may be revoked, or its session end, during a long response. */
 export const isStillIn = async (deps: HubDeps, request: FastifyRequest): Promise<boolean> =>
   (await identify(deps, request, deps.hubUrl())) !== undefined;
 
@@ -76,7 +79,7 @@ async function authenticate(deps: AuthDeps, request: FastifyRequest, hubUrl: str
   throw new OrkestrError('ORK_UNAUTHENTICATED', 'The token or session is missing, unknown, revoked or expired.');
 }
 
-/** A bearer token wins over a cookie: a program that sends one means it. */
+/** A bearer token takes precedence over a cookie: a program sends it deliberately. */
 const identify = async (deps: AuthDeps, request: FastifyRequest, hubUrl: string): Promise<Identity | undefined> =>
   (await byBearer(deps, request)) ?? (await byCookie(deps, request, hubUrl));
 
@@ -88,7 +91,7 @@ async function byBearer(deps: AuthDeps, request: FastifyRequest): Promise<Identi
 async function byCookie(deps: AuthDeps, request: FastifyRequest, hubUrl: string): Promise<Identity | undefined> {
   const session = request.cookies[sessionCookieName(hubUrl)];
   if (request.headers.authorization !== undefined || session === undefined) return undefined;
-  // Browsers send cookies by themselves, so a write must also show that it comes from the console's own pages.
+  // Browsers send cookies by themselves, so a write must also prove that it comes from the console's own pages.
   if (!['GET', 'HEAD'].includes(request.method)) checkSameOrigin(request.headers, hubUrl);
   return authenticateSession(deps, session);
 }

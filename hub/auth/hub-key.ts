@@ -1,4 +1,4 @@
-/** The hub's signing key: hosts pin its public half at enrolment, so it is made once and must never be lost. */
+/** The hub's signing key. Hosts pin its public half at enrolment, so it is created once and must never be lost. */
 import { createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -7,7 +7,7 @@ import { makeKeyPair, readPublicKey } from '../../protocol/signing.ts';
 import type { KeyPairPem } from '../../protocol/signing.ts';
 
 /**
- * The key pair whose private half is in `path` (PKCS #8 PEM, mode 0600); it is made when the file is absent.
+ * Load the key pair from its private half in `path` (PKCS #8 PEM, mode 0600). Creates the file if it is absent.
  * @throws OrkestrError ORK_CONFIG when the file holds something else
  */
 export function loadHubKey(path: string): KeyPairPem {

@@ -1,4 +1,4 @@
-/** Who asks: the identity behind an API token or a console session, and what it may do. */
+/** The identity behind an API token or a console session, and its permissions. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Clock } from '../deps.ts';
 import type { Scope } from '../model/scope.ts';
@@ -15,13 +15,13 @@ export interface Identity {
   readonly scopes: readonly Scope[];
 }
 
-/** What is needed to know an identity; every `HubDeps` is one. */
+/** Dependencies of authentication; a subset of `HubDeps`. */
 export interface AuthDeps {
   readonly db: Db;
   readonly clock: Clock;
 }
 
-/** The identity of an API token (`ork_...`), or undefined when it is unknown, revoked or expired. */
+/** The identity of an API token (`ork_...`), or undefined when the token is unknown, revoked or expired. */
 export async function authenticateToken(deps: AuthDeps, token: string): Promise<Identity | undefined> {
   return toIdentity(deps, await findTokenByHash(deps.db, hashSecretToken(token)));
 }
@@ -53,7 +53,7 @@ async function toIdentity(deps: AuthDeps, token: Row<'api_token'> | undefined): 
   };
 }
 
-/** A database that takes nothing now keeps nobody from reading, and whoever is to mend it has to read. */
+/** Ignores a database that cannot be written now: reads must still work, not least for whoever fixes it. */
 async function noteUse(db: Db, token: Row<'api_token'>, now: string): Promise<void> {
   try {
     await touchToken(db, token, now);

@@ -1,10 +1,10 @@
-/** Keeps other sites from writing with a visitor's session (OWASP: verifying origin with standard headers). */
+/** Prevents other sites from writing with a visitor's session (OWASP: verifying origin with standard headers). */
 import type { IncomingHttpHeaders } from 'node:http';
 import { OrkestrError } from '../../protocol/errors.ts';
 
 /**
- * A browser sets `Origin` on every write and no page can forge it. It must be the origin of this hub's own URL, or of
- * the host that the request was sent to (`Host`, which no page can forge either).
+ * Browsers set `Origin` on every write and no page can forge it. It must match the origin of this hub's own URL, or the
+ * host of the request (`Host`, which no page can forge either).
  * @throws OrkestrError ORK_FORBIDDEN
  */
 export function checkSameOrigin(headers: IncomingHttpHeaders, hubUrl: string): void {

@@ -1,6 +1,6 @@
 /**
- * A backup as one file: a gzipped tar (POSIX.1-2001, pax) of a folder. Its last entry is the manifest with the sums of all
- * others, so that an archive which was cut off is known by having none.
+ * A backup as one file: a gzipped tar (POSIX.1-2001, pax) of a folder. Its last entry is the manifest with the
+ * checksums of all others, so a truncated archive is recognized by its missing manifest.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
@@ -22,8 +22,8 @@ const FORMAT = 1;
 const FOLDER = { recursive: true, mode: 0o700 } as const;
 
 /**
- * A path that stays below the folder it is laid into: no root, no `..`, no empty part. Else whatever a file can be called, or
- * a backup could be written and not put back: git names files as people name their branches.
+ * A path that stays below the target folder: no root, no `..`, no empty part. Otherwise any file name is allowed: git
+ * names files after branches, and every backup that can be written must be restorable.
  */
 const EntryName = z
   .string()
@@ -32,7 +32,7 @@ const EntryName = z
 
 const Manifest = z.object({
   format: z.literal(FORMAT),
-  /** Of the orkestr that wrote it. */
+  /** Version of the orkestr that wrote it. */
   version: z.string().max(50),
   at: Timestamp,
   /** SHA-256 by name. */
@@ -40,7 +40,7 @@ const Manifest = z.object({
 });
 export type Manifest = z.infer<typeof Manifest>;
 
-/** Writes everything below `folder` to `out` and ends it. */
+/** Write everything below `folder` to `out` and end it. */
 export async function writeArchive(
   folder: string,
   { through, out }: { through: Through; out: Writable },
@@ -65,13 +65,13 @@ export async function writeArchive(
     await addFile(tar, { name: MANIFEST_NAME, size: bytes.length }, Readable.from([bytes]));
     tar.finalize();
   };
-  // A full disk ends `written`, and with it the tar that `fill` waits for.
+  // A full disk rejects `written` and destroys the tar stream that `fill` waits for.
   await Promise.all([fill(), written]);
 }
 
 /**
- * Lays the files of an archive into an empty folder.
- * @throws OrkestrError ORK_BACKUP_UNREADABLE when it is none, was cut off or was changed
+ * Extract an archive into an empty folder.
+ * @throws OrkestrError ORK_BACKUP_UNREADABLE when it is not a backup, was truncated or was changed
  */
 export async function readArchive(from: Readable, folder: string): Promise<Manifest> {
   const sums: Record<string, string> = {};
@@ -106,7 +106,7 @@ function checked(name: string): string {
   throw new Error(`${name.slice(0, 200)} is not a valid path in a backup`);
 }
 
-/** Folders end with a slash and come before what is in them. */
+/** Folder names end with a slash and precede their contents. */
 async function namesBelow(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries

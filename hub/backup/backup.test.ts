@@ -1,4 +1,4 @@
-/** Real state folders with a real database and real repositories, backed up and put back. */
+/** Real state folders with a real database and real repositories, backed up and restored. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
@@ -30,7 +30,7 @@ interface Bench {
   readonly folder: string;
   readonly hub: string;
   readonly file: string;
-  /** On the branch, and one that a forced push has taken off it: a rollback may still build it. */
+  /** A commit on the branch, and one that a forced push removed: a rollback may still build it. */
   readonly commits: { readonly kept: string; readonly forced: string };
 }
 

@@ -1,4 +1,4 @@
-/** `orkestr-hub backup` and `orkestr-hub restore`: all of a hub in one file, and back. */
+/** `orkestr-hub backup` and `orkestr-hub restore`: a whole hub in one file, and back. */
 import { createReadStream, createWriteStream } from 'node:fs';
 import { chown, link, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -12,17 +12,17 @@ import { readArchive, writeArchive, type Manifest } from './archive.ts';
 import { inRoomOf, leavingRoom, mustLeaveRoom, unchanged, writeOut } from '../disk.ts';
 import { snapshotSize, takeSnapshot } from './snapshot.ts';
 
-/** As a file's name: standard output, or standard input. */
+/** As a file name: standard output, or standard input. */
 const STANDARD_STREAM = '-';
 
-/** Folders of ours in the state folder, removed at the end; what a killed run left is removed by the next one. */
+/** Our temporary folders in the state folder. They are removed at the end, or by the next run after a kill. */
 const WORK_PREFIX = '.backup-';
-/** Held while one is made or put back: a second one would take the work of the first for a killed one's. */
+/** Held during a backup or restore: a second one would mistake the work folder of the first for a leftover. */
 const WORK_LOCK = '.backup.lock';
 
-/** What a backup in a folder is called: by its moment, so that names sort as the backups follow each other. */
+/** Name of a backup in a folder: its time, so that names sort chronologically. */
 const nameFor = (now: Date): string => `hub-${now.toISOString().replaceAll(/[-:]|\.\d+/g, '')}.tar.gz`;
-/** While it is written. */
+/** Suffix while it is being written. */
 const PART = '.part';
 const NAME = /^hub-\d{8}T\d{6}Z\.tar\.gz$/;
 
@@ -32,9 +32,9 @@ interface BackupResult {
 }
 
 /**
- * Writes a backup, also while the hub runs. It holds the hub's keys: the file is for its owner only.
+ * Write a backup, also while the hub runs. It contains the hub's keys, so only its owner may read the file.
  * @param target a file, a folder in which it gets a name, or "-" for standard output
- * @throws OrkestrError ORK_CONFLICT when the file is there already, ORK_NOT_FOUND, ORK_BACKUP_INCOMPLETE, ORK_DISK_FULL also
+ * @throws OrkestrError ORK_CONFLICT when the file exists, ORK_NOT_FOUND, ORK_BACKUP_INCOMPLETE, ORK_DISK_FULL also
  *   when the hub would have too little room left
  */
 export async function makeBackup(stateFolder: string, target: string, now: Date): Promise<BackupResult> {
@@ -42,7 +42,7 @@ export async function makeBackup(stateFolder: string, target: string, now: Date)
   const isNamedHere = await isFolder(target);
   const file = isNamedHere ? join(target, nameFor(now)) : target;
   return withWorkFolder(stateFolder, async (work) => {
-    // Room is looked for once the rests of killed runs are gone, here and in the work folder: they may be what takes it.
+    // Check the free space only after leftovers of killed runs are removed, here and in the work folder.
     if (isNamedHere) await sweepParts(target);
     await mustLeaveRoom(stateFolder, await snapshotSize(state));
     const take = () => takeSnapshot(stateFolder, state, work);
@@ -62,9 +62,9 @@ export async function makeBackup(stateFolder: string, target: string, now: Date)
 }
 
 /**
- * Deletes the oldest backups of the folder that one was just made in: those that got their names there, all but `keep`. What has a
- * later name than the newest got it by a clock that was ahead: when it was made nobody knows, and it goes first.
- * @returns how many backups went
+ * Delete the oldest backups in the folder of a new one: those with generated names, except `keep`. Names later than the
+ * newest one were written with a clock that was ahead: their age is unknown, so they are deleted first.
+ * @returns number of deleted backups
  */
 export async function forgetOldest(newest: string, keep: number): Promise<number> {
   const folder = dirname(newest);
@@ -76,7 +76,7 @@ export async function forgetOldest(newest: string, keep: number): Promise<number
   return old.length;
 }
 
-/** What a backup that was killed has left in a folder. */
+/** Remove partial files of a killed backup. */
 async function sweepParts(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (name.endsWith(PART) && NAME.test(name.slice(0, -PART.length))) await rm(join(folder, name), { force: true });
@@ -86,20 +86,20 @@ async function sweepParts(folder: string): Promise<void> {
 const isFolder = (path: string): Promise<boolean> =>
   stat(path).then(
     (found) => found.isDirectory(),
-    () => false, // what cannot be looked at is told by the one who writes it
+    () => false, // writing to it will report the error
   );
 
 interface RestoreResult {
   readonly from: Manifest;
-  /** Folder with what was there before; null when there was nothing. */
+  /** Folder with the previous state; null when there was none. */
   readonly previous: string | null;
 }
 
 /**
- * Puts a backup in the place of a hub that does not run. What is there stays beside it, in a folder of the state folder.
- * @param file where from; "-" for standard input
+ * Replace a stopped hub by a backup. The previous state is moved to a subfolder of the state folder.
+ * @param file source; "-" for standard input
  * @throws OrkestrError ORK_ALREADY_RUNNING, ORK_BACKUP_UNREADABLE, ORK_CONFLICT when there is a hub and not `replace`,
- *   ORK_CONFIG when the backup is of a newer version, ORK_DISK_FULL: then what was there is there
+ *   ORK_CONFIG when the backup is of a newer version, ORK_DISK_FULL; the previous state is unchanged then
  */
 export async function restoreBackup(
   stateFolder: string,
@@ -113,7 +113,7 @@ export async function restoreBackup(
     return await withWorkFolder(stateFolder, async (work) => {
       const from = await inRoomOf(stateFolder, 'what is in the backup', async () => {
         const manifest = await readArchive(file === STANDARD_STREAM ? process.stdin : await openToRead(file), work);
-        // Its schema is brought to this version here, where nothing is lost yet if that fails.
+        // Migrate the database here: if that fails, nothing is lost yet.
         await (await openDatabase(join(work, basename(state.database)))).destroy();
         return manifest;
       });
@@ -172,7 +172,7 @@ async function toStandardOutput(write: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Under another name until it is whole: what is called a backup is one, also when this is killed. */
+/** Write under a temporary name: a file with a backup's name is always complete, even after a kill. */
 async function writeFile(file: string, write: (out: Writable) => Promise<void>): Promise<void> {
   const part = `${file}${PART}`;
   try {
@@ -193,7 +193,7 @@ async function openToRead(file: string): Promise<ReturnType<typeof createReadStr
   return createReadStream(file);
 }
 
-/** What root makes here is for the user that the hub runs as. */
+/** Give files that root creates here to the user that the hub runs as. */
 async function giveToOwnerOf(stateFolder: string, paths: readonly string[]): Promise<void> {
   const { uid, gid } = await stat(stateFolder);
   if (uid === process.getuid?.()) return;

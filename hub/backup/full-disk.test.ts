@@ -17,7 +17,7 @@ const LATER = new Date('2026-11-28T21:00:00Z');
 
 interface Disk {
   readonly folder: string;
-  /** Writes a file that leaves so many bytes free. */
+  /** Write a file that leaves this many bytes free. */
   fillUpTo(free: number): void;
 }
 
@@ -37,7 +37,7 @@ function disk(t: TestContext, ...options: string[]): Disk {
   };
 }
 
-/** What does not get smaller. */
+/** Adds incompressible data. */
 const addObject = (remote: string, bytes: number): void =>
   void execFileSync('git', [`--git-dir=${remote}`, 'hash-object', '-w', '--stdin'], { input: randomBytes(bytes) });
 

@@ -9,7 +9,7 @@ import { prepareState } from '../state.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { makeHub, PROJECT } from './test-state.ts';
 
-/** Enough to copy between its names and its branches that git gets its turn there. */
+/** Files to copy between packed refs and branches, so many that git gets to run in between. */
 const PADS = 500;
 
 const git = (repository: string, ...argv: string[]): string =>

@@ -1,4 +1,4 @@
-/** What a hub cannot be made anew without, as it is at one moment, taken beside a hub that runs. */
+/** Takes a consistent copy of all irreplaceable state, also while the hub runs. */
 import { existsSync } from 'node:fs';
 import { copyFile, cp, link, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -8,12 +8,12 @@ import { Repositories } from '../git/repositories.ts';
 import { runGit } from '../git/run.ts';
 import type { StatePaths } from '../state.ts';
 
-/** Times that a repository is begun anew because git took files away meanwhile (it packs after a push, now and then). */
+/** Attempts per repository: git may remove files meanwhile, because it repacks after some pushes. */
 const TRIES = 5;
-/** Before the next try, ms. */
+/** Pause before the next attempt, ms. */
 const PAUSE_MS = 100;
 const CHECK_MS = 10 * 60_000;
-/** Branches that git has packed. */
+/** git's file of packed refs. */
 const PACKED_REFS = 'packed-refs';
 const COPIED_APART = ['objects', PACKED_REFS];
 
@@ -22,12 +22,13 @@ interface Snapshot {
 }
 
 /**
- * Lays a copy of `state` into the empty folder `into`, on the same file system: packs of git never change once written, so
- * they are linked and take no room.
- * @throws OrkestrError ORK_NOT_FOUND when there is no hub in `stateFolder`, ORK_BACKUP_INCOMPLETE when a repository is damaged
+ * Copy `state` to the empty folder `into` on the same file system. git never changes its object files, so they are
+ * hard-linked and take no space.
+ * @throws OrkestrError ORK_NOT_FOUND when there is no hub in `stateFolder`, ORK_BACKUP_INCOMPLETE when a repository is
+ * damaged
  */
 export async function takeSnapshot(stateFolder: string, state: StatePaths, into: string): Promise<Snapshot> {
-  // First the database: what it names is in git already, for git is pushed to before a deployment is written down.
+  // The database first: commits are in git before a deployment refers to them.
   await copyDatabase(state.database, join(into, basename(state.database)));
   for (const key of [state.secretKey, state.hubKey]) await copyFile(key, join(into, basename(key)));
   const repositories = new Repositories(stateFolder);
@@ -39,7 +40,7 @@ export async function takeSnapshot(stateFolder: string, state: StatePaths, into:
   return { repositories: copied };
 }
 
-/** What it takes on the disk, bytes: the database. All else is linked, or small. */
+/** Disk space that a snapshot needs, bytes: the database. Everything else is linked, or small. */
 export async function snapshotSize({ database }: StatePaths): Promise<number> {
   const sizes = [database, `${database}-wal`].map((path) => stat(path).then(({ size }) => size, ifMissing(0)));
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
@@ -54,14 +55,14 @@ async function copyDatabase(from: string, to: string): Promise<void> {
     throw new OrkestrError('ORK_NOT_FOUND', `There is no hub here: ${from} cannot be opened.`, { cause });
   }
   try {
-    // All of one moment. The backup API begins anew whenever another process writes (sqlite.org/backup.html), without end.
+    // A copy from one moment. The backup API restarts at each write of another process (sqlite.org/backup.html).
     database.prepare('VACUUM INTO ?').run(to);
   } finally {
     database.close();
   }
 }
 
-/** False for one that is no more: its project was deleted meanwhile. */
+/** False when the repository is gone: its project was deleted meanwhile. */
 async function copyRepository(from: string, to: string, env: Record<string, string>): Promise<boolean> {
   for (let tries = 1; ; tries += 1) {
     try {
@@ -84,20 +85,20 @@ async function copyRepository(from: string, to: string, env: Record<string, stri
   throw new OrkestrError('ORK_BACKUP_INCOMPLETE', `The repository ${basename(from)} is damaged.`, { evidence });
 }
 
-/** Names of commits before the objects they lead to: what is pushed in between is more than is named, never less. */
+/** Refs before objects: a push in between adds surplus objects, but no ref lacks its objects. */
 async function copyOnce(from: string, to: string): Promise<void> {
   await mkdir(to);
   const entries = (await readdir(from)).filter((name) => !COPIED_APART.includes(name) && !name.endsWith('.lock'));
   for (const name of entries) {
     await cp(join(from, name), join(to, name), { recursive: true, filter: (path) => !path.endsWith('.lock') });
   }
-  // After refs: git packs a branch before it takes its file away, so one that is not there any more is here.
+  // After the loose refs: git adds a ref to this file before it deletes the loose one, so none is missed.
   await copyFile(join(from, PACKED_REFS), join(to, PACKED_REFS)).catch(ifMissing(undefined));
   const objects = join(from, 'objects');
   for (const entry of await readdir(objects, { recursive: true, withFileTypes: true })) {
     const target = join(to, 'objects', join(entry.parentPath, entry.name).slice(objects.length + 1));
     if (entry.isDirectory()) await mkdir(target, { recursive: true });
-    // Objects that a push is still writing are nobody's yet.
+    // Skip objects of a push in progress: no ref needs them yet.
     else if (!entry.name.startsWith('tmp_') && !entry.parentPath.includes('incoming-')) {
       await mkdir(dirname(target), { recursive: true });
       await link(join(entry.parentPath, entry.name), target);

@@ -9,7 +9,7 @@ import { openDatabase } from '../store/database.ts';
 
 export const PROJECT = '01890a5d-ac96-774b-bcce-b302099a8057';
 
-/** @returns path of its one repository, which is empty */
+/** @returns path of its only repository, which is empty */
 export async function makeHub(hub: string): Promise<string> {
   const paths = prepareState(hub);
   const db = await openDatabase(paths.database);
@@ -23,7 +23,7 @@ export async function makeHub(hub: string): Promise<string> {
   return repositories.path(PROJECT);
 }
 
-/** Names of its teams: the database is there and works. */
+/** Names of the teams, as proof that the database exists and works. */
 export async function teamsOf(hub: string): Promise<string[]> {
   const db = await openDatabase(prepareState(hub).database);
   try {

@@ -1,4 +1,4 @@
-/** What the app of an environment writes, on the terminal. */
+/** Prints the log of an environment's app. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import { AppLogEvent } from '../api/schemas.ts';
 import type { Context } from './context.ts';
@@ -19,7 +19,9 @@ interface AppLogOptions extends PlaceOptions {
   readonly timestamps?: boolean;
 }
 
-/** Prints it to its end, or with `follow` until Ctrl-C. A lost connection is made again, and goes on where it was. */
+/**
+ * Print the log to its end, or with `follow` until Ctrl-C. Reconnects after a lost connection and resumes where it was.
+ */
 export async function printAppLog(context: Context, output: Output, options: AppLogOptions): Promise<number> {
   const { follow = false, since } = options;
   const followed: Followed<AppLogEvent> = {
@@ -56,7 +58,7 @@ export async function printAppLog(context: Context, output: Output, options: App
   return over.signal.aborted ? EXIT.interrupted : EXIT.ok;
 }
 
-/** A read that the host ended for a reason is no end of the log. */
+/** An end event with an error is a failure, not the end of the log. */
 function readOrThrow(data: string): AppLogEvent {
   const event = readEvent(AppLogEvent, data);
   if (event.kind !== 'end' || event.error === null) return event;
@@ -65,7 +67,7 @@ function readOrThrow(data: string): AppLogEvent {
 
 type Print = (event: AppLogEvent) => Promise<void>;
 
-/** The app's words as they are into a file or pipe; made safe, line by line, for a terminal. A slow reader is waited for. */
+/** Unmodified output to a file or pipe; sanitized line by line on a terminal. Waits for a slow reader. */
 function printText(output: Output, timestamps: boolean): Print {
   const text = new AppLogText({ timestamps });
   return (event) => {
@@ -74,7 +76,7 @@ function printText(output: Output, timestamps: boolean): Print {
   };
 }
 
-/** One object a line. */
+/** One object per line. */
 function printObjects(output: Output): Print {
   return async (event) => {
     const objects = objectsOf(event);

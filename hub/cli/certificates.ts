@@ -1,4 +1,4 @@
-/** Certificates that fail, below what a command shows of environments. */
+/** Prints failing certificates below the output about environments. */
 import type { Environment } from '../api/schemas.ts';
 import type { Output } from './output.ts';
 import { certificateLine } from './text/certificate-lines.ts';

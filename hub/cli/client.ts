@@ -1,4 +1,7 @@
-/** HTTP calls to the hub: one method per verb, every answer checked against its schema, every failure an OrkestrError. */
+/**
+ * HTTP client for the hub: one method per verb. Validates every response against its schema and turns every failure
+ * into an OrkestrError.
+ */
 import { Agent, EnvHttpProxyAgent, request } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { z } from 'zod';
@@ -8,19 +11,19 @@ import { parseJson } from '../../protocol/json.ts';
 import type { Proxies } from './config.ts';
 import { reasonOf } from '../../protocol/service/dialling.ts';
 
-/** Largest JSON answer read, bytes. */
+/** Largest JSON response accepted, bytes. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 const CONNECT_TIMEOUT_MS = 10_000;
 const ANSWER_TIMEOUT_MS = 30_000;
-/** This machine is reached without a proxy, whatever no_proxy says: no other one knows what it means by these names. */
+/** Always reached directly, whatever no_proxy says: to a proxy these names mean another machine. */
 const THIS_MACHINE = 'localhost,127.0.0.1,::1';
-/** The logs of a large project go bit by bit. */
+/** The hub deletes the logs of a large project in small steps. */
 const DELETE_TIMEOUT_MS = 600_000;
 
 interface ClientOptions {
   readonly url: string;
   readonly token: string;
-  /** Without them it goes there directly. */
+  /** Absent: direct connection. */
   readonly proxies?: Proxies;
 }
 
@@ -31,9 +34,9 @@ interface Call {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
-  /** Longest wait for an answer, ms. */
+  /** Longest wait for a response, ms. */
   readonly answerTimeoutMs?: number;
-  /** Longest silence inside an answer's body, ms; 0: no limit. */
+  /** Longest silence inside a response body, ms; 0: no limit. */
   readonly bodyTimeoutMs?: number;
 }
 
@@ -71,7 +74,10 @@ export class Client {
     await answer.body.dump();
   }
 
-  /** A streamed answer with status 2xx. Problems are read and thrown. The caller reads or destroys the body. */
+  /**
+   * Open a streamed response with status 2xx. Other responses are thrown as errors. The caller reads or destroys the
+   * body.
+   */
   async open(call: Call): Promise<Dispatcher.ResponseData> {
     const url = new URL(`${this.url}${API_PREFIX}${call.path}`);
     for (const [name, value] of Object.entries(call.query ?? {})) {
@@ -82,7 +88,7 @@ export class Client {
     throw await problemOf(answer, this.url);
   }
 
-  /** Lets go of the kept connections, so that the process can end. */
+  /** Close the idle connections, so that the process can end. */
   async close(): Promise<void> {
     await this.#dispatcher.destroy();
   }
@@ -124,7 +130,7 @@ export class Client {
   }
 }
 
-/** All requests go to one hub, so the proxy for its scheme is the only one. */
+/** All requests go to one hub, so one proxy, that of the hub's scheme, is enough. */
 function makeDispatcher(proxy: URL | undefined, none = ''): Dispatcher {
   if (proxy === undefined) return new Agent({ connectTimeout: CONNECT_TIMEOUT_MS });
   return new EnvHttpProxyAgent({
@@ -138,7 +144,7 @@ function makeDispatcher(proxy: URL | undefined, none = ''): Dispatcher {
 /** A path of encoded segments: `apiPath('projects', name)`. */
 export const apiPath = (...segments: string[]): string => `/${segments.map(encodeURIComponent).join('/')}`;
 
-/** @param proxy the one for hubs with such a URL */
+/** @param proxy the proxy for the URL's scheme */
 export function unreachable(url: string, cause: unknown, proxy?: URL): OrkestrError {
   const { code } = cause as NodeJS.ErrnoException;
   const reason = reasonOf(cause);
@@ -156,7 +162,7 @@ async function problemOf(answer: Dispatcher.ResponseData, url: string): Promise<
   const evidence = [`HTTP ${answer.statusCode}`, ...text.trim().split('\n').slice(0, 3)].map((line) =>
     line.slice(0, 300),
   );
-  // What stands before a hub answers 502 to 504 when the hub is down; it is no orkestr that speaks.
+  // A reverse proxy answers 502 to 504 when the hub behind it is down; such a response is not from orkestr.
   return answer.statusCode >= 502 && answer.statusCode <= 504
     ? new OrkestrError('ORK_HUB_UNREACHABLE', `The hub behind ${url} does not answer.`, { evidence })
     : new OrkestrError('ORK_PROTOCOL', `The server at ${url} does not answer like an orkestr hub.`, { evidence });

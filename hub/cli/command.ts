@@ -1,4 +1,4 @@
-/** The shape of one command: its options, its examples, and its way to the terminal. */
+/** Building blocks of a command: its options, its examples, and its connection to the terminal. */
 import type { Command } from 'commander';
 import type { Context } from './context.ts';
 import type { Outcome } from './exit.ts';
@@ -7,7 +7,7 @@ import type { Output } from './output.ts';
 /** Adds a group of commands to the program. */
 export type AddCommands = (program: Command, context: Context, outcome: Outcome) => void;
 
-/** A leaf command: `signature` as commander reads it, e.g. `create <name>`. Every one has --json and examples. */
+/** A leaf command: `signature` in commander's syntax, e.g. `create <name>`. Each one has --json and examples. */
 export function leaf(parent: Command, signature: string, description: string, examples: string[]): Command {
   return parent
     .command(signature)
@@ -26,10 +26,10 @@ export const withPlace = (command: Command): Command =>
     .option('-p, --project <name>', "project (default: that of this folder's git remote `orkestr`)")
     .option('-e, --environment <name>', 'environment', 'production');
 
-/** Collects an option that may be given many times. */
+/** Collects an option that may be repeated. */
 export const collect = (value: string, earlier: string[] | undefined): string[] => [...(earlier ?? []), value];
 
-/** Runs `work` as the command's action; what it gives back, if anything, is the exit code. */
+/** Runs `work` as the command's action; its result, if any, is the exit code. */
 // oxlint-disable-next-line no-unnecessary-type-parameters -- commander hands options out untyped: their shape is stated here, once
 export function action<O extends { json?: boolean }>(
   command: Command,

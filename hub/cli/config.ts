@@ -1,4 +1,4 @@
-/** Where the CLI finds its hub: the environment, else the file that `orkestr login` wrote. */
+/** How the CLI finds its hub: by environment variables, else by the file that `orkestr login` wrote. */
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -16,27 +16,27 @@ type Login = z.infer<typeof Login>;
 type Environ = Readonly<Record<string, string | undefined>>;
 
 export interface Config {
-  /** The hub to talk to, without trailing slash. */
+  /** The hub's URL without trailing slash. */
   readonly url: string;
   readonly token: string | undefined;
   readonly proxies: Proxies;
-  /** True when the terminal's user asked for no colours (https://no-color.org). */
+  /** True when the user disabled colours (https://no-color.org). */
   readonly noColor: boolean;
   /** The file that holds the login. */
   readonly path: string;
 }
 
-/** The ways to servers that curl and git take as well; undefined: there directly. */
+/** Proxies from the variables that curl and git also use; undefined: direct connection. */
 export interface Proxies {
   readonly http: URL | undefined;
   readonly https: URL | undefined;
-  /** Hosts that are reached directly all the same, as no_proxy has them. */
+  /** Hosts to connect to directly nevertheless, in the format of no_proxy. */
   readonly none: string;
 }
 
 /**
  * ORKESTR_URL and ORKESTR_TOKEN override the file. A stored token is only used for the hub it was given for, so that
- * pointing ORKESTR_URL elsewhere never hands it to another server.
+ * pointing ORKESTR_URL elsewhere never sends it to another server.
  * @throws OrkestrError ORK_CONFIG when a variable or the file is not readable.
  */
 export function readConfig(environ: Environ = process.env): Config {
@@ -48,7 +48,7 @@ export function readConfig(environ: Environ = process.env): Config {
   return { url, token, proxies: readProxies(environ), noColor: Boolean(environ.NO_COLOR), path };
 }
 
-/** Keeps a login: the file is only readable by its owner and is replaced in one piece. */
+/** Store a login. The file is readable by its owner only and is replaced atomically. */
 export function writeLogin(path: string, login: Login): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.${process.pid}.new`;
@@ -60,7 +60,10 @@ export function removeLogin(path: string): void {
   rmSync(path, { force: true });
 }
 
-/** A hub's URL as it is stored and compared: no trailing slash. `source` names the setting in the error. */
+/**
+ * A hub's URL in the form in which it is stored and compared: no trailing slash. `source` names the setting in the
+ * error.
+ */
 export function normalUrl(text: string, source: string): string {
   const url = HubUrl.safeParse(text);
   if (!url.success || new URL(text).username !== '') {
@@ -79,7 +82,7 @@ function readProxies(environ: Environ): Proxies {
   };
 }
 
-/** Often it is written without http://. It may hold a password, so no error repeats it. */
+/** Often given without http://. It may contain a password, so no error quotes it. */
 function proxyUrl(text: string, name: string): URL | undefined {
   if (text === '') return undefined;
   const full = text.includes('://') ? text : `http://${text}`;

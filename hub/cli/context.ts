@@ -1,4 +1,4 @@
-/** What every command is given: the terminal, the settings, and the hub. Built once in main.ts, and by nothing else. */
+/** Dependencies of every command: the terminal, the settings, and the hub. Only main.ts builds it. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import { Client } from './client.ts';
 import type { Config } from './config.ts';
@@ -8,12 +8,14 @@ import type { Terminal } from './terminal.ts';
 export interface Context {
   readonly terminal: Terminal;
   readonly config: Config;
-  /** The folder that the command was called in. */
+  /** The working directory of the command. */
   readonly cwd: string;
   readonly now: () => number;
-  /** Aborted by Ctrl-C. Followers end quietly then; everything else is ended by the signal itself. */
+  /**
+   * Calls `listener` on Ctrl-C; returns a function that removes it. Without a listener, the signal ends the process.
+   */
   readonly onInterrupt: (listener: () => void) => () => void;
-  /** How this command writes; `--json` decides. */
+  /** Output of this command, as JSON or text depending on `--json`. */
   output(json: boolean | undefined): Output;
   /** The hub that the user is logged in to. @throws OrkestrError ORK_UNAUTHENTICATED without a token. */
   hub(): Client;

@@ -1,4 +1,4 @@
-/** After a change of settings: what is active already, and what waits for a deployment. */
+/** After a change of settings, reports what is active already and what waits for a deployment. */
 import { Environment } from '../api/schemas.ts';
 import { buildSettings } from '../../protocol/build-settings.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -7,13 +7,13 @@ import type { Context } from './context.ts';
 import type { Output } from './output.ts';
 import { edgeStateText } from './text/edge-state.ts';
 
-/** A host that is well answers within a moment. */
+/** A healthy host answers within moments. */
 const WAIT_MS = 10_000;
 const LOOK_MS = 200;
 
 /**
- * The environment once its host has answered, or as it is after a while. The change is stored: a hub that is away
- * afterwards, or a token that may not look, makes it no failed one.
+ * The environment once its host has answered, or its last known state after a timeout. The change is stored already, so
+ * an unreachable hub or a token without read access does not make it fail.
  */
 export async function untilAnswered(context: Context, path: string, changed: Environment): Promise<Environment> {
   const until = context.now() + WAIT_MS;
@@ -30,7 +30,9 @@ export async function untilAnswered(context: Context, path: string, changed: Env
   return environment;
 }
 
-/** What an image is built with, or where it goes then: what is deployed again is an image that has been built. */
+/**
+ * Settings that affect the build or the destination of its image: redeploying an existing image does not apply them.
+ */
 const OF_A_BUILD: ReadonlySet<string> = new Set([
   'branch',
   'rootDirectory',
@@ -41,7 +43,7 @@ const OF_A_BUILD: ReadonlySet<string> = new Set([
   'registry',
 ]);
 
-/** @param change the settings that were given, and the branch where it was one of them */
+/** @param change the given settings, and the branch if it was given */
 export function tellWhatIsActive(
   output: Output,
   environment: Environment,

@@ -66,10 +66,10 @@ test('a stream that breaks is resumed after the last whole event, and no event c
   let turn = 0;
   const script: Script = ({ headers }, response) => {
     turn += 1;
-    response.writeHead(turn > 3 ? 410 : 200, { 'content-type': 'text/event-stream' }); // one that does not resume must end too
+    response.writeHead(turn > 3 ? 410 : 200, { 'content-type': 'text/event-stream' }); // ends even without a resume
     const seen = Number(headers['last-event-id'] ?? 0);
     const next = eventStream(events.slice(seen, seen + 2), seen + 1);
-    // The first time the connection breaks in the middle of the third event.
+    // The first time, the connection breaks in the middle of the third event.
     if (turn === 1) response.write(`${next}id: 3\ndata: {"kind"`, () => response.destroy());
     else response.end(next);
   };

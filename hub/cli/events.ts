@@ -1,6 +1,7 @@
 /**
- * Server-sent events of the hub, with resume. undici's EventSource is not used: it hides the body of a refused
- * request, so a problem document could not be shown, and it gives up for good on a network error while connecting.
+ * Reads server-sent events of the hub and resumes after disconnects. undici's EventSource is not used: it hides the
+ * body of a refused request, so the problem document would be lost, and it gives up for good on a network error while
+ * connecting.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
@@ -11,19 +12,19 @@ import type { Client } from './client.ts';
 import { WAITS } from './patience.ts';
 
 interface ServerSentEvent {
-  /** Last event id that the stream gave, also by an earlier event. */
+  /** Last event id of the stream, possibly set by an earlier event. */
   readonly id: string;
   readonly data: string;
 }
 
 /** Longest line of an event stream, characters: a log chunk of 64 KiB in base64 with room to spare. */
 const MAX_LINE = 1_048_576;
-/** The hub sends a comment now and then; a connection silent for longer is taken for dead. */
+/** The hub sends a comment at intervals; a connection that is silent for longer counts as dead. */
 const SILENCE_MS = 60_000;
 
 /**
- * Parser of the event stream format, WHATWG HTML section 9.2.6: fields `id` and `data`; comments, `event`, `retry` and
- * unknown fields are passed over (the kind of an event is in its data). Lines end with LF, CR or CRLF.
+ * Parser of the event stream format, WHATWG HTML section 9.2.6: fields `id` and `data`. Ignores comments, `event`,
+ * `retry` and unknown fields (the data contains the kind of an event). Lines end with LF, CR or CRLF.
  */
 export class EventStreamParser {
   readonly #decoder = new TextDecoder('utf-8');
@@ -38,7 +39,7 @@ export class EventStreamParser {
   push(bytes: Uint8Array): ServerSentEvent[] {
     this.#rest += this.#decoder.decode(bytes, { stream: true });
     const events: ServerSentEvent[] = [];
-    // A CR at the very end may be the first half of a CRLF: it waits for what follows.
+    // A CR at the very end may be the first half of a CRLF, so keep it for the next chunk.
     const lines = this.#rest.split(/\r\n|\n|\r(?!$)/);
     this.#rest = lines.pop() ?? '';
     if (this.#rest.length > MAX_LINE) throw new OrkestrError('ORK_PROTOCOL', 'A line of the event stream is too long.');
@@ -67,25 +68,25 @@ export class EventStreamParser {
 
 interface FollowOptions {
   readonly signal: AbortSignal;
-  /** Told when the connection was lost and is tried again. */
+  /** Called when the connection was lost, before each retry. */
   readonly onReconnect?: (error: OrkestrError) => void;
-  /** Waits in ms before each new attempt without news in between; when they are used up the follower gives up. */
+  /** Pauses in ms before each attempt without news in between; after the last one the follower gives up. */
   readonly waits?: readonly number[];
 }
 
-/** What is followed. */
+/** A stream to follow. */
 export interface Followed<T> {
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | undefined>>;
-  /** @throws OrkestrError what is not known; one after which it may go on is a reason to come back */
+  /** @throws OrkestrError for an unknown event; if the error is retryable, the stream is reopened */
   read(data: string): T;
-  /** Nothing comes after it. */
+  /** Whether it is the last event. */
   isEnd(event: T): boolean;
-  /** Whether it shows that following gets on: then the waits begin anew. */
+  /** Whether the event shows progress, which resets the pauses. */
   isNews(event: T): boolean;
 }
 
-/** All events of a deployment from its first on, through disconnects, until its `end`. */
+/** All events of a deployment from the first one, across disconnects, until its `end`. */
 export const followDeployment = (
   client: Client,
   deploymentId: string,
@@ -103,8 +104,9 @@ export const followDeployment = (
   );
 
 /**
- * All events of a stream, through disconnects, until its end.
- * @throws OrkestrError ORK_HUB_UNREACHABLE when the hub stays away; what the hub answers otherwise. Aborting ends it quietly.
+ * All events of a stream, across disconnects, until its end.
+ * @throws OrkestrError ORK_HUB_UNREACHABLE when the hub stays unreachable; other errors of the hub. Aborting ends it
+ * quietly.
  */
 export async function* followEvents<T>(
   client: Client,
@@ -160,7 +162,7 @@ async function* openStream(
       yield* parser.push(part);
     }
   } finally {
-    answer.body.on('error', () => undefined).destroy(); // torn down by us: its abort error is no news
+    answer.body.on('error', () => undefined).destroy(); // closed by us: ignore the abort error
   }
 }
 
@@ -187,6 +189,6 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   try {
     await sleep(ms, undefined, { signal });
   } catch (error) {
-    if (!signal.aborted) throw error; // aborted: the caller's loop sees it
+    if (!signal.aborted) throw error; // aborted: the caller's loop notices
   }
 }

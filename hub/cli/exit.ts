@@ -1,14 +1,14 @@
-/** What a command's end tells the shell. */
+/** Exit codes of the CLI. */
 import { OrkestrError } from '../../protocol/errors.ts';
 
 export const EXIT = { ok: 0, failed: 1, usage: 2, stopped: 3, unreachable: 4, interrupted: 130 } as const;
 
-/** Where the running command leaves its exit code. */
+/** Where the running command stores its exit code. */
 export interface Outcome {
   exitCode: number;
 }
 
-/** Ctrl-C at a question. There is nothing to say about it. */
+/** Ctrl-C at a prompt: exits without a message. */
 export class Interrupted extends Error {}
 
 export function exitCodeOf(error: unknown): number {

@@ -1,4 +1,4 @@
-/** Shows an upgrade of hosts, and follows one: a line for each change, until it is over or needs a person. */
+/** Shows an upgrade of hosts, or follows it: a line per change, until it is over or needs a person's attention. */
 import { setTimeout } from 'node:timers/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { Upgrade } from '../api/schemas.ts';
@@ -8,7 +8,7 @@ import { EXIT } from './exit.ts';
 import { type Output, statusStyle } from './output.ts';
 import { askPatiently } from './patience.ts';
 
-/** Between two looks, ms: an upgrade takes minutes. */
+/** Polling interval, ms: an upgrade takes minutes. */
 const LOOK_MS = 1000;
 
 export function showUpgrade(output: Output, upgrade: Upgrade): void {
@@ -28,7 +28,10 @@ export function showUpgrade(output: Output, upgrade: Upgrade): void {
   if (upgrade.state === 'paused') showWaysOn(output);
 }
 
-/** Its exit code is its fate. Ctrl-C detaches. With --json each state of the whole is one line. */
+/**
+ * Follow an upgrade; its result determines the exit code. Ctrl-C detaches. With --json each change prints the whole
+ * upgrade on one line.
+ */
 export async function followUpgrade(context: Context, output: Output, begun: Upgrade): Promise<number> {
   const detach = new AbortController();
   const forget = context.onInterrupt(() => detach.abort());
@@ -54,7 +57,7 @@ export async function followUpgrade(context: Context, output: Output, begun: Upg
   }
 }
 
-/** Who hears that the hub does not answer is told that this ends no upgrade. */
+/** Adds that the upgrade continues although the hub does not answer. */
 function goesOn(error: unknown, upgrade: Upgrade): unknown {
   if (!(error instanceof OrkestrError)) return error;
   const evidence = [...error.evidence, `The upgrade continues. Follow it again: ${followAgain(upgrade)}`];
@@ -65,7 +68,7 @@ const followAgain = ({ id }: Upgrade): string => `orkestr upgrades show ${id} --
 
 const isMoving = (state: string): boolean => ['ordered', 'fetching', 'trial', 'switching'].includes(state);
 
-/** Nothing happens any more without a person: a paused or cancelled one is left when what was under way has ended. */
+/** Nothing more happens without a person: the upgrade is not running, and no host is under way. */
 const isAtRest = ({ state, hosts }: Upgrade): boolean =>
   state !== 'running' && !hosts.some((host) => isMoving(host.state));
 

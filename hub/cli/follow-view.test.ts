@@ -8,7 +8,7 @@ import { logEvent, statusEvent, stepEvent } from './test-answers.ts';
 
 const AT = Date.parse('2030-01-01T00:00:00.000Z');
 
-/** A view on a terminal that somebody looks at; `shown` takes what was written since the last call. */
+/** A view on a terminal; `shown` returns what was written since the last call. */
 function onTerminal(options: Partial<FollowViewOptions> = {}, noColor = true) {
   const stdout = Object.assign(new PassThrough({ encoding: 'utf8' }), { isTTY: true });
   const output = new Output({ stdin: new PassThrough(), stdout, stderr: new PassThrough() }, { json: false, noColor });

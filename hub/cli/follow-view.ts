@@ -1,4 +1,6 @@
-/** A deployment on the terminal as it goes: its steps with times, their log lines, and below them the step that runs. */
+/**
+ * Live view of a deployment on the terminal: steps with durations, their log lines, and the running step at the bottom.
+ */
 import type { DeploymentEvent, Deployment, Step } from '../api/schemas.ts';
 import { statusStyle } from './output.ts';
 import type { Output } from './output.ts';
@@ -20,21 +22,21 @@ const NAME_WIDTH = 'finalize'.length;
 
 export interface FollowViewOptions {
   readonly now: () => number;
-  /** The deployment, where it is known before its first event. */
+  /** The deployment, if it is known before its first event. */
   readonly deployment?: Deployment;
-  /** Only the log of this step, bare; else steps and logs together. */
+  /** Only the log of this step, without steps; otherwise both. */
   readonly logsOnly?: boolean;
   readonly step?: Step['name'] | undefined;
 }
 
-/** Of one that is queued, or of a running one that does not get on: `Queued: waiting for the host vps-1, which is offline.` */
+/** For a queued or a stalled deployment: `Queued: waiting for the host vps-1, which is offline.` */
 export function waitingLine({ status, waitingFor }: Deployment): string {
   const state = status === 'queued' ? 'Queued' : 'Running';
   return waitingFor === undefined ? `${state}: it has not started yet.` : `${state}: waiting for ${waitingFor}.`;
 }
 
 export class FollowView {
-  /** The deployment as last heard of. */
+  /** The last known deployment. */
   deployment: Deployment | undefined;
   readonly #output: Output;
   readonly #options: FollowViewOptions;
@@ -51,7 +53,7 @@ export class FollowView {
     this.deployment = options.deployment;
   }
 
-  /** Shows an event. With --json it goes out as it came. */
+  /** Show an event. With --json it is printed unchanged. */
   show(event: DeploymentEvent): void {
     if (event.kind === 'status') this.deployment = event.deployment;
     if (this.#output.json) {
@@ -64,7 +66,7 @@ export class FollowView {
     else if (event.kind === 'end') this.close();
   }
 
-  /** Draws the line of the running step anew; called by a timer. */
+  /** Redraw the line of the running step; called by a timer. */
   tick(): void {
     if (!this.#output.live || this.#options.logsOnly || this.#running === undefined) return;
     const { name, since } = this.#running;
@@ -74,13 +76,13 @@ export class FollowView {
     this.#statusLine = true;
   }
 
-  /** A remark beside what is followed. */
+  /** Print a remark without breaking the view. */
   note(text: string): void {
     this.#clear();
     this.#output.note(text);
   }
 
-  /** Ends the view: what stands half written is put out. */
+  /** End the view: print incomplete lines. */
   close(): void {
     for (const name of this.#logs.keys()) this.#endLog(name);
     this.#running = undefined;
@@ -98,7 +100,7 @@ export class FollowView {
     this.#running = step.status === 'running' ? { name: step.name, since: Date.parse(step.startedAt) } : undefined;
     if (this.#options.logsOnly || this.#shown.get(step.name) === step.status) return;
     this.#shown.set(step.name, step.status);
-    // On a terminal the spinner says that a step runs; elsewhere a line does.
+    // On a terminal the spinner shows a running step; elsewhere a line does.
     if (step.status === 'running' && this.#output.live) return;
     const time = step.ms === null ? '' : formatDuration(step.ms);
     const mark = this.#output.style(statusStyle(step.status), MARKS[step.status]);
@@ -128,7 +130,7 @@ export class FollowView {
     return this.#options.step === undefined || this.#options.step === name;
   }
 
-  /** A bare log may go into a file: what is no line of it goes to stderr. */
+  /** A log without steps may be redirected to a file, so remarks go to stderr. */
   #remark(text: string): void {
     if (this.#options.logsOnly) this.note(text);
     else this.#print(text);

@@ -1,4 +1,4 @@
-/** Follows a deployment to its end and tells its fate. */
+/** Follows a deployment to its end and reports the result. */
 import type { DeploymentStatus } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Deployment } from '../api/schemas.ts';
@@ -12,7 +12,9 @@ import { elapsed, formatDuration, shortCommit } from './text/format.ts';
 
 const FRAME_MS = 120;
 
-/** Streams until the deployment ended or Ctrl-C detached. Gives the deployment as last heard of, and whether it has ended. */
+/**
+ * Stream until the deployment ended or Ctrl-C detached. Returns the last known deployment, and whether it has ended.
+ */
 export async function follow(
   context: Context,
   output: Output,
@@ -54,7 +56,7 @@ export async function follow(
   }
 }
 
-/** Follows a deployment that was just made; the exit code is its fate. */
+/** Follow a new deployment; its result determines the exit code. */
 export async function followToFate(context: Context, output: Output, made: Deployment): Promise<number> {
   output.line(`${describe(made)} · ${made.id}`);
   output.line(output.style('dim', made.consoleUrl));
@@ -69,12 +71,12 @@ export async function followToFate(context: Context, output: Output, made: Deplo
   return fateCode(deployment.status);
 }
 
-/** What a deployment is, in a few words: `deploy of shop (production), main at 1a2b3c4`. */
+/** A deployment in a few words: `deploy of shop (production), main at 1a2b3c4`. */
 export const describe = (deployment: Deployment): string =>
   `${deployment.kind === 'rollback' ? 'Rollback' : 'Deploy'} of ${deployment.project.slug} (${deployment.environment.slug}), ` +
   `${deployment.branch} at ${shortCommit(deployment.commit)}`;
 
-/** How it ended, after an empty line; of a failed one why, and what to do. */
+/** The result, after an empty line; for a failure also the reason and what to do. */
 export function fateLines(output: Output, deployment: Deployment): string[] {
   const { status, error, urls, replacedBy } = deployment;
   const ms = elapsed(deployment.startedAt, deployment.finishedAt);
@@ -86,7 +88,7 @@ export function fateLines(output: Output, deployment: Deployment): string[] {
     return ['', `Skipped: a newer deployment replaced it${replacedBy ? ` (${replacedBy})` : ''}.`];
   }
   if (status === 'failed') {
-    // Of a host that is away nobody knows what it does.
+    // With the host offline, nobody knows what serves there.
     const serves = error?.code === 'ORK_HOST_LOST' ? '' : ' The previous version keeps serving.';
     const failed = `${output.style(['bold', 'red'], 'Failed')}${time}.${serves}`;
     return ['', failed, ...(error === null ? [] : output.report(error))];
@@ -94,7 +96,7 @@ export function fateLines(output: Output, deployment: Deployment): string[] {
   return ['', `${status[0]?.toUpperCase()}${status.slice(1)}${time}.`];
 }
 
-/** Superseded is a success too: it went live, and something newer has followed since. */
+/** Superseded is a success too: it went live, and a newer deployment has replaced it since. */
 const FATES: Readonly<Record<DeploymentStatus, number>> = {
   live: EXIT.ok,
   superseded: EXIT.ok,

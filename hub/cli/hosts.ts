@@ -1,10 +1,10 @@
-/** A host by what a person calls it. */
+/** Finds hosts by name or id. */
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { Host } from '../api/schemas.ts';
 import type { Context } from './context.ts';
 
-/** @throws OrkestrError ORK_NOT_FOUND; ORK_INVALID when two have the name */
+/** @throws OrkestrError ORK_NOT_FOUND; ORK_INVALID when the name is ambiguous */
 export function findHost(hosts: readonly Host[], nameOrId: string): Host {
   const [host, ...others] = hosts.filter((one) => one.id === nameOrId || one.name === nameOrId);
   if (host === undefined) throw new OrkestrError('ORK_NOT_FOUND', `There is no host ${nameOrId}.`);
@@ -14,10 +14,10 @@ export function findHost(hosts: readonly Host[], nameOrId: string): Host {
   });
 }
 
-/** The host that is called so, or has this id. @throws OrkestrError ORK_NOT_FOUND; ORK_INVALID when two have the name */
+/** The host with this name or id. @throws OrkestrError ORK_NOT_FOUND; ORK_INVALID when the name is ambiguous */
 export const namedHost = async (context: Context, nameOrId: string): Promise<Host> =>
   findHost(await context.hub().get('/hosts', z.array(Host)), nameOrId);
 
-/** The id for `--host`; undefined when it was not given. */
+/** The id for `--host`; undefined when the option is absent. */
 export const hostOption = async (context: Context, nameOrId: string | undefined): Promise<string | undefined> =>
   nameOrId === undefined ? undefined : (await namedHost(context, nameOrId)).id;

@@ -1,4 +1,4 @@
-/** What a user types or pipes in. */
+/** Input that a user types or pipes in. */
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -6,7 +6,7 @@ import { Interrupted } from './exit.ts';
 import type { Terminal } from './terminal.ts';
 
 const MAX_INPUT_BYTES = 65_536;
-/** The parts of a paste come faster than this one after another; a person's next key does not. */
+/** The chunks of a paste follow each other faster than this, ms; a person's next key does not. */
 const PASTE_MS = 100;
 
 /** All of stdin without its last newline. */
@@ -24,12 +24,12 @@ async function readStdin(terminal: Terminal): Promise<string> {
     .replace(/\r?\n$/, '');
 }
 
-/** A secret, which has no place in argv: typed unseen when a person sits at the terminal, else all of stdin. */
+/** Read a secret, which must not be in argv: typed without echo on a terminal, else all of stdin. */
 export async function readSecret(terminal: Terminal, prompt: string): Promise<string> {
   if (terminal.stdin.isTTY !== true) return readStdin(terminal);
   const unseen = new Writable({ write: (_chunk, _encoding, done) => done() });
   const reader = createInterface({ input: terminal.stdin, output: unseen, terminal: true });
-  // Only now is nothing echoed.
+  // Prompt only now: the echo is off from here on.
   terminal.stderr.write(prompt);
   let lines = 1;
   reader.on('line', () => (lines += 1));
@@ -48,7 +48,7 @@ export async function readSecret(terminal: Terminal, prompt: string): Promise<st
   }
 }
 
-/** What follows the first line of a paste is taken in too: the shell would run it, and keep it in its history. */
+/** Also consume the rest of a paste: otherwise the shell would run it and store it in its history. */
 function endOfPaste(stdin: Terminal['stdin']): Promise<void> {
   return new Promise((resolve) => {
     const more = (): void => void quiet.refresh();
@@ -60,7 +60,7 @@ function endOfPaste(stdin: Terminal['stdin']): Promise<void> {
   });
 }
 
-/** A whole number of an option, e.g. `--port 3000`. */
+/** An option's integer value, e.g. `--port 3000`. */
 export function integer(text: string, option: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new OrkestrError('ORK_INVALID', `${option} takes a whole number, not "${text}".`);

@@ -8,7 +8,7 @@ import type { PlaceOptions } from './place.ts';
 
 const PAGE = 100;
 
-/** @param before id of the last one of the page before */
+/** @param before id of the last deployment on the previous page */
 export async function listDeployments(
   context: Context,
   options: PlaceOptions,
@@ -19,20 +19,23 @@ export async function listDeployments(
   return context.hub().get(path, z.array(Deployment), { limit, before });
 }
 
-/** Those that have not ended, in the order of their turns: the first has the environment, or is next. Among the last hundred. */
+/**
+ * Deployments that have not ended, in the order of their turns: the first one runs or is next. Searches the last
+ * hundred.
+ */
 export async function listOpen(context: Context, options: PlaceOptions): Promise<Deployment[]> {
   const newestFirst = await listDeployments(context, options, PAGE);
   return newestFirst.filter(({ status }) => status === 'running' || status === 'queued').toReversed();
 }
 
-/** The one that serves, however many have failed or were skipped since; null where nothing is live yet. */
+/** The live deployment, however many have failed or were skipped since; null when nothing is live yet. */
 export async function findLive(context: Context, options: PlaceOptions): Promise<string | null> {
   return (await context.hub().get(await environmentPath(context, options), Environment)).liveDeploymentId;
 }
 
 /**
- * The newest release from before the one whose image serves. A rollback, and what was deployed again, stand in the history as
- * deployments of their own: from them it goes back to where their image comes from, or each rollback would undo the last.
+ * The newest release before that of the live image. Rollbacks and redeployments are deployments of their own in the
+ * history: follow them to the origin of their image, since otherwise a second rollback would undo the first.
  */
 export async function findPreviousRelease(context: Context, options: PlaceOptions): Promise<Deployment | undefined> {
   const live = await findLive(context, options);

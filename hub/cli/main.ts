@@ -13,11 +13,11 @@ import type { Terminal } from './terminal.ts';
 const terminal: Terminal = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr };
 const args = process.argv.slice(2);
 
-// `orkestr logs | head` closes our stdout: then there is nobody left to write to.
+// `orkestr logs | head` closes our stdout: nobody is left to write to.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
 dialPatiently();
-// No await at the top level: the release's bundle is CommonJS (docs/adr/0014).
+// No top-level await: the release's bundle is CommonJS (docs/adr/0014).
 void main(args).then((code) => {
   process.exitCode = code;
 });
@@ -42,7 +42,7 @@ async function main(argv: string[]): Promise<number> {
     const error = usageError(thrown);
     if (error === undefined) return outcome.exitCode;
     if (error instanceof Interrupted) return exitCodeOf(error);
-    // The options may be what could not be read, so --json is looked for by hand.
+    // The options themselves may be invalid, so look for --json in the raw arguments.
     new Output(terminal, { json: argv.includes('--json'), noColor: true, hubUrl: context?.config.url }).failure(error);
     return exitCodeOf(error);
   } finally {

@@ -1,4 +1,4 @@
-/** What docs/notifications.md tells to type is typed: by the CLI, to a whole hub, with receivers that are really there. */
+/** Runs the commands of docs/notifications.md with the CLI, against a complete hub and real receivers. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** How a command writes: tables and sentences for people, JSON for programs. Nothing else writes to stdout. */
+/** Output of a command: tables and sentences for people, JSON for programs. Nothing else writes to stdout. */
 import { once } from 'node:events';
 import { styleText } from 'node:util';
 import { type ErrorCode, ERRORS } from '../../protocol/error-catalogue.ts';
@@ -11,13 +11,13 @@ type Style = Parameters<typeof styleText>[0];
 
 export class Output {
   readonly json: boolean;
-  /** True when a person looks on: a line may be rewritten and colours are shown. */
+  /** True on a terminal: lines may be rewritten and colours are used. */
   readonly live: boolean;
   readonly colors: boolean;
   readonly #terminal: Terminal;
   readonly #hubUrl: string | undefined;
 
-  /** @param options hubUrl: where the pages are that messages name */
+  /** @param options hubUrl: base URL of the documentation pages that messages name */
   constructor(terminal: Terminal, options: { json: boolean; noColor: boolean; hubUrl?: string | undefined }) {
     this.#terminal = terminal;
     this.#hubUrl = options.hubUrl;
@@ -40,12 +40,12 @@ export class Output {
     this.#terminal.stdout.write(text);
   }
 
-  /** Like raw, and waits while the reader of stdout is slower than we are. */
+  /** Like raw, but waits while stdout applies backpressure. */
   async rawWaiting(text: string | Uint8Array): Promise<void> {
     if (!this.#terminal.stdout.write(text)) await once(this.#terminal.stdout, 'drain');
   }
 
-  /** A remark beside the result, for people, on stderr. */
+  /** A remark for people, on stderr; silent with --json. */
   note(text: string): void {
     if (!this.json) this.#terminal.stderr.write(`${text}\n`);
   }
@@ -54,7 +54,7 @@ export class Output {
     return this.colors ? styleText(style, text, { validateStream: false }) : text;
   }
 
-  /** Rows in aligned columns below dim headings. Cells are plain text; `paint` colours one after it was padded. */
+  /** Rows in aligned columns below dim headings. Cells are plain text; `paint` colours a cell after padding. */
   table(headings: string[], rows: string[][], paint: (cell: string, column: number) => string = (cell) => cell): void {
     const widths = headings.map((heading, column) =>
       Math.max(heading.length, ...rows.map((row) => (row[column] ?? '').length)),
@@ -71,20 +71,20 @@ export class Output {
     for (const row of rows) this.line(join(row, paint));
   }
 
-  /** `name   value` lines; those without a value are left out. */
+  /** `name   value` lines; pairs without a value are left out. */
   fields(pairs: [string, string | null | undefined][]): void {
     const known = pairs.filter(([, value]) => value !== null && value !== undefined && value !== '');
     const width = Math.max(...known.map(([name]) => name.length));
     for (const [name, value] of known) this.line(`${this.style('dim', name.padEnd(width))}  ${value}`);
   }
 
-  /** What to do about an error, in a sentence. The hub shows the pages that it names. */
+  /** How to fix an error, in a sentence. Names of documentation pages become URLs of the hub. */
   mendOf(code: ErrorCode): string {
     const { mend } = ERRORS[code];
     return this.#hubUrl === undefined ? mend : mend.replaceAll(/docs\/[a-z-]+\.md/g, `${this.#hubUrl}/$&`);
   }
 
-  /** A coded error as lines: what happened, the facts behind it, what to do. An app's own words may be in it. */
+  /** A coded error as lines: what happened, the evidence, what to do. It may contain output of an app. */
   report({ code, message, evidence }: ErrorReport): string[] {
     return [
       `${this.style(['bold', 'red'], code)}  ${safeLine(message, false)}`,
@@ -93,7 +93,7 @@ export class Output {
     ];
   }
 
-  /** The end of a command that failed: a problem document on stdout with --json, else words on stderr. */
+  /** Report a failed command: a problem document on stdout with --json, else text on stderr. */
   failure(error: unknown): void {
     const report = toErrorReport(error);
     if (this.json) {

@@ -1,4 +1,4 @@
-/** Which project and environment a command is about. */
+/** Finds the project and environment that a command is about. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -17,7 +17,7 @@ export async function environmentPath(context: Context, options: PlaceOptions, .
   return apiPath('projects', project, 'environments', options.environment, ...rest);
 }
 
-/** The project that was named, else that of this folder's git remote `orkestr`. */
+/** The given project, else that of this folder's git remote `orkestr`. */
 export async function projectName(context: Context, named: string | undefined): Promise<string> {
   if (named !== undefined) return named;
   const remote = await remoteUrl(context.cwd);
@@ -32,7 +32,10 @@ export async function projectName(context: Context, named: string | undefined): 
   });
 }
 
-/** The project in `<hub>/git/<project>.git`; undefined when the URL is of another hub, so that no command hits a namesake there. */
+/**
+ * The project in `<hub>/git/<project>.git`; undefined for a URL of another hub, so that no command affects a project of
+ * the same name.
+ */
 export function projectOfRemote(remote: string, hubUrl: string): string | undefined {
   if (!URL.canParse(remote)) return undefined;
   const url = new URL(remote);
@@ -48,7 +51,7 @@ async function remoteUrl(cwd: string): Promise<string | undefined> {
     const { stdout } = await promisify(execFile)('git', ['remote', 'get-url', 'orkestr'], { cwd, timeout: 5000 });
     return stdout.trim();
   } catch {
-    return undefined; // no git, no repository or no such remote: the caller says what is needed instead
+    return undefined; // no git, no repository or no such remote: the caller reports what is missing
   }
 }
 

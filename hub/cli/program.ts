@@ -1,4 +1,4 @@
-/** The command tree, and what all commands have in common: --json, examples, exit codes. */
+/** The command tree, and what all commands share: --json, examples, exit codes. */
 import { Command, CommanderError } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -23,7 +23,7 @@ export function buildProgram(context: Context, outcome: Outcome): Command {
     .description('Git push to a running container on your own server.')
     .version(manifest.version)
     .helpCommand('help [command]', 'display help for command')
-    // `hosts upgrade --version 1.4.0` is not the question for the version of this program.
+    // In `hosts upgrade --version 1.4.0`, --version must not print the version of this program.
     .enablePositionalOptions()
     .addHelpText(
       'after',
@@ -71,7 +71,7 @@ export function buildProgram(context: Context, outcome: Outcome): Command {
   return program;
 }
 
-/** Commander's own errors become ours, so that --json holds for them too. Help that was asked for is no error. */
+/** Converts commander's errors to ours, so that --json applies to them too. Requested help is not an error. */
 export function usageError(error: unknown): unknown {
   if (!(error instanceof CommanderError)) return error;
   if (error.exitCode === 0) return undefined;
@@ -90,7 +90,7 @@ function commandMissing(group: Command): OrkestrError {
 
 const quietErrors = (context: Context) => ({
   writeOut: (text: string) => void context.terminal.stdout.write(text),
-  writeErr: () => undefined, // said once, by main.ts
+  writeErr: () => undefined, // main.ts reports the error, once
 });
 
 function forEachCommand(command: Command, visit: (command: Command) => void): void {

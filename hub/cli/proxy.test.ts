@@ -21,7 +21,7 @@ async function listen(t: TestContext, server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** A proxy that leads every name to this machine, and tells what it was asked for, and with what credentials. */
+/** A proxy that resolves every name to this machine, and records its requests and their credentials. */
 async function startProxy(t: TestContext, { refuses = false } = {}) {
   const asked: string[] = [];
   const tunnels = new Set<Socket>();
@@ -48,7 +48,7 @@ async function startProxy(t: TestContext, { refuses = false } = {}) {
   return { asked, port: await listen(t, server) };
 }
 
-/** A hub with a certificate for hub.test, a name that only the proxy knows. Its projects are none. */
+/** A hub with a certificate for hub.test, a name that only the proxy knows. It has no projects. */
 async function startTlsHub(t: TestContext) {
   const { cert, key, certFile } = await makeCertificate(cli.home.folder, 'hub', ['DNS:hub.test', 'DNS:localhost']);
   const server = createHttpsServer({ cert, key }, (_asked, answer) => {

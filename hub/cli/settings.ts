@@ -1,4 +1,4 @@
-/** Options of the command line as settings of an environment. The hub checks them against its schema. */
+/** Converts command-line options to settings of an environment. The hub validates them. */
 import { domainToASCII } from 'node:url';
 import type { Domain } from '../../protocol/edge.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -18,7 +18,7 @@ export interface SettingOptions {
 
 type Tree = { [name: string]: unknown };
 
-/** Only what was given, as a tree: `{ limits: { memoryMiB: 512 } }`. */
+/** The given options only, as a tree: `{ limits: { memoryMiB: 512 } }`. */
 export function settingsOf(options: SettingOptions): Tree {
   const given: Tree[] = [];
   const add = (path: string, value: unknown): void => {
@@ -38,7 +38,7 @@ export function settingsOf(options: SettingOptions): Tree {
   return given.reduce(merge, {});
 }
 
-/** The domains that are there, and behind them those of `--add-domain`: one that is there already becomes as it is given. */
+/** The existing domains, then those of `--add-domain`, which replace existing ones of the same host and path. */
 export function withDomains(
   there: readonly Domain[],
   added: readonly string[],
@@ -57,7 +57,7 @@ function domainOf(text: string, stripPrefix: boolean): Tree {
   return { host: hostOf(text.slice(0, cut)), pathPrefix: text.slice(cut), ...(stripPrefix && { stripPrefix }) };
 }
 
-/** As DNS has it: `xn--mller-kva.de` for `müller.de`. What is no name is left for the hub to refuse. */
+/** The ASCII form for DNS: `xn--mller-kva.de` for `müller.de`. Invalid names are left for the hub to reject. */
 export const hostOf = (text: string): string => (/\P{ASCII}/u.test(text) ? domainToASCII(text) || text : text);
 
 function merge(base: Tree, changes: Tree): Tree {
@@ -85,7 +85,7 @@ function jsonOrText(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return text; // a start command, a path: quotes around them would only be in the way
+    return text; // a start command, a path: needs no quotes
   }
 }
 

@@ -1,4 +1,4 @@
-/** The three streams of the command's user. */
+/** The standard streams of the command. */
 export interface Terminal {
   readonly stdin: NodeJS.ReadableStream & { isTTY?: boolean };
   readonly stdout: NodeJS.WritableStream & { isTTY?: boolean };

@@ -1,4 +1,4 @@
-/** For tests: what a hub answers, of one project, deployment and host. */
+/** For tests: responses of a hub about one project, deployment and host. */
 import { Settings } from '../../protocol/job.ts';
 import type { Deployment, DeploymentEvent, Environment, Project, Step } from '../api/schemas.ts';
 
@@ -48,7 +48,7 @@ export const statusEvent = (change: Partial<Deployment>): DeploymentEvent => ({
   deployment: sampleDeployment(change),
 });
 
-/** What a hub answers about the project `shop` and its only environment. */
+/** The hub's response about the project `shop` and its only environment. */
 export const environment: Environment = {
   id: IDS.environment,
   slug: 'production',
@@ -80,7 +80,7 @@ export const EVENTS = `GET /deployments/${IDS.deployment}/events`;
 export const SHOP = ['--project', 'shop'];
 
 const clone = { commit: 'a'.repeat(40), subject: 'Add greeting', author: 'Ada', files: 3, bytes: 100 };
-/** A deployment that goes well, in the events that a follower sees. */
+/** A successful deployment as events for a follower. */
 export const liveEvents: DeploymentEvent[] = [
   statusEvent({}),
   stepEvent({ name: 'clone', status: 'running' }),
@@ -93,7 +93,7 @@ export const liveEvents: DeploymentEvent[] = [
   { kind: 'end', status: 'live' },
 ];
 
-/** One that waits for its agent. */
+/** A host that waits for its agent. */
 export const host = {
   id: IDS.host,
   name: 'vps 1',

@@ -16,7 +16,7 @@ import type { DeploymentEvent } from '../api/schemas.ts';
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 export const TOKEN = 'ork_test-token-that-must-not-be-shown';
 
-/** What was asked of the scripted hub. */
+/** A request to the scripted hub. */
 interface Asked {
   readonly route: string;
   readonly query: string;
@@ -24,17 +24,17 @@ interface Asked {
   readonly headers: IncomingMessage['headers'];
 }
 
-/** Answers one request: a value is sent as JSON; a handler may write the response itself and answer nothing. */
+/** Answers one request: a result is sent as JSON; a handler may also write the response itself and return nothing. */
 export type Script = (asked: Asked, response: ServerResponse) => unknown;
 
 interface ScriptedHub {
   readonly url: string;
   readonly asked: Asked[];
-  /** Closes it. @throws when something was asked that was not scripted. */
+  /** Stops the hub. @throws when there were unscripted requests. */
   stop(): Promise<void>;
 }
 
-/** "GET /me" → what to answer. Paths are below /api/v1; any other call is an error. */
+/** "GET /me" → its response. Paths are below /api/v1; any other call is an error. */
 type Routes = Readonly<Record<string, Script>>;
 
 export async function startScriptedHub(routes: Routes): Promise<ScriptedHub> {
@@ -84,7 +84,7 @@ export const refuse =
     response.writeHead(problem.status, { 'content-type': 'application/problem+json' }).end(JSON.stringify(problem));
   };
 
-/** A script that answers as what stands before a hub does while the hub starts again. */
+/** A script that answers like a reverse proxy while the hub restarts. */
 export const away: Script = (_asked, response) => void response.writeHead(502).end('Bad Gateway');
 
 /** Events in the format of the hub's stream, numbered from `first`. */
@@ -108,11 +108,11 @@ interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
   readonly cwd?: string;
-  /** Ctrl-C as soon as this text stands in stdout. */
+  /** Send Ctrl-C as soon as this text appears in stdout. */
   readonly interruptAt?: string;
 }
 
-/** A place to run the CLI from: its own configuration folder, nothing of the machine's user. */
+/** An environment to run the CLI in: its own configuration folder, nothing of the machine's user. */
 export interface CliHome {
   readonly folder: string;
   run(args: readonly string[], options?: CliOptions): Promise<CliResult>;
@@ -155,14 +155,14 @@ async function runCli(folder: string, args: readonly string[], options: CliOptio
   return { code, stdout: seen, stderr };
 }
 
-/** The CLI in the tests of a file: each test has a home of its own, and a hub once it has scripted one. */
+/** The CLI in the tests of a file: each test has its own home, and a hub once it has scripted one. */
 interface TestCli {
   readonly home: CliHome;
-  /** The one that was scripted last; its calls are still to be seen when it has stopped. */
+  /** The hub that was scripted last; its calls stay available after it has stopped. */
   readonly hub: ScriptedHub | undefined;
-  /** A hub in the place of the one before it, which is stopped. */
+  /** Starts a scripted hub and stops the previous one. */
   readonly script: typeof startScriptedHub;
-  /** A command of somebody who is logged in to a hub that answers as scripted. */
+  /** Runs a command as a logged-in user of a hub with these routes. */
   readonly run: (args: readonly string[], routes: Routes, options?: CliOptions) => Promise<CliResult>;
 }
 

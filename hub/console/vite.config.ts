@@ -2,7 +2,7 @@
 import { defineConfig } from 'vite';
 import { ERRORS } from '../../protocol/error-catalogue.ts';
 
-/** What to do about each error code. Taken over when building, so that the console need not carry the schema library. */
+/** How to fix each error code. Inlined at build time, so that the console need not bundle the schema library. */
 const mends = Object.fromEntries(Object.entries(ERRORS).map(([code, { mend }]) => [code, mend]));
 
 export default defineConfig({
@@ -12,7 +12,7 @@ export default defineConfig({
     target: 'es2023',
     outDir: 'dist',
     emptyOutDir: true,
-    assetsInlineLimit: 0, // `data:` URLs are not allowed by the policy
+    assetsInlineLimit: 0, // the policy does not allow `data:` URLs
     modulePreload: { polyfill: false },
   },
 });

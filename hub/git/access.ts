@@ -1,4 +1,4 @@
-/** Who may read or push a project of the hub's own remote: holders of an API token of its team, and the agent that clones. */
+/** Access control of the hub's own remote: holders of an API token of the project's team, and the agent that clones. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import { authenticateToken } from '../auth/identity.ts';
 import type { CoreDeps } from '../deps.ts';
@@ -12,18 +12,18 @@ import type { GitRequest } from './request.ts';
 
 export interface Access {
   readonly projectId: string;
-  /** Whose requests are counted together: the token's, or the deployment's. */
+  /** Key for counting concurrent requests: the token's id, or the deployment's. */
   readonly asker: string;
   /** GIT_PROJECT_ROOT. */
   readonly root: string;
-  /** Set when it may push, and wants to. */
+  /** Set for a push that is permitted. */
   readonly push?: Push;
 }
 
 const MAY_PUSH: readonly Scope[] = ['git', 'deploy', 'write'];
 const MAY_READ: readonly Scope[] = [...MAY_PUSH, 'read'];
 
-/** The password of Basic credentials (RFC 7617): the user name may be anything. */
+/** The password of Basic credentials (RFC 7617); any user name is accepted. */
 export function readCredentials(authorization: string | undefined): string | undefined {
   const [, encoded] = /^Basic ([A-Za-z0-9+/]{1,4000}={0,2})$/i.exec(authorization ?? '') ?? [];
   if (encoded === undefined) return undefined;

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 
-/** Run by another process, which has few file descriptors: asks over a connection that is open before all are taken. */
+/**
+ * Runs in another process with few file descriptors: sends its request over a connection opened before they are used
+ * up.
+ */
 const STARVED = `
   import { closeSync, openSync } from 'node:fs';
   import { Agent, createServer, get } from 'node:http';

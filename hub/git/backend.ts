@@ -1,4 +1,7 @@
-/** One request through `git http-backend`, a CGI program (RFC 3875): streamed both ways, ended with its client. */
+/**
+ * Serves one request by `git http-backend`, a CGI program (RFC 3875). Streams both ways; ends when the client
+ * disconnects.
+ */
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
@@ -6,21 +9,21 @@ import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createGunzip } from 'node:zlib';
 
-/** Longest header block that the backend may answer, bytes. */
+/** Largest header block accepted from the backend, bytes. */
 const MOST_HEADER_BYTES = 16_384;
 const HEADERS_PASSED_ON = new Set(['content-type', 'cache-control', 'expires', 'pragma']);
-/** A transfer that takes longer is ended, ms. */
+/** Time limit of a transfer, ms. */
 export const DEADLINE_MS = 60 * 60 * 1000;
 /**
- * What the processes are ended by, and how long each may take, ms. First by the end of their input: then receive-pack removes
- * the objects that it has taken in, which git 2.39 does not on SIGTERM (measured).
+ * Steps to end the processes, with the time allowed for each, ms. First the end of input: receive-pack then removes the
+ * objects that it has received. On SIGTERM, git 2.39 leaves them behind (measured).
  */
 const ENDINGS = [
   [0, 5_000],
   ['SIGTERM', 1_000],
   ['SIGKILL', 1_000],
 ] as const;
-/** Between two looks whether they have, ms. */
+/** Interval between checks whether they have ended, ms. */
 const LOOK_MS = 20;
 
 type Watch = (chunk: Buffer) => boolean;
@@ -28,27 +31,28 @@ type Watch = (chunk: Buffer) => boolean;
 interface BackendOptions {
   /** The backend's whole environment, CGI variables included. */
   readonly env: Readonly<Record<string, string>>;
-  /** "name=value", over what git's files say. By arguments: git before 2.31 (Debian 11) takes none from GIT_CONFIG_COUNT. */
+  /**
+   * "name=value", overrides git's config files. Passed as arguments: git before 2.31 (Debian 11) ignores
+   * GIT_CONFIG_COUNT.
+   */
   readonly config?: readonly string[];
-  /** Sees the body as it comes, unpacked; false cuts the connection. */
+  /** Called with each chunk of the decompressed body; false cuts the connection. */
   readonly watch?: Watch;
 }
 
-/**
- * Resolves once the backend has ended. Answers 502 when it ends without an answer, or cannot be started.
- */
+/** Resolves once the backend has ended. Answers 502 when the backend ends without an answer or cannot be started. */
 export async function serveByBackend(
   request: IncomingMessage,
   response: ServerResponse,
   { env, config = [], watch = () => true }: BackendOptions,
 ): Promise<void> {
-  // A process group of its own, so that receive-pack and index-pack end with it.
+  // In its own process group, so that receive-pack and index-pack end with it.
   const child: ChildProcess = spawn('git', [...config.flatMap((line) => ['-c', line]), 'http-backend'], {
     env,
     detached: true,
     stdio: ['pipe', 'pipe', 'ignore'],
   });
-  // One that never started is answered as an early end below; out of file descriptors, it has no streams and never closes.
+  // A failed spawn is answered below as an early end. Out of file descriptors, the child has no streams, nor a close.
   const ended = new Promise<void>((resolve) => child.once('close', resolve).once('error', resolve));
   child.once('error', () => child.stdout?.destroy());
   const deadline = setTimeout(() => {
@@ -65,7 +69,7 @@ export async function serveByBackend(
     stdout.pipe(response);
     await finished(response);
   } catch {
-    // The client went away or the backend died: what was not sent cannot be mended, and nobody waits for the rest.
+    // The client disconnected or the backend died: a started response cannot be repaired, and nobody waits for more.
     if (response.headersSent) response.destroy();
     else response.writeHead(502, { 'content-type': 'text/plain' }).end('The git backend gave no answer.\n');
     await endGroup(child);
@@ -77,8 +81,8 @@ export async function serveByBackend(
 }
 
 /**
- * Gives the body to the backend, unpacked: what it takes in is as long as what it may keep in memory, however well that was
- * packed. Answers what ends it.
+ * Stream the decompressed body to the backend, so that its input limits apply to the bytes that it may keep, however
+ * well they were compressed. Returns a function that stops the stream.
  */
 function feed(request: IncomingMessage, { stdin, stdout }: ChildProcess, watch: Watch): () => void {
   if (!stdin) return () => undefined;
@@ -97,7 +101,7 @@ function feed(request: IncomingMessage, { stdin, stdout }: ChildProcess, watch: 
   };
   body.on('data', look).pipe(stdin);
   unpacking?.on('error', () => stdin.end());
-  // The backend has heard enough (pack too large, refused). The rest is read off, so that the client sees its answer.
+  // The backend stopped reading (pack too large, refused). Drain the rest, so that the client sees the answer.
   stdin.on('error', stop);
   return stop;
 }
@@ -144,11 +148,11 @@ function nextChunk(stdout: Readable): Promise<Buffer> {
   });
 }
 
-/** Settles when nothing of the child's group is left: what it writes to may be looked at, and written by others. */
+/** Settles when the whole group has ended: only then may others measure or write its files. */
 async function endGroup({ pid, stdin, stdout }: ChildProcess): Promise<void> {
   if (pid === undefined) return;
   stdin?.destroy();
-  // Read to its end: a receive-pack that is not heard dies of that before it has removed anything.
+  // Drain stdout: a receive-pack that nobody reads dies of SIGPIPE before it has cleaned up.
   stdout?.unpipe().resume();
   for (const [signal, ms] of ENDINGS) {
     const until = performance.now() + ms;

@@ -1,13 +1,13 @@
-/** A request to the git remote as git http-backend reads it. */
+/** Translates a request to the git remote into CGI variables for git http-backend. */
 import type { IncomingMessage } from 'node:http';
 import type { Access } from './access.ts';
 import type { GitRequest } from './request.ts';
 
 /**
- * RFC 3875 section 4.1, and what git-http-backend(1) reads beside it. Nothing of the request but these is passed on. The
- * body comes unpacked.
- * CONTENT_LENGTH is left out on purpose: with it the backend spins for ever when the hub dies in the middle of a body
- * (git 2.39 takes the end of input for an empty read); without it the end of input is the end of the request.
+ * RFC 3875 section 4.1, plus the variables of git-http-backend(1). Nothing else of the request is passed on. The body
+ * is passed decompressed.
+ * CONTENT_LENGTH is omitted on purpose: with it, the backend spins forever when the hub dies in the middle of a body
+ * (git 2.39 takes the end of input for an empty read). Without it, the end of input ends the request.
  */
 export function cgiVariables(request: IncomingMessage, wanted: GitRequest, access: Access): Record<string, string> {
   const { headers, socket, method = 'GET' } = request;

@@ -1,34 +1,37 @@
-/** What a push asks for before its objects: pkt-lines up to a flush (gitprotocol-pack(5)), which git keeps in memory. */
+/**
+ * Parses the commands of a push, which precede its objects: pkt-lines up to a flush (gitprotocol-pack(5)). git keeps
+ * them in memory.
+ */
 
-/** Some ten thousand branches and tags: git itself does not send more at once without its http.postBuffer set. */
+/** Some ten thousand branches and tags: git itself does not send more at once unless http.postBuffer is set. */
 export const MOST_COMMAND_BYTES = 1_048_576;
-/** What tells of a line whether it deletes: two commits, of which the second is none. */
+/** Matches a line that deletes a ref: two object ids, the second one all zeros. */
 const DELETES = /^[0-9a-f]{40} 0{40} /;
 const COMMITS_LENGTH = 82;
-/** Four digits, which count themselves (gitprotocol-common(5)). */
+/** Four hex digits; the length includes them (gitprotocol-common(5)). */
 const LENGTH_DIGITS = 4;
 
 export class Commands {
   #digits = '';
-  /** Of the line that is being read. */
+  /** Remaining bytes of the current line. */
   #left = 0;
   #bytes = 0;
   #isOver = false;
-  /** The beginning of the line that is being read. */
+  /** The beginning of the current line. */
   #start = '';
   #deletesOnly = true;
 
-  /** Whether all have come. */
+  /** Whether all commands have arrived. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /** Whether none so far brings anything. */
+  /** Whether all commands so far are deletions. */
   get deletesOnly(): boolean {
     return this.#deletesOnly;
   }
 
-  /** Follows the body of a push, chunk by chunk. False when there are too many. */
+  /** Process the next chunk of the body. False when the commands exceed the limit. */
   see(chunk: Buffer): boolean {
     let at = 0;
     while (at < chunk.length && !this.#isOver)
@@ -53,7 +56,7 @@ export class Commands {
     this.#digits += read;
     if (this.#digits.length === LENGTH_DIGITS) {
       const length = /^[0-9a-f]{4}$/i.test(this.#digits) ? Number.parseInt(this.#digits, 16) : 0;
-      // What is no length at all git refuses itself.
+      // git itself rejects an invalid length.
       this.#isOver = length === 0;
       this.#left = Math.max(0, length - LENGTH_DIGITS);
       this.#digits = '';

@@ -14,7 +14,7 @@ test('what is promised to one push is not promised to another, until it has come
   assert.equal((await budget.reserve(small)).bytes, 100);
   await assert.rejects(budget.reserve({ ...small, length: 200 }), { code: 'ORK_TOO_MANY_REQUESTS' });
   first.received(300);
-  free -= 300; // it is on the disk: as much room as before for the others
+  free -= 300; // now used on the disk: the others have as much room as before
   await assert.rejects(budget.reserve({ ...small, length: 200 }), { code: 'ORK_TOO_MANY_REQUESTS' });
   first.release();
   assert.equal((await budget.reserve({ ...small, length: 200 })).bytes, 490);

@@ -1,31 +1,31 @@
-/** The disk that pushes may fill: one account for all of them, or each would be promised what the others are. */
+/** Divides the free disk space between concurrent pushes: one account for all, so that no space is promised twice. */
 import { OrkestrError } from '../../protocol/errors.ts';
 
 interface ReservationRequest {
-  /** Bytes that the repository has. */
+  /** Current size of the repository, bytes. */
   readonly size: number;
   /** Bytes that it may still grow by. */
   readonly most: number;
-  /** Bytes that the push brings; null: nobody knows before its end. */
+  /** Bytes that the push brings; null: unknown until its end. */
   readonly length: number | null;
 }
 
-/** What a push may write, kept for it. */
+/** Disk space reserved for one push. */
 export interface Reservation {
   readonly bytes: number;
-  /** Whether a second copy of the repository fits in, too, as git makes one when it packs it anew. */
+  /** Whether there is also room for a second copy of the repository, which git writes when it repacks. */
   readonly mayPack: boolean;
-  /** So many bytes have come: they are on the disk now, or as good as. */
+  /** That many bytes have arrived and now count as used disk space. */
   received(bytes: number): void;
   /** The push has ended. */
   release(): void;
 }
 
-/** Of what is left, one whose length nobody knows leaves some to small ones that come meanwhile. */
+/** A push of unknown length leaves part of the free space to small pushes that arrive meanwhile. */
 const LARGEST_PART = 7 / 8;
 
 interface Promised {
-  /** What has not come yet. */
+  /** Bytes that have not arrived yet. */
   bytes: number;
   readonly forPacking: number;
 }
@@ -34,15 +34,15 @@ export class DiskBudget {
   readonly #free: () => Promise<number>;
   readonly #open = new Set<Promised>();
 
-  /** @param free bytes that may be written to the disk now; throws when there are none */
+  /** @param free returns the bytes that may be written to the disk now; throws when there are none */
   constructor(free: () => Promise<number>) {
     this.#free = free;
   }
 
-  /** @throws OrkestrError ORK_TOO_MANY_REQUESTS when it fits in, but for what is promised to others; and what `free` throws */
+  /** @throws OrkestrError ORK_TOO_MANY_REQUESTS when only other reservations are in the way; and what `free` throws */
   async reserve({ size, most, length }: ReservationRequest): Promise<Reservation> {
     const free = await this.#free();
-    // Nothing is awaited from here on: no two pushes see the same room.
+    // No await from here on, so no two pushes see the same space.
     const left = free - this.#promised();
     const bytes = Math.floor(Math.min(most, length === null ? left * LARGEST_PART : left));
     const waitingHelps = length === null ? bytes <= 0 : length > left && length <= Math.min(most, free);

@@ -1,4 +1,4 @@
-/** Pushes into a repository that is full: those that only delete pass, others are told why they do not. */
+/** Pushes to a full repository: deletions pass, others are refused with the reason. */
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Commands } from './commands.ts';
@@ -8,7 +8,7 @@ const RESULT = '\u0001';
 const READ_OFF_MS = 10 * 60_000;
 const FLUSH = '0000';
 
-/** Whether a push brings nothing. What was read of it for that can be read again. */
+/** Whether a push consists only of deletions. What was read for that is put back into the stream. */
 export async function deletesOnly(request: IncomingMessage, gone: AbortSignal): Promise<boolean> {
   const commands = new Commands();
   const seen: Buffer[] = [];
@@ -24,8 +24,8 @@ export async function deletesOnly(request: IncomingMessage, gone: AbortSignal): 
 }
 
 /**
- * Answers a push as git does, for of other answers it shows the number only; once all of it has come, or nobody would hear it.
- * Rejects when that does not come.
+ * Refuse a push with a git result, since git shows only the status code of other answers. First reads the whole
+ * request, without which the client would not read the answer. Rejects when the rest of the request does not arrive.
  */
 export async function refusePush(request: IncomingMessage, response: ServerResponse, message: string): Promise<void> {
   if (!request.complete) await once(request.resume(), 'close', { signal: AbortSignal.timeout(READ_OFF_MS) });
@@ -38,12 +38,12 @@ export async function refusePush(request: IncomingMessage, response: ServerRespo
   response.end(packet(`${PROGRESS}${message}\n`) + packet(RESULT + result) + FLUSH);
 }
 
-/** False when nobody sends any more. */
+/** False when the client sends no more. */
 const isReadable = (request: IncomingMessage, signal: AbortSignal): Promise<boolean> =>
   once(request, 'readable', { signal }).then(
     () => true,
     () => false,
   );
 
-/** gitprotocol-common(5): a line begins with its length. */
+/** gitprotocol-common(5): a line starts with its length. */
 const packet = (text: string): string => (Buffer.byteLength(text) + 4).toString(16).padStart(4, '0') + text;

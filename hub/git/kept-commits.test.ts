@@ -1,4 +1,4 @@
-/** What a release was made of stays, whatever is pushed: real pushes, and a real `git gc`. */
+/** Commits of releases survive any push: real pushes, and a real `git gc`. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { keepCommits } from './kept-commits.ts';
 import { Repositories } from './repositories.ts';
 import { checkout, commit, deployments, git, remote } from './test-git.ts';
 
-/** A release of a commit that a forced push has taken off its branch since. */
+/** A release of a commit that a forced push has since removed from its branch. */
 async function withForced(t: TestContext) {
   const on = await hub(t);
   const agent = await on.connect();
@@ -50,7 +50,7 @@ test('the commit of a release outlives a forced push and a pruning, and goes bac
   assert.ok((await git(clone, 'fetch', '-q', remote(on), released)).ok);
 
   const file = join(on.folder, 'backup.tar.gz');
-  // The test's hub has no keys in its folder, which a backup would have.
+  // The test hub keeps no keys in its folder, but a backup needs them.
   for (const name of ['hub-key.pem', 'secret.key']) execFileSync('touch', [join(on.folder, name)]);
   await makeBackup(on.folder, file, new Date());
   const back = join(on.folder, 'back');

@@ -1,19 +1,21 @@
 /**
- * Commits that are kept though no branch has them any more: a forced push or a deleted branch takes them away, and git prunes
- * them after two weeks. Each has a ref that nobody but git sees. They are looked at with each push, for nothing else prunes.
+ * Protects commits of releases that no branch contains any more, after a forced push or a deleted branch: git would
+ * prune them after two weeks. Each gets a hidden ref. The refs are updated with each push, since only pushes prune.
  */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Repositories } from './repositories.ts';
 import type { GitResult } from './run.ts';
 
-/** Below it, each ref is called by its commit. Hidden from all who push and fetch. */
+/** Each ref below it is named by its commit. Hidden from pushes and fetches. */
 const PREFIX = 'refs/orkestr/kept/';
-/** Long enough to walk a history that no branch has: one that is cut off here would be taken for one that is not whole. */
+/**
+ * Long enough to walk a history that is on no branch: a walk that is cut off must not pass for an incomplete history.
+ */
 const TIMEOUT_MS = 60_000;
 
 /**
- * Gives the commits that are needed and there a ref each, and takes away those of others. Call it in the turn of a push.
- * @throws OrkestrError ORK_INTERNAL: then nothing may be pruned
+ * Create refs for the needed commits that exist, and delete those of others. Call it in the turn of a push.
+ * @throws OrkestrError ORK_INTERNAL; nothing may be pruned then
  */
 export async function keepCommits(
   repositories: Repositories,
@@ -36,14 +38,16 @@ export async function keepCommits(
 
 type Git = (argv: readonly string[], input?: string) => Promise<GitResult>;
 
-/** Those of which the repository has the commit itself. */
+/** The commits whose commit object exists. */
 async function existing(git: Git, commits: readonly string[]): Promise<string[]> {
   if (commits.length === 0) return [];
   const looked = await mustRun(git(['cat-file', '--batch-check=%(objectname) %(objecttype)'], lines(commits)));
   return linesOf(looked).flatMap((line) => /^([0-9a-f]{40}) commit$/.exec(line)?.[1] ?? []);
 }
 
-/** Those of which all is there: a ref to a commit that git has pruned the half of would end every packing and every backup. */
+/**
+ * The commits whose objects are all present: a ref to a partly pruned commit would make every repack and backup fail.
+ */
 async function whole(git: Git, commits: readonly string[]): Promise<string[]> {
   if (commits.length === 0) return [];
   const walked = await git(['rev-list', '--quiet', '--objects', '--stdin', '--not', '--all'], lines(commits));

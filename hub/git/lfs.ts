@@ -1,4 +1,4 @@
-/** Git LFS: the hub keeps none of its files, and says so where its client shows it to whoever pushes. */
+/** Git LFS: the hub stores no LFS files, and says so in a form that the LFS client shows to the pusher. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 const PATH = /^\/git\/[^/]+\/info\/lfs\//;
@@ -7,9 +7,9 @@ const MESSAGE =
 
 export const isLfs = ({ url = '' }: IncomingMessage): boolean => PATH.test(url);
 
-/** Errors of the LFS API are JSON; of 404 its client also knows that there are no locks. Says the same to everybody. */
+/** Errors of the LFS API are JSON; 404 also tells the client that locking is unsupported. Same answer for everyone. */
 export function refuseLfs(response: ServerResponse): void {
-  // The body is not read: the connection ends with the answer.
+  // The body is not read, so the connection ends with the answer.
   response.writeHead(404, { 'content-type': 'application/vnd.git-lfs+json', connection: 'close' });
   response.end(`${JSON.stringify({ message: MESSAGE })}\n`);
 }

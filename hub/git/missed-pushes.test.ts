@@ -23,7 +23,7 @@ test('a push that lands while no hub hears of it is deployed once one is there, 
   assert.deepEqual(made.slice(1), [missed]);
   assert.ok(!made.includes(lost));
   assert.deepEqual(readdirSync(join(on.repositories.hooksFolder, 'missed')), []);
-  // Its hub died after it had made the deployment and before it could say so.
+  // As if the hub had died after it created the deployment and before it answered.
   rmSync(join(on.repositories.hooksFolder, 'missed'), { recursive: true });
   await on.deps.git.stop();
   await commit(folder);

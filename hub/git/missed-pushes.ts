@@ -1,6 +1,7 @@
 /**
- * Pushes that landed while no hub heard of them: it was killed, or restarted meanwhile. Pushed again they move no branch, so
- * nobody would ever hear of them. Their hook leaves a note, and a hub that is there makes the deployments.
+ * Deploys pushes that landed while the hub could not hear of them, because it was killed or restarted. Pushing again
+ * would move no branch, so the hub would never learn of them. Instead the hook leaves a note, and the next sweep
+ * deploys it.
  */
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,13 +10,13 @@ import type { Logger } from '../../protocol/service/logger.ts';
 import { parseUpdate, type Push, type RefUpdate } from './push.ts';
 
 const SWEEP_MS = 15_000;
-/** Notes taken up in one look. */
+/** Notes processed per sweep. */
 const MOST_AT_ONCE = 100;
-/** A note that is whole: the hook renames it to that. */
+/** A complete note: the hook writes it under another name and renames it. */
 const NAME = /^[0-9a-f-]{36}$/;
 
 export class MissedPushes {
-  /** Where hooks leave their notes: the ids of project and user in the first line, then what git told of refs. */
+  /** Folder of the notes. The first line holds the ids of project and user, the others are git's ref updates. */
   readonly folder: string;
   readonly #deploy: (push: Push, updates: readonly RefUpdate[]) => Promise<void>;
   readonly #log: Logger;
@@ -38,7 +39,7 @@ export class MissedPushes {
     clearInterval(this.#timer);
   }
 
-  /** Never throws: a note that cannot be followed now stays for the next look. */
+  /** Never throws: a note that fails stays for the next sweep. */
   async sweep(): Promise<void> {
     if (this.#isSweeping) return;
     this.#isSweeping = true;

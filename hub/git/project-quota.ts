@@ -1,4 +1,4 @@
-/** How large the repository of a project may be: what a push may write into it, and room made there when one does not fit in. */
+/** Enforces the repository limits of a project: how much a push may write, with pruning when a push does not fit. */
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { Db } from '../store/database.ts';
 import { listNeededCommits } from '../store/releases.ts';
@@ -13,20 +13,20 @@ interface ProjectQuotaOptions {
   readonly log: Logger;
   /** Bytes that one project may have. */
   readonly sizeLimit: number;
-  /** Branches, tags and other refs that one project may have, but for what one push brings at once. */
+  /** Branches, tags and other refs that one project may have. Checked before a push, so a single push may exceed it. */
   readonly refLimit: number;
 }
 
 interface ProjectReservation extends Reservation {
-  /** Of what there is as much as may be: nothing may be brought then; branches may be deleted. */
+  /** The limit that is already reached: such a project accepts only deletions of refs. */
   readonly full: 'bytes' | 'refs' | null;
 }
 
 export class ProjectQuota {
   readonly #options: ProjectQuotaOptions;
-  /** Sizes after the last pruning, by project: of one that is as it was nothing can be pruned. */
+  /** Sizes after the last pruning, by project: an unchanged size means that pruning again would free nothing. */
   readonly #pruned = new Map<string, number>();
-  /** Projects of which a push brought more than fits in, as was only seen when it came. */
+  /** Projects whose last push turned out larger than its reservation while it was received. */
   readonly #tooSmall = new Set<string>();
 
   constructor(options: ProjectQuotaOptions) {
@@ -34,16 +34,17 @@ export class ProjectQuota {
   }
 
   /**
-   * What is left of the project's size, and of the disk. Call it in the turn of a push, or each would have it.
-   * @param length bytes that the push brings; null: nobody knows before its end
-   * @param stopping ends a pruning
+   * Reserve what is left of the project's limit and of the disk. Call it in the turn of a push, since concurrent calls
+   * would each get the same space.
+   * @param length bytes that the push brings; null: unknown until its end
+   * @param stopping aborts a pruning
    * @throws OrkestrError ORK_TOO_MANY_REQUESTS, ORK_DISK_FULL
    */
   async reserve(projectId: string, length: number | null, stopping: AbortSignal): Promise<ProjectReservation> {
     const { repositories, budget, sizeLimit, refLimit } = this.#options;
     let size = await repositories.size(projectId);
     const isTooSmall = this.#tooSmall.delete(projectId) || size >= sizeLimit || (length ?? 0) > sizeLimit - size;
-    // Who only asks for the branches writes nothing, and git packs nothing: all releases are not gone through for it.
+    // A request that only lists refs writes nothing, so git packs nothing: skip the scan of all releases.
     const mayPrune = (isTooSmall || length !== 0) && (await this.#keepCommits(projectId));
     if (isTooSmall && mayPrune && size !== this.#pruned.get(projectId)) {
       await this.#prune(projectId, size, stopping);
@@ -51,7 +52,7 @@ export class ProjectQuota {
     }
     const most = sizeLimit - size;
     const hasAllRefs = await repositories.hasRefs(projectId, refLimit);
-    // git takes 0 for no limit at all.
+    // git treats 0 as unlimited.
     const reservation = await budget.reserve({ size, most: Math.max(1, most), length });
     let left = reservation.bytes;
     return {
@@ -66,7 +67,7 @@ export class ProjectQuota {
     };
   }
 
-  /** What is told to who pushes into a repository that has all it may. */
+  /** Message for a push to a repository that has reached its limit. */
   told(full: 'bytes' | 'refs'): string {
     const { sizeLimit, refLimit } = this.#options;
     const words = {
@@ -76,7 +77,7 @@ export class ProjectQuota {
     return words[full];
   }
 
-  /** After a push: what it brought stays few files, whatever else becomes of it. Call it in its turn. */
+  /** Pack the refs after a push, so that they stay few files. Call it in the push's turn. */
   async tidy(projectId: string): Promise<void> {
     const { repositories, log } = this.#options;
     try {
@@ -87,13 +88,13 @@ export class ProjectQuota {
     }
   }
 
-  /** The repository is no more. */
+  /** The repository has been removed. */
   forget(projectId: string): void {
     this.#pruned.delete(projectId);
     this.#tooSmall.delete(projectId);
   }
 
-  /** Whether git may prune: what is still needed has its refs. */
+  /** Ensure that all needed commits have refs. Returns whether git may prune. */
   async #keepCommits(projectId: string): Promise<boolean> {
     const { repositories, db, log } = this.#options;
     try {
@@ -107,7 +108,7 @@ export class ProjectQuota {
 
   async #prune(projectId: string, size: number, stopping: AbortSignal): Promise<void> {
     const { repositories, budget, log } = this.#options;
-    // Its copy, as git makes one.
+    // Room for the second copy that git writes while it repacks.
     const reservation = await budget.reserve({ size, most: 1, length: 0 });
     try {
       if (!reservation.mayPack) return;

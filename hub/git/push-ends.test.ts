@@ -1,4 +1,4 @@
-/** Pushes that end before they are whole: what is left of them is nothing. */
+/** Pushes that end early leave nothing behind. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -105,7 +105,7 @@ test('a hub that is killed in the middle of a push leaves no process behind eith
   const { id } = await post('/projects', { slug: 'app' });
   const authorization = `Basic ${Buffer.from(`x:${token}`).toString('base64')}`;
   const socket = connect(Number(new URL(url ?? '').port), '127.0.0.1');
-  socket.on('error', () => undefined); // the hub dies under it
+  socket.on('error', () => undefined); // the hub dies during the request
   socket.write(
     `POST /git/app.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000000\r\nAuthorization: ${authorization}\r\n\r\n${HALF_A_LENGTH}`,
   );

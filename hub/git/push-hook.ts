@@ -1,6 +1,6 @@
 /**
- * How a push that has landed becomes known: git runs our post-receive hook (githooks(5)), which hands the updated refs
- * to the hub over a unix socket and prints the answer, so that the person who pushes reads it.
+ * Notifies the hub of pushes that have landed. git runs our post-receive hook (githooks(5)), which sends the updated
+ * refs to the hub over a Unix socket and prints the answer for the pusher.
  */
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -11,14 +11,14 @@ import type { Logger } from '../../protocol/service/logger.ts';
 import type { MissedPushes } from './missed-pushes.ts';
 import { parseUpdate, reasonOf, type Push, type RefUpdate } from './push.ts';
 
-/** What to print to the person who pushes, line by line. */
+/** Returns the lines to print for the pusher. */
 type OnPush = (push: Push, updates: readonly RefUpdate[]) => Promise<readonly string[]>;
 
-/** Longest socket path that sun_path takes, with room for the name (unix(7): 108 bytes). */
+/** Longest usable socket path: sun_path has 108 bytes (unix(7)), less room for the name. */
 const MOST_PATH_BYTES = 100;
 const MOST_MESSAGE_BYTES = 1_048_576;
 const SILENCE_MS = 30_000;
-/** At the end of an answer, so that a hook knows one that is whole from a hub that dies, or that began after its push. */
+/** Marks the end of an answer. Without it the hook knows that the hub died, or started after its push began. */
 const HEARD = '\0';
 
 export class PushHook {
@@ -61,7 +61,7 @@ export class PushHook {
     }
   }
 
-  /** Run `work` with the variables by which its hook is recognised. */
+  /** Run `work` with the environment variables that identify this push's hook. */
   async during<T>(push: Push, work: (env: Record<string, string>) => Promise<T>): Promise<T> {
     const secret = randomBytes(32).toString('base64url');
     this.#pushes.set(secret, push);
@@ -92,7 +92,7 @@ export class PushHook {
         (lines) => socket.end(lines === undefined ? '' : lines.map((line) => `${line}\n`).join('') + HEARD),
         (error: unknown) => {
           this.#log.error({ err: error }, 'a push could not be taken up');
-          // The same pushed again does not move the branch, and makes none either.
+          // Pushing the same commit again would not move the branch, so it would not deploy either.
           socket.end(
             `orkestr: the push is stored, but it could not be deployed: ${reasonOf(error)}\nonce that is fixed, run: orkestr deploy\n${HEARD}`,
           );
@@ -113,7 +113,7 @@ export class PushHook {
   }
 }
 
-/** Plain CommonJS, so that any path and name will do. Its exit code does not matter: the push has landed. */
+/** Plain CommonJS, so that any path and file name works. Its exit code does not matter: the push has landed. */
 const HOOK_PROGRAM = `const { connect } = require('node:net');
 const { randomUUID } = require('node:crypto');
 const { readFileSync, renameSync, writeFileSync } = require('node:fs');
@@ -136,7 +136,7 @@ socket.on('close', () => {
 });
 `;
 
-/** A shebang line may be too short for the path of our Node, so a two-line wrapper of fixed text starts it. */
+/** A shebang line may be too short for the path of our Node, so a fixed two-line wrapper starts the program. */
 async function writeHook(folder: string): Promise<void> {
   const program = join(folder, 'post-receive.cjs');
   await writeFile(program, HOOK_PROGRAM, { mode: 0o600 });

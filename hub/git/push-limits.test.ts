@@ -1,4 +1,4 @@
-/** What a push may cost the hub: its disk, its memory, its processes. */
+/** Limits of what a push may cost the hub: disk, memory, processes. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -82,7 +82,7 @@ test('a repository that is full of what no branch has any more takes the next pu
   const next = await git(folder, 'push', remote(on), 'main');
   assert.ok(next.ok, next.out);
   assert.ok((await on.repositories.size(on.projectId)) < 600_000);
-  // In pieces nobody says how much comes: once more than fits in has come it is refused, and the next try has the room.
+  // A chunked push announces no length. It is refused once it exceeds the free space; the next try prunes first.
   await git(folder, 'reset', '-q', '--hard', 'HEAD~1');
   await commit(folder, 'again', randomBytes(900_000));
   for (const { id, status } of await deployments(on)) if (status === 'queued') await on.deps.scheduler.cancel(id);
@@ -198,14 +198,14 @@ test('a small request that unpacks to a large one is not taken', async (t) => {
     return (await post(on, 'git-upload-pack', gzipSync(request), headers)).text();
   };
   assert.match(await fetched(1000), /PACK/);
-  // Of it upload-pack would remember every line.
+  // upload-pack would keep every line of it in memory.
   assert.doesNotMatch(await fetched(250_000), /PACK/);
 });
 
 test('what a push may still bring is not promised to a push into another repository', async (t) => {
   const { on } = await hubOnDisk(t, 70);
   await on.api('POST', '/projects', { slug: 'other' });
-  // It has said that it brings 4 MB of the 6 MiB, and has brought nothing.
+  // It announces 4 MB of the 6 MiB and sends nothing.
   const socket = await brokenPush(on, 4_000_000);
   const folder = await checkout(on);
   await commit(folder, 'a', randomBytes(3_000_000));
@@ -223,7 +223,7 @@ test('a repository is packed anew where its copy fits beside the room of the hub
   const first = await git(folder, 'push', remote(on), 'main');
   assert.ok(first.ok, first.out);
   const packs = join(on.repositories.path(on.projectId), 'objects', 'pack');
-  // More than git suffers without packing anew (gc.autoPackLimit).
+  // More packs than git tolerates without repacking (gc.autoPackLimit).
   for (let n = 0; n < 55; n += 1) packOne(on.repositories.path(on.projectId), n);
   const pushed = async (): Promise<number> => {
     await commit(folder);

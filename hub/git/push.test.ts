@@ -9,7 +9,7 @@ import { deployments } from './test-git.ts';
 
 const UPDATES = [{ reference: 'refs/heads/main', commit: COMMIT }];
 
-/** A hub with three environments of one branch, and a push that meets what `inTheWay` does before the second of them. */
+/** A hub with three environments of one branch, and a push during which `inTheWay` obstructs the second one. */
 async function pushed(t: TestContext, inTheWay: (on: TestHub, environmentId: string) => Promise<void>) {
   const on = await hub(t);
   const second = await on.addEnvironment('second', 'main');

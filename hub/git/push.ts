@@ -1,4 +1,4 @@
-/** From a push to deployments: one for each environment whose branch has moved, and the words for who pushed. */
+/** Turns a push into deployments, one for each environment whose branch moved, and into messages for the pusher. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import { consoleUrl } from '../console-url.ts';
 import type { CoreDeps, HostLinks, Scheduler } from '../deps.ts';
@@ -17,7 +17,7 @@ interface PushDeps extends CoreDeps {
 const BRANCH = 'refs/heads/';
 const NO_COMMIT = /^0+$/;
 
-/** Who pushes to what: known by the secret that only this push's hook has. */
+/** Who pushes to which project; identified by the secret that only this push's hook has. */
 export interface Push {
   readonly projectId: string;
   readonly userId: string;
@@ -29,14 +29,14 @@ export interface RefUpdate {
   readonly commit: string | null;
 }
 
-/** A line of post-receive: `<old> SP <new> SP <ref>`. */
+/** A line of post-receive's input: `<old> SP <new> SP <ref>`. */
 export function parseUpdate(line: string): RefUpdate | undefined {
   const [, commit, reference] = /^[0-9a-f]{40} ([0-9a-f]{40}) (refs\/\S+)$/.exec(line) ?? [];
   if (commit === undefined || reference === undefined) return undefined;
   return { reference, commit: NO_COMMIT.test(commit) ? null : commit };
 }
 
-/** Answers what the person who pushes is to read. */
+/** Returns the lines that git shows to the pusher. */
 export async function deployPush(deps: PushDeps, push: Push, updates: readonly RefUpdate[]): Promise<string[]> {
   const environments = await listEnvironments(deps.db, [push.projectId]);
   const lines: string[] = [];
@@ -50,7 +50,7 @@ export async function deployPush(deps: PushDeps, push: Push, updates: readonly R
   return lines;
 }
 
-/** The same for one that nobody heard of at its time: what has moved on since, or was deployed all the same, is left alone. */
+/** Deploy a push that the hub missed. Skips branches that have moved since, and commits that are already deployed. */
 export async function deployMissed(
   deps: PushDeps & { readonly repositories: Pick<Repositories, 'hasAt'> },
   push: Push,
@@ -72,13 +72,13 @@ export async function deployMissed(
   }
 }
 
-/** What is told where no deployment could be made, or not of all: of trouble that is not told to others, where to look. */
+/** Why a deployment could not be created. For internal errors, which are not disclosed, it points to the log. */
 export function reasonOf(error: unknown): string {
   const known = storeTrouble(error) ?? error;
   return known instanceof OrkestrError ? known.message : 'see the log of the hub.';
 }
 
-/** What is in the way of one environment leaves the others their deployment. */
+/** An error in one environment does not prevent the deployments of the others. */
 async function deployOrSay(
   deps: PushDeps,
   push: Push,

@@ -1,4 +1,4 @@
-/** What git shows its user when a request to the git remote fails. */
+/** Error responses of the git remote. */
 import type { ServerResponse } from 'node:http';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
@@ -19,7 +19,7 @@ export function refuse(log: Logger, response: ServerResponse, cause: unknown): v
     'content-type': 'text/plain; charset=utf-8',
     ...(status === 401 ? { 'www-authenticate': 'Basic realm="orkestr", charset="UTF-8"' } : {}),
     ...(status === 429 ? { 'retry-after': RETRY_AFTER } : {}),
-    // What is left of a body is not read: the connection ends with the answer.
+    // The rest of the body is not read, so the connection ends with the answer.
     connection: 'close',
   });
   response.end(

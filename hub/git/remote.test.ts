@@ -11,7 +11,7 @@ import type { TestHub } from '../test-hub.ts';
 import { hub } from '../test-hub.ts';
 import { checkout, commit, deployments, git, remote } from './test-git.ts';
 
-/** Send bytes as they are (fetch would tidy the path up) and read the whole answer. */
+/** Send raw bytes (fetch would normalize the path) and read the whole answer. */
 function raw(on: TestHub, request: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -67,7 +67,7 @@ test('a push goes the whole way to the agent, which can fetch exactly that commi
   assert.equal(job.commit, sha);
   assert.equal(job.source.url, `${on.url}/git/${on.projectId}.git`);
   await git(folder, 'commit', '-q', '--amend', '-m', 'another');
-  await git(folder, 'push', '-f', remote(on), 'main'); // the branch has forgotten the commit
+  await git(folder, 'push', '-f', remote(on), 'main'); // the commit is no longer on the branch
   const { token } = job.source.auth;
   const clone = await checkout(on, 'clone');
   const url = remote(on, token, on.projectId);
@@ -224,7 +224,7 @@ test('large pushes and their gzipped requests pass, and so does a clone of them'
   const cloned = await git(on.folder, 'clone', '-q', remote(on), clone);
   assert.ok(cloned.ok, cloned.out);
   assert.equal(readdirSync(clone).length, 62, '61 files and .git');
-  // Many wants and haves: git gzips a negotiation above 1 KiB.
+  // Many wants and haves: git compresses a negotiation above 1 KiB.
   for (let n = 0; n < 30; n += 1) await git(clone, 'commit', '-q', '--allow-empty', '-m', `mine ${n}`);
   await commit(folder, 'theirs');
   await git(folder, 'push', remote(on), 'other:main');

@@ -1,4 +1,7 @@
-/** The hub's own git remote: smart HTTP (gitprotocol-http(5)) in front of git http-backend, with tokens and a size limit. */
+/**
+ * The hub's own git remote: smart HTTP (gitprotocol-http(5)) in front of git http-backend, with tokens and a size
+ * limit.
+ */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { ConcurrencyLimit, type ConcurrencyLimits } from '../concurrency-limit.ts';
@@ -26,13 +29,13 @@ interface RemoteDeps extends CoreDeps {
   readonly links: HostLinks;
 }
 
-/** Bytes that one project may have here. */
+/** Size limit of one project's repository, bytes. */
 const PROJECT_SIZE_LIMIT = 1024 ** 3;
-/** Branches and tags that one project may have here. */
+/** Limit of branches and tags per project. */
 const PROJECT_REF_LIMIT = 50_000;
-/** Requests at once, each with its git processes: in all, and with one token. */
+/** Concurrent requests, each with its git processes: in total and per token. */
 const CONCURRENCY: ConcurrencyLimits = { inAll: 32, ofOne: 16 };
-/** How long a push waits for another one into the same repository, ms. */
+/** How long a push waits for another one to the same repository, ms. */
 const TURN_MS = 10_000;
 
 interface RemoteLimits {
@@ -63,7 +66,7 @@ export function makeGitRemotes(
     log,
     onPush: (push, updates) => deployPush(deps, push, updates),
   });
-  /** With the project that each is about. */
+  /** Requests in progress, with their project ids. */
   const running = new Map<ServerResponse, string>();
   const limit = new ConcurrencyLimit(limits, {
     inAll: 'The hub cannot serve more git requests at the same time. Try again soon.',
@@ -101,11 +104,11 @@ export function makeGitRemotes(
     await servePush({ repositories, hook, quota, turns }, { request, response, endpoint, push, env }, stopping.signal);
   }
 
-  /** Nobody is kept waiting by files that cannot go: they are tried again at the next start. */
+  /** Does not throw when files cannot be deleted: the next start tries again. */
   async function clearAway(projectId: string): Promise<void> {
     for (const [response, project] of running) if (project === projectId) response.destroy();
     try {
-      // A push that ends takes a moment, and writes until then.
+      // A push whose connection was cut takes a moment to end, and writes until then.
       await turns.take(projectId, new AbortController().signal, () => repositories.remove(projectId));
       quota.forget(projectId);
       await deleteStrayRepository(deps.db, projectId);

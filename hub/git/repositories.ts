@@ -8,27 +8,35 @@ import { runGit, type GitResult, type RunOptions } from './run.ts';
 
 const TIMEOUT_MS = 20_000;
 const PRUNE_MS = 10 * 60_000;
-/** The folder in which git keeps the objects of a push until it has all (its tmp-objdir.c); the shorter name is from before 2.35. */
+/**
+ * Quarantine folder for the objects of an incomplete push (git's tmp-objdir.c); the shorter name is from before 2.35.
+ */
 const UNFINISHED = /^objects\/(?:tmp_objdir-)?incoming-/;
-/** What a packing of refs that was killed leaves, and every later one ends on. */
+/** Left behind when pack-refs is killed; they make every later pack-refs fail. */
 const UNFINISHED_REFS = ['packed-refs.lock', 'packed-refs.new'];
-/** What a file or folder takes of a usual disk beside its bytes, at most: a ref has 41 of them, and there may be many. */
+/**
+ * Upper bound for the disk usage of a file or folder beside its content on common file systems: a ref has 41 bytes, and
+ * there may be many.
+ */
 const BLOCK_BYTES = 4096;
-/** Each is a file. */
+/** Each loose ref is a file. */
 const MOST_LOOSE_REFS = 200;
 const PACK_REFS_MS = 60_000;
-/** At the end of the name of one that is being removed. */
+/** Suffix of a repository that is being removed. */
 const GOING = '.going';
-/** Branches named in an error at most. */
+/** Maximum number of branches named in an error. */
 const MOST_NAMED = 20;
 
 export class Repositories {
   /** Folder of all repositories: GIT_PROJECT_ROOT of the backend. */
   readonly root: string;
   readonly hooksFolder: string;
-  /** For HOMEs of git's processes that read elsewhere; what a killed hub left in it is gone with the next start. */
+  /**
+   * Holds temporary HOMEs of git processes that read external repositories. The next start removes what a killed hub
+   * left.
+   */
   readonly home: string;
-  /** HOME of those that work on the repositories. */
+  /** HOME of the git processes that work on the repositories. */
   readonly #serverHome: string;
 
   constructor(stateFolder: string) {
@@ -38,7 +46,7 @@ export class Repositories {
     this.#serverHome = join(stateFolder, 'git-server');
   }
 
-  /** Write folders and the one config that all repositories are served under. */
+  /** Create the folders and the one config that all repositories are served with. */
   async prepare(): Promise<void> {
     await rm(this.home, { recursive: true, force: true });
     for (const folder of [this.root, this.hooksFolder, this.home, this.#serverHome]) {
@@ -47,7 +55,7 @@ export class Repositories {
     await writeFile(gitConfigFile(this.#serverHome), serverConfig(this.hooksFolder), { mode: 0o600 });
   }
 
-  /** The environment of every git child that works on them. */
+  /** The environment of every git child that works on the repositories. */
   get env(): Record<string, string> {
     return gitEnvironment({ home: this.#serverHome });
   }
@@ -56,7 +64,7 @@ export class Repositories {
     return join(this.root, `${projectId}.git`);
   }
 
-  /** Make the empty repository; there already is fine. */
+  /** Create the empty repository unless it exists. */
   async create(projectId: string): Promise<void> {
     const path = this.path(projectId);
     if (existsSync(join(path, 'HEAD'))) return;
@@ -64,23 +72,25 @@ export class Repositories {
     if (!made.ok) throw new OrkestrError('ORK_INTERNAL', `The repository could not be created: ${made.stderr.trim()}`);
   }
 
-  /** At once for all who look for it, also in the middle of a backup; then file by file. */
+  /**
+   * Rename the repository, so that it disappears at once for every reader, even during a backup; then delete its files.
+   */
   async remove(projectId: string): Promise<void> {
     const path = this.path(projectId);
     const going = `${path}${GOING}`;
-    // Of one that was killed.
+    // Left by a removal that was killed.
     await rm(going, { recursive: true, force: true });
     if (existsSync(path)) await rename(path, going);
     await rm(going, { recursive: true, force: true });
   }
 
-  /** Names of their folders. */
+  /** Folder names of the repositories. */
   async list(): Promise<string[]> {
     const names = existsSync(this.root) ? await readdir(this.root) : [];
     return names.filter((name) => !name.endsWith(GOING));
   }
 
-  /** The commit that a branch is at. @throws OrkestrError ORK_BRANCH_UNKNOWN, ORK_REPO_EMPTY */
+  /** The commit of a branch. @throws OrkestrError ORK_BRANCH_UNKNOWN, ORK_REPO_EMPTY */
   async resolve(projectId: string, branch: string): Promise<string> {
     const found = await this.run(projectId, ['rev-parse', '--verify', '--quiet', `refs/heads/${branch}^{commit}`]);
     if (found.ok) return found.stdout.trim();
@@ -88,7 +98,7 @@ export class Repositories {
     throw branchUnknown(branch, branches.stdout);
   }
 
-  /** Whether a ref, named in full, is at that commit now. */
+  /** Whether a ref, given by its full name, points to that commit now. */
   async hasAt(projectId: string, reference: string, commit: string): Promise<boolean> {
     const found = await this.run(projectId, ['rev-parse', '--verify', '--quiet', reference]);
     return found.ok && found.stdout.trim() === commit;
@@ -98,7 +108,7 @@ export class Repositories {
     return (await this.run(projectId, ['cat-file', '-e', `${commit}^{commit}`])).ok;
   }
 
-  /** Bytes on disk, rather too many than too few, without what a push has not finished. */
+  /** Disk usage in bytes, rounded up, without unfinished pushes. */
   async size(projectId: string): Promise<number> {
     const path = this.path(projectId);
     const names = await readdir(path, { recursive: true });
@@ -107,7 +117,7 @@ export class Repositories {
     return bytes;
   }
 
-  /** Removes what pushes left that were killed. Call it when none of this repository runs. */
+  /** Remove what killed pushes left. Call it when nothing else works on this repository. */
   async sweep(projectId: string): Promise<void> {
     const objects = join(this.path(projectId), 'objects');
     const left = (await readdir(objects)).filter((name) => UNFINISHED.test(`objects/${name}`));
@@ -115,7 +125,7 @@ export class Repositories {
     for (const name of UNFINISHED_REFS) await rm(join(this.path(projectId), name), { force: true });
   }
 
-  /** Makes one file of its branches and tags once they are many. Call it when none of this repository runs. */
+  /** Pack branches and tags into one file once there are many. Call it when nothing else works on this repository. */
   async packRefs(projectId: string): Promise<GitResult | undefined> {
     const refs = join(this.path(projectId), 'refs');
     const loose = (await readdir(refs, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
@@ -123,18 +133,20 @@ export class Repositories {
     return this.run(projectId, ['pack-refs', '--all'], { timeoutMs: PACK_REFS_MS });
   }
 
-  /** Whether it has so many branches, tags and other refs. */
+  /** Whether it has at least `count` branches, tags and other refs. */
   async hasRefs(projectId: string, count: number): Promise<boolean> {
     const { stdout } = await this.run(projectId, ['for-each-ref', `--count=${count}`, '--format=-']);
     return stdout.length >= count * '-\n'.length;
   }
 
-  /** Packs it anew, without what no branch, tag or release has. Call it when none of this repository runs. */
+  /**
+   * Repack it without objects that no branch, tag or release needs. Call it when nothing else works on this repository.
+   */
   prune(projectId: string, signal: AbortSignal): Promise<GitResult> {
     return this.run(projectId, ['gc', '--quiet', '--prune=now'], { timeoutMs: PRUNE_MS, signal });
   }
 
-  /** A command of git in the repository. */
+  /** Run a git command in the repository. */
   run(projectId: string, argv: readonly string[], options: Partial<Omit<RunOptions, 'env'>> = {}): Promise<GitResult> {
     return this.#git([`--git-dir=${this.path(projectId)}`, ...argv], options);
   }
@@ -144,7 +156,7 @@ export class Repositories {
   }
 }
 
-/** `refs`: one `refs/heads/...` per line, each maybe after a commit id and a tab, as ls-remote prints them. */
+/** `refs`: one `refs/heads/...` per line, optionally after a commit id and a tab, as ls-remote prints them. */
 export function branchUnknown(branch: string, refs: string): OrkestrError {
   const branches = [...refs.matchAll(/refs\/heads\/(\S+)$/gm)].map(([, name]) => name ?? '');
   if (branches.length === 0) return new OrkestrError('ORK_REPO_EMPTY', 'The repository has no commit yet.');
@@ -155,10 +167,10 @@ export function branchUnknown(branch: string, refs: string): OrkestrError {
 function serverConfig(hooksFolder: string): string {
   return [
     hardenedGitConfig(),
-    // Later lines win over the hardened ones: the only hook is ours, and garbage is collected here, before git answers.
+    // Later lines override the hardened ones: the only hook is ours, and gc runs in the foreground, before git answers.
     '[core]',
     `  hooksPath = "${hooksFolder.replace(/[\\"]/g, String.raw`\$&`)}"`,
-    // Larger files go through in pieces: a push of some kilobytes may unpack to one of half a gibibyte.
+    // Stream larger files instead of loading them: a push of some kilobytes may unpack to a file of half a gibibyte.
     '  bigFileThreshold = 16m',
     '[gc]',
     '  auto = 2000',
@@ -169,14 +181,14 @@ function serverConfig(hooksFolder: string): string {
     '[receive]',
     '  denyDeleteCurrent = ignore',
     '  denyCurrentBranch = ignore',
-    // Packs stay packs: few files, quick to measure.
+    // Keep packs as packs: few files, fast to measure.
     '  unpackLimit = 1',
     ...fsckTolerance('receive'),
     '[transfer]',
-    // Ours (kept-commits.ts): nobody sees them, pushes to them or deletes them.
+    // Internal refs (kept-commits.ts), hidden from fetches and pushes.
     '  hideRefs = refs/orkestr',
     '[uploadpack]',
-    // An agent fetches the exact commit of its job, also when the branch has moved on.
+    // An agent fetches the exact commit of its job, even when the branch has moved on.
     '  allowReachableSHA1InWant = true',
     '  allowAnySHA1InWant = true',
     '[http]',

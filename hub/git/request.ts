@@ -1,4 +1,4 @@
-/** What a request to the git remote wants: one of the three smart endpoints, nothing else (no dumb protocol). */
+/** Parses requests to the git remote: the three smart endpoints only, no dumb protocol. */
 import type { IncomingMessage } from 'node:http';
 import { OrkestrError } from '../../protocol/errors.ts';
 

@@ -17,7 +17,7 @@ import { startTestHub, type TestHub } from '../test-hub.ts';
 import { sealRepositoryAuth } from '../store/projects.ts';
 import { vetRemote } from './vetted-remote.ts';
 
-/** Servers of these tests are on loopback, which only the owner of a hub can allow. */
+/** The servers of these tests are on loopback, which only the operator of a hub can allow. */
 const LOOPBACK = { ORKESTR_HUB_NOTIFY_ALLOW: '127.0.0.0/8' };
 
 async function hub(t: TestContext, env: Readonly<Record<string, string>> = LOOPBACK): Promise<TestHub> {
@@ -26,7 +26,7 @@ async function hub(t: TestContext, env: Readonly<Record<string, string>> = LOOPB
   return started;
 }
 
-/** Let the hub's project come from elsewhere. */
+/** Switch the hub's project to an external repository. */
 async function external(on: TestHub, url: string, auth?: { username: string; token: string }): Promise<void> {
   await on.deps.db
     .updateTable('project')
@@ -38,7 +38,7 @@ async function external(on: TestHub, url: string, auth?: { username: string; tok
     .execute();
 }
 
-/** Another hub's remote is a real, private, external repository. */
+/** Another hub's remote serves as a real, private, external repository. */
 async function forge(
   t: TestContext,
   settings?: Readonly<Record<string, string>>,
@@ -182,7 +182,7 @@ test('git dials the addresses of a name that were judged', async (t) => {
   t.after(() => server.close());
   const { port } = server.address() as AddressInfo;
   const remote = await vetRemote(on.deps, `http://127.0.0.1:${port}/x`, AbortSignal.timeout(5_000));
-  // A name that nobody can look up, pinned as vetRemote pins what it has looked up.
+  // A name that does not resolve, pinned in the same way as in vetRemote.
   const config = remote.config.map((line) => line.replace('=127.0.0.1:', '=git.invalid:'));
   const argv = [...config.flatMap((line) => ['-c', line]), 'ls-remote', `http://git.invalid:${port}/x`];
   const env = gitEnvironment({ home: on.folder, allowHttp: true });
@@ -251,7 +251,7 @@ test('a repository that does not answer is asked so often at once and no more, a
   assert.deepEqual(codes.filter((code) => code === 'ORK_TOO_MANY_REQUESTS').length, 2);
 });
 
-/** Questions that are under way: each has a folder of its own. */
+/** Number of lookups in progress: each has a folder of its own. */
 const asking = (on: TestHub): number => readdirSync(join(on.folder, 'git-home')).length;
 
 function readProc(path: string): string {

@@ -1,4 +1,7 @@
-/** Which commit a branch is at, before anything runs: in the hub's own remote, or at the external one by ls-remote. */
+/**
+ * Resolves a branch to its commit before a deployment starts: in the hub's own remote, or at the external one by
+ * ls-remote.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -19,12 +22,12 @@ import { branchUnknown, type Repositories } from './repositories.ts';
 import { runGit } from './run.ts';
 import { redirectOf, type VettedRemote, vetRemote } from './vetted-remote.ts';
 
-/** A git server that has not answered by then is not there, ms. */
+/** Time limit for the answer of a git server, ms. */
 const TIMEOUT_MS = 20_000;
 const MOST_EVIDENCE = 10;
-/** Redirects that are followed. */
+/** Maximum number of redirects to follow. */
 const MOST_HOPS = 3;
-/** Questions at once, in all and about one project: a server may be long in answering, or mean not to. */
+/** Concurrent lookups, in total and per project: a server may answer slowly, even on purpose. */
 const CONCURRENCY: ConcurrencyLimits = { inAll: 32, ofOne: 4 };
 
 interface ResolverDeps extends CoreDeps {
@@ -49,7 +52,7 @@ export function makeCommitResolver(deps: ResolverDeps, limits = CONCURRENCY): Co
     },
     async checkCommit(environmentId, commit) {
       const { project } = await source(deps, environmentId);
-      if (project.repository_url !== null) return; // the clone step finds out: asking here would need a fetch
+      if (project.repository_url !== null) return; // the clone step detects it: a check here would need a fetch
       if (await limit.run(project.id, () => repositories.hasCommit(project.id, commit))) return;
       throw new OrkestrError('ORK_COMMIT_UNKNOWN', `The repository has no commit ${commit}.`);
     },
@@ -75,7 +78,7 @@ async function resolveRemote(
   url: string,
   branch: string,
 ): Promise<string> {
-  // Checked when they were stored too; this is the last place before an argv.
+  // Both were validated when stored; this is the last check before they become arguments.
   if (!GitUrl.safeParse(url).success) throw new OrkestrError('ORK_URL_REFUSED', 'The repository URL is not allowed.');
   if (!BranchName.safeParse(branch).success) throw new OrkestrError('ORK_REF_REFUSED', 'The branch is not allowed.');
   const auth = openRepositoryAuth(deps.sealer, project);
@@ -85,7 +88,7 @@ async function resolveRemote(
     try {
       return await askFor(deps, remote, auth, branch);
     } catch (error) {
-      // git sends a token along to wherever a redirect leads.
+      // git would send the token to the target of the redirect.
       if (auth !== undefined || hops === MOST_HOPS || !isRedirect(error)) throw error;
       const next = await redirectOf(remote, signal);
       if (next === undefined) throw error;
@@ -112,7 +115,7 @@ function askFor(
   });
 }
 
-/** Run with a config of its own, in a folder that only we can read and that is gone afterwards: it may hold a token. */
+/** Run `work` with a git config of its own, which may hold a token: in a private folder that is deleted afterwards. */
 async function withConfig<T>(
   deps: ResolverDeps,
   url: string,

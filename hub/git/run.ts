@@ -4,9 +4,9 @@ import { execFile } from 'node:child_process';
 export interface GitResult {
   readonly ok: boolean;
   readonly stdout: string;
-  /** What git said; with the reason when it was stopped by us. */
+  /** git's stderr, with the reason appended when we stopped the command. */
   readonly stderr: string;
-  /** Ended by us, so it says nothing of what was asked. */
+  /** Stopped by us, so the result says nothing about the repository. */
   readonly stopped: boolean;
 }
 
@@ -14,15 +14,15 @@ export interface RunOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly cwd?: string;
-  /** What it reads; nothing without it. */
+  /** Standard input; empty without it. */
   readonly input?: string;
-  /** Ends it before its time. */
+  /** Stops the command early. */
   readonly signal?: AbortSignal;
 }
 
 const MOST_OUTPUT_BYTES = 4 * 1024 * 1024;
 
-/** Never throws for what git answers; a git that cannot be started is an error. `timeoutMs` ends in SIGKILL. */
+/** Does not throw when git fails, but when git cannot be started. `timeoutMs` ends in SIGKILL. */
 export function runGit(argv: readonly string[], options: RunOptions): Promise<GitResult> {
   const { env, timeoutMs: timeout, cwd, input, signal } = options;
   return new Promise((resolve, reject) => {
@@ -42,7 +42,7 @@ export function runGit(argv: readonly string[], options: RunOptions): Promise<Gi
         });
       },
     );
-    // One that ends without having read all of it has said why.
+    // A command that exits before it has read all its input reports the reason itself.
     stdin?.on('error', () => undefined).end(input);
   });
 }

@@ -1,4 +1,7 @@
-/** A push from its turn to its end: within what is left of quota and disk, and its repository tidy afterwards. */
+/**
+ * Handles a push from its turn to its end: within the remaining quota and disk, with cleanup of the repository
+ * afterwards.
+ */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { serveByBackend } from './backend.ts';
 import { Commands } from './commands.ts';
@@ -28,8 +31,8 @@ interface PushRequest {
 }
 
 /**
- * Resolves once it has been answered.
- * @param stopping ends a pruning
+ * Resolves once the push has been answered.
+ * @param stopping aborts a pruning
  * @throws OrkestrError ORK_TOO_MANY_REQUESTS, ORK_DISK_FULL
  */
 export async function servePush(
@@ -44,10 +47,10 @@ export async function servePush(
     await repositories.sweep(projectId);
     const reservation = await quota.reserve(projectId, bytesOf(request), stopping);
     try {
-      // What a push asks for is known when it comes: before, branches are only named to it.
+      // Only the second request of a push contains its commands; the first one merely lists the refs.
       const { full } = reservation;
       const isRefused = full !== null && endpoint !== 'info/refs' && !(await deletesOnly(request, gone));
-      // One that breaks off hears nothing.
+      // A client that breaks off gets no answer.
       if (isRefused) await refusePush(request, response, quota.told(full)).catch(() => response.destroy());
       else await take(hook, asked, reservation);
     } finally {
@@ -72,14 +75,14 @@ async function take(
   );
 }
 
-/** How much a request brings; null: nobody knows before its end. */
+/** Bytes that a request sends; null: unknown until its end. */
 function bytesOf({ method, headers }: IncomingMessage): number | null {
   if (method === 'GET') return 0;
   const length = Number(headers['content-length'] ?? Number.NaN);
   return headers['content-encoding'] === undefined && Number.isSafeInteger(length) ? length : null;
 }
 
-/** What a push may write, as git keeps to it: it names the first one when it refuses. */
+/** Limits for a push that git itself enforces; its refusal names the first one. */
 const limitsOf = ({ bytes, mayPack }: Reservation): readonly string[] => [
   `receive.maxInputSize=${bytes}`,
   `receive.autogc=${mayPack}`,

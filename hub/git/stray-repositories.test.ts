@@ -1,4 +1,4 @@
-/** Repositories of projects that are no more: none is left, whenever the hub was killed. */
+/** Repositories of deleted projects: none remains, whenever the hub was killed. */
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -15,8 +15,8 @@ test('what a hub that was killed left of repositories goes with its next start, 
   const neverStored = randomUUIDv7();
   await git.createRepository(neverStored);
   await git.createRepository(first.projectId);
-  await scheduler.removeProject(first.projectId); // and killed before its files were gone
-  await addStrayRepository(db, other); // a row that must not be believed
+  await scheduler.removeProject(first.projectId); // as if killed before it deleted the files
+  await addStrayRepository(db, other); // a stray row of an existing project must be ignored
   const has = (id: string): boolean => existsSync(join(first.repositories.path(id), 'HEAD'));
   assert.deepEqual([neverStored, first.projectId, other].map(has), [true, true, true]);
   await first.stop(true);

@@ -1,4 +1,4 @@
-/** For tests: git as a user has it, a hub to push to, and pushes that do not come to their end. */
+/** For tests: git as a user runs it, a hub to push to, and pushes that do not finish. */
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
@@ -13,7 +13,7 @@ interface Outcome {
   readonly out: string;
 }
 
-/** git as a user has it, but with nothing of this machine's config. */
+/** git as a user runs it, but without this machine's config. */
 export function git(cwd: string, ...argv: string[]): Promise<Outcome> {
   const env = {
     PATH: '/usr/local/bin:/usr/bin:/bin',
@@ -57,7 +57,7 @@ export async function commit(
 export const deployments = (on: TestHub) =>
   on.deps.db.selectFrom('deployment').selectAll().orderBy('generation').execute();
 
-/** A request of a client, as it is. */
+/** A raw request of a git client. */
 export const post = (
   on: TestHub,
   service: string,
@@ -74,16 +74,16 @@ export const post = (
     body,
   });
 
-/** gitprotocol-common(5): a line begins with its length. */
+/** gitprotocol-common(5): a line starts with its length. */
 export const line = (text: string): string => (text.length + 4).toString(16).padStart(4, '0') + text;
 
-/** A push of which only the beginning comes: its objects wait in a folder of their own. */
+/** A push that sends only its beginning: its objects stay in quarantine. */
 export async function brokenPush(on: TestHub, length = 1_000_000): Promise<Socket> {
   const authorization = `Basic ${Buffer.from(`x:${on.account.token}`).toString('base64')}`;
   const command = `${'0'.repeat(40)} ${'a'.repeat(40)} refs/heads/main\0report-status`;
   const pack = Buffer.concat([Buffer.from('PACK'), Buffer.from([0, 0, 0, 2, 0, 0, 0, 9])]);
   const socket = connect(Number(new URL(on.url).port), '127.0.0.1');
-  socket.on('error', () => undefined); // the hub may cut it off
+  socket.on('error', () => undefined); // the hub may cut the connection
   socket.write(
     `POST /git/shop.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-git-receive-pack-request\r\nContent-Length: ${length}\r\nAuthorization: ${authorization}\r\n\r\n${line(command)}0000`,
   );
@@ -97,7 +97,7 @@ export const unfinished = (on: TestHub): string[] => {
   return existsSync(objects) ? readdirSync(objects).filter((name) => /^(?:tmp_|incoming-)/.test(name)) : [];
 };
 
-/** Processes that work in, or were started for, that repository. */
+/** Processes that work in that repository, or were started for it. */
 export function gitPids(path: string): string[] {
   const root = path.slice(0, path.lastIndexOf('/'));
   return readdirSync('/proc').filter((pid) => {
@@ -112,6 +112,6 @@ export function readProc(pid: string, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'latin1');
   } catch {
-    return ''; // it has just ended, or is the kernel's
+    return ''; // it has just ended, or belongs to the kernel
   }
 }

@@ -4,7 +4,7 @@ import { Turns } from './turns.ts';
 
 const never = new AbortController().signal;
 
-/** A push that ends when told to. */
+/** A push that ends on demand. */
 function aPush(started: string[], name: string) {
   const { promise, resolve } = Promise.withResolvers<void>();
   const push = async (): Promise<void> => {

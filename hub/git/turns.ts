@@ -1,25 +1,25 @@
-/** One push at a time into each repository: who comes meanwhile waits a little, then is asked to come again. */
+/** Serializes the pushes to each repository. A push waits a little for its turn, then is told to retry. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
 
 export class Turns {
   readonly #waitMs: number;
-  /** By repository; each settles when its push has ended. */
+  /** By repository; settles when the push has ended. */
   readonly #running = new Map<string, Promise<boolean>>();
 
-  /** @param waitMs how long one waits for its turn */
+  /** @param waitMs how long a push waits for its turn */
   constructor(waitMs: number) {
     this.#waitMs = waitMs;
   }
 
   /**
-   * Runs `push` when no other one of this repository runs.
-   * @param gone ends the wait: nobody waits for the answer any more
+   * Runs `push` when no other push to this repository runs.
+   * @param gone aborts the wait: the client has disconnected
    * @throws OrkestrError ORK_TOO_MANY_REQUESTS when its turn does not come; and what `push` throws
    */
   async take<T>(repository: string, gone: AbortSignal, push: () => Promise<T>): Promise<T> {
     const over = new AbortController();
-    // An abort ends the wait as well: either nobody waits any more, or nobody has to.
+    // An abort also ends the wait: the client is gone, or the turn has come.
     const patience = sleep(this.#waitMs, true, { signal: AbortSignal.any([gone, over.signal]) }).catch(() => true);
     try {
       for (let busy = this.#running.get(repository); busy !== undefined; busy = this.#running.get(repository)) {
@@ -29,11 +29,11 @@ export class Turns {
     } finally {
       over.abort();
     }
-    // Nothing is awaited between the look above and this.
+    // No await between the check above and this, so the turn cannot be taken twice.
     const ended = push().finally(() => this.#running.delete(repository));
     const quiet = ended.then(
       () => false,
-      () => false, // told to its own caller
+      () => false, // reported to its own caller
     );
     this.#running.set(repository, quiet);
     return ended;

@@ -1,4 +1,7 @@
-/** A repository elsewhere that a member named: its address is judged as that of notifications is, and it leads nowhere else. */
+/**
+ * Vets an external repository URL given by a member: checks its addresses like those of notifications, and pins git to
+ * them.
+ */
 import { request } from 'undici';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { GitUrl } from '../../protocol/ids.ts';
@@ -6,24 +9,24 @@ import type { CoreDeps } from '../deps.ts';
 import { allowedAddresses, type ResolvedAddress } from '../outbound/addresses.ts';
 import { dialling } from '../outbound/post.ts';
 
-/** Where git asks whatever server there is, below the repository's URL (gitprotocol-http(5)). */
+/** Path below the repository's URL that git requests from any server (gitprotocol-http(5)). */
 const ASKED = '/info/refs';
-/** Of an answer, of which only the head is needed. */
+/** Limit for the body of an answer: only the head is needed. */
 const MOST_ANSWER_BYTES = 65_536;
 const SERVICE = '?service=git-upload-pack';
 
 export interface VettedRemote {
-  /** As it was judged: in the one way of writing it. */
+  /** The vetted URL in its canonical form. */
   readonly url: string;
   /** "name=value", for git. */
   readonly config: readonly string[];
-  /** Undefined: to the hub itself. */
+  /** Undefined: the hub itself. */
   readonly addresses: readonly [ResolvedAddress, ...ResolvedAddress[]] | undefined;
 }
 
 /**
  * @param given a GitUrl
- * @throws OrkestrError ORK_REPO_ADDRESS, ORK_REPO_UNREACHABLE when its name cannot be looked up, ORK_URL_REFUSED
+ * @throws OrkestrError ORK_REPO_ADDRESS, ORK_REPO_UNREACHABLE when its name cannot be resolved, ORK_URL_REFUSED
  */
 export async function vetRemote(
   deps: Pick<CoreDeps, 'config' | 'hubUrl'>,
@@ -33,16 +36,18 @@ export async function vetRemote(
   if (!URL.canParse(given)) throw new OrkestrError('ORK_URL_REFUSED', 'The repository URL is not allowed.');
   const { href: url, origin, protocol, hostname, port } = new URL(given);
   const config = ['http.followRedirects=false'];
-  // What it serves to everybody it serves to itself.
+  // The hub itself is exempt: it serves itself nothing that it would not serve to any client.
   if (origin === new URL(deps.hubUrl()).origin) return { url, config, addresses: undefined };
   const addresses = await judged(deps, hostname, signal);
   const listed = addresses.map(({ address, family }) => (family === 6 ? `[${address}]` : address)).join(',');
-  // git before 2.37 does not know it, and looks the name up once more.
+  // git before 2.37 ignores this option and resolves the name again.
   const pinned = `http.curloptResolve=${hostname}:${port || (protocol === 'https:' ? '443' : '80')}:${listed}`;
   return { url, config: [...config, pinned], addresses };
 }
 
-/** Where the server sends on to, as the URL of a repository; undefined when that is none, or cannot be found out. */
+/**
+ * The target of the server's redirect, as a repository URL; undefined when it is no repository or cannot be determined.
+ */
 export async function redirectOf({ url, addresses }: VettedRemote, signal: AbortSignal): Promise<string | undefined> {
   if (addresses === undefined) return undefined;
   const asked = new URL(`${url.replace(/\/$/, '')}${ASKED}${SERVICE}`);
@@ -52,13 +57,13 @@ export async function redirectOf({ url, addresses }: VettedRemote, signal: Abort
     await body.dump({ limit: MOST_ANSWER_BYTES, signal });
     return repositoryAt(String(headers.location), asked);
   } catch {
-    return undefined; // git has said already what it thinks of that server
+    return undefined; // git has already reported its error with that server
   } finally {
     await agent.destroy();
   }
 }
 
-/** From an encrypted way to another one only. */
+/** Never downgrades from https to http. */
 function repositoryAt(location: string, asked: URL): string | undefined {
   const { protocol, href } = new URL(location, asked);
   const end = `${ASKED}${SERVICE}`;

@@ -1,14 +1,14 @@
-/** What is told: one thing that happened, in the shape in which it is stored and, with its link, sent. */
+/** A notice: one event, in the shape in which it is stored and, with its link, sent. */
 import { z } from 'zod';
 import { ErrorCode } from '../../protocol/error-catalogue.ts';
 import { Timestamp } from '../../protocol/ids.ts';
 import { StepName } from '../../protocol/steps.ts';
 
-/** Kinds of receivers; notify/kinds/index.ts has what each does. */
+/** Kinds of receivers; notify/kinds/index.ts implements them. */
 export const RECEIVER_KINDS = ['webhook', 'slack', 'discord', 'email'] as const;
 export type ReceiverKind = (typeof RECEIVER_KINDS)[number];
 
-/** collecting: notices are added still. sending: closed, and tried until it arrives or is given up. */
+/** collecting: still accepts notices. sending: closed, and retried until delivered or given up. */
 export const DELIVERY_STATES = ['collecting', 'sending', 'sent', 'given-up'] as const;
 export type DeliveryState = (typeof DELIVERY_STATES)[number];
 
@@ -26,7 +26,7 @@ export const NOTICE_KINDS = [
 export const NoticeKind = z.enum(NOTICE_KINDS);
 export type NoticeKind = z.infer<typeof NoticeKind>;
 
-/** What a receiver is told unless it says otherwise: whatever wants a person, and the end of it. */
+/** Kinds that a receiver gets by default: all that need a person's attention, and their resolution. */
 export const DEFAULT_NOTICES: readonly NoticeKind[] = NOTICE_KINDS.filter((kind) => kind !== 'deployment.live');
 
 const Named = z.object({ id: z.string(), slug: z.string() });
@@ -54,7 +54,7 @@ export const Notice = z.object({
     .object({ code: ErrorCode, message: z.string(), mend: z.string(), retry: z.boolean() })
     .nullable()
     .default(null),
-  /** Page of the console. */
+  /** Path of the console's page. */
   path: z.string(),
 });
 export type Notice = z.infer<typeof Notice>;

@@ -1,12 +1,12 @@
-/** How an upgrade over hosts stands: the rollout of one version. What is next in it is decided in upgrades/advance.ts. */
+/** State of an upgrade across hosts: the rollout of one version. upgrades/advance.ts decides on its next steps. */
 import type { HostUpgradeState } from '../../protocol/agent-link.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 
-/** running → done, by way of paused as often as need be; cancelled: those under way still end. */
+/** running → done, possibly with pauses in between; cancelled: hosts under way still finish. */
 export const UPGRADE_STATES = ['running', 'paused', 'done', 'cancelled'] as const;
 export type UpgradeState = (typeof UPGRADE_STATES)[number];
 
-/** What the host tells, and before and beside it: waiting for its turn, ordered and no word yet, skipped by a person. */
+/** States that the host reports, plus: waiting for its turn, ordered without a report yet, skipped by a user. */
 export const HOST_STATES = [
   'waiting',
   'ordered',
@@ -24,7 +24,7 @@ export interface HostRollout {
   readonly hostId: string;
   readonly state: HostState;
   readonly error: ErrorReport | null;
-  /** When its turn came, or its order went out, ms since the epoch; null: not yet. */
+  /** When its turn came, or its order was sent, ms since the epoch; null: not yet. */
   readonly turnAt: number | null;
 }
 
@@ -32,7 +32,7 @@ export interface Rollout {
   readonly version: string;
   readonly atOnce: number;
   readonly state: UpgradeState;
-  /** In the order in which they are upgraded. */
+  /** In the order of their upgrades. */
   readonly hosts: readonly HostRollout[];
 }
 

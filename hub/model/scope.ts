@@ -1,4 +1,4 @@
-/** What a token, and whoever logs in with it, may do. */
+/** Permissions of a token, and of a user who logs in with it. */
 import { z } from 'zod';
 
 export const Scope = z.enum(['read', 'deploy', 'write', 'admin', 'git']);

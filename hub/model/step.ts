@@ -1,4 +1,4 @@
-/** A step of a deployment as it is stored, shown and followed. */
+/** A step of a deployment as the hub stores, shows and streams it. */
 import { z } from 'zod';
 import { ErrorReport } from '../../protocol/errors.ts';
 import { Timestamp } from '../../protocol/ids.ts';

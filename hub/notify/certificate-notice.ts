@@ -1,11 +1,11 @@
-/** What is told of a domain whose certificate fails, and of the end of that. */
+/** Notices about a domain whose certificate fails or has recovered. */
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Db } from '../store/database.ts';
 import type { Row } from '../store/schema.ts';
 import { errorOf } from './notice.ts';
 import { tell } from './tell.ts';
 
-/** Call it in the transaction that notes it. `error` null: it is well again. */
+/** Call it in the transaction that stores the change. `error` null: recovered. */
 export async function tellOfCertificate(
   trx: Db,
   { environment_id, host }: Pick<Row<'failing_certificate'>, 'environment_id' | 'host'>,

@@ -1,4 +1,4 @@
-/** What is told of a deployment that has ended. */
+/** Notices about deployments that have ended. */
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { StepName } from '../../protocol/steps.ts';
 import type { NoticeKind } from '../model/notice.ts';
@@ -12,7 +12,7 @@ import { tell } from './tell.ts';
 
 /**
  * Call it after a deployment went live or failed, in the same transaction.
- * @param before the deployment as it was before
+ * @param before the deployment before the change
  * @param now when the hub learned of it
  */
 export async function tellOfDeployment(trx: Db, before: Row<'deployment'>, now: string): Promise<void> {
@@ -46,12 +46,12 @@ async function kindOf(
 ): Promise<NoticeKind | undefined> {
   if (status === 'failed') return error?.code === 'ORK_APP_REGRESSED' ? 'deployment.reverted' : 'deployment.failed';
   if (status !== 'live') return undefined;
-  // One that was given up because its host was away, and is live after all.
+  // This deployment was given up while its host was offline, but is live after all.
   if (before.status === 'failed' || (await hadFailed(trx, before.id))) return 'deployment.recovered';
   return (await lastEnded(trx, before)) === 'failed' ? 'deployment.recovered' : 'deployment.live';
 }
 
-/** Whether it was given up before its host came back with it. */
+/** Whether it was given up before its host came back. */
 async function hadFailed(trx: Db, deploymentId: string): Promise<boolean> {
   const event = await trx
     .selectFrom('event')
@@ -64,7 +64,7 @@ async function hadFailed(trx: Db, deploymentId: string): Promise<boolean> {
   return event !== undefined;
 }
 
-/** How the one before it ended, of those that were carried out. */
+/** The result of the preceding deployment that was carried out. */
 async function lastEnded(
   trx: Db,
   { environment_id, generation }: Row<'deployment'>,

@@ -1,11 +1,11 @@
-/** What is told of a host that is away, and of its return. */
+/** Notices about a host that is offline or back. */
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Db } from '../store/database.ts';
 import type { Row } from '../store/schema.ts';
 import { errorOf } from './notice.ts';
 import { tell } from './tell.ts';
 
-/** Call it with the note in the host's row, in one transaction. */
+/** Call it in the transaction that updates the host's row. */
 export async function tellOfHost(trx: Db, host: Row<'host'>, error: ErrorReport | null, now: string): Promise<void> {
   const { id, name } = host;
   await tell(
@@ -22,7 +22,7 @@ export async function tellOfHost(trx: Db, host: Row<'host'>, error: ErrorReport 
   );
 }
 
-/** Projects with an environment on the host: what becomes of it is their business, too. */
+/** Projects with an environment on the host: they are affected, too. */
 export async function projectsOnHost(db: Db, hostId: string): Promise<string[]> {
   const rows = await db
     .selectFrom('environment')

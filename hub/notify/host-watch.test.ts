@@ -20,7 +20,7 @@ test('a host that is away is told once after a while, and once when it is back t
   const [notice] = messages()[0]?.notices ?? [];
   assert.deepEqual(notice?.host, { id: on.hostId, name: 'vps-1' });
   assert.deepEqual([notice?.error?.code, notice?.url], ['ORK_HOST_OFFLINE', `${on.url}/hosts`]);
-  // It comes and goes.
+  // The host is flapping.
   for (let n = 0; n < 5; n += 1) {
     const agent = await on.connect();
     await watch(20_000);

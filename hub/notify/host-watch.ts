@@ -1,4 +1,6 @@
-/** Sees which hosts are away for longer than a reboot, and has it told once; also across restarts of the hub. */
+/**
+ * Detects hosts that are offline for longer than a reboot, and sends one notice each, also across restarts of the hub.
+ */
 import { type ErrorReport, OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { CoreDeps, HostLinks, Part } from '../deps.ts';
 import type { Db } from '../store/database.ts';
@@ -10,7 +12,7 @@ interface HostWatchDeps extends CoreDeps {
 }
 
 const SWEEP_MS = 15_000;
-/** How long a host must stay before it counts as back: one that comes and goes is told of once. */
+/** How long a host must stay connected to count as back: a flapping host causes one notice only. */
 const STAYED_MS = 60_000;
 
 export function makeHostWatch(

@@ -141,7 +141,7 @@ test('after a day it is given up, with the reason, and what came meanwhile goes 
     if (hour === 20) await fail(agent, await deploy(on, agent));
   }
   assert.ok((tries[0] ?? 0) >= 4 && (tries.at(-1) ?? 9) <= 2, `fewer and fewer: ${tries.join(' ')}`);
-  for (let minute = 0; minute < 180; minute += 1) await later(MINUTE); // the last pause may be of 90
+  for (let minute = 0; minute < 180; minute += 1) await later(MINUTE); // the last pause may take 90 minutes
   const shown = async () =>
     (await list(on))[0]?.deliveries.map(({ state, error }) => [state, error?.code ?? null]).toReversed();
   assert.deepEqual(await shown(), [

@@ -1,6 +1,6 @@
 /**
- * Sends what is due. All it knows is in the store: a restart of the hub loses nothing, and a message that was being sent is
- * sent again under the same id. One message of a receiver at a time, so that a slow one holds up only itself.
+ * Sends due messages. All state is in the store, so a restart loses nothing; a message in transit is sent again under
+ * the same id. Each receiver gets one message at a time, so a slow receiver delays only itself.
  */
 import { randomUUIDv7 } from 'node:crypto';
 import { type ErrorReport, OrkestrError, toErrorReport } from '../../protocol/errors.ts';
@@ -14,24 +14,24 @@ import { KINDS } from './kinds/index.ts';
 import { type Message, told } from './notice.ts';
 
 interface NotifierTiming {
-  /** How often what is due is looked for, ms. */
+  /** Interval of the check for due messages, ms. */
   readonly sweepMs: number;
-  /** For one try, ms. */
+  /** Limit for one attempt, ms. */
   readonly deadlineMs: number;
 }
 
 const TIMING: NotifierTiming = { sweepMs: 2_000, deadlineMs: 20_000 };
-/** A try that ended without a word, as the hub was killed, is made again after that, ms. More than any deadline. */
+/** An attempt that was cut off by the death of the hub is repeated after this time, ms. Longer than any deadline. */
 const LEASE_MS = 60_000;
-/** After a message, what comes next is gathered for so long, ms. */
+/** After a message, further notices are collected for this long, ms. */
 const QUIET_MS = 60_000;
 const FIRST_PAUSE_MS = 10_000;
 const LONGEST_PAUSE_MS = 3_600_000;
-/** From its first try on, ms. */
+/** Counted from the first attempt, ms. */
 const GIVE_UP_MS = 24 * 3_600_000;
-/** Between two tests of an address, ms: it may be that of somebody who never asked for them. */
+/** Minimum time between tests of an address, ms: it may belong to somebody who never asked for them. */
 const TEST_PAUSE_MS = 10_000;
-/** Receivers that are sent to at the same time. */
+/** Maximum number of receivers served at the same time. */
 const MOST_AT_ONCE = 8;
 
 export function makeNotifier(
@@ -52,7 +52,7 @@ export function makeNotifier(
   const tested = new Map<string, number>();
   const stopping = new AbortController();
   let timer: NodeJS.Timeout | undefined;
-  /** Since when the clock has run without a step, as far as what is due was written by it. */
+  /** Start of the uptime for which due times have already been corrected. */
   let upSince: number | undefined;
   const later = (ms: number): string => new Date(clock.now().getTime() + ms).toISOString();
 
@@ -77,7 +77,7 @@ export function makeNotifier(
       const notices = readNotices(delivery).map((notice) => told(notice, deps.hubUrl()));
       await send(receiver, { id, notices, leftOut: delivery.left_out });
     } catch (error) {
-      // Cut off by our own end: tried again when the hub is back.
+      // Interrupted by our own shutdown: the next start retries.
       if (!stopping.signal.aborted) await failed(delivery, toErrorReport(error));
       return;
     }
@@ -105,7 +105,7 @@ export function makeNotifier(
     underWay.set(receiverId, work);
   }
 
-  /** Times that another clock wrote, which was ahead, would keep a receiver waiting until then. */
+  /** Correct due times written by a clock that was ahead: they would delay a receiver until then. */
   async function mindClock(): Promise<void> {
     const since = uptime.from(0);
     if (since === upSince) return;
@@ -116,14 +116,14 @@ export function makeNotifier(
   async function sweep(): Promise<void> {
     await mindClock();
     const due = await listDue(db, later(0), MOST_AT_ONCE * 2);
-    // Who stops waits for what is under way, and then closes the store.
+    // stop() waits for the work in progress and then closes the store, so start nothing new.
     if (stopping.signal.aborted) return;
     for (const { id, receiver_id } of due) {
       if (underWay.size < MOST_AT_ONCE && !underWay.has(receiver_id)) begin(receiver_id, id);
     }
   }
 
-  /** By address: the same one may be added anew, and elsewhere. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
+  /** By address, since the same one may be added again, also elsewhere. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
   function takeTest(receiver: Row<'receiver'>): void {
     for (const [address, at] of tested) if (uptime.elapsed(at) >= TEST_PAUSE_MS) tested.delete(address);
     const { address } = openReceiver(sealer, receiver);

@@ -1,6 +1,6 @@
 /**
- * Puts notices on their way: in the transaction of what they tell, so that none is told of what did not happen, and none of
- * what did is lost. Nothing is sent here (notifier.ts).
+ * Queues notices in the transaction of the event that they report, so that no notice is false and none is lost.
+ * notifier.ts sends them.
  */
 import { z } from 'zod';
 import { Notice, type NoticeKind } from '../model/notice.ts';
@@ -9,19 +9,19 @@ import { addNotice } from '../store/deliveries.ts';
 import { type Audience, listHearing } from '../store/receivers.ts';
 import { isWanted, oneLine } from './notice.ts';
 
-/** How long a message waits for what comes right after: a burst is one message. */
+/** How long a message waits for further notices: a burst becomes one message. */
 const COLLECT_MS = 10_000;
 
-/** Kinds of notices that a receiver is told. */
+/** Kinds of notices that a receiver gets. */
 export const readKinds = (json: string): string[] => z.array(z.string()).parse(JSON.parse(json));
 
-/** To all of the audience who want notices of that kind. Call it in the transaction of what it tells. */
+/** Queue a notice for the audience's receivers that want its kind. Call it in the transaction of the event. */
 export async function tell(
   trx: Db,
   audience: Audience,
   given: z.input<typeof Notice> & { readonly kind: NoticeKind },
 ): Promise<void> {
-  // The name of a host may be anything.
+  // A host may have any name.
   const notice = Notice.parse({ ...given, summary: oneLine(given.summary) });
   const dueAt = new Date(Date.parse(notice.at) + COLLECT_MS).toISOString();
   for (const receiver of await listHearing(trx, audience)) {

@@ -1,4 +1,4 @@
-/** For tests: from what happens to what arrives, the whole flow of the hub, and receivers that are really there. */
+/** For tests: the complete path from an event to the delivered message, with a full hub and real receivers. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import type { ErrorReport } from '../../protocol/errors.ts';
@@ -20,11 +20,11 @@ export const env = { ORKESTR_HUB_NOTIFY_ALLOW: '127.0.0.1' };
 interface Told {
   readonly on: TestHub;
   readonly receiver: TestReceiver;
-  /** Messages that arrived, each once. */
+  /** Delivered messages, without repetitions. */
   messages(this: void): Message[];
-  /** Kinds of all notices that arrived, in order. */
+  /** Kinds of all delivered notices, in order. */
   kinds(this: void): string[];
-  /** Lets so much time pass, and sends what is due then. */
+  /** Let time pass, and send what is due then. */
   later(this: void, ms: number): Promise<void>;
 }
 
@@ -79,7 +79,7 @@ export async function fail(agent: ScriptedAgent, { deploymentId, generation }: J
   await agent.report({ kind: 'deployment', deploymentId, generation, status: 'failed', at: AT, error: report });
 }
 
-/** Something happens that needs no agent. */
+/** An event that needs no agent. */
 export const tellOf = (on: TestHub): Promise<void> =>
   tell(
     on.deps.db,

@@ -1,4 +1,4 @@
-/** For tests: receivers that are really there, over HTTP and SMTP, and keep what they get. */
+/** For tests: real receivers, over HTTP and SMTP, that record what they get. */
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -16,7 +16,7 @@ interface GotRequest {
 export interface TestReceiver {
   readonly url: string;
   readonly got: GotRequest[];
-  /** HTTP status of the answers from now on; 0: none, the connection stays open. */
+  /** HTTP status of further responses; 0: none, the connection stays open. */
   answer: number;
 }
 
@@ -25,7 +25,7 @@ interface Keys {
   readonly key: string;
 }
 
-/** It ends with the test. @param keys with them over TLS */
+/** Stops with the test. @param keys given: serves over TLS */
 export async function startReceiver(t: TestContext, keys?: Keys): Promise<TestReceiver> {
   const got: GotRequest[] = [];
   const server = keys === undefined ? createServer() : createTlsServer(keys);
@@ -50,12 +50,12 @@ export async function startReceiver(t: TestContext, keys?: Keys): Promise<TestRe
 
 interface TestMailbox {
   readonly port: number;
-  /** Whole messages as they came. */
+  /** Complete messages, unmodified. */
   readonly got: string[];
   readonly logins: string[];
 }
 
-/** A mail server that takes the password `right` and mail for everybody but nobody@…; it ends with the test. */
+/** A mail server that accepts the password `right`, and mail for any recipient except nobody@…; stops with the test. */
 export async function startMailServer(t: TestContext, options: SMTPServerOptions = {}): Promise<TestMailbox> {
   const got: string[] = [];
   const logins: string[] = [];
@@ -80,7 +80,7 @@ export async function startMailServer(t: TestContext, options: SMTPServerOptions
     },
     ...options,
   });
-  server.on('error', () => undefined); // a client that goes away in the middle is what some tests are about
+  server.on('error', () => undefined); // clients that disconnect midway are part of some tests
   server.listen(0, '127.0.0.1');
   await once(server.server, 'listening');
   t.after(() => new Promise<void>((resolve) => server.close(() => resolve())));

@@ -1,15 +1,15 @@
-/** A message as people read it, in plain text. */
+/** Formats a message as plain text. */
 import type { Message, ToldNotice } from './notice.ts';
 
-/** One line: a subject. */
+/** One line, as for a subject. */
 export function titleOf({ notices, leftOut }: Message): string {
   const more = notices.length + leftOut - 1;
   return `${notices[0]?.summary ?? ''}${more > 0 ? `, and ${more} more` : ''}`;
 }
 
 /**
- * All of it in at most so many characters: notices that have no room are counted.
- * @param escape makes words of others harmless where it is read
+ * The message in at most `limit` characters; notices that do not fit are counted.
+ * @param escape neutralizes external text for the output format
  */
 export function textOf(
   { notices, leftOut }: Message,
@@ -19,7 +19,7 @@ export function textOf(
   const blocks: string[] = [];
   let left = limit - LAST_LINE;
   for (const notice of notices) {
-    // The first is told in any case, cut.
+    // The first notice is always included, truncated if necessary.
     const block = linesOf(notice, escape)
       .join('\n')
       .slice(0, limit - LAST_LINE);

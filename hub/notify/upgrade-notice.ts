@@ -1,4 +1,4 @@
-/** What is told of hosts whose upgrade did not end in the new version. */
+/** Notices about hosts whose upgrade failed or was reverted. */
 import type { Db } from '../store/database.ts';
 import type { StoredUpgrade } from '../store/upgrades.ts';
 import { hasFailed, type Rollout } from '../model/rollout.ts';
@@ -6,7 +6,7 @@ import { projectsOnHost } from './host-notice.ts';
 import { errorOf } from './notice.ts';
 import { tell } from './tell.ts';
 
-/** Call it in the transaction that stores `rollout` where `stored` was. */
+/** Call it in the transaction that replaces `stored` by `rollout`. */
 export async function tellOfUpgrade(trx: Db, stored: StoredUpgrade, rollout: Rollout, now: string): Promise<void> {
   for (const [index, { state, error }] of rollout.hosts.entries()) {
     const before = stored.hosts[index];

@@ -1,4 +1,4 @@
-/** Which addresses the hub may dial for a member of a team: those of a name, all of which are judged. */
+/** Decides which addresses the hub may dial on behalf of a team member. Checks all addresses of a name. */
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -14,13 +14,13 @@ export interface ResolvedAddress {
   readonly family: number;
 }
 
-/** All addresses of a name, as they are looked up. */
+/** Resolves a name to all its addresses. */
 export type Resolve = (name: string) => Promise<readonly ResolvedAddress[]>;
 
 const resolveName: Resolve = (name) => lookup(name, { all: true });
 
 /**
- * All addresses of a name, none of which is one that the hub does not send to.
+ * All addresses of a name, after a check that the hub may send to each of them.
  * @throws OrkestrError ORK_NOTIFY_ADDRESS, ORK_NOTIFY_DNS, ORK_NOTIFY_UNREACHABLE when it takes too long
  */
 export async function allowedAddresses(

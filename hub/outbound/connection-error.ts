@@ -1,16 +1,16 @@
-/** What went wrong on the way to a receiver, as one of our errors. */
+/** Maps connection errors on the way to a receiver to our error codes. */
 import { OrkestrError } from '../../protocol/errors.ts';
 
 const NAME = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME', 'EDNS']);
-/** Codes of OpenSSL and of Node's own check of the certificate. */
+/** Codes of OpenSSL and of Node's own certificate check. */
 const TLS =
   /^(?:ERR_TLS_|ERR_SSL_|CERT_|CRL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|INVALID_|HOSTNAME_MISMATCH|EPROTO|ETLS)/;
-/** What nodemailer puts in the place of the code; the words are left. */
+/** Codes that nodemailer puts in place of the original one; only the message remains. */
 const WORDS_ONLY = new Set(['ESOCKET', 'ECONNECTION', 'ETIMEDOUT']);
 const TLS_WORDS = /certificate|altnames|\bTLS\b|\bSSL\b/;
 const LATE = new Set(['TimeoutError', 'AbortError']);
 
-/** @param place whom it was sent to, as it may be shown */
+/** @param place the destination, in a form that may be shown */
 export function connectionError(cause: unknown, place: string): OrkestrError {
   const error = cause instanceof Error ? cause : new Error(String(cause));
   const codes = codesOf(error);
@@ -28,7 +28,7 @@ export function connectionError(cause: unknown, place: string): OrkestrError {
   return new OrkestrError('ORK_NOTIFY_UNREACHABLE', `${place} cannot be reached: ${why}.`, { cause });
 }
 
-/** Its own and those of what it was caused by. */
+/** The codes of the error and of its causes. */
 function codesOf(error: Error): string[] {
   const { code } = error as NodeJS.ErrnoException;
   const cause = error.cause instanceof Error ? codesOf(error.cause) : [];

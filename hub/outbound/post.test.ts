@@ -57,7 +57,7 @@ test('a name is judged by all of its addresses, and dialled at the one that was 
   await send(OPEN, url, moving);
   assert.deepEqual([asked, receiver.got.length], [1, 1]);
   assert.equal(receiver.got[0]?.headers.host, `hook.test:${port}`);
-  // Nobody is at the first one, as where the hub has no IPv6.
+  // Nothing listens at the first address, as on a hub without IPv6.
   await send({ ...OPEN, allow: [...OPEN.allow, '::1/128'] }, url, at('::1', '127.0.0.1'));
   assert.equal(receiver.got.length, 2);
 });

@@ -1,11 +1,14 @@
-/** The way out of the hub to an address that a member of a team gave: looked up, judged, dialled as judged, never led on. */
+/**
+ * Sends requests to addresses given by team members: resolves and checks the name, dials only the checked addresses,
+ * follows no redirects.
+ */
 import { Agent, request } from 'undici';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { HubConfig } from '../config.ts';
 import { allowedAddresses, type ResolvedAddress, type Resolve } from './addresses.ts';
 import { connectionError } from './connection-error.ts';
 
-/** Of an answer, which nobody needs. */
+/** Limit for the body of an answer, which is discarded. */
 const MOST_ANSWER_BYTES = 65_536;
 
 export interface Post {
@@ -14,16 +17,17 @@ export interface Post {
   readonly body: string;
 }
 
-/** What is given by tests. */
+/** Overrides for tests. */
 export interface OutboundOptions {
   readonly resolve?: Resolve;
-  /** PEM of CAs that are trusted in the place of Node's own. */
+  /** PEM of CAs that are trusted instead of Node's own. */
   readonly ca?: string;
 }
 
 /**
- * Sends one request to where its URL leads.
- * @throws OrkestrError ORK_NOTIFY_ADDRESS, ORK_NOTIFY_DNS, ORK_NOTIFY_UNREACHABLE, ORK_NOTIFY_TLS; ORK_NOTIFY_ANSWER for
+ * Send one request to its URL.
+ * @throws OrkestrError ORK_NOTIFY_ADDRESS, ORK_NOTIFY_DNS, ORK_NOTIFY_UNREACHABLE, ORK_NOTIFY_TLS; ORK_NOTIFY_ANSWER
+ * for
  *   everything but a 2xx, also for a redirect
  */
 export async function post(
@@ -49,7 +53,9 @@ export async function post(
   throw new OrkestrError('ORK_NOTIFY_ANSWER', `${url.host} answered with HTTP ${status}.${redirect}`);
 }
 
-/** Dials these, whatever the name is: it is not looked up again, for it may lead elsewhere by then. To be destroyed. */
+/**
+ * Dials the given addresses for any name. Resolving the name again could yield other addresses. The caller destroys it.
+ */
 export function dialling(addresses: readonly [ResolvedAddress, ...ResolvedAddress[]], ca?: string): Agent {
   return new Agent({
     connect: {

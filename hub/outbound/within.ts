@@ -1,5 +1,5 @@
 /**
- * The end of `work`, or the reason of the signal when that comes first. For work that cannot be taken back: it is not waited for.
+ * The result of `work`, unless the signal aborts first. For work that cannot be cancelled: it continues unattended.
  * @throws the reason of the signal
  */
 export async function within<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {

@@ -25,7 +25,7 @@ interface Builder {
   connect(running?: readonly string[]): Promise<ScriptedAgent>;
 }
 
-/** A hub whose host does not build, with another host that does. */
+/** A hub whose first host does not build, and another host that does. */
 async function hub(
   t: TestContext,
   settings: Partial<Settings> = { registry: REGISTRY },
@@ -93,7 +93,7 @@ async function done<N extends StepName>(
   await agent.report({ kind: 'step', deploymentId, step, status: 'done', startedAt: AT, ms: 1, output });
 }
 
-/** What a host that builds tells of a build job, but for its end. */
+/** What a building host reports about a build job, except for its end. */
 async function build(agent: ScriptedAgent, job: Job): Promise<void> {
   const { plan, image } = exampleRelease(job.deploymentId);
   await tell(agent, job, 'running');
@@ -102,7 +102,7 @@ async function build(agent: ScriptedAgent, job: Job): Promise<void> {
   await done(agent, job, 'build', { ...image, registryReference: REFERENCE });
 }
 
-/** Variables of the app that its build reads too: the port, and what goes to every browser anyway. */
+/** App variables that the build also reads: the port, and those that every browser gets anyway. */
 const ITS_BUILD = { PORT: '4000', VITE_API_URL: 'https://api.example.com' };
 
 test('the host that builds gets a build job, the one that serves gets its image, and it is one deployment', async (t) => {
@@ -141,7 +141,7 @@ test('the host that builds gets a build job, the one that serves gets its image,
   );
 });
 
-/** A host refuses a job, for it has had newer ones, up to generation 7. */
+/** A host refuses a job as stale because it has seen generations up to 7. */
 const refuseAsStale = (agent: ScriptedAgent, { deploymentId, generation }: Job): Promise<void> =>
   agent.report({
     kind: 'deployment',

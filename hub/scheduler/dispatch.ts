@@ -1,4 +1,4 @@
-/** Puts signed jobs on the wire, and what is to be said of them again. */
+/** Sends signed jobs, cancels and removals to hosts. */
 import { HubMessage, MAX_FRAME_BYTES } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Job } from '../../protocol/job.ts';
@@ -12,15 +12,18 @@ import { listRemovalHosts, listRemovals } from './removals.ts';
 export interface Dispatch {
   /** @throws OrkestrError when no job can be made of the deployment */
   job(context: DeploymentContext): Promise<void>;
-  /** A host forgets the cancel of a job that it does not have yet: one that went out while the job was made is said again. */
+  /**
+   * Repeat a cancel that was sent while the job was being made: a host ignores a cancel for a job that it does not have
+   * yet.
+   */
   repeatCancel(id: string): Promise<void>;
-  /** Everything that must still go from a host. Sent on each connection until the host says that it is done. */
+  /** Send all outstanding removals to a host. Repeated on each connection until the host confirms them. */
   removals(hostId: string): Promise<void>;
-  /** The same to every host that is connected and was last sent it some time ago: one that failed is tried again. */
+  /** Repeat the removals to connected hosts after a pause, so that a host retries failed ones. */
   dueRemovals(): Promise<void>;
 }
 
-/** Between two times that a host is sent what must go, ms. */
+/** Pause before removals are repeated to a host, ms. */
 const REMOVALS_PAUSE_MS = 10 * 60_000;
 
 export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Dispatch {
@@ -59,7 +62,7 @@ export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Di
   };
 }
 
-/** What the agent would refuse by closing the connection is not sent. @throws OrkestrError ORK_TOO_LARGE */
+/** Reject messages that would make the agent close the connection. @throws OrkestrError ORK_TOO_LARGE */
 export function mustFit(message: HubMessage): void {
   if (Buffer.byteLength(JSON.stringify(message)) <= MAX_FRAME_BYTES && HubMessage.safeParse(message).success) return;
   throw new OrkestrError(

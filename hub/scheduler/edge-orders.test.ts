@@ -12,7 +12,7 @@ interface Shown {
   readonly edge: { readonly state: string; readonly error: { readonly code: string } | null };
 }
 
-/** The sweep, which sends what was lost, comes in no test: what an agent hears was sent for its cause. */
+/** No sweep runs during a test, so every message to an agent has the cause under test. */
 const NO_SWEEP_MS = 2 ** 31 - 1;
 
 async function hub(t: TestContext): Promise<TestHub> {

@@ -1,6 +1,6 @@
 /**
- * Edge settings go to the host of what is live as soon as they are changed, and again on each connection until the host says
- * that visitors meet them. A host of protocol 2 has no such order: its next deployment brings them.
+ * Sends changed edge settings to the host of the live deployment at once, and again on each connection until the host
+ * reports that they are in effect. A host with protocol 2 does not know the order: its next deployment applies them.
  */
 import type { EdgeNews, HubMessage } from '../../protocol/agent-link.ts';
 import { EDGE_ORDER_VERSION, edgePartOf } from '../../protocol/edge-order.ts';
@@ -12,13 +12,13 @@ import { type EdgePlaces, listBehind, storeEdgeNews } from '../store/edge-revisi
 import { liveDeployments, readSettings } from '../store/environments.ts';
 import type { Row } from '../store/schema.ts';
 
-/** The protocol that has the order. */
+/** First protocol version with edge orders. */
 export const EDGE_PROTOCOL = 3;
-/** More than any environment ever has: a number above it is no honest one, and could not be counted on from. */
+/** More revisions than any environment ever has. A higher number is bogus and must not become the base of new ones. */
 const MOST_REVISIONS = 2 ** 31;
 
 interface EdgeOrders {
-  /** Those that their hosts do not have yet, where they are connected. */
+  /** Send settings that connected hosts do not have yet. */
   send(of: EdgePlaces): Promise<void>;
   heard(hostId: string, news: EdgeNews): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Deployments that end here, for their host could get no job or is lost. */
+/** Fails deployments on the hub's side, because no job could be made or their host is lost. */
 import { type ErrorReport, OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { CoreDeps, News } from '../deps.ts';
 import { tellOfDeployment } from '../notify/deployment-notice.ts';
@@ -6,8 +6,9 @@ import { changeStatus, findDeployment, isOpen } from '../store/deployments.ts';
 import { GRACE_SECONDS, LEASE_SECONDS } from './lease.ts';
 
 /**
- * Stores it as failed, and has it told.
- * @param lease as it was when this was decided; a host that renewed it or reported in between is right, and nothing is done
+ * Store the deployment as failed and queue the notifications.
+ * @param lease value that the decision was based on; if the host has renewed the lease or reported since, nothing is
+ * changed
  */
 export async function failDeployment(
   { db, clock, news }: Pick<CoreDeps, 'db' | 'clock'> & { readonly news: News },
@@ -26,7 +27,7 @@ export async function failDeployment(
   news.tell(id);
 }
 
-/** The host was not heard for too long. */
+/** The host was silent for too long. */
 export const hostLost = (): ErrorReport =>
   toErrorReport(
     new OrkestrError(
@@ -35,7 +36,7 @@ export const hostLost = (): ErrorReport =>
     ),
   );
 
-/** A person did not want to wait for the host. */
+/** A user did not want to wait for the host. */
 export const givenUp = (): ErrorReport =>
   toErrorReport(
     new OrkestrError(

@@ -1,15 +1,15 @@
-/** Lets go of what old deployments have told, one small transaction after another, beside what the hub does for people. */
+/** Prunes the details of old deployments in small transactions, in the background. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CoreDeps } from '../deps.ts';
 import { planOf } from '../plans.ts';
 import { forgetSome } from '../store/history.ts';
 
-/** Between two transactions, ms: a history of years is gone through without holding up anybody. */
+/** Pause between two transactions, ms: pruning years of history must not block other work. */
 const PAUSE_MS = 10;
 
 export class Forgetting {
   readonly #deps: Pick<CoreDeps, 'db' | 'log'>;
-  /** Environments that have had a deployment since they were last gone through. */
+  /** Environments that had a deployment since they were last pruned. */
   readonly #due = new Set<string>();
   #working: Promise<void> = Promise.resolve();
   #isWorking = false;
@@ -19,13 +19,13 @@ export class Forgetting {
     this.#deps = deps;
   }
 
-  /** Returns at once. What a stop cuts off is gone on with at the environment's next deployment. */
+  /** Returns at once. If a stop interrupts the pruning, the environment's next deployment resumes it. */
   begin(environmentId: string): void {
     this.#due.add(environmentId);
     if (!this.#isWorking) this.#working = this.#work();
   }
 
-  /** Settles when nothing is under way. */
+  /** Settles when no pruning is in progress. */
   idle(): Promise<void> {
     return this.#working;
   }

@@ -72,7 +72,7 @@ test('a rollback is refused by the plan, for what never went live, and for other
   const problem = (await answer.json()) as { code: string; detail: string };
   assert.equal(problem.code, 'ORK_PLAN_LIMIT');
   assert.match(problem.detail, /Free/);
-  // What is live is no way back: the plan has nothing to say there, but this one has left no release.
+  // Any plan may redeploy the live deployment, but this one has no release.
   await on.deps.db.updateTable('deployment').set({ status: 'live' }).execute();
   assert.equal((await on.api('POST', `/deployments/${id}/rollback`)).status, 409);
   await on.deps.db.updateTable('deployment').set({ status: 'queued' }).execute();

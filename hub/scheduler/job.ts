@@ -1,4 +1,4 @@
-/** From a stored deployment to the job that its host gets. */
+/** Builds the job for a host from a stored deployment. */
 import { Built, type DeployJob, type Job, JOB_VERSION, type Source } from '../../protocol/job.ts';
 import { EnvVars } from '../../protocol/ids.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -22,8 +22,9 @@ import { getTeam } from '../store/teams.ts';
 import { openVariables } from '../store/variables.ts';
 
 /**
- * The job of a deployment whose variables are fixed already. Made anew each time it is sent: it carries a fresh clone token.
- * @throws OrkestrError ORK_CONFIG when its release is gone, ORK_CONFLICT when nobody told what was built; and what opening what is sealed throws
+ * The job of a deployment whose variables are already fixed. It is rebuilt for each send, with a fresh clone token.
+ * @throws OrkestrError ORK_CONFIG when its release is gone, ORK_CONFLICT when no report says what was built; and errors
+ * of decryption
  */
 export async function makeJob(deps: CoreDeps, context: DeploymentContext): Promise<Job> {
   const { deployment, environment } = context;
@@ -60,7 +61,7 @@ async function deployJob(deps: CoreDeps, context: DeploymentContext): Promise<De
     environment: { id: environment.id, slug: environment.slug },
     source: sourceOf(deps, context),
     commit: deployment.commit,
-    // A team may have moved to a smaller plan since they were set.
+    // The team may have moved to a smaller plan since the settings were saved.
     settings: { ...settings, build: withinPlan(settings.build, plan) },
     edgeRevision: environment.edge_revision,
     notices: overPlan(settings.build, plan).map((limit) => `${limit}: lowered to it`),
@@ -77,19 +78,19 @@ async function whoBuilds(db: Db, { deployment, environment }: DeploymentContext)
   return `${builder} builds it for ${server}`;
 }
 
-/** What a build on another host has no use for does not go there: of the app's variables it reads the port and the public ones. */
+/** A builder on another host gets only those app variables that the build reads: the port and the public ones. */
 const variablesOfBuild = (env: EnvVars): EnvVars => ({
   ...(env['PORT'] !== undefined && { PORT: env['PORT'] }),
   ...publicVariables(env),
 });
 
-/** Nor does the host that serves get the way to the code, or the secrets of its build. */
+/** The serving host gets neither the credentials of the repository nor the build secrets. */
 function serveJob(job: DeployJob, built: Built): Job {
   const { auth: _, ...source } = job.source;
   return { ...job, kind: 'serve', source, commit: built.checkout.commit, buildSecrets: {}, built };
 }
 
-/** What the host that builds told of its steps. */
+/** Collects what the building host reported in its steps. */
 async function findBuilt(db: Db, deploymentId: string): Promise<Built> {
   const steps = await listSteps(db, deploymentId);
   const outputOf = (name: Step['name']): unknown => steps.find((step) => step.name === name)?.output;
@@ -110,7 +111,7 @@ const builtOf = ({ deploymentId, commit, plan, image, foundPort }: Release): Bui
   foundPort,
 });
 
-/** The job that takes a deleted environment off its host. */
+/** The job that removes a deleted environment from its host. */
 export function makeRemoveJob(removal: Row<'removal'>, now: Date): Job {
   return {
     kind: 'remove',
@@ -124,13 +125,10 @@ export function makeRemoveJob(removal: Row<'removal'>, now: Date): Job {
   };
 }
 
-/** The columns of a deployment in which variables are fixed, sealed. */
+/** Columns of a deployment that hold its fixed variables, sealed. */
 type FixedColumn = 'env' | 'build_secrets';
 
-/**
- * The variables and build secrets that a deployment is to run with, from now on the same whatever is changed. Written when
- * it is sent first.
- */
+/** Fix the variables and build secrets of a deployment when it is first sent: later changes do not affect it. */
 export async function fixVariables(
   db: Db,
   sealer: Sealer,

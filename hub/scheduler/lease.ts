@@ -1,27 +1,30 @@
-/** How long a host may hold a job without a word. */
+/** Leases: how long a host may hold a job without renewing. */
 import type { CoreDeps } from '../deps.ts';
 import { changeStatus, findOnHost, listSent } from '../store/deployments.ts';
 import { parseError } from '../store/events.ts';
 import type { Row } from '../store/schema.ts';
 
-/** A host renews well within this. */
+/** A host renews well within this time. */
 export const LEASE_SECONDS = 60;
-/** How long after its lease ran out an absent host's deployment is given up. A reboot must fit in. */
+/**
+ * Grace period after the lease of an offline host has expired, before its deployment counts as lost. Long enough for a
+ * reboot.
+ */
 export const GRACE_SECONDS = 600;
 
-/** A host that holds a job has not been heard for so long, ms, when its deployment is given up. */
+/** Total silence after which a deployment counts as lost, ms. */
 export const LOST_AFTER_MS = (LEASE_SECONDS + GRACE_SECONDS) * 1000;
 
 export const leaseEnd = (now: Date): string => new Date(now.getTime() + LEASE_SECONDS * 1000).toISOString();
 
-/** When it was last renewed, ms since the epoch. */
+/** When the lease was last renewed, ms since the epoch. */
 export const leaseBegin = (end: string | null): number => (end === null ? 0 : Date.parse(end) - LEASE_SECONDS * 1000);
 
-/** Failed because its host was away, not because anyone said so: the truth, when it comes, wins. */
+/** The hub assumed this failure because the host was offline. A later report of the host overrides it. */
 export const isLostAssumption = (deployment: Pick<Row<'deployment'>, 'status' | 'error'>): boolean =>
   deployment.status === 'failed' && parseError(deployment.error)?.code === 'ORK_HOST_LOST';
 
-/** The host works on these still. Answers those of them that it holds a lease for. */
+/** The host still works on these deployments. Returns those that it holds a lease for. */
 export async function renewLeases(
   { db, clock }: Pick<CoreDeps, 'db' | 'clock'>,
   hostId: string,
@@ -38,7 +41,7 @@ export async function renewLeases(
   return held;
 }
 
-/** Whether it was taken for lost and is alive: then it runs again. */
+/** Resume a deployment that was assumed lost but still runs. Returns whether it was one. */
 export function reviveLost(
   { db, clock }: Pick<CoreDeps, 'db' | 'clock'>,
   hostId: string,

@@ -1,9 +1,9 @@
-/** Wakes those who follow a deployment, inside this process. */
+/** Wakes the followers of a deployment, within this process. */
 import { EventEmitter } from 'node:events';
 import type { News } from '../deps.ts';
 
 export function makeNews(): News {
-  const emitter = new EventEmitter().setMaxListeners(0); // bounded by the number of followers (api/events.ts)
+  const emitter = new EventEmitter().setMaxListeners(0); // api/events.ts bounds the number of followers
   return {
     tell: (deploymentId) => void emitter.emit(deploymentId),
     next: (deploymentId, ms, signal) =>

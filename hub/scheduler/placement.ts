@@ -1,4 +1,4 @@
-/** Which host gets the first job of a deployment: the one that serves it, or before that one that builds for it. */
+/** Chooses the host for the first job of a deployment: the host that serves it, or another one that builds for it. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { HostLinks } from '../deps.ts';
 import type { Db } from '../store/database.ts';
@@ -11,16 +11,16 @@ export type Placement =
   | {
       readonly kind: 'placed';
       readonly hostId: string;
-      /** Null: it builds where it serves, or does not build at all. */
+      /** Null: the serving host builds, or nothing is built. */
       readonly buildHostId: string | null;
     }
-  /** In words that end the sentence "it waits for ...". */
+  /** In words that complete "it waits for ...". */
   | { readonly kind: 'waits'; readonly for: string }
   | { readonly kind: 'impossible'; readonly error: OrkestrError };
 
 type Host = Row<'host'>;
 
-/** Does not throw for a deployment that no host can take: that is `impossible`, with its reason. */
+/** Does not throw for a deployment that no host can run: returns `impossible` with the reason instead. */
 export async function placeDeployment(
   db: Db,
   links: Pick<HostLinks, 'isOnline'>,
@@ -33,7 +33,7 @@ export async function placeDeployment(
   }
   const { registry, buildHost } = readSettings(environment);
   const buildsItself = buildHost === undefined ? host.builds === 1 : buildHost === host.name;
-  // What is gone back to was built already.
+  // A rollback reuses an image that is already built.
   if (buildsItself || kind === 'rollback') return { kind: 'placed', hostId: host.id, buildHostId: null };
   if (registry === undefined)
     return impossible(`What runs on ${host.name} is built on another host and needs a registry`);

@@ -1,6 +1,6 @@
 /**
- * The deployments of each environment, one after the other: whose turn it is, is decided and stored in one transaction, and
- * its job goes out after that.
+ * Runs the deployments of each environment one after another. One transaction decides and stores whose turn it is; the
+ * job is sent after it.
  */
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { CoreDeps, HostLinks, News } from '../deps.ts';
@@ -23,9 +23,9 @@ interface QueueDeps extends CoreDeps {
 interface TakenTurn {
   /** Deployments with news. */
   readonly changed: readonly string[];
-  /** The one whose job is to be sent. */
+  /** The deployment whose job is to be sent. */
   readonly sent?: string;
-  /** The one whose turn it was and that no host can be sent. */
+  /** The deployment whose turn it was, but for which no job can be sent to any host. */
   readonly impossible?: { readonly id: string; readonly error: OrkestrError };
 }
 
@@ -41,10 +41,10 @@ export class Queues {
     this.#deps = deps;
   }
 
-  /** Something of this environment is other than it was: see what is next. */
+  /** The environment's state changed: start the next deployment if possible. */
   async settle(environmentId: string): Promise<void> {
     const { db, news } = this.#deps;
-    // Each round ends one deployment at least, so this comes to an end.
+    // Each round ends at least one deployment, so the loop terminates.
     for (;;) {
       const turn = await db.transaction().execute((trx) => takeTurn(this.#deps, trx, environmentId));
       for (const id of turn.changed) news.tell(id);
@@ -54,7 +54,7 @@ export class Queues {
     }
   }
 
-  /** One that cannot be settled, as its settings cannot be read, does not keep others from their turn. */
+  /** An environment that fails to settle, for example because of unreadable settings, does not block the others. */
   async settleAll(environmentIds: readonly string[]): Promise<void> {
     for (const environmentId of environmentIds) {
       try {
@@ -65,12 +65,15 @@ export class Queues {
     }
   }
 
-  /** Where something waits: everywhere, or where a host serves or may build. */
+  /** Settle all environments with waiting deployments, or those that a host serves or may build for. */
   async settleWaiting(hostId?: string): Promise<void> {
     await this.settleAll(await listWaitingEnvironments(this.#deps.db, hostId));
   }
 
-  /** Its job to its host. False when none could be made of it: then it has failed, with the reason. */
+  /**
+   * Send the deployment's job to its host. False when no job can be made: the deployment has failed then, with the
+   * reason.
+   */
   async send(id: string): Promise<boolean> {
     const { db, dispatch, log } = this.#deps;
     try {
@@ -115,7 +118,10 @@ async function takeTurn(deps: QueueDeps, trx: Db, environmentId: string): Promis
   return { changed, sent: next.id };
 }
 
-/** Its host and its variables. When these cannot be opened, no later turn is better: it would wait without end, and all behind it. */
+/**
+ * Choose the host and fix the variables. Variables that cannot be decrypted now stay unreadable, so the deployment
+ * fails instead of blocking the queue forever.
+ */
 async function prepare(
   { links, sealer }: QueueDeps,
   trx: Db,
@@ -127,7 +133,7 @@ async function prepare(
     if (placement.kind !== 'placed') return placement;
     return { ...placement, fixed: await fixVariables(trx, sealer, next) };
   } catch (error) {
-    // Not what the store is in the way of: that has its turn later.
+    // An error of the store itself is temporary: leave the deployment queued.
     if (!(error instanceof OrkestrError)) throw error;
     return { kind: 'impossible', error };
   }
@@ -136,7 +142,7 @@ async function prepare(
 const getEnvironmentRow = (db: Db, id: string): Promise<Row<'environment'>> =>
   db.selectFrom('environment').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
 
-/** Environments in which something waits: all, or those that a host serves or may build for. */
+/** Environments with waiting deployments: all, or those that a host serves or may build for. */
 async function listWaitingEnvironments(db: Db, hostId?: string): Promise<string[]> {
   const rows = await db
     .selectFrom('deployment')

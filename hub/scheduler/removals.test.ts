@@ -35,7 +35,7 @@ test('a host that could not remove an environment is asked again after a pause, 
   await on.deps.scheduler.removeEnvironment(on.environmentId);
   const removal = await agent.job();
   await agent.end(removal, 'failed');
-  // As of a clock that was ahead: what was noted by it is counted from now.
+  // As if the clock had been ahead: times recorded by it count from now.
   on.setClock(-3_600_000);
   await on.deps.scheduler.sweep();
   on.pass(10 * 60_000);
@@ -78,7 +78,7 @@ test('a project goes from the hosts of all its environments', async (t) => {
   assert.equal((await on.api('DELETE', '/projects/shop')).status, 204);
   const removals = [await agent.job(), await agent.job()];
   assert.deepEqual(
-    removals.map(({ kind, environment }) => `${kind} ${environment.id}`).toSorted(), // both of one millisecond
+    removals.map(({ kind, environment }) => `${kind} ${environment.id}`).toSorted(), // same millisecond, so unordered
     [on.environmentId, staging].map((id) => `remove ${id}`).toSorted(),
   );
 });

@@ -1,4 +1,4 @@
-/** Environments that are deleted here and must still go from their hosts, however long these are away. */
+/** Deleted environments whose removal from their hosts is outstanding, however long these are offline. */
 import { randomUUIDv7 } from 'node:crypto';
 import type { Db } from '../store/database.ts';
 import { listSent, type SentDeployment } from '../store/deployments.ts';
@@ -7,25 +7,27 @@ import { notFound } from '../store/not-found.ts';
 import { deleteProject } from '../store/projects.ts';
 import type { Row } from '../store/schema.ts';
 
-/** Removals sent at once: more wait for the next connection. */
+/** Removals sent at once; the rest follows with a later repetition. */
 const MOST_AT_ONCE = 1000;
 
-/** What was deleted, and is to be told to hosts. */
+/** A deleted environment, whose hosts must be notified. */
 export interface Removed {
-  /** Where the environment was: the host that served it, and those that built for it. */
+  /** Hosts of the environment: the host that served it, and those that built for it. */
   readonly hostIds: readonly string[];
-  /** What still runs for it anywhere. */
+  /** Its deployments that still run on any host. */
   readonly running: readonly SentDeployment[];
 }
 
-/** Deletes the environment; everything of it must go from its hosts, if anything was ever sent to any. Call it in a transaction. */
+/**
+ * Delete the environment. If anything was ever sent to a host, also store its removal there. Call it in a transaction.
+ */
 export async function removeEnvironment(db: Db, environmentId: string, now: string): Promise<Removed> {
   const removed = await addRemoval(db, environmentId, now);
   await deleteEnvironment(db, environmentId);
   return removed;
 }
 
-/** Deletes the project in the same way, with the environments that it has now. Call it in a transaction. */
+/** Delete the project together with its current environments. Call it in a transaction. */
 export async function removeProject(db: Db, projectId: string, now: string): Promise<Removed[]> {
   const removed: Removed[] = [];
   for (const { id } of await listEnvironments(db, [projectId])) removed.push(await removeEnvironment(db, id, now));
@@ -56,7 +58,7 @@ async function addRemoval(db: Db, environmentId: string, now: string): Promise<R
     project_slug: found.project_slug,
     environment_id: environmentId,
     environment_slug: found.slug,
-    // Above everything that was ever sent, so that a job which arrives late is stale.
+    // Above all generations ever sent, so that a job that arrives late is stale.
     generation: found.generation + 1,
     created_at: now,
   };
@@ -66,7 +68,7 @@ async function addRemoval(db: Db, environmentId: string, now: string): Promise<R
   return { hostIds, running };
 }
 
-/** Hosts of the team that have built for the environment, and did not serve it: they keep what a build leaves, too. */
+/** Hosts of the team that built for the environment without serving it: they also keep what a build leaves behind. */
 async function listBuilders(db: Db, teamId: string, environmentId: string): Promise<string[]> {
   const rows = await db
     .selectFrom('host')
@@ -90,7 +92,7 @@ export function listRemovals(db: Db, hostId: string): Promise<Row<'removal'>[]> 
   return db.selectFrom('removal').selectAll().where('host_id', '=', hostId).orderBy('id').limit(MOST_AT_ONCE).execute();
 }
 
-/** Hosts from which something must still go. */
+/** Hosts with outstanding removals. */
 export async function listRemovalHosts(db: Db): Promise<string[]> {
   const rows = await db.selectFrom('removal').select('host_id').distinct().execute();
   return rows.map(({ host_id }) => host_id);
@@ -100,7 +102,7 @@ export function findRemoval(db: Db, hostId: string, id: string): Promise<Row<'re
   return db.selectFrom('removal').selectAll().where('id', '=', id).where('host_id', '=', hostId).executeTakeFirst();
 }
 
-/** The host says that it is done. */
+/** The host reported that the removal is done. */
 export async function deleteRemoval(db: Db, id: string): Promise<void> {
   await db.deleteFrom('removal').where('id', '=', id).execute();
 }

@@ -1,4 +1,4 @@
-/** What people, pushes and the API ask of deployments: make one, end one, take away what they belong to. */
+/** Requests from people, pushes and the API: create or cancel a deployment, remove an environment or project. */
 import { randomUUIDv7 } from 'node:crypto';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { CoreDeps, HostLinks, News, Scheduler } from '../deps.ts';
@@ -27,7 +27,7 @@ interface RequestDeps extends CoreDeps {
 
 type Requests = Pick<Scheduler, 'create' | 'cancel' | 'removeEnvironment' | 'removeProject'>;
 
-/** They throw what `Scheduler` says of each. */
+/** The methods throw as documented in {@link Scheduler}. */
 export function makeRequests(deps: RequestDeps): Requests {
   const { db, clock, links, news, dispatch, queues, forgetting } = deps;
   const now = (): string => clock.now().toISOString();
@@ -41,7 +41,7 @@ export function makeRequests(deps: RequestDeps): Requests {
     });
     news.tell(id);
     forgetting.begin(request.environmentId);
-    // It is stored, whatever becomes of its turn now; the next look at what waits gives it another one.
+    // The deployment is stored even if settling fails: the next sweep tries again.
     await queues.settleAll([request.environmentId]);
     return id;
   }
@@ -59,10 +59,10 @@ export function makeRequests(deps: RequestDeps): Requests {
     });
     news.tell(id);
     if (deployment.host_id === null) return queues.settle(deployment.environment_id);
-    // An offline host gets it on its next connection.
+    // An offline host gets the cancel on its next connection.
     links.send(deployment.host_id, { type: 'cancel', deploymentId: id });
     if (!giveUp) return;
-    // Not as cancelled: a host goes on without its hub, and may be past the flip.
+    // Failed, not cancelled: a host continues without its hub and may already be past the flip.
     await failDeployment(deps, id, givenUp(), deployment.lease_expires_at);
     await queues.settle(deployment.environment_id);
   }

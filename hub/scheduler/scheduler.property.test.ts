@@ -26,7 +26,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel' as const), which: fc.nat(20) }) },
 );
 
-/** An agent as it should be: one deployment after the other, deduplicated by id, its journal kept while it is away. */
+/** Model of a correct agent: runs one deployment at a time, deduplicates by id, keeps its journal while offline. */
 class ModelHost {
   readonly known = new Set<string>();
   readonly #on: TestHub;
@@ -37,7 +37,7 @@ class ModelHost {
     this.#on = on;
   }
 
-  /** Jobs that came and were not known; there may never be one while another runs. */
+  /** Accept jobs that are new; none may arrive while another one runs. */
   take(): void {
     for (const job of this.agent?.jobs ?? []) {
       if (this.known.has(job.deploymentId)) continue;
@@ -85,7 +85,7 @@ class ModelHost {
     await this.#on.deps.scheduler.sweep();
   }
 
-  /** What the hub put on the wire before this answer has been heard: it answers a renewal after it. */
+  /** Wait until all earlier messages of the hub have arrived: the acknowledgement comes after them. */
   async hear(): Promise<void> {
     if (this.agent === undefined) return;
     await this.agent.report({ kind: 'log', deploymentId: randomUUIDv7(), step: 'clone', offset: 0, data: 'eA==' });
@@ -119,7 +119,7 @@ test('whatever happens: one at a time, no manual one dropped, one push waiting, 
           assert.ok(waiting.length <= 1, 'one push waits');
           assert.ok(open.every(({ trigger, status }) => trigger === 'push' || status !== 'skipped'));
         }
-        // Let it come to an end: everything that was not skipped, cancelled or lost has run, in its order.
+        // Drain: everything that was not skipped, cancelled or lost has run, in its order.
         await host.perform({ do: 'return' }, created);
         for (let n = 0; n <= created.length; n += 1) {
           await until(async () => {

@@ -16,7 +16,7 @@ const HOUR_MS = 3_600_000;
 
 const statusOf = async (on: TestHub, id: string): Promise<string> => (await find(on, id)).status;
 
-/** The host is there, and a deployment runs on it. */
+/** Connect the host and start a deployment on it. */
 async function runs(on: TestHub): Promise<{ agent: ScriptedAgent; id: string; job: Job }> {
   const agent = await on.connect();
   const id = await create(on);
@@ -25,7 +25,7 @@ async function runs(on: TestHub): Promise<{ agent: ScriptedAgent; id: string; jo
   return { agent, id, job };
 }
 
-/** The host goes away, and the hub knows. */
+/** Disconnect the host and wait until the hub has noticed. */
 async function leave(on: TestHub, agent: ScriptedAgent): Promise<void> {
   await agent.leave();
   await until(() => !on.deps.agents.isOnline(on.hostId));
@@ -285,7 +285,7 @@ test('a cancel that comes while the job is made is said again after it', async (
   const on = await hub(t);
   const agent = await on.connect();
   const created = create(on);
-  // Its turn is taken in the store, and the job is not on the wire yet.
+  // The store has recorded the turn, but the job is not sent yet.
   const sent = () =>
     on.deps.db.selectFrom('deployment').select('id').where('sent_at', 'is not', null).executeTakeFirst();
   let out = await sent();

@@ -1,6 +1,6 @@
 /**
- * Decides which deployment runs when. Everything it knows is in the store: each decision is one transaction, and what
- * goes over the wire goes after it and again on the host's next connection, so a restart loses nothing.
+ * Decides which deployment runs when. All its state is in the store. Each decision is one transaction; messages are
+ * sent after it and repeated on the host's next connection, so a restart loses nothing.
  */
 import type { CoreDeps, HostLinks, News, Scheduler } from '../deps.ts';
 import { findDeployment, listSent } from '../store/deployments.ts';
@@ -17,7 +17,7 @@ interface SchedulerDeps extends CoreDeps {
   readonly news: News;
 }
 
-/** How often leases, what waits for its turn, and what must still go from its host are looked at, ms. */
+/** Interval of the check for expired leases, waiting deployments and due removals, ms. */
 const SWEEP_MS = 15_000;
 
 export function makeScheduler(
@@ -32,7 +32,7 @@ export function makeScheduler(
   const requests = makeRequests({ ...deps, dispatch, queues, forgetting });
   let timer: NodeJS.Timeout | undefined;
 
-  /** What was taken for lost and is alive runs again, before anything else can be sent to that host. */
+  /** Revive deployments that were assumed lost, before anything else can be sent to that host. */
   async function hostReturns(hostId: string, running: readonly string[]): Promise<void> {
     await renewLeases(deps, hostId, running);
     for (const id of running) if (await reviveLost(deps, hostId, id)) news.tell(id);
@@ -46,7 +46,7 @@ export function makeScheduler(
       sent.map(({ id }) => id),
     );
     for (const deployment of sent) {
-      // A host that has it already knows it by its id; one that lost the message gets it now.
+      // A host that already has the job recognizes its id; a host that lost the message gets it now.
       if (running.includes(deployment.id)) await dispatch.repeatCancel(deployment.id);
       else if (!(await queues.send(deployment.id))) await queues.settleAll([deployment.environment_id]);
     }
@@ -59,7 +59,7 @@ export function makeScheduler(
     for (const deployment of await listSent(db)) {
       if (uptime.elapsed(leaseBegin(deployment.lease_expires_at)) <= LOST_AFTER_MS) continue;
       if (links.isOnline(deployment.host_id)) {
-        // Connected and not renewing: the host does not have it. The same job again is the same deployment.
+        // Connected but not renewing: the host does not have the job. A repeated job cannot start a second deployment.
         await renewLeases(deps, deployment.host_id, [deployment.id]);
         if (await queues.send(deployment.id)) continue;
       } else {
@@ -69,7 +69,7 @@ export function makeScheduler(
     }
     await queues.settleWaiting();
     await dispatch.dueRemovals();
-    // A host that could not store them has nothing to try again.
+    // A host that failed to store the settings does not retry by itself.
     await edgeOrders.send({});
   }
 

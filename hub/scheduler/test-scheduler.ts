@@ -1,4 +1,4 @@
-/** For tests of the scheduler: deployments that are made without a push, and how they stand. */
+/** For tests of the scheduler: create deployments without a push, and read their state. */
 import assert from 'node:assert/strict';
 import type { Job } from '../../protocol/job.ts';
 import { AT, COMMIT } from '../test-release.ts';

@@ -1,4 +1,4 @@
-/** Whose turn it is in one environment: a pure decision over the deployments that have not ended. */
+/** Decides whose turn it is in one environment: a pure function of the deployments that have not ended. */
 import type { DeploymentStatus } from '../../protocol/agent-link.ts';
 import type { Trigger } from '../store/schema.ts';
 
@@ -7,24 +7,24 @@ export interface OpenDeployment {
   readonly generation: number;
   readonly trigger: Trigger;
   readonly status: DeploymentStatus;
-  /** When its job was put on the wire first; null while it waits. */
+  /** When its job was first sent; null while it waits. */
   readonly sent_at: string | null;
 }
 
 interface Turn {
-  /** Pushes that a newer waiting push has made pointless. */
+  /** Pushes that a newer waiting push has replaced. */
   readonly skip: readonly { readonly id: string; readonly replacedBy: string }[];
-  /** The one whose job may go out now. */
+  /** The deployment whose job may be sent now. */
   readonly next: string | undefined;
 }
 
-/** Sent out and not ended: it may run on its host at any moment, so it has the environment for itself. */
+/** Sent and not ended: it may run on its host at any moment, so no other deployment of the environment may start. */
 export const isOccupying = (deployment: OpenDeployment): boolean =>
   deployment.status === 'running' || (deployment.status === 'queued' && deployment.sent_at !== null);
 
 /**
- * One at a time, in the order of their creation. Of the waiting pushes only the newest is worth a build; manual deploys
- * and rollbacks were asked for by a person and are never dropped.
+ * One at a time, in the order of creation. Of the waiting pushes only the newest is worth a build; manual deployments
+ * and rollbacks were requested by a person and are never dropped.
  */
 export function decideTurn(open: readonly OpenDeployment[]): Turn {
   const waiting = open

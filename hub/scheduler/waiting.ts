@@ -1,4 +1,4 @@
-/** Which deployments may wait for their turn, and what for. */
+/** Which deployments may wait for their turn, and what they wait for. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { HostLinks } from '../deps.ts';
 import { planOf } from '../plans.ts';
@@ -15,13 +15,18 @@ import { findHostById } from '../store/hosts.ts';
 import { notFound } from '../store/not-found.ts';
 import { placeDeployment } from './placement.ts';
 
-/** Deployments that people, or their programs, have asked for in one environment: each is built in its turn. */
+/**
+ * Waiting deployments per environment that people or their programs requested: unlike pushes, none replaces another.
+ */
 const MOST_WAITING = 50;
 
-/** Deployments that any host runs at once (agent/deployment/queue.ts): with fewer before it, it does not wait. */
+/**
+ * Deployments that every host runs at once, at least (agent/deployment/queue.ts): with fewer ahead, a deployment does
+ * not wait.
+ */
 const LEAST_AT_ONCE = 2;
 
-/** A push may always: it takes the place of one that waits. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
+/** A push is always allowed, since it replaces a waiting one. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
 export async function checkQueueLimit(db: Db, { trigger, environmentId }: DeploymentRequest): Promise<void> {
   if (trigger === 'push' || (await countKeptWaiting(db, environmentId)) < MOST_WAITING) return;
   throw new OrkestrError(
@@ -31,8 +36,8 @@ export async function checkQueueLimit(db: Db, { trigger, environmentId }: Deploy
 }
 
 /**
- * A rollback that takes over the variables of its release needs them, and they may be let go of at any moment until it
- * waits, as the release itself may, when its environment is about to be deleted: call it in the transaction that stores it.
+ * Check that a rollback to the variables of its release can still read them. Until the rollback is stored, the
+ * variables may be pruned and the release may be deleted with its environment: call this in the storing transaction.
  * @throws OrkestrError ORK_CONFLICT, ORK_NOT_FOUND
  */
 export async function checkReleaseVariables(db: Db, { rollback }: DeploymentRequest): Promise<void> {
@@ -54,7 +59,7 @@ export async function checkReleaseVariables(db: Db, { rollback }: DeploymentRequ
   );
 }
 
-/** Why a queued deployment has not started, or nothing is heard of a running one, in words that end the sentence "it waits for ...". */
+/** Why a queued deployment has not started, or a running one is silent, in words that complete "it waits for ...". */
 export async function waitingFor(
   db: Db,
   links: HostLinks,
@@ -72,7 +77,10 @@ export async function waitingFor(
   return ahead.length === 0 ? undefined : `deployment ${ahead[0]?.id}, which comes first`;
 }
 
-/** What its host has before it. That host itself tells of what has begun, and ends at once what is to be cancelled. */
+/**
+ * Deployments ahead on its host. Not for a running deployment, which reports itself, nor for a cancelled one, which
+ * ends at once.
+ */
 async function turnOn(
   db: Db,
   hostId: string,

@@ -69,7 +69,7 @@ test('a transaction that has read can always write: others wait from its start',
   const path = freshPath(t);
   const [db, other] = [await openDatabase(path), await openDatabase(path)];
   t.after(() => Promise.all([db.destroy(), other.destroy()]));
-  await sql`pragma busy_timeout = 0`.execute(other); // it would wait for us, and we for it: both are this one thread
+  await sql`pragma busy_timeout = 0`.execute(other); // it would wait for us, and we for it: both run on this thread
   await db.transaction().execute(async (tx) => {
     await tx.selectFrom('team').selectAll().execute();
     await assert.rejects(other.insertInto('team').values(team).execute(), { code: 'SQLITE_BUSY' });
@@ -111,7 +111,7 @@ test('a copy from before a migration is kept, as the older hub reads it; a new d
   assert.equal((await copy.selectFrom('team').selectAll().execute()).length, 1);
 });
 
-/** A folder on a disk of 2 MiB. */
+/** A folder on a file system of 2 MiB. */
 function smallDisk(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-db-'));
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', folder]);

@@ -1,4 +1,4 @@
-/** Opens the hub's store: SQLite through kysely, brought to the newest schema before anyone sees it. */
+/** Opens the hub's store: SQLite through kysely, migrated to the newest schema before use. */
 import { Kysely, SqliteAdapter, SqliteDialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -13,13 +13,13 @@ export type Db = Kysely<Database>;
 
 /** Node-API version that better-sqlite3 is built for; older runtimes crash on import instead of failing. */
 const NAPI_NEEDED = 10;
-/** How long a write waits for another process (setup, backup) that writes, ms. */
+/** How long a write waits for another writing process (setup, backup), ms. */
 const BUSY_TIMEOUT_MS = 5_000;
 
-/** What the write-ahead log keeps of its size once all of it is in the database. */
+/** Size to which the write-ahead log is truncated after a checkpoint. */
 const LOG_BYTES_KEPT = 64 * 1024 ** 2;
 
-/** kysely does not count on it, but SQLite rolls back changes of the schema as well: a migration happens whole or not. */
+/** kysely's default adapter assumes otherwise, but SQLite rolls back schema changes too, so a migration is atomic. */
 class TransactionalAdapter extends SqliteAdapter {
   override get supportsTransactionalDdl(): boolean {
     return true;
@@ -33,8 +33,9 @@ class TransactionalDialect extends SqliteDialect {
 }
 
 /**
- * Open the database file and run those of `migrations` that it has not seen.
- * @throws OrkestrError ORK_CONFIG when the file is no database, is damaged, or comes from a newer version; ORK_DISK_FULL.
+ * Open the database file and run the `migrations` that it has not seen.
+ * @throws OrkestrError ORK_CONFIG when the file is no database, is damaged, or comes from a newer version;
+ * ORK_DISK_FULL.
  */
 export async function openDatabase(path: string, migrations = MIGRATIONS): Promise<Db> {
   if (Number(process.versions.napi) < NAPI_NEEDED) {
@@ -45,46 +46,46 @@ export async function openDatabase(path: string, migrations = MIGRATIONS): Promi
   const db = new Kysely<Database>({
     dialect: new TransactionalDialect({
       database: {
-        // A transaction that reads first and writes later cannot wait for another process's write, only fail; one
-        // that takes the write lock at once waits for busy_timeout.
+        // A transaction that reads first and writes later cannot wait for another process's write, only fail; one that
+        // takes the write lock at once waits for busy_timeout.
         prepare: rememberStatements((sql) => sqlite.prepare(sql === 'begin' ? 'begin immediate' : sql)),
         close: () => sqlite.close(),
       },
     }),
   });
   try {
-    // WAL: readers never wait for the writer. FULL: what was answered survives a power cut.
+    // WAL: readers never wait for the writer. FULL: committed data survives a power cut.
     sqlite.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
     sqlite.pragma('journal_mode = WAL');
     sqlite.pragma('synchronous = FULL');
     sqlite.pragma('foreign_keys = ON');
-    // While a backup reads, the log grows: afterwards it gets small again.
+    // The log grows while a backup reads; this shrinks it afterwards.
     sqlite.pragma(`journal_size_limit = ${LOG_BYTES_KEPT}`);
     if (await isOlder(db, migrations)) keepCopy(path, (copy) => sqlite.prepare('VACUUM INTO ?').run(copy));
     await migrate(db, migrations);
     return db;
   } catch (cause) {
     await db.destroy();
-    sqlite.close(); // destroy() closes it only once the first query was run
+    sqlite.close(); // destroy() closes it only after the first query
     if (isDiskFull(cause)) throw new OrkestrError('ORK_DISK_FULL', noRoomFor(path), { cause });
     throw new OrkestrError('ORK_CONFIG', `The database ${path} cannot be used: ${reason(cause)}`, { cause });
   }
 }
 
-/** Whether a write failed because a row with the same key is there already. */
+/** Whether a write failed because a row with the same key exists. */
 export function isUniqueViolation(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
   return code === 'SQLITE_CONSTRAINT_UNIQUE' || code === 'SQLITE_CONSTRAINT_PRIMARYKEY';
 }
 
-/** Whether a write failed because other rows still refer to this one, or the one referred to is gone. */
+/** Whether a write failed because other rows still refer to this one, or the referenced row is gone. */
 export function isReferenceViolation(error: unknown): boolean {
-  // RESTRICT speaks as a trigger in SQLite
+  // SQLite reports RESTRICT as a trigger
   const code = (error as { code?: unknown } | null)?.code;
   return code === 'SQLITE_CONSTRAINT_FOREIGNKEY' || code === 'SQLITE_CONSTRAINT_TRIGGER';
 }
 
-/** What is wrong with the machine when something of the hub cannot be stored, in words for people; undefined when that is not why. */
+/** Translates a failed write into a problem of the machine, in words for users; undefined for other causes. */
 export function storeTrouble(cause: unknown): OrkestrError | undefined {
   if (isDiskFull(cause)) {
     return new OrkestrError('ORK_DISK_FULL', 'The disk of the hub is full: nothing was stored.', { cause });
@@ -98,13 +99,15 @@ export function storeTrouble(cause: unknown): OrkestrError | undefined {
 const migratorOf = (db: Db, migrations: typeof MIGRATIONS): Migrator =>
   new Migrator({ db, provider: { getMigrations: () => Promise.resolve(migrations) } });
 
-/** Whether an older version has made it: a new file is not older. */
+/** Whether an older version created the database; false for a new file. */
 async function isOlder(db: Db, migrations: typeof MIGRATIONS): Promise<boolean> {
   const seen = (await migratorOf(db, migrations).getMigrations()).filter(({ executedAt }) => executedAt !== undefined);
   return seen.length > 0 && seen.length < Object.keys(migrations).length;
 }
 
-/** In one transaction that holds the write lock from its start: a second process waits, then finds it done. */
+/**
+ * In one transaction that holds the write lock from its start: a second process waits, then finds the migration done.
+ */
 async function migrate(db: Db, migrations: typeof MIGRATIONS): Promise<void> {
   await db.transaction().execute(async (tx) => {
     const { error } = await migratorOf(tx, migrations).migrateToLatest();
@@ -117,6 +120,6 @@ const noRoomFor = (path: string): string =>
 
 function reason(cause: unknown): string {
   const text = cause instanceof Error ? cause.message : String(cause);
-  // kysely's words for "a migration was run that this version does not have"
+  // kysely's message when a migration was executed that this version does not have
   return text.includes('is missing') ? `it was made by a newer version of orkestr (${text}).` : `${text}.`;
 }

@@ -1,6 +1,6 @@
 /**
- * What is on its way to receivers. Of each receiver one message is tried and another collects at most, so that neither one
- * that is away nor a burst of notices makes more than that.
+ * Messages on their way to receivers. Each receiver has at most one message being sent and one collecting notices, so
+ * neither an unreachable receiver nor a burst of notices piles up messages.
  */
 import { randomUUIDv7 } from 'node:crypto';
 import { z } from 'zod';
@@ -9,17 +9,17 @@ import { Notice } from '../model/notice.ts';
 import type { Db } from './database.ts';
 import type { Row } from './schema.ts';
 
-/** Notices of one message; more are counted. */
+/** Notices per message; further ones are only counted. */
 export const MOST_NOTICES = 50;
-/** Messages of a receiver that are kept once they have ended. */
+/** Ended messages kept per receiver. */
 export const KEPT = 30;
 const SHOWN = 10;
 
-/** What a message tells. @throws when a later version of the hub wrote it in a shape that this one does not know */
+/** The notices of a message. @throws when a later version of the hub wrote a shape that this one does not know */
 export const readNotices = ({ notices }: Pick<Row<'delivery'>, 'notices'>): Notice[] =>
   z.array(Notice).parse(JSON.parse(notices));
 
-/** Adds a notice to what the receiver is sent next. Call it in the transaction of what the notice tells. */
+/** Add a notice to the receiver's next message. Call it in the transaction of the event that it reports. */
 export async function addNotice(
   db: Db,
   receiver: Pick<Row<'receiver'>, 'id' | 'quiet_until'>,
@@ -36,14 +36,14 @@ export async function addNotice(
       .execute();
     return;
   }
-  // As they are: whoever reports what is told now is not to be held up by what cannot be read.
+  // Not validated: unreadable older notices must not block the caller.
   const notices = z.array(z.unknown()).parse(JSON.parse(open.notices));
   const change =
     notices.length < MOST_NOTICES ? { notices: JSON.stringify([...notices, notice]) } : { left_out: open.left_out + 1 };
   await db.updateTable('delivery').set(change).where('id', '=', open.id).execute();
 }
 
-/** What is to be tried now, the longest due first. What collects waits for what is tried. */
+/** Messages due now, longest due first. A collecting message waits while another one is being sent. */
 export function listDue(db: Db, now: string, limit: number): Promise<Pick<Row<'delivery'>, 'id' | 'receiver_id'>[]> {
   return db
     .selectFrom('delivery')
@@ -69,8 +69,8 @@ export function listDue(db: Db, now: string, limit: number): Promise<Pick<Row<'d
 }
 
 /**
- * Closes it and counts a try. Until `dueAt` nobody else tries it; then it is tried again, should this try end without a word.
- * Undefined when it is gone or has ended. Call it in a transaction.
+ * Close the message and count an attempt. No other attempt starts before `dueAt`; then it is retried if this attempt
+ * has not reported back. Undefined when it is gone or has ended. Call it in a transaction.
  */
 export async function beginTry(
   db: Db,
@@ -106,7 +106,7 @@ export async function tryAgain(db: Db, id: string, dueAt: string, error: ErrorRe
     .execute();
 }
 
-/** Ends it, forgets the oldest, and lets the receiver be until `quietUntil`. Call it in a transaction. */
+/** End the message, delete the oldest ones, and pause the receiver until `quietUntil`. Call it in a transaction. */
 export async function endDelivery(
   db: Db,
   { id, receiver_id }: Pick<Row<'delivery'>, 'id' | 'receiver_id'>,
@@ -134,7 +134,10 @@ export async function endDelivery(
   await forgetOldest(db, receiver_id);
 }
 
-/** What waits for longer than anything may, by `quietUntil` or the `dueAt` of another try, is due now. */
+/**
+ * Make messages due now whose due time exceeds `quietUntil` (collecting) or `dueAt` (sending), as no correct clock
+ * could have set it.
+ */
 export async function bringNear(
   db: Db,
   { now, quietUntil, dueAt }: { readonly now: string; readonly quietUntil: string; readonly dueAt: string },
@@ -153,7 +156,7 @@ export async function bringNear(
   }
 }
 
-/** Of one receiver, the newest first. */
+/** Of one receiver, newest first. */
 export const listRecent = (db: Db, receiverId: string): Promise<Row<'delivery'>[]> =>
   db
     .selectFrom('delivery')

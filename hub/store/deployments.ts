@@ -1,4 +1,4 @@
-/** Deployments: rows and their status changes. Which change is right is decided in scheduler/ and agents/. */
+/** Deployments: rows and their status changes. scheduler/ and agents/ decide which change is right. */
 import type { NotNull } from 'kysely';
 import type { DeploymentStatus } from '../../protocol/agent-link.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
@@ -13,21 +13,21 @@ export const OPEN = ['queued', 'running'] as const satisfies readonly Deployment
 export const isOpen = (deployment: Pick<Row<'deployment'>, 'status'>): boolean =>
   (OPEN as readonly string[]).includes(deployment.status);
 
-/** What belongs to a deployment when it is shown or sent. */
+/** A deployment with the rows needed to show or send it. */
 export interface DeploymentContext {
   readonly deployment: Row<'deployment'>;
   readonly environment: Row<'environment'>;
   readonly project: Row<'project'>;
 }
 
-/** What is wanted; everything has been checked. */
+/** A request for a deployment; the caller has validated it. */
 export interface DeploymentRequest {
   readonly environmentId: string;
   readonly trigger: Trigger;
   readonly commit: string;
   readonly branch: string;
   readonly userId: string | null;
-  /** Only for rollbacks: whose release, and with which variables. */
+  /** Only for rollbacks: the deployment whose release is wanted, and which variables to use. */
   readonly rollback?: { readonly releaseOf: string; readonly variables: 'current' | 'release' };
 }
 
@@ -73,8 +73,8 @@ export async function insertDeployment(
 }
 
 /**
- * Give a deployment a newer generation, and with it all that came after it in its environment, or is to come. Call it in a
- * transaction.
+ * Raise the generation of a deployment, of all later ones in its environment, and of the environment itself, by the
+ * same amount. Call it in a transaction.
  */
 export async function raiseGenerations(
   db: Db,
@@ -95,7 +95,7 @@ export async function raiseGenerations(
     .execute();
 }
 
-/** Change the status, and what comes with it, and write the event. Call it in a transaction. */
+/** Change the status and related columns, and write the event. Call it in a transaction. */
 export async function changeStatus(
   db: Db,
   id: string,
@@ -122,7 +122,7 @@ export function findDeployment(db: Db, id: string): Promise<Row<'deployment'> | 
   return db.selectFrom('deployment').selectAll().where('id', '=', id).executeTakeFirst();
 }
 
-/** How many of an environment wait that only a person ends: a newer one does not replace them, as it does pushes. */
+/** Number of waiting deployments in an environment that no newer one replaces: all except pushes. */
 export async function countKeptWaiting(db: Db, environmentId: string): Promise<number> {
   const { count } = await db
     .selectFrom('deployment')
@@ -135,7 +135,7 @@ export async function countKeptWaiting(db: Db, environmentId: string): Promise<n
   return count;
 }
 
-/** Those of an environment that have not ended, by generation. */
+/** The deployments of an environment that have not ended, by generation. */
 export async function listOpen(db: Db, environmentId: string): Promise<Row<'deployment'>[]> {
   const open = await db
     .selectFrom('deployment')
@@ -143,18 +143,18 @@ export async function listOpen(db: Db, environmentId: string): Promise<Row<'depl
     .where('environment_id', '=', environmentId)
     .where('status', 'in', OPEN)
     .execute();
-  // Not by SQLite: to have the order from an index it would read all that the environment ever had.
+  // Sorted here: for an ordered result, SQLite would choose an index that walks the environment's whole history.
   return open.toSorted(byGeneration);
 }
 
-/** The oldest first. */
+/** Oldest first. */
 export const byGeneration = (a: Pick<Row<'deployment'>, 'generation'>, b: typeof a): number =>
   a.generation - b.generation;
 
-/** A deployment that a host has. */
+/** A deployment whose job was sent to a host. */
 export type SentDeployment = Row<'deployment'> & { readonly host_id: string };
 
-/** Those that were sent out to a host and have not ended. */
+/** Deployments that were sent to a host and have not ended. */
 export function listSent(db: Db, hostId?: string): Promise<SentDeployment[]> {
   return db
     .selectFrom('deployment')
@@ -168,12 +168,12 @@ export function listSent(db: Db, hostId?: string): Promise<SentDeployment[]> {
     .execute();
 }
 
-/** The deployment when that host has its job. */
+/** The deployment, if that host has its job. */
 export function findOnHost(db: Db, hostId: string, id: string): Promise<Row<'deployment'> | undefined> {
   return db.selectFrom('deployment').selectAll().where('id', '=', id).where('host_id', '=', hostId).executeTakeFirst();
 }
 
-/** A page of an environment's history, newest first; `before`: id of the last one of the page before. */
+/** A page of an environment's history, newest first; `before`: id of the last deployment on the previous page. */
 export function listDeployments(
   db: Db,
   environmentId: string,

@@ -1,15 +1,15 @@
-/** How far the edge settings of environments are on their hosts. */
+/** Which revision of the edge settings is in effect on the hosts. */
 import type { EdgeNews } from '../../protocol/agent-link.ts';
 import type { Db } from './database.ts';
 import type { Row } from './schema.ts';
 
-/** Which environments: one, those of a host, or all. */
+/** Selects environments: one, those of a host, or all. */
 export interface EdgePlaces {
   readonly environmentId?: string;
   readonly hostId?: string;
 }
 
-/** Environments whose host has older edge settings than are stored here. */
+/** Environments whose host applies older edge settings than are stored here. */
 export function listBehind(db: Db, { environmentId, hostId }: EdgePlaces): Promise<Row<'environment'>[]> {
   return db
     .selectFrom('environment')
@@ -20,7 +20,7 @@ export function listBehind(db: Db, { environmentId, hostId }: EdgePlaces): Promi
     .execute();
 }
 
-/** Visitors are served by these or by newer ones. */
+/** Record that this revision, or a newer one, is in effect. */
 export async function raiseApplied(db: Db, environmentId: string, revision: number): Promise<void> {
   await db
     .updateTable('environment')
@@ -31,8 +31,8 @@ export async function raiseApplied(db: Db, environmentId: string, revision: numb
 }
 
 /**
- * What the host says of an environment. False when it has had newer ones than this hub knows, as one that was put back from a
- * backup: then ours are numbered on from there, and are to be sent again. Call it in a transaction.
+ * Store what the host reports about an environment. False when the host has seen newer revisions than this hub, which
+ * was then restored from a backup: the revision is raised above them, and must be sent again. Call it in a transaction.
  */
 export async function storeEdgeNews(
   db: Db,

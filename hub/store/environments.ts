@@ -19,8 +19,8 @@ interface NewEnvironmentRow extends Pick<
 }
 
 /**
- * Stores the environment and takes its routes. Call it in a transaction. Settings that could not be read back are not
- * stored: they would be in the way of everything that lists them.
+ * Store the environment with its routes. Call it in a transaction. Settings are validated first, since unreadable ones
+ * would break every list that contains them.
  * @throws OrkestrError ORK_CONFLICT (slug), ORK_ROUTE_TAKEN
  */
 export async function insertEnvironment(db: Db, environment: NewEnvironmentRow): Promise<void> {
@@ -39,7 +39,7 @@ export async function insertEnvironment(db: Db, environment: NewEnvironmentRow):
   await replaceRoutes(db, environment.id, environment.settings.domains);
 }
 
-/** Environments of one project or of several, oldest first. */
+/** Environments of the given projects, oldest first. */
 export function listEnvironments(db: Db, projectIds: readonly string[]): Promise<Row<'environment'>[]> {
   return db.selectFrom('environment').selectAll().where('project_id', 'in', projectIds).orderBy('id').execute();
 }
@@ -48,7 +48,7 @@ type Place = Pick<Row<'environment'>, 'id' | 'project_id' | 'slug' | 'branch'> &
   readonly domains: readonly Pick<Domain, 'host' | 'pathPrefix'>[];
 };
 
-/** Environments of a team with their domains, oldest first. The rest of their settings, which takes time to read, is left out. */
+/** Environments of a team with their domains, oldest first. Leaves out the other settings, which are slow to parse. */
 export async function listPlaces(db: Db, teamId: string): Promise<Place[]> {
   const rows = await db
     .selectFrom('environment')
@@ -63,7 +63,7 @@ export async function listPlaces(db: Db, teamId: string): Promise<Place[]> {
 
 /**
  * The environment and its project, by slugs or ids, within the team.
- * @throws OrkestrError ORK_NOT_FOUND, naming the one that is not there
+ * @throws OrkestrError ORK_NOT_FOUND, naming the one that does not exist
  */
 export async function getEnvironment(
   db: Db,
@@ -82,7 +82,10 @@ export async function getEnvironment(
   return { project, environment };
 }
 
-/** Writes branch and settings, numbers the edge settings when they are others, and takes the routes. Call it in a transaction. @throws OrkestrError ORK_ROUTE_TAKEN */
+/**
+ * Update branch, settings and routes, and the edge revision if `edgeChanged`. Call it in a transaction.
+ * @throws OrkestrError ORK_ROUTE_TAKEN
+ */
 export async function updateEnvironment(
   db: Db,
   environmentId: string,
@@ -104,12 +107,12 @@ export async function deleteEnvironment(db: Db, environmentId: string): Promise<
   await db.deleteFrom('environment').where('id', '=', environmentId).execute();
 }
 
-/** The settings of a row. Parsed, so that fields which came with a later version have their defaults. */
+/** The settings of a row, parsed so that fields added since get their defaults. */
 export function readSettings(environment: Pick<Row<'environment'>, 'settings'>): Settings {
   return Settings.parse(JSON.parse(environment.settings));
 }
 
-/** Environment id → the deployment that serves now, for those that have one. */
+/** Environment id → its live deployment, for environments that have one. */
 export async function liveDeployments(db: Db, environmentIds: readonly string[]): Promise<Map<string, string>> {
   const rows = await db
     .selectFrom('deployment')
@@ -120,7 +123,7 @@ export async function liveDeployments(db: Db, environmentIds: readonly string[])
   return new Map(rows.toSorted(byGeneration).map((row) => [row.environment_id, row.id]));
 }
 
-/** Environment id → its newest deployment, whatever became of it, for those that have one. */
+/** Environment id → its newest deployment of any status, for environments that have one. */
 export async function latestDeployments(
   db: Db,
   environmentIds: readonly string[],

@@ -1,4 +1,4 @@
-/** The order of everything that a follower of a deployment sees. An event is written in the transaction of its cause. */
+/** Event stream of a deployment for its followers. Each event is written in the transaction of its cause. */
 import { z } from 'zod';
 import { DeploymentStatus } from '../../protocol/agent-link.ts';
 import { ErrorReport } from '../../protocol/errors.ts';
@@ -7,7 +7,7 @@ import { Step } from '../model/step.ts';
 import type { Db } from './database.ts';
 import type { Row } from './schema.ts';
 
-/** The part of a deployment that changes with its status; the rest is joined when the event is sent. */
+/** The fields of a deployment that change with its status; the others are joined when the event is sent. */
 const StatusChange = z.object({
   status: DeploymentStatus,
   error: ErrorReport.nullable(),
@@ -28,10 +28,13 @@ export type StoredEvent =
       readonly bytes: Uint8Array;
     };
 
-/** Of one deployment: each step begins and ends, and begins anew when its host restarts. What a step is at last is kept beside. */
+/**
+ * Limit per deployment. Each step starts and ends, and starts again when its host restarts. The step table has the
+ * final state.
+ */
 const MOST_STEP_EVENTS = 200;
 
-/** How a deployment stands from now on, for those who follow it. */
+/** Record the new status for followers. */
 export async function addStatusEvent(db: Db, deployment: Row<'deployment'>): Promise<void> {
   const change: StatusChange = {
     status: deployment.status,
@@ -43,7 +46,7 @@ export async function addStatusEvent(db: Db, deployment: Row<'deployment'>): Pro
   await add(db, deployment.id, 'status', change);
 }
 
-/** Without a word when there are as many as an honest host never tells. */
+/** Silently drops events beyond a number that no correct host reaches. */
 export async function addStepEvent(db: Db, deploymentId: string, step: Step): Promise<void> {
   const { count } = await db
     .selectFrom('event')
@@ -72,7 +75,7 @@ export async function listEvents(db: Db, deploymentId: string, afterId: number, 
   return Promise.all(rows.map((row) => readEvent(db, deploymentId, row)));
 }
 
-/** A column of an ErrorReport. */
+/** Parses a column with an ErrorReport. */
 export const parseError = (json: string | null): ErrorReport | null =>
   json === null ? null : ErrorReport.parse(JSON.parse(json));
 

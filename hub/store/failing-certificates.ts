@@ -1,11 +1,11 @@
-/** Domains whose certificates fail, by environment. */
+/** Domains with failing certificates, by environment. */
 import type { FailingCertificate } from '../../protocol/agent-link.ts';
 import type { Db } from './database.ts';
 import type { Row } from './schema.ts';
 
 type Key = Pick<Row<'failing_certificate'>, 'environment_id' | 'host'>;
 
-/** All that are known of a host. */
+/** All known failures of a host. */
 export function listOfHost(db: Db, hostId: string): Promise<Row<'failing_certificate'>[]> {
   return db
     .selectFrom('failing_certificate')
@@ -15,7 +15,7 @@ export function listOfHost(db: Db, hostId: string): Promise<Row<'failing_certifi
     .execute();
 }
 
-/** Environment id → its own, by domain. */
+/** Environment id → its failures, ordered by domain. */
 export async function failingCertificates(
   db: Db,
   environmentIds: readonly string[],
@@ -29,7 +29,7 @@ export async function failingCertificates(
   return Map.groupBy(rows, ({ environment_id }) => environment_id);
 }
 
-/** `since` and `told_at` of one that is known stay. */
+/** For a known failure, keeps `since` and `told_at`. */
 export async function putFailing(
   db: Db,
   { environment_id, host }: Key,

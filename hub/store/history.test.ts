@@ -15,7 +15,7 @@ import { insertRelease } from './releases.ts';
 import type { Row } from './schema.ts';
 import { listSteps, putStep } from './steps.ts';
 
-/** Deployments of one environment that have told something, one by name, oldest first. */
+/** Deployments of one environment with details, one per name, oldest first. */
 async function toldBy(t: TestContext, statuses: Readonly<Record<string, DeploymentStatus>>) {
   const hub = await startTestHub();
   t.after(() => hub.stop());
@@ -97,7 +97,7 @@ test('of old deployments only what became of them is kept; what serves, runs or 
   assert.match(String(await back('release')), /^409,The variables that this release ran with are gone/);
   const request = { environmentId: hub.environmentId, trigger: 'rollback', commit: COMMIT, branch: 'main' } as const;
   await assert.rejects(
-    // Let go of after the way back was looked at: it must not go live with no variables at all.
+    // The variables are pruned after the rollback target was checked: it must not go live without any.
     hub.deps.scheduler.create({ ...request, userId: null, rollback: { releaseOf: older, variables: 'release' } }),
     { code: 'ORK_CONFLICT', message: /^The variables that this release ran with are gone/ },
   );

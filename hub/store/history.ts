@@ -1,23 +1,23 @@
-/** What deployments have told, and how long it is kept: logs, events, outputs of steps, the variables that they ran with. */
+/** Details of deployments and their retention: logs, events, step outputs and variables. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { type NotNull, sql } from 'kysely';
 import type { Db } from './database.ts';
 import { OPEN } from './deployments.ts';
 
-/** Tables with what a deployment has told, and rows deleted of each at once: chunks are up to 64 KiB each. */
+/** Tables with details, and the rows deleted from each in one statement: log chunks have up to 64 KiB each. */
 const TOLD = [
-  // Before the chunks that they name.
+  // Events first: they refer to chunks.
   ['event', 500],
   ['log_chunk', 128],
   ['step', 500],
 ] as const;
-/** Deployments of a deleted environment that are gone through at once. */
+/** Deployments of a deleted environment processed at once. */
 const DEPLOYMENTS_AT_ONCE = 20;
 
 /**
- * Lets go of some of what the oldest deployment told that is not among the newest `kept` of its environment. That it was, when,
- * with which steps and how it ended stays, as does its release. What serves or has not ended keeps all, whatever its age.
- * Call it in a transaction, which stays small. False when there is nothing more to let go of.
+ * Prune some details of the oldest deployment that is not among the newest `kept` of its environment. Its row, times,
+ * steps, result and release stay. Live and open deployments keep all details, whatever their age. Call it in a
+ * transaction, which stays small. False when there is nothing left to prune.
  */
 export async function forgetSome(db: Db, environmentId: string, kept: number): Promise<boolean> {
   const oldestKept = await db
@@ -34,10 +34,10 @@ export async function forgetSome(db: Db, environmentId: string, kept: number): P
     .select('id')
     .where('environment_id', '=', environmentId)
     .where('generation', '<', oldestKept.generation)
-    // As the index deployment_with_details has it: those that are done are not looked at again, however many there are.
+    // Matches the index deployment_with_details: pruned deployments are skipped, however many there are.
     .where((row) => row('details_kept', '=', row.lit(1)))
     .where('status', 'not in', [...OPEN, 'live'])
-    // A rollback that waits takes over its variables when it is sent.
+    // A waiting rollback copies these variables when it is sent.
     .where('id', 'not in', (row) =>
       row
         .selectFrom('deployment as waiting')
@@ -52,7 +52,7 @@ export async function forgetSome(db: Db, environmentId: string, kept: number): P
     .executeTakeFirst();
   if (old === undefined) return false;
   for (const [table, rows] of TOLD) {
-    if (table === 'step') continue; // a few short rows without their outputs
+    if (table === 'step') continue; // its short rows stay, without the outputs
     if ((await deleteSome(db, table, [old.id], rows)) === rows) return true;
   }
   await forgetOutputs(db, old.id);
@@ -64,7 +64,7 @@ export async function forgetSome(db: Db, environmentId: string, kept: number): P
   return true;
 }
 
-/** Written anew: rows that only got shorter would leave their pages half empty for ever. */
+/** Delete and insert instead of an update: rows that only shrink would leave their pages half empty forever. */
 async function forgetOutputs(db: Db, deploymentId: string): Promise<void> {
   const steps = await db.deleteFrom('step').where('deployment_id', '=', deploymentId).returningAll().execute();
   const without = steps.map((step) => ({ ...step, output: null }));
@@ -72,10 +72,10 @@ async function forgetOutputs(db: Db, deploymentId: string): Promise<void> {
 }
 
 /**
- * Deletes the deployments of an environment that have ended, with all that they have told, bit by bit, and lets the hub do other
- * things in between: together it may be more than a GiB. What serves or has not ended stays, without its logs, and the last one
- * that each host has built: by these it is known who must remove the environment. For one that is about to be deleted; not in a
- * transaction.
+ * Delete the ended deployments of an environment with all their details, in small steps that let other work run in
+ * between: together they may exceed a GiB. Live and open deployments stay without their logs, as does the last one
+ * built by each host: they tell which hosts must remove the environment. For an environment that is about to be
+ * deleted; not in a transaction.
  */
 export async function deleteHistory(db: Db, environmentId: string): Promise<void> {
   let after = 0;
@@ -119,7 +119,7 @@ async function deleteEnded(db: Db, ids: readonly string[]): Promise<void> {
         ),
       ]),
     )
-    // A rollback that waits needs its release: the environment may stay when all does not go.
+    // A waiting rollback needs its release: the environment may survive if its deletion fails.
     .where((eb) =>
       eb.not(
         eb.exists(
@@ -134,7 +134,7 @@ async function deleteEnded(db: Db, ids: readonly string[]): Promise<void> {
     .execute();
 }
 
-/** Answers how many there were. */
+/** Returns the number of deleted rows. */
 async function deleteSome(db: Db, table: string, ids: readonly string[], rows: number): Promise<number> {
   const some = sql`select rowid from ${sql.table(table)} where deployment_id in (${sql.join(ids)}) limit ${rows}`;
   const { numAffectedRows = 0n } = await sql`delete from ${sql.table(table)} where rowid in (${some})`.execute(db);

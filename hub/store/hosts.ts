@@ -1,4 +1,4 @@
-/** Hosts: who they are (public key, join token) and what they last told. */
+/** Hosts: their identity (public key, join token) and last reported status. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { HostStatus } from '../../protocol/agent-link.ts';
 import { isReferenceViolation, isUniqueViolation } from './database.ts';
@@ -32,12 +32,12 @@ export async function getHost(db: Db, teamId: string, hostId: string): Promise<R
   return host;
 }
 
-/** For the agent link, where the host's key and not a team proves who asks. */
+/** For the agent link, which authenticates by the host's key instead of a team. */
 export function findHostById(db: Db, hostId: string): Promise<Row<'host'> | undefined> {
   return db.selectFrom('host').selectAll().where('id', '=', hostId).executeTakeFirst();
 }
 
-/** Give the host a new join token (its hash). The host's present key stays good until the token is used. */
+/** Store a new join token (its hash). The host's current key stays valid until the token is used. */
 export async function setJoinToken(db: Db, hostId: string, hash: string, expiresAt: string): Promise<void> {
   await db
     .updateTable('host')
@@ -47,8 +47,8 @@ export async function setJoinToken(db: Db, hostId: string, hash: string, expires
 }
 
 /**
- * Use up a join token: from now on the holder of `publicKey` is the host. The same key with the same token gets the
- * same host again, so that an answer lost on the wire does no harm. Undefined when the token is not good for this key.
+ * Use up a join token: from now on the holder of `publicKey` is the host. A retry with the same key and token returns
+ * the same host, so a lost response does no harm. Undefined when the token is not valid for this key.
  */
 export async function enrolHost(
   db: Db,
@@ -57,7 +57,7 @@ export async function enrolHost(
   const { tokenHash, publicKey, now } = request;
   const taken = await db
     .updateTable('host')
-    // `acknowledged` stays: a host with a new journal counts its reports on from what the hub's welcome names.
+    // `acknowledged` stays: a host with a new journal continues its numbering from the hub's welcome.
     .set({ public_key: publicKey, join_token_used_at: now })
     .where('join_token_hash', '=', tokenHash)
     .where('join_token_expires_at', '>', now)
@@ -75,7 +75,7 @@ export async function enrolHost(
   return repeated && { hostId: repeated.id, first: false };
 }
 
-/** What a host says of itself; that it was heard of at all counts as seen. */
+/** Store a reported status; any status also updates `last_seen_at`. */
 export async function recordHostStatus(db: Db, hostId: string, status: HostStatus, now: string): Promise<void> {
   await db
     .updateTable('host')
@@ -96,7 +96,7 @@ export async function deleteHost(db: Db, host: Row<'host'>): Promise<void> {
   }
 }
 
-/** Whether the host builds, or only serves what others have built. From the next deployment on. */
+/** Whether the host builds, or only serves images from other hosts. Applies from the next deployment. */
 export async function setBuilds(db: Db, hostId: string, builds: boolean): Promise<void> {
   await db
     .updateTable('host')

@@ -1,17 +1,17 @@
-/** Log chunks: raw bytes by deployment, step and byte offset. The same chunk twice is one. */
+/** Log chunks: raw bytes by deployment, step and byte offset. A repeated chunk is stored once. */
 import { STEP_NAMES, type StepName } from '../../protocol/steps.ts';
 import type { Db } from './database.ts';
 import { addLogEvent } from './events.ts';
 
-/** Most log bytes that a deployment may have here: the agent cuts earlier, this is the second line. */
+/** Log limit of a deployment. The agent cuts earlier; this is the second line of defence. */
 export const LOG_CAP_BYTES = 16 * 1024 * 1024;
-/** What a chunk counts at least: it is a row and an event, however few bytes it has. */
+/** Minimum size that a chunk counts: even a tiny one takes a row and an event. */
 const LEAST_CHUNK_BYTES = 256;
 const CUT_MARK = '\n[orkestr: the log was cut here because it reached 16 MiB]\n';
 /** Chunks read at once for a download. */
 const PAGE = 64;
 
-/** Store a chunk and its event; false when it was there already or the log is full. Call it in a transaction. */
+/** Store a chunk and its event; false when it exists already or the log is full. Call it in a transaction. */
 export async function addLogChunk(
   db: Db,
   deploymentId: string,
@@ -24,7 +24,7 @@ export async function addLogChunk(
   return insertChunk(db, deploymentId, { ...chunk, bytes: Buffer.from(CUT_MARK) });
 }
 
-/** The log of a step from its first byte on. Bytes that two chunks carry come once. */
+/** The log of a step from its first byte. Overlapping bytes of two chunks are emitted once. */
 export async function* readLog(db: Db, deploymentId: string, step: StepName): AsyncGenerator<Uint8Array> {
   let after = -1;
   let position = 0;
@@ -69,7 +69,7 @@ async function takeRoom(db: Db, deploymentId: string, bytes: number): Promise<bo
   return result.numUpdatedRows > 0n;
 }
 
-/** True for the first chunk that does not fit: it becomes the mark, and nothing comes after it. */
+/** True for the first chunk that does not fit: it is replaced by the mark, and nothing follows. */
 async function markCut(db: Db, deploymentId: string): Promise<boolean> {
   const result = await db
     .updateTable('deployment')

@@ -1,4 +1,4 @@
-/** Projects: where their code is and, sealed, how to read it. */
+/** Projects: where their code is and the sealed credentials to read it. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Sealer } from '../../protocol/sealing.ts';
 import { isUniqueViolation } from './database.ts';
@@ -43,14 +43,18 @@ export async function getProject(db: Db, teamId: string, reference: string): Pro
   return project;
 }
 
-/** Environments, deployments and all that hangs on them go with it; its repository is to be removed afterwards. Call it in a transaction. @throws OrkestrError ORK_NOT_FOUND */
+/**
+ * Also deletes its environments, deployments and dependent rows; the caller must remove its repository afterwards. Call
+ * it in a transaction.
+ * @throws OrkestrError ORK_NOT_FOUND
+ */
 export async function deleteProject(db: Db, projectId: string): Promise<void> {
   const project = await db.deleteFrom('project').where('id', '=', projectId).returning('origin').executeTakeFirst();
   if (project === undefined) throw notFound('project', projectId);
   if (project.origin === 'hub') await addStrayRepository(db, projectId);
 }
 
-/** Where the code of an external project is, and how it is read; null: without a token. */
+/** Store the URL and credentials of an external project; null: no token. */
 export async function setRepository(
   db: Db,
   projectId: string,
@@ -59,12 +63,12 @@ export async function setRepository(
   await db.updateTable('project').set(repository).where('id', '=', projectId).execute();
 }
 
-/** Sealed for this project alone: in the row of another one it does not open. */
+/** Sealed for this project: it cannot be opened in another project's row. */
 export function sealRepositoryAuth(sealer: Sealer, projectId: string, auth: RepositoryAuth): string {
   return sealer.seal(JSON.stringify(auth), sealContext(projectId));
 }
 
-/** How to read the project's external repository; undefined for public ones. */
+/** Credentials of the project's external repository; undefined for public ones. */
 export function openRepositoryAuth(
   sealer: Sealer,
   project: Pick<Row<'project'>, 'id' | 'repository_auth'>,

@@ -1,4 +1,4 @@
-/** Receivers of notifications. Where a message goes, and what it is signed with, is sealed and bound to its row. */
+/** Receivers of notifications. The address and the signing secret are sealed and bound to their row. */
 import { randomUUIDv7 } from 'node:crypto';
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -7,22 +7,22 @@ import { isUniqueViolation, type Db } from './database.ts';
 import { notFound } from './not-found.ts';
 import type { Row } from './schema.ts';
 
-/** Of a team, or of one of its projects. */
+/** Owner: a team, or one of its projects. */
 export interface ReceiverPlace {
   readonly teamId: string;
   readonly projectId: string | null;
 }
 
-/** What is sealed. */
+/** The sealed part. */
 export const ReceiverSettings = z.object({
-  /** URL or mailbox, as its kind takes it. */
+  /** URL or mailbox, depending on the kind. */
   address: z.string(),
-  /** Signs what is sent; null for kinds that do not sign. */
+  /** Signs messages; null for kinds that do not sign. */
   secret: z.string().nullable(),
 });
 export type ReceiverSettings = z.infer<typeof ReceiverSettings>;
 
-/** @throws OrkestrError ORK_CONFLICT when one of that name is there */
+/** @throws OrkestrError ORK_CONFLICT when the name exists */
 export async function insertReceiver(
   db: Db,
   sealer: Sealer,
@@ -43,15 +43,15 @@ export async function insertReceiver(
   }
 }
 
-/** Those of exactly this place, by name. */
+/** The receivers of exactly this owner, by name. */
 export function listReceivers(db: Db, place: ReceiverPlace): Promise<Row<'receiver'>[]> {
   return at(db, place).orderBy('name').execute();
 }
 
-/** Whom something is told that happens in a team. */
+/** The receivers of an event in a team. */
 export interface Audience {
   readonly teamId: string;
-  /** Projects that it is about: their own receivers hear of it, too. */
+  /** Projects concerned: their own receivers are included. */
   readonly projectIds: readonly string[];
 }
 
@@ -80,7 +80,7 @@ export async function deleteReceiver(db: Db, id: string): Promise<void> {
   await db.deleteFrom('receiver').where('id', '=', id).execute();
 }
 
-/** Where it goes, in plain: to send, and for nothing else. */
+/** The address in plain text, for sending only. */
 export const openReceiver = (sealer: Sealer, { id, settings }: Row<'receiver'>): ReceiverSettings =>
   ReceiverSettings.parse(JSON.parse(sealer.open(settings, sealContext(id))));
 

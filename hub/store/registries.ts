@@ -15,7 +15,7 @@ export function listRegistries(db: Db, projectId: string): Promise<ListedRegistr
     .execute();
 }
 
-/** Adds the login, or replaces the one for its host. */
+/** Add the login, or replace the existing one of its host. */
 export async function putRegistry(
   db: Db,
   sealer: Sealer,
@@ -32,7 +32,7 @@ export async function putRegistry(
     .execute();
 }
 
-/** True when it was there. */
+/** True when it existed. */
 export async function deleteRegistry(db: Db, projectId: string, host: string): Promise<boolean> {
   const { numDeletedRows } = await db
     .deleteFrom('registry')
@@ -42,7 +42,7 @@ export async function deleteRegistry(db: Db, projectId: string, host: string): P
   return numDeletedRows > 0n;
 }
 
-/** The logins in plain text: for a job, and for nothing else. */
+/** The logins in plain text, for jobs only. */
 export async function openRegistries(db: Db, sealer: Sealer, projectId: string): Promise<RegistryLogin[]> {
   const rows = await db
     .selectFrom('registry')

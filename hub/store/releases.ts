@@ -1,13 +1,13 @@
-/** Releases: what live deployments left behind. Immutable. */
+/** Releases: immutable records of live deployments. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { Release } from '../../protocol/steps.ts';
 import type { Db } from './database.ts';
 import { listOpen } from './deployments.ts';
 
-/** Releases that are gone through at once. */
+/** Releases read per page. */
 const PAGE = 500;
 
-/** The first one stays: a release never changes. */
+/** An existing release is kept, since releases never change. */
 export async function insertRelease(db: Db, environmentId: string, release: Release): Promise<void> {
   await db
     .insertInto('release')
@@ -21,7 +21,7 @@ export async function insertRelease(db: Db, environmentId: string, release: Rele
     .execute();
 }
 
-/** What a deployment went live with; null when it never did. */
+/** The release of a deployment; null when it never went live. */
 export async function findRelease(db: Db, deploymentId: string): Promise<Release | null> {
   const row = await db
     .selectFrom('release')
@@ -32,14 +32,14 @@ export async function findRelease(db: Db, deploymentId: string): Promise<Release
 }
 
 /**
- * Commits of a project that may be cloned again: of every release that can be gone back to, and of what has not ended. In pages,
- * with other things in between: of releases there is no end.
+ * Commits of a project that may be cloned again: those of all releases, which may be rolled back to, and of open
+ * deployments. Reads pages and yields in between, since the number of releases is unbounded.
  */
 export async function listNeededCommits(db: Db, projectId: string): Promise<Set<string>> {
   const needed = new Set<string>();
   const environments = await db.selectFrom('environment').select('id').where('project_id', '=', projectId).execute();
   for (const { id } of environments) {
-    // First: what ends meanwhile has left its release for the pages, or was seen here.
+    // Open ones first: a deployment that ends meanwhile is seen here or has its release in the pages.
     for (const { commit } of await listOpen(db, id)) needed.add(commit);
     for await (const commit of releasedCommits(db, id)) needed.add(commit);
   }

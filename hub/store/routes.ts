@@ -1,4 +1,4 @@
-/** Which environment has which host name and path: unique over all teams, since one proxy may serve them all. */
+/** Which environment owns which host name and path: unique across teams, since one proxy may serve them all. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Domain } from '../../protocol/edge.ts';
 import { isUniqueViolation } from './database.ts';
@@ -30,7 +30,7 @@ export async function replaceRoutes(db: Db, environmentId: string, domains: read
   }
 }
 
-/** Whether the environment may have it: nobody has, or it has it itself. */
+/** Whether the environment may take the route: it is unused, or already its own. */
 export async function isRouteFree(db: Db, environmentId: string, { host, pathPrefix }: Domain): Promise<boolean> {
   const row = await db
     .selectFrom('route')
@@ -41,7 +41,7 @@ export async function isRouteFree(db: Db, environmentId: string, { host, pathPre
   return row === undefined || row.environment_id === environmentId;
 }
 
-/** Who has it, in words; by name only within the team that asks. */
+/** Describes the owner; by name only to its own team. */
 async function holderOf(db: Db, askingId: string, { host, pathPrefix }: Domain): Promise<string> {
   const teamOf = (environmentId: string) =>
     db

@@ -1,6 +1,6 @@
 /**
- * The tables of the hub's store, as kysely sees them. Types are those that both SQLite and PostgreSQL carry: text, integer.
- * Times are ISO 8601 UTC text, JSON is text, booleans are 0 or 1. Migrations in migrations/ make exactly this.
+ * The tables of the hub's store, as kysely sees them. Only types that SQLite and PostgreSQL share: text, integer. Times
+ * are ISO 8601 UTC text, JSON is text, booleans are 0 or 1. The migrations in migrations/ create exactly this schema.
  */
 import type { Generated, Insertable, Selectable } from 'kysely';
 import type { DeploymentStatus } from '../../protocol/agent-link.ts';
@@ -61,16 +61,16 @@ interface HostTable {
   public_key: string | null;
   join_token_hash: string | null;
   join_token_expires_at: string | null;
-  /** When a host took the token; from then on only the same key gets the same answer again. */
+  /** When a host used the token. Afterwards only a retry with the same key succeeds. */
   join_token_used_at: string | null;
   /** Last HostStatus, JSON; null before the first. */
   status: string | null;
   last_seen_at: string | null;
-  /** Last report sequence number that is stored. */
+  /** Last stored sequence number of the host's reports. */
   acknowledged: number;
-  /** 0: it serves only, what it runs is built on others. */
+  /** 0: it only serves; other hosts build its images. */
   builds: Generated<number>;
-  /** When it was told that the host is away; null: it is not, or nobody was told. */
+  /** When a notice said that the host is offline; null: it is online, or no notice was sent. */
   away_told_at: Generated<string | null>;
   created_at: string;
 }
@@ -95,27 +95,29 @@ interface EnvironmentTable {
   host_id: string;
   /** Settings (protocol/job.ts), JSON. */
   settings: string;
-  /** Grows by one with each deployment; fences stale jobs. */
+  /** Incremented with each deployment; fences stale jobs. */
   generation: number;
-  /** Grows by one with each change of variables. */
+  /** Incremented with each change of variables. */
   env_version: number;
-  /** Grows by one with each change of routes or edge settings. */
+  /** Incremented with each change of routes or edge settings. */
   edge_revision: Generated<number>;
-  /** The one that visitors are served by, as the host has said. */
+  /** The revision in effect, as reported by the host. */
   edge_applied: Generated<number>;
-  /** ErrorReport, JSON: why the host does not serve by the newest. */
+  /** ErrorReport, JSON: why the host does not apply the newest revision. */
   edge_error: string | null;
   created_at: string;
 }
 
-/** Who has which host name and path. Written with the environment's settings, so that the key keeps them unique. */
+/** Owner of each host name and path. Written with the environment's settings; the key ensures uniqueness. */
 interface RouteTable {
   host: string;
   path_prefix: string;
   environment_id: string;
 }
 
-/** A domain without a valid certificate, or with one that ends soon, as its host says. Deleted when it is well again. */
+/**
+ * A domain without a valid certificate, or with one that expires soon, as reported by its host. Deleted on recovery.
+ */
 interface FailingCertificateTable {
   environment_id: string;
   host: string;
@@ -124,11 +126,11 @@ interface FailingCertificateTable {
   /** End of the certificate in use; null: there is none. */
   not_after: string | null;
   since: string;
-  /** When somebody was told; null: it may be over soon. */
+  /** When a notice was sent; null: not yet, the failure may be brief. */
   told_at: string | null;
 }
 
-/** app: environment of the container. build: secret of the build, and never in the app. */
+/** app: environment of the container. build: build secret, never passed to the app. */
 export type VariableKind = 'app' | 'build';
 
 interface VariableTable {
@@ -142,7 +144,7 @@ interface VariableTable {
 
 interface RegistryTable {
   project_id: string;
-  /** As image names begin with it: registry.example.com:5000. */
+  /** As in image names: registry.example.com:5000. */
   host: string;
   username: string;
   /** Sealed. */
@@ -161,33 +163,33 @@ interface DeploymentTable {
   generation: number;
   commit: string;
   branch: string;
-  /** Who asked: user id; null for a push whose pusher is gone. */
+  /** Requesting user's id; null for a push whose pusher was deleted. */
   user_id: string | null;
-  /** Sealed JSON of the variables that this deployment runs with, fixed when it is sent out. */
+  /** Sealed JSON of the variables that this deployment runs with, fixed when it is sent. */
   env: string | null;
   /** Sealed JSON of its build secrets, fixed at the same time; null for deployments of older versions. */
   build_secrets: string | null;
   env_version: number;
-  /** Of the edge settings that it was sent with, at least. */
+  /** The revision of the edge settings that it was sent with, at least. */
   edge_revision: Generated<number>;
   /** For rollbacks: the deployment whose release is wanted. */
   release_of: string | null;
   /** Which variables a rollback uses. */
   variables: 'current' | 'release';
-  /** For skipped ones: what replaced it. */
+  /** For skipped deployments: the one that replaced it. */
   replaced_by: string | null;
   /** ErrorReport, JSON. */
   error: string | null;
   cancel_requested: number;
-  /** Bytes of log stored; one more than the cap once the mark that the log was cut is there. */
+  /** Bytes of log stored; cap plus one once the log has been cut and marked. */
   log_bytes: Generated<number>;
-  /** 0: it is old, and what it told is gone: log, events, outputs of its steps, the variables that it ran with. */
+  /** 0: its details are pruned: log, events, step outputs and variables. */
   details_kept: Generated<number>;
-  /** When the job was put on the wire first; null while waiting. */
+  /** When the job was first sent; null while waiting. */
   sent_at: string | null;
-  /** The host that has its job: the environment's, or before that the one that builds for it. Null while waiting. */
+  /** The host that has the job: the building host first, then the environment's. Null while waiting. */
   host_id: string | null;
-  /** The host that builds it, where that is not the one that serves it. */
+  /** The building host, if another one serves. */
   build_host_id: string | null;
   lease_expires_at: string | null;
   created_at: string;
@@ -223,12 +225,12 @@ interface LogChunkTable {
   bytes: Uint8Array;
 }
 
-/** The git repository of no project: of one that is being made, or of one that was deleted and its files still have to go. */
+/** A git repository without a project: its project is being created, or was deleted while its files remain. */
 interface StrayRepositoryTable {
   project_id: string;
 }
 
-/** An environment that is deleted here and must still go from a host. Kept until the host says that it is done. */
+/** A deleted environment that must still be removed from a host. Kept until the host reports that it is done. */
 interface RemovalTable {
   /** Id of the remove job. */
   id: string;
@@ -241,7 +243,7 @@ interface RemovalTable {
   created_at: string;
 }
 
-/** Order of everything that a follower of a deployment sees; the id is the SSE event id. */
+/** Event stream of a deployment for its followers; the id is the SSE event id. */
 interface EventTable {
   id: Generated<number>;
   deployment_id: string;
@@ -256,7 +258,7 @@ interface UpgradeTable {
   id: string;
   team_id: string;
   version: string;
-  /** Hosts that are upgraded at the same time at most. */
+  /** Maximum number of hosts under way at once. */
   at_once: number;
   state: UpgradeState;
   created_at: string;
@@ -267,52 +269,52 @@ interface UpgradeTable {
 interface UpgradeHostTable {
   upgrade_id: string;
   host_id: string;
-  /** Hosts take their turns by it. */
+  /** Order of the hosts' turns. */
   position: number;
   state: HostState;
   /** ErrorReport, JSON; null unless it failed or was reverted. */
   error: string | null;
-  /** What the host knows this try by; another try has another. */
+  /** Identifies this try at the host; each try has its own. */
   order_id: string;
-  /** When its turn came, or its order went out; null: not yet. */
+  /** When its turn came, or its order was sent; null: not yet. */
   turn_at: string | null;
 }
 
-/** Who is told when something goes wrong. */
+/** A receiver of notifications. */
 interface ReceiverTable {
   id: string;
   team_id: string;
-  /** Null: told of all projects of the team. */
+  /** Null: gets notices of all projects of the team. */
   project_id: string | null;
-  /** Unique in its project, or among those of the team. */
+  /** Unique within its project, or among those of the team. */
   name: string;
   kind: ReceiverKind;
-  /** What may be shown of its address. */
+  /** The part of its address that may be shown. */
   shown: string;
   /** Sealed JSON (store/receivers.ts). */
   settings: string;
-  /** JSON array of kinds of notices that it is told. */
+  /** JSON array of the notice kinds that it gets. */
   kinds: string;
-  /** Until then nothing more is sent, so that what comes meanwhile is told together. */
+  /** Nothing is sent before this time, so that notices are combined. */
   quiet_until: string | null;
   created_at: string;
 }
 
-/** One message to a receiver. It has one that is collecting and one that is sending at most. */
+/** A message to a receiver, which has at most one collecting and one sending. */
 interface DeliveryTable {
   id: string;
   receiver_id: string;
   state: DeliveryState;
   /** JSON array of notices (model/notice.ts). */
   notices: string;
-  /** Notices that had no room any more. */
+  /** Number of notices that did not fit. */
   left_out: Generated<number>;
   attempts: Generated<number>;
   /** When it is tried next; null: it has ended. */
   due_at: string | null;
-  /** When it was tried first. */
+  /** Time of the first attempt. */
   begun_at: string | null;
-  /** ErrorReport of the last try, JSON; null when there was none or it went well. */
+  /** ErrorReport of the last attempt, JSON; null before the first and after a success. */
   error: string | null;
   created_at: string;
   ended_at: string | null;

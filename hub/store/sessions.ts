@@ -2,13 +2,13 @@
 import type { Db } from './database.ts';
 import type { NewRow, Row } from './schema.ts';
 
-/** Stores a session and sweeps out those that have ended, so that the table holds only living ones. */
+/** Store a session and delete the expired ones. */
 export async function insertSession(db: Db, session: NewRow<'session'>): Promise<void> {
   await db.deleteFrom('session').where('expires_at', '<=', session.created_at).execute();
   await db.insertInto('session').values(session).execute();
 }
 
-/** The API token behind a session that lives at `now` (ISO 8601). */
+/** The API token of a session that is valid at `now` (ISO 8601). */
 export function findSessionToken(db: Db, hash: string, now: string): Promise<Row<'api_token'> | undefined> {
   return db
     .selectFrom('session')

@@ -1,20 +1,20 @@
 /**
- * Statements of a database, prepared once: SQLite takes longer to read one than to run it. Measured, CPU: a report that comes in
- * 52 µs in place of 178, a page of twenty deployments 104 in place of 194.
+ * Caches prepared statements of a database, since SQLite takes longer to parse one than to run it. Measured CPU time:
+ * storing a report takes 52 µs instead of 178, a page of twenty deployments 104 instead of 194.
  */
 import type { SqliteStatement } from 'kysely';
 
-/** A list of another length is another statement, so there is no end of them. */
+/** Cache size: lists of different lengths make different statements, so their number is unbounded. */
 const MOST = 256;
 
 interface Prepared extends SqliteStatement {
-  /** Whether somebody is still reading its rows one by one. */
+  /** Whether a caller is still iterating over its rows. */
   readonly busy?: boolean;
 }
 
-/** Answers a `prepare` that remembers the statements that were asked for last. */
+/** Returns a `prepare` that caches the most recently used statements. */
 export function rememberStatements(prepare: (sql: string) => Prepared, most = MOST): (sql: string) => Prepared {
-  /** The one that was asked for last is the last. */
+  /** The most recently used statement is last. */
   const known = new Map<string, Prepared>();
   return (sql) => {
     const found = known.get(sql);

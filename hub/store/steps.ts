@@ -5,7 +5,7 @@ import type { Db } from './database.ts';
 import { addStepEvent, parseError } from './events.ts';
 import type { Row } from './schema.ts';
 
-/** Write what is known of a step now, and its event. Call it in a transaction. */
+/** Store the latest state of a step, and its event. Call it in a transaction. */
 export async function putStep(db: Db, deploymentId: string, step: Step): Promise<void> {
   const values = {
     status: step.status,
@@ -41,7 +41,7 @@ function toStep(row: Row<'step'>): Step {
   };
 }
 
-/** Parsed, so that fields which came with a later version have their defaults; what fits no more is not shown. */
+/** Parsed, so that fields added since get their defaults; null when it no longer matches the schema. */
 function readOutput(name: Row<'step'>['name'], text: string): unknown {
   const output = StepOutputs[name].safeParse(JSON.parse(text));
   return output.success ? output.data : null;

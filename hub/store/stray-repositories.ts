@@ -1,6 +1,7 @@
 /**
- * Git repositories of no project: files and store cannot change in one transaction. One is in here from before its files are
- * made until its project is stored, and from when its project is deleted until they are gone; a start clears away what a kill left.
+ * Git repositories without a project. Files and store cannot change in one transaction, so a repository is listed here
+ * before its files are created until its project is stored, and from the deletion of its project until its files are
+ * gone. The next start removes what a killed hub left.
  */
 import type { Db } from './database.ts';
 
@@ -16,7 +17,9 @@ export async function deleteStrayRepository(db: Db, projectId: string): Promise<
   await db.deleteFrom('stray_repository').where('project_id', '=', projectId).execute();
 }
 
-/** Never the one of a project that is there, whatever became of its row here: files that go do not come back. */
+/**
+ * Never includes the repository of an existing project, whatever its row here says: deleted files cannot be restored.
+ */
 export async function listStrayRepositories(db: Db): Promise<string[]> {
   const rows = await db
     .selectFrom('stray_repository')

@@ -15,7 +15,7 @@ export async function getTeam(db: Db, teamId: string): Promise<Row<'team'>> {
   return team;
 }
 
-/** The oldest first. */
+/** Oldest first. */
 export function listTeams(db: Db): Promise<Row<'team'>[]> {
   return db.selectFrom('team').selectAll().orderBy('id').execute();
 }

@@ -1,12 +1,12 @@
 /**
- * For tests: notes the statements that go through a database, and asks SQLite how it finds their rows. It decides by the schema
- * alone, for the hub never runs ANALYZE: what it says of an empty database is what it does with a full one.
+ * For tests: records the statements that go through a database, and asks SQLite for their query plans. The plans depend
+ * on the schema alone, since the hub never runs ANALYZE: an empty database gives the same plans as a full one.
  */
 import { CompiledQuery, type Kysely, type KyselyPlugin } from 'kysely';
 import type { Db } from './database.ts';
 import type { Database } from './schema.ts';
 
-/** As many rows as people have made or as wait for something. All others get more by the day. */
+/** Tables whose size is bounded by what people create or by pending work. All others grow over time. */
 const SMALL: ReadonlySet<string> = new Set([
   'team',
   'user',
@@ -26,15 +26,15 @@ const SMALL: ReadonlySet<string> = new Set([
 
 export interface WatchedDb {
   readonly db: Db;
-  /** Steps in which SQLite would take each statement so far, by the statement. */
+  /** Plan steps of each statement so far, by statement. */
   plans(this: void): Promise<ReadonlyMap<string, readonly string[]>>;
-  /** Statements that take longer the longer the hub has been in use, with their steps. */
+  /** Statements whose cost grows over the hub's lifetime, with their plan steps. */
   slow(this: void): Promise<readonly string[]>;
 }
 
 interface Step {
   readonly detail: string;
-  /** 0: of the statement itself. Those of its subqueries are below another. */
+  /** 0 for the statement itself; steps of subqueries have another parent. */
   readonly parent: number;
 }
 
@@ -76,12 +76,13 @@ export function watchPlans(plain: Kysely<Database>): WatchedDb {
 
 const detailsOf = (steps: readonly Step[]): string[] => steps.map(({ detail }) => detail);
 
-/** Also by an index, when all of it is read. */
+/** Includes full scans of an index. */
 const readsWholeTable = (step: string): boolean => growing(/^SCAN ([a-z]\w*)/, step);
 
 /**
- * All deployments or releases that an environment ever had, but where they go with it. By the name of the index: a table may have
- * another one in its statement. A limit is one of the select that it stands in: another may still look through all, for each row.
+ * Whether the plan reads all deployments or releases that an environment ever had, except to delete the environment.
+ * Matches by index name, since a table may be aliased. A limit applies only to its own select: another one may still
+ * scan everything, for each row.
  */
 const readsWholeHistory = (sql: string, steps: readonly Step[]): boolean =>
   !sql.startsWith('delete from "environment"') &&
@@ -94,13 +95,13 @@ function withoutSubqueries(sql: string): string {
   return shorter === sql ? sql : withoutSubqueries(shorter);
 }
 
-/** All rows are read and sorted for the few that are asked for. */
+/** Whether all rows are read and sorted to return a few. */
 const sortsForPage = (sql: string, steps: readonly string[]): boolean =>
   / limit /.test(sql) &&
   steps.some((step) => step.startsWith('USE TEMP B-TREE FOR ORDER BY')) &&
   steps.some((step) => growing(/^(?:SCAN|SEARCH) ([a-z]\w*)/, step));
 
-/** Names of tables are in small letters; SQLite's own words for lists and constants are not. */
+/** Table names are in lower case; SQLite's own words for lists and constants are not. */
 function growing(pattern: RegExp, step: string): boolean {
   const table = pattern.exec(step)?.[1];
   return table !== undefined && !SMALL.has(table);

@@ -11,7 +11,7 @@ test('of upgrades that are over the newest hundred are kept, and any of which a 
   for (let n = 0; n < 104; n += 1) {
     made.push(await insertUpgrade(db, upgrade, [on.hostId]));
     await db.updateTable('upgrade').set({ state: 'cancelled' }).execute();
-    // The second was cancelled while its host had begun.
+    // The second one was cancelled while its host was under way.
     const state = n === 1 ? 'switching' : 'failed';
     await db
       .updateTable('upgrade_host')
@@ -22,7 +22,7 @@ test('of upgrades that are over the newest hundred are kept, and any of which a 
   const rows = await db.selectFrom('upgrade').select('id').execute();
   const kept = new Set(rows.map(({ id }) => id));
   assert.equal(kept.size, 101);
-  // Ids of one millisecond have no order: those in the middle are not looked at.
+  // Ids from the same millisecond are not ordered, so those in the middle are not checked.
   assert.deepEqual(
     [made[0], made[1], made[10], made.at(-1)].map((id) => kept.has(id ?? '')),
     [false, true, true, true],

@@ -1,4 +1,4 @@
-/** Upgrades over hosts: rows. What is next in one is decided in upgrades/advance.ts. */
+/** Rows of upgrades across hosts. upgrades/advance.ts decides on their next steps. */
 import { randomUUIDv7 } from 'node:crypto';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { hasFailed, HOST_STATES, type HostRollout, isUnderWay, type Rollout } from '../model/rollout.ts';
@@ -7,19 +7,19 @@ import { parseError } from './events.ts';
 import { notFound } from './not-found.ts';
 import type { Row } from './schema.ts';
 
-/** Those that a person has still to do with. */
+/** States in which an upgrade is not over. */
 const OPEN = ['running', 'paused'] as const;
 const PAGE = 20;
-/** Of a team that are kept, the newest: each says what became of every host. */
+/** Newest upgrades kept per team; each has a row for every host. */
 const MOST_KEPT = 100;
 
 export interface StoredUpgrade {
   readonly upgrade: Row<'upgrade'>;
-  /** In their order. */
+  /** In the order of their upgrades. */
   readonly hosts: readonly (Row<'upgrade_host'> & { readonly host_name: string })[];
 }
 
-/** @throws OrkestrError ORK_CONFLICT while another upgrade of the team is not over. Call it in a transaction. */
+/** @throws OrkestrError ORK_CONFLICT while another upgrade of the team is open. Call it in a transaction. */
 export async function insertUpgrade(
   db: Db,
   upgrade: Pick<Row<'upgrade'>, 'team_id' | 'version' | 'at_once' | 'created_at'>,
@@ -54,7 +54,10 @@ export async function insertUpgrade(
   return id;
 }
 
-/** All of them are over, for a new one is only begun then; but a host of one that was cancelled may still be under way. */
+/**
+ * All older upgrades are over, since only then a new one may start; but hosts of a cancelled one may still be under
+ * way.
+ */
 async function deleteOld(db: Db, teamId: string): Promise<void> {
   const oldestKept = db
     .selectFrom('upgrade')
@@ -73,7 +76,7 @@ async function deleteOld(db: Db, teamId: string): Promise<void> {
     .execute();
 }
 
-/** The newest first. */
+/** Newest first. */
 export async function listUpgrades(db: Db, teamId: string): Promise<StoredUpgrade[]> {
   const rows = await db
     .selectFrom('upgrade')
@@ -97,14 +100,14 @@ export async function findUpgrade(db: Db, id: string): Promise<StoredUpgrade | u
   return upgrade && withHosts(db, upgrade);
 }
 
-/** Ids of those that are not over, and of those that were cancelled while hosts are still under way; of one host or of all. */
+/** Ids of open upgrades, and of cancelled ones with hosts still under way; of one host or of all. */
 export async function listMovingUpgrades(db: Db, hostId?: string): Promise<string[]> {
   const rows = await db
     .selectFrom('upgrade')
     .select('id')
     .where((where) =>
       where.or([
-        // A host may have been deleted since: its upgrade has to come to its end without it.
+        // Included even without hosts: if they were deleted, the upgrade must still finish.
         where('state', 'in', OPEN),
         where('id', 'in', (row) =>
           row.selectFrom('upgrade_host').select('upgrade_id').where('state', 'in', HOST_STATES.filter(isUnderWay)),
@@ -133,7 +136,7 @@ export function findOrder(db: Db, hostId: string, orderId: string): Promise<Row<
     .executeTakeFirst();
 }
 
-/** As upgrades/advance.ts takes it. */
+/** Converted for upgrades/advance.ts. */
 export const rolloutOf = ({ upgrade, hosts }: StoredUpgrade): Rollout => ({
   version: upgrade.version,
   atOnce: upgrade.at_once,
@@ -146,7 +149,7 @@ export const rolloutOf = ({ upgrade, hosts }: StoredUpgrade): Rollout => ({
   })),
 });
 
-/** Writes what differs from what is stored. */
+/** Write the differences to the stored state. */
 export async function storeRollout(db: Db, stored: StoredUpgrade, rollout: Rollout, now: string): Promise<void> {
   const { upgrade } = stored;
   if (rollout.state !== upgrade.state) {
@@ -161,7 +164,7 @@ export async function storeRollout(db: Db, stored: StoredUpgrade, rollout: Rollo
       state: host.state,
       error: host.error === null ? null : JSON.stringify(host.error),
       turn_at: host.turnAt === null ? null : new Date(host.turnAt).toISOString(),
-      // Another try is another order: the host would take the same one for done.
+      // A retry needs a new order id: the host would treat the old one as done.
       ...(isAnotherTry(was, host) ? { order_id: randomUUIDv7() } : {}),
     });
   }

@@ -1,4 +1,4 @@
-/** Users and which teams they belong to. */
+/** Users and their team memberships. */
 import type { Db } from './database.ts';
 import { notFound } from './not-found.ts';
 import type { NewRow, Row } from './schema.ts';

@@ -1,4 +1,4 @@
-/** Variables of environments and secrets of their builds: sealed one by one, bound to their environment, kind and name. */
+/** Variables of environments and their build secrets: each sealed, bound to its environment, kind and name. */
 import type { Sealer } from '../../protocol/sealing.ts';
 import type { Db } from './database.ts';
 import { notFound } from './not-found.ts';
@@ -19,7 +19,7 @@ export function listVariables(
     .execute();
 }
 
-/** How many variables of both kinds an environment has, and how long they are when sealed (base64), in characters. */
+/** Number of variables of both kinds in an environment, and their total sealed length (base64), in characters. */
 export async function measureVariables(
   db: Db,
   environmentId: string,
@@ -36,8 +36,9 @@ export async function measureVariables(
 }
 
 /**
- * Sets the named ones of a kind, removes those given as null, and counts the environment's `env_version` up. Call it in a transaction.
- * @throws OrkestrError ORK_NOT_FOUND for one to remove that is not there: its name may be a slip, and the one that was meant stays
+ * Set the given variables of a kind, delete those given as null, and increment the environment's `env_version`. Call it
+ * in a transaction.
+ * @throws OrkestrError ORK_NOT_FOUND when a variable to delete does not exist: the name may be a typo for another one
  */
 export async function changeVariables(
   db: Db,
@@ -74,7 +75,7 @@ export async function changeVariables(
     .execute();
 }
 
-/** The variables of a kind in plain text: for a job, and for nothing else. */
+/** The variables of a kind in plain text, for jobs only. */
 export async function openVariables(
   db: Db,
   sealer: Sealer,
@@ -93,6 +94,6 @@ export async function openVariables(
   );
 }
 
-/** Those for the app have the context that all had before there were kinds. */
+/** App variables keep the context from before kinds existed, so that old rows still open. */
 const sealContext = (environmentId: string, kind: VariableKind, name: string): string =>
   `${kind === 'app' ? 'variable' : 'build-secret'}/${environmentId}/${name}`;

@@ -96,7 +96,7 @@ test('it is done when every host is healthy or skipped; a cancelled one stays ca
   assert.equal(states(cancelled), 'trial waiting');
 });
 
-/** Numbers in [0, 1) that are the same in every run (mulberry32). */
+/** Reproducible random numbers in [0, 1) (mulberry32). */
 function numbers(seed: number): () => number {
   let state = seed;
   return () => {
@@ -121,7 +121,7 @@ test('whatever hosts do, never more are under way than asked for, none is begun 
       const here = new Map(
         before.hosts.flatMap(({ hostId }) => (random() < 0.8 ? [[hostId, pick([OLD, OLD, NEW])] as const] : [])),
       );
-      // A person goes on now and then, and hosts tell how they are.
+      // Now and then a user resumes the upgrade, and hosts report their states.
       const resumed = before.state === 'paused' && random() < 0.2;
       const told = before.hosts.map((one): HostRollout => {
         if (resumed && hasFailed(one.state)) return host(one.hostId);
@@ -142,7 +142,7 @@ function check(seed: number, told: readonly HostRollout[], { hosts, state, atOnc
   assert.ok(hosts.filter((one) => isUnderWay(one.state)).length <= atOnce, why);
   if (told.some((one) => hasFailed(one.state))) assert.deepEqual(begun, [], why);
   if (hosts.some((one) => hasFailed(one.state))) assert.equal(state, 'paused', why);
-  // Turns are taken in order: nobody before one that is under way still waits without a turn.
+  // Turns are taken in order: no host before one under way still waits without a turn.
   const last = hosts.findLastIndex((one) => isUnderWay(one.state));
   assert.ok(
     hosts.slice(0, Math.max(last, 0)).every((one) => one.state !== 'waiting' || one.turnAt !== null),

@@ -1,6 +1,7 @@
 /**
- * What is next in the rollout of an upgrade: a pure decision over what the store holds and which hosts are seen. Some at a
- * time, in their order, the next only when one before it is healthy; the first that is not pauses the whole.
+ * Computes the next state of an upgrade's rollout: a pure function of the stored state and the connected hosts.
+ * Upgrades some hosts at a time, in order; the next one starts only when an earlier one is healthy. The first failure
+ * pauses the rollout.
  */
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { hasFailed, type HostRollout, isUnderWay, type Rollout } from '../model/rollout.ts';
@@ -12,14 +13,14 @@ export interface SeenHost {
   readonly since: number;
 }
 
-/** How long a host whose turn it is may be away. A reboot must fit in. */
+/** How long a host may be offline when its turn comes. Long enough for a reboot. */
 export const AWAY_MS = 10 * 60_000;
-/** From the order to its end: a download over a slow line, the trial, a minute of watching. */
+/** Limit from the order to its end: a download over a slow line, the trial, a minute of observation. */
 export const UPGRADE_MS = 20 * 60_000;
-/** An agent goes back by itself within a minute; one that stayed longer is there to stay, whatever was not heard of it. */
+/** An agent reverts by itself within a minute. One that has stayed longer is final, even if its report was lost. */
 export const STAYED_MS = 75_000;
 
-/** The rollout as it is to be now. Hosts that are `ordered` in it and were not before get their order. */
+/** The rollout's new state. Hosts that became `ordered` in it must be sent their order. */
 export function advance(rollout: Rollout, seen: ReadonlyMap<string, SeenHost>, now: number): Rollout {
   const judged = rollout.hosts.map((host) => judge(rollout, host, seen.get(host.hostId), now));
   const state = rollout.state === 'running' && judged.some((host) => hasFailed(host.state)) ? 'paused' : rollout.state;
@@ -28,7 +29,7 @@ export function advance(rollout: Rollout, seen: ReadonlyMap<string, SeenHost>, n
   return isOver && next.state !== 'cancelled' ? { ...next, state: 'done' } : next;
 }
 
-/** One that is under way may have ended without a word. */
+/** Detect the end of an upgrade that was never reported. */
 function judge({ version }: Rollout, host: HostRollout, seen: SeenHost | undefined, now: number): HostRollout {
   if (!isUnderWay(host.state)) return host;
   if (seen?.agentVersion === version && now - seen.since >= STAYED_MS) return { ...host, state: 'healthy' };
@@ -47,7 +48,7 @@ function giveTurns(rollout: Rollout, seen: ReadonlyMap<string, SeenHost>, now: n
     if (state !== 'running' || host.state !== 'waiting' || active >= rollout.atOnce) return host;
     const begun = begin(rollout, { ...host, turnAt: host.turnAt ?? now }, seen.get(host.hostId), now);
     if (hasFailed(begun.state)) state = 'paused';
-    // One that is away has its turn, too: nobody overtakes it.
+    // An offline host also occupies its turn: no later host overtakes it.
     else if (begun.state !== 'healthy') active += 1;
     return begun;
   });

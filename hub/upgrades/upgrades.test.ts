@@ -20,7 +20,7 @@ const HOUR_MS = 3_600_000;
 interface Fleet {
   readonly hub: TestHub;
   readonly hosts: EnrolledHost[];
-  /** The one upgrade, or the newest. */
+  /** The only upgrade, or the newest. */
   view(): Promise<Upgrade>;
   /** `paused: healthy failed waiting`. */
   isNow(told: string): Promise<void>;
@@ -88,7 +88,7 @@ const tell = (agent: ScriptedAgent, upgradeId: string, state: HostUpgradeState):
       : {}),
   });
 
-/** An agent that does what it is told: it goes away and comes back as the new version. */
+/** An agent that obeys its order: it disconnects and returns as the new version. */
 async function upgradeWell(at: Fleet, index: number, agent: ScriptedAgent): Promise<ScriptedAgent> {
   const order = await agent.next('upgrade');
   assert.equal(order.version, VERSION);
@@ -149,7 +149,7 @@ test('the first that goes back by itself pauses it; resumed, the host gets anoth
   assert.equal((await at.post(`/upgrades/${id}/resume`)).status, 202);
   const second = await back.next('upgrade');
   assert.notEqual(second.upgradeId, first.upgradeId);
-  tell(back, first.upgradeId, 'reverted'); // old news again: of no order that still stands
+  tell(back, first.upgradeId, 'reverted'); // late report for an order that is no longer current
   tell(back, second.upgradeId, 'fetching');
   await at.isNow('running: fetching waiting waiting');
 });
@@ -209,7 +209,7 @@ test('a clock that is set gives a host neither less nor more time, whose turn it
     tell(one, (await one.next('upgrade')).upgradeId, 'switching');
     await at.isNow('running: switching waiting waiting');
     await one.leave();
-    await connect(at, 0, VERSION); // and not a word of how it went
+    await connect(at, 0, VERSION); // without any report of the result
     const later = async (ms: number): Promise<void> => {
       at.hub.pass(ms);
       await at.hub.deps.upgrades.sweep();
@@ -306,7 +306,7 @@ test('a hub that restarts in the middle goes on: what it missed shows in the ver
   t.after(() => hub.stop());
   const at = fleetOf(hub, hosts);
   const next = await connect(at, 1);
-  await connect(at, 0, VERSION); // and not a word of how it went
+  await connect(at, 0, VERSION); // without any report of the result
   await hub.deps.upgrades.sweep();
   await at.isNow('running: switching waiting');
   hub.pass(STAYED_MS);

@@ -1,6 +1,6 @@
 /**
- * Upgrades hosts to the release that this hub hands on. Everything it knows is in the store and in what the connected
- * hosts say of themselves, so that a restart of the hub in the middle changes nothing.
+ * Upgrades hosts to the release that this hub serves. All state comes from the store and from the connected hosts
+ * themselves, so a restart of the hub in the middle changes nothing.
  */
 import type { UpgradeNews } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -22,7 +22,7 @@ interface UpgradesDeps extends CoreDeps {
   readonly links: HostLinks;
 }
 
-/** How often time limits are looked at, ms. */
+/** Interval of the check for time limits, ms. */
 const SWEEP_MS = 5_000;
 
 interface Order {
@@ -37,7 +37,7 @@ export function makeUpgrades(
 ): Upgrades & { sweep(): Promise<void> } {
   let timer: NodeJS.Timeout | undefined;
 
-  /** Changes the rollout as told, takes what follows from it, and sends the orders once all of it is stored. */
+  /** Change the rollout, advance it, and send new orders once everything is stored. */
   async function settle(id: string, change: (rollout: Rollout) => Rollout = (rollout) => rollout): Promise<void> {
     const orders = await db.transaction().execute((trx) => take(trx, id, change));
     for (const { hostId, upgradeId, version } of orders) {
@@ -62,7 +62,7 @@ export function makeUpgrades(
     );
   }
 
-  /** While the hub itself was down no host could be heard: time limits start again with it. */
+  /** Time limits restart with the hub: while it was down, it could hear no host. */
   const sinceUp = (rollout: Rollout): Rollout => ({
     ...rollout,
     hosts: rollout.hosts.map((host) => (host.turnAt === null ? host : { ...host, turnAt: uptime.from(host.turnAt) })),
@@ -83,7 +83,7 @@ export function makeUpgrades(
       log.info({ hostId, upgradeId: news.upgradeId, state: news.state }, 'news of an upgrade that nobody here ordered');
       return;
     }
-    // Healthy is what the new agent says of itself, not what the old one hopes.
+    // Only the new agent itself can report healthy, not the old one in advance.
     if (news.state === 'healthy' && links.peer(hostId)?.agentVersion !== news.version) return;
     const told = (host: HostRollout): HostRollout =>
       host.hostId === hostId && (isUnderWay(host.state) || hasFailed(host.state))
@@ -98,7 +98,7 @@ export function makeUpgrades(
       const host = before?.hosts.find(({ host_id }) => host_id === hostId);
       await settle(id);
       if (before === undefined || host?.state !== 'ordered') continue;
-      // Not a word was heard since its order: it may have been lost. The same id is the same upgrade there.
+      // No report since its order, which may have been lost. The same id is the same upgrade on the host.
       const { version } = before.upgrade;
       if (links.peer(hostId)?.agentVersion === version) continue;
       links.send(hostId, { type: 'upgrade', upgradeId: host.order_id, version });
@@ -148,7 +148,7 @@ export function makeUpgrades(
 const again = (host: HostRollout): HostRollout =>
   hasFailed(host.state) || host.state === 'waiting' ? { ...host, state: 'waiting', error: null, turnAt: null } : host;
 
-/** @throws OrkestrError ORK_CONFLICT for one that is under way: nothing takes its order back */
+/** @throws OrkestrError ORK_CONFLICT when the host is under way: an order cannot be revoked */
 function skipped(host: HostRollout): HostRollout {
   if (host.state === 'waiting' || hasFailed(host.state)) return { ...host, state: 'skipped' };
   throw new OrkestrError('ORK_CONFLICT', `The host ${host.hostId} cannot be skipped: it is ${host.state}.`);

@@ -1,4 +1,4 @@
-/** `access add|remove|list`: who may see an environment's app, by name and password (basic auth at the edge). */
+/** `access add|remove|list`: users of an environment's app (basic auth at the edge). */
 import { type EdgeUser, Environment } from '../../api/schemas.ts';
 import { action, group, leaf, withPlace } from '../command.ts';
 import type { AddCommands } from '../command.ts';
@@ -48,7 +48,7 @@ export const addAccessCommands: AddCommands = (program, context, outcome) => {
   });
 };
 
-/** Sent alone: what others change at the same time stays as they have it. */
+/** Sends only this change, so that concurrent changes are kept. */
 async function change(context: Context, output: Output, options: PlaceOptions, users: Change): Promise<void> {
   const changed = await context.hub().patch(await environmentPath(context, options, 'access'), { users }, Environment);
   const now = await untilAnswered(context, await environmentPath(context, options), changed);

@@ -166,7 +166,7 @@ test('deploy --detach does not follow', async () => {
 });
 
 test('rollback goes to the previous release unless another is named', async () => {
-  // Nothing but failures for more than a page before the one that serves.
+  // More than a page of failures before the live deployment.
   const failed = Array.from({ length: 100 }, () => sampleDeployment({ status: 'failed' }));
   const list: Script = ({ query }) =>
     new URLSearchParams(query).get('before') === IDS.host

@@ -1,4 +1,4 @@
-/** `env set|unset|list`: the variables of an environment and the secrets of its build. Values are written, never read back. */
+/** `env set|unset|list`: the variables of an environment and its build secrets. Values are write-only. */
 import { z } from 'zod';
 import { Variable } from '../../api/schemas.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
@@ -66,7 +66,7 @@ async function change(
   output.line(`\n${count(variables.size, what)} changed; active at the next deployment: orkestr deploy${again}`);
 }
 
-/** Public variables are written into what is built, as build secrets are used there. */
+/** Public variables are compiled into the build, and build secrets are used there: both need a new build. */
 const isOfBuild = ({ build }: Options, variables: ReadonlyMap<string, unknown>): boolean =>
   build === true || [...variables.keys()].some((name) => isPublicVariable(name));
 
@@ -84,7 +84,7 @@ async function readAssignments(context: Context, assignments: string[]): Promise
   let fromStdin: string | undefined;
   for (const assignment of assignments) {
     const cut = assignment.indexOf('=');
-    // What was typed may be a secret without its name: it is not repeated.
+    // The argument may be a secret without its name, so do not echo it.
     if (cut < 1)
       throw new OrkestrError('ORK_INVALID', 'Give each variable as NAME=VALUE, or as NAME=- to read it from stdin.');
     const name = variableName(assignment.slice(0, cut));

@@ -76,7 +76,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
     }
     const path = await pathOf(context, options, slug);
     const changes = { ...given, ...(await domainsWith(context, path, options, given)) };
-    // The hub lays the changes over what is there (JSON Merge Patch, RFC 7396): null takes a setting back to its default.
+    // The hub merges the changes into the settings (JSON Merge Patch, RFC 7396): null resets one to its default.
     const body = { branch: options.branch, settings: changes };
     const changed = await context.hub().patch(path, body, Environment);
     const environment = await untilAnswered(context, path, changed);
@@ -125,7 +125,7 @@ const withSettings = (command: Command): Command =>
 const pathOf = async (context: Context, options: Options, slug = 'production'): Promise<string> =>
   apiPath('projects', await projectName(context, options.project), 'environments', slug);
 
-/** The hub replaces lists as a whole: what is added goes with what is there. */
+/** The hub replaces lists as a whole, so send the existing domains along with the added ones. */
 async function domainsWith(
   context: Context,
   path: string,

@@ -100,7 +100,7 @@ function showWhatToDo(output: Output, host: Host): void {
   }
 }
 
-/** A word of a command line to copy: quoted for sh(1) when it has to be. */
+/** A word for a shell command line, quoted for sh(1) if necessary. */
 const argument = (word: string): string => (/^[\w.-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 
 function stateOf({ enrolled, online, refusal }: Host): string {

@@ -120,7 +120,7 @@ test('logs tells on stderr what a deployment waits for, and what became of one t
 const APP_LOG = 'GET /projects/shop/environments/production/app-log';
 const FOLLOW_SHOP = ['logs', '--app', '--follow', ...SHOP];
 
-/** Events of an app log from line `from` on; each id is the number of its last line. */
+/** Events of an app log from line `from` on; the id of each event is the number of its last line. */
 const appLog = (from: number, to: number): string =>
   Array.from({ length: to - from + 1 }, (_, n): AppLogEvent => {
     const at = `2030-01-01T00:00:00.00000000${from + n}Z`;

@@ -1,4 +1,4 @@
-/** `logs`: what the steps of a deployment wrote, or with --app the output of the running app. */
+/** `logs`: the log of a deployment's steps, or with --app of the running app. */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { StepName } from '../../../protocol/steps.ts';
 import { Deployment } from '../../api/schemas.ts';
@@ -64,7 +64,7 @@ async function printDeploymentLog(
   const id = given ?? String(latest?.id);
   if (!options.follow) {
     await printLog(context, output, id, step);
-    // What programs read has no remarks beside it.
+    // No remarks in output for programs.
     const shown = latest ?? (output.json ? undefined : await context.hub().get(apiPath('deployments', id), Deployment));
     if (shown !== undefined) noteWhatOfIt(output, shown);
     if (latest?.status === 'live' && output.live)
@@ -77,7 +77,7 @@ async function printDeploymentLog(
   return fateCode(deployment.status);
 }
 
-/** @throws OrkestrError ORK_INVALID for what does not go together */
+/** @throws OrkestrError ORK_INVALID for conflicting options */
 function checkOptions(given: string | undefined, { app, step, tail, since, timestamps }: Options): void {
   if (app && (given !== undefined || step !== undefined)) {
     throw new OrkestrError('ORK_INVALID', 'Name a deployment, or use --app for the log of the running app, not both.');
@@ -101,14 +101,14 @@ function stepName(text: string): StepName {
   });
 }
 
-/** Why there is no more of its log. What went live has all of it. */
+/** Explain why the log ends here. A live deployment's log is complete. */
 function noteWhatOfIt(output: Output, deployment: Deployment): void {
   const { status, waitingFor } = deployment;
   if (status === 'queued' || (status === 'running' && waitingFor !== undefined)) output.note(waitingLine(deployment));
   else if (status === 'failed' || status === 'cancelled' || status === 'skipped') noteFate(output, deployment);
 }
 
-/** Beside the log, which may go into a file. */
+/** On stderr, since the log may be redirected to a file. */
 function noteFate(output: Output, deployment: Deployment): void {
   for (const line of fateLines(output, deployment)) output.note(line);
 }
@@ -136,7 +136,7 @@ interface Sink {
   end(): Promise<void>;
 }
 
-/** Bytes as they are into a file or pipe; made safe, line by line, for a terminal. A slow reader is waited for. */
+/** Unmodified output to a file or pipe; sanitized line by line on a terminal. Waits for a slow reader. */
 function printer(output: Output): Sink {
   if (!output.live) return { add: (part) => output.rawWaiting(part), end: async () => undefined };
   const lines = new LogLines();
@@ -145,7 +145,7 @@ function printer(output: Output): Sink {
   return { add: (part) => print(lines.push(part)), end: () => print(lines.end()) };
 }
 
-/** One JSON object with the whole text; a deployment's log is capped by the agent. */
+/** One JSON object with the whole text; the agent limits the size of a deployment's log. */
 function collector(output: Output, deployment: string, step: StepName | undefined): Sink {
   const parts: Buffer[] = [];
   return {

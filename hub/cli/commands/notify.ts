@@ -1,4 +1,4 @@
-/** `notify add|list|test|remove`: who is told when something goes wrong. Addresses of URLs are written, never read back. */
+/** `notify add|list|test|remove`: receivers of notifications. URLs are write-only. */
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { z } from 'zod';
@@ -107,7 +107,7 @@ const withPlace = (command: Command): Command =>
 const receiversPath = async (context: Context, { project, team }: Options): Promise<string> =>
   team === true ? '/receivers' : apiPath('projects', await projectName(context, project), 'receivers');
 
-/** The URL of a receiver is as good as a password there, so it has no place in argv. */
+/** The URL of a receiver is as good as a password, so it must not be in argv. */
 async function addressOf(context: Context, kind: string, email: string | undefined): Promise<string> {
   if (!RECEIVER_KINDS.includes(kind as ReceiverKind)) {
     throw new OrkestrError(

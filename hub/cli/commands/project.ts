@@ -150,7 +150,7 @@ async function repositoryAuth(context: Context, options: RepositoryOptions): Pro
   throw new OrkestrError('ORK_INVALID', '--repository-user needs a token: add --repository-token-stdin.');
 }
 
-/** The body of POST /projects. What was not given is left out, so that the hub's defaults hold. */
+/** The body of POST /projects. Absent options are left out, so that the hub's defaults apply. */
 function newProject(
   slug: string,
   options: CreateOptions,

@@ -1,4 +1,6 @@
-/** `registry add|remove|list`: logins for private base images, and for where built images go. Passwords are written, never read back. */
+/**
+ * `registry add|remove|list`: logins for private base images and for pushing built images. Passwords are write-only.
+ */
 import { z } from 'zod';
 import { RegistryEntry } from '../../api/schemas.ts';
 import type { Client } from '../client.ts';

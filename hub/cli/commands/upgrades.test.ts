@@ -39,7 +39,7 @@ const upgrade = (state: Upgrade['state'], states: States): Upgrade => ({
   finishedAt: null,
 });
 
-/** Answers with one after the other, then with the last again. */
+/** Answers with each one in turn, then repeats the last one. */
 const inTurn = (upgrades: Upgrade[]): Script => {
   const left = [...upgrades];
   return () => (left.length > 1 ? left.shift() : left[0]);

@@ -21,7 +21,7 @@ interface UpgradeOptions {
   readonly follow?: boolean;
 }
 
-/** Of the group `hosts`. */
+/** Belongs to the group `hosts`. */
 export const addUpgradeCommand: AddCommands = (hosts, context, outcome) => {
   const upgrade = leaf(hosts, 'upgrade [hosts...]', 'Upgrade hosts (names or ids) to the version of the hub.', [
     'orkestr hosts upgrade vps-1',
@@ -96,7 +96,7 @@ export const addUpgradeCommands: AddCommands = (program, context, outcome) => {
   });
 };
 
-/** @throws OrkestrError ORK_INVALID unless it is clear which hosts are meant */
+/** @throws OrkestrError ORK_INVALID unless the options select hosts unambiguously */
 async function hostsOf(
   context: Context,
   { all }: UpgradeOptions,
@@ -124,7 +124,7 @@ async function findUpgrade(context: Context, id: string | undefined): Promise<Up
 const progressOf = ({ hosts }: Upgrade): string =>
   `${hosts.filter(({ state }) => state === 'healthy').length} of ${hosts.length}`;
 
-/** @throws InvalidArgumentError what commander tells with the option's name */
+/** @throws InvalidArgumentError which commander reports with the option's name */
 function atOnceOf(text: string): number {
   const hosts = Number(text);
   if (!Number.isInteger(hosts) || hosts < 1 || hosts > 100) throw new InvalidArgumentError('A number from 1 to 100.');

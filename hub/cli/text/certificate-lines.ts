@@ -1,4 +1,4 @@
-/** Certificates of an environment that fail, in words. Pure; the CLI and the console share it. */
+/** Texts about failing certificates. Pure; shared by the CLI and the console. */
 import type { Environment } from '../../api/schemas.ts';
 
 type Failing = Environment['certificates'][number];

@@ -1,7 +1,7 @@
-/** How the domains and edge settings of an environment stand, for people. Pure; the CLI and the console share it. */
+/** Texts about the state of an environment's domains and edge settings. Pure; shared by the CLI and the console. */
 import type { Environment } from '../../api/schemas.ts';
 
-/** One sentence, or two. */
+/** One or two sentences. */
 export const edgeStateText = (environment: Standing): string => TEXTS[environment.edge.state](environment);
 
 type Standing = Pick<Environment, 'edge' | 'liveDeploymentId'>;

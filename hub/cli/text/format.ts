@@ -1,4 +1,4 @@
-/** How times and ids are written for people. Pure; the CLI and the console share it. */
+/** Formats times and ids for people. Pure; shared by the CLI and the console. */
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -13,7 +13,10 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(ms / HOUR)} h ${two(Math.floor((ms % HOUR) / MINUTE))} min`;
 }
 
-/** How long ago an ISO moment was: `just now`, `4 min ago`, `3 h ago`, `12 days ago`. A clock that is behind gives `just now`. */
+/**
+ * The age of an ISO timestamp: `just now`, `4 min ago`, `3 h ago`, `12 days ago`. A clock that is behind gives `just
+ * now`.
+ */
 export function formatAge(at: string, now: number): string {
   const ms = now - Date.parse(at);
   if (ms < MINUTE) return 'just now';
@@ -26,7 +29,7 @@ export function formatAge(at: string, now: number): string {
 /** The first seven digits of a commit id, as git shows it. */
 export const shortCommit = (commit: string): string => commit.slice(0, 7);
 
-/** Milliseconds between two moments; null while one of them is not known. */
+/** Milliseconds between two timestamps; null while one of them is unknown. */
 export function elapsed(from: string | null, to: string | null): number | null {
   return from === null || to === null ? null : Math.max(0, Date.parse(to) - Date.parse(from));
 }

@@ -1,18 +1,18 @@
-/** What a person has to do about a host. Pure; the CLI and the console share it. */
+/** Hints about what a person must do about a host. Pure; shared by the CLI and the console. */
 import type { ErrorCode } from '../../../protocol/error-catalogue.ts';
 import type { Host } from '../../api/schemas.ts';
 
 interface HostHint {
-  /** One sentence: what is so. */
+  /** One sentence with the facts. */
   readonly says: string;
-  /** The error whose mend is what to do, where `says` does not tell it. */
+  /** The error whose fix applies, unless `says` contains it. */
   readonly mend?: ErrorCode;
 }
 
-/** From this share of the disk on, one image more fills it. */
+/** From this share of the disk on, one more image may fill it. */
 const DISK_FULL = 0.95;
 
-/** Why an agent is refused is told apart: {@link Host.refusal}. */
+/** The reason of a refusal is shown separately: {@link Host.refusal}. */
 export function hostHints({ name, enrolled, online, refusal, status }: Host): readonly HostHint[] {
   if (!enrolled) {
     const says = `Run the join command there that was shown when the host was added. It is valid for one hour; for a new one, run \`orkestr hosts join-token ${name}\``;

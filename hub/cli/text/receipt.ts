@@ -1,29 +1,29 @@
-/** A cutover's receipt in words. Pure; the CLI and the console share it. */
+/** Texts about a cutover's receipt. Pure; shared by the CLI and the console. */
 import type { CutoverReceipt } from '../../../protocol/steps.ts';
 import { count, formatDuration } from './format.ts';
 
-/** How the old target emptied: `840 ms, 2 requests cut`; null when there was nothing to drain. */
+/** How the old target drained: `840 ms, 2 requests cut`; null when there was nothing to drain. */
 export function drainText({ drain }: Pick<CutoverReceipt, 'drain'>): string | null {
   if (drain === null) return null;
   const time = formatDuration(drain.ms);
   return drain.forced === 0 ? time : `${time}, ${count(drain.forced, 'request')} cut`;
 }
 
-/** What became of WebSockets and other streams: `3 carried on: 1 ended, 2 closed politely`; null when there were none. */
+/** The fate of WebSockets and other streams: `3 carried on: 1 ended, 2 closed politely`; null when there were none. */
 export function streamsText({ drain }: Pick<CutoverReceipt, 'drain'>): string | null {
   if (drain === null || drain.streams.carried === 0) return null;
   const { carried, ended, closed } = drain.streams;
   return `${carried} carried on: ${ended} ended, ${closed} closed politely`;
 }
 
-/** What waited for the new target: `40 for 12 ms (p50), at most 80 ms; 1 refused`; null without a hold. */
+/** Requests held for the new target: `40 for 12 ms (p50), at most 80 ms; 1 refused`; null without a hold. */
 export function heldText({ held }: Pick<CutoverReceipt, 'held'>): string | null {
   if (held === null) return null;
   const waited = `${held.requests} for ${formatDuration(held.p50Ms)} (p50), at most ${formatDuration(held.maxMs)}`;
   return held.refused === 0 ? waited : `${waited}; ${held.refused} refused`;
 }
 
-/** The whole on one line. */
+/** The whole receipt on one line. */
 export function receiptText(receipt: CutoverReceipt): string {
   const { previous, current, generation, failed } = receipt;
   const [drained, streams, held] = [drainText(receipt), streamsText(receipt), heldText(receipt)];

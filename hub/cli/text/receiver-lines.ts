@@ -1,4 +1,4 @@
-/** How a receiver of notifications fares, in words. Pure; the CLI and the console share it. */
+/** Texts about the deliveries of a receiver. Pure; shared by the CLI and the console. */
 import type { ErrorCode } from '../../../protocol/error-catalogue.ts';
 import type { Delivery, Receiver } from '../../api/schemas.ts';
 import { formatAge } from './format.ts';
@@ -15,7 +15,7 @@ export function deliveryLine({ state, attempts, createdAt, endedAt }: Delivery, 
   return words[state];
 }
 
-/** What has not arrived, with what it was about and the reason; what was given up stands until something arrives. */
+/** Undelivered messages with their topic and the reason; given-up ones are listed until a later one is delivered. */
 export function troubleOf({ deliveries }: Receiver): { readonly says: string; readonly code: ErrorCode }[] {
   const arrived = deliveries.findIndex(({ state }) => state === 'sent');
   const newer = arrived === -1 ? deliveries : deliveries.slice(0, arrived);

@@ -1,4 +1,4 @@
-/** Settings for people: each value with the path that `--setting` takes. Pure; the CLI and the console share it. */
+/** Settings as text: each value with its path for `--setting`. Pure; shared by the CLI and the console. */
 
 /** `limits.memoryMiB` → `512`. Lists stay whole, since they are set as a whole. */
 export function settingsLines(settings: object, path = ''): [string, string][] {

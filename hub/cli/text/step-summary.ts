@@ -1,4 +1,4 @@
-/** One line about what a step left behind. Pure; the CLI and the console share it. */
+/** Summary of a step's output in one line. Pure; shared by the CLI and the console. */
 import type { StepOutputs } from '../../../protocol/steps.ts';
 import type { Step } from '../../api/schemas.ts';
 import { humanSize } from '../../../protocol/size.ts';
@@ -30,12 +30,12 @@ const SUMMARIES: Summaries = {
     release.prunedImages.length === 0 ? 'live' : `live · ${count(release.prunedImages.length, 'old image')} pruned`,
 };
 
-/** What to say behind a step's name: its error, its note, or the gist of its output. Empty when there is nothing to say. */
+/** Text after a step's name: its error, its note, or a summary of its output. May be empty. */
 export function stepSummary(step: Step): string {
   if (step.error !== null) return step.error.message;
   if (step.note !== null) return step.note;
   if (step.status !== 'done' || step.output === null) return '';
-  // The hub checked the output against StepOutputs[step.name] when the report came in.
+  // The hub validated the output against StepOutputs[step.name] when the report arrived.
   const summarize = SUMMARIES[step.name] as (output: unknown) => string;
   return summarize(step.output);
 }

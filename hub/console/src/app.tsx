@@ -1,4 +1,4 @@
-/** Which page is shown: the login until the hub knows the browser, then what the path says. */
+/** Selects the page: the login until there is a session, then by path. */
 import { useEffect, useErrorBoundary } from 'preact/hooks';
 import { LocationProvider, Route, Router } from 'preact-iso';
 import type { Me } from '../../api/schemas.ts';
@@ -14,7 +14,7 @@ import { LoginDialog, LoginPage } from './routes/login.tsx';
 import { ProjectPage } from './routes/project.tsx';
 import { ProjectsPage } from './routes/projects.tsx';
 
-/** Between two tries to find the hub, ms. */
+/** Pause between attempts to reach the hub, ms. */
 const RETRY_MS = 5000;
 
 export function App() {
@@ -27,7 +27,7 @@ export function App() {
   const { me, ended } = state;
   return (
     <>
-      {/* Somebody else gets pages of their own. */}
+      {/* Another user or team gets new pages. */}
       <Pages key={`${me.user.id} ${me.team.id}`} me={me} />
       {ended && <LoginDialog />}
     </>
@@ -51,7 +51,7 @@ function Unreachable({ error }: { error: ApiError }) {
   );
 }
 
-/** A mistake of ours, or a hub of another version than this page is of. */
+/** A bug of ours, or a hub whose version differs from that of this page. */
 function Broken() {
   return (
     <main class="page page-narrow">

@@ -1,4 +1,4 @@
-/** Error code → what to do about it; filled in by vite.config.ts. */
+/** Error code → how to fix it; defined by vite.config.ts. */
 declare const __MENDS__: Readonly<Record<string, string>>;
 
 declare module '*.css';

@@ -1,4 +1,4 @@
-/** The console: makes the session and mounts the application. */
+/** The console: creates the session and mounts the application. */
 import { render } from 'preact';
 import { SessionContext, makeSession } from './api/session.ts';
 import { App } from './app.tsx';

@@ -2,16 +2,16 @@
 import { textOf } from '../text.ts';
 import { type Kind, postJson, shownUrl } from './kind.ts';
 
-/** Discord refuses what is longer. */
+/** Discord rejects longer texts. */
 const MOST_CHARACTERS = 2000;
 
 export const discord: Kind = {
   signs: false,
   shown: shownUrl,
   send: (message, { address }, { post }) =>
-    // Nobody is called by a name that stands in an error.
+    // Names in an error message must not mention anybody.
     post(postJson(address, { content: textOf(message, MOST_CHARACTERS, harmless), allowed_mentions: { parse: [] } })),
 };
 
-/** Without links whose words hide where they lead. */
+/** Prevents links whose text hides their target. */
 const harmless = (text: string): string => text.replaceAll('[', '\\[');

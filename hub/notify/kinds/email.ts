@@ -1,4 +1,4 @@
-/** Mail through the mail server that the hub's owner has set. */
+/** E-mail through the mail server of the hub's settings. */
 import type { Transporter } from 'nodemailer';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { emailAddress, type HubConfig, type MailServer } from '../../config.ts';
@@ -8,7 +8,7 @@ import { within } from '../../outbound/within.ts';
 import type { Kind } from './kind.ts';
 
 const MOST_CHARACTERS = 100_000;
-/** For each part of the talk with the server, ms. */
+/** Limit for each phase of the connection, ms. */
 const PART_MS = 10_000;
 
 export const email: Kind = {
@@ -27,7 +27,7 @@ export const email: Kind = {
       subject: `[orkestr] ${titleOf(message)}`,
       text: textOf(message, MOST_CHARACTERS),
       messageId: `<${message.id}@${new URL(hubUrl).hostname}>`,
-      // RFC 3834: no vacation answers it.
+      // RFC 3834: suppresses automatic replies.
       headers: { 'auto-submitted': 'auto-generated' },
     });
     try {
@@ -46,7 +46,7 @@ function needed(mail: HubConfig['mail']): MailServer {
   throw new OrkestrError('ORK_NOTIFY_MAIL', 'This hub has no mail server, so it cannot send mail.');
 }
 
-/** Loaded with the first mail: most hubs send none. */
+/** Loaded with the first mail, since most hubs send none. */
 async function makeTransport(
   { host, port, secure, plain, user, password }: MailServer,
   ca: string | undefined,

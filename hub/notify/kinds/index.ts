@@ -1,4 +1,4 @@
-/** Every kind of receiver. */
+/** All kinds of receivers. */
 import type { ReceiverKind } from '../../model/notice.ts';
 import { discord } from './discord.ts';
 import { email } from './email.ts';

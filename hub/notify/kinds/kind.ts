@@ -1,11 +1,14 @@
-/** The contract of a kind of receiver. To add one: a file, its line in index.ts and in RECEIVER_KINDS (model/notice.ts), a test. */
+/**
+ * The interface of a receiver kind. To add one: a file, its line in index.ts and in RECEIVER_KINDS (model/notice.ts), a
+ * test.
+ */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { ReceiverSettings } from '../../store/receivers.ts';
 import type { HubConfig } from '../../config.ts';
 import type { OutboundOptions, Post } from '../../outbound/post.ts';
 import type { Message } from '../notice.ts';
 
-/** What a kind may use to get a message out. */
+/** What a kind may use to send a message. */
 export interface SendContext {
   readonly mail: HubConfig['mail'];
   readonly hubUrl: string;
@@ -16,15 +19,21 @@ export interface SendContext {
 }
 
 export interface Kind {
-  /** Whether what it sends is signed. */
+  /** Whether its messages are signed. */
   readonly signs: boolean;
-  /** What may be shown of an address. @throws OrkestrError ORK_INVALID, ORK_NOTIFY_MAIL when it is none that can be sent to */
+  /**
+   * The part of an address that may be shown.
+   * @throws OrkestrError ORK_INVALID, ORK_NOTIFY_MAIL when it is not a usable address
+   */
   shown(address: string, mail: HubConfig['mail']): string;
   /** @throws OrkestrError one of ORK_NOTIFY_… */
   send(message: Message, to: ReceiverSettings, context: SendContext): Promise<void>;
 }
 
-/** The path of a webhook's URL is as good as a password: of the URL only where it leads is shown. @throws OrkestrError ORK_INVALID */
+/**
+ * The path of a webhook's URL is as good as a password, so only the origin is shown.
+ * @throws OrkestrError ORK_INVALID
+ */
 export function shownUrl(address: string): string {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   const isUsable = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';

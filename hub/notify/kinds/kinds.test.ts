@@ -36,7 +36,7 @@ const MESSAGE: Message = { id: '01890000-0000-7000-8000-000000000001', notices: 
 
 const SENT_AT = new Date('2030-01-01T00:00:30.900Z');
 
-/** It reaches this machine, and has mail by the settings of `env`. */
+/** Permits sending to this machine; mail is configured by `env`. */
 function sendContext(env: Readonly<Record<string, string>> = {}, ca?: string): SendContext {
   const config = readConfig({ ORKESTR_HUB_NOTIFY_ALLOW: '127.0.0.1', ...env });
   const signal = AbortSignal.timeout(10_000);

@@ -1,8 +1,8 @@
-/** An incoming webhook of Slack, or of what takes the same: Mattermost, Rocket.Chat, Google Chat. */
+/** An incoming webhook of Slack, or of compatible services: Mattermost, Rocket.Chat, Google Chat. */
 import { textOf } from '../text.ts';
 import { type Kind, postJson, shownUrl } from './kind.ts';
 
-/** Slack cuts what is longer. */
+/** Slack truncates longer texts. */
 const MOST_CHARACTERS = 4000;
 
 export const slack: Kind = {
@@ -12,6 +12,6 @@ export const slack: Kind = {
     post(postJson(address, { text: textOf(message, MOST_CHARACTERS, harmless) })),
 };
 
-/** Slack's own three characters; and an @ that Mattermost would take for a call to everybody is none any more. */
+/** Escapes Slack's three special characters, and breaks @ mentions, with which Mattermost would notify everybody. */
 const harmless = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('@', '@\u200b');

@@ -1,12 +1,12 @@
 /**
- * JSON for programs, signed after the Standard Webhooks specification: HMAC-SHA256 over id, timestamp and body, so that
- * libraries of many languages can check it.
+ * JSON for programs, signed according to the Standard Webhooks specification: HMAC-SHA256 over id, timestamp and body.
+ * Libraries in many languages can verify it.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Message } from '../notice.ts';
 import { type Kind, postJson, shownUrl } from './kind.ts';
 
-/** Grows when a field changes its meaning or goes; new fields come without. */
+/** Incremented when a field is removed or changes its meaning; new fields do not change it. */
 const VERSION = 1;
 const SECRET_PREFIX = 'whsec_';
 const SECRET_BYTES = 32;
@@ -16,7 +16,7 @@ export const webhook: Kind = {
   shown: shownUrl,
   async send(message, { address, secret }, { now, post }) {
     const body = JSON.stringify(bodyOf(message));
-    // The time of this try: a receiver drops what is old, so that nobody can send it again.
+    // The time of this attempt: a receiver drops old messages, which prevents replays.
     const timestamp = String(Math.floor(now.getTime() / 1000));
     await post(
       postJson(address, body, {

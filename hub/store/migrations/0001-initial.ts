@@ -2,7 +2,7 @@
 import type { CreateTableBuilder, Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';
 
-// A migration sees the database as it was then, not as today's types say.
+// A migration sees the database as it was then, not as today's types describe it.
 type Then = Kysely<unknown>;
 type Table = CreateTableBuilder<string, string>;
 
@@ -99,7 +99,7 @@ async function createProjects(db: Then): Promise<void> {
       .addColumn('project_id', 'text', (c) => c.notNull().references('project.id').onDelete('cascade'))
       .addColumn('slug', 'text', (c) => c.notNull())
       .addColumn('branch', 'text', (c) => c.notNull())
-      // restrict: a host that still carries environments is not deleted under them
+      // restrict: a host with environments cannot be deleted
       .addColumn('host_id', 'text', (c) => c.notNull().references('host.id').onDelete('restrict'))
       .addColumn('settings', 'text', (c) => c.notNull())
       .addColumn('generation', 'integer', (c) => c.notNull())
@@ -178,7 +178,7 @@ async function createDeployments(db: Then): Promise<void> {
   );
   await create(db, 'event', (table) =>
     table
-      // autoincrement: an id is never given twice, so Last-Event-ID stays true after deletions
+      // autoincrement: ids are never reused, so Last-Event-ID stays valid after deletions
       .addColumn('id', 'integer', (c) => c.primaryKey().autoIncrement())
       .addColumn('deployment_id', 'text', (c) => c.notNull().references('deployment.id').onDelete('cascade'))
       .addColumn('kind', 'text', (c) => c.notNull())
@@ -186,7 +186,7 @@ async function createDeployments(db: Then): Promise<void> {
   );
 }
 
-/** Where no primary or unique key leads: foreign keys that cascade, and the lists that the API and the scheduler read. */
+/** Indexes where no primary or unique key helps: cascading foreign keys, and lists for the API and the scheduler. */
 async function createIndexes(db: Then): Promise<void> {
   const indexes: ReadonlyArray<readonly [table: string, ...columns: string[]]> = [
     ['membership', 'user_id'],

@@ -1,4 +1,4 @@
-/** Environments that must still go from their host, and a count of stored log bytes per deployment. */
+/** Outstanding removals of environments from their hosts, and stored log bytes per deployment. */
 import type { Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';
 

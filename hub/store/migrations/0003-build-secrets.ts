@@ -1,4 +1,4 @@
-/** Variables of two kinds, for the app and for its build; logins of registries. */
+/** Two kinds of variables, for the app and for its build; registry logins. */
 import type { Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';
 
@@ -18,7 +18,7 @@ export const buildSecrets: Migration = {
   },
 };
 
-/** SQLite cannot change a primary key: the table is made anew. */
+/** SQLite cannot change a primary key, so the table is recreated. */
 async function makeKindPartOfKey(db: Kysely<unknown>): Promise<void> {
   await db.schema.alterTable('variable').renameTo('variable_without_kind').execute();
   await db.schema

@@ -1,4 +1,4 @@
-/** Upgrades over hosts, and where each host stands in its own. */
+/** Upgrades across hosts, and each host's progress. */
 import type { Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';
 

@@ -1,4 +1,4 @@
-/** Indexes by which years of deployments are read: pages of a history, logs that are still there, hosts under way. */
+/** Indexes for long histories: pages of deployments, remaining logs, hosts under way. */
 import { type Kysely, sql, type SqlBool } from 'kysely';
 import type { Migration } from 'kysely/migration';
 
@@ -9,7 +9,7 @@ export const history: Migration = {
       .on('deployment')
       .columns(['environment_id', 'generation'])
       .execute();
-    // What was in the order of the id is in that of the generation as well.
+    // The order by id is also the order by generation.
     await db.schema.dropIndex('deployment_by_environment_id_id').execute();
     await db.schema
       .createIndex('deployment_with_log')

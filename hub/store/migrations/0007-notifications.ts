@@ -1,4 +1,4 @@
-/** Who is told when something goes wrong, and what is on its way to them. */
+/** Receivers of notifications, and their messages. */
 import { type Kysely, sql, type SqlBool } from 'kysely';
 import type { Migration } from 'kysely/migration';
 
@@ -17,7 +17,7 @@ export const notifications: Migration = {
       .addColumn('quiet_until', 'text')
       .addColumn('created_at', 'text', (c) => c.notNull())
       .execute();
-    // No two nulls are equal: the names of a team's own receivers need a rule for themselves.
+    // In a unique index nulls are all distinct, so receivers of a team need an index of their own.
     await db.schema
       .createIndex('receiver_by_project')
       .on('receiver')

@@ -1,4 +1,4 @@
-/** What is to be cleared away: repositories of no project, and what deployments have told that are old by now. */
+/** For cleanup: stray repositories, and the details of old deployments. */
 import { type Kysely, sql, type SqlBool } from 'kysely';
 import type { Migration } from 'kysely/migration';
 

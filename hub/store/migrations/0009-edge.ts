@@ -1,4 +1,4 @@
-/** Edge settings are numbered by themselves: how far a host has them, and why not. */
+/** Edge settings have their own revision: which one a host applies, and the error if it fails. */
 import type { Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';
 

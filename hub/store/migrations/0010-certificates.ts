@@ -1,8 +1,8 @@
-/** Certificates that fail, as hosts tell; who is told all that wants a person is told of these, too. */
+/** Failing certificates as reported by hosts. Receivers with the default kinds of notices also get the new kinds. */
 import type { Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';
 
-/** What a receiver was told unless it said otherwise, as it was stored. */
+/** The default kinds of a receiver before this migration, as stored. */
 const DEFAULT_BEFORE = [
   'deployment.failed',
   'deployment.reverted',

@@ -1,4 +1,4 @@
-/** Every change of the schema, in order. A migration that was released is never edited: add another. */
+/** Every change of the schema, in order. Never edit a released migration: add another one. */
 import type { Migration } from 'kysely/migration';
 import { initial } from './0001-initial.ts';
 import { removals } from './0002-removals.ts';

@@ -1,4 +1,4 @@
-/** Something that a person asked the hub for: one call at a time, and what went wrong. */
+/** An action of the user: one call at a time, with its error. */
 import { useState } from 'preact/hooks';
 import { ApiError } from './client.ts';
 import { useSession } from './session.ts';
@@ -6,9 +6,9 @@ import { useSession } from './session.ts';
 interface Action {
   readonly busy: boolean;
   readonly error: ApiError | undefined;
-  /** True when it worked. A session that has ended is no error: the login comes up, and it can be asked for again. */
+  /** True on success. An ended session is no error: the login appears, and the user can try again. */
   readonly run: (work: () => Promise<void>) => Promise<boolean>;
-  /** Forgets the error. */
+  /** Discard the error. */
   readonly clear: () => void;
 }
 

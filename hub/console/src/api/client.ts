@@ -1,8 +1,8 @@
-/** Calls to the hub with the session cookie. Answers are typed by the hub's schemas; the hub checked them. */
+/** Calls to the hub with the session cookie. Responses are typed by the hub's schemas and not validated again. */
 import type { Problem } from '../../../../protocol/errors.ts';
 import { parseJson } from '../../../../protocol/json.ts';
 
-/** An answer that says no. `problem` is absent when something else than a hub answered, or nothing did. */
+/** A failed call. `problem` is absent when something other than a hub answered, or nothing did. */
 export class ApiError extends Error {
   readonly status: number;
   readonly problem: Problem | undefined;
@@ -17,7 +17,7 @@ export class ApiError extends Error {
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
-/** Longest wait for an answer, ms: on a dead connection a browser waits for minutes. */
+/** Longest wait for a response, ms: on a dead connection a browser would wait for minutes. */
 const ANSWER_MS = 60_000;
 
 /** @throws ApiError; status 0 when the hub does not answer. */
@@ -47,7 +47,7 @@ async function send(method: Method, path: string, body: unknown, signal?: AbortS
   }
 }
 
-/** URL of something below /api/v1. */
+/** URL of a path below /api/v1. */
 export const apiUrl = (path: string): string => `/api/v1${path}`;
 
 /** A path of encoded segments. */

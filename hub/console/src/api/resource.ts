@@ -1,21 +1,21 @@
-/** Something of the API that a page shows and keeps fresh. */
+/** A resource of the API that a page shows and keeps fresh. */
 import { useEffect, useState } from 'preact/hooks';
 import { ApiError } from './client.ts';
 import { useSession, useSessionEnded } from './session.ts';
 
 export interface Resource<T> {
   readonly data: T | undefined;
-  /** The last attempt's error; `data` may still hold what was known before. */
+  /** Error of the last attempt; `data` may still hold the previous result. */
   readonly error: ApiError | undefined;
   readonly reload: () => void;
 }
 
-/** Between two tries while the hub does not answer, ms. */
+/** Pause between attempts while the hub does not answer, ms. */
 const RETRY_MS = 5000;
 
 /**
- * Loads at once, again whenever `key` changes or somebody logs in again, and every `everyMs` while the page is in sight.
- * A hub that does not answer is asked until it does.
+ * Loads at once, again whenever `key` changes or a user logs in again, and every `everyMs` while the page is visible.
+ * Retries until the hub answers.
  */
 export function useResource<T>(key: string, load: (signal: AbortSignal) => Promise<T>, everyMs?: number): Resource<T> {
   const { end } = useSession();
@@ -35,7 +35,7 @@ export function useResource<T>(key: string, load: (signal: AbortSignal) => Promi
         if (abort.signal.aborted) return;
         if (!(error instanceof ApiError)) throw error;
         if (error.status === 401) return end();
-        // What is gone is not shown any more; what could not be asked for is as it was.
+        // A deleted resource disappears; on other errors the last known data stays.
         setState((before) => (before.key === key && error.status !== 404 ? { ...before, error } : { key, error }));
         if (isPassing(error)) waitMs ??= RETRY_MS;
       }
@@ -51,11 +51,11 @@ export function useResource<T>(key: string, load: (signal: AbortSignal) => Promi
       clearTimeout(timer);
       document.removeEventListener('visibilitychange', next);
     };
-    // `load` is a new function at every render; `key` says when it means something else.
+    // `load` is a new function in every render; `key` changes when its meaning does.
   }, [key, turn, everyMs, ended]);
   const known = state.key === key ? state : undefined;
   return { data: known?.data, error: known?.error, reload: () => setTurn((n) => n + 1) };
 }
 
-/** Nothing answered, or what stands before the hub did, or the hub in trouble. */
+/** No response, one of a reverse proxy, or an error inside the hub. */
 const isPassing = ({ status }: ApiError): boolean => status === 0 || status >= 500;

@@ -1,4 +1,4 @@
-/** Who is logged in. Made once in main.tsx; pages reach it by `useSession`. */
+/** The logged-in user. Created once in main.tsx; pages get it by `useSession`. */
 import { signal } from '@preact/signals';
 import type { ReadonlySignal } from '@preact/signals';
 import { createContext } from 'preact';
@@ -15,7 +15,7 @@ type State =
 
 interface Session {
   readonly state: ReadonlySignal<State>;
-  /** Finds out whether the browser holds a session that the hub knows. */
+  /** Find out whether the browser has a valid session. */
   readonly find: () => Promise<void>;
   /** @throws ApiError when the token is refused, or the browser keeps no session. */
   readonly logIn: (token: string) => Promise<void>;
@@ -24,7 +24,7 @@ interface Session {
   readonly end: () => void;
 }
 
-/** A cookie for https only is not kept by a page that came by http. */
+/** A page loaded over http cannot store a cookie that is for https only. */
 const NOT_KEPT =
   'The token is right, but the browser did not keep the session. Open the hub at its https address, and allow it to set cookies.';
 
@@ -64,13 +64,13 @@ export function useSession(): Session {
   return session;
 }
 
-/** Whether the hub no longer knows the session: nothing needs to be asked before the next login. */
+/** Whether the session has ended: requests are pointless until the next login. */
 export function useSessionEnded(): boolean {
   const state = useSession().state.value;
   return state.kind === 'in' && state.ended;
 }
 
-/** Whether who is logged in may do what needs this scope. The hub decides; this spares buttons that it would refuse. */
+/** Whether the user has this scope. The hub enforces it; this hides buttons that it would refuse. */
 export function useScope(scope: Scope): boolean {
   const state = useSession().state.value;
   return state.kind === 'in' && state.me.scopes.includes(scope);

@@ -3,20 +3,20 @@ import { apiUrl } from './client.ts';
 
 interface StreamListener<T> {
   event(event: T): void;
-  /** Nothing comes after it. */
+  /** Whether it is the last event. */
   isEnd(event: T): boolean;
-  /** Whether the connection stands. */
+  /** Called when the connection opens or is lost. */
   connected(connected: boolean): void;
-  /** The hub has answered with an error, which EventSource does not tell. It is asked again soon. */
+  /** The hub answered with an error, which EventSource does not expose. The stream is retried soon. */
   refused?(): void;
 }
 
-/** EventSource gives up for good when the hub answers with an error; then we begin anew after this long. */
+/** EventSource gives up for good on an error response; a new one is opened after this pause, ms. */
 const RETRY_MS = 3000;
 
 /**
- * Listens to what is at a path of the API until its end or until the returned function is called. Not while the page is out of sight: a
- * browser keeps six connections to a server at most, all tabs together, and pages that nobody sees would leave none.
+ * Listens to an event stream of the API until its end or until the returned function is called. Pauses while the page
+ * is hidden: a browser allows six connections per server across all tabs, and hidden pages could use them up.
  */
 export function listen<T>(path: string, listener: StreamListener<T>): () => void {
   const url = apiUrl(path);

@@ -1,4 +1,4 @@
-/** What an app writes, while somebody looks on. */
+/** Live view of an app's log. */
 import { signal } from '@preact/signals';
 import type { ReadonlySignal } from '@preact/signals';
 import type { AppLogEvent } from '../../../api/schemas.ts';
@@ -9,17 +9,17 @@ import { LogBuffer } from '../log/log-buffer.ts';
 
 export interface AppLogView {
   readonly buffer: LogBuffer;
-  /** Grows with every change of the buffer. */
+  /** Incremented with every change of the buffer. */
   readonly version: ReadonlySignal<number>;
-  /** `ended`: nothing serves there any more. */
+  /** `ended`: nothing is live there any more. */
   readonly state: ReadonlySignal<'connecting' | 'live' | 'lost' | 'ended'>;
-  /** Why the hub or the host does not give it; it is asked for again and again. */
+  /** Why the hub or the host refuses the log; the view keeps retrying. */
   readonly error: ReadonlySignal<ApiError | undefined>;
-  /** Follows until the returned function is called. */
+  /** Follow until the returned function is called. */
   follow(): () => void;
 }
 
-/** Lines from before that are shown at first. */
+/** Number of older lines shown at first. */
 const TAIL = 500;
 
 /** @param path of the app log in the API */
@@ -31,7 +31,7 @@ export function makeAppLogView(path: string): AppLogView {
   const error = signal<ApiError | undefined>(undefined);
   const follow = (): (() => void) =>
     listen<AppLogEvent>(`${path}?follow=true&tail=${TAIL}`, {
-      // What the host ended for a reason is gone on with.
+      // After an end with an error, the stream is reopened.
       isEnd: (event) => event.kind === 'end' && event.error === null,
       event(event) {
         if (event.kind === 'end') {
@@ -51,7 +51,7 @@ export function makeAppLogView(path: string): AppLogView {
   return { buffer, version, state, error, follow };
 }
 
-/** An answer that can be read meanwhile is no error. */
+/** If the log can be read by now, there is no error. */
 async function whyNot(path: string): Promise<ApiError | undefined> {
   try {
     await call('GET', `${path}?tail=0`);

@@ -1,4 +1,4 @@
-/** A button that calls the hub: it asks first where that matters, cannot be pressed twice, and shows what went wrong. */
+/** A button that calls the hub: asks for confirmation if required, cannot be pressed twice, and shows errors. */
 import { useEffect, useRef } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 import { useAction } from '../api/action.ts';
@@ -7,10 +7,10 @@ import { ApiProblem } from './problem.tsx';
 interface Props {
   readonly children: ComponentChildren;
   readonly act: () => Promise<void>;
-  /** What to ask before; absent: act at once. */
+  /** The confirmation to ask for; absent: act at once. */
   readonly confirm?: { readonly question: string; readonly yes: string };
   readonly tone?: 'primary' | 'danger';
-  /** For a button whose text alone does not say what it is about. */
+  /** For a button whose text alone is ambiguous. */
   readonly label?: string;
 }
 

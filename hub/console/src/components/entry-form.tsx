@@ -1,4 +1,4 @@
-/** A form of a few fields that adds one entry. What was written is sent and forgotten: it is never shown again. */
+/** A form that adds one entry. The values are sent and discarded: they are never shown again. */
 import { useAction } from '../api/action.ts';
 import { formValues } from './form-values.ts';
 import { ApiProblem } from './problem.tsx';
@@ -7,16 +7,16 @@ interface Field {
   readonly name: string;
   readonly label: string;
   readonly placeholder?: string;
-  /** `password`: hidden while it is typed. `lines`: may have several lines. Default: one line. */
+  /** `password`: hidden while typing. `lines`: multi-line. Default: one line. */
   readonly kind?: 'password' | 'lines';
-  /** One of these; the first unless another is taken. */
+  /** Allowed values; the first one is the default. */
   readonly choices?: readonly string[];
   /** It may be left empty. */
   readonly optional?: boolean;
 }
 
 interface Props {
-  /** What the form is for, for screen readers. */
+  /** The purpose of the form, for screen readers. */
   readonly label: string;
   readonly button: string;
   readonly fields: readonly Field[];

@@ -1,10 +1,10 @@
-/** A list of named entries whose values are secret: what there is, since when, and a button that removes one. */
+/** A list of named entries with secret values: their names, their age, and a button to remove each. */
 import { Age } from './time.tsx';
 import { ActionButton } from './action-button.tsx';
 
 interface Entry {
   readonly name: string;
-  /** What else may be shown of it. */
+  /** Additional text that may be shown. */
   readonly detail?: string;
   readonly updatedAt: string;
 }
@@ -13,7 +13,7 @@ interface Props {
   readonly caption: string;
   readonly entries: readonly Entry[];
   readonly empty: string;
-  /** Absent: who is logged in may not. */
+  /** Absent: the user lacks permission. */
   readonly remove?: ((name: string) => Promise<void>) | undefined;
 }
 

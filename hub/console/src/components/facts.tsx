@@ -1,4 +1,4 @@
-/** Names and values in two columns; those without a value are left out. */
+/** Names and values in two columns; entries without a value are left out. */
 import type { ComponentChildren } from 'preact';
 
 export function Facts({ of }: { of: readonly (readonly [string, ComponentChildren])[] }) {

@@ -1,11 +1,13 @@
-/** What was written into the fields of a form. */
+/** The values of a form's fields. */
 
 interface ReadField {
   readonly name: string;
   readonly kind?: 'password' | 'lines';
 }
 
-/** The text of each field. Of several lines without the last newline, as the CLI takes it: an Enter at the end is not seen. */
+/**
+ * The text of each field. For multi-line fields without the last newline, as in the CLI: a trailing Enter is invisible.
+ */
 export const formValues = (fields: readonly ReadField[], data: FormData): Record<string, string> =>
   Object.fromEntries(
     fields.map(({ name, kind }) => {

@@ -1,4 +1,4 @@
-/** What stands around every page. */
+/** The frame of every page. */
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
@@ -16,7 +16,7 @@ export function Layout({ me, children }: { me: Me; children: ComponentChildren }
   const { logOut } = useSession();
   const main = useRef<HTMLElement>(null);
   const shown = useRef(path);
-  // What was clicked is gone: the next Tab begins at the new page, and screen readers are told of it.
+  // The clicked element is gone: move the focus to the new page, for the next Tab and for screen readers.
   useEffect(() => {
     if (path !== shown.current) main.current?.focus({ preventScroll: true });
     shown.current = path;
@@ -55,13 +55,13 @@ export function Layout({ me, children }: { me: Me; children: ComponentChildren }
 
 interface HeadProps {
   readonly title: string;
-  /** What the browser's tab says instead, where that tells more. */
+  /** Title of the browser's tab, if it differs. */
   readonly tab?: string;
   readonly trail?: ComponentChildren;
   readonly children?: ComponentChildren;
 }
 
-/** The head of a page, which also names the browser's tab. */
+/** The heading of a page, which also sets the title of the browser's tab. */
 export function PageHead({ title, tab = title, trail, children }: HeadProps) {
   useEffect(() => {
     document.title = `${tab} · orkestr`;

@@ -1,4 +1,4 @@
-/** Stands where something has not come yet; it shows itself only when that takes a while. */
+/** Placeholder while data loads; becomes visible only after a delay. */
 export function Loading() {
   return (
     <p class="loading faint" role="status">

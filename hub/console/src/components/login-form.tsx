@@ -1,4 +1,7 @@
-/** The form for an API token. It becomes a session cookie that scripts cannot read, and is kept nowhere else. */
+/**
+ * The form for an API token. The token is exchanged for a session cookie that scripts cannot read, and is stored
+ * nowhere.
+ */
 import { useId, useState } from 'preact/hooks';
 import { ApiError } from '../api/client.ts';
 import { useSession } from '../api/session.ts';

@@ -1,4 +1,4 @@
-/** What stands beside something of the API: why it could not be had, or that it has not come yet. */
+/** Placeholder for a resource: its error, or that it is loading. */
 import type { Resource } from '../api/resource.ts';
 import { Loading } from './loading.tsx';
 import { ApiProblem } from './problem.tsx';

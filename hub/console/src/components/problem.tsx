@@ -1,4 +1,4 @@
-/** Errors for people: what happened, the facts behind it, what to do. */
+/** Errors for people: what happened, the evidence, what to do. */
 import type { ErrorReport } from '../../../../protocol/errors.ts';
 import { safeLine } from '../../../../protocol/safe-text.ts';
 import type { ApiError } from '../api/client.ts';
@@ -26,10 +26,10 @@ export function ErrorCard({ error, title }: { error: ErrorReport; title?: string
   );
 }
 
-/** What to do about an error, in one sentence. */
+/** How to fix an error, in one sentence. */
 export const Mend = ({ code }: { code: string }) => <Words of={__MENDS__[code] ?? 'Look it up by its code.'} />;
 
-/** A sentence in which programs and their words stand between backticks, and pages of the documentation are named. */
+/** A sentence with code between backticks, and links to documentation pages. */
 export const Words = ({ of }: { of: string }) => (
   <>
     {of
@@ -52,10 +52,10 @@ const Linked = ({ text }: { text: string }) => (
   </>
 );
 
-/** Messages and evidence may hold lines of an app, with their colours. */
+/** Messages and evidence may contain an app's log lines with colour codes. */
 const plain = (text: string): string => safeLine(text, false);
 
-/** A call that failed; nothing when there was none. */
+/** A failed call; renders nothing without an error. */
 export function ApiProblem({ error }: { error: ApiError | undefined }) {
   if (error === undefined) return null;
   const { problem } = error;

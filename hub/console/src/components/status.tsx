@@ -45,7 +45,7 @@ export function Status({ status, text = status }: { status: AnyStatus; text?: st
   );
 }
 
-/** The mark alone, for where the word stands elsewhere. */
+/** The mark alone, when the word is shown elsewhere. */
 export function StatusMark({ status }: { status: AnyStatus }) {
   return <span class="status-mark" data-tone={TONES[status]} data-status={status} aria-hidden="true" />;
 }

@@ -1,8 +1,8 @@
-/** Moments and durations that go on by themselves. */
+/** Times and durations that update themselves. */
 import { useEffect, useState } from 'preact/hooks';
 import { formatAge, formatDuration } from '../../../cli/text/format.ts';
 
-/** The time now; it moves on every second, or stands still while `moving` is false. */
+/** The current time; updates every second while `moving`. */
 function useNow(moving: boolean): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
@@ -22,7 +22,7 @@ export function Age({ at }: { at: string }) {
   );
 }
 
-/** From `from` to `to`, or to now while `to` is not known. */
+/** From `from` to `to`, or until now while `to` is null. */
 export function Duration({ from, to }: { from: string | null; to: string | null }) {
   const now = useNow(to === null);
   if (from === null) return null;

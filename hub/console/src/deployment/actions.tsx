@@ -1,4 +1,4 @@
-/** What can be done about a deployment; each shows itself only where it makes sense, to who may do it. */
+/** Actions on a deployment; each renders only where it applies and the user may do it. */
 import { useLocation } from 'preact-iso';
 import type { Deployment } from '../../../api/schemas.ts';
 import { shortCommit } from '../../../cli/text/format.ts';
@@ -21,7 +21,7 @@ export function CancelButton({ deployment, done }: { deployment: Deployment; don
   );
 }
 
-/** That a cancel is under way; of a host that is away, what happens meanwhile, and the way not to wait for it. */
+/** Shows a pending cancel; with an offline host also the consequences, and a way to give up waiting. */
 export function CancelAsked({ deployment, done }: { deployment: Deployment; done: () => void }) {
   const mayEnd = useScope('deploy') && deployment.waitingFor !== undefined;
   const giveUp = async (): Promise<void> => {
@@ -44,7 +44,7 @@ export function CancelAsked({ deployment, done }: { deployment: Deployment; done
   );
 }
 
-/** The same once more, for what was mended outside of the repository: settings, variables, the host. */
+/** Repeat the deployment after a fix outside of the repository: settings, variables, the host. */
 export function RetryButton({ deployment }: { deployment: Deployment }) {
   const ask = useAskFor();
   const { status, project, environment, commit, releaseOf, variables } = deployment;
@@ -60,7 +60,7 @@ export function RetryButton({ deployment }: { deployment: Deployment }) {
   );
 }
 
-/** Back to a release that has been live; or what is live once more, for settings and variables that have changed. */
+/** Roll back to a former release, or redeploy the live one with changed settings and variables. */
 export function RollbackButton({ deployment }: { deployment: Deployment }) {
   const ask = useAskFor();
   const { status, environment } = deployment;
@@ -82,7 +82,7 @@ export function RollbackButton({ deployment }: { deployment: Deployment }) {
   );
 }
 
-/** Asks the hub for a deployment and goes to its page. */
+/** Request a deployment and go to its page. */
 export function useAskFor(): (path: string, body: unknown) => Promise<void> {
   const { route } = useLocation();
   return async (path, body) => {

@@ -1,9 +1,9 @@
-/** What is known of a deployment, and how each event changes it. Pure. */
+/** The known state of a deployment, and how each event changes it. Pure. */
 import type { DeploymentStatus } from '../../../../protocol/agent-link.ts';
 import type { Deployment, DeploymentDetail, DeploymentEvent, Step } from '../../../api/schemas.ts';
 import type { StepName } from '../../../../protocol/steps.ts';
 
-/** The order of the pipeline (protocol/steps.ts, which the console does not carry along). */
+/** The order of the pipeline (protocol/steps.ts, which the console does not bundle). */
 export const STEPS = [
   'clone',
   'analyze',
@@ -17,7 +17,7 @@ export const STEPS = [
 export interface Progress {
   readonly deployment: Deployment;
   readonly steps: ReadonlyMap<StepName, Step>;
-  /** Nothing more comes by its stream. */
+  /** The stream has ended. */
   readonly streamEnded: boolean;
 }
 
@@ -38,8 +38,8 @@ export function fold(progress: Progress, event: DeploymentEvent): Progress {
 }
 
 /**
- * The progress after the deployment was fetched again, which may have been on its way while events came in. One that was taken for lost
- * and runs again has a stream again.
+ * The progress after a refetch, which may have overlapped with events. A deployment that was assumed lost and runs
+ * again has a stream again.
  */
 export function refresh(progress: Progress, detail: DeploymentDetail): Progress {
   const steps = detail.steps.map((step): DeploymentEvent => ({ kind: 'step', step }));
@@ -47,18 +47,18 @@ export function refresh(progress: Progress, detail: DeploymentDetail): Progress 
   return { ...fetched, streamEnded: fetched.streamEnded && hasEnded(fetched.deployment) };
 }
 
-/** How far along a status is; every other comes between `running` and `superseded`. */
+/** Order of the statuses; all others rank between `running` and `superseded`. */
 const RANK: Partial<Record<DeploymentStatus, number>> = { queued: 0, running: 1, superseded: 3 };
 const rankOf = (deployment: Deployment): number => (isTakenForLost(deployment) ? 1 : (RANK[deployment.status] ?? 2));
 
-/** Its host is away: it runs on when that is back, and has not ended. */
+/** Its host is offline: the deployment may resume when it reconnects, so it has not ended. */
 const isTakenForLost = ({ status, error }: Deployment): boolean =>
   status === 'failed' && error?.code === 'ORK_HOST_LOST';
 
-/** A stream is replayed from its start, so an old status may come after the newer one that was fetched. */
+/** A stream is replayed from its start, so an old status may follow a newer one that was fetched. */
 const newer = (known: Deployment, heard: Deployment): Deployment => (rankOf(heard) < rankOf(known) ? known : heard);
 
-/** The same for steps; one that a restarted agent runs again has begun at another time. */
+/** The same for steps. A step that a restarted agent repeats has another start time. */
 function newerStep(known: Step | undefined, heard: Step): Step {
   const isReplay = known !== undefined && known.status !== 'running' && known.startedAt === heard.startedAt;
   return isReplay && heard.status === 'running' ? known : heard;
@@ -67,7 +67,7 @@ function newerStep(known: Step | undefined, heard: Step): Step {
 export const hasEnded = ({ status }: Pick<Deployment, 'status'>): boolean =>
   status !== 'queued' && status !== 'running';
 
-/** The step to look at when the reader has chosen none: the one that failed, else that runs, else the last that ran. */
+/** The step to show by default: the failed one, else the running one, else the last one. */
 export function stepOfInterest({ steps }: Progress): StepName {
   const known = STEPS.filter((name) => steps.has(name));
   const failed = known.find((name) => steps.get(name)?.status === 'failed');

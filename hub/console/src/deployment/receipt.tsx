@@ -1,4 +1,4 @@
-/** A cutover's receipt: what both sides of the flip did, and how the old one emptied. */
+/** A cutover's receipt: what both sides of the flip did, and how the old one drained. */
 import type { ComponentChildren } from 'preact';
 import type { SideCount } from '../../../../protocol/flip-counts.ts';
 import type { CutoverReceipt } from '../../../../protocol/steps.ts';
@@ -72,7 +72,7 @@ function Sides({ old, young }: { old: SideCount | null; young: SideCount }) {
 
 const number = (value: number | null): string => value?.toLocaleString('en') ?? '–';
 
-/** To the millisecond: a cutover is over in less than a second. */
+/** With milliseconds: a cutover takes less than a second. */
 const CLOCK = new Intl.DateTimeFormat('en', {
   hour: '2-digit',
   minute: '2-digit',

@@ -1,4 +1,4 @@
-/** The seven steps with their state and time; choosing one shows it beside. */
+/** The seven steps with state and time; selecting one shows its details. */
 import type { StepName } from '../../../../protocol/steps.ts';
 import type { Step } from '../../../api/schemas.ts';
 import { formatDuration } from '../../../cli/text/format.ts';
@@ -34,7 +34,7 @@ export function StepList({ progress, selected, select }: Props) {
 interface EntryProps {
   readonly name: StepName;
   readonly step: Step | undefined;
-  /** No step will follow any more. */
+  /** No further step will start. */
   readonly ended: boolean;
   readonly selected: boolean;
   readonly select: () => void;

@@ -1,4 +1,4 @@
-/** What a step left behind, in full: build plan with its evidence, image, health report, cutover receipt. */
+/** The full output of a step: build plan with its evidence, image, health report, cutover receipt. */
 import type { ComponentChildren } from 'preact';
 import type { StepOutputs } from '../../../../protocol/steps.ts';
 import type { Step } from '../../../api/schemas.ts';
@@ -12,7 +12,7 @@ type Views = { readonly [N in Step['name']]: (output: StepOutputs[N]) => Compone
 
 export function StepOutput({ step }: { step: Step }) {
   if (step.status !== 'done' || step.output === null) return null;
-  // The hub checked the output against StepOutputs[step.name] when the report came in.
+  // The hub validated the output against StepOutputs[step.name] when the report arrived.
   const view = VIEWS[step.name] as (output: unknown) => ComponentChildren;
   return <div class="output">{view(step.output)}</div>;
 }

@@ -37,7 +37,7 @@ export function StepPanel({ deploymentId, name, step, log }: Props) {
   );
 }
 
-/** A failed step's error is that of the deployment, which stands above all steps. */
+/** A failed step's error is that of the deployment, which is shown above the steps. */
 function Result({ step }: { step: Step }) {
   return (
     <>

@@ -1,4 +1,4 @@
-/** A deployment that is being looked at: what was fetched of it, kept current by its event stream. */
+/** The view of a deployment: its fetched state, kept current by its event stream. */
 import { signal } from '@preact/signals';
 import type { ReadonlySignal } from '@preact/signals';
 import type { DeploymentDetail, DeploymentEvent } from '../../../api/schemas.ts';
@@ -11,7 +11,7 @@ import type { Progress } from './progress.ts';
 
 export interface StepLog {
   readonly buffer: LogBuffer;
-  /** Grows with every change of the buffer. */
+  /** Incremented with every change of the buffer. */
   readonly version: ReadonlySignal<number>;
 }
 
@@ -19,9 +19,9 @@ interface DeploymentView {
   readonly progress: ReadonlySignal<Progress>;
   readonly connected: ReadonlySignal<boolean>;
   log(step: StepName): StepLog;
-  /** Takes in what was fetched anew: what happens after the end of a deployment is in no stream. */
+  /** Merge a newly fetched state: changes after the end of a deployment are not in the stream. */
   refresh(detail: DeploymentDetail): void;
-  /** Follows the stream from where it stands, until its end or until the returned function is called. */
+  /** Follow the stream from its current position until its end or until the returned function is called. */
   follow(): () => void;
 }
 
@@ -47,7 +47,7 @@ export function makeDeploymentView(detail: DeploymentDetail): DeploymentView {
           logOf(event.step.name).buffer.end();
           logOf(event.step.name).version.value += 1;
         } else if (event.kind === 'end') {
-          connected.value = true; // nothing more to come: a closed stream is as it should be
+          connected.value = true; // the stream is complete, so being closed is normal
         }
       },
     });

@@ -1,6 +1,6 @@
-/** Where the lines are that have left the view of a log. Pure. */
+/** Text about log lines that have left the view. Pure. */
 
-/** @param download most lines that the download has, the newest ones; undefined: it has all */
+/** @param download maximum number of lines in the download, the newest ones; undefined: it has all */
 export function earlierLines(lines: number, download?: number): string {
   const said = lines === 1 ? '1 earlier line' : `${lines.toLocaleString('en')} earlier lines`;
   if (download === undefined) return `${said} ${lines === 1 ? 'is' : 'are'} in the download.`;

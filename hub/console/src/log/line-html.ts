@@ -1,9 +1,12 @@
-/** One log line as safe HTML: everything is escaped, colours become classes. Pure. */
+/** Renders one log line as safe HTML: everything is escaped, colours become classes. Pure. */
 import { AnsiUp } from 'ansi_up';
 import { safeLine } from '../../../../protocol/safe-text.ts';
 
 export interface LineRenderer {
-  /** HTML of one line. True colours stand in `data-style`: the policy forbids style attributes, scripts may set them. */
+  /**
+   * HTML of one line. True colours are in `data-style`: the policy forbids style attributes, but scripts may set
+   * styles.
+   */
   readonly html: (line: string) => string;
 }
 
@@ -11,9 +14,9 @@ export function makeLineRenderer(): LineRenderer {
   const ansi = new AnsiUp();
   ansi.escape_html = true;
   ansi.use_classes = true;
-  ansi.url_allowlist = {}; // a build must not be able to put links into the console
+  ansi.url_allowlist = {}; // build output must not be able to place links in the console
   return {
-    // safeLine leaves only colours and ends them, so that no state is carried from line to line. Quotes in the text are
+    // safeLine leaves only colours and closes them, so no state carries over between lines. Quotes in the text are
     // escaped, so ` style="` can only be an attribute that ansi_up wrote.
     html: (line) => ansi.ansi_to_html(safeLine(line, true)).replaceAll(' style="', ' data-style="'),
   };

@@ -1,13 +1,13 @@
-/** A log in memory: raw bytes of a step, or lines of an app, in; the last lines out. Pure. */
+/** A log in memory: takes raw bytes of a step or lines of an app, and keeps the last lines. Pure. */
 import { LogLines, freshBytes } from '../../../../protocol/log-lines.ts';
 
-/** Lines kept, and rendered. The whole log of a step is a download, of an app its newest lines are. */
+/** Lines kept and rendered. The download has the whole log of a step, or an app's newest lines. */
 const MAX_LINES = 5000;
-/** The same in characters: lines may be long, and a browser that lays out tens of millions of them stands still. */
+/** The same limit in characters: lines may be long, and a browser that lays out tens of millions of them hangs. */
 const MAX_CHARACTERS = 2_000_000;
 
 export class LogBuffer {
-  /** Number of the first line that is still kept; grows when old lines are let go. */
+  /** Number of the first line that is still kept; grows when old lines are dropped. */
   first = 0;
   readonly #limit: number;
   readonly #splitter = new LogLines();
@@ -19,19 +19,19 @@ export class LogBuffer {
     this.#limit = limit;
   }
 
-  /** Adds a log event. Bytes that were seen before (after a reconnect) are passed over. */
+  /** Add a log event. Skips bytes that were seen before (after a reconnect). */
   append(data: string, offset: number): void {
     const bytes = freshBytes(data, offset, this.#bytes);
     this.#bytes = Math.max(this.#bytes, offset) + bytes.length;
     this.#keep(this.#splitter.push(bytes));
   }
 
-  /** Adds whole lines. */
+  /** Add whole lines. */
   add(lines: readonly string[]): void {
     this.#keep(lines);
   }
 
-  /** The step has ended: a last line without newline is a line too. */
+  /** The step has ended: flush a last line without newline. */
   end(): void {
     this.#keep(this.#splitter.end());
   }
@@ -41,12 +41,12 @@ export class LogBuffer {
     return this.#lines.slice(Math.max(0, from - this.first));
   }
 
-  /** Number that the next complete line will get. */
+  /** Number of the next complete line. */
   get next(): number {
     return this.first + this.#lines.length;
   }
 
-  /** The line that is still being written: a prompt, a progress bar. */
+  /** The incomplete last line: a prompt, a progress bar. */
   get open(): string {
     return this.#splitter.open;
   }

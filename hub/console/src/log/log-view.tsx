@@ -8,11 +8,11 @@ import type { LogBuffer } from './log-buffer.ts';
 
 interface Props {
   readonly buffer: LogBuffer;
-  /** Changes whenever the buffer has. */
+  /** Changes whenever the buffer changes. */
   readonly version: ReadonlySignal<number>;
   readonly running: boolean;
   readonly label: string;
-  /** Most lines that the download has; undefined: it has all. */
+  /** Maximum number of lines in the download; undefined: it has all. */
   readonly download?: number;
 }
 
@@ -38,7 +38,7 @@ export function LogView({ buffer, version, running, label, download }: Props) {
       setCut(buffer.first);
       if (following.current) scroller.scrollTop = scroller.scrollHeight;
     };
-    // Chunks come faster than frames: everything of one frame is painted at once.
+    // Chunks arrive faster than frames, so paint once per frame.
     const stop = version.subscribe(() => {
       scheduled ||= requestAnimationFrame(paint);
     });
@@ -52,7 +52,7 @@ export function LogView({ buffer, version, running, label, download }: Props) {
     const box = frame.current;
     if (!box) return;
     following.current = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END;
-    // Who reads further up keeps what he reads in sight while old lines go.
+    // CSS keeps the lines in view stable for a reader further up, while old ones are removed.
     box.dataset.following = String(following.current);
   };
   return (
@@ -73,7 +73,7 @@ export function LogView({ buffer, version, running, label, download }: Props) {
   );
 }
 
-/** Keeps the list of elements equal to the buffer's lines, touching only what is new. */
+/** Keeps the list of elements in sync with the buffer's lines, touching only new ones. */
 class Painter {
   readonly #list: HTMLOListElement;
   readonly #buffer: LogBuffer;

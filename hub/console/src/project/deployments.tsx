@@ -1,4 +1,4 @@
-/** The deployments of an environment, newest first; older ones are asked for with a button. */
+/** The deployments of an environment, newest first; a button loads older ones. */
 import { useEffect, useState } from 'preact/hooks';
 import type { Deployment, Environment, Project } from '../../../api/schemas.ts';
 import { shortCommit } from '../../../cli/text/format.ts';
@@ -18,7 +18,7 @@ interface Props {
   readonly path: string;
   readonly project: Project;
   readonly environment: Environment;
-  /** Told when they are there for the first time. */
+  /** Called when they have loaded for the first time. */
   readonly loaded: () => void;
 }
 
@@ -37,7 +37,7 @@ export function Deployments({ path, project, environment, loaded }: Props) {
   const rows = [...data, ...older.filter(({ id }) => data.every((one) => one.id !== id))];
   const showOlder = async (): Promise<void> => {
     const more = await page(`&before=${rows.at(-1)?.id ?? ''}`);
-    setOlder([...rows, ...more]); // these rows, too: newer ones may push them off the first page
+    setOlder([...rows, ...more]); // include these rows: newer ones may push them off the first page
     setAll(more.length < PAGE);
   };
   return (

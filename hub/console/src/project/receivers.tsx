@@ -1,4 +1,4 @@
-/** Who is told when something goes wrong with a project: its own receivers, and those of the team. */
+/** Receivers of a project's notifications: its own, and those of the team. */
 import { useState } from 'preact/hooks';
 import type { MadeReceiver, Receiver } from '../../../api/schemas.ts';
 import { deliveryLine, troubleOf } from '../../../cli/text/receiver-lines.ts';

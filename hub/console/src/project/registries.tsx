@@ -1,4 +1,4 @@
-/** Logins of image registries of a project: for private base images, and for pushing built images. */
+/** Registry logins of a project: for private base images, and for pushing built images. */
 import type { RegistryEntry } from '../../../api/schemas.ts';
 import { apiPath, call } from '../api/client.ts';
 import { useResource } from '../api/resource.ts';

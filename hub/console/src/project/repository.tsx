@@ -1,4 +1,4 @@
-/** The repository of a project whose code is elsewhere: where it is, and the token that reads it. */
+/** The external repository of a project: its URL, and the token that reads it. */
 import type { Project } from '../../../api/schemas.ts';
 import { call } from '../api/client.ts';
 import { useScope } from '../api/session.ts';

@@ -1,4 +1,4 @@
-/** Variables of an environment and secrets of its build: their names, and a way to set and remove them. */
+/** Variables and build secrets of an environment: their names, and forms to set and remove them. */
 import { useState } from 'preact/hooks';
 import type { Variable } from '../../../api/schemas.ts';
 import { apiPath, call } from '../api/client.ts';
@@ -13,7 +13,7 @@ const KINDS = [
   { kind: 'build', title: 'Build secrets', about: 'Visible to build commands only, not to the app.' },
 ] as const satisfies readonly { kind: Variable['kind']; title: string; about: string }[];
 
-/** Asked for when it is opened: most visits are about deployments. */
+/** Loaded when opened: most visits are about deployments. */
 export function Variables({ path, environment }: { path: string; environment: string }) {
   const [open, setOpen] = useState(false);
   return (

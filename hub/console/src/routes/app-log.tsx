@@ -1,4 +1,4 @@
-/** What the app of an environment writes, as it goes. */
+/** The live log of an environment's app. */
 import { useEffect, useState } from 'preact/hooks';
 import { useRoute } from 'preact-iso';
 import { apiPath, apiUrl } from '../api/client.ts';
@@ -9,7 +9,7 @@ import { PageHead } from '../components/layout.tsx';
 import { ApiProblem } from '../components/problem.tsx';
 import { LogView } from '../log/log-view.tsx';
 
-/** Lines of the download: as many as the hub gives. */
+/** Lines in the download: the hub's maximum. */
 const DOWNLOAD_LINES = 10_000;
 
 export function AppLogPage() {

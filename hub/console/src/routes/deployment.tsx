@@ -1,4 +1,4 @@
-/** One deployment: its steps as they go, what each left behind, its live log, and what went wrong. */
+/** One deployment: its progress, the output of each step, the live log, and its error. */
 import { useEffect, useState } from 'preact/hooks';
 import { useRoute } from 'preact-iso';
 import type { Deployment, DeploymentDetail } from '../../../api/schemas.ts';
@@ -19,7 +19,7 @@ import { StepList } from '../deployment/step-list.tsx';
 import { StepPanel } from '../deployment/step-panel.tsx';
 import { makeDeploymentView } from '../deployment/store.ts';
 
-/** Its stream tells what happens at once. This is for what comes after its end, and for what it waits for. */
+/** Events arrive by stream at once. Polling covers changes after its end, and the reason for waiting. */
 const REFRESH_MS = 10_000;
 
 export function DeploymentPage() {
@@ -50,7 +50,7 @@ export function DeploymentPage() {
 
 interface BodyProps {
   readonly detail: DeploymentDetail;
-  /** The hub did not answer when it was asked last. */
+  /** The hub did not answer the last request. */
   readonly lost: boolean;
   readonly reload: () => void;
 }
@@ -92,7 +92,7 @@ function DeploymentBody({ detail, lost, reload }: BodyProps) {
 
 function Head({ deployment, reload }: { deployment: Deployment; reload: () => void }) {
   const { project, environment } = deployment;
-  // What its host does now is not known.
+  // The state on its host is unknown.
   const isLost = deployment.error?.code === 'ORK_HOST_LOST';
   const title = `${deployment.kind === 'rollback' ? 'Rollback' : 'Deployment'} of ${shortCommit(deployment.commit)}`;
   return (

@@ -1,4 +1,4 @@
-/** The servers that run the apps, and how they are. */
+/** The hosts and their state. */
 import type { Host, Upgrade } from '../../../api/schemas.ts';
 import { humanSize } from '../../../../protocol/size.ts';
 import { hostHints } from '../../../cli/text/host-hints.ts';
@@ -27,7 +27,7 @@ export function HostsPage() {
     upgrades.reload();
   };
   const upgrade = upgrades.data?.find(isOpen);
-  // One upgrade at a time: while one is open there is no button for another.
+  // One upgrade at a time: no buttons for another one while one is open.
   const mayBegin = useScope('admin') && upgrades.data !== undefined && upgrade === undefined;
   const begin = mayBegin ? reload : undefined;
   const versions = hosts.data?.flatMap(({ upgradeTo }) => upgradeTo ?? []) ?? [];
@@ -101,7 +101,7 @@ function HostCard({ host, begin }: { host: Host; begin: (() => void) | undefined
   );
 }
 
-/** What a person has to do there, and how. */
+/** What a person must do there, and how. */
 function Hints({ of }: { of: Host }) {
   return (
     <>

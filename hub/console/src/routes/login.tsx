@@ -1,4 +1,4 @@
-/** Log in by pasting an API token: as a page of its own, or before the page whose session has ended. */
+/** Login by pasting an API token: as a page of its own, or in front of a page whose session has ended. */
 import { useEffect, useRef } from 'preact/hooks';
 import { LoginForm } from '../components/login-form.tsx';
 
@@ -22,7 +22,7 @@ export function LoginPage() {
   );
 }
 
-/** The page behind it keeps what was typed there, out of sight. */
+/** The page behind it keeps its input, hidden from view. */
 export function LoginDialog() {
   const dialog = useRef<HTMLDialogElement>(null);
   const show = (): void => dialog.current?.showModal();

@@ -1,4 +1,4 @@
-/** One project: each environment with its deployments, and the buttons that start new ones. */
+/** One project: each environment with its deployments, and buttons to start new ones. */
 import { useRoute } from 'preact-iso';
 import type { Environment, Project } from '../../../api/schemas.ts';
 import { certificateLine } from '../../../cli/text/certificate-lines.ts';
@@ -21,7 +21,7 @@ import { Variables } from '../project/variables.tsx';
 import { bare } from './projects.tsx';
 
 const REFRESH_MS = 5000;
-/** When it is told beside what is live, and not among the settings alone. */
+/** States shown above the deployments, and not only among the settings. */
 const NEWS_OF_EDGE: ReadonlySet<Environment['edge']['state']> = new Set(['sent', 'offline', 'failed']);
 
 export function ProjectPage() {
@@ -102,12 +102,12 @@ function EnvironmentSection({ path, project, environment }: SectionProps) {
   );
 }
 
-/** To the section that the address names. What comes in above it moves it on, so it is gone to again. */
+/** Scroll to the section in the URL. Called again after loading, since content that loads above moves it. */
 function goToSection(): void {
   document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
 
-/** Read-only: they are changed by the CLI and the API. */
+/** Read-only: the CLI and the API change them. */
 function Settings({ project, of }: { project: Project; of: Environment }) {
   return (
     <details class="settings pad">

@@ -1,4 +1,4 @@
-/** All projects, each environment with what serves there and what happened last. */
+/** All projects, each environment with its live and its latest deployment. */
 import type { Host, ProjectInShort } from '../../../api/schemas.ts';
 import { shortCommit } from '../../../cli/text/format.ts';
 import { call } from '../api/client.ts';
@@ -107,5 +107,5 @@ function Empty() {
   );
 }
 
-/** A URL as people say it. */
+/** A URL without scheme and trailing slash. */
 export const bare = (url: string): string => url.replace(/^https?:\/\//, '').replace(/\/$/, '');

@@ -1,4 +1,4 @@
-/** The upgrade of hosts that is not over yet: where each host stands, and what can be done about it. */
+/** The open upgrade of hosts: the state of each host, and the possible actions. */
 import type { Upgrade } from '../../../api/schemas.ts';
 import { apiPath, call } from '../api/client.ts';
 import { useScope } from '../api/session.ts';
@@ -56,7 +56,7 @@ export function UpgradePanel({ upgrade, done }: { upgrade: Upgrade; done: () => 
   );
 }
 
-/** Begins one; `hosts`: those to upgrade, absent: all that have joined and are not newer. */
+/** Starts an upgrade; `host` absent: all joined hosts that are not newer. */
 export function UpgradeButton({
   version,
   host,
