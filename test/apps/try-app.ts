@@ -66,7 +66,7 @@ export async function tryApp(stack: Stack, name: string, app: App, options: Tria
     const reason = wrong ?? (await wrongImage(deployment, app)) ?? (await wrongRebuild(trial, files));
     return reason === null ? outcome : { ...outcome, answered: false, reason };
   } finally {
-    // The memory of one app is there for the next.
+    // Frees the memory of this app for the next one.
     if (!keep) await stack.client.delete(apiPath('projects', name));
   }
 }

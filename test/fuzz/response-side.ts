@@ -224,7 +224,7 @@ function ask(edge: EdgeProcess, agent: Agent, method: string, path: string): Pro
 function collect(response: IncomingMessage, done: (outcome: Outcome) => void): void {
   const body: Buffer[] = [];
   response.on('data', (part: Buffer) => body.push(part));
-  response.on('error', () => undefined); // `complete` tells
+  response.on('error', () => undefined); // `complete` shows it
   response.once('close', () =>
     done({
       status: response.statusCode ?? 0,

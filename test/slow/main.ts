@@ -64,7 +64,7 @@ interface Part {
   readonly claims: number;
   /** Connections that found the listener's queue full: their clients retry a second later. */
   readonly overflows: number;
-  /** Of the proxy's main thread: on a processor, and waiting for one that others use. */
+  /** Share of time that the proxy's main thread was on a processor, and that it waited for one. */
   readonly busyPercent: number;
   readonly waitedPercent: number;
   readonly ok: boolean;

@@ -110,7 +110,7 @@ async function run(
     plan: drain,
     retired: (version) => {
       const told = client.ask('retired', version);
-      // It is awaited at the end.
+      // Awaited at the end, so an early rejection must not count as unhandled.
       told.catch(() => undefined);
       retired.push(told);
     },

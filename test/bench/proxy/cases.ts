@@ -1,4 +1,4 @@
-/** The cases of which CPU time per request is measured. */
+/** The cases for which CPU time per request is measured. */
 import { GIBIBYTE } from './lab.ts';
 import type { Load } from './load/load.ts';
 import { h2load } from './load/h2load.ts';
