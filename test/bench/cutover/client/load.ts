@@ -66,7 +66,7 @@ export class Load {
   async finish(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
     const patience = new AbortController();
-    const over = pause(FINISH_MS, undefined, { signal: patience.signal }).catch(() => undefined); // aborted: all were answered
+    const over = pause(FINISH_MS, undefined, { signal: patience.signal }).catch(() => undefined); // all were answered
     await Promise.race([Promise.all(this.#inFlight.keys()), over]);
     patience.abort();
     for (const what of this.#inFlight.values()) this.#book.fault(what, new Error('it had no end'));
