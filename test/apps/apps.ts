@@ -1,17 +1,17 @@
-/** What each fixture app must answer, and what it needs beyond its own files. */
+/** What each fixture app must answer, and what it needs in addition to its own files. */
 
 export interface App {
-  /** What its front page holds. */
+  /** What its front page contains. */
   readonly body: RegExp;
   /** Variables of the environment, as its user would set them. */
   readonly variables?: Readonly<Record<string, string>>;
-  /** A path of the workdir that the image must not hold: a development dependency. */
+  /** A path in the workdir that the image must not contain: a development dependency. */
   readonly absent?: string;
-  /** The file of its greeting. Pushed again with another greeting, that must be built without installing anything. */
+  /** The file with its greeting. Pushed again with another greeting, it must be built without installing anything. */
   readonly changed?: string;
 }
 
-/** Fixtures that are built. Every fixture stands here or in {@link PLANNED_ONLY}; main.ts checks it. */
+/** Fixtures that are built. Every fixture is listed here or in {@link PLANNED_ONLY}; main.ts checks that. */
 export const BUILT: Readonly<Record<string, App>> = {
   // Node.js: servers.
   'node-plain': { body: /node/i },
@@ -35,7 +35,7 @@ export const BUILT: Readonly<Record<string, App>> = {
   adonis: {
     body: /hello from AdonisJS/,
     variables: { APP_KEY: 'only-for-the-test-of-the-fixture' },
-    // The compiler is an optional peer of what runs: npm leaves it.
+    // npm leaves the compiler in, since it is an optional peer of a runtime dependency.
     absent: 'node_modules/ts-node-maintained',
     changed: 'start/routes.ts',
   },
@@ -44,7 +44,7 @@ export const BUILT: Readonly<Record<string, App>> = {
   // Node.js: sites.
   'vite-static': { body: /hello from a public variable/, variables: { VITE_GREETING: 'hello from a public variable' } },
   'next-export': { body: /hello from Next\.js/ },
-  // Their pages are made in the browser.
+  // Their pages are rendered in the browser.
   'sveltekit-spa': { body: /_app\/immutable/ },
   'react-router-spa': { body: /<script/ },
   astro: { body: /hello from Astro/ },
@@ -65,7 +65,7 @@ export const BUILT: Readonly<Record<string, App>> = {
   'workspace-npm': { body: /hello from a workspace/ },
   'workspace-pnpm-turbo': { body: /hello from a member/ },
   'workspace-yarn-nx': { body: /hello from a member/ },
-  // Said by the repository.
+  // Commands given by the repository.
   procfile: { body: /hello from a Procfile/ },
   'below-root': { body: /hello from Flask/ },
   overridden: { body: /hello from orkestr\.json/ },
@@ -99,7 +99,7 @@ export const BUILT: Readonly<Record<string, App>> = {
 
 const NO_REGISTRY = 'is not among the packages of Debian, and its registry may be out of reach';
 
-/** Fixtures of which only the plan is shown, and why. */
+/** Fixtures for which only the plan is shown, and why. */
 export const PLANNED_ONLY: Readonly<Record<string, string>> = {
   gatsby: 'its image library downloads a part of itself from elsewhere than the registry of npm',
   'fastapi-uv': `uv ${NO_REGISTRY}`,

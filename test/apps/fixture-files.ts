@@ -1,6 +1,7 @@
 /**
- * The files of a fixture app as they are pushed. Fixtures keep no lockfile of several hundred kilobytes: one without packages
- * stands for "this app has a lockfile of that kind", and is filled here by the manager itself, as its developer would.
+ * The files of a fixture app as they are pushed. Fixtures keep no lockfile of several hundred kilobytes. A stub without
+ * packages stands for "this app has a lockfile of that kind"; the package manager itself fills it here, as for its
+ * developer.
  */
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +13,7 @@ import { appFolder } from '../fixtures/plan-of.ts';
 const STUB_BYTES = 130;
 const LOCK_TIMEOUT_MS = 300_000;
 
-/** Command that fills a lockfile without running anything of the packages. */
+/** Command that fills a lockfile without running any code of the packages. */
 const LOCKERS: Readonly<Record<string, readonly [string, ...string[]]>> = {
   'package-lock.json': ['npm', 'install', '--package-lock-only', '--ignore-scripts', '--no-audit', '--no-fund'],
   'yarn.lock': ['npm', 'exec', '--yes', '--', 'yarn@1', 'install', '--ignore-scripts', '--non-interactive'],

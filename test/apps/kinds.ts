@@ -3,7 +3,7 @@ import { BaseImages } from '../../agent/detect/base-images.ts';
 import type { BaseImageKind } from '../../installer/prepare/base-images.ts';
 import { planOf } from '../fixtures/plan-of.ts';
 
-/** The kinds that the Dockerfiles of these apps start from, and Node.js on the `node` line. */
+/** The kinds that these apps' Dockerfiles start from, with Node.js on the `node` line. */
 export async function kindsOf(fixtures: readonly string[], node: string | undefined): Promise<BaseImageKind[]> {
   const plans = await Promise.all(fixtures.map(planOf));
   const taken = new Set(plans.flatMap(({ dockerfile }) => dockerfile.text.split(/\s+/)));

@@ -1,7 +1,7 @@
 /**
- * `npm run e2e:apps`: the fixture apps, each from `git push` to an answer through the proxy, on the real path: detected,
- * built by its generated Dockerfile in the sandbox, started hardened, found healthy. See HELP. The last line of its output
- * is one JSON object.
+ * `npm run e2e:apps`: takes each fixture app from `git push` to a response through the proxy, on the real path:
+ * detected, built with its generated Dockerfile in the sandbox, started hardened, found healthy. See HELP. The last
+ * line of its output is one JSON object.
  */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -130,7 +130,7 @@ async function planOnly(name: string): Promise<Outcome> {
   return { name, detected: framework, built: null, answered: null, ms: 0, reason: PLANNED_ONLY[name] ?? '' };
 }
 
-/** Aborted by the first SIGINT or SIGTERM: the app at hand is finished, and everything is taken away. */
+/** Aborted by the first SIGINT or SIGTERM: the current app is finished, and everything is removed. */
 function stopAsked(): AbortSignal {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());

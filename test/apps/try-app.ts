@@ -1,4 +1,4 @@
-/** One fixture app from `git push` to its answer; where its sources are changed, again. */
+/** Takes one fixture app from `git push` to its response, and again with changed sources if it has any. */
 import type { DeploymentDetail } from '../../hub/api/schemas.ts';
 import { apiPath } from '../../hub/cli/client.ts';
 import { runProgram } from '../../installer/stack/run-program.ts';
@@ -9,7 +9,7 @@ import type { Stack } from '../harness/stack.ts';
 import type { App } from './apps.ts';
 import { filesOf } from './fixture-files.ts';
 
-/** Builds of whole frameworks on two slow cores. */
+/** Allows for builds of whole frameworks on two slow cores. */
 const BUILD = { memoryMiB: 4096, cpus: 2, timeoutSeconds: 1200 };
 const DEPLOYMENT_MS = 1_500_000;
 /** Greeting of an app whose sources were changed. */
@@ -22,9 +22,9 @@ export interface Outcome {
   /** Null: only planned. */
   readonly built: boolean | null;
   readonly answered: boolean | null;
-  /** From the push to the first answer. */
+  /** From the push to the first response. */
   readonly ms: number;
-  /** Why not. */
+  /** Why it was not built or did not answer. */
   readonly reason?: string;
 }
 
@@ -36,12 +36,12 @@ interface Trial {
 }
 
 interface TrialOptions {
-  /** Line of Node.js for apps of it; undefined: what each asks for. */
+  /** Node.js line for apps that use it; undefined: the line each app asks for. */
   readonly node: string | undefined;
   readonly keep: boolean;
 }
 
-/** Never throws for what the app does: that is its outcome. */
+/** Never throws because of the app: its failure is the outcome. */
 export async function tryApp(stack: Stack, name: string, app: App, options: TrialOptions): Promise<Outcome> {
   const { node, keep } = options;
   const files = await filesOf(name);
@@ -66,7 +66,7 @@ export async function tryApp(stack: Stack, name: string, app: App, options: Tria
     const reason = wrong ?? (await wrongImage(deployment, app)) ?? (await wrongRebuild(trial, files));
     return reason === null ? outcome : { ...outcome, answered: false, reason };
   } finally {
-    // The memory of one app is there for the next.
+    // Frees the memory of this app for the next one.
     if (!keep) await stack.client.delete(apiPath('projects', name));
   }
 }
@@ -81,7 +81,7 @@ async function wrongAnswer({ project, app }: Trial, holds = ''): Promise<string 
   return `GET / gave ${status}: ${body.slice(0, 300)}`;
 }
 
-/** What the image should not hold. It is asked in the container that serves. */
+/** Checks what the image must not contain, in the running container. */
 async function wrongImage({ steps }: DeploymentDetail, { absent }: App): Promise<string | null> {
   if (absent === undefined) return null;
   const target = steps.find(({ name }) => name === 'deploy')?.output as { containerId?: string } | undefined;
@@ -91,8 +91,8 @@ async function wrongImage({ steps }: DeploymentDetail, { absent }: App): Promise
 }
 
 /**
- * A change of sources alone must be seen, and must not install again. Its commit is older than the first build, as one is that
- * was made meanwhile, or that is gone back to: what that build left must not be taken for it.
+ * A change of sources alone must take effect without another install. Its commit is older than the first build, like
+ * one made meanwhile or one gone back to: output of that build must not be mistaken for its own.
  */
 async function wrongRebuild(trial: Trial, files: Readonly<Record<string, string>>): Promise<string | null> {
   const { stack, project, app, began } = trial;
@@ -114,14 +114,14 @@ async function wrongRebuild(trial: Trial, files: Readonly<Record<string, string>
   return wrongAnswer(trial, CHANGED);
 }
 
-/** What must not run again; null where the dependencies are in no layer. */
+/** The command that must not run again; null where no layer holds the dependencies. */
 const installOf = (plan: BuildPlan | undefined): string | null =>
   plan?.installCommand ?? (plan?.detector === 'go' ? 'go mod download' : null);
 
 const planOf = ({ steps }: DeploymentDetail): BuildPlan | undefined =>
   BuildPlan.safeParse(steps.find(({ name }) => name === 'analyze')?.output).data;
 
-/** The step, what it said, and the last lines of its log. */
+/** The step, its error, and the last lines of its log. */
 function failureOf({ status, steps, error }: DeploymentDetail): string {
   const step = steps.find((one) => one.status === 'failed')?.name ?? 'no step';
   const lines = (error?.evidence ?? []).slice(-25).map((line) => `| ${line}`);

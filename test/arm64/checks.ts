@@ -1,4 +1,4 @@
-/** What a release is asked in emulation. Each says in one line what it saw, or throws. */
+/** Checks of a release in emulation. Each returns one line about what it saw, or throws. */
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -44,10 +44,10 @@ async function analysis({ host, state }: Subject): Promise<string> {
   return `${framework}, ${startCommand}`;
 }
 
-/** A dry run, with the shell telling each step: what it takes the machine for is none of its output. */
+/** A dry run with shell tracing, since the output itself does not show the detected architecture. */
 async function installer(subject: Subject): Promise<string> {
   const { plan } = subject;
-  // What a systemd that runs has made.
+  // A running systemd would have created it.
   mkdirSync(join(plan.tree, 'run/systemd/system'), { recursive: true });
   const script = join(plan.release, 'install.sh');
   const { code, stdout, stderr } = await inTree(

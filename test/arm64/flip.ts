@@ -1,4 +1,4 @@
-/** The emulated proxy, flipped from one version of an app to the next and replaced by its successor, while clients ask on. */
+/** The emulated proxy, flipped from one version of an app to the next and replaced by its successor, under requests. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent, createServer, get } from 'node:http';
@@ -13,10 +13,10 @@ import type { Subject } from './subject.ts';
 
 const HOST = 'app.localhost';
 const CLIENTS = 8;
-/** Answers that are waited for before, between and after. */
+/** Responses to wait for before, between and after the changes. */
 const ANSWERS = 200;
 
-/** First the flip and a drain of the old version, then the proxy's own successor, all under the same requests. */
+/** First the flip and a drain of the old version, then the proxy's own successor, all under the same load. */
 export async function flip({ plan, host, state }: Subject): Promise<string> {
   const argv = host.argv('orkestr-proxy', 'serve');
   const edge = await EdgeProcess.start({ name: 'proxy', folder: join(state, 'edge'), engine: 'fast', argv });
@@ -43,7 +43,7 @@ export async function flip({ plan, host, state }: Subject): Promise<string> {
     await more();
     asking.abort();
     await Promise.all(clients);
-    // A new connection: those that were kept may be the old process's still.
+    // A new connection: kept ones may still belong to the old process.
     answers.push(await answerOf(edge.port, false));
     const count = (answer: string): number => answers.filter((one) => one === answer).length;
     assert.deepEqual([...new Set(answers)].toSorted(), ['200 new', '200 old']);
@@ -87,7 +87,7 @@ async function startApp(greeting: string): Promise<Server> {
   return app;
 }
 
-/** Its status and body, or why there is none. */
+/** The status and body of the response, or why there is none. */
 function answerOf(port: number, agent: Agent | false): Promise<string> {
   return new Promise((resolve) => {
     get({ host: '127.0.0.1', port, agent, headers: { host: HOST } }, (res) => {

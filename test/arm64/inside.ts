@@ -1,4 +1,4 @@
-/** The first process of the namespaces: all that it starts ends with it, and all that it mounts is gone with them. */
+/** The first process of the namespaces: everything it starts or mounts disappears with it. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ReleasedHost } from '../../installer/release/released-host.ts';

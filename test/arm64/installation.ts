@@ -21,7 +21,7 @@ const Hosts = z.object({ hosts: z.array(z.object({ online: z.boolean() })) });
 const Level = z.object({ level: z.string() });
 const Doctor = z.object({ checks: z.array(Level.extend({ name: z.string() })) });
 const Status = z.object({ checks: z.record(z.string(), Level) });
-/** Checks of doctor's that are about our own programs and the machine. */
+/** Checks of `doctor` that concern our own programs and the machine. */
 const NEEDS_NO_ENGINE = ['proxy', 'agent', 'hub', 'clock', 'journal', 'disk', 'memory', 'cgroup', 'files', 'keys'];
 
 export async function together({ host, state }: Subject): Promise<string> {
@@ -49,9 +49,9 @@ export async function together({ host, state }: Subject): Promise<string> {
   }
 }
 
-/** What doctor and status say of a host without an engine and without a network: all else is well. */
+/** Output of doctor and status on a host without engine and network: everything else must be well. */
 async function examined(host: ReleasedHost): Promise<string> {
-  // Both exit with 1 when something is wrong, and the engine is.
+  // Both exit with 1 when something is wrong, and the engine is missing.
   const ask = async (command: string): Promise<unknown> =>
     JSON.parse(
       (await runProgram(host.argv('orkestr-agent', command, '--json', '--wait', '60'), { env: host.env })).stdout,
@@ -65,7 +65,7 @@ async function examined(host: ReleasedHost): Promise<string> {
   return `doctor: ${named('ok').length} of ${checks.length} checks are ok, ${named('fail').join(' and ')} fail`;
 }
 
-/** git's own push to the hub; the agent is told, and fetches it from there. */
+/** A real git push to the hub; the agent is notified, and fetches from there. */
 async function pushApp(client: Client, token: string, state: string): Promise<string> {
   try {
     const environment = { slug: 'production', branch: 'main' };
@@ -88,7 +88,7 @@ async function pushApp(client: Client, token: string, state: string): Promise<st
   }
 }
 
-/** The next step asks an engine which images there are, and waits for one. */
+/** The clone must succeed. The step after it asks an engine for its images, and waits for one. */
 async function cloned(client: Client, id: string): Promise<void> {
   const deadline = performance.now() + CLONE_MS;
   for (;;) {

@@ -1,6 +1,7 @@
 /**
- * `npm run test:arm64`: the release for arm64, run on this machine by QEMU's user-mode emulation. It is told to the kernel in a
- * user namespace of its own, so nothing stays on the machine but the tree. See HELP. The last line of its output is JSON.
+ * `npm run test:arm64`: the release for arm64, run on this machine with QEMU's user-mode emulation. It is registered
+ * with the kernel in a separate user namespace, so nothing but the tree stays on the machine. See HELP. The last line
+ * of its output is JSON.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -44,7 +45,7 @@ async function main(): Promise<number> {
     return await runIn({ tree, folder, ...(await unpackedRelease(folder)) });
   } finally {
     rmSync(folder, { recursive: true, force: true });
-    // Where it was mounted.
+    // The mount point.
     rmSync(join(tree, folder), { recursive: true, force: true });
   }
 }
@@ -67,7 +68,7 @@ async function unpackedRelease(folder: string): Promise<Pick<Plan, 'release' | '
   return { release, version, unpacked: join(folder, archive.replace('.tar.xz', '')) };
 }
 
-/** The checks have our output. */
+/** The checks write to our output. */
 async function runIn(plan: Plan): Promise<number> {
   const program = [process.execPath, join(import.meta.dirname, 'inside.ts'), JSON.stringify(plan)];
   const child = spawn('unshare', [...NAMESPACES, '--', ...program], { stdio: ['ignore', 'inherit', 'inherit'] });

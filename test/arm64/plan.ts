@@ -1,10 +1,10 @@
-/** What the process inside of the namespaces is told. */
+/** Instructions for the process inside the namespaces. */
 export interface Plan {
-  /** Of Debian for arm64. */
+  /** A Debian for arm64. */
   readonly tree: string;
-  /** Scratch of this run, at the same path in the tree. */
+  /** Scratch folder of this run, at the same path in the tree. */
   readonly folder: string;
-  /** Files of the release, and its archive unpacked; both below `folder`. */
+  /** Files of the release, and its unpacked archive; both below `folder`. */
   readonly release: string;
   readonly unpacked: string;
   readonly version: string;

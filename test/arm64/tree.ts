@@ -5,12 +5,12 @@ import { findMirror } from '../../agent/base-images/mirror.ts';
 import { CA_BUNDLE, DEBIAN_RELEASE } from '../../agent/base-images/recipe.ts';
 import { mustRun } from '../../installer/stack/run-program.ts';
 
-/** What a release uses of a host, and what its install.sh asks it with. */
+/** What a release uses on a host, and what its install.sh needs to examine it. */
 const PACKAGES = ['ca-certificates', 'curl', 'git', 'iproute2', 'openssl', 'procps', 'systemd', 'xz-utils'];
 const ARCHIVES = 'var/cache/apt/archives';
 const MAKING_MS = 15 * 60_000;
 
-/** @param folder of trees; root's alone */
+/** @param folder for trees; owned by root */
 export async function arm64Tree(folder: string, say: (text: string) => void): Promise<string> {
   const tree = join(folder, DEBIAN_RELEASE);
   if (existsSync(tree)) return tree;
@@ -25,7 +25,7 @@ export async function arm64Tree(folder: string, say: (text: string) => void): Pr
   return tree;
 }
 
-/** The packages' scripts are not run: they would take minutes in emulation, and set up services that nobody starts here. */
+/** Does not run the packages' scripts: they would take minutes in emulation, and set up services nobody starts here. */
 async function unpack(tree: string): Promise<void> {
   const { main } = await findMirror(DEBIAN_RELEASE);
   const wanted = ['--arch=arm64', '--foreign', '--variant=minbase', `--include=${PACKAGES.join(',')}`] as const;
@@ -34,7 +34,7 @@ async function unpack(tree: string): Promise<void> {
     await mustRun(`unpacking ${name}`, ['dpkg-deb', '--extract', join(tree, ARCHIVES, name), tree]);
   }
   rmSync(join(tree, ARCHIVES), { recursive: true });
-  // What the scripts would have done of which something is needed.
+  // The parts of the scripts' work that are needed.
   for (const name of ['passwd', 'group']) {
     copyFileSync(join(tree, `usr/share/base-passwd/${name}.master`), join(tree, 'etc', name));
   }

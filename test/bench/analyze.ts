@@ -1,4 +1,4 @@
-/** How long an analysis takes and how much memory it needs, on a tree of 100,000 files. The last line is JSON. */
+/** Measures the time and memory of an analysis on a tree of 100,000 files. The last line is JSON. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { planBuild } from '../../agent/detect/index.ts';
 import { ReadingBudget } from '../../agent/detect/repository.ts';
 
 const FILES = 100_000;
-/** Members of a workspace; more are not looked at. */
+/** Members of a workspace; an analysis looks at no more than this. */
 const FOLDERS = 200;
 const RUNS = 20;
 

@@ -1,6 +1,6 @@
 /**
- * The first process of the namespaces: makes the tree its root, starts the engine there and runs the tests. All that it starts
- * ends with it, and all that it mounts is gone with the namespace.
+ * The first process of the namespaces: makes the tree its root, starts the engine there and runs the tests. Everything
+ * it starts ends with it, and its mounts disappear with the namespace.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,15 +15,15 @@ import type { Plan, Store } from './plan.ts';
 const ENGINE_TRIES = 300;
 const LOAD_MS = 10 * 60_000;
 const OLD_ROOT = '.old';
-/** Needs the network, which is not there. */
+/** These tests need the network, which is not available. */
 const LEFT_OUT = 'reaches the npm registry';
 
 const mount = (...args: readonly string[]): Promise<string> => mustRun('mount', ['mount', ...args]);
 
 async function enter(tree: string): Promise<void> {
-  // No mount of ours is seen outside.
+  // Keeps our mounts invisible outside.
   await mount('--make-rprivate', '/');
-  // The root of an engine has to be a mount point.
+  // An engine's root must be a mount point.
   await mount('--bind', tree, tree);
   const at = (path: string): string => {
     const target = join(tree, path);
@@ -68,7 +68,7 @@ async function main({ tree, store, images, files }: Plan): Promise<number> {
     TMPDIR: '/var/tmp',
     NO_COLOR: '1',
     NODE_DISABLE_COMPILE_CACHE: '1',
-    // Else the runner takes itself for a part of one that runs this.
+    // Otherwise the runner takes itself for part of the one that runs this.
     NODE_TEST_CONTEXT: undefined,
   };
   const tests = spawn(process.execPath, [...options, ...files], { cwd: ROOT, stdio: 'inherit', env });
@@ -76,5 +76,5 @@ async function main({ tree, store, images, files }: Plan): Promise<number> {
   return code ?? 1;
 }
 
-// As the first process of its namespace it takes everything else with it.
+// As the first process of its namespace it takes everything else down with it.
 process.exit(await main(JSON.parse(process.argv[2] ?? '') as Plan));

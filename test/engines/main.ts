@@ -1,6 +1,6 @@
 /**
- * `npm run test:engines`: the tests that need an engine, against engines that this machine's distribution does not have. Each
- * runs in namespaces of its own, which are gone with their first process: nothing of it stays on the machine but the tree.
+ * `npm run test:engines`: the tests that need an engine, against engines that this machine's distribution lacks. Each
+ * runs in its own namespaces, which end with their first process: nothing but the tree stays on the machine.
  */
 import { parseArgs } from 'node:util';
 import { withEngine } from '../harness/engine.ts';

@@ -1,6 +1,6 @@
-/** What a run in an engine's tree is told. */
+/** Instructions for a run in an engine's tree. */
 
-/** Ways in which Docker Engine keeps images: containerd's store is the default of Docker 29, the graph driver of those before. */
+/** How Docker Engine stores images: containerd's store is the default since Docker 29, the graph driver before. */
 export const STORES = ['containerd', 'graph-driver'] as const;
 export type Store = (typeof STORES)[number];
 
@@ -12,5 +12,5 @@ export interface Plan {
   readonly files: readonly string[];
 }
 
-/** Where the engine keeps its data, in the tree. */
+/** Where the engine keeps its data in the tree. */
 export const dataFolder = (store: Store): string => `/var/lib/docker-${store}`;

@@ -1,4 +1,4 @@
-/** Test files in the engine of another Debian, in namespaces of their own, which are gone with their first process. */
+/** Runs test files with the engine of another Debian, in separate namespaces, which end with their first process. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, rmSync } from 'node:fs';
@@ -29,7 +29,7 @@ interface Outcome {
   readonly failed: number;
 }
 
-/** The machine's engine runs, and has the base images {@link KINDS}. */
+/** Requires a running engine on this machine, with the base images {@link KINDS}. */
 export async function runInEngines({ suites, stores, files }: Choice, say: (text: string) => void): Promise<Outcome[]> {
   const folder = join(ROOT, '.orkestr/engines');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -48,7 +48,7 @@ async function saveImages(file: string): Promise<void> {
   await mustRun('docker save', ['docker', 'save', `--output=${file}`, ...KINDS.map((kind) => names[kind])]);
 }
 
-/** Its output goes on to ours; what it found is its last line. */
+/** Passes its output on to ours; the last line holds the result. */
 async function runIn(plan: Plan, suite: Suite, say: (text: string) => void): Promise<Outcome> {
   say(`\n${suite}, ${plan.store}: ${plan.files.length} files`);
   const program = [process.execPath, join(import.meta.dirname, 'inside.ts'), JSON.stringify(plan)];

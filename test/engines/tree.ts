@@ -1,10 +1,10 @@
-/** A tree of a newer Debian with its Docker Engine and what the tests use beside it. Made once per machine. */
+/** A tree of a newer Debian with its Docker Engine and the tests' other tools. Made once per machine. */
 import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { findMirror } from '../../agent/base-images/mirror.ts';
 import { bootstrap } from '../../agent/base-images/tree.ts';
 
-/** Debian 13 has Docker 26; unstable the newest that Debian has. */
+/** Debian 13 has Docker 26; unstable has Debian's newest. */
 export const SUITES = ['trixie', 'sid'] as const;
 export type Suite = (typeof SUITES)[number];
 
@@ -32,7 +32,7 @@ export async function engineTree(suite: Suite, folder: string, say: (text: strin
   const making = `${tree}.${process.pid}`;
   try {
     await bootstrap(making, await findMirror(suite), PACKAGES, suite);
-    // The machine's own: its package starts a service where it is installed.
+    // The machine's own binary: the package would start a service where it is installed.
     copyFileSync(REGISTRY, join(making, REGISTRY));
     renameSync(making, tree);
   } finally {

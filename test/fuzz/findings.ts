@@ -1,4 +1,4 @@
-/** Findings as files, each of which runs again with `--replay FILE`. */
+/** Findings as files; each can be run again with `--replay FILE`. */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ export const RequestCase = z.object({
   side: z.literal('request'),
   /** The client's bytes, latin1. */
   bytes: z.string(),
-  /** Offsets at which they are sent in parts. */
+  /** Offsets at which they are split. */
   parts: z.array(z.int()),
 });
 export type RequestCase = z.infer<typeof RequestCase>;
@@ -16,22 +16,22 @@ export type RequestCase = z.infer<typeof RequestCase>;
 export const ResponseCase = z.object({
   side: z.literal('response'),
   method: z.enum(['GET', 'HEAD', 'POST']),
-  /** What the upstream says, latin1. */
+  /** What the upstream sends, latin1. */
   bytes: z.string(),
   parts: z.array(z.int()),
-  /** It says so before it has read the body of the request. */
+  /** It responds before it has read the body of the request. */
   early: z.boolean(),
-  /** What it does with the connection then. */
+  /** What it does with the connection afterwards. */
   ending: z.enum(['stay', 'fin', 'reset']),
 });
 export type ResponseCase = z.infer<typeof ResponseCase>;
 
 export const H2Case = z.object({
   side: z.literal('h2'),
-  /** The client's frames behind its settings, latin1. */
+  /** The client's frames after its settings, latin1. */
   bytes: z.string(),
   parts: z.array(z.int()),
-  /** They are as they were made, without changes. */
+  /** The frames are unchanged, as generated. */
   honest: z.boolean(),
 });
 export type H2Case = z.infer<typeof H2Case>;
@@ -42,7 +42,7 @@ export type FuzzCase = z.infer<typeof FuzzCase>;
 const Recording = z.object({ what: z.string(), engine: z.enum(['fast', 'http-proxy']), cases: z.array(FuzzCase) });
 type Recording = z.infer<typeof Recording>;
 
-/** Findings of one kind that are kept; more of the same tell nothing new. */
+/** Number of findings kept per kind; more of the same add nothing. */
 const KEPT_PER_KIND = 5;
 
 export class Findings {
@@ -58,7 +58,7 @@ export class Findings {
     return [...this.#kinds.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  /** Number of findings by what is wrong. */
+  /** Number of findings by kind. */
   get kinds(): Record<string, number> {
     return Object.fromEntries(this.#kinds);
   }

@@ -1,4 +1,4 @@
-/** Sequences of HTTP/2 frames as cases, and what requests are in them by a reading without judgement. */
+/** Sequences of HTTP/2 frames as cases, and the requests in them according to a reading that judges nothing. */
 import * as fc from 'fast-check';
 import { frameSequence } from '../../proxy/h2/test-sequences.ts';
 import { FLAG, FRAME, FRAME_HEAD_BYTES } from '../../proxy/h2/wire/codes.ts';
@@ -15,7 +15,7 @@ interface Stream {
   isHead: boolean;
 }
 
-/** Requests in the bytes that come to an end: their path and body. Nothing is checked: there may be fewer, never others. */
+/** Path and body of each complete request in the bytes, unchecked: the proxy may forward fewer, but no others. */
 export function wholeRequests(bytes: Buffer): string[] {
   const streams = new Map<number, Stream>();
   const whole: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * Hostile connections of HTTP/2. The upstream must see none but valid requests, each of them as whole as its client has
- * sent it; what is honest is answered; nothing hangs and nothing stays.
+ * Hostile HTTP/2 connections. The upstream must see only valid requests, each as complete as its client sent it; honest
+ * requests are answered; nothing hangs and nothing is left over.
  */
 import type { Socket } from 'node:net';
 import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises';
@@ -16,11 +16,11 @@ import { RecordingUpstream } from './recording-upstream.ts';
 import type { StrictRequest } from './strict-upstream.ts';
 
 export const H2_ROUTES = ['*.h2.test'];
-/** So long without a frame means: that is all. */
+/** Without a frame for this long, nothing more is expected. */
 const QUIET_MS = 40;
-/** With changes the last PING may have become a part of another frame; nothing is waited for longer. */
+/** Changes may have made the last PING part of another frame, so no wait is longer than this. */
 const INCOMPLETE_MS = 300;
-/** Without, it is answered in this time, or the connection closed, or the proxy hangs. */
+/** Without changes the PING is answered or the connection closed within this time, or the proxy hangs. */
 const HANG_MS = 8000;
 const LAST = Buffer.from('the last');
 const LAST_PING = frame(FRAME.ping, 0, 0, LAST);
@@ -46,7 +46,7 @@ export class H2Side {
     return this.#upstream.close();
   }
 
-  /** Runs cases all at once, each on a connection of its own. @returns requests that reached the upstream */
+  /** Runs cases concurrently, each on its own connection. @returns requests that reached the upstream */
   async run(edge: EdgeProcess, cases: readonly H2Case[], findings: Findings): Promise<number> {
     const runs = cases.map((one) => this.#prepare(one));
     await Promise.all(runs.map((run) => send(edge, run)));
@@ -56,7 +56,7 @@ export class H2Side {
     for (const run of runs) {
       const seen = asked.get(run.host) ?? [];
       forwarded += seen.length;
-      // What was cut off at the end goes on in the last PING.
+      // A frame cut off at the end continues in the last PING.
       const whole = wholeRequests(Buffer.concat([run.bytes, LAST_PING]));
       const wrong = seen.find((line) => !takeOut(whole, line));
       if (run.hung) findings.add('h2: hang', 'neither answered nor closed', 'fast', [run.case]);
@@ -102,7 +102,7 @@ async function send(edge: EdgeProcess, run: Run): Promise<void> {
     run.received = Buffer.concat([run.received, bytes]);
     last = performance.now();
   });
-  socket.on('error', () => undefined); // its close is what counts
+  socket.on('error', () => undefined); // its `close` is what counts
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   await sendParts(socket, run);
   const patienceMs = run.case.honest ? HANG_MS : INCOMPLETE_MS;

@@ -1,4 +1,4 @@
-/** `npm run fuzz:proxy`: grammar-based and mutating, both sides, both engines, HTTP/2, and the parsers against node's own. */
+/** `npm run fuzz:proxy`: grammar-based and mutating; both sides, both engines, HTTP/2, our parsers against node's. */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,13 +36,13 @@ const HELP = `npm run fuzz:proxy -- [options]
   --replay FILE    runs the cases of one finding
 Prints each finding, and last a line of JSON. Exit code 1 when something was found.`;
 
-/** Cases at the same time. */
+/** Concurrent cases. */
 const BATCH = 64;
 /** Each with a TLS handshake. */
 const H2_BATCH = 32;
-/** Growth of the proxy's memory, from half of the time to the end, that is no leak; the first half fills V8's heap. */
+/** Memory growth of the proxy in the second half that is no leak; in the first half V8's heap fills. */
 const GROWTH_BYTES = 64 * 1024 * 1024;
-/** V8 collects late when it may grow: with a small heap memory that grows is a leak, which ends as a crash. */
+/** V8 collects late when it may grow. With a small heap, growing memory is a leak, and ends in a crash. */
 const SMALL_HEAP = '--max-old-space-size=96';
 /** Runs of each property per round. */
 const PROPERTY_RUNS = 2000;
@@ -118,7 +118,7 @@ async function fuzz(bed: Bed, seed: number, until: number, totals: Totals, findi
   const began = performance.now();
   const goesOn = (): boolean => bed.edge.running && performance.now() < until && !bed.stop.aborted;
   let start = 0;
-  // Answers mostly wait for time limits: requests use the time.
+  // The response cases mostly wait for time limits; the request cases use that time.
   const requests = async (): Promise<void> => {
     for (let round = seed; goesOn(); round += 1) {
       totals.forwarded += await runRequests(bed, requestCases(round, BATCH), findings);
@@ -139,7 +139,7 @@ async function fuzz(bed: Bed, seed: number, until: number, totals: Totals, findi
       totals.h2Cases += H2_BATCH;
     }
   };
-  // The front for HTTP/2 is the same with both engines.
+  // The HTTP/2 front is the same for both engines.
   await Promise.all([requests(), responses(), bed.engine === 'fast' ? h2() : null]);
   if (!bed.edge.running) return { start: 0, end: 0 };
   const end = bed.edge.residentBytes;
@@ -150,7 +150,7 @@ async function fuzz(bed: Bed, seed: number, until: number, totals: Totals, findi
   return { start: Math.round(start / 2 ** 20), end: Math.round(end / 2 ** 20) };
 }
 
-/** Claims in flight once their clients have been gone for longer than any limit of the routes. */
+/** Claims still in flight after their clients have been gone for longer than any limit of the routes. */
 async function claimsLeft(edge: EdgeProcess): Promise<number> {
   for (let tries = 0; ; tries += 1) {
     const targets = (await edge.table()).upstreams.flatMap((upstream) => upstream.targets);
@@ -182,7 +182,7 @@ function noteCrash({ edge, engine }: Bed, cases: readonly FuzzCase[], findings: 
   if (!edge.running) findings.add('crash', edge.lastLines().join('\n'), engine, cases);
 }
 
-/** The parsers by themselves: a thousand times as many messages as through sockets. */
+/** Tests the parsers alone: a thousand times as many messages as through sockets. */
 async function checkProperties(seed: number, totals: Totals, findings: Findings): Promise<void> {
   const settings = { seed, numRuns: PROPERTY_RUNS };
   const ignore = (): void => undefined;
@@ -254,7 +254,7 @@ async function withBed<T>(engine: EngineName, stop: AbortSignal, work: (bed: Bed
   }
 }
 
-/** Answers that do not come are given up after a second. */
+/** Missing responses are given up after a second. */
 async function route(edge: EdgeProcess, number: number, port: number, hosts: readonly string[]): Promise<void> {
   const id = (offset: number): string => `01890a5d-ac96-774b-bcce-${String(offset + number).padStart(12, '0')}`;
   const entry = {

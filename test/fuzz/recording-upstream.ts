@@ -1,10 +1,10 @@
-/** A strict upstream that keeps what it was asked, and what no strict server takes. */
+/** A strict upstream that records the requests it received, and everything that no strict server accepts. */
 import type { Socket } from 'node:net';
 import { StrictUpstream } from './strict-upstream.ts';
 import type { StrictRequest } from './strict-upstream.ts';
 
 export class RecordingUpstream {
-  /** By host: requests in their order, a line each. */
+  /** By host: requests in order, one line each. */
   readonly seen = new Map<string, string[]>();
   /** What the proxy sent that is no request. */
   readonly strays: string[] = [];
@@ -32,7 +32,7 @@ export class RecordingUpstream {
     this.seen.set(host, [...(this.seen.get(host) ?? []), line]);
   }
 
-  /** Before the next cases. */
+  /** Call this before the next cases. */
   forget(): void {
     this.seen.clear();
     this.strays.length = 0;

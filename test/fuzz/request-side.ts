@@ -1,6 +1,6 @@
 /**
- * Hostile requests. What the upstream gets of them must be what node's own strict parser reads in the client's bytes, in
- * the same order; every whole message is answered or its connection closed; and the counts fit.
+ * Hostile requests. What the upstream receives must be what node's own strict parser reads in the client's bytes, in
+ * the same order; every whole message is answered or its connection closed; and the counts match.
  */
 import { createConnection } from 'node:net';
 import type { Socket } from 'node:net';
@@ -14,14 +14,14 @@ import type { Findings, RequestCase } from './findings.ts';
 import { RecordingUpstream } from './recording-upstream.ts';
 import type { StrictRequest } from './strict-upstream.ts';
 
-/** Case hosts are `c<number>.` and this. */
+/** Hosts of cases are `c<number>.` followed by this. */
 const DOMAIN = 'requests.test';
 export const REQUEST_ROUTES = [`*.${DOMAIN}`];
-/** After an answer, or after the last byte was sent, so long without another means: that is all. */
+/** Without a response for this long after the last one, or after the last byte sent, nothing more is expected. */
 const QUIET_MS = 25;
-/** A message that is not whole stays without an answer; nothing is waited for longer. */
+/** An incomplete message gets no response; no wait is longer than this. */
 const INCOMPLETE_MS = 150;
-/** A whole message is answered in this time, or the proxy hangs. */
+/** A whole message is answered within this time, or the proxy hangs. */
 const HANG_MS = 8000;
 
 const requestCase: fc.Arbitrary<RequestCase> = fc
@@ -37,7 +37,7 @@ const partsOf = (places: readonly number[], length: number): number[] =>
 export const requestCases = (seed: number, count: number): RequestCase[] =>
   fc.sample(requestCase, { seed, numRuns: count });
 
-/** What is looked at of one case when it has run. */
+/** What is examined of a case after its run. */
 interface Run {
   readonly case: RequestCase;
   readonly host: string;
@@ -62,7 +62,7 @@ export class RequestSide {
     return this.#upstream.close();
   }
 
-  /** Runs cases all at once, each on a connection of its own. @returns requests that reached the upstream */
+  /** Runs cases concurrently, each on its own connection. @returns requests that reached the upstream */
   async run(
     edge: EdgeProcess,
     engine: 'fast' | 'http-proxy',
@@ -88,7 +88,7 @@ export class RequestSide {
     return forwarded;
   }
 
-  /** The case with a host of its own, and what node reads in it. */
+  /** The case with its own host, and what node reads in it. */
   async #prepare(one: RequestCase): Promise<Run> {
     this.#number += 1;
     const host = `c${this.#number}.${DOMAIN}`;
@@ -115,7 +115,7 @@ export class RequestSide {
   }
 }
 
-/** A request in one line. Absolute targets become what the proxy makes of them. */
+/** A request in one line. Absolute targets are rewritten as the proxy does it. */
 function described(method: string, target: string, body: string): string {
   const origin = target.replace(/^http:\/\/[^/?#]*/i, '');
   return `${method} ${origin.startsWith('/') ? origin : `/${origin}`} ${JSON.stringify(body)}`;
@@ -128,7 +128,7 @@ async function send(edge: EdgeProcess, run: Run): Promise<void> {
     run.received += bytes.toString('latin1');
     last = performance.now();
   });
-  socket.on('error', () => undefined); // its close is what counts
+  socket.on('error', () => undefined); // its `close` is what counts
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   const cuts = [...run.case.parts.filter((at) => at < run.bytes.length), run.bytes.length];
   for (const [index, end] of cuts.entries()) {
@@ -150,14 +150,14 @@ async function send(edge: EdgeProcess, run: Run): Promise<void> {
 
 const finalAnswers = (received: string): number => (received.match(/HTTP\/1\.1 [2-5]\d\d /g) ?? []).length;
 
-/** @returns kind and description of what is wrong, or null */
+/** @returns kind and description of the problem, or null */
 function judge({ expected, received, hung, closed }: Run, seen: readonly string[]): [string, string] | null {
   const whole = expected.messages
     .filter(({ complete }) => complete)
     .map(({ method, target, body }) => described(method, target, body));
   const readings = `upstream saw ${JSON.stringify(seen)}, llhttp reads ${JSON.stringify(whole)} (${expected.error ?? 'no error'})`;
   if (hung && !closed) return ['hang', readings];
-  // Requests that follow each other unasked may reach the app in another order; their answers may not.
+  // Pipelined requests may reach the app in another order; their responses may not.
   if (!isSubsequence(seen.toSorted(), whole.toSorted())) return ['the upstream saw another request', readings];
   const answers = [...received.matchAll(/\r\nX-Saw: ([\w-]+)\r\n/gi)].map(([, saw = '']) =>
     Buffer.from(saw, 'base64url').toString('latin1'),

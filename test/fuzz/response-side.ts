@@ -1,6 +1,6 @@
 /**
- * Hostile answers. A client gets the answer as node's own parser reads it, or the proxy's 502, or a connection that
- * breaks: never a part of an answer as a whole one, and never anything of somebody else's.
+ * Hostile responses. A client gets the response as node's own parser reads it, or the proxy's 502, or a broken
+ * connection: never part of a response as a whole one, and never anything from somebody else's.
  */
 import { Agent, request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
@@ -15,14 +15,14 @@ import type { Findings, ResponseCase } from './findings.ts';
 import { StrictUpstream } from './strict-upstream.ts';
 
 export const RESPONSE_HOST = 'responses.test';
-/** The route's limits for answers are 1 s; an exchange that takes this long hangs. */
+/** The route's limits for responses are 1 s; an exchange that takes this long hangs. */
 const HANG_MS = 10_000;
-/** Body of a POST: more than a proxy has in flight when an early answer comes. */
+/** Body of a POST: more than a proxy has in flight when an early response arrives. */
 const UPLOAD_BYTES = 300_000;
 
 const OK = 'HTTP/1.1 200 OK\r\n';
 const POISON = `${OK}X-Case: poison\r\nContent-Length: 6\r\n\r\npoison`;
-/** What no grammar gives. */
+/** Cases that the grammar does not generate. */
 const SPECIAL = [
   '',
   'HTTP/1.1',
@@ -103,8 +103,8 @@ const responseCase: fc.Arbitrary<ResponseCase> = fc.record({
 });
 
 /**
- * Poison comes in one piece with what is before it. Later it would be a race that no proxy can win: the connection may
- * carry the next request of this app by then.
+ * Poison is sent in one piece with whatever precedes it. Sent later, it would be a race that no proxy can win: the
+ * connection may already carry the next request of this app.
  */
 const inOnePiece = (one: ResponseCase): ResponseCase => (one.bytes.includes('poison') ? { ...one, parts: [] } : one);
 
@@ -141,7 +141,7 @@ export class ResponseSide {
     await this.#upstream?.close();
   }
 
-  /** Runs cases all at once. @returns answers that came through */
+  /** Runs cases concurrently. @returns responses that came through */
   async run(
     edge: EdgeProcess,
     engine: 'fast' | 'http-proxy',
@@ -187,7 +187,7 @@ export class ResponseSide {
   }
 }
 
-/** The script with its name in it, so that an answer tells whose it is. */
+/** The script with its name in it, so that a response shows whose it is. */
 function scriptBytes({ bytes }: ResponseCase, name: string): Buffer {
   return Buffer.from(bytes.replace(/^(HTTP\/1\.[01] [2-9]\d\d[^\r\n]*\r\n)/, `$1X-Case: ${name}\r\n`), 'latin1');
 }
@@ -199,7 +199,7 @@ async function say({ parts, ending }: ResponseCase, bytes: Buffer, socket: Socke
     if (socket.writable) socket.write(bytes.subarray(cuts[index - 1] ?? 0, end));
   }
   if (ending === 'fin') socket.end();
-  // What is written is on its way first.
+  // Lets the written bytes leave first.
   if (ending === 'reset') setTimeout(() => socket.resetAndDestroy(), 5);
 }
 
@@ -224,7 +224,7 @@ function ask(edge: EdgeProcess, agent: Agent, method: string, path: string): Pro
 function collect(response: IncomingMessage, done: (outcome: Outcome) => void): void {
   const body: Buffer[] = [];
   response.on('data', (part: Buffer) => body.push(part));
-  response.on('error', () => undefined); // `complete` tells
+  response.on('error', () => undefined); // `complete` shows it
   response.once('close', () =>
     done({
       status: response.statusCode ?? 0,
@@ -237,7 +237,7 @@ function collect(response: IncomingMessage, done: (outcome: Outcome) => void): v
   );
 }
 
-/** @returns kind and description of what is wrong, or null */
+/** @returns kind and description of the problem, or null */
 function judge(
   first: Outcome,
   clean: Outcome,
@@ -258,9 +258,9 @@ function judge(
   return null;
 }
 
-/** A whole answer that is no page of the proxy. */
+/** A whole response that is not one of the proxy's own pages. */
 const isOfApp = ({ complete, own }: Outcome): boolean => complete && !own;
 
-/** Poison is an answer like any other where a script begins with it. */
+/** Where a script begins with poison, poison is a response like any other. */
 const isForeign = ({ complete, caseName }: Outcome, name: string): boolean =>
   complete && caseName.startsWith('/') && caseName !== name;

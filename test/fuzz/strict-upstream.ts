@@ -1,6 +1,6 @@
 /**
- * An upstream that takes nothing but what a proxy ought to send: each request under the narrowest grammar there is. What
- * does not fit is a fault of the proxy.
+ * An upstream that accepts only what a proxy ought to send: each request under the narrowest grammar there is. Anything
+ * else is a fault of the proxy.
  */
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
@@ -33,19 +33,19 @@ interface Head extends Omit<StrictRequest, 'body'> {
   readonly framing: 'none' | 'chunked' | number;
 }
 
-/** What an upstream does with requests; both may end the connection. */
+/** What an upstream does with requests; both handlers may end the connection. */
 interface Conduct {
-  /** The head is read, the body not yet. */
+  /** The head has been read, the body not yet. */
   head?(request: Omit<StrictRequest, 'body'>, socket: Socket): void;
   request(request: StrictRequest, socket: Socket): void;
-  /** The proxy sent something that no strict server takes. */
+  /** The proxy sent something that no strict server accepts. */
   fault(what: string, bytes: string): void;
 }
 
 function readFrom(socket: Socket, conduct: Conduct): void {
   const connection = new Connection(socket, conduct);
   socket.setNoDelay(true);
-  // A proxy that goes away is no fault: its clients do so too.
+  // A proxy that disconnects is not at fault: its clients do so too.
   socket.on('error', () => undefined);
   socket.on('data', (bytes: Buffer) => connection.take(bytes));
 }
@@ -67,7 +67,7 @@ class Connection {
     while (!this.#faulty && this.#step());
   }
 
-  /** @returns whether there may be more to read in what has come */
+  /** @returns whether the received bytes may hold more to read */
   #step(): boolean {
     if (this.#head === null) {
       const end = this.#rest.indexOf('\r\n\r\n');
@@ -96,7 +96,7 @@ class Connection {
   }
 }
 
-/** @returns what is wrong with it, as text */
+/** @returns the problem as text if it is malformed */
 function readHead(text: string): Head | string {
   const [first = '', ...lines] = text.split('\r\n');
   const [, method, target] = REQUEST_LINE.exec(first) ?? [];
@@ -120,7 +120,7 @@ function readFields(lines: readonly string[]): Map<string, string[]> | string {
   return fields;
 }
 
-/** The fields as the proxy has to write them: what another server would read otherwise is a hole. */
+/** Framing fields exactly as the proxy has to write them: anything another server could read differently is a hole. */
 function readFraming(fields: ReadonlyMap<string, readonly string[]>, text: string): Head['framing'] | null {
   const [lengths = [], codings = []] = [fields.get('content-length'), fields.get('transfer-encoding')];
   if (lengths.length + codings.length > 1) return null;
@@ -130,7 +130,7 @@ function readFraming(fields: ReadonlyMap<string, readonly string[]>, text: strin
   return digits === undefined ? null : Number(digits);
 }
 
-/** @returns null while it is not whole, what is wrong with it as text */
+/** @returns null while incomplete, the problem as text if malformed */
 function readBody(bytes: string, framing: Head['framing']): { text: string; end: number } | string | null {
   if (framing === 'none') return { text: '', end: 0 };
   if (framing === 'chunked') return readChunks(bytes);

@@ -1,4 +1,4 @@
-/** Hub and agent together over their link, real but for Docker: an app that floods its log, and a reader who takes nothing. */
+/** Hub and agent over their real link, without Docker: an app that floods its log, and a reader that never reads. */
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'node:test';
@@ -20,7 +20,7 @@ test('a flood costs a bounded amount, deployments go on, and the reader’s end 
   let written = 0;
   let open = 0;
   const line = Buffer.from(`${'x'.repeat(199)}\n`);
-  /** As fast as it is taken, for ever. */
+  /** Produces pieces for ever, as fast as they are consumed. */
   const flood: OpenContainerLog = async (_name, _request, signal) => {
     async function* pieces(): AsyncGenerator<readonly LogPiece[]> {
       open += 1;

@@ -1,4 +1,4 @@
-/** A test run that is told to stop: its tests and all that they have started end, however stubborn. */
+/** A test run that is asked to stop ends its tests and every process they have started, however stubborn. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { endMarked, RUN_MARK } from '../runner/leftovers.ts';
 import { runTests } from '../runner/test-files.ts';
 import { eventually, temporaryFolder } from './proxy/harness.ts';
 
-/** Starts a process that ignores SIGTERM, notes its pid, and never ends. */
+/** Starts a process that ignores SIGTERM, records its pid, and never ends. */
 const HANGING = `
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';

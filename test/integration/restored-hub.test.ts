@@ -1,4 +1,4 @@
-/** A hub that was put back from a backup, and a host that has gone on meanwhile. */
+/** A hub restored from a backup, and a host that has carried on meanwhile. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -39,7 +39,7 @@ test('hosts come back to a restored hub by themselves, report to it and are depl
   await fatesAre(again, 'live');
   await again.act('deploy');
   await again.act('deploy');
-  // The host has had generation 2 already; what waits keeps its place behind.
+  // The host has already had generation 2; the waiting deployment keeps its place behind.
   await fatesAre(again, 'live', 'running', 'queued');
   await restored.deps.scheduler.cancel(await again.deploymentAt(3));
   await fatesAre(again, 'superseded', 'cancelled', 'live');

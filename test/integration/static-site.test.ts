@@ -1,4 +1,4 @@
-/** The generated nginx configuration, asked over HTTP: which file a path gets, and how long it may be kept. */
+/** The generated nginx configuration, queried over HTTP: which file a path gets, and how long it may be cached. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -24,7 +24,7 @@ interface Answer {
 }
 type Ask = (path: string, accepts?: string) => Promise<Answer>;
 
-/** A site of these files, each of which holds its own path, compressed as its name says. */
+/** A site with these files, each of which contains its own path, compressed as its name says. */
 async function serve(
   t: TestContext,
   files: readonly string[],
@@ -41,7 +41,7 @@ async function serve(
   const conf = join(folder, 'nginx.conf');
   const text = site.files.map((file) => file.text).join('');
   writeFileSync(conf, text.replaceAll('/srv/www', join(folder, 'www')).replaceAll('/tmp/nginx', join(folder, 'nginx')));
-  // The master process runs as root here, and its worker must read the folder as well.
+  // The master process runs as root here, and its worker must be able to read the folder as well.
   const server = spawn('nginx', ['-e', 'stderr', '-c', conf, '-g', 'user root;'], { stdio: 'ignore' });
   t.after(() => ended(server));
   const ask: Ask = async (path, accepts = 'identity') => {

@@ -10,7 +10,7 @@ import { until } from '../harness/until.ts';
 
 const log = makeLogger('hub', 'silent');
 
-/** A `systemd-notify` that writes down what it is told, first on the PATH. */
+/** A `systemd-notify`, first on the PATH, that records what it is told. */
 function recordingProgram(t: TestContext): () => string[] {
   const folder = mkdtempSync(join(tmpdir(), 'ork-systemd-'));
   const file = join(folder, 'said');

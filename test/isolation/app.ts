@@ -1,4 +1,4 @@
-/** The app that is deployed: it tries its targets while it is built, and again whenever it is asked at /probe. */
+/** The deployed app: it probes its targets during its build, and again at each request for /probe. */
 import { readFileSync } from 'node:fs';
 import type { Target } from './prober.mjs';
 
@@ -36,7 +36,7 @@ export function appFiles(targets: TargetLists, more: readonly string[] = []): Re
   };
 }
 
-/** What the prober said in a build log. */
+/** The prober's results in a build log. */
 export function readResults(log: string): Record<string, boolean> {
   const found = [...log.matchAll(/isolation (\S+)=(reached|closed)$/gm)];
   return Object.fromEntries(found.map(([, name = '', how]) => [name, how === 'reached']));

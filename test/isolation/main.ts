@@ -1,6 +1,7 @@
 /**
- * `npm run e2e:isolation`: what a build and an app container reach, tried on a whole installation. Each forbidden thing is
- * first reached from where it may be, so that it is known to be there. See HELP. The last line of its output is JSON.
+ * `npm run e2e:isolation`: what a build and an app container can reach, tried on a complete installation. Each
+ * forbidden target is first reached from where that is allowed, to prove that it exists. See HELP. The last line of its
+ * output is JSON.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -29,7 +30,7 @@ the Docker API, other containers and published ports, metadata services, another
 they may: the npm registry, DNS, a machine behind the host, the project's own containers. Then a build with an allow-list.
 Needs root. Prints a line per try. Exit code 1 when anything is reached that must not be, or not reached that may be.`;
 
-/** How often a log is looked at until it is whole, and the pause in between, ms. */
+/** How often to fetch a log until it is complete, and the pause in between, ms. */
 const LOG_TRIES = 60;
 const LOG_PAUSE_MS = 500;
 
@@ -63,7 +64,7 @@ async function tryAll(stack: Stack): Promise<readonly Result[]> {
   const project = await stack.createProject(appFiles(none), { slug: 'open' });
   const other = await stack.createProject(appFiles(none), { slug: 'other' });
   await live(project);
-  // From here on the sandbox runs. What comes now, comes after its rules: so do most things on a real host.
+  // From here on the sandbox runs. Everything created now comes after its rules, like most things on a real host.
   const otherProject = await containerOf((await live(other)).id);
   const sibling = await containerOf(await deploySibling(stack, project));
   const world = await openWorld();
@@ -83,7 +84,7 @@ async function tryAll(stack: Stack): Promise<readonly Result[]> {
   }
 }
 
-/** From a build and from an app as they are without further settings. */
+/** From a build and from an app with default settings. */
 async function tryOpen(
   stack: Stack,
   project: TestProject,
@@ -98,7 +99,7 @@ async function tryOpen(
   return [...judge('build', build, fromBuild, world), ...judge('app', app, fromApp, world)];
 }
 
-/** From a build with an allow-list: directly, by the proxy that it is given, and by npm as people use it. */
+/** From a build with an allow-list: directly, through the proxy it is given, and by npm as people use it. */
 async function tryClosed(stack: Stack, world: World, direct: readonly Trial[]): Promise<readonly Result[]> {
   const registry = await registryUrl();
   const [door = ''] = await hostDoors(/^$/);
@@ -108,7 +109,7 @@ async function tryClosed(stack: Stack, world: World, direct: readonly Trial[]): 
     {
       slug: 'closed',
       settings: {
-        // Naming the host or its containers opens neither.
+        // Listing the host or its containers must open neither.
         buildHosts: [
           `${registry.hostname}:${portOf(registry)}`,
           `${door}:${world.hostPort}`,
@@ -128,14 +129,14 @@ async function tryClosed(stack: Stack, world: World, direct: readonly Trial[]): 
   return judge('build with buildHosts', [...trials, byNpm], readResults(log), world);
 }
 
-/** Deploys, and throws unless it goes live. */
+/** Deploys, and throws unless the deployment goes live. */
 async function live(project: TestProject, files?: Readonly<Record<string, string>>): Promise<Deployment> {
   const deployment = await project.deploy(files);
   if (deployment.status === 'live') return deployment;
   throw new Error(`${project.slug} is ${deployment.status}: ${JSON.stringify(deployment.error)}`);
 }
 
-/** A second environment of the project, of a branch that nobody pushes to again. @returns its deployment */
+/** A second environment of the project, on a branch that is not pushed again. @returns its deployment */
 async function deploySibling(stack: Stack, project: TestProject): Promise<string> {
   const slug = 'sibling';
   await stack.client.post(apiPath('projects', project.slug, 'environments'), { slug, branch: slug }, z.unknown());
@@ -156,7 +157,7 @@ async function containerOf(deploymentId: string): Promise<Container> {
   return { address: network.IPAddress, port: 3000 };
 }
 
-/** The build log, once it has the prober's words of `last`: on a busy machine the log comes after the deployment's end. */
+/** The build log, once it has the prober's result for `last`: on a busy machine it trails the deployment's end. */
 async function logOf(stack: Stack, id: string, last: string): Promise<string> {
   for (let tries = 0; ; tries += 1) {
     const answer = await stack.client.open({ method: 'GET', path: `/deployments/${id}/logs` });
@@ -167,21 +168,21 @@ async function logOf(stack: Stack, id: string, last: string): Promise<string> {
   }
 }
 
-/** The positive control. @throws when something is not there to be reached: then not reaching it would show nothing */
+/** The positive control. @throws when a target does not exist: then not reaching it would prove nothing */
 async function allThere(world: World, trials: readonly Trial[]): Promise<void> {
   const [inSlot, onHost] = [trials.filter(isInSlot), trials.filter((trial) => !isInSlot(trial))];
   const found = await probeAll(
     onHost.map(({ target }) => ({ ...target, to: seenFromHost(target.to) })),
     'host',
   );
-  // The host may not talk to it either: it is asked from within.
+  // The host may not reach it either, so it is probed from inside its namespace.
   for (const { target } of inSlot) found[target.name] = await opensInside(world.slot);
   const missing = Object.entries(found).flatMap(([name, reached]) => (reached ? [] : [name]));
   if (missing.length > 0) throw new Error(`not there, so trying it would show nothing: ${missing.join(', ')}`);
 }
 
 const isInSlot = ({ target }: Trial): boolean => target.name === 'tcp:other-slot';
-/** The zone of a link-local address is the container's; on the host any address of its own will do. */
+/** The zone of a link-local address is the container's; on the host any of its own addresses will do. */
 const seenFromHost = (address: string): string => (/^fe80:.*%/.test(address) ? '::1' : address);
 
 async function opensInside({ namespace, address, port }: World['slot']): Promise<boolean> {
@@ -202,7 +203,7 @@ function judge(
   return trials.map((trial) => {
     const reached = found[trial.target.name];
     if (reached === undefined) throw new Error(`${from} says nothing of ${trial.target.name}`);
-    // A datagram that arrived has reached its target, also when the answer did not come back.
+    // A datagram that arrived has reached its target, even when the answer did not come back.
     return { ...trial, from, reached: reached || datagrams.has(`${from.split(' ')[0]} ${trial.target.name}`) };
   });
 }

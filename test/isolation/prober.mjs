@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Tries to reach things, from wherever it runs: in a RUN step, in an app, on the host. Plain JavaScript without imports of
- * ours, since it is copied into images. `node prober.mjs LIST` tries the list LIST of targets.json beside it.
+ * Tries to reach targets from wherever it runs: in a RUN step, in an app, on the host. Plain JavaScript without imports
+ * of ours, since it is copied into images. `node prober.mjs LIST` tries the list LIST of targets.json beside it.
  */
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
@@ -11,21 +11,21 @@ import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
 /**
- * `tcp`: something accepts. `udp`: something answers. `unix`: a socket's path, `@name` for an abstract one. `dns`: the name
- * resolves. `http`: any answer to a GET. `proxied`: HTTP_PROXY makes a tunnel to it.
+ * `tcp`: something accepts. `udp`: something answers. `unix`: a socket's path, `@name` for an abstract one. `dns`: the
+ * name resolves. `http`: any response to a GET. `proxied`: HTTP_PROXY opens a tunnel to it.
  *
  * @typedef {{ name: string, kind: 'tcp' | 'udp' | 'unix' | 'dns' | 'http' | 'proxied', to: string, port: number }} Target
  */
 
-/** How long something that is open may take to answer, ms. */
+/** How long an open target may take to answer, ms. */
 const TIMEOUT_MS = 8000;
 const UDP_EVERY_MS = 300;
 
 /**
- * All at once. Name → whether it was reached.
+ * Probes all targets at once. Name → whether it was reached.
  *
  * @param {readonly Target[]} targets
- * @param {string} who stands in datagrams, for those who note which came
+ * @param {string} who sender named in datagrams, so that the receiver knows whose arrived
  * @returns {Promise<Record<string, boolean>>}
  */
 export async function probeAll(targets, who) {

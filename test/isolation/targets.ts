@@ -1,4 +1,4 @@
-/** What is tried from where, and what is right. */
+/** The targets to try from each place, and the expected results. */
 import { run } from '../../agent/lib/exec.ts';
 import { DOCKER_SOCKET } from '../../installer/prepare/engine.ts';
 import type { Target } from './prober.mjs';
@@ -24,7 +24,7 @@ interface Ours {
   readonly loopbackPorts: readonly number[];
   /** Folder of the stack's unix sockets. */
   readonly runFolder: string;
-  /** Names of the interfaces of this agent on the host. */
+  /** Matches the names of this agent's interfaces on the host. */
   readonly interfaces: RegExp;
   /** Container of another project. */
   readonly otherProject: Container;
@@ -61,11 +61,11 @@ export async function forbiddenTrials(world: World, ours: Ours): Promise<readonl
   ];
 }
 
-/** Containers of the same project: closed to its builds, open to its apps. */
+/** A container of the same project: closed to its builds, open to its apps. */
 export const siblingTrial = (container: Container, open: boolean): Trial =>
   trial(open)('tcp', 'same-project', container.address, container.port);
 
-/** What both may reach, as the host does; forbidden to a build with an allow-list. */
+/** What both may reach, like the host; forbidden to a build with an allow-list. */
 export async function internetTrials(world: World, open: boolean): Promise<readonly Trial[]> {
   const registry = await registryUrl();
   const judged = trial(open);
@@ -77,7 +77,7 @@ export async function internetTrials(world: World, open: boolean): Promise<reado
   ];
 }
 
-/** Through the proxy of a build whose list has the registry, and `door`, an address of the host. */
+/** Through the proxy of a build whose list contains the registry and `door`, an address of the host. */
 export async function proxiedTrials(world: World, door: string): Promise<readonly Trial[]> {
   const registry = await registryUrl();
   return [

@@ -1,4 +1,4 @@
-/** Everything around a host that a build or an app might reach: made for one run, and taken away again. */
+/** Everything around a host that a build or an app might reach: created for one run and removed afterwards. */
 import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -19,7 +19,7 @@ import { hostAddresses } from '../../agent/lib/host-network.ts';
 import { makeSandboxNetwork } from '../../agent/sandbox/network.ts';
 import { DOCKER_SOCKET } from '../../installer/prepare/engine.ts';
 
-/** Metadata service of Alibaba Cloud, outside of 169.254.0.0/16. */
+/** Metadata service of Alibaba Cloud, outside 169.254.0.0/16. */
 export const OTHER_METADATA = '100.100.100.200';
 const CONTAINER_PORT = 8080;
 const SLOT_PORT = 8081;
@@ -28,19 +28,19 @@ const ECHO_SERVER = `require('node:net').createServer((socket) => socket.on('err
 export interface World {
   /** Listens on every address of the host. */
   readonly hostPort: number;
-  /** UDP, likewise; sends back what comes. */
+  /** The same for UDP; echoes what it receives. */
   readonly hostUdpPort: number;
-  /** The Docker API by TCP, on every address of the host. */
+  /** The Docker API over TCP, on every address of the host. */
   readonly dockerPort: number;
-  /** First words of the datagrams that came to `hostUdpPort`: who sent them, and for which target. */
+  /** First words of the datagrams that arrived at `hostUdpPort`: the sender, and the target it meant. */
   readonly datagrams: ReadonlySet<string>;
   /** A machine on the internet: TCP port 80, UDP port 7. */
   readonly internet: string;
   /** Abstract socket of the host. */
   readonly abstractSocket: string;
-  /** Somebody else's containers. */
+  /** Containers of somebody else. */
   readonly guests: readonly Guest[];
-  /** Another build's sandbox: what listens in it, and its namespace. */
+  /** Another build's sandbox: the listener in it, and its namespace. */
   readonly slot: { readonly address: string; readonly port: number; readonly namespace: string };
   end(): Promise<void>;
 }
@@ -82,7 +82,7 @@ export async function openWorld(): Promise<World> {
 /** @returns the port, 0 for a path */
 async function serve(t: Ending, answer: (socket: Socket) => void, where: object): Promise<number> {
   const server = createServer((socket) => {
-    socket.on('error', () => undefined); // whoever only looked whether it is open has gone
+    socket.on('error', () => undefined); // a client that only checked whether it is open has left
     answer(socket);
   }).listen(where);
   t.after(async () => server.close());
@@ -110,8 +110,8 @@ async function echoDatagrams(t: Ending, seen: Set<string>): Promise<number> {
 }
 
 /**
- * Containers that are none of ours, each with a published port: on docker0, on a network that Docker has made just now, and
- * on one whose bridge has a name that says nothing.
+ * Containers that are not ours, each with a published port: on docker0, on a network that Docker has just created, and
+ * on one whose bridge has a name without meaning.
  */
 async function openGuests(t: Ending): Promise<readonly Guest[]> {
   const names = [1, 2, 3].map(() => `isolation-${randomBytes(3).toString('hex')}`);
@@ -163,14 +163,14 @@ async function openSlot(t: Ending): Promise<World['slot']> {
   return { address: engine, port: SLOT_PORT, namespace };
 }
 
-/** Addresses of the host that others than itself could use: of the way out, of docker0, and of `bridges`. */
+/** Host addresses that others could use: of the default route, of docker0, and of `bridges`. */
 export async function hostDoors(bridges: RegExp): Promise<readonly string[]> {
   const { stdout } = await run('ip', ['-json', 'route', 'show', 'default'], { timeoutMs: 10_000 });
   const out = (JSON.parse(stdout) as { dev: string }[]).map(({ dev }) => dev);
   const doors = (await hostAddresses()).filter(
     ({ name }) => out.includes(name) || name === 'docker0' || bridges.test(name),
   );
-  // A container's own link is eth0, whatever the host calls its end.
+  // A container's own link is eth0, whatever its name on the host.
   return doors.map(({ address }) => (address.startsWith('fe80:') ? `${address}%eth0` : address));
 }
 

@@ -1,4 +1,4 @@
-/** What a build can do to its host, each with limits low enough that it takes seconds, and how it must end. */
+/** What a build can do to its host, how each must end, with limits low enough that it takes seconds. */
 import { cp, mkdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { engineMemoryBytes } from '../../agent/sandbox/cgroup/shares.ts';
@@ -18,15 +18,15 @@ const VITE_APP = new URL('../fixtures/apps/vite-static', import.meta.url);
 
 export interface Case {
   readonly name: string;
-  /** By which it ends; null: it goes through. */
+  /** The error it ends with; null: it succeeds. */
   readonly code: ErrorCode | null;
   readonly limits: Partial<BuildLimits>;
   readonly dockerfile: readonly string[];
   /** Whether the build is at its limit now; absent: from its beginning. */
   readonly atLimit?: (sight: Sight, limits: BuildLimits) => boolean;
-  /** Cancel it after so long, ms. */
+  /** Cancel it after this long, ms. */
   readonly cancelAfterMs?: number;
-  /** Makes its build context in a folder. */
+  /** Creates its build context in a folder. */
   readonly context?: (folder: string) => Promise<void>;
 }
 
@@ -48,7 +48,7 @@ export const CASES: readonly Case[] = [
     name: 'memory bomb',
     code: 'ORK_BUILD_MEMORY',
     limits: { memoryMiB: 256 },
-    // It hides each kill and goes on.
+    // It hides each kill and continues.
     dockerfile: bash('while :; do tail /dev/zero; done'),
     atLimit: ({ oomKills }) => oomKills > 0,
   },
@@ -78,7 +78,7 @@ export const CASES: readonly Case[] = [
     code: 'ORK_BUILD_LOG',
     limits: { logMiB: 16 },
     dockerfile: from('yes 0123456789abcdef0123456789abcdef'),
-    // Where the agent reads slowly it is the engine that is full first.
+    // If the agent reads slowly, the engine fills up first.
     atLimit: ({ logBytes, engineBytes }, limits) =>
       logBytes >= limits.logMiB * MIB * 0.99 || engineBytes >= engineMemoryBytes(limits) * FLOODED,
   },
@@ -130,5 +130,5 @@ export const CASES: readonly Case[] = [
   },
 ];
 
-/** At the same time, one in each of four slots. */
+/** Run at the same time, one in each of four slots. */
 export const TOGETHER = ['memory bomb', 'fork bomb', 'disk fill', 'log flood'] as const;

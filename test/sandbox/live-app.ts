@@ -1,4 +1,4 @@
-/** An app that serves while builds do their worst: a real container, dialled by its address as the proxy dials it. */
+/** An app that serves while builds misbehave: a real container, reached at its address as the proxy would. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,7 +15,7 @@ const PER_SECOND = 150;
 const LOOK_MS = 50;
 
 export interface Traffic {
-  /** Of the requests that were due between two moments (ms since the epoch), when the last of them has ended. */
+  /** Results of the requests that were due between two times (ms since the epoch), once the last of them has ended. */
   between(from: number, to: number): Promise<Felt>;
 }
 
@@ -54,7 +54,7 @@ export async function startLiveApp(engine: Engine, scope: string): Promise<LiveA
   const visitor = fork(new URL('visitor.ts', import.meta.url), [JSON.stringify(target)]);
   visitor.on('message', (visit) => visits.push(visit as Visit));
   await once(visitor, 'spawn');
-  // In life a visitor has a machine of its own: what is measured is how long the app lets it wait.
+  // A real visitor has its own machine: only the delay that the app causes must count.
   await takePrecedence(visitor.pid ?? 0);
   return {
     traffic: {
@@ -76,7 +76,7 @@ export async function startLiveApp(engine: Engine, scope: string): Promise<LiveA
   };
 }
 
-/** Whether all visits that were due until then have been told, and a later one has. */
+/** Whether all visits due until then have been reported, and a later one too. */
 function haveEnded(visits: readonly Visit[], to: number): boolean {
   const due = visits.filter(({ at }) => at <= to);
   const last = due.reduce((most, { number }) => Math.max(most, number), -1);

@@ -32,20 +32,20 @@ Examples:
 The last line is a JSON object: {"cases":[{"name","code","secondsPastLimit","p99Ratio","failedRequests","diskBackPercent"}]}.
 Exits 1 when a case ended by another code, later than 10 s after its limit, or with a failed request.`;
 
-/** Of orkestr-agent.service: this process does the agent's work. */
+/** The niceness of orkestr-agent.service: this process does the agent's work. */
 const AGENT_NICE = 5;
 
 /**
- * Of the session, where the kernel shares processors among sessions first: then niceness counts within one only (sched(7), "The
- * autogroup feature"). A service has a group of its own instead, and its weight.
+ * Niceness of the session, for kernels that share processors among sessions first: then a thread's niceness counts only
+ * within its session (sched(7), "The autogroup feature"). A service has its own group and weight instead.
  */
 const AUTOGROUP = '/proc/self/autogroup';
-/** Half of the usual weight (kernel: sched_prio_to_weight), as of the unit's CPUWeight=50. */
+/** Half of the usual weight (kernel: sched_prio_to_weight), like the unit's CPUWeight=50. */
 const HALF_WEIGHT_NICE = 3;
 
 /**
- * All threads that there are: those to come have it from them.
- * @returns gives the session its niceness back
+ * Applies to all existing threads; new ones inherit it.
+ * @returns restores the niceness of the session
  */
 function beAsNiceAsTheAgent(): () => void {
   for (const thread of readdirSync('/proc/self/task')) setPriority(Number(thread), AGENT_NICE);

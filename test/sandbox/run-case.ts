@@ -1,4 +1,4 @@
-/** One build that breaks a limit: how it ended, how late, and what visitors of a live app and the host's disk felt of it. */
+/** One build that breaks a limit: how it ended, how late, and its effect on a live app's visitors and the disk. */
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -16,11 +16,11 @@ import type { Traffic } from './live-app.ts';
 import { observe, type Observer } from './sight.ts';
 
 const LIMITS = BuildLimits.parse({ memoryMiB: 512, cpus: 1, pids: 1024, timeoutSeconds: 120, diskMiB: 1024 });
-/** The host has its bytes back within this time, ms. */
+/** The host must have its bytes back within this time, ms. */
 const BACK_MS = 20_000;
-/** Growth of the disk below which a share of it says nothing, bytes. */
+/** Disk growth below which a share of it means nothing, bytes. */
 const LEAST_GROWTH = 16 * 1_048_576;
-/** Requests around a case that are looked at, ms: short cases would have too few. */
+/** Minimum time over which requests are judged, ms: short cases would have too few. */
 const LEAST_WINDOW_MS = 8000;
 
 export interface CaseResult {
@@ -29,7 +29,7 @@ export interface CaseResult {
   readonly secondsPastLimit: number;
   readonly p99Ratio: number;
   readonly failedRequests: number;
-  /** Of the bytes that the build took of the host's disk. */
+  /** Share of the host's disk bytes taken by the build that came back. */
   readonly diskBackPercent: number;
 }
 
@@ -39,9 +39,9 @@ export interface Bench {
   readonly engine: Engine;
   readonly sandbox: Sandbox;
   readonly traffic: Traffic;
-  /** p99 of the live app while nothing is built, ms. */
+  /** p99 of the live app while nothing is being built, ms. */
   readonly quietP99Ms: number;
-  /** Ends the case and all that would follow. */
+  /** Ends the case and everything after it. */
   readonly signal: AbortSignal;
   readonly say: (text: string) => void;
 }
@@ -67,12 +67,12 @@ export async function runCase(bench: Bench, one: Case, name: string, environment
   clearTimeout(timer);
   const limitAt = one.cancelAfterMs === undefined ? watched.observer?.limitAt() : began + one.cancelAfterMs;
   const past = one.code === null ? 0 : end - (limitAt ?? began);
-  // What an ordinary build leaves is its cache.
+  // An ordinary build leaves its cache, which is meant to stay.
   const diskBackPercent = one.code === null ? 100 : await diskBack(watched.observer);
   await watched.observer?.stop();
   await delay(Math.max(0, LEAST_WINDOW_MS - (Date.now() - from)));
   const felt = await bench.traffic.between(from, Date.now());
-  // Of the test alone, like making it: nobody's build does that.
+  // The test itself makes and removes the context, so this must not count: no real build does it.
   await rm(context, { recursive: true });
   const code = ended instanceof OrkestrError ? ended.code : 'none';
 
@@ -87,7 +87,7 @@ export async function runCase(bench: Bench, one: Case, name: string, environment
   };
 }
 
-/** Starts the slot's engine and gives it the base image: what stays of that is not what a case left behind. */
+/** Starts the slot's engine and gives it the base image, so that neither counts as left behind by a case. */
 export async function warmUp(bench: Bench, environmentId: string): Promise<void> {
   const context = join(bench.folder, randomUUID());
   await mkdir(context);
@@ -104,7 +104,7 @@ interface Watched {
   observer: Observer | undefined;
 }
 
-/** The sandbox, with a look at what a build gets of it. */
+/** The sandbox, with an observer of the slot that a build gets. */
 function watchedSandbox({ sandbox }: Bench, one: Case, limits: BuildLimits): Watched {
   const watched: Watched = {
     logBytes: 0,
@@ -165,7 +165,7 @@ async function build(
   await imagesOf(engine).remove(id);
 }
 
-/** Waits until the host has what the build had taken, or no longer. */
+/** Waits until the host has back what the build had taken, or time is up. */
 async function diskBack(observer: Observer | undefined): Promise<number> {
   for (const until = performance.now() + BACK_MS; ; await delay(200)) {
     if (observer === undefined) return 100;

@@ -1,4 +1,4 @@
-/** Looks at a build from outside, often, to know when it met its limit and what it took of the host's disk. */
+/** Observes a build from outside: when it met its limit and how much of the host's disk it took. */
 import { stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SandboxLease } from '../../agent/sandbox/sandbox.ts';
@@ -11,7 +11,7 @@ export interface Sight {
   readonly processes: number;
   readonly refusedForks: number;
   readonly oomKills: number;
-  /** Memory of the engine that is no cache. */
+  /** Memory of the engine without its cache. */
   readonly engineBytes: number;
   readonly diskBytes: number;
   readonly inodes: number;
@@ -19,14 +19,14 @@ export interface Sight {
 }
 
 export interface Observer {
-  /** Moment (performance.now) at which the limit was met; null: never seen. */
+  /** Time (performance.now) at which the limit was met; null: never seen. */
   limitAt(): number | null;
-  /** Bytes of the host that the slot's disk holds: before, at its most, now. */
+  /** Bytes on the host that the slot's disk occupies: before, at most, now. */
   hostBytes(): Promise<{ readonly before: number; readonly most: number; readonly now: number }>;
   stop(): Promise<void>;
 }
 
-/** @param atLimit called with every look until it says yes */
+/** @param atLimit called with each observation until it returns true */
 export async function observe(
   lease: SandboxLease,
   logBytes: () => number,

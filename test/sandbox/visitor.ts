@@ -1,8 +1,8 @@
-/** A program that visits an address at a constant rate, whatever the answers do, and tells each one's time. */
+/** Visits an address at a constant rate, however slow the responses are, and reports the time of each. */
 import http from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Longer than this is a failed request, ms. */
+/** A request that takes longer than this has failed, ms. */
 const TIMEOUT_MS = 5000;
 
 export interface Visits {
@@ -11,7 +11,7 @@ export interface Visits {
   readonly perSecond: number;
 }
 
-/** One answer: when it was due to begin (performance.timeOrigin based, ms) and how long it took from then; null: it failed. */
+/** When a request was due (performance.timeOrigin based, ms), and how long its response took then; null: it failed. */
 export interface Visit {
   /** Counted from 0, in the order in which they were due. */
   readonly number: number;

@@ -1,4 +1,4 @@
-/** Forty secrets of every kind that orkestr is given, in the shapes that secrets have, and how each may be written. */
+/** Forty secrets of every kind that orkestr receives, in the shapes secrets have, and how each may be spelled. */
 import { randomBytes } from 'node:crypto';
 
 type CanaryKind = 'variable' | 'build secret' | 'registry password' | 'git token' | 'API token';
@@ -8,11 +8,11 @@ export interface Canary {
   readonly name: string;
   readonly kind: CanaryKind;
   readonly value: string;
-  /** User name that travels with it. */
+  /** User name that accompanies it. */
   readonly user: string;
 }
 
-/** Each with 72 random bits or more, so that nothing else on the machine has it. */
+/** Each has at least 72 random bits, so that nothing else on the machine contains it. */
 const SHAPES: Readonly<Record<string, () => string>> = {
   short: () => randomBytes(9).toString('base64url'),
   base64: () => randomBytes(33).toString('base64'),
@@ -25,7 +25,7 @@ const SHAPES: Readonly<Record<string, () => string>> = {
   },
 };
 
-/** API tokens are made by the hub: their values are filled in from there. */
+/** The hub creates API tokens, so their values are filled in later. */
 const COUNTS: Readonly<Record<Exclude<CanaryKind, 'API token'>, number>> = {
   variable: 14,
   'build secret': 12,
@@ -36,7 +36,7 @@ export const API_TOKENS = 4;
 
 export function makeCanaries(): Canary[] {
   return Object.entries(COUNTS).flatMap(([kind, count]) => {
-    // git hands credentials on line by line, so a token is one line.
+    // git passes credentials on line by line, so a token is one line.
     const shapes = Object.entries(SHAPES).filter(([shape]) => kind !== 'git token' || shape !== 'lines');
     return Array.from({ length: count }, (_, index): Canary => {
       const [shape, make] = shapes[index % shapes.length] as (typeof shapes)[number];
@@ -52,7 +52,7 @@ export const apiTokenCanary = (index: number, value: string): Canary => ({
   user: '',
 });
 
-/** Everything that a leak of it may look like: as it is, its lines, in JSON, in a URL, in base64, as an Authorization header. */
+/** Spellings in which it may leak: as it is, its lines, in JSON, in a URL, in base64, as an Authorization header. */
 export function spellingsOf({ value, user }: Canary): string[] {
   const lines = value.split('\n').filter((line) => line.length >= 12 && !line.startsWith('-----'));
   const base64 = (text: string): string => Buffer.from(text).toString('base64').replace(/=+$/, '').slice(0, -1);

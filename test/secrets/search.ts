@@ -1,4 +1,4 @@
-/** Looks for canaries in bytes of any length. */
+/** Searches for canaries in bytes of any length. */
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -24,7 +24,7 @@ export class Search {
     this.#longest = Math.max(...this.#needles.map(({ bytes }) => bytes.length));
   }
 
-  /** Names of the canaries in it. */
+  /** Names of the canaries found. */
   inBytes(bytes: Buffer): Set<string> {
     return new Set(this.#needles.filter((needle) => bytes.includes(needle.bytes)).map(({ canary }) => canary));
   }
@@ -44,7 +44,7 @@ export class Search {
     return found;
   }
 
-  /** A file that goes away meanwhile has nothing. */
+  /** A file that disappears meanwhile contains nothing. */
   async inFile(path: string): Promise<Set<string>> {
     try {
       return await this.inStream(createReadStream(path, { highWaterMark: 1_048_576 }));

@@ -1,4 +1,4 @@
-/** A whole installation that is given forty canaries in confidence and uses them all; then every place is searched for them. */
+/** A complete installation that receives forty canaries and uses them all; then every place is searched for them. */
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -14,7 +14,7 @@ import { API_TOKENS, apiTokenCanary, type Canary, makeCanaries } from './canarie
 import { type GitServer, startGitServer } from './git-server.ts';
 import { Search } from './search.ts';
 
-/** How often programs are looked at, ms: git and docker run longer. */
+/** How often the running programs are checked, ms: git and docker run longer. */
 const WATCH_MS = 25;
 
 interface Hit {
@@ -30,7 +30,7 @@ export interface Findings {
 export class Trial {
   readonly stack: Stack;
   readonly canaries: Canary[] = makeCanaries();
-  /** Deployments with what became of them. */
+  /** Deployments and their outcomes. */
   readonly deployments: DeploymentDetail[] = [];
   readonly #commandLines = new Set<string>();
   readonly #watch: NodeJS.Timeout;
@@ -41,7 +41,7 @@ export class Trial {
     this.#watch = setInterval(() => this.#watchPrograms(), WATCH_MS);
   }
 
-  /** Everything is logged that can be. */
+  /** Logs everything that can be logged. */
   static async start(): Promise<Trial> {
     const env = { ORKESTR_LOG_LEVEL: 'trace' };
     // Its git server is on loopback.
@@ -98,7 +98,7 @@ export class Trial {
     return { places, hits };
   }
 
-  /** What of a kind an environment is given: CANARY_1, CANARY_2, … */
+  /** The canaries of a kind as an environment receives them: CANARY_V1, CANARY_B1, … */
   #named(kind: Canary['kind']): Record<string, string> {
     const initial = kind === 'build secret' ? 'B' : 'V';
     return Object.fromEntries(this.#of(kind).map(({ value }, index) => [`CANARY_${initial}${index + 1}`, value]));
@@ -141,7 +141,7 @@ export class Trial {
     }
   }
 
-  /** External repositories: the hub asks for the branch and the host clones, each with the token. */
+  /** External repositories: the hub looks up the branch and the host clones, both with the token. */
   async #cloneWithTokens(): Promise<void> {
     const tokens = this.#of('git token');
     const folder = join(this.stack.folder, 'git-server');
@@ -191,9 +191,9 @@ export class Trial {
   }
 }
 
-/** Folders of an engine in which images lie: those are searched as images. */
+/** Folders of an engine that hold images, which are searched as images. */
 const IMAGES = new Set(['overlay2', 'vfs', 'snapshots']);
-/** The one file that may hold a token: the private config of the test's own git client. And disks, which hold images. */
+/** The only file that may hold a token: the private config of the test's git client. Also disks, which hold images. */
 const NOT_SEARCHED = /^git-[a-z-]+\.config$|\.img$/;
 
 function filesBelow(folder: string): string[] {

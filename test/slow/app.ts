@@ -1,14 +1,14 @@
-/** The app behind the proxy, in a thread of its own so that it does not disturb what is measured: small and big pages. */
+/** The app behind the proxy, in its own thread so that it does not disturb the measurement: small and big pages. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 
 const SMALL = Buffer.alloc(1024, 's');
-/** More than the buffers of all kernels on the way hold. */
+/** More than the buffers of all kernels on the way can hold. */
 const BIG = Buffer.alloc(8 * 1024 * 1024, 'b');
 
-// Of this thread: what the app takes is no time of the proxy.
+// Applies to this thread: the app's work must not count as the proxy's.
 setPriority(-10);
 const server = createServer((req, res) => {
   req.resume();

@@ -1,8 +1,8 @@
-/** Many connections at once from chosen addresses: idle ones, and floods from one address. */
+/** Many concurrent connections from chosen addresses: idle ones, and floods from one address. */
 import { createConnection } from 'node:net';
 import type { Socket } from 'node:net';
 
-/** Connections that are opened at the same time. */
+/** Connections opened concurrently. */
 const AT_ONCE = 250;
 
 interface Crowd {
@@ -12,8 +12,8 @@ interface Crowd {
 }
 
 /**
- * @param first what each says when it is connected; the answer is read and let go
- * @param addresses of this machine, taken in turn
+ * @param first what each connection sends first; the response is read and discarded
+ * @param addresses of this machine, used in turn
  */
 export async function gather(
   port: number,
@@ -44,7 +44,7 @@ function join(port: number, localAddress: string, first: string): Promise<Socket
   return new Promise((resolve) => {
     const socket = createConnection({ port, host: '127.0.0.1', localAddress });
     const done = (): void => resolve(socket);
-    socket.on('error', done); // refused: it is not among the open ones
+    socket.on('error', done); // refused: not among the open ones
     socket.once('close', done);
     socket.once('end', done);
     socket.on('data', done);

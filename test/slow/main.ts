@@ -1,7 +1,7 @@
 /**
- * `npm run test:slow`: slow clients, floods and crowds against the proxy, and what a visitor notices of them. It runs in
- * namespaces of its own, which are gone with its first process: so each attacker can have an address of its own, and
- * nothing of it stays.
+ * `npm run test:slow`: slow clients, floods and crowds against the proxy, and what a visitor notices of them. It runs
+ * in its own namespaces, which end with its first process: so each attacker can have its own address, and nothing is
+ * left behind.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, setPriority, tmpdir } from 'node:os';
@@ -32,29 +32,29 @@ const HELP = `npm run test:slow -- [options]
   --parts A,B       some of: ${PARTS.join(' ')} (default all)
 Needs root. Prints a line per part, and last a line of JSON. Exit code 1 when a bar is missed.`;
 
-/** A network of its own, and a process tree of which nothing outlives its first process. */
+/** A separate network, and a process tree in which nothing outlives its first process. */
 const NAMESPACES = ['--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
-/** Says that this process is the one inside of the namespace. */
+/** Set in the process inside the namespace. */
 const INSIDE = 'ORKESTR_SLOW_INSIDE';
 /** Descriptors of a process: 10,000 idle connections, or two for each of 4,000 through the proxy. */
 const DESCRIPTORS = 12_000;
-/** Addresses of the attackers, from the range that is set aside for benchmarks (RFC 2544). */
+/** Addresses of the attackers, from the range reserved for benchmarks (RFC 2544). */
 const ADDRESSES = Array.from({ length: 8 }, (_, index) => `198.18.77.${index + 1}`);
 const VISITED = 'visited.test';
 const GET = `GET /small HTTP/1.1\r\nHost: ${VISITED}\r\n\r\n`;
-/** The bars: a visitor's p99 against its quiet value, and the growth of the proxy's memory. */
+/** The bars: a visitor's p99 relative to its quiet value, and the growth of the proxy's memory. */
 const SLOWER = 2;
 const GROWTH_MB = 200;
-/** The proxy has a processor for itself, as far as there are several; the visitor goes first on the rest. */
+/** The proxy has a processor to itself if there are several; the visitor has priority on the rest. */
 const PROXY_CPU = '0';
-/** After an attack, until connections have been let go, ms. */
+/** After an attack, time for connections to be dropped, ms. */
 const SETTLE_MS = 1500;
 
 interface Part {
   readonly quietP99Ms: number;
-  /** While attackers come, a thousand a second: told, without a bar. */
+  /** While attackers arrive, a thousand a second; reported, without a bar. */
   readonly rampP99Ms: number;
-  /** Once they are there. */
+  /** Once all attackers have arrived. */
   readonly p99Ms: number;
   readonly ratio: number;
   readonly failed: number;
@@ -62,9 +62,9 @@ interface Part {
   readonly peakRssMB: number;
   /** In flight without a client, afterwards. */
   readonly claims: number;
-  /** Of the proxy's main thread: on a processor, and waiting for one that others use. */
-  /** Connections that found the queue of the listener full: their clients try again a second later. */
+  /** Connections that found the listener's queue full: their clients retry a second later. */
   readonly overflows: number;
+  /** Share of time that the proxy's main thread was on a processor, and that it waited for one. */
   readonly busyPercent: number;
   readonly waitedPercent: number;
   readonly ok: boolean;
@@ -76,7 +76,7 @@ interface Bed {
   readonly seconds: number;
 }
 
-/** The same program in new namespaces, with descriptors enough. */
+/** Runs the same program in new namespaces, with enough descriptors. */
 function enterNamespaces(): Promise<number> {
   const inside: [string, ...string[]] = ['unshare', ...NAMESPACES, '--', process.execPath, ...process.argv.slice(1)];
   const more = ['prlimit', `--nofile=${DESCRIPTORS}:${DESCRIPTORS}`, '--'];
@@ -140,13 +140,13 @@ function judged(part: Omit<Part, 'ratio' | 'ok'>): Part {
   return { ...part, ratio, ok };
 }
 
-/** Time on and waiting for a processor of the threads of a process, ms: schedstat of proc(5). */
+/** Time that a process's main thread spent on a processor and waiting for one, ms: schedstat of proc(5). */
 function processorTimes(pid: number): { readonly busyMs: number; readonly waitedMs: number } {
   const [busy = 0, waited = 0] = readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ').map(Number);
   return { busyMs: busy / 1e6, waitedMs: waited / 1e6 };
 }
 
-/** @param begin starts the trouble and gives back what ends it */
+/** @param begin starts the trouble and returns what ends it */
 async function measure(bed: Bed, rounds: number, begin: () => Promise<() => Promise<void>>): Promise<Part> {
   const { edge, visitor, seconds } = bed;
   const errand = { port: edge.port, host: VISITED, seconds };
@@ -202,7 +202,7 @@ async function measure(bed: Bed, rounds: number, begin: () => Promise<() => Prom
   });
 }
 
-/** Of this network namespace: TcpExt of proc(5). */
+/** For this network namespace: TcpExt of proc(5). */
 function listenOverflows(): number {
   const [names = '', values = ''] = readFileSync('/proc/net/netstat', 'utf8')
     .split('\n')
@@ -214,9 +214,9 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
-/** All threads of the proxy on one processor; this process, and all that it starts from now on, on the others. */
+/** Puts all threads of the proxy on one processor, and this process with all its future children on the others. */
 async function keepApart(pid: number): Promise<void> {
-  // What else runs on the machine is no attack.
+  // Other work on the machine is not part of the attack.
   setPriority(pid, -10);
   const last = availableParallelism() - 1;
   if (last === 0) return;
@@ -243,7 +243,7 @@ async function crowd(
   };
 }
 
-/** Claims that are in flight ten seconds after their clients have gone. */
+/** Claims still in flight ten seconds after their clients have gone. */
 async function claimsLeft(edge: EdgeProcess): Promise<number> {
   for (let tries = 0; ; tries += 1) {
     const targets = (await edge.table()).upstreams.flatMap((upstream) => upstream.targets);
@@ -255,7 +255,7 @@ async function claimsLeft(edge: EdgeProcess): Promise<number> {
 
 async function withEdge(engine: EngineName, seconds: number, work: (bed: Bed) => Promise<number>): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-slow-'));
-  // One that is attacked is slow by itself: the visitor goes to another.
+  // An app under attack is slow by itself, so the visitor uses another one.
   const apps = [startApp(), startApp()];
   try {
     const [visited = 0, attacked = 0] = await Promise.all(apps.map(portOf));
@@ -266,7 +266,7 @@ async function withEdge(engine: EngineName, seconds: number, work: (bed: Bed) =>
     try {
       await edge.flip({ entry: entryFor(1, visited, [VISITED]), expectedGeneration: 0 });
       await edge.flip({ entry: entryFor(2, attacked, ADDRESSES), expectedGeneration: 0 });
-      // Compiled code and full pools, so that the first quiet value is one.
+      // Compiles code and fills pools, so that the first quiet value is valid.
       await visitor.visit({ port: edge.port, host: VISITED, seconds: 3 });
       return await work({ edge, visitor, seconds });
     } finally {

@@ -1,8 +1,8 @@
-/** The four modes of slowhttptest. Each of some attackers has an address of its own, below the cap per address. */
+/** The four modes of slowhttptest. A few attackers each have their own address, below the cap per address. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 
-/** Arguments per mode; slowhttptest(1) has what they mean. */
+/** Arguments per mode; slowhttptest(1) explains them. */
 export const MODES = {
   headers: ['-H', '-i', '2', '-x', '24'],
   body: ['-B', '-i', '2', '-s', '100000', '-x', '10'],
@@ -13,12 +13,12 @@ export type Mode = keyof typeof MODES;
 
 /** A slow reader needs something to read. */
 const PATHS = { headers: '/small', body: '/small', range: '/small', read: '/big' } as const;
-/** All connections are there after so long. */
+/** All connections are open after this long. */
 export const RAMP_SECONDS = 4;
 
 interface Attack {
   readonly mode: Mode;
-  /** Addresses of this machine: what connects to one of them comes from it. */
+  /** Addresses of this machine: a connection to one of them also comes from it. */
   readonly addresses: readonly string[];
   readonly port: number;
   readonly connections: number;
@@ -30,7 +30,7 @@ export function attack({ mode, addresses, port, connections, seconds }: Attack):
   const each = Math.ceil(connections / addresses.length);
   const rate = Math.ceil(each / RAMP_SECONDS);
   const attackers = addresses.map((address) =>
-    // `-p`: its own probe decides nothing here.
+    // `-p`: the program's own probe decides nothing here.
     run(mode, ['-c', each, '-r', rate, '-l', seconds, '-p', seconds, '-u', `http://${address}:${port}${PATHS[mode]}`]),
   );
   return async () => {
@@ -39,7 +39,7 @@ export function attack({ mode, addresses, port, connections, seconds }: Attack):
 }
 
 function run(mode: Mode, args: readonly (string | number)[]): ChildProcess {
-  // Attackers are elsewhere: here they get the processor time that is left.
+  // Real attackers run elsewhere, so here they only get idle processor time.
   return spawn('chrt', ['--idle', '0', 'slowhttptest', ...MODES[mode], ...args.map(String)], { stdio: 'ignore' });
 }
 

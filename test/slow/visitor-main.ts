@@ -1,4 +1,4 @@
-/** The visitor as a process of its own: on a processor that others keep busy, it goes first. */
+/** The visitor in a separate process, which has priority on a processor that others keep busy. */
 import { setPriority } from 'node:os';
 import { visit } from './visitor.ts';
 import type { Errand } from './visitor-process.ts';

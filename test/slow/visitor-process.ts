@@ -1,4 +1,4 @@
-/** Sends the visitor out: nothing that the attackers, the crowd or this process do is in its times. */
+/** Runs the visitor separately, so that its times include no work of the attackers, the crowd or this process. */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Visit } from './visitor.ts';
 
 export interface Errand {
-  /** Of the proxy on 127.0.0.1. */
+  /** Port of the proxy on 127.0.0.1. */
   readonly port: number;
   readonly host: string;
   readonly seconds: number;
@@ -16,7 +16,7 @@ export class VisitorProcess {
   readonly #child: ChildProcess = fork(fileURLToPath(new URL('visitor-main.ts', import.meta.url)));
   readonly #ended = once(this.#child, 'exit');
 
-  /** One after the other. @throws when the visitor has ended */
+  /** Call it for one errand at a time. @throws when the visitor has ended */
   async visit(errand: Errand): Promise<Visit> {
     const met = once(this.#child, 'message');
     this.#child.send(errand);

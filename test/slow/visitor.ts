@@ -2,7 +2,7 @@
 import { Agent, request } from 'node:http';
 
 const PER_SECOND = 200;
-/** Every so many requests one comes on a connection of its own. */
+/** One in this many requests uses a new connection. */
 const FRESH_EVERY = 4;
 const TIMEOUT_MS = 10_000;
 

@@ -1,10 +1,10 @@
-/** What a client got, told apart without reading bodies: no upstream here sends a status line inside of one. */
+/** Classifies what a client received without reading bodies: no upstream here sends a status line inside one. */
 
-/** Final answers of a connection. */
+/** Final responses on a connection. */
 export interface Answers {
-  /** Given by the upstream: 200 … 399 by its app. */
+  /** Sent by the upstream: 200 … 399, from its app. */
   readonly fromApp: number;
-  /** 400 and above, by the upstream. */
+  /** 400 and above, from the upstream. */
   readonly fromServer: number;
   /** Pages of the proxy itself. */
   readonly fromProxy: number;
@@ -16,7 +16,7 @@ export function countAnswers(received: string): Answers {
   const count = { fromApp: 0, fromServer: 0, fromProxy: 0 };
   for (const [, status = '', fields = ''] of received.matchAll(HEAD)) {
     if (status.startsWith('1')) continue;
-    // The proxy's pages carry this field, and none of the upstreams sends it.
+    // The proxy's pages carry this field, and no upstream sends it.
     if (/^x-content-type-options: nosniff\r$/im.test(fields)) count.fromProxy += 1;
     else if (Number(status) < 400) count.fromApp += 1;
     else count.fromServer += 1;

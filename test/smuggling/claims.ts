@@ -1,4 +1,4 @@
-/** What the proxy counts of its claims, over its admin API. */
+/** The proxy's counts of its claims, read through its admin API. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { TableView } from '../../protocol/proxy-admin.ts';
 import type { EdgeProcess } from '../harness/edge-process.ts';
@@ -6,12 +6,12 @@ import type { EdgeProcess } from '../harness/edge-process.ts';
 export interface Claims {
   readonly served: number;
   readonly failed: number;
-  /** The client went away, or its request broke off. */
+  /** The client disconnected, or its request broke off. */
   readonly abandoned: number;
   readonly inFlight: number;
 }
 
-/** Asked by many at the same time, with one call for all of them. */
+/** Shares one call among all concurrent callers. */
 export class ClaimCounter {
   readonly #edge: EdgeProcess;
   #running: Promise<Claims> | null = null;
@@ -21,7 +21,7 @@ export class ClaimCounter {
     this.#edge = edge;
   }
 
-  /** The counts at a moment after this call. */
+  /** The counts at some time after this call. */
   now(): Promise<Claims> {
     if (this.#next !== null) return this.#next;
     const before = this.#running;
@@ -34,7 +34,7 @@ export class ClaimCounter {
     return this.#next;
   }
 
-  /** The counts once nothing is in flight, or when that takes longer than `patienceMs`. */
+  /** The counts once nothing is in flight, or after `patienceMs`. */
   async atRest(patienceMs: number): Promise<Claims> {
     for (const until = performance.now() + patienceMs; ; await pause(5)) {
       const claims = await this.now();

@@ -1,4 +1,4 @@
-/** The requests that an upstream noted, as they come. */
+/** The requests that an upstream recorded, as they arrive. */
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 
 export class SeenRequests {
@@ -10,7 +10,7 @@ export class SeenRequests {
     this.#file = file;
   }
 
-  /** Lines that came since the last call, as `METHOD TARGET`. */
+  /** New lines since the last call, as `METHOD TARGET`. */
   next(): string[] {
     if (!existsSync(this.#file)) return [];
     const file = openSync(this.#file, 'r');

@@ -1,4 +1,4 @@
-/** The corpus against upstreams, each upstream with proxies of its own, several at a time. */
+/** Runs the corpus against upstreams, each with its own proxies, several at a time. */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -20,14 +20,14 @@ import type { Place, UpstreamKind } from './upstreams/upstream.ts';
 
 /** Java needs some seconds on a busy machine. */
 const START_MS = 60_000;
-/** The host of the honest requests; routed even where the corpus names none. */
+/** The host of the honest requests; routed even if the corpus does not name it. */
 const HONEST_HOST = 'honest.test';
 
-/** Messages that are sent together. Where their counts differ, each is sent alone to find the one that did it. */
+/** Messages sent together. If their counts differ, each is sent alone to find the culprit. */
 const TOGETHER = 100;
 
 interface Finding extends Mismatch {
-  /** The messages that did it: one, or those that only do it together. */
+  /** The messages responsible: one, or several that fail only together. */
   readonly files: readonly string[];
   readonly upstream: string;
   readonly engine: string;
@@ -37,15 +37,15 @@ interface SuiteOptions {
   readonly messages: readonly Message[];
   readonly upstreams: readonly UpstreamKind[];
   readonly engines: readonly EngineName[];
-  /** Pairs of upstream and engine at the same time. */
+  /** Concurrent pairs of upstream and engine. */
   readonly atOnce: number;
   readonly say: (line: string) => void;
-  /** Ends it early, with everything stopped. */
+  /** Ends the suite early, with everything stopped. */
   readonly signal?: AbortSignal;
 }
 
 interface SuiteResult {
-  /** Requests that went to an upstream, the honest ones too. */
+  /** Requests that reached an upstream, including the honest ones. */
   readonly forwarded: number;
   readonly mismatches: readonly Finding[];
 }
@@ -89,7 +89,7 @@ async function runPair(
   say: (line: string) => void,
   signal: AbortSignal | undefined,
 ): Promise<SuiteResult> {
-  // Apache's workers are nobody special, and their files are below.
+  // Apache's workers run unprivileged, and their files are below.
   mkdirSync(folder, { recursive: true, mode: 0o755 });
   const place = { folder, port: await freePort(), seenFile: join(folder, 'seen.log') };
   signal?.throwIfAborted();

@@ -1,7 +1,7 @@
 /**
- * Messages through the proxy to one upstream: each sent as it is on a connection of its own, then honest requests.
- * Afterwards the requests that the upstream understood, those that the proxy believes to have forwarded and the answers
- * that came back are as many as each other. The honest requests would meet what a message left behind on a pooled
+ * Messages through the proxy to one upstream: each is sent unchanged on its own connection, then honest requests
+ * follow. Afterwards three counts must match: requests that the upstream understood, requests that the proxy believes
+ * it has forwarded, and responses received. The honest requests would meet whatever a message left behind on a pooled
  * connection.
  */
 import { createConnection } from 'node:net';
@@ -15,17 +15,17 @@ import type { Message } from './corpus.ts';
 import type { SeenRequests } from './seen.ts';
 import type { UpstreamKind } from './upstreams/upstream.ts';
 
-/** How long messages are waited for. */
+/** How long to wait for messages. */
 interface Pace {
-  /** After an answer, with nothing in flight: there will be no other. */
+  /** After a response, with nothing in flight: no other is expected. */
   readonly quietMs: number;
-  /** Silence after which a request in flight, or a message without an answer, is taken to be incomplete. */
+  /** Silence after which a request in flight, or a message without a response, counts as incomplete. */
   readonly incompleteMs: number;
 }
 
 /**
- * From quick to patient. On a busy machine a client leaves in the very moment in which it is answered, and nobody can tell
- * that answer from a lost one; but one that is lost is lost at any pace.
+ * From quick to patient. On a busy machine a client may disconnect at the very moment it is answered, and that response
+ * cannot be told from a lost one; but a truly lost response is lost at any pace.
  */
 const PACES: readonly Pace[] = [
   { quietMs: 20, incompleteMs: 250 },
@@ -33,13 +33,13 @@ const PACES: readonly Pace[] = [
   { quietMs: 500, incompleteMs: 8000 },
 ];
 
-/** A request that was given up and is not noted for so long will not be. */
+/** A request that was given up and has not been recorded after this long will not be. */
 const LATE_MS = 250;
-/** Only a claim that is never ended, or an upstream that lost a request, takes as long. */
+/** Only a claim that never ends, or an upstream that lost a request, takes this long. */
 const PATIENCE_MS = 10_000;
 
 const HONEST_PATH = '/honest-request';
-/** Honest requests come all at once too, so that they take many of the connections that are kept. */
+/** Honest requests are sent all at once too, so that they use many of the pooled connections. */
 const MESSAGES_PER_HONEST = 4;
 
 export interface Stage {
@@ -53,9 +53,9 @@ export interface Stage {
 
 export interface Mismatch {
   readonly wrong: string;
-  /** False when the suite may have been too quick to hear all answers. */
+  /** False when the suite may have been too quick to receive all responses. */
   readonly certain: boolean;
-  /** What the upstream understood. */
+  /** Requests that the upstream understood. */
   readonly seen: readonly string[];
   readonly claims: Claims;
   readonly answers: Answers;
@@ -66,7 +66,7 @@ interface TrialResult {
   readonly mismatch: Mismatch | null;
 }
 
-/** Sends all messages at once, again and with more patience until the result is certain. */
+/** Sends all messages at once; repeats that with more patience until the result is certain. */
 export async function tryMessages(stage: Stage, messages: readonly Message[]): Promise<TrialResult> {
   let forwarded = 0;
   let mismatch: Mismatch | null = null;
@@ -103,7 +103,7 @@ const sumOf = (all: readonly Answers[]): Answers => ({
   fromProxy: all.reduce((sum, { fromProxy }) => sum + fromProxy, 0),
 });
 
-/** @returns what is there and should not be, or null */
+/** @returns what exceeds the expectation, or null */
 function tooMuch(
   kind: UpstreamKind,
   seen: readonly string[],
@@ -119,7 +119,7 @@ function tooMuch(
   return came === honest ? null : `of ${honest} honest requests ${came} came through`;
 }
 
-/** @returns what should be there and is not, or null */
+/** @returns what is missing, or null */
 function tooLittle(kind: UpstreamKind, seen: readonly string[], answers: Answers, served: number): string | null {
   const understood = understoodOf(kind, seen, answers);
   if (understood < served) return `${served} requests were served, the upstream understood ${understood}`;
@@ -131,8 +131,8 @@ const understoodOf = (kind: UpstreamKind, seen: readonly string[], { fromServer 
   seen.length + (kind.refusesUnseen ? fromServer : 0);
 
 /**
- * Sends bytes and gives back what was answered, until the other side closes or no more is to be expected.
- * @param pace null for a request that is answered and closed for certain
+ * Sends bytes and returns the responses, until the other side closes or no more is expected.
+ * @param pace null for a request that is certainly answered and closed
  */
 async function exchange({ edge, claims }: Stage, bytes: Buffer, pace: Pace | null): Promise<string> {
   const socket = createConnection({ port: edge.port, host: '127.0.0.1', noDelay: true });
@@ -142,20 +142,20 @@ async function exchange({ edge, claims }: Stage, bytes: Buffer, pace: Pace | nul
     received.push(part);
     last = performance.now();
   });
-  // A reset is an answer too: the counts tell what it is worth.
+  // A reset is a valid result too: the counts decide.
   socket.on('error', () => undefined);
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   socket.write(bytes);
   try {
     const began = performance.now();
     while (!socket.closed && performance.now() - began < PATIENCE_MS) {
-      // The one that loses must not keep the process.
+      // The pending timer must not keep the process alive.
       await Promise.race([closed, pause(pace?.quietMs ?? PATIENCE_MS, undefined, { ref: false })]);
       const quiet = performance.now() - last;
-      // Without any answer the proxy may not even have read the message.
+      // Without any response the proxy may not even have read the message.
       if (pace === null || quiet < (received.length > 0 ? pace.quietMs : pace.incompleteMs)) continue;
       const { inFlight } = await claims.now();
-      // What was on its way when the proxy was asked. Timers come before sockets, immediates after them.
+      // Receives what was in flight when the proxy was asked. Timers run before sockets, immediates after them.
       await pause(5);
       await immediate();
       if (performance.now() - last >= quiet && (inFlight === 0 || quiet > pace.incompleteMs)) break;
@@ -167,8 +167,8 @@ async function exchange({ edge, claims }: Stage, bytes: Buffer, pace: Pace | nul
 }
 
 /**
- * The requests seen, when those are there that must be. Requests that were given up may be noted late or not at all: they
- * have some time, so that they are not counted to the next messages.
+ * The requests recorded, once all required ones are there. Requests that were given up may be recorded late or never:
+ * they get some time, so that they do not count towards the next messages.
  */
 async function seenRequests({ seen, kind }: Stage, claims: Claims, answers: Answers): Promise<string[]> {
   const lines = seen.next();

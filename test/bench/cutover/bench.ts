@@ -1,4 +1,4 @@
-/** Many flips under mixed load through one real proxy process: what its visitors met. */
+/** Many flips under mixed load through one real proxy process, and what its visitors experienced. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { AppCommands } from './app/run.ts';
 import type { ClientCommands } from './client/main.ts';
@@ -15,20 +15,20 @@ import { Worker } from './worker.ts';
 
 interface CutoverOptions {
   readonly flips: number;
-  /** Requests per second, the long-lived ones not counted. */
+  /** Requests per second, not counting long-lived ones. */
   readonly rps: number;
   readonly webSockets: number;
   readonly eventStreams: number;
-  /** Load before the first flip, once it has risen, seconds. */
+  /** Seconds of full load before the first flip. */
   readonly quietSeconds: number;
-  /** From one flip to the next. */
+  /** Interval between flips. */
   readonly flipEveryMs: number;
   readonly drain: DrainPlan;
-  /** The proxy, and this process with its clock, do not wait for a processor: see priority.ts. */
+  /** The proxy, and this process with its clock, get a processor without waiting: see priority.ts. */
   readonly priority: boolean;
-  /** Ends it before its time. */
+  /** Ends the bench early. */
   readonly signal: AbortSignal;
-  /** Told what goes on. */
+  /** Reports progress. */
   readonly say: (text: string) => void;
 }
 
@@ -48,13 +48,13 @@ export interface CutoverReport {
 
 interface CutoverResult {
   readonly report: CutoverReport;
-  /** Requests that the old version got although they were sent after the flip was answered. */
+  /** Requests that the old version received although they were sent after the flip was answered. */
   readonly misrouted: number;
   /** How long each flip took to be answered, ms. */
   readonly flipMs: readonly number[];
   readonly tally: Tally;
   readonly stopped: readonly Stopped[];
-  /** What went wrong, in words, and the end of the proxy's log when something did. */
+  /** Descriptions of the faults; if there are any, also the end of the proxy's log. */
   readonly faults: readonly string[];
 }
 
@@ -71,7 +71,7 @@ export const FULL: Omit<CutoverOptions, 'say' | 'signal'> = {
 
 const HOST = 'app.test';
 
-/** Everything that was started has ended when this resolves or rejects. */
+/** Everything started has ended when this resolves or rejects. */
 export async function benchCutover(options: CutoverOptions): Promise<CutoverResult> {
   const edge = await SecureEdge.start([HOST]);
   const apps = [1, 2].map(() => new Worker<AppCommands>(new URL('app/main.ts', import.meta.url)));
@@ -89,7 +89,7 @@ export async function benchCutover(options: CutoverOptions): Promise<CutoverResu
 
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
-    // It may have come while processes were being started.
+    // The abort may have come while processes were being started.
     if (signal.aborted) reject(signal.reason as Error);
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
   });
@@ -110,7 +110,7 @@ async function run(
     plan: drain,
     retired: (version) => {
       const told = client.ask('retired', version);
-      // It is awaited at the end.
+      // Awaited at the end, so an early rejection must not count as unhandled.
       told.catch(() => undefined);
       retired.push(told);
     },

@@ -1,6 +1,6 @@
 /**
- * How busy each process of the bench is, and how long it waited for a processor. One that is short of time measures
- * itself, and one that waits measures the machine: neither is the proxy's doing.
+ * How busy each process of the bench is, and how long it waited for a processor. A process short of CPU time measures
+ * itself, and one that waits measures the machine: neither says anything about the proxy.
  */
 import { readFileSync } from 'node:fs';
 import { cpuNanoseconds } from '../../../installer/stack/process-cost.ts';
@@ -20,7 +20,7 @@ export class CpuShares {
     this.#before = this.#now();
   }
 
-  /** @returns what each used of one core since the last call, and the share of the time for which it waited, in words */
+  /** @returns text: how much of one core each has used since the last call, and how long it waited, as a share */
   lap(): string {
     const [now, at] = [this.#now(), performance.now()];
     const percent = (nanoseconds: number): string => `${(nanoseconds / 1e4 / (at - this.#at)).toFixed(0)}%`;
@@ -38,7 +38,7 @@ export class CpuShares {
   }
 }
 
-/** Time that the main thread was ready to run and did not, ns: the second figure of sched-stats.rst of Linux. */
+/** Time that the main thread was runnable but not running, ns: the second figure of Linux's sched-stats.rst. */
 function waitedNanoseconds(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]);
 }

@@ -1,6 +1,6 @@
 /**
- * What the agent does at each cutover: a new version starts, the proxy flips to it, the old one drains and is stopped
- * only after its drain was answered. Drains of several versions go on at once.
+ * Does what the agent does at each cutover: a new version starts, the proxy flips to it, the old one drains and is
+ * stopped only after its drain was answered. Several versions may drain at once.
  */
 import { DrainRequest, UpstreamEntry } from '../../../protocol/proxy-admin.ts';
 import type { DrainAnswer } from '../../../protocol/proxy-admin.ts';
@@ -17,10 +17,10 @@ export interface DrainPlan {
   readonly spreadSeconds: number;
 }
 
-/** A version that is to be drained. */
+/** A version about to be drained. */
 export interface Retired {
   readonly version: string;
-  /** From this moment on its WebSockets and event streams may be closed, ms of the bench's clock. */
+  /** From this time on its WebSockets and event streams may be closed, ms of the bench's clock. */
   readonly closesFrom: number;
 }
 
@@ -39,11 +39,11 @@ interface Running {
 
 interface FlipperParts {
   readonly edge: EdgeProcess;
-  /** The processes that the versions run in, in turn. */
+  /** Processes that run the versions, in rotation. */
   readonly apps: readonly Worker<AppCommands>[];
   readonly hosts: readonly string[];
   readonly plan: DrainPlan;
-  /** Told when a drain begins. */
+  /** Called when a drain begins. */
   readonly retired: (retired: Retired) => void;
 }
 
@@ -57,7 +57,7 @@ export class Flipper {
     this.#parts = parts;
   }
 
-  /** Time that each flip took to be answered, ms; the first one had nothing to flip from and is not in it. */
+  /** Time until each flip was answered, ms; the first flip, which had no predecessor, is not included. */
   get flipMs(): readonly number[] {
     return this.#flipMs;
   }
@@ -66,7 +66,7 @@ export class Flipper {
     return this.#current?.version ?? '';
   }
 
-  /** Flips to a new version and begins the drain of the one before. */
+  /** Flips to a new version and begins to drain the previous one. */
   async flip(): Promise<void> {
     const previous = this.#current;
     const next = await this.#start((previous?.generation ?? 0) + 1);
@@ -81,12 +81,12 @@ export class Flipper {
     if (!previous) return;
     this.#flipMs.push(flipped - began);
     const stop = this.#retire(previous, flipped);
-    // What went wrong is told by settle(), not before anybody asks.
+    // settle() reports the failure, so an early rejection must not count as unhandled.
     stop.catch(() => undefined);
     this.#stops.push(stop);
   }
 
-  /** Ends all drains. @returns how every old version ended, in order */
+  /** Waits for all drains. @returns how every old version ended, in order */
   settle(): Promise<Stopped[]> {
     return Promise.all(this.#stops);
   }
@@ -106,7 +106,7 @@ export class Flipper {
       generation,
       targets: [{ id: idOf(generation), address: '127.0.0.1', port }],
       routes: this.#parts.hosts.map((host) => ({ host })),
-      // Clients without TLS are a part of the load.
+      // The load includes clients without TLS.
       edge: { https: 'off' },
     });
   }

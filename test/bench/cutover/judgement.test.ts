@@ -1,4 +1,4 @@
-/** The bench must see each fault: a count that stays 0 whatever happens would prove nothing. */
+/** The bench must notice each fault: a count that is always 0 would prove nothing. */
 import assert from 'node:assert/strict';
 import type { IncomingMessage } from 'node:http';
 import { test } from 'node:test';
@@ -18,7 +18,7 @@ const payload = new Payload();
 const kind = (name: string): Kind => KINDS.find((one) => one.name === name) as Kind;
 const HEAD = { 'x-version': '7', 'x-answers': 'mark' };
 
-/** What becomes of an answer. */
+/** How the bench judges a response. */
 async function judged(name: string, answer: (receiver: Receiver) => void): Promise<string> {
   try {
     return `version ${await new Promise<string>((resolve, reject) => {
@@ -75,7 +75,7 @@ test('a request that was sent after the flip, or taken up long after it, is a st
   assert.deepEqual([late, misrouted, said.length], [1, 1, 2]);
 });
 
-/** The faults of one connection that ends so, on a version whose connections may be closed from then on. */
+/** Faults counted when a connection ends this way, on a version whose connections may be closed from then on. */
 async function endOf(end: End, closesInMs: number | null): Promise<Record<string, number>> {
   const book = new TallyBook();
   const longLived = new LongLived(book);

@@ -18,7 +18,7 @@ Flips one proxy process between versions of an app while clients of all kinds us
 
 The last line is a JSON object. Exits 1 when one of failed, truncated, lateOld, newSocketsCut, noCloseFrame is not 0.`;
 
-/** Flips that are told one by one. */
+/** Number of flips listed individually. */
 const SLOWEST = 6;
 
 const OPTIONS = {
@@ -65,7 +65,7 @@ async function main(): Promise<number> {
 const isRight = ({ failed, truncated, lateOld, newSocketsCut, noCloseFrame }: CutoverReport): boolean =>
   failed + truncated + lateOld + newSocketsCut + noCloseFrame === 0;
 
-/** Which flips took longest: "12.3 (flip 1)". A first one that is slow has other causes than one among many. */
+/** The slowest flips: "12.3 (flip 1)". A slow first flip has other causes than a slow one among many. */
 const slowest = (flipMs: readonly number[]): string[] =>
   flipMs
     .map((ms, index) => ({ ms, flip: index + 1 }))

@@ -1,4 +1,4 @@
-/** A proxy process in a folder of its own, with a certificate of its own; all of it goes when it stops. */
+/** A proxy process with its own folder and certificate; both are removed when it stops. */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,11 +8,11 @@ import type { Certificate } from './certificate.ts';
 
 export class SecureEdge {
   readonly process: EdgeProcess;
-  /** What the proxy shows for all hosts, which is its own CA. */
+  /** The certificate that the proxy serves for all hosts; it is its own CA. */
   readonly certificate: Certificate;
   readonly #folder: string;
 
-  /** @param hosts the names that the certificate is for */
+  /** @param hosts names in the certificate */
   static async start(hosts: readonly string[]): Promise<SecureEdge> {
     const folder = mkdtempSync(join(tmpdir(), 'orkestr-edge-'));
     try {

@@ -1,9 +1,9 @@
-/** A process of the bench that is told what to do over its IPC channel, and answers. It ends when its parent does. */
+/** A process of the bench that answers commands over its IPC channel. It ends when its parent does. */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
-/** Command → what it is given and what it answers. */
+/** Command → its argument and its answer. */
 type Commands = Record<string, { readonly given: unknown; readonly answer: unknown }>;
 
 interface Asked {
@@ -23,7 +23,7 @@ export class Worker<C extends Commands> {
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
   #asked = 0;
 
-  /** @param file what the process runs; it calls {@link serveCommands} */
+  /** @param file module that the process runs; it calls {@link serveCommands} */
   constructor(file: URL, args: readonly string[] = []) {
     this.#child = fork(file, args, {
       // Not those of a test runner.
@@ -46,7 +46,7 @@ export class Worker<C extends Commands> {
     const waiting = Promise.withResolvers<unknown>();
     this.#waiting.set(++this.#asked, waiting);
     const id = this.#asked;
-    // It may end in this very moment; without a callback node would emit an error that nobody listens for.
+    // The child may end at this very moment; without a callback node would emit an error that nobody listens for.
     this.#child.send({ id, command, given } satisfies Asked, (error) => {
       if (error === null) return;
       this.#waiting.delete(id);
@@ -55,7 +55,7 @@ export class Worker<C extends Commands> {
     return waiting.promise;
   }
 
-  /** The process ends, and so does all it has open. */
+  /** Ends the process, and with it everything it has open. */
   async stop(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exit = once(this.#child, 'exit');
@@ -83,7 +83,7 @@ export function serveCommands<C extends Commands>(handlers: Handlers<C>): void {
       if (!handle) return { id, error: `no command is called ${command}` };
       return { id, answer: await handle(given) };
     } catch (error) {
-      // Told to the parent, who asked.
+      // Reported to the parent, which asked.
       return { id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
     }
   };

@@ -1,4 +1,4 @@
-/** The app that is deployed: the Express fixture with a Dockerfile of its own, and a word that tells one version from another. */
+/** The deployed app: the Express fixture with its own Dockerfile, and a word that distinguishes the versions. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../../installer/stack/stack.ts';
@@ -19,8 +19,8 @@ CMD ["node", "app.js"]
 `;
 
 /**
- * Files of one version. Another \`round\` makes every command of the Dockerfile a new one, which no build cache has; with the
- * same only the source is another.
+ * Files of one version. A new `round` changes every command of the Dockerfile, so that no build cache applies; with the
+ * same round only the source differs.
  */
 export function filesOf(version: string, round: string): Record<string, string> {
   const source = readFileSync(join(ROOT, 'test/fixtures/apps', FIXTURE, 'app.js'), 'utf8');

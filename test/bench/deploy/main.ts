@@ -65,7 +65,7 @@ async function withStack(rounds: number): Promise<ReturnType<typeof report>> {
   }
 }
 
-/** @param signal ends it between two deployments: one that is under way is heard out, so that nothing comes up behind it */
+/** @param signal ends the rounds between two deployments: a running one is awaited, so that nothing starts later */
 async function runRounds(
   stack: Stack,
   project: TestProject,
@@ -82,7 +82,7 @@ async function runRounds(
     await project.tree.commit(version);
     return version;
   };
-  /** Ours goes first each time: the push is what brings the commit to the remote that both take it from. */
+  /** Ours goes first each time: its push brings the commit to the remote from which both take it. */
   const both = async (kind: Kind, round: string): Promise<void> => {
     const version = await commit(round);
     const ours = await deployByPush(stack, project, version);
@@ -91,7 +91,7 @@ async function runRounds(
     console.log(`${kind}: ours ${describe(ours)}; plain ${describe(theirs)}`);
   };
 
-  // The first deployment of a host brings the base image into the build engine: that is told apart.
+  // A host's first deployment brings the base image into the build engine, so it is reported separately.
   const first = await deployByPush(stack, project, await commit('first'));
   console.log(`first: ours ${describe(first)}`);
   for (let number = 1; number <= rounds; number += 1) {

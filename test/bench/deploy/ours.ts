@@ -1,4 +1,4 @@
-/** Deployments by orkestr: pushed to a whole installation, timed until the proxy answers with the new version. */
+/** Deployments by orkestr: pushed to a complete installation, timed until the proxy answers with the new version. */
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { apiPath } from '../../../hub/cli/client.ts';
@@ -6,18 +6,18 @@ import { DeploymentDetail } from '../../../hub/api/schemas.ts';
 import type { TestProject } from '../../harness/project.ts';
 import type { Stack } from '../../harness/stack.ts';
 
-/** Between two looks at the app, ms; the plain script looks as often. */
+/** Polling interval for the app, ms; the plain script uses the same. */
 export const LOOK_MS = 10;
 const LIMIT_MS = 180_000;
 
 export interface Deployed {
-  /** From the trigger to the first answer of the new version. */
+  /** From the trigger to the first response of the new version. */
   readonly ms: number;
   /** Step → ms. */
   readonly steps: Readonly<Record<string, number>>;
 }
 
-/** Pushes what is committed. The trigger is the hub's own moment: the push has arrived, as the plain script's has. */
+/** Pushes what is committed. Time starts when the hub has the push: the plain script's commit is pushed, too. */
 export async function deployByPush(stack: Stack, project: TestProject, version: string): Promise<Deployed> {
   const answered = firstAnswer(project, version);
   const { id } = await project.push();
@@ -36,12 +36,12 @@ export async function rollBack(
   return timed(stack, id, await answered);
 }
 
-/** How long the build engine is kept without a build, seconds: longer than what comes between two deployments of a round. */
+/** How long an idle build engine is kept, seconds: longer than the pauses between two deployments of a round. */
 export const IDLE_SECONDS = 20;
 
-/** The agent stops it by itself, network and disk with it, as on a host where nothing was built for a while. */
+/** Waits until the agent stops the engine, with its network and disk, as on a host that has not built for a while. */
 export async function untilSandboxStops({ scope }: Stack): Promise<void> {
-  // Of the only slot, and what goes last.
+  // Of the only slot; this is removed last.
   const namespace = `/run/netns/orkb-${scope}a`;
   for (const until = Date.now() + LIMIT_MS; Date.now() < until; await sleep(LOOK_MS)) {
     if (!existsSync(namespace)) return;
@@ -49,7 +49,7 @@ export async function untilSandboxStops({ scope }: Stack): Promise<void> {
   throw new Error(`the build engine was not stopped within ${LIMIT_MS} ms`);
 }
 
-/** @returns when the app answered with `version` first, by the wall clock that the hub stamps with, ms */
+/** @returns when the app first answered with `version`, by the wall clock that the hub's timestamps use, ms */
 async function firstAnswer(project: TestProject, version: string): Promise<number> {
   for (const until = Date.now() + LIMIT_MS; Date.now() < until; await sleep(LOOK_MS)) {
     const { status, body } = await project.get();

@@ -1,4 +1,4 @@
-/** The same by a plain script: git clone, docker build, docker run, and curl until the new version answers. */
+/** The same with a plain script: git clone, docker build, docker run, and curl until the new version answers. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,24 +8,24 @@ import { PORT } from './app.ts';
 import { type Deployed, LOOK_MS } from './ours.ts';
 
 const LIMIT_MS = 180_000;
-/** Debian's, which packages.json asks for: it has BuildKit within, which another one on the PATH may lack. */
+/** Debian's, which packages.json requires: it includes BuildKit, which another one on the PATH may lack. */
 const DOCKER = '/usr/bin/docker';
 
 export interface PlainScript {
   deploy(version: string): Promise<Deployed>;
-  /** Takes its container, image and files away. */
+  /** Removes its container, image and files. */
   clear(): Promise<void>;
 }
 
 /**
- * @param name of its container and image: nobody else's
+ * @param name for its container and image; must not be in use
  * @param folder for its clones
  */
 export function makePlainScript(project: TestProject, name: string, folder: string): PlainScript {
   const checkout = join(folder, name);
   const gitEnv = { ...process.env, ...project.tree.environment() };
 
-  /** The image too: a build under its name would leave it without one. Its layers stay in the build cache. */
+  /** Removes the image too: a new build would leave it untagged. Its layers stay in the build cache. */
   const removeLast = async (): Promise<void> => {
     await runProgram([DOCKER, 'rm', '--force', name]);
     await runProgram([DOCKER, 'rmi', '--force', name]);

@@ -1,4 +1,4 @@
-/** From what was measured to what is told. Pure. */
+/** Turns measurements into the report. Pure. */
 import { median } from '../proxy/median.ts';
 import type { Deployed } from './ours.ts';
 
@@ -55,7 +55,7 @@ function compare(pairs: readonly Pair[]): Compared {
 
 const total = (all: readonly Deployed[]): number => rounded(all.map(({ ms }) => ms));
 
-/** Each step's own median: together they need not give that of the whole. */
+/** The median of each step: they need not add up to the median of the whole. */
 function stepsOf(all: readonly Deployed[]): Record<string, number> {
   const names = [...new Set(all.flatMap(({ steps }) => Object.keys(steps)))];
   return Object.fromEntries(names.map((name) => [name, rounded(all.map(({ steps }) => steps[name] ?? 0))]));

@@ -1,6 +1,6 @@
 /**
  * What policies, metrics and access log cost per request: `node test/bench/observe/main.ts`. Nanoseconds of CPU, the
- * least of five rounds, since other work on the machine only ever adds. Nothing is asserted.
+ * minimum of five rounds, since other work on the machine can only add. Asserts nothing.
  */
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,8 +19,8 @@ import type { Asked } from '../../../proxy/policy/policy.ts';
 const ROUNDS = 5;
 
 /**
- * CPU nanoseconds per call, by all threads of the process.
- * @param batch after so many calls others get a turn: those who write what the calls left
+ * CPU nanoseconds per call, over all threads of the process.
+ * @param batch after this many calls others get a turn: those that write what the calls left
  */
 async function measure(calls: number, call: (index: number) => void, batch = Infinity): Promise<number> {
   const rounds: number[] = [];
@@ -65,7 +65,7 @@ const asked = exchanges.map(({ method, host, target, clientAddress }): Asked => 
   header: () => undefined,
 }));
 
-/** The log goes to a file; a burst of 100 lines comes at once. */
+/** The log goes to a file; lines arrive in bursts of 100. */
 async function observers(): Promise<Record<string, number>> {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-bench-'));
   const fd = openSync(join(folder, 'access.log'), 'w');
@@ -87,7 +87,7 @@ async function observers(): Promise<Record<string, number>> {
   return found;
 }
 
-/** What a busy host is asked by Prometheus each 15 s: microseconds. */
+/** A Prometheus scrape of a busy host, which comes every 15 s: microseconds. */
 async function scrape(): Promise<number> {
   const observer = new EdgeObserver({ accessLog: 'off', accessLogFd: 1 }, systemClock);
   for (let index = 0; index < 100; index += 1) observer.upstream(`upstream-${index}`).ended(exchange(index));

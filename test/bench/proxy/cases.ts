@@ -1,4 +1,4 @@
-/** What is measured as CPU time per request. */
+/** The cases for which CPU time per request is measured. */
 import { GIBIBYTE } from './lab.ts';
 import type { Load } from './load/load.ts';
 import { h2load } from './load/h2load.ts';
@@ -8,7 +8,7 @@ import { wrk } from './load/wrk.ts';
 interface Case {
   readonly secure: boolean;
   readonly load: Load;
-  /** Largest ratio to the better of nginx and haproxy, and to Caddy. */
+  /** Largest allowed ratio to the better of nginx and haproxy, and to Caddy. */
   readonly bars: { readonly best: number; readonly caddy: number };
 }
 
@@ -19,7 +19,7 @@ const POST = { path: '/post', method: 'POST', bodyBytes: 10 * KIB, answerBytes: 
 
 const CLEARTEXT = { best: 1.15, caddy: 0.3 };
 const TLS = { best: 1.25, caddy: 0.3 };
-/** From 64 KiB up the kernel's share, the same for everybody, is large. */
+/** From 64 KiB up the kernel's share, the same for every proxy, is large. */
 const BULK = { caddy: 0.45 };
 
 export const CASES = {

@@ -35,7 +35,7 @@ interface Ended {
   readonly errors: string;
 }
 
-/** A second of warm-up and one that counts. */
+/** One second of warm-up and one that counts. */
 const fixedRate = async (t: TestContext, port: number, rate: number): Promise<Ended> => {
   const child = client(t, 'fixed-rate', `http://127.0.0.1:${port}/1k`, rate, 1, BODY.length);
   const [output, errors, [code]] = await Promise.all([
@@ -50,7 +50,7 @@ test('a server that stands still for half a second is told by every request that
   let served = 0;
   const port = await serve(t, (_req, res) => {
     served += 1;
-    // In the second after the warm-up; 200 requests per second are due, and none of them waits for an answer.
+    // In the second after the warm-up; 200 requests per second are due, and none of them waits for an earlier response.
     if (served === 250) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
     res.end(BODY);
   });
@@ -86,7 +86,7 @@ test('idle clients come from many addresses, and notice when one of them was clo
     assert.equal(connections.length, 50);
     const gone = connections.slice(0, closed).map((socket) => once(socket.destroy(), 'close'));
     await Promise.all(gone);
-    // Its end of stdin comes after the FIN that was sent before.
+    // Stdin ends after the FIN that was sent before.
     child.stdin?.end();
     const [code] = (await once(child, 'exit')) as [number];
     assert.equal(code, closed);

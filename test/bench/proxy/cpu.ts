@@ -1,4 +1,4 @@
-/** CPU time per request: rounds over all cases and proxies, so that what else the machine does meets all alike. */
+/** CPU time per request, in rounds over all cases and proxies, so that other work on the machine affects all alike. */
 import { CASES } from './cases.ts';
 import type { CaseName } from './cases.ts';
 import type { Lab } from './lab.ts';
@@ -7,8 +7,8 @@ import type { Log } from './log.ts';
 import type { RunningProxy } from './proxies/contract.ts';
 
 /**
- * Load before the first round: compilers, pools and caches are warm then. On a slow machine the compilers share the core for
- * fifteen seconds of it (docs/performance.md, "How it is measured").
+ * Load before the first round, which warms compilers, pools and caches. On a slow machine the compilers use part of the
+ * core for the first fifteen seconds of load (docs/performance.md, "How it is measured").
  */
 const WARM_UP_SECONDS = 8;
 
@@ -21,7 +21,7 @@ interface CpuPlan {
   readonly proxies: ReadonlyMap<string, RunningProxy>;
 }
 
-/** Microseconds of CPU per request, a sample per round, by case and proxy. No samples: it cannot do the case, or failed. */
+/** Microseconds of CPU per request, one sample per round, by case and proxy. No samples: not supported, or failed. */
 export class CpuSamples {
   readonly #samples = new Map<string, number[]>();
   readonly failures: string[] = [];
@@ -32,7 +32,7 @@ export class CpuSamples {
     this.#samples.set(key, [...(this.#samples.get(key) ?? []), microseconds]);
   }
 
-  /** A figure of which a round failed would not be one: it is taken back, and the pair is left out from now on. */
+  /** If a round failed, the figure would mean nothing: drops its samples and leaves the pair out from now on. */
   fail(name: CaseName, proxy: string, error: unknown): void {
     this.#samples.delete(`${name} ${proxy}`);
     this.#failed.add(`${name} ${proxy}`);
@@ -69,7 +69,7 @@ export async function measureCpu(plan: CpuPlan, samples: CpuSamples, log: Log): 
   }
 }
 
-/** The first is another one each round: whoever runs after a heavy neighbour finds the caches as that left them. */
+/** Another one comes first each round: whoever runs after a heavy neighbour finds the caches as that left them. */
 function inTurn<T>(items: readonly T[], round: number): T[] {
   return items.map((_, index) => items[(index + round) % items.length] as T);
 }

@@ -1,4 +1,4 @@
-/** The surroundings of a bench: two cores, a temporary folder, a certificate, and an nginx that serves the bodies. */
+/** The environment of a bench: two cores, a temporary folder, a certificate, and an nginx that serves the bodies. */
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,29 +9,29 @@ import { ServerProcess } from './server-process.ts';
 import type { ServerCommand } from './server-process.ts';
 import { untilListening } from './wait.ts';
 
-/** The name that every client asks for. It resolves without DNS, and the certificate is for it. */
+/** The name that every client requests. It resolves without DNS, and the certificate covers it. */
 export const HOST = 'localhost';
 export const GIBIBYTE = 1024 ** 3;
 
-/** Bodies by path: size in bytes. */
+/** Size of each body in bytes, by path. */
 export const BODIES = { '/1k': 1024, '/64k': 65_536, '/1g': GIBIBYTE } as const;
 
 interface Certificate {
   readonly folder: string;
   readonly crt: string;
   readonly key: string;
-  /** Both in one file. */
+  /** Certificate and key in one file. */
   readonly pem: string;
 }
 
 export class Lab {
   readonly folder = mkdtempSync(join(tmpdir(), 'ork-bench-'));
-  /** Core of the proxy under test, and core of everything else. */
+  /** One core for the proxy under test, and one for everything else. */
   readonly cpus = pickCpus(readFileSync('/proc/self/status', 'utf8'));
   readonly #servers: ServerProcess[] = [];
   #ready: Ready | null = null;
 
-  /** @throws Error when the surroundings cannot be made; `close` is due then too */
+  /** @throws Error when the environment cannot be set up; call `close` then too */
   async open(): Promise<this> {
     const certificate = await makeCertificate(join(this.folder, 'certificates'));
     const digests = makeBodies(join(this.folder, 'bodies'));
@@ -53,7 +53,7 @@ export class Lab {
     return this.#opened.digests;
   }
 
-  /** A server that does not outlive the lab. */
+  /** Starts a server that does not outlive the lab. */
   start(command: ServerCommand): ServerProcess {
     const server = new ServerProcess(command);
     this.#servers.push(server);
@@ -80,7 +80,7 @@ interface Ready {
 /**
  * The first two cores that this process may use.
  * @param status text of /proc/self/status
- * @throws Error on a machine with one core: proxy and load would take each other's time
+ * @throws Error on a machine with one core, where proxy and load would take each other's time
  */
 export function pickCpus(status: string): { readonly proxy: number; readonly load: number } {
   const list = /^Cpus_allowed_list:\s+(\S+)$/m.exec(status)?.[1] ?? '';
@@ -103,7 +103,7 @@ async function makeCertificate(folder: string): Promise<Certificate> {
   return { folder, crt, key, pem };
 }
 
-/** Letters for the small bodies; the gibibyte is a hole in a file, since nobody looks at it. */
+/** Letters for the small bodies; the gibibyte is a sparse file, since nobody looks at it. */
 function makeBodies(folder: string): Record<string, string> {
   mkdirSync(folder);
   const digests: Record<string, string> = {};
@@ -130,7 +130,7 @@ async function startUpstream(lab: Lab): Promise<number> {
   return port;
 }
 
-/** Directives that an nginx of ours needs to run beside others: no daemon, no privileged user, files in its folder. */
+/** Directives that let our nginx run beside others: no daemon, no privileged user, files in its own folder. */
 export function nginxPreamble(home: string, connections: number): string {
   return `${process.getuid?.() === 0 ? 'user root;' : ''}
 daemon off; worker_processes 1; pid ${home}/pid; error_log ${home}/error.log warn;

@@ -1,4 +1,4 @@
-/** Latency at a fixed rate, by a helper process on the load's core. */
+/** Latency at a fixed rate, measured by a helper process on the load's core. */
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { BODIES } from './lab.ts';

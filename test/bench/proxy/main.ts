@@ -16,15 +16,15 @@ import type { ProxyName } from './proxies/proxies.ts';
 import { figure, tables } from './report.ts';
 import type { Figures, MemoryTable } from './report.ts';
 
-/** Its label in the samples; its figures go into nginx's. */
+/** Its label in the samples; its figures are merged into nginx's. */
 const UNTUNED = 'nginx untuned';
 const MEGABYTE = 1e6;
-/** Memory differs little from start to start. */
+/** Memory varies little between starts. */
 const MEMORY_ROUNDS = 3;
 
 /**
- * In turn within a group; the other engine of ours by itself, when all others have been. A second process of our program beside
- * the first one slows that down by a fifth, which nobody has on a host, and which we cannot explain (docs/performance.md).
+ * Proxies take turns within a group. Our other engine runs alone, after all others: a second process of our program
+ * slows the first one down by a fifth. No host has two, and we cannot explain it (docs/performance.md).
  */
 const groupsOf = (proxies: readonly ProxyName[]): readonly (readonly ProxyName[])[] =>
   [proxies.filter((name) => name !== 'general'), proxies.filter((name) => name === 'general')].filter(
@@ -41,7 +41,7 @@ class Bench {
     this.#lab = lab;
   }
 
-  /** @returns whether all went right */
+  /** @returns whether everything succeeded */
   async run(): Promise<boolean> {
     const { proxies, extras } = this.#options;
     const memory = extras.includes('memory') ? await this.#memory() : {};
@@ -61,7 +61,7 @@ class Bench {
     return this.#failures.length === 0;
   }
 
-  /** All of a group are up at the same time: who has nothing to do takes no time. */
+  /** All proxies of a group run at the same time: an idle one takes no CPU time. */
   async #start(group: readonly ProxyName[]): Promise<Map<string, RunningProxy>> {
     const known = starters(this.#options.build);
     const chosen: [string, StartProxy][] = group.map((name) => [name, known[name]]);
@@ -149,7 +149,7 @@ class Bench {
     );
   }
 
-  /** Rounds over the proxies. Who fails once has no samples and is left out from then on. */
+  /** Rounds over the proxies. A proxy that fails once has no samples and is left out from then on. */
   async #each<T>(
     group: readonly ProxyName[],
     what: string,

@@ -1,4 +1,4 @@
-/** @returns null of no values; of an even number the mean of the two in the middle */
+/** @returns null for no values; for an even number, the mean of the middle two */
 export function median(values: readonly number[]): number | null {
   if (values.length === 0) return null;
   const sorted = values.toSorted((a, b) => a - b);

@@ -1,4 +1,4 @@
-/** Memory of a proxy: at rest, and what idle connections add. Each figure is of a process of its own, just started. */
+/** Memory of a proxy: at rest, and what idle connections add. Each figure is from a freshly started process. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,14 +13,14 @@ import { pinned } from './server-process.ts';
 const IDLE_CONNECTIONS = 10_000;
 
 const CLIENTS = fileURLToPath(new URL('load/idle-clients.ts', import.meta.url));
-/** For what a load leaves to be given back. */
+/** Time for memory to be given back after a load. */
 const SETTLE_MS = 2000;
-/** The same for a start: a process that works is looked at every five seconds (protocol/service/tidy.ts). */
+/** The same after a start: a busy process is checked every five seconds (protocol/service/tidy.ts). */
 const REST_MS = 10_000;
-/** For all of the connections to be answered. */
+/** Time for all connections to be answered. */
 const OPEN_MS = 60_000;
 
-/** Load before idle connections are counted, so that code and pools that any load brings are not taken for theirs. */
+/** Load before idle connections are counted, so that code and pools that any load brings are not attributed to them. */
 const warmUp = wrk({ path: '/1k', answerBytes: 1024, connections: 64 });
 
 export interface Memory {

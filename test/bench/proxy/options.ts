@@ -1,4 +1,4 @@
-/** What `npm run bench:proxy` can be told. */
+/** Options of `npm run bench:proxy`. */
 import { parseArgs } from 'node:util';
 import { ROOT } from '../../../installer/stack/stack.ts';
 import { WrongCall } from '../../harness/script.ts';
@@ -8,13 +8,13 @@ import { PROXY_NAMES } from './proxies/proxies.ts';
 import type { Build } from './proxies/ours.ts';
 import type { ProxyName } from './proxies/proxies.ts';
 
-/** Measured beside the CPU time per request. */
+/** Measured in addition to the CPU time per request. */
 const EXTRAS = ['latency2000rps', 'memory'] as const;
 type Extra = (typeof EXTRAS)[number];
 
 export interface Options {
   readonly rounds: number;
-  /** Of load per case, proxy and round. */
+  /** Seconds of load per case, proxy and round. */
   readonly seconds: number;
   readonly cases: readonly CaseName[];
   readonly extras: readonly Extra[];
@@ -46,7 +46,7 @@ const DEFAULTS = {
   proxies: PROXY_NAMES.join(),
 };
 
-/** Null: help is asked for. @throws WrongCall saying what is wrong */
+/** Null: help was requested. @throws WrongCall that says what is wrong */
 export function readOptions(args: readonly string[]): Options | null {
   const { values } = parseArgs({
     args: [...args],

@@ -1,4 +1,4 @@
-/** Whether a proxy does the work that is measured: whole bodies from the upstream, and forwarding headers of its own. */
+/** Checks that a proxy does the measured work: whole bodies from the upstream, and its own forwarding headers. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { request as requestHttp } from 'node:http';
@@ -8,10 +8,10 @@ import { HOST } from './lab.ts';
 import type { Lab } from './lab.ts';
 import type { RunningProxy } from './proxies/contract.ts';
 
-/** What a client may say of itself; a proxy at the edge does not pass it on. */
+/** What a client may claim about itself; a proxy at the edge must not pass it on. */
 const SPOOFED = { 'x-forwarded-for': '203.0.113.9', 'x-forwarded-proto': 'gopher', 'x-forwarded-host': 'evil.test' };
 
-/** @throws Error saying what the proxy does wrong */
+/** @throws Error that says what the proxy does wrong */
 export async function probe(lab: Lab, { process: { name }, ports }: RunningProxy): Promise<void> {
   for (const [scheme, port] of [['http', ports.http] as const, ['https', ports.https] as const]) {
     if (port === null) continue;

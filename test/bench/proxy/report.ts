@@ -1,4 +1,4 @@
-/** The figures of a run: as JSON for programs, and beside the bars for people. */
+/** The figures of a run: as JSON for programs, and next to the bars for people. */
 import { CASES } from './cases.ts';
 import type { CaseName } from './cases.ts';
 import { median } from './median.ts';
@@ -6,7 +6,7 @@ import type { ProxyName } from './proxies/proxies.ts';
 
 type ByProxy<T> = Partial<Record<ProxyName, T | null>>;
 
-/** The last line of stdout. A null is a figure that there is not: the proxy cannot do the case, or failed at it. */
+/** The last line of stdout. Null is a missing figure: the proxy cannot do the case, or failed at it. */
 export interface Figures {
   /** Microseconds of CPU per request. */
   readonly cases: Partial<Record<CaseName, ByProxy<number>>>;
@@ -17,7 +17,7 @@ export interface Figures {
   readonly idleBytesPerConnection: number | null;
 }
 
-/** The same two of every proxy, for the table. */
+/** The same two figures for every proxy, for the table. */
 export type MemoryTable = ByProxy<{ readonly rssMB: number; readonly idleBytesPerConnection: number }>;
 
 const MAX_RSS_MB = 60;
@@ -29,7 +29,7 @@ interface Bar {
   readonly most: number;
 }
 
-/** What the figures say to the bars; figures that there are not say nothing. */
+/** The figures compared with the bars; missing figures are skipped. */
 export function barsOf({ cases, rssMB, idleBytesPerConnection }: Figures): Bar[] {
   const bars: Bar[] = [];
   const add = (name: string, found: number | null | undefined, most: number): void => {
@@ -47,7 +47,7 @@ export function barsOf({ cases, rssMB, idleBytesPerConnection }: Figures): Bar[]
   return bars;
 }
 
-/** Tables in Markdown: they go into docs/performance.md as they are. */
+/** Tables in Markdown, which go into docs/performance.md unchanged. */
 export function tables(figures: Figures, memory: MemoryTable, proxies: readonly ProxyName[]): string {
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   const head = (first: string): string[] => [row([first, ...proxies]), row(['---', ...proxies.map(() => '---:')])];
@@ -71,7 +71,7 @@ export function tables(figures: Figures, memory: MemoryTable, proxies: readonly 
   return lines.join('\n');
 }
 
-/** The median, with as many digits as mean something. */
+/** The median, with as many digits as are meaningful. */
 export function figure(samples: readonly number[], digits = 1): number | null {
   const value = median(samples);
   return value === null ? null : Number(value.toFixed(digits));

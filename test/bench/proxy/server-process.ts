@@ -1,26 +1,26 @@
-/** A server as a process of its own on one core: its CPU time and memory as the kernel counts them, and its end. */
+/** A server in a separate process on one core: its CPU time and memory as the kernel counts them, and its end. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { cpuNanoseconds, residentBytes } from '../../../installer/stack/process-cost.ts';
 
-/** From SIGTERM to SIGKILL, ms. Nothing of a bench is worth a longer wait. */
+/** From SIGTERM to SIGKILL, ms. Nothing in a bench is worth a longer wait. */
 const STOP_MS = 3000;
 
 export interface ServerCommand {
-  /** For people: whose failure it was. */
+  /** Names the failing server to people. */
   readonly name: string;
   readonly argv: readonly [string, ...string[]];
   /** The one core that it may use. */
   readonly cpu: number;
-  /** Takes stdout and stderr. */
+  /** Receives stdout and stderr. */
   readonly logFile: string;
   readonly env?: NodeJS.ProcessEnv;
 }
 
 /**
- * `argv` on one core, and ended by the kernel when we are: a bench that is killed leaves no server behind. setpriv and
- * taskset replace themselves by the program, so that its pid is the child's.
+ * Runs `argv` on one core; the kernel ends it when we end, so that a killed bench leaves no server behind. setpriv and
+ * taskset exec the program, so its pid is the child's.
  */
 export function pinned(cpu: number, argv: readonly string[]): [string, ...string[]] {
   return ['setpriv', '--pdeathsig', 'TERM', '--', 'taskset', '--cpu-list', String(cpu), ...argv];
@@ -67,7 +67,7 @@ export class ServerProcess {
   async stop(): Promise<void> {
     if (!this.isRunning) return;
     const ended = new Promise((resolve) => this.child.once('exit', resolve));
-    // A server that is dead but for its open connections must not hold the bench up.
+    // A server that only waits for its open connections must not delay the bench.
     const hard = setTimeout(() => this.child.kill('SIGKILL'), STOP_MS);
     this.child.kill('SIGTERM');
     await ended;

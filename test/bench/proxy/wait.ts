@@ -1,4 +1,4 @@
-/** Waiting for something that must happen soon, with a deadline. */
+/** Waits for something that must happen soon, with a deadline. */
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-/** A proxy on a socket that outlives it, and is started again the moment it ends: what systemd is to it. */
+/** A proxy on a socket that outlives it, restarted the moment it ends: it stands in for systemd. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -27,7 +27,7 @@ export class Activated implements AsyncDisposable {
   /** Resolves when it serves. @param folder with the state of the proxy, as test/harness/edge-process.ts leaves it */
   static async start(folder: string): Promise<Activated> {
     const activated = new Activated(new BoundSocket({ host: '127.0.0.1' }), folder);
-    // The socket refuses until somebody has listened on it for the first time.
+    // The socket refuses connections until a process has listened on it for the first time.
     while (!(await activated.#listens())) await sleep(LOOK_MS);
     return activated;
   }
@@ -47,7 +47,7 @@ export class Activated implements AsyncDisposable {
   async #listens(): Promise<boolean> {
     if (this.#child.exitCode !== null) throw new Error('the proxy does not start');
     const socket = createConnection(this.port, '127.0.0.1');
-    // `once` rejects with the error that comes instead.
+    // `once` rejects if an error comes instead.
     const connected = await once(socket, 'connect').then(
       () => true,
       () => false,

@@ -1,6 +1,6 @@
 /**
- * `npm run bench:restart`: how long visitors wait when the proxy is killed and systemd, which holds its socket, starts it
- * again at once. See HELP. The last line of its output is one JSON object.
+ * `npm run bench:restart`: how long visitors wait when the proxy is killed and systemd, which holds its socket,
+ * restarts it at once. See HELP. The last line of its output is one JSON object.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -24,10 +24,10 @@ given, and what was not answered 200 meanwhile. Exits 1 when an answer says that
 
   --kills N   how often (default 20)`;
 
-/** Apps in the table that is restored. */
+/** Apps in the restored table. */
 const APPS = 50;
 const RATE = 500;
-/** Between two kills, ms: the load is steady again, and nothing of the start is left to do. */
+/** Time between two kills, ms: the load is steady again, and the start has left no work behind. */
 const BETWEEN_MS = 1_000;
 
 async function main(): Promise<number> {
@@ -75,7 +75,7 @@ async function killAgainAndAgain(folder: string, kills: number): Promise<number>
   return wrong === 0 ? 0 : 1;
 }
 
-/** By a proxy that serves for that only. The app that is asked is the last. */
+/** Uses a proxy that serves only for this. The last app gets the load. */
 async function fillTable(folder: string, port: number): Promise<void> {
   const proxy = await EdgeProcess.start({ name: 'proxy', folder, engine: 'fast' });
   for (let number = APPS; number >= 1; number -= 1) {

@@ -1,13 +1,13 @@
-/** Requests at a fixed rate, each on a new connection and sent when it is due, however many are without an answer. */
+/** Requests at a fixed rate, each on a new connection and sent when due, however many are unanswered. */
 import { ask } from '../../integration/proxy/load.ts';
 
 const TICK_MS = 2;
 
 export class Visits {
   sent = 0;
-  /** Answers other than 200: the proxy served, and did not know the app. */
+  /** Responses other than 200: the proxy served, but did not know the app. */
   wrong = 0;
-  /** What was no answer of 200, and how often. */
+  /** Everything other than a 200 response, and how often. */
   readonly faults = new Map<string, number>();
   readonly #port: number;
   readonly #timer: NodeJS.Timeout;
@@ -24,7 +24,7 @@ export class Visits {
     }, TICK_MS);
   }
 
-  /** When the first answer came to a request that was sent after `since`; both as performance.now() says it. */
+  /** Time of the first response to a request sent after `since`; both as performance.now() returns it. */
   firstAnswerOf(since: number): Promise<number> {
     return new Promise((resolve) => {
       this.#awaited = { since, resolve };

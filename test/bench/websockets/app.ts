@@ -1,10 +1,10 @@
-/** `app.ts PORT`: switches every connection to WebSocket, and sends back what comes then, as it is. */
+/** `app.ts PORT`: switches every connection to WebSocket, and echoes whatever follows unchanged. */
 import { createServer } from 'node:net';
 
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
 
 createServer({ noDelay: true }, (socket) => {
-  // A client that leaves.
+  // A client that disconnects.
   socket.on('error', () => undefined);
   let head = '';
   socket.on('data', (bytes: Buffer) => {

@@ -1,6 +1,7 @@
 /**
- * `clients.ts PORT COUNT MESSAGES TLS`: opens so many WebSockets, says `open`, and at each line on stdin has all of them
- * echo so many messages, and says `done`. They are raw connections: a library's objects would take the core's time.
+ * `clients.ts PORT COUNT MESSAGES TLS`: opens that many WebSockets and prints `open`. At each line on stdin it echoes
+ * that many messages on all of them and prints `done`. It uses raw connections: a library's objects would take the
+ * core's time.
  */
 import { createConnection } from 'node:net';
 import type { Socket } from 'node:net';
@@ -9,9 +10,9 @@ import { connect } from 'node:tls';
 import { HOST } from '../proxy/lab.ts';
 
 const AT_ONCE = 50;
-/** Addresses that they come from: one address may not have so many connections. */
+/** Number of source addresses: one address may not have so many connections. */
 const ADDRESSES = 40;
-/** A masked text frame of 20 bytes; the app sends it back as it is. */
+/** A masked text frame of 20 bytes; the app sends it back unchanged. */
 const FRAME = Buffer.from([0x81, 0x94, 0, 0, 0, 0, ...Buffer.alloc(20, 'x')]);
 
 const [port = '', count = '', messages = '', tls = ''] = process.argv.slice(2);
@@ -23,7 +24,7 @@ function dial(index: number): Socket {
   return connect({ socket: createConnection(to), servername: HOST, rejectUnauthorized: false });
 }
 
-/** Resolves with what ends the answer. */
+/** Resolves when the response is whole. */
 function answer(socket: Socket, isWhole: (text: string) => boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     let text = '';
@@ -38,7 +39,7 @@ function answer(socket: Socket, isWhole: (text: string) => boolean): Promise<voi
   });
 }
 
-/** Has `act` done for all, some at a time. */
+/** Runs `act` for all, some at a time. */
 async function forAll(act: (index: number) => Promise<void>): Promise<void> {
   let next = 0;
   const worker = async (): Promise<void> => {
@@ -50,7 +51,7 @@ async function forAll(act: (index: number) => Promise<void>): Promise<void> {
 const sockets: Socket[] = [];
 await forAll(async (index) => {
   const socket = dial(index);
-  // Its `close` says all.
+  // `close` follows and tells enough.
   socket.on('error', () => undefined);
   sockets[index] = socket;
   socket.write(HANDSHAKE);

@@ -26,11 +26,11 @@ One core for the proxy, another for clients and app. The last line is JSON.`;
 
 const APP = fileURLToPath(new URL('app.ts', import.meta.url));
 const CLIENTS = fileURLToPath(new URL('clients.ts', import.meta.url));
-/** For what a load leaves to be given back, ms. */
+/** Time for memory to be given back after a load, ms. */
 const SETTLE_MS = 2500;
-/** Opened and closed before, so that code and pools are not taken for a cost of a WebSocket. */
+/** Opened and closed beforehand, so that code and pools do not count as costs of a WebSocket. */
 const WARM_UP = 1000;
-/** Echoed on each WebSocket. */
+/** Messages echoed on each WebSocket. */
 const MESSAGES = 5;
 
 interface Cost {
@@ -58,7 +58,7 @@ async function measure(proxy: RunningProxy, lab: Lab, count: number, tls: boolea
 }
 
 /**
- * @param held is called when all are open; what it is given has them echo, and waits for it. They are closed behind it
+ * @param held is called when all are open, with a function that makes them echo and waits for it; they close afterwards
  * @throws Error when one of them was not opened, or not echoed
  */
 async function clients(

@@ -1,4 +1,4 @@
-/** `orkestr-agent doctor` as a person calls it. */
+/** `orkestr-agent doctor` as a person runs it. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -25,7 +25,7 @@ interface Ended {
 const PATIENT = ['--wait', '60'];
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** @param wrapper put before it: to run it in another network namespace */
+/** @param wrapper prefix of the command, to run it in another network namespace */
 async function doctor(
   env: NodeJS.ProcessEnv,
   args: readonly string[],
@@ -48,7 +48,7 @@ describe('orkestr-agent doctor', () => {
     ORKESTR_PROXY_SOCKET: host.config.proxySocket,
     ORKESTR_DOCKER_SOCKET: host.config.dockerSocket,
   });
-  /** Where the firewall rules of this host are: those of the machine are not to be touched. */
+  /** Runs in the network namespace with this host's firewall rules, so that the machine's own rules are not touched. */
   const fix = async (...args: string[]): Promise<readonly Mended[]> => {
     const wrapper = ['nsenter', `--net=/proc/${await host.enginePid()}/ns/net`, '--'];
     const { stdout } = await doctor(env(), ['--fix', '--json', ...PATIENT, ...args], wrapper);
@@ -94,7 +94,7 @@ describe('orkestr-agent doctor', () => {
     const pid = await host.enginePid();
     process.kill(pid, 'SIGSTOP');
     t.after(() => process.kill(pid, 'SIGCONT'));
-    // It ends while the engine hangs.
+    // The command ends while the engine still hangs.
     const asked = await doctor(env(), ['--json', '--wait', '4']);
     process.kill(pid, 'SIGCONT');
     assert.ok(problemsOf(asked).includes('engine/hangs'));

@@ -1,12 +1,12 @@
-/** Faults put into a real host, each found and named rightly by the doctor, and nothing else with it. */
+/** Injects faults into a real host. The doctor must find and name each one correctly, and report nothing else. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { FAULTS } from './faults/index.ts';
 import { Host } from './host.ts';
 
-/** By version number only, and so of this machine and not of the faults. */
+/** These depend only on version numbers, so on this machine and not on the faults. */
 const ofVersions = (id: string): boolean => id.startsWith('runtime/');
-/** Whether they have anything to look at is a matter of the programs that this machine has. */
+/** Whether these checks have anything to look at depends on the programs installed on this machine. */
 const OF_FIREWALLS: readonly string[] = ['nftables', 'legacy-rules'];
 
 describe('doctor', () => {

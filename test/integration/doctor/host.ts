@@ -1,7 +1,6 @@
 /**
- * A host on which all is well, for the doctor to look at: an engine of its own in a network namespace of its own with one
- * app, a real proxy, the agent's journal, keys, firewall rules and local socket, a hub and a name server. Everything is
- * where a fault can be put into it.
+ * A healthy host for the doctor to examine: its own engine in its own network namespace with one app, a real proxy, the
+ * agent's journal, keys, firewall rules and local socket, a hub and a name server. Faults can be injected anywhere.
  */
 import { execFileSync } from 'node:child_process';
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
@@ -43,18 +42,18 @@ import { EdgeProcess } from '../../harness/edge-process.ts';
 
 const quiet = (): void => undefined;
 const IMAGE = 'doctor-app:1';
-/** A loopback address of its own: port 53 of it is nobody's. */
+/** A loopback address of its own, so that port 53 on it is free. */
 const NAME_SERVER = '127.53.7.9';
 
-/** The machine may be busy with other tests: only what hangs for good is to be found slow, ms. */
+/** The machine may be busy with other tests, so only what hangs for good may count as slow, ms. */
 const DEADLINE_MS = 20_000;
 const ANSWER_MS = 10_000;
 
-/** What a fault changes of what the doctor looks at. */
+/** What a fault changes for the doctor. */
 export interface Changes {
   readonly config?: Partial<SubjectConfig>;
   readonly places?: Partial<Places>;
-  /** For what does not answer, ms. */
+  /** How long the doctor waits for an answer, ms. */
   readonly answerMs?: number;
 }
 
@@ -112,7 +111,7 @@ export class Host {
     };
   }
 
-  /** What is wrong, by name. */
+  /** Names of all problems found. */
   async problems(changes: Changes = {}): Promise<{ ids: string[]; report: DoctorReport }> {
     const report = await examine(this.subject(changes), { checks: CHECKS, deadlineMs: DEADLINE_MS });
     return { ids: report.checks.flatMap(({ problems }) => problems.map(({ id }) => id)), report };
@@ -135,7 +134,7 @@ export class Host {
     });
   }
 
-  /** The engine's own process. */
+  /** The process id of dockerd itself. */
   async enginePid(): Promise<number> {
     if (this.#pid !== 0) return this.#pid;
     const { stdout } = await runProgram(['pgrep', '-f', `^dockerd.*${this.#engine.runFolder}`]);
@@ -143,14 +142,14 @@ export class Host {
     return this.#pid;
   }
 
-  /** Runs a program in the network namespace of the engine, where the firewall rules of this host are. */
+  /** Runs a program in the engine's network namespace, where this host's firewall rules are. */
   readonly inside: Exec = async (program, args, options) =>
     exec('nsenter', [`--net=/proc/${await this.enginePid()}/ns/net`, '--', program, ...args], options);
 
   docker = (...args: string[]): string =>
     execFileSync('docker', ['--host', `unix://${this.dockerSocket}`, ...args], { encoding: 'utf8' }).trim();
 
-  /** Another container with our labels. */
+  /** Creates another container with our labels. */
   makeContainer(name: string, labels: Readonly<Record<string, string>> = {}): void {
     const all = {
       [LABEL.scope]: this.scope,
@@ -162,7 +161,7 @@ export class Host {
     this.docker('run', '--detach', '--name', name, ...flags, IMAGE, '/bin/sleep', '100000');
   }
 
-  /** A copy of the state folder in another place. */
+  /** Copies the state folder to another place. */
   copyState(to: string): string {
     cpSync(this.state, to, { recursive: true, preserveTimestamps: true });
     chmodSync(to, 0o700);
@@ -177,7 +176,7 @@ export class Host {
     this.proxy = await EdgeProcess.start({ name: 'proxy', folder: join(this.folder, 'edge'), engine: 'fast' });
   }
 
-  /** The proxy's table and the copy before it. */
+  /** The proxy's table and its previous copy. */
   tableFiles(): string[] {
     const folder = join(this.folder, 'edge', 'state');
     return readdirSync(folder)
@@ -209,7 +208,7 @@ export class Host {
     this.#api = null;
   }
 
-  /** The identity file with another hub. */
+  /** Writes an identity file that names another hub. */
   writeIdentity(url: string, publicKey = this.#hubKey): void {
     const identity: Identity = {
       hostId: this.hostId,
@@ -246,7 +245,7 @@ export class Host {
       [LABEL.project]: this.projectId,
     };
     this.makeContainer(this.containerName, owner);
-    // Of its project, as a deployment makes it.
+    // The project's network, as a deployment creates it.
     const labels = Object.entries({ [LABEL.scope]: this.scope, [LABEL.project]: this.projectId });
     this.docker('network', 'create', ...labels.map(([label, value]) => `--label=${label}=${value}`), 'project');
     const address = this.docker(
@@ -271,7 +270,7 @@ export class Host {
     await this.#deploy(address);
   }
 
-  /** What a finished deployment leaves: a live record in the journal, a route at the proxy. */
+  /** Leaves what a finished deployment leaves: a live record in the journal, a route at the proxy. */
   async #deploy(address: string): Promise<void> {
     const entry = UpstreamEntry.parse({
       id: this.environmentId,
@@ -305,12 +304,12 @@ export class Host {
     this.#hubPort = (this.#hub.address() as AddressInfo).port;
   }
 
-  /** A route that no journal knows. */
+  /** Removes a route that no journal knows. */
   async removeRoute(upstreamId: string): Promise<void> {
     await makeProxyClient(this.config.proxySocket).remove(upstreamId);
   }
 
-  /** A root file system with one program that only waits. */
+  /** Imports a root file system with one program that only waits. */
   importImage(name: string, flags: readonly string[] = []): void {
     const libraries = execFileSync('ldd', ['/bin/sleep'], { encoding: 'utf8' }).match(/\/\S+/g) ?? [];
     const archive = join(this.folder, 'app.tar');
@@ -354,7 +353,7 @@ export const enginePlan = (folder: string, name: string, wrapper: readonly [stri
   wrapper,
 });
 
-/** RFC 1035, 4.1.1: the question as it came, with the bits QR and RCODE 3, no such name. */
+/** RFC 1035, 4.1.1: the question as received, with QR set and RCODE 3 (no such name). */
 function refusal(query: Buffer): Buffer {
   const answer = Buffer.from(query);
   answer[2] = 0x81;

@@ -1,11 +1,11 @@
-/** What one version writes and another refuses, found in their schemas alone. */
+/** Finds, from the schemas alone, what one version writes and another refuses. */
 import type { JsonSchema } from './schemas.ts';
 
-/** Bounds where the reader's may not be tighter: `maximum` and its like the one way, `minimum` the other. */
+/** Bounds where the reader must not be stricter: `maximum` and the like in one direction, `minimum` in the other. */
 const UPPER = ['maximum', 'exclusiveMaximum', 'maxLength', 'maxItems'] as const;
 const LOWER = ['minimum', 'exclusiveMinimum', 'minLength', 'minItems'] as const;
 
-/** Everything of `written` that a reader of `read` may refuse, one line each. Fields that a reader lacks it passes over. */
+/** Everything in `written` that a reader of `read` may refuse, one line each. Readers ignore unknown fields. */
 export function refusals(written: JsonSchema, read: JsonSchema, at: string): string[] {
   if (Object.keys(read).every((key) => key === '$schema')) return [];
   const said = written.oneOf ?? written.anyOf;
@@ -21,7 +21,7 @@ export function refusals(written: JsonSchema, read: JsonSchema, at: string): str
   ];
 }
 
-/** Of the reader's variants the one that refuses least; those with another tag are not tried. */
+/** Compares with the reader's variant that refuses least; variants with another tag are not tried. */
 function best(written: JsonSchema, known: readonly JsonSchema[], at: string): string[] {
   const tried = known
     .filter((variant) => tagOf(variant) === tagOf(written))
@@ -30,7 +30,7 @@ function best(written: JsonSchema, known: readonly JsonSchema[], at: string): st
   return tried[0] ?? [`${at}: not known`];
 }
 
-/** `/job` for a message whose type says so, else nothing. */
+/** `/job` for a message with that type, otherwise an empty string. */
 function tagOf({ properties }: JsonSchema): string {
   const tag = properties?.type?.const ?? properties?.kind?.const;
   return typeof tag === 'string' ? `/${tag}` : '';
@@ -66,7 +66,7 @@ function bounds(written: JsonSchema, read: JsonSchema, at: string): string[] {
     const accepted = numberOr(free, read[bound]);
     if (isTighter(accepted, given)) found.push(`${at}: ${bound} ${given}, where ${accepted} is taken`);
   };
-  // A constant or one of a list is within its bounds.
+  // A constant or an enum value is within its bounds.
   if (allowed(written) !== undefined) return [];
   for (const bound of UPPER) check(bound, (accepted, given) => accepted < given, Infinity);
   for (const bound of LOWER)

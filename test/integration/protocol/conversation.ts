@@ -1,8 +1,8 @@
-/** A recorded conversation of hub and agent: one JSON line for each thing that happened, in its order. */
+/** A recorded conversation between hub and agent: one JSON line per event, in order. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A frame as it was on the wire, parsed. */
+/** A frame as sent on the wire, parsed. */
 export interface Frame {
   readonly type: string;
   readonly [field: string]: unknown;
@@ -18,7 +18,7 @@ export type Line =
   | { readonly hub: Frame }
   | { readonly agent: Frame };
 
-/** Enough for the agent to renew its leases, and less than the silence after which it leaves, ms. */
+/** Long enough for the agent to renew its leases, and shorter than the silence after which it disconnects, ms. */
 export const TIME_THAT_PASSES_MS = 25_000;
 
 const fixtureFolder = (version: number): string => join(import.meta.dirname, '../../fixtures/protocol', `v${version}`);
@@ -26,7 +26,7 @@ const fixtureFolder = (version: number): string => join(import.meta.dirname, '..
 export const toLines = (values: readonly unknown[]): string =>
   values.map((value) => `${JSON.stringify(value)}\n`).join('');
 
-/** The values of a file of the fixture, one a line. */
+/** The values of a fixture file, one per line. */
 export const readLines = (version: number, file: string): unknown[] =>
   readFileSync(join(fixtureFolder(version), file), 'utf8')
     .trimEnd()
@@ -35,10 +35,10 @@ export const readLines = (version: number, file: string): unknown[] =>
 
 export const readConversation = (version: number): Line[] => readLines(version, 'conversation.jsonl') as Line[];
 
-/** A failure of the test after this long, ms: far beyond what a loaded machine needs. */
+/** The test fails after this long, ms: far beyond what a loaded machine needs. */
 const NEVER_MS = 30_000;
 
-/** Resolves when `holds`, which is looked at after each call of `look`. */
+/** Resolves when `holds` returns true; each call of `look` checks it. */
 interface Waiting {
   look(): void;
   until(what: string, holds: () => boolean): Promise<void>;

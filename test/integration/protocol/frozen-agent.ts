@@ -1,6 +1,6 @@
 /**
- * An agent of an earlier version, frozen as what it once said: it plays the agent's lines of a recorded conversation to a
- * hub of today, with that hub's ids in them and its own signatures, and throws on everything that it did not know.
+ * An agent of an earlier version, frozen as its recorded conversation. It plays the agent's lines to a current hub,
+ * with that hub's ids and its own signatures, and throws on everything that it did not know.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -16,11 +16,11 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 interface FrozenAgentOptions {
   readonly hubUrl: string;
   readonly joinToken: string;
-  /** Does at the hub what was done there when the conversation was recorded. */
+  /** Repeats at the hub what was done there when the conversation was recorded. */
   act(act: Act): Promise<void>;
 }
 
-/** Plays a whole conversation. @throws when the hub says anything else than the one that was recorded */
+/** Plays a whole conversation. @throws when the hub says anything that differs from the recording */
 export async function playAgent(version: number, options: FrozenAgentOptions): Promise<void> {
   const agent = new FrozenAgent(version, options);
   try {
@@ -36,7 +36,7 @@ class FrozenAgent {
   readonly #key = makeKeyPair();
   readonly #readHub: (frame: unknown) => void;
   readonly #readJob: (job: unknown) => void;
-  /** Ids as they were recorded, and what this hub calls the same. */
+  /** Maps recorded ids to those of this hub. */
   readonly #ids = new Map<string, string>();
   readonly #waiting = makeWaiting();
   #heard: Frame[] = [];
@@ -62,7 +62,7 @@ class FrozenAgent {
     await this.#options.act(line.act);
   }
 
-  /** Nothing more may have come. */
+  /** Checks that nothing more has arrived. */
   finish(): void {
     if (this.#failure) throw this.#failure;
     assert.deepEqual(this.#heard, [], 'The hub said more than it once did.');
@@ -110,7 +110,7 @@ class FrozenAgent {
     else this.#heard.push(frame);
   }
 
-  /** Acknowledgements may come for many reports at once; everything else comes as it came then, and nothing in between. */
+  /** An acknowledgement may cover several reports; everything else must arrive as recorded, with nothing in between. */
   async #hear(recorded: Frame): Promise<void> {
     if (recorded.type === 'ack') {
       return this.#until(JSON.stringify(recorded), () => this.#acknowledged >= (recorded.sequence as number));
@@ -149,7 +149,7 @@ class FrozenAgent {
     this.#socket?.send(text);
   }
 
-  /** Ids that stand in the same place are of the same thing. */
+  /** Ids in the same place name the same thing. */
   #learn(recorded: unknown, live: unknown): void {
     if (typeof recorded === 'string' && typeof live === 'string') {
       if (UUID.test(recorded) && UUID.test(live)) this.#ids.set(recorded, live);

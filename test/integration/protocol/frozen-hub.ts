@@ -1,6 +1,6 @@
 /**
- * A hub of an earlier version, frozen as what it once said: it plays the hub's lines of a recorded conversation to an agent
- * of today, signed with a key of its own, and throws on everything that it did not know.
+ * A hub of an earlier version, frozen as its recorded conversation. It plays the hub's lines to a current agent, signed
+ * with its own key, and throws on everything that it did not know.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -16,14 +16,14 @@ import type { Frame, Line } from './conversation.ts';
 import { helloText, jobText, welcomeText } from './proofs.ts';
 import { readerOf } from './schemas.ts';
 
-/** What an agent tells by its own clock, or in pieces of its own choice: it comes when it comes. */
+/** Frames that an agent sends by its own clock, or split as it likes: they may arrive at any time. */
 const AT_ANY_TIME: readonly unknown[] = ['status', 'renew', 'log'];
 
 type Report = Record<'deploymentId' | 'kind' | 'step' | 'status' | 'data', string>;
 const reportOf = (frame: Frame): Report | undefined => frame.report as Report | undefined;
 const isAtAnyTime = (frame: Frame): boolean => AT_ANY_TIME.includes(reportOf(frame)?.kind ?? frame.type);
 
-/** What a frame tells, without times and numbers. */
+/** The content of a frame, without times and numbers. */
 function gistOf(frame: Frame): string {
   const report = reportOf(frame);
   if (report === undefined) return frame.type;
@@ -72,7 +72,7 @@ export class FrozenHub {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Plays the conversation to the agent that has joined. `letTimePass`: for the agent. */
+  /** Plays the conversation to the agent that has joined. `letTimePass` advances the agent's clock. */
   async play(letTimePass: () => void): Promise<void> {
     for (const line of this.#lines) {
       if ('connection' in line) await this.#until('a connection', () => this.#connections === line.connection);
@@ -85,7 +85,7 @@ export class FrozenHub {
     assert.deepEqual(this.#heard.map(gistOf), [], 'The agent said more than it once did.');
   }
 
-  /** The jobs of the conversation, in their order. */
+  /** The jobs of the conversation, in order. */
   jobs(): { readonly deploymentId: string }[] {
     return this.#lines.flatMap((line) => ('hub' in line && line.hub.type === 'job' ? [jobOf(line.hub)] : []));
   }
@@ -113,7 +113,7 @@ export class FrozenHub {
   #connected(socket: WebSocket): void {
     this.#connections += 1;
     this.#socket = socket;
-    socket.on('error', () => undefined); // seen as a close
+    socket.on('error', () => undefined); // reported as a close
     socket.on('message', (data: Buffer) => {
       try {
         this.#take(JSON.parse(data.toString('utf8')) as Frame);
@@ -133,7 +133,7 @@ export class FrozenHub {
     if (!isAtAnyTime(frame)) this.#heard.push(frame);
   }
 
-  /** As a hub does: in order, and what came again is acknowledged again and not counted again. */
+  /** Stores reports in order, as a hub does. A repeated report is acknowledged again but not counted again. */
   #store(sequence: number, report: Report): void {
     assert.ok(sequence <= this.#sequence + 1, `Report ${sequence} came after ${this.#sequence}.`);
     if (sequence > this.#sequence && report.kind === 'log') {
@@ -152,14 +152,14 @@ export class FrozenHub {
     for (const key of Object.keys(recorded))
       assert.ok(frame && key in frame, `The agent does not say ${key} any more.`);
     if (frame?.type !== 'hello') return;
-    // A hub of this version compares just this.
+    // A hub of this version compares exactly this field.
     assert.equal(frame.protocol, this.#version);
     assert.deepEqual(frame.running, recorded.running);
     this.#hello = frame;
   }
 
   async #say(recorded: Frame): Promise<void> {
-    if (recorded.type === 'ack') return; // each report has got its own already
+    if (recorded.type === 'ack') return; // each report has been acknowledged already
     if (recorded.type === 'lease') await this.#until('a renewal', () => this.#renewals > 0);
     if (recorded.type === 'challenge') this.#challenge = recorded.nonce;
     this.#socket?.send(JSON.stringify(this.#signed(recorded)));

@@ -1,4 +1,4 @@
-/** Hub and agent of today with peers of the version before, frozen as what they said (docs/protocol.md). */
+/** Current hub and agent with peers of the previous version, frozen as recorded conversations (docs/protocol.md). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startTestHub } from '../../../hub/test-hub.ts';
@@ -41,7 +41,7 @@ test('an agent of the version before joins this hub, deploys, fails, comes back,
   assert.deepEqual(acts, ['deploy', 'deploy', 'deploy', 'cut', 'time', 'cancel', 'rollback', 'remove']);
   assert.deepEqual(await hub.deps.db.selectFrom('removal').selectAll().execute(), [], 'The removal was taken as done.');
 
-  /** What the hub made of it, just before it is deleted. */
+  /** Checks what the hub stored, just before it is deleted. */
   async function checkStored(): Promise<void> {
     await fatesAre(story, 'superseded', 'failed', 'cancelled', 'live');
     const [first, second] = [await story.deploymentAt(1), await story.deploymentAt(2)];
@@ -108,7 +108,7 @@ test('errors of today are told to the version before, and messages that it does 
   }
 });
 
-/** What this version writes and the one before would refuse, and why that never reaches it. */
+/** What this version writes and the previous one would refuse, and why that never reaches it. */
 const KEPT_FROM_IT: ReadonlyArray<readonly [pattern: RegExp, why: string]> = [
   [/^HubMessage\/(?:edge|app-log(?:-credit|-close)?): not known$/, 'not sent (protocol/version-2.ts)'],
   [/^AgentMessage\/(?:edge-state|app-log-(?:chunk|end)): not known$/, 'not sent (protocol/version-2.ts)'],

@@ -17,15 +17,15 @@ import { systemClock } from '../../../agent/lib/clock.ts';
 import { silent } from '../../../agent/lib/test-logger.ts';
 import { refusingPorts, runnerParts, scriptedPipeline, testSealer } from '../../../agent/deployment/test-bench.ts';
 
-/** Generations of the one environment whose deployments do not go live, as the first does. */
+/** Generations of the one environment whose deployments do not go live; the first one does. */
 const IS_UNHEALTHY = 2;
 const WAITS_IN_BUILD = 3;
 
 interface LinkAgent {
   readonly link: HubLink;
-  /** Let time pass for its link, ms. */
+  /** Advances the clock of its link, ms. */
   pass(ms: number): void;
-  /** Reports that its hub has not acknowledged. */
+  /** Number of reports that its hub has not acknowledged. */
   waitingReports(): number;
   stop(): Promise<void>;
 }
@@ -36,7 +36,7 @@ interface LinkAgentOptions extends Partial<Pick<LinkOptions, 'upgrades' | 'appLo
   readonly joinToken: string;
 }
 
-/** Joins the hub and dials it. */
+/** Joins the hub and connects to it. */
 export async function startLinkAgent({ folder, hubUrl, joinToken, ...others }: LinkAgentOptions): Promise<LinkAgent> {
   const { identity } = await joinHub(folder, { hubUrl, joinToken, name: 'vps-1', now: 0 });
   let passed = 0;
@@ -98,7 +98,7 @@ const pipeline = () =>
     build: {
       async run({ job, log, signal }) {
         log.line(`building generation ${job.generation}`);
-        log.write(Buffer.from([0xff, 0x00, 0x0a])); // bytes that are no text travel too
+        log.write(Buffer.from([0xff, 0x00, 0x0a])); // bytes that are not text travel too
         if (job.generation === WAITS_IN_BUILD) await aborted(signal);
         return undefined;
       },
@@ -114,7 +114,7 @@ const pipeline = () =>
 const aborted = (signal: AbortSignal): Promise<never> =>
   new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }));
 
-/** A host on which there is nothing: rollbacks build again, removals find nothing. */
+/** A host without any containers or images: rollbacks build again, removals find nothing. */
 const emptyHost = (clock: Clock): Ports =>
   refusingPorts(
     {

@@ -1,4 +1,4 @@
-/** What is signed: the texts of protocol 1, word for word. They stay the same in every version. */
+/** The signed texts of protocol 1, word for word. They stay the same in every version. */
 const text =
   (title: string) =>
   (...parts: readonly unknown[]): string =>

@@ -1,7 +1,7 @@
 /**
- * Keeps the protocol of the code that it stands in: `node test/integration/protocol/record.ts VERSION FOLDER` writes a real
- * conversation of this hub and this agent, and the schemas of both. Run it before the version is raised; for a version of
- * an earlier commit copy this folder into a worktree of that commit and run it there (docs/protocol.md).
+ * Records the protocol of the checked-out code: `node test/integration/protocol/record.ts VERSION FOLDER` writes a real
+ * conversation of this hub and this agent, and the schemas of both. Run it before the version is raised. For the
+ * version of an earlier commit, copy this folder into a worktree of that commit and run it there (docs/protocol.md).
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** Stands between an agent and a hub, and writes down what passes. */
+/** Sits between an agent and a hub, and records what passes. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -10,7 +10,7 @@ import type { Line } from './conversation.ts';
 interface Relay {
   readonly url: string;
   readonly lines: Line[];
-  /** Cut the agent off. */
+  /** Disconnects the agent. */
   cut(): void;
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** What is written and read of each message, as JSON Schema: data that stays as it is when the code goes on. */
+/** What is written and read of each message, as JSON Schema: data that stays the same when the code changes. */
 import { z } from 'zod';
 import { AgentMessage, EnrolAnswer, EnrolRequest, HubMessage } from '../../../protocol/agent-link.ts';
 import { Job } from '../../../protocol/job.ts';
@@ -32,11 +32,11 @@ interface MessageSchemas {
   readonly read: JsonSchema;
 }
 
-/** Those of the code that runs. */
+/** Schemas of the current code. */
 export const schemasOfToday = (): MessageSchemas[] =>
   MESSAGE_NAMES.map((name) => ({ name, written: toJson(name, 'output'), read: toJson(name, 'input') }));
 
-/** Those that were kept of a version. */
+/** Schemas recorded for a version. */
 export const schemasOf = (version: number): MessageSchemas[] => readLines(version, 'schemas.jsonl') as MessageSchemas[];
 
 export function schemasNamed(schemas: readonly MessageSchemas[], name: MessageName): MessageSchemas {
@@ -45,7 +45,7 @@ export function schemasNamed(schemas: readonly MessageSchemas[], name: MessageNa
   return found;
 }
 
-/** A reader of that version: throws for what it refuses. */
+/** A reader of that version: throws for whatever it refuses. */
 export function readerOf(version: number, name: MessageName): (value: unknown) => void {
   const schema = z.fromJSONSchema(
     schemasNamed(schemasOf(version), name).read as Parameters<typeof z.fromJSONSchema>[0],
@@ -64,7 +64,7 @@ function toJson(name: MessageName, io: 'input' | 'output'): JsonSchema {
   return z.toJSONSchema(MESSAGES[name], {
     io,
     override({ zodSchema, jsonSchema }) {
-      // A reader with something to fall back on refuses nothing.
+      // A reader with a fallback refuses nothing.
       if (io === 'input' && zodSchema._zod.def.type === 'catch') {
         for (const key of Object.keys(jsonSchema)) delete jsonSchema[key];
       }

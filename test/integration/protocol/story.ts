@@ -6,9 +6,9 @@ import type { TestHub } from '../../../hub/test-hub.ts';
 import type { Act } from './conversation.ts';
 
 interface Story {
-  /** Exchanged for an identity by the agent. */
+  /** A token that the agent exchanges for an identity. */
   joinToken(): Promise<string>;
-  /** What the hub has to be told for this act; the network and the time are not its matter. */
+  /** Carries out the hub's part of an act; the network and the clock are the caller's. */
   act(act: Act): Promise<void>;
   /** Status of each deployment, by generation. */
   fates(): Promise<string[]>;
@@ -55,6 +55,6 @@ export function makeStory(hub: TestHub): Story {
   };
 }
 
-/** The hub's deployments are as told. */
+/** Waits until the hub's deployments have these statuses. */
 export const fatesAre = (story: Story, ...fates: string[]): Promise<void> =>
   until(async () => (await story.fates()).join(' ') === fates.join(' '));

@@ -1,3 +1,3 @@
 #!/bin/sh
-# What systemd does at socket activation (sd_listen_fds(3)): names this process in LISTEN_PID and becomes the program.
+# Like systemd at socket activation (sd_listen_fds(3)): sets LISTEN_PID to this process and executes the program.
 LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"

@@ -1,4 +1,4 @@
-/** The admin calls of a proxy in this process, over their socket. */
+/** Admin calls to a proxy in this process, over its socket. */
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { FlipReceipt } from '../../../protocol/proxy-admin.ts';
@@ -30,7 +30,7 @@ export function call(edge: Edge, method: string, path: string, body?: object, si
   });
 }
 
-/** To the next generation, on a target of its own. @returns the proxy's answer */
+/** Flips to the next generation, on a separate target. @returns the proxy's answer */
 export async function flip(edge: Edge, generation: number, port: number, changes: Partial<UpstreamEntry> = {}) {
   const targets = [{ id: uuid(1000 + generation), address: '127.0.0.1', port }];
   const entry = entryFor(port, { generation, targets, ...changes });

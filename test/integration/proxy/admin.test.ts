@@ -1,4 +1,4 @@
-/** Calls of the admin API beside flips: metrics, certificates, and what it does not know. */
+/** Calls of the admin API other than flips: metrics, certificates, and unknown calls. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EdgeSettings } from '../../../protocol/edge.ts';

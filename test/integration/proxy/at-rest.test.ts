@@ -1,4 +1,4 @@
-/** The proxy as a process of its own that nobody asks for anything (docs/performance.md, memory at rest). */
+/** The proxy as a separate process that nobody sends requests to (docs/performance.md, memory at rest). */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -8,12 +8,12 @@ import { proxyArgv } from '../../../installer/stack/stack.ts';
 import { eventually, temporaryFolder } from './harness.ts';
 import { environment } from './proxy-process.ts';
 
-/** What the start needs, and the looks for the first rest. */
+/** Time for the start and for the checks that detect the first rest. */
 const SETTLE_MS = 3000;
 const WATCH_MS = 5000;
 /** On a machine under load the start takes longer. */
 const MOST_LOOKS = 5;
-/** Time limits are looked at twice a second. */
+/** Time limits are checked twice a second. */
 const MAX_WAKES_PER_SECOND = 3.2;
 
 /** How often the main thread went to sleep. */
@@ -36,6 +36,6 @@ test('a proxy at rest has no code compiled as hot, and is woken a few times a se
     perSecond = (sleepsOf(pid) - before) / (WATCH_MS / 1000);
   }
   assert.ok(perSecond <= MAX_WAKES_PER_SECOND, `${perSecond} times a second`);
-  // The compilers are 7 MB of node's file, which stay once they have run.
+  // The compilers are 7 MB of node's binary, which stay in memory once they have run.
   assert.doesNotMatch(output, /completed compiling/);
 });

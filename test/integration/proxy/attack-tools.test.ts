@@ -1,4 +1,4 @@
-/** What the suites that attack the proxy judge with: a judge that sees nothing would find nothing. */
+/** The judges used by the suites that attack the proxy: a blind judge would find nothing. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';

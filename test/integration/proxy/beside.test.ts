@@ -1,4 +1,4 @@
-/** The proxy behind nginx with the very configuration of docs/beside.md. */
+/** The proxy behind nginx with exactly the configuration of docs/beside.md. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,10 +15,10 @@ import { until } from '../../harness/until.ts';
 import { entryFor, listen, startEdge, temporaryFolder, Wire } from './harness.ts';
 
 const HOST = 'shop.example.com';
-/** Of a visitor: not the address that nginx has for the proxy, which alone is trusted. */
+/** The visitor's address, different from the one that nginx uses to the proxy, which alone is trusted. */
 const VISITOR = '127.0.0.2';
 
-/** @returns its port, which it listens on as the page has it on 80 */
+/** @returns the port it listens on, where the page has 80 */
 async function startNginx(t: TestContext, proxyPort: number): Promise<number> {
   const port = await freePort();
   const page = readFileSync(join(ROOT, 'docs/beside.md'), 'utf8');
@@ -65,7 +65,7 @@ test('behind nginx, as the page has it, the app hears of its visitor, streams co
   const edge = await startEdge(t, { trusted: ['127.0.0.1'] });
   const app = createServer((req, res) => {
     if (req.url === '/stream') {
-      // Never ends: what nginx held back would not come.
+      // Never ends, so what nginx buffers would never arrive.
       res.write('first');
       return;
     }

@@ -1,11 +1,11 @@
-/** Answers that the edge compresses, by whichever engine their connections begin in. */
+/** Responses that the edge compresses, whichever engine their connections start in. */
 import assert from 'node:assert/strict';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { startServing } from './engine-harness.ts';
 import { dechunked, eventually, HEAD, scriptedUpstream, testBoth } from './harness.ts';
 import type { Wire } from './harness.ts';
 
-/** Body bytes of the last answer on a connection, its chunks put together. */
+/** Body bytes of the last response on a connection, with its chunks joined. */
 function bodyOf(wire: Wire): Buffer {
   const [head = '', ...rest] = wire.received.split('\r\n\r\n');
   const body = rest.join('\r\n\r\n');
@@ -77,7 +77,7 @@ testBoth('a client that does not read holds back what is compressed for it, and 
   const wire = await upstream.wire(0);
   await wire.sees('\r\n\r\n');
   wire.send('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n');
-  // What does not get smaller: random bytes.
+  // Random bytes, which do not compress.
   const block = Buffer.from(Array.from({ length: 1 << 16 }, () => Math.floor(Math.random() * 256)));
   const blocks = 512;
   for (let sent = 0; sent < blocks; sent += 1) wire.socket.write(block);

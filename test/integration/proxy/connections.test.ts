@@ -1,4 +1,4 @@
-/** Which connection to an app a request takes, and when it is sent once more. */
+/** Which connection to an app a request takes, and when it is sent again. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
@@ -34,7 +34,7 @@ for (const [request, name] of [
     await client.sees(/ok$/);
     client.send(request);
     await client.sees(/HTTP\/1.1 502 /);
-    // On a fresh connection; in the fast engine on one that was in use so lately that no app drops it for its age.
+    // On a new connection; in the fast engine on one used so recently that no app closes it for its age.
     assert.equal(upstream.wires.length, engineOf(t) === 'fast' ? 1 : 2);
     const heads = upstream.wires.reduce((sum, wire) => sum + wire.received.split(' HTTP/1.1\r\n').length - 1, 0);
     assert.equal(heads, 2);
@@ -48,7 +48,7 @@ test('a POST does not take a connection that was idle for more than a second, a 
   await route(edge, upstream.port);
   const client = await edge.send(`GET /warm ${HEAD}\r\n`);
   await client.sees(/ok$/);
-  // The time is looked at every half second.
+  // The time is checked every half second.
   await new Promise((resolve) => setTimeout(resolve, 1600));
   client.send(`POST / ${HEAD}Content-Length: 0\r\n\r\n`);
   await client.sees(/ok.*ok$/s);

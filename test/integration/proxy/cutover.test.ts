@@ -32,7 +32,7 @@ const NO_STREAMS = { carried: 0, ended: 0, closed: 0 };
 
 const coded = (code: string) => (error: OrkestrError) => error.code === code;
 
-/** Flips app.test to a port as a new target, from the generation before. */
+/** Flips app.test to a port as a new target, from the previous generation. */
 function flipTo(edge: Edge, generation: number, port: number, targetNumber = 1000 + generation) {
   const targets = [{ id: uuid(targetNumber), address: '127.0.0.1', port }];
   return edge.proxy.table.flip({ entry: entryFor(port, { generation, targets }), expectedGeneration: generation - 1 });
@@ -67,7 +67,7 @@ test('a request claimed before a flip ends on its old target, and the next one i
   ]);
   wire.send(OK.replace('ok', 'od'));
   await client.sees(/od$/);
-  // The client's own connection goes on: only the listener of a stopping proxy says close.
+  // The client's own connection stays open: only the listener of a stopping proxy says close.
   assert.doesNotMatch(client.received, /Connection: close/i);
   client.send(GET);
   await client.sees(/od.*ok$/s);

@@ -1,4 +1,4 @@
-/** Apps that answer an upload and close before they have read it: their answer is what the client gets. */
+/** Apps that answer an upload and close before they have read it: the client must get their response. */
 import assert from 'node:assert/strict';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
@@ -33,13 +33,13 @@ async function refusingApp(t: TestContext): Promise<Refusing> {
   return { port: await listen(server), sockets };
 }
 
-/** Says it and closes at once: with what it has not read, that is a reset behind the answer. */
+/** Responds and closes at once: because of the unread data, a reset follows the response. */
 function refuse(socket: Socket, answer: string): void {
   socket.write(answer);
   socket.destroy();
 }
 
-/** As servers do that end their side first. */
+/** As servers that end their side first. */
 function refuseGently(socket: Socket, answer: string): void {
   socket.end(answer, () => socket.destroy());
 }
@@ -63,11 +63,11 @@ for (const [how, framing, piece] of UPLOADS) {
       const client = await edge.send(`POST / ${HEAD}${framing}\r\n\r\n${piece(PIECE)}`);
       await eventually('the app has a connection', () => app.sockets.length === 1);
       await delay(50);
-      // The proxy reads this first, and writes to what is closed by then.
+      // The proxy reads this first, and writes it to a connection that is closed by then.
       client.send(piece(PIECE));
       leave(app.sockets[0] as Socket, answer);
       await heard(client, answer);
-      // What still comes is read, and dropped.
+      // The rest of the upload is read and dropped.
       for (let sent = 0; sent < 20; sent += 1) client.send(piece(PIECE));
       await eventually('it was told of', () => edge.seen.length === 1);
       assert.deepEqual([edge.seen[0]?.outcome, app.sockets.length], ['served', 1]);
@@ -132,7 +132,7 @@ for (const compression of [false, true]) {
   });
 }
 
-/** The client has the whole answer, and only that. */
+/** The client has the whole response, and nothing else. */
 async function heard(client: Wire, answer: string): Promise<void> {
   const [head = '', body = ''] = answer.split('\r\n\r\n');
   await client.sees(body);
@@ -140,7 +140,7 @@ async function heard(client: Wire, answer: string): Promise<void> {
   assert.equal(client.received.match(/HTTP\/1/g)?.length, 1);
 }
 
-/** All that is in between is full. */
+/** Waits until every buffer on the way is full. */
 async function standsStill({ socket }: Wire): Promise<void> {
   let before = -1;
   while (before !== socket.writableLength) {

@@ -1,4 +1,4 @@
-/** The serving side of a process alone, with what it tells the observer and the parts around it in the test's hands. */
+/** The serving side of a process alone; the test controls what surrounds it and sees what the observer is told. */
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import type { TestContext } from 'node:test';
@@ -18,7 +18,7 @@ import { makeCompiler } from '../../../proxy/routing/compile.ts';
 import type { Terminator } from '../../../proxy/tls/terminator.ts';
 import { engineOf, entryFor, Wire } from './harness.ts';
 
-/** An ended exchange, as its numbers stood then. */
+/** An ended exchange, with its numbers as they were at its end. */
 type Seen = Pick<
   Ended,
   'method' | 'target' | 'clientAddress' | 'secure' | 'status' | 'outcome' | 'bytesIn' | 'bytesOut' | 'engine'
@@ -109,7 +109,7 @@ function copy(exchange: Ended, routed: boolean): Seen {
   return { ...told, routed, claimed: exchange.targetId !== null, timed: exchange.appMs > 0 };
 }
 
-/** TLS that has nothing but challenges. */
+/** TLS that serves only challenges. */
 function challenging(challenges: ReadonlyMap<string, string>): Terminator {
   return {
     contextFor: () => null,

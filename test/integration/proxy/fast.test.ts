@@ -1,4 +1,4 @@
-/** The fast engine's own paths: where it hands over, and where bytes come in pieces, late or too many. */
+/** The fast engine's own paths: where it hands over, and where bytes arrive in pieces, late or in excess. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer as createHttpServer } from 'node:http';
@@ -24,7 +24,7 @@ import {
 } from './harness.ts';
 import type { Wire } from './harness.ts';
 
-/** Answers every request by its path: the rest of the path is the body. */
+/** Answers every request with the rest of its path as the body. */
 function echo(wire: Wire): void {
   let at = 0;
   wire.socket.on('data', () => {
@@ -38,7 +38,7 @@ function echo(wire: Wire): void {
   });
 }
 
-/** A message with its chunks put together. */
+/** A message with its chunks joined. */
 function whole(message: string): string {
   const [, head, chunks] = /^(.*chunked\r\n(?:[^\r]+\r\n)*\r\n)(.*)$/is.exec(message) ?? [];
   if (head === undefined || chunks === undefined) return message;
@@ -182,7 +182,7 @@ testBoth('an answer that only the end of its connection frames ends as such for 
     await client.sees(part);
   }
   wire.socket.end();
-  // Chunked by the general engine, which then keeps the connection.
+  // The general engine sends it in chunks, and then keeps the connection.
   await client.sees(/two$|two\r\n0\r\n\r\n$/);
   if (!/chunked/i.test(client.received)) assert.equal(await client.end(), 'fin');
 });
@@ -256,7 +256,7 @@ testBoth('a client that leaves is noticed, and the app is let off: nothing behin
     await wire.sees('\r\n\r\n');
     client.socket.destroy();
     assert.equal(await wire.end(), 'fin');
-    // Whatever had been begun would be answered before this one.
+    // Any request begun earlier would be answered before this one.
     await (await edge.send(`GET /last ${HEAD}\r\n`)).sees(/ok$/);
     await eventually('the last to be told of', () => edge.seen.at(-1)?.target === '/last');
     const told = edge.seen.filter(({ claimed }) => claimed).map(({ target, outcome }) => [target, outcome]);
@@ -311,7 +311,7 @@ test('long answers are whole for clients that keep up, stop for a while, or leav
     }
     return hash.digest('hex');
   };
-  // More of them than may read large pieces at once.
+  // More downloads than may read large pieces at once.
   const found = await Promise.all(Array.from({ length: 48 }, (_, index) => download(index)));
   const expected = createHash('sha256').update(body).digest('hex');
   assert.deepEqual(new Set(found), new Set([expected, 'left']));

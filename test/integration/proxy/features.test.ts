@@ -1,4 +1,4 @@
-/** What a route can ask for beside passing requests on, by whichever engine its connections begin in. */
+/** What a route can ask for besides forwarding requests, whichever engine its connections start in. */
 import assert from 'node:assert/strict';
 import { scryptSync } from 'node:crypto';
 import { PASSWORD_COST } from '../../../protocol/edge.ts';
@@ -29,7 +29,7 @@ testBoth('a redirect is answered in place of the app, and only an unread body co
   edge.serve(upstream.port, { https: 'only' });
   const client = await edge.send(`GET /a?b=1 ${HEAD}\r\n`);
   await client.sees(/^HTTP\/1.1 301 .*Location: https:\/\/app.test\/a\?b=1\r\n.*\r\n\r\n$/s);
-  // What stands behind it is no longer done.
+  // The request after it is not handled any more.
   client.send(`POST /c ${HEAD}Content-Length: 3\r\n\r\nabcGET /d ${HEAD}\r\n`);
   await client.sees(/HTTP\/1.1 308 .*Location: https:\/\/app.test\/c\r\n.*Connection: close/s);
   assert.equal(await client.end(), 'fin');
@@ -52,7 +52,7 @@ testBoth('a name and a password are asked for, and are not shown to the app', as
   await client.sees(/^HTTP\/1.1 401 .*WWW-Authenticate: Basic realm="restricted"/s);
   client.send(`GET / ${HEAD}${basic('ada:wrong')}\r\n`);
   await client.sees(/401 .*401 .*UNAUTHENTICATED\n$/s);
-  // Two at once: both wait for the same check, in their turn.
+  // Two at once: both wait for the same check, and are answered in order.
   client.send(`GET /1 ${HEAD}${basic('ada:secret')}X-Kept: 1\r\n\r\nGET /2 ${HEAD}${basic('ada:secret')}\r\n`);
   await client.sees(/200 OK.*200 OK.*ok$/s);
   assert.match(upstream.wires[0]?.received ?? '', /^GET \/1 .*x-kept: 1.*GET \/2 /is);
@@ -261,7 +261,7 @@ testBoth('a chunked body beyond the limit is 413, its connections end, and the c
   const client = await edge.send(`POST / ${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
   const chunk = `1f4\r\n${'x'.repeat(500)}\r\n`;
   client.send(chunk + chunk);
-  // What comes in one read may go on as one chunk.
+  // Data from one read may be forwarded as one chunk.
   await (await upstream.wire(0)).sees(/x{500}(?:\r\n1f4\r\n)?x{500}\r\n$/);
   for (let sent = 0; sent < 20; sent += 1) client.send(chunk);
   await client.sees(/^HTTP\/1.1 413 .*Connection: close.*ORK_TOO_LARGE\n$/s);
@@ -281,7 +281,7 @@ testBoth('of a chunked body beyond the limit that comes in one piece, the app is
   edge.serve(upstream.port, { maxBodyBytes: 1000 });
   const whole = (bytes: number): string =>
     `POST / ${HEAD}Transfer-Encoding: chunked\r\n\r\n${bytes.toString(16)}\r\n${'x'.repeat(bytes)}\r\n0\r\n\r\n`;
-  // The connection to the app is open already.
+  // Leaves a connection to the app open.
   await (await edge.send(whole(1000))).sees(/^HTTP\/1.1 200 /);
   const client = await edge.send(whole(30_000));
   await client.sees(/^HTTP\/1.1 413 .*Connection: close.*ORK_TOO_LARGE\n$/s);

@@ -1,4 +1,4 @@
-/** What fields pass, which are made, and what an expectation or an early hint does. */
+/** Which fields pass, which are generated, and what an expectation or an early hint does. */
 import assert from 'node:assert/strict';
 import {
   answering,
@@ -77,7 +77,7 @@ testBoth('field names with an underscore are dropped, and others keep their repe
   for (const name of ['x_forwarded_for', 'content_length', '__proto__']) assert.equal(seen.has(name), false, name);
   assert.deepEqual(seen.get('x-a'), ['1', '2']);
   assert.deepEqual(seen.get('constructor'), ['c']);
-  // As they came, or in one line: a server has to take both for the same.
+  // As received, or on one line: a server has to treat both alike.
   assert.deepEqual(seen.get('cookie'), engineOf(t) === 'fast' ? ['a=1', 'b=2'] : ['a=1; b=2']);
 });
 

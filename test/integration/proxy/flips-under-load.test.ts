@@ -1,4 +1,4 @@
-/** A small run of `npm run bench:cutover`: a proxy process, app processes and a client process of their own. */
+/** A small run of `npm run bench:cutover`, with separate processes for the proxy, the apps and the client. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { benchCutover, FULL } from '../../bench/cutover/bench.ts';
@@ -14,7 +14,7 @@ test('flips with overlapping drains cost none of the requests, and streams are c
     quietSeconds: 0.3,
     flipEveryMs: 150,
     drain: { deadlineSeconds: 2, streamDeadlineSeconds: 2, spreadSeconds: 0.3 },
-    // Other tests run beside it.
+    // Other tests run at the same time.
     priority: false,
     signal: t.signal,
     say: (text) => said.push(text),

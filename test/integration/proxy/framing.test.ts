@@ -1,4 +1,4 @@
-/** Where messages end, both ways: framing that is kept, broken off, malformed or left out. */
+/** Where messages end, both ways: framing that is preserved, cut off, malformed or omitted. */
 import assert from 'node:assert/strict';
 import {
   answering,
@@ -41,7 +41,7 @@ testBoth('a DELETE with a Content-Length keeps it, and one without a body gets n
   await (await edge.send(`DELETE /a ${HEAD}Content-Length: 3\r\n\r\nabc`)).sees(/ok$/);
   await (await edge.send(`DELETE /b ${HEAD}\r\n`)).sees(/ok$/);
   const first = await upstream.wire(0);
-  // The fast engine takes the connection that was in use a moment ago.
+  // The fast engine reuses the connection that was in use a moment ago.
   const second = engineOf(t) === 'fast' ? first : await upstream.wire(1);
   assert.deepEqual(fields(first).get('content-length'), ['3']);
   assert.match(first.received, /\r\n\r\nabc(?:DELETE \/b |$)/);
@@ -140,10 +140,10 @@ testBoth('a response before the end of its request is passed on whole, and ends 
   await route(edge, upstream.port);
   const client = await edge.send(`POST / ${HEAD}Content-Length: 1000003\r\n\r\nabc`);
   await client.sees(/403 Forbidden.*no$/s);
-  // More than all buffers on the way hold.
+  // More than all buffers on the way can hold.
   client.send(`${'d'.repeat(1_000_000)}GET /next ${HEAD}\r\n`);
   if (engineOf(t) === 'fast') {
-    // It says that the connection is at its end, and ends it without a reset while the client still sends.
+    // It announces the end of the connection, and closes it without a reset while the client still sends.
     assert.match(client.received, /\r\nConnection: close\r\n/);
     assert.equal(await client.end(), 'fin');
     assert.equal(upstream.wires.length, 1);

@@ -1,4 +1,4 @@
-/** TLS over a connection that takes what the server writes only when it is let, as of a reader that is slow. */
+/** TLS over a connection that passes on the server's writes only when told to, like a slow reader. */
 import { once } from 'node:events';
 import { Duplex } from 'node:stream';
 import type { TestContext } from 'node:test';
@@ -30,19 +30,19 @@ class Gated extends Duplex {
     callback();
   }
 
-  /** Takes one write. */
+  /** Lets one write pass. */
   step(): void {
     this.#waiting.shift()?.();
   }
 
-  /** Takes all that waits and what will be written. */
+  /** Lets all pending and future writes pass. */
   open(): void {
     this.isOpen = true;
     while (this.#waiting.length > 0) this.step();
   }
 }
 
-/** Both ends after the handshake, and what stands before the client. */
+/** Both ends after the handshake, and the gate in front of the client. */
 export async function gatedTls(
   t: TestContext,
   protocol = 'http/1.1',

@@ -1,4 +1,4 @@
-/** What only the general engine can get wrong: requests that node:http reads at once, and apps that say too much. */
+/** What only the general engine can get wrong: requests that node:http reads at once, and apps that send too much. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
@@ -109,7 +109,7 @@ test('an upgrade behind a request that is not answered yet waits for its turn', 
   await second.sees(/early$/);
 });
 
-/** Sent by a client of the fast engine, it brings its connection to the general one. */
+/** A client of the fast engine that sends this moves its connection to the general engine. */
 const BIG = `GET /big ${HEAD}TE: trailers\r\nConnection: TE\r\n\r\n`;
 const BIG_BYTES = 4_000_000;
 const bigAnswer = `HTTP/1.1 200 OK\r\nContent-Length: ${BIG_BYTES}\r\n\r\n${'b'.repeat(BIG_BYTES)}`;
@@ -191,7 +191,7 @@ test('a client that asks on and on without an answer is not read any further', a
     return stopped && left < many.length * 500;
   });
   assert.ok(client.socket.writableLength > many.length * 100, `${client.socket.writableLength} bytes are held back`);
-  // It goes on where it stood.
+  // The flow resumes where it stopped.
   wire.send(OK);
   await eventually('the second', () => wire.received.includes('/next'));
   client.socket.resetAndDestroy();

@@ -1,4 +1,4 @@
-/** What clients of HTTP/2 may not do to the proxy or to the apps behind it. */
+/** What HTTP/2 clients must not be able to do to the proxy or to the apps behind it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FLAG, FRAME } from '../../../proxy/h2/wire/codes.ts';
@@ -11,10 +11,10 @@ import type { Field } from './h2-lab.ts';
 
 const ENHANCE_YOUR_CALM = 11;
 
-/** Of a GOAWAY: the code is after the last stream. */
+/** The error code of a GOAWAY, which follows the last stream. */
 const codeOf = (goaway: { payload: Buffer } | undefined): number => goaway?.payload.readUInt32BE(4) ?? -1;
 
-/** What makes us reset a stream whose request is whole, and its app works on it (CVE-2025-8671). */
+/** Frames that make us reset a stream whose request is whole while its app works on it (CVE-2025-8671). */
 const PROVOCATIONS: Record<string, (stream: number) => Buffer> = {
   'a window that grows by nothing': (stream) => update(stream, 0),
   'a window beyond all bounds': (stream) => update(stream, 2 ** 31 - 1),
@@ -29,7 +29,7 @@ const openStream = frame(FRAME.headers, FLAG.endHeaders, 1, block(POST));
 
 const update = (stream: number, increment: number): Buffer => frame(FRAME.windowUpdate, 0, stream, number(increment));
 
-/** Frames that cost us and bring nothing (CVE-2019-9511, 9512, 9513, 9515, 9518). */
+/** Frames that cost us work and carry nothing (CVE-2019-9511, 9512, 9513, 9515, 9518). */
 const FLOODS: Record<string, Buffer> = {
   PING: frame(FRAME.ping, 0, 0, Buffer.alloc(8)),
   'acknowledgements of PING': frame(FRAME.ping, FLAG.ack, 0, Buffer.alloc(8)),
@@ -113,7 +113,7 @@ test('a head that is too large is answered 431, a bomb resets its stream', async
   const many = Object.fromEntries(Array.from({ length: 101 }, (_, index) => [`x-${index}`, 'a']));
   assert.equal((await ask(session, many)).status, 431);
   const client = await RawClient.open(t, edge);
-  // One field of 4 KB in the table of the decoder, then named many times over by one byte each (HPACK bomb).
+  // One field of 4 KB in the decoder's table, then referenced many times with one byte each (HPACK bomb).
   const big = Buffer.concat([Buffer.from([0x40]), block([['x-bomb', 'b'.repeat(3900)]]).subarray(1)]);
   client.send(
     frame(
@@ -207,7 +207,7 @@ test('a client that widens its windows and measures with every small message of 
     }),
   );
   const client = await RawClient.open(t, edge);
-  // As gRPC does in Go and in Dart, each message in a frame of its own.
+  // As gRPC does in Go and in Dart, each message in its own frame.
   for (let round = 0; round < 3; round += 1) {
     client.frames.length = 0;
     const stream = 2 * round + 1;
@@ -253,7 +253,7 @@ test('a client that reads no answers is not read either, and gets them all when 
     waits += 1;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  // 48 MB would have come of them; the kernel takes some of that.
+  // All responses would be 48 MB; the kernel takes some of that.
   assert.ok(answered < 3000, `${answered} answers wait`);
   client.socket.resume();
   await eventually('all of them', () => client.frames.filter(({ type }) => type === FRAME.headers).length === asked);

@@ -141,7 +141,7 @@ test('a large answer goes through the bridge with back-pressure', async (t) => {
   assert.equal((await ask(await edge.connect(), {})).text.length, size);
 });
 
-/** An app that echoes, and its WebSockets. */
+/** An app that echoes requests and WebSocket messages. */
 async function echoApp(t: TestContext): Promise<{ port: number; closes: number[]; sockets: WebSocketServer }> {
   const server = createServer();
   const sockets = new WebSocketServer({ server, perMessageDeflate: false });
@@ -157,7 +157,7 @@ async function echoApp(t: TestContext): Promise<{ port: number; closes: number[]
   return { port: await listen(server), closes, sockets };
 }
 
-/** A handshake of RFC 8441. */
+/** A handshake according to RFC 8441. */
 async function webSocket(edge: Http2Edge): Promise<ClientHttp2Stream> {
   const session = await edge.connect();
   assert.equal(session.remoteSettings.enableConnectProtocol, true);
@@ -196,7 +196,7 @@ test('a WebSocket over HTTP/2 reaches the app as an upgrade, and a drain ends it
     spreadSeconds: 0,
   });
   await eventually('the Close frame', () => Buffer.concat(received).includes(Buffer.from([0x88, 2, 3, 0xe9])));
-  // The answer to it, masked.
+  // The answer to the Close frame, masked.
   stream.end(Buffer.from([0x88, 0x82, 0, 0, 0, 0, 3, 0xe9]));
   await ended;
   assert.deepEqual((await drained).streams, { carried: 1, ended: 0, closed: 1 });

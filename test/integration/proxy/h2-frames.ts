@@ -1,4 +1,4 @@
-/** HTTP/2 frame by frame (RFC 9113 section 4), for what no honest client sends. */
+/** HTTP/2 frame by frame (RFC 9113 section 4), to send what no honest client sends. */
 import { once } from 'node:events';
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
@@ -24,7 +24,7 @@ export const GET: readonly (readonly [string, string])[] = [
   [':path', '/'],
 ];
 
-/** A connection on which a test says exactly these frames. */
+/** A connection on which a test sends exactly these frames. */
 export class RawClient {
   readonly frames: Frame[] = [];
   ended = false;
@@ -40,7 +40,7 @@ export class RawClient {
     });
   }
 
-  /** @param settings null: says nothing at all */
+  /** @param settings null: sends nothing at all */
   static async open(
     t: TestContext,
     edge: Pick<Http2Edge, 'port' | 'cert'>,

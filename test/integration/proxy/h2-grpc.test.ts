@@ -60,7 +60,7 @@ async function grpcApp(t: TestContext): Promise<{ port: number; cancelled: () =>
   return { port, cancelled: () => cancelled };
 }
 
-/** Deadlines are looked at once a second. */
+/** Deadlines are checked once a second. */
 const LOOKED_AT_MS = 1500;
 
 function h2cEntry(port: number, changes: Partial<UpstreamEntry> = {}): UpstreamEntry {
@@ -280,7 +280,7 @@ test('an upload that its client resets is reset at an HTTP/2 app, never complete
   stream.write('part');
   await eventually('the request is there', () => sessions.length === 1);
   await new Promise((resolve) => setTimeout(resolve, 50));
-  // CANCEL, without an end of the body.
+  // Sends CANCEL, without an end of the body.
   session.destroy();
   await eventually('the app hears of it', () => ends.length === 2);
   assert.deepEqual(ends, ['aborted', 8]);
@@ -309,7 +309,7 @@ test('an HTTP/2 app that stays silent is 504, and a body goes through with back-
   assert.equal((await ask(session, { ':method': 'POST' }, Buffer.alloc(size, 'x'))).text.length, size);
 });
 
-/** An app that speaks HTTP/2 frame by frame: each request is answered by these, all of stream `id`. */
+/** An app that speaks HTTP/2 frame by frame: it answers each request with these frames, all for stream `id`. */
 async function framedApp(t: TestContext, answer: (id: number) => Buffer): Promise<number> {
   const server = createServer((socket) => {
     let rest = Buffer.alloc(0);

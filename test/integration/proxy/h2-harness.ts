@@ -1,4 +1,4 @@
-/** The HTTP/2 front with real TLS in front of it, and clients of node:http2. */
+/** The HTTP/2 front behind real TLS, and clients of node:http2. */
 import { once } from 'node:events';
 import { connect } from 'node:http2';
 import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
@@ -35,7 +35,7 @@ export interface Http2Edge {
   readonly plane: Plane;
   readonly front: Http2Front;
   readonly seen: Seen[];
-  /** A session of a real client. */
+  /** Opens a session of a real client. */
   connect(): Promise<ClientHttp2Session>;
   readonly cert: string;
 }
@@ -82,7 +82,7 @@ export async function startHttp2Edge(t: TestContext, settings: Http2Settings = {
   const front = new Http2Front(context, pools, general, settings.engine);
   const { cert, key } = await makeCertificate(await temporaryFolder(t), 'app.test', ['DNS:app.test', 'DNS:b.test']);
   const server = createServer({ cert, key, ALPNProtocols: ['h2'], noDelay: true }, (socket) => front.accept(socket));
-  // Handshakes that clients of tests break off.
+  // Ignores handshakes that test clients break off.
   server.on('tlsClientError', () => undefined);
   const port = await listen(server);
   const sessions: ClientHttp2Session[] = [];
@@ -114,7 +114,7 @@ interface Reply {
   readonly informed: Record<string, string | string[] | undefined>[];
 }
 
-/** One request; its whole answer, or the error that its stream ended with. */
+/** Sends one request; returns its whole response, or the error that ended its stream. */
 export async function ask(
   session: ClientHttp2Session,
   headers: OutgoingHttpHeaders,

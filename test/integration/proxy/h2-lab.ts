@@ -1,4 +1,4 @@
-/** An app behind a front of HTTP/2, and fields of requests that are nearly right. */
+/** An app behind an HTTP/2 front, and fields of almost valid requests. */
 import type { TestContext } from 'node:test';
 import { GET } from './h2-frames.ts';
 import { startHttp2Edge } from './h2-harness.ts';

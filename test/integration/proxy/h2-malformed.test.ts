@@ -1,4 +1,4 @@
-/** Requests of HTTP/2 that are not right, and answers that are not whole: nobody takes them for others. */
+/** Malformed HTTP/2 requests and incomplete responses: nobody must mistake them for valid ones. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FLAG, FRAME } from '../../../proxy/h2/wire/codes.ts';
@@ -132,7 +132,7 @@ test('a body that turns out to be longer than declared was never whole for the a
   await client.sees(({ type, stream }) => type === FRAME.reset && stream === 1);
   await wire.end();
   assert.ok(wire.received.endsWith('\r\n\r\n1234'));
-  // One that ends as declared is whole.
+  // A body that ends as declared is whole.
   client.request(3, [...instead(':method', 'POST'), ['content-length', '5']], 0);
   client.send(frame(FRAME.data, 0, 3, Buffer.from('12345')), frame(FRAME.data, FLAG.endStream, 3));
   await (await app.wire(1)).sees(/\r\n\r\n12345$/);

@@ -1,4 +1,4 @@
-/** Long-lived streams at the end of a drain: each is told to go in the words of its protocol, and none is reset. */
+/** Long-lived streams at the end of a drain: each is told to go in its own protocol, and none is reset. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -30,7 +30,7 @@ interface Talk {
   readonly closes: number[];
 }
 
-/** An app whose WebSockets talk all the time, in messages of all sizes. */
+/** An app whose WebSockets send messages of all sizes continuously. */
 async function talkingApp(t: TestContext): Promise<Talk> {
   const server = createServer();
   const sockets = new WebSocketServer({ server, perMessageDeflate: false });
@@ -107,12 +107,12 @@ test('a frame that is under way ends before the Close frame, and nothing comes a
   await client.sees('012');
   await edge.proxy.table.flip({ entry: moved(entry), expectedGeneration: 1 });
   const drained = planeOf(edge.proxy).drain(DRAIN);
-  // The direction to the app is between frames: it has its Close frame (masked) at once.
+  // The direction to the app is between frames, so it gets its Close frame (masked) at once.
   await wire.sees(/\r\n\r\n\x88\x82/);
   assert.ok(client.received.endsWith('012'));
   wire.send(`${message.slice(5)}${frameOf('more')}`);
   await client.sees(`0123456789${CLOSE_1001}`);
-  // Both answer.
+  // Both ends answer.
   wire.send('\x88\x02\x03\xe9');
   client.send('\x88\x82\0\0\0\0\x03\xe9');
   assert.deepEqual([await client.end(), await wire.end()], ['fin', 'fin']);

@@ -1,4 +1,4 @@
-/** What breaks the protocol (RFC 9113) ends a stream or the connection, with the code that the RFC has for it. */
+/** A violation of the protocol (RFC 9113) ends a stream or the connection, with the code that the RFC prescribes. */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
@@ -22,7 +22,7 @@ const update = (stream: number, increment: number): Buffer => frame(FRAME.window
 
 type Fault = readonly [name: string, code: number, ...frames: Buffer[]];
 
-/** After the client's preface and settings. */
+/** Sent after the client's preface and settings. */
 const CONNECTION: readonly Fault[] = [
   ['DATA of stream 0', CODE.protocolError, data(0, 1)],
   ['DATA of a stream that never was', CODE.protocolError, data(5, 1)],
@@ -85,7 +85,7 @@ const CONNECTION: readonly Fault[] = [
   ['a frame that is too large', CODE.frameSizeError, frame(FRAME.ping, 0, 0, Buffer.alloc(16_385))],
 ];
 
-/** Stream 1 is what it is about. */
+/** The fault concerns stream 1. */
 const STREAM: readonly Fault[] = [
   ['DATA behind the end of the request', CODE.streamClosed, get(1), data(1, 1)],
   ['HEADERS behind the end of the request', CODE.streamClosed, get(1), get(1)],
@@ -107,7 +107,7 @@ const STREAM: readonly Fault[] = [
   ],
 ];
 
-/** An app that answers nothing and takes nothing. */
+/** An app that answers nothing and reads nothing. */
 async function lab(t: TestContext): Promise<Http2Edge> {
   const app = await scriptedUpstream(t, (wire) => wire.socket.pause());
   const edge = await startHttp2Edge(t);
@@ -136,7 +136,7 @@ test('faults of one stream reset it with their code, and the others go on', asyn
     client.send(...frames);
     const reset = await client.sees(({ type, stream }) => type === FRAME.reset && stream === 1);
     assert.equal(reset.payload.readUInt32BE(), code, name);
-    // Of the closed stream: what was under way.
+    // Frames for the closed stream, which were in flight.
     client.send(data(1, 10), update(1, 100), frame(FRAME.ping, 0, 0, Buffer.from('12345678')));
     await client.sees(({ type, flags }) => type === FRAME.ping && flags === FLAG.ack);
     client.socket.destroy();
@@ -166,7 +166,7 @@ test('frames of a stream that has ended well are a fault, of one that was reset 
   const client = await RawClient.open(t, edge);
   client.send(get(1));
   await client.sees(({ type, stream, flags }) => type === FRAME.data && stream === 1 && (flags & 1) === 1);
-  // Late words about a window or a reset are nothing.
+  // Late frames about a window or a reset are ignored.
   client.send(update(1, 10), frame(FRAME.reset, 0, 1, number(8)), frame(FRAME.ping, 0, 0, Buffer.alloc(8)));
   await client.sees(({ type }) => type === FRAME.ping);
   client.send(data(1, 1));
@@ -226,7 +226,7 @@ test('an answer keeps to the windows of stream and connection, and goes on when 
   client.send(get(1));
   await eventually('ten octets', () => got(1) === 10);
   client.send(frame(FRAME.settings, 0, 0, setting(SETTING.initialWindowSize, 5)), update(1, 90));
-  // The window of a stream that is there changes with the setting: 5 less, and 90 more.
+  // The window of an open stream changes with the setting: 5 less, and 90 more.
   await eventually('the rest of the window', () => got(1) === 95);
   client.send(update(1, 1_000_000));
   await eventually('the window of the connection', () => got(1) === 65_535);
@@ -237,7 +237,7 @@ test('an answer keeps to the windows of stream and connection, and goes on when 
   assert.equal(got(1), 100_000);
 });
 
-/** Sends a body from one offset to another, all that its window allows at a time. @returns how large the window was at most */
+/** Sends a body between two offsets, as much at a time as its window allows. @returns the largest window */
 async function upload(client: RawClient, stream: number, from: number, to: number): Promise<number> {
   let sent = from;
   let largest = 0;
@@ -254,7 +254,7 @@ async function upload(client: RawClient, stream: number, from: number, to: numbe
   return largest;
 }
 
-/** The same until its window has grown as far as it can: how soon that is depends on how fast the app gets to read. @returns the last window and offset */
+/** Uploads until the window is fully grown, however fast the app reads. @returns the last window and offset */
 async function uploadUntilGrown(
   client: RawClient,
   stream: number,
@@ -305,7 +305,7 @@ test('streams take turns: a large answer does not hold up others', async (t) => 
   client.send(update(0, 65_536));
   await eventually('the window is used', () => streams.reduce((sum, stream) => sum + got(stream), 0) === 131_071);
   const shares = streams.map((stream, index) => got(stream) - (before[index] ?? 0));
-  // Some had little left of what they had read.
+  // Some streams had little left of what they had read from their app.
   assert.ok(Math.max(...shares) <= 2 * 16_384, shares.join());
 });
 

@@ -1,4 +1,4 @@
-/** The rules of h2-rules.ts, each on a connection of its own to a proxy with all its parts. */
+/** The rules of h2-rules.ts, each on its own connection to a complete proxy. */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
@@ -15,7 +15,7 @@ import { eventually, listen, route, startEdge, temporaryFolder } from './harness
 
 const PING = frame(FRAME.ping, 0, 0, Buffer.from('the last'));
 
-/** An app that answers requests that are whole, and keeps their heads. */
+/** An app that answers only whole requests, and records their heads. */
 async function wholeApp(t: TestContext): Promise<{ port: number; heads: string[] }> {
   const heads: string[] = [];
   const server = createServer((req, res) => {
@@ -34,7 +34,7 @@ async function wholeApp(t: TestContext): Promise<{ port: number; heads: string[]
   return { port, heads };
 }
 
-/** We encode without a table, so each head can be read by itself. */
+/** Our encoder uses no dynamic table, so each head can be decoded alone. */
 function statusOf(head: Frame | undefined): number {
   const list = new FieldList(65_536);
   if (head === undefined) return 0;
@@ -42,7 +42,7 @@ function statusOf(head: Frame | undefined): number {
   return Number(list.at(0).value);
 }
 
-/** What became of it, as {@link Rule.expected} says it. */
+/** The outcome, in the form of {@link Rule.expected}. */
 async function outcomeOf(client: RawClient, { frames, later, stream = 1 }: Rule): Promise<object> {
   const isAnswered = (id: number): boolean =>
     client.frames.some((one) => one.stream === id && one.type <= FRAME.headers && (one.flags & FLAG.endStream) !== 0);
@@ -56,7 +56,7 @@ async function outcomeOf(client: RawClient, { frames, later, stream = 1 }: Rule)
   await eventually('an answer, a reset or the end', () => isOver(stream));
   const [goaway] = client.of(0, FRAME.goaway);
   if (client.ended || goaway !== undefined) return { ends: goaway?.payload.readUInt32BE(4) };
-  // The others go on.
+  // Other streams continue.
   client.send(PING);
   await client.sees(({ type, flags }) => type === FRAME.ping && flags === FLAG.ack);
   if (isAnswered(stream)) return { answers: statusOf(client.of(stream, FRAME.headers)[0]) };
@@ -80,7 +80,7 @@ test('each rule of HTTP/2 is kept as its RFC says', async (t) => {
       const client = await RawClient.open(each, { port, cert });
       assert.deepEqual(await outcomeOf(client, rule), rule.expected);
       if (rule.sees !== undefined) assert.match(app.heads.join('\n'), rule.sees);
-      // What is refused has never been a whole request for the app.
+      // A refused request has never reached the app as a whole one.
       else if (isRefused(rule)) assert.deepEqual(app.heads, []);
     });
   }

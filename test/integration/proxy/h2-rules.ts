@@ -1,22 +1,22 @@
-/** What RFC 9113, RFC 7541 and RFC 8441 say of what a client may send, rule by rule, beside h2-protocol.test.ts. */
+/** What RFC 9113, RFC 7541 and RFC 8441 allow a client to send, rule by rule, in addition to h2-protocol.test.ts. */
 import { CODE, FLAG, FRAME, SETTING } from '../../../proxy/h2/wire/codes.ts';
 import { block, frame, number, setting } from '../../../proxy/h2/wire/test-frames.ts';
 import { GET } from './h2-frames.ts';
 
-/** `ends`: the connection, by GOAWAY. `resets`: the stream. `answers`: with this status. The others go on after both. */
+/** `ends`: the connection, by GOAWAY. `resets`: the stream. `answers`: this status. Others survive the last two. */
 type Expected = { readonly ends: number } | { readonly resets: number } | { readonly answers: number };
 
 export interface Rule {
-  /** Section of RFC 9113, or of the RFC that is named. */
+  /** Section of RFC 9113, or of the RFC it names. */
   readonly section: string;
   readonly what: string;
   readonly frames: readonly Buffer[];
-  /** What follows once stream 1 is answered. */
+  /** Frames to send once stream 1 is answered. */
   readonly later?: readonly Buffer[];
-  /** Of stream 1, if no other is told. */
+  /** The stream concerned; 1 by default. */
   readonly stream?: number;
   readonly expected: Expected;
-  /** What the app has been sent by then. */
+  /** What the app has received by then. */
   readonly sees?: RegExp;
 }
 
@@ -39,14 +39,14 @@ const reset = (stream: number): Buffer => frame(FRAME.reset, 0, stream, number(C
 const update = (stream: number, increment: number): Buffer => frame(FRAME.windowUpdate, 0, stream, number(increment));
 const goaway = (length: number): Buffer => frame(FRAME.goaway, 0, 0, Buffer.alloc(length));
 const octets = (hex: string): Buffer => Buffer.from(hex.replaceAll(' ', ''), 'hex');
-/** A request in which these bytes are before its fields, and those behind them. */
+/** A request with these bytes before and after its fields. */
 const coded = (before: string, behind = '', stream = 1, fields: readonly Field[] = GET): Buffer =>
   frame(FRAME.headers, END, stream, Buffer.concat([octets(before), block(fields), octets(behind)]));
-/** `x-kept: yes`, into the table; 82 is `:method: GET`, which is malformed behind it. */
+/** `x-kept: yes`, entered into the table; 82 is `:method: GET`, which is malformed after it. */
 const KEPT = '40 06 782d6b657074 03 796573';
 const settings = (...pairs: readonly (readonly [number, number])[]): Buffer =>
   frame(FRAME.settings, 0, 0, Buffer.concat(pairs.map(([id, value]) => setting(id, value))));
-/** With the reserved bit of its stream, and flags that mean nothing. */
+/** Sets the reserved bit of the stream, and undefined flags. */
 function odd(one: Buffer): Buffer {
   const changed = Buffer.from(one);
   changed[4] = (changed[4] as number) | 0xc2;
@@ -117,7 +117,7 @@ const FRAMES: readonly Rule[] = [
   ends('6.9', 'a window that grows by nothing but the reserved bit', CODE.protocolError, update(0, 0x8000_0000)),
 ];
 
-/** What HPACK may say (RFC 7541). */
+/** What HPACK allows (RFC 7541). */
 const BLOCKS: readonly Rule[] = [
   ends('RFC 7541 2.3.3', 'index 0', CODE.compressionError, coded('', '80')),
   ends('RFC 7541 2.3.3', 'an index that is not there', CODE.compressionError, coded('', 'be')),
@@ -277,7 +277,7 @@ const BODIES: readonly Rule[] = [
     data('123'),
     data('456'),
   ),
-  // Nothing of it can be held back: the app may have had it.
+  // Nothing can be held back here, so the app may have received the request.
   {
     ...resets('8.1.1', 'a body in place of none', CODE.protocolError, post(['content-length', '0']), data('1')),
     sees: /^/,

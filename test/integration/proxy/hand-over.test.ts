@@ -1,4 +1,4 @@
-/** A proxy that is replaced while visitors come: by a successor of its own, or by socket activation after kill -9. */
+/** A proxy that is replaced while visitors arrive: by its own successor, or by socket activation after kill -9. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -29,7 +29,7 @@ const drainOf = (proxy: Running, target: number) =>
     JSON.stringify({ upstreamId: uuid(1), targetId: uuid(target), deadlineSeconds: 30 }),
   );
 
-/** Its processes of its own, by the kernel. */
+/** Its child processes, according to the kernel. */
 const childrenOf = (pid: number): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 
@@ -43,8 +43,8 @@ async function handOver(proxy: Running): Promise<number> {
 }
 
 /**
- * A connection of this process, to be opened before a hand-over.
- * @returns asks on it until an answer is its last: from then on each answer of that process is one
+ * Opens a connection to this process; call it before a hand-over.
+ * @returns sends requests until one response ends the connection: from then on every response of that process does
  */
 async function herald(proxy: Running): Promise<() => Promise<void>> {
   const wire = await proxy.connect();
@@ -64,7 +64,7 @@ test('the old process ends only when systemd has heard whose unit it is now, how
   const folder = await temporaryFolder(t);
   const said = join(folder, 'said');
   const program = join(folder, 'systemd-notify');
-  // As on a machine without time; it says whether its parent is still there.
+  // Slow, as on an overloaded machine; records whether its parent still exists.
   const slow = `case "$1" in MAINPID=*) sleep 1; kill -0 $PPID && echo "$1" >> ${said};; esac`;
   writeFileSync(program, `#!/bin/sh\n${slow}\n`, { mode: 0o755 });
   const proxy = await serve(t, folder, undefined, {
@@ -100,7 +100,7 @@ for (const workers of ['1', '2']) {
         [uuid(1001), 'draining', true],
       ],
     );
-    // The old process serves no connection any more, but its request is waited for by the new one.
+    // The old process accepts no connections any more, but the new one still waits for its request.
     let drained = false;
     const drain = drainOf(proxy, 1001).finally(() => (drained = true));
     await load.more(20);
@@ -112,7 +112,7 @@ for (const workers of ['1', '2']) {
     const before = await receiptOf(proxy);
     await eventually('the end of the old process', () => proxy.child.exitCode !== null);
     assert.equal(proxy.child.exitCode, 0);
-    // What it had counted stays, to the last request.
+    // Its counts survive, up to the last request.
     const after = await receiptOf(proxy);
     assert.deepEqual(after.previous, before.previous);
     assert.equal(after.previous?.requests.served, 1);
@@ -134,7 +134,7 @@ test('a proxy that is asked to hand over before it serves does so once it serves
   const stopped = workers();
   for (const pid of stopped) process.kill(pid, 'SIGSTOP');
   const answer = callAdmin(join(folder, 'admin.sock'), 'POST', '/v1/hand-over', '{}');
-  // A successor that came now would be there by then.
+  // A successor that listened too early would be up by then.
   const late = performance.now() + 2000;
   await until(() => pidsIn(output()).length > 0 || performance.now() > late, 'enough time');
   for (const pid of stopped) process.kill(pid, 'SIGCONT');
@@ -153,7 +153,7 @@ test('a hold that is asked for while the proxy hands over holds visitors of the 
   await handing;
   if (held.status !== 200) {
     assert.equal(held.body.code, 'ORK_PROXY_UNREACHABLE');
-    // As who asks does: it is the successor who answers then.
+    // The caller retries, and now the successor answers.
     assert.equal((await proxy.admin('POST', '/v1/hold', hold)).status, 200);
   }
   const visitor = (await proxy.connect()).send(GET);
@@ -175,7 +175,7 @@ for (const engine of ['fast', 'http-proxy']) {
     const leaving = await herald(proxy);
     await handOver(proxy);
     await leaving();
-    // Longer than a process in haste leaves such a connection open.
+    // Longer than a process that stops in a hurry keeps such a connection open.
     await sleep(700);
     assert.equal(isProxy(proxy.child.pid ?? 0), true);
     client.send(GET);
@@ -234,7 +234,7 @@ test('a stream of the first process is known to the third, also when the second 
   await client.sees(/ab/);
   await handOver(proxy);
   await handOver(proxy);
-  // Longer than a process with nothing to finish takes to end.
+  // Longer than a process with nothing left to do takes to end.
   await sleep(4000);
   const { upstreams } = TableView.parse((await proxy.admin('GET', '/v1/table')).body);
   assert.deepEqual(
@@ -285,7 +285,7 @@ test('a proxy that is stopped while its successor starts takes it along', async 
 
 test('killed with kill -9 under load with socket activation, only what was in flight is lost, and the table is there again', async (t) => {
   const folder = await temporaryFolder(t);
-  // It is bound here and outlives every proxy that listens on it, as systemd keeps it.
+  // Bound here, the socket outlives every proxy that listens on it, as with systemd.
   using kept = new BoundSocket({ host: '127.0.0.1' });
   const activation = { launcher: fileURLToPath(new URL('activated.sh', import.meta.url)), fd: kept.fd() };
   const app = await scriptedUpstream(t, saying('v1'));

@@ -1,4 +1,4 @@
-/** Real sockets at both ends of the proxy: a client and an upstream that say exactly the bytes a test gives them. */
+/** Real sockets at both ends of the proxy: a client and an upstream that send exactly the bytes a test gives them. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -25,14 +25,14 @@ export function uuid(number: number): string {
   return `01890a5d-ac96-774b-bcce-${number.toString(16).padStart(12, '0')}`;
 }
 
-/** Resolves when `holds` does. Rejects with `what` when it does not in time. */
+/** Resolves when `holds` returns true. Rejects with `what` if that takes too long. */
 export const eventually = (what: string, holds: () => boolean): Promise<void> => until(holds, what);
 
 /** One connection, its bytes as latin1 text, and how it ended. */
 export class Wire {
   readonly socket: Socket;
   received = '';
-  /** `fin` or `reset` once the other side ended. */
+  /** `fin` or `reset` once the other side has ended. */
   ended: 'fin' | 'reset' | null = null;
 
   constructor(socket: Socket) {
@@ -78,16 +78,16 @@ export class Wire {
   }
 }
 
-/** An upstream whose connections are in the test's hands. */
+/** An upstream whose connections the test controls. */
 export interface ScriptedUpstream {
   readonly port: number;
   readonly wires: Wire[];
-  /** The connection of that number (0: the first), once it is there. */
+  /** The connection with that index, once it exists. */
   wire(index: number): Promise<Wire>;
   close(): Promise<void>;
 }
 
-/** @param onConnection what to say on each connection; without it the test speaks through the wires */
+/** @param onConnection what to send on each connection; without it the test writes to the wires itself */
 export async function scriptedUpstream(
   t: TestContext,
   onConnection: (wire: Wire, index: number) => void = () => undefined,
@@ -115,7 +115,7 @@ export async function scriptedUpstream(
   };
 }
 
-/** Answers each request head that comes on a connection with the same bytes. */
+/** Answers each request head on a connection with the same bytes. */
 export function answering(response: string): (wire: Wire) => void {
   return (wire) => {
     let answered = 0;
@@ -127,7 +127,7 @@ export function answering(response: string): (wire: Wire) => void {
   };
 }
 
-/** The fields that an upstream saw, by lower-case name. @param from what its request begins with; the first, if not told */
+/** Fields that an upstream received, by lower-case name. @param from how its request begins; default: the first */
 export function fields(wire: Wire, from = ''): Map<string, string[]> {
   const seen = new Map<string, string[]>();
   for (const line of wire.received.slice(wire.received.indexOf(from)).split('\r\n\r\n', 1)[0]?.split('\r\n').slice(1) ??
@@ -138,9 +138,9 @@ export function fields(wire: Wire, from = ''): Map<string, string[]> {
   return seen;
 }
 
-/** Of a request to the routed host, behind its method and target. */
+/** The rest of a request to the routed host, after method and target. */
 export const HEAD = 'HTTP/1.1\r\nHost: app.test\r\n';
-/** What makes a GET a WebSocket handshake, with the end of its head. */
+/** Fields that make a GET a WebSocket handshake, with the end of its head. */
 export const UPGRADE_FIELDS =
   'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n';
 export const HANDSHAKE = `GET /ws ${HEAD}${UPGRADE_FIELDS}`;
@@ -164,9 +164,9 @@ export interface Edge {
   readonly port: number;
   readonly folder: string;
   readonly adminSocket: string;
-  /** A raw connection to the listener. */
+  /** Opens a raw connection to the listener. */
   connect(): Promise<Wire>;
-  /** One request in raw bytes on a connection of its own. */
+  /** Sends one request in raw bytes on a new connection. */
   send(text: string): Promise<Wire>;
 }
 
@@ -174,12 +174,12 @@ type EngineName = 'fast' | 'http-proxy';
 
 const engines = new WeakMap<TestContext, EngineName>();
 
-/** The engine that a test of {@link testBoth} is about. */
+/** The engine under test in {@link testBoth}. */
 export function engineOf(t: TestContext): EngineName {
   return engines.get(t) ?? 'fast';
 }
 
-/** The same test with each engine: whatever carries a request, what clients and targets see is the same. */
+/** Runs the same test with each engine: clients and targets must see no difference. */
 export function testBoth(name: string, body: (t: TestContext) => Promise<void>): void {
   for (const engine of ['fast', 'http-proxy'] as const) {
     void test(`${name} (${engine})`, (t) => {
@@ -189,7 +189,7 @@ export function testBoth(name: string, body: (t: TestContext) => Promise<void>):
   }
 }
 
-/** A proxy in this process, on port 0 and with a folder of its own. */
+/** A proxy in this process, on port 0 and with its own folder. */
 export async function startEdge(
   t: TestContext,
   settings: {
@@ -198,7 +198,7 @@ export async function startEdge(
     folder?: string;
     engine?: EngineName;
     workers?: number;
-    /** Folder of certificates: there is a listener for TLS too. */
+    /** Folder of certificates; adds a TLS listener. */
     certificates?: string;
     trusted?: readonly string[];
   } = {},
@@ -256,7 +256,7 @@ export function route(edge: Edge, port: number): Promise<FlipAnswer> {
   return edge.proxy.table.flip({ entry: entryFor(port), expectedGeneration: 0 });
 }
 
-/** The plane of a proxy that serves by itself. */
+/** The plane of a proxy that serves without workers. */
 export function planeOf({ plane }: Pick<Proxy, 'plane'>): Plane {
   assert.ok(plane, 'this proxy serves by workers');
   return plane;
@@ -280,7 +280,7 @@ export function counts(edge: Edge): { failed: number; served: number; inFlight: 
   };
 }
 
-/** What a chunked message carries, whatever the borders of its chunks. @param chunks all behind its head */
+/** The content of a chunked message, however it is split. @param chunks everything after its head */
 export function dechunked(chunks: string): { readonly body: string; readonly trailers: string } {
   let body = '';
   let at = 0;

@@ -1,4 +1,4 @@
-/** Answers and streams over TLS whose last bytes wait for a slow reader when their connection is to be closed. */
+/** Responses and streams over TLS whose last bytes wait for a slow reader when their connection is to be closed. */
 import assert from 'node:assert/strict';
 import { connect } from 'node:http2';
 import { test } from 'node:test';
@@ -23,7 +23,7 @@ import {
   UPGRADE_FIELDS,
 } from './harness.ts';
 
-/** Less than may wait in a TLS connection before its reader counts as slow. */
+/** Less than may be queued in a TLS connection before its reader counts as slow. */
 const BODY = 'x'.repeat(60_000);
 const ANSWER = `HTTP/1.1 200 OK\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`;
 /** The body as a server's message, and a goodbye 1001 (RFC 6455 section 5.2). */
@@ -31,7 +31,7 @@ const MESSAGE = Buffer.from([0x82, 126, BODY.length >> 8, BODY.length & 255]).to
 const GOODBYE = Buffer.from([0x88, 2, 0x03, 0xe9]).toString('latin1');
 const CLOSE_MS = 40;
 
-/** An engine with one client, which takes nothing for now and has sent a request. */
+/** An engine with one client that has sent a request and does not read yet. */
 async function asked(t: TestContext, fields: string, timeouts: Http2Settings['timeouts'] = {}, answer = ANSWER) {
   const { context, plane } = await startHttp2Edge(t, { timeouts: { closeMs: CLOSE_MS, ...timeouts } });
   const app = await scriptedUpstream(t, answering(answer));
@@ -141,7 +141,7 @@ test('the last answer of a connection that speaks HTTP/2 comes whole, however la
   const reply = ask(session, {});
   await eventually('the answer to be given', () => plane.counts()[0]?.targets[0]?.served === 1);
   const isClosed = front.close();
-  // Seconds in which it is looked at; and in less than the limit for clients that stall.
+  // Long enough for several checks, but shorter than the limit for stalled clients.
   for (let looks = 0; looks < 3; looks += 1) {
     await sleep(1100);
     aheadMs += 1000;

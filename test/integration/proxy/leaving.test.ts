@@ -1,4 +1,4 @@
-/** Clients that leave, at every moment: their own exchange ends, and nothing else. */
+/** Clients that disconnect at any moment: their own exchange ends, and nothing else. */
 import assert from 'node:assert/strict';
 import {
   counts,

@@ -1,12 +1,12 @@
-/** Visitors that never stop asking, each request on a connection of its own, and what they met. */
+/** Visitors that send requests continuously, each on a new connection, and the results. */
 import { request } from 'node:http';
 
 interface Load {
-  /** Whole answers, by their text. */
+  /** Complete responses, by their text. */
   readonly answers: Map<string, number>;
-  /** What was no whole answer of 200. */
+  /** Everything that was not a complete 200 response. */
   readonly faults: string[];
-  /** Resolves when that many more answers have come. */
+  /** Resolves after that many more responses. */
   more(count: number): Promise<void>;
   stop(): Promise<void>;
 }
@@ -22,7 +22,7 @@ export function startLoad(port: number, visitors = 6): Load {
         answers.set(text, (answers.get(text) ?? 0) + 1);
         state.total += 1;
       } catch (error) {
-        // Counted; the test says how many there may be.
+        // Counted; the test decides how many are allowed.
         faults.push(String(error));
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
@@ -44,7 +44,7 @@ export function startLoad(port: number, visitors = 6): Load {
   };
 }
 
-/** One request on a new connection: the text of its answer, if that is whole and 200. */
+/** Sends one request on a new connection. Resolves with the response's text if it is whole and 200. */
 export function ask(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const headers = { host: 'app.test', connection: 'close' };

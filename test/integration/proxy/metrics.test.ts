@@ -1,4 +1,4 @@
-/** What the metrics tell, of one process and of several. */
+/** What the metrics report, for one process and for several. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { call, flip } from './admin-calls.ts';
@@ -6,7 +6,7 @@ import { answering, OK, scriptedUpstream, startEdge, temporaryFolder, uuid } fro
 
 const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n';
 
-/** As docs/observe.md has them. */
+/** As listed in docs/observe.md. */
 const METRICS = [
   'orkestr_proxy_abandoned_total',
   'orkestr_proxy_app_seconds',

@@ -19,7 +19,7 @@ test('a small write behind a large one that waits does not keep the end of the w
   const large = Buffer.alloc(67_000);
   assert.equal(outlet.write(large, 0, large.length), true);
   assert.equal(outlet.write(large, 0, large.length), false);
-  // The first one goes, the second is on its way.
+  // The first one passes, the second is on its way.
   for (let steps = 0; server.writableLength > large.length && steps < 1000; steps += 1) {
     gate.step();
     await new Promise((resolve) => setImmediate(resolve));
@@ -48,7 +48,7 @@ for (const isSecure of [false, true]) {
     reader.pause();
     const outlet = new Outlet(socket, () => undefined);
     if (!isSecure) outlet.open();
-    // More than the kernel keeps for both ends.
+    // More than the kernel buffers for both ends.
     const large = Buffer.alloc(2 ** 25);
     assert.equal(outlet.write(large, 0, large.length), false);
     await eventually('the kernel is full', () => outlet.queued > 0);

@@ -1,4 +1,4 @@
-/** The proxy as a process of its own: killed, stopped, restarted, handed a socket, called wrongly. */
+/** The proxy as a separate process: killed, stopped, restarted, handed a socket, called with bad arguments. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -48,19 +48,19 @@ test('killed in the middle of flips, it restarts with one of them whole', async 
     const table = await proxy.admin('GET', '/v1/table');
     const [restored] = table.body.upstreams as { generation: number }[];
     const found = restored?.generation ?? 0;
-    // The last one acknowledged, or the one whose answer was lost.
+    // The last acknowledged generation, or the one whose answer was lost.
     assert.ok(found === generation || found === generation + 1, `${found} after ${generation}`);
     generation = found;
     const exit = once(proxy.child, 'exit');
     try {
       for (let flips = 0; ; flips += 1) {
-        // Some time after the first, however long that took.
+        // Some time after the first flip, however long that took.
         if (flips === 1) setTimeout(() => proxy.child.kill('SIGKILL'), round * 7);
         await proxy.flip(generation + 1, upstream.port);
         generation += 1;
       }
     } catch (error) {
-      // The kill ends the calls; the next round looks at what it left.
+      // The kill breaks calls in flight; the next round checks the state it left.
       assert.match(String(error), /ECONNRESET|ECONNREFUSED|socket hang up|aborted|ENOENT|EPIPE/);
     }
     await exit;
@@ -78,7 +78,7 @@ test('a damaged table file: the copy before it serves, loudly; both damaged: sai
   await first.end('SIGKILL');
   const file = join(state, 'table.b.json'); // the second flip's
   const text = await readFile(file, 'utf8');
-  // One digit of the port: valid JSON, a wrong address.
+  // Changes one digit of the port: valid JSON, wrong address.
   await writeFile(
     file,
     text.replace(/("port": \d*)(\d)/, (_all, start: string, last: string) => `${start}${(Number(last) + 1) % 10}`),
@@ -156,7 +156,7 @@ test('a listening socket that systemd hands over is served', async (t) => {
   const { fd } = (listener as unknown as { _handle: { fd: number } })._handle;
   const proxy = await serve(t, folder, { launcher: here('activated.sh'), fd });
   assert.equal(proxy.port, port);
-  // From here on only the proxy accepts on it.
+  // From here on only the proxy accepts on the socket.
   await close();
   await (await proxy.connect()).send(GET).sees(/^HTTP\/1.1 404 /);
 });

@@ -1,4 +1,4 @@
-/** Connections that come through a load balancer, which says in a PROXY protocol header for whom. */
+/** Connections through a load balancer, which names the client in a PROXY protocol header. */
 import assert from 'node:assert/strict';
 import { startServing } from './engine-harness.ts';
 import { answering, eventually, fields, HEAD, OK, scriptedUpstream, testBoth } from './harness.ts';

@@ -1,4 +1,4 @@
-/** The proxy as a process of its own, for tests that kill, stop, hang or replace it. */
+/** The proxy as a separate process, for tests that kill, stop, hang or replace it. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess, StdioOptions } from 'node:child_process';
@@ -20,7 +20,7 @@ export interface Running {
   readonly port: number;
   readonly adminSocket: string;
   output(): string;
-  /** Ends the process with a signal and gives its exit code, null when the signal ended it. */
+  /** Ends the process with a signal. Resolves with its exit code, null when the signal ended it. */
   end(signal: NodeJS.Signals): Promise<number | null>;
   connect(): Promise<Wire>;
   admin(
@@ -31,7 +31,7 @@ export interface Running {
   flip(generation: number, port: number, changes?: Partial<UpstreamEntry>): Promise<{ status: number }>;
 }
 
-/** A listening socket to hand over, and the program that does it. */
+/** A listening socket to hand over, and the program that does so. */
 interface Activation {
   readonly launcher: string;
   readonly fd: number;
@@ -61,7 +61,7 @@ export function start(t: TestContext, argv: readonly string[], env: NodeJS.Proce
       child.kill('SIGKILL');
       await once(child, 'exit');
     }
-    // Its workers, successors and their workers are no children of ours.
+    // Its workers, its successors and their workers are not our children.
     const left = pidsIn(output).filter(isProxy);
     for (const pid of left) process.kill(pid, 'SIGKILL');
     await eventually('the end of all', () => !left.some(isProxy));
@@ -106,7 +106,7 @@ export async function serve(
   };
 }
 
-/** One call of the admin API. */
+/** Makes one call of the admin API. */
 export function callAdmin(
   socketPath: string,
   method: string,
@@ -129,7 +129,7 @@ export function callAdmin(
   });
 }
 
-/** Of all processes that said that they listen, and of their workers. */
+/** Ids of all processes that logged that they listen, and of their workers. */
 export function pidsIn(output: string): number[] {
   const lines = output.split('\n').filter((line) => line.includes('"msg":"listening"'));
   return lines.flatMap((line) => {
@@ -143,6 +143,6 @@ export function isProxy(pid: number): boolean {
     const [state] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1] ?? '';
     return state !== 'Z' && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('proxy/');
   } catch {
-    return false; // no such process, which is the answer
+    return false; // no such process, which answers the question
   }
 }

@@ -1,4 +1,4 @@
-/** What the listener makes of good, odd and hostile requests. */
+/** How the listener treats good, odd and hostile requests. */
 import assert from 'node:assert/strict';
 import {
   answering,
@@ -144,7 +144,7 @@ for (const [name, request, status] of REFUSED) {
     const client = await edge.send(request);
     await client.sees(status);
     if (!status.source.includes('404')) await client.end();
-    // The connection's end tells that nothing more can come; a body refused late may have begun to flow, never ended.
+    // After the connection's end nothing more can arrive. A body refused late may have begun to flow, but never ends.
     for (const wire of upstream.wires) assert.doesNotMatch(wire.received, /\r\n0\r\n\r\n$/, 'a whole request passed');
     assert.ok(viewOf(edge)?.targets[0]?.requests.served === 0);
   });

@@ -1,4 +1,4 @@
-/** Settings of the edge, in force and changed while visitors come. */
+/** Edge settings, in force and changed under traffic. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { call, flip, flipBack, receiptOf } from './admin-calls.ts';

@@ -1,4 +1,4 @@
-/** The whole corpus of hostile messages to two real upstreams, through both engines; `npm run test:smuggling` has ten. */
+/** All hostile messages of the corpus, for two real upstreams, by both engines; `npm run test:smuggling` has ten. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -18,6 +18,6 @@ test('what upstreams understand of hostile messages is what the proxy forwarded,
     say: () => undefined,
   });
   assert.deepEqual(mismatches, []);
-  // More than half of the messages hold requests that pass.
+  // More than half of the messages contain requests that pass.
   assert.ok(forwarded > 3 * messages.length, `${forwarded} requests`);
 });

@@ -1,4 +1,4 @@
-/** What goes on for long: events, uploads, slow readers, WebSockets. */
+/** Long-lived exchanges: events, uploads, slow readers, WebSockets. */
 import assert from 'node:assert/strict';
 import {
   answering,
@@ -131,7 +131,7 @@ testBoth(
     await route(edge, app.port);
     const leaving = await edge.connect();
     leaving.socket.pause();
-    // Each answer is whole at once, until the kernel has no room for all of one: that one waits for its client.
+    // Each response is sent whole until the kernel has no room for a complete one: that one waits for its client.
     leaving.send(`GET /large ${HEAD}\r\n`.repeat(200));
     let before = -1;
     while (before !== counts(edge).served) {

@@ -1,4 +1,4 @@
-/** A port where connections are neither taken nor refused. */
+/** A port where connections are neither accepted nor refused. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
@@ -14,7 +14,7 @@ export async function stuckPort(t: TestContext): Promise<number> {
     await once(stuck, 'exit');
   });
   const port = Number(String((await once(stuck.stdout, 'data'))[0]));
-  // Two connections fill its queue; what the kernel does with more is silence.
+  // Two connections fill its queue; the kernel ignores any more.
   const fillers = [createConnection(port, '127.0.0.1'), createConnection(port, '127.0.0.1')];
   for (const socket of fillers) socket.on('error', () => undefined);
   t.after(() => fillers.forEach((socket) => socket.destroy()));

@@ -1,4 +1,4 @@
-/** What is waited for, for how long, and who is told then. */
+/** What the proxy waits for, for how long, and who is told when time runs out. */
 import assert from 'node:assert/strict';
 import { createServer as createHttp2Server } from 'node:http2';
 import { test } from 'node:test';
@@ -186,11 +186,11 @@ test('a client that stops reading is let go also while others use the connection
       for (; asked < heads.length; asked += 1) wire.send(heads[asked] === 'GET /large ' ? large : OK);
     });
   });
-  // For the general engine.
+  // Routes the request to the general engine.
   edge.serve(app.port, { errorPages: { 503: 'closed' } });
   const reader = await edge.connect();
   reader.socket.pause();
-  // Until the kernel has no room for all of one.
+  // Until the kernel has no room for a complete response.
   reader.send(`GET /large ${HEAD}\r\n`.repeat(200));
   const other = await edge.connect();
   const asking = setInterval(() => other.send(`GET /other ${HEAD}\r\n`), 20);

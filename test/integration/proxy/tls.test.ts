@@ -1,4 +1,4 @@
-/** HTTP/1.1 over TLS where it is not as over TCP: how bytes are read and written, and how a connection is broken. */
+/** Where HTTP/1.1 over TLS differs from TCP: how bytes are read and written, and how a connection is broken. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -23,7 +23,7 @@ import {
 } from './harness.ts';
 import type { Edge } from './harness.ts';
 
-/** An edge with a certificate for app.test, and how to connect to it by TLS. */
+/** An edge with a certificate for app.test, and a function that connects to it with TLS. */
 async function startTls(
   t: TestContext,
   settings: Parameters<typeof startEdge>[1] = {},
@@ -35,7 +35,7 @@ async function startTls(
   const client = async (): Promise<TLSSocket> => {
     const socket = connect({ host: '127.0.0.1', port, ca: cert, servername: 'app.test', ALPNProtocols: ['http/1.1'] });
     t.after(() => socket.destroy());
-    // Whoever waits for something is told.
+    // The test awaits the events it needs.
     socket.on('error', () => undefined);
     await once(socket, 'secureConnect');
     return socket;
@@ -43,7 +43,7 @@ async function startTls(
   return { edge, client, port, cert };
 }
 
-/** What came up to the end, and how that was. */
+/** Everything received up to the end, and how the connection ended. */
 async function untilEnd(socket: TLSSocket): Promise<{ text: string; end: string }> {
   let text = '';
   let end = 'fin';
@@ -68,7 +68,7 @@ test('an answer that only the end of its connection ends, and that breaks, is a 
   (await upstream.wire(0)).socket.resetAndDestroy();
   const { text, end } = await ended;
   assert.match(text, /half of it$/);
-  // An edge whose process this had ended could not be asked again.
+  // If this had ended the edge's process, the next request would fail.
   assert.equal(end, 'ECONNRESET');
   const again = await client();
   again.write(`GET / ${HEAD}\r\n`);
@@ -97,7 +97,7 @@ testBoth(
     const ended = untilEnd(socket);
     for (const octet of `GET /1 ${HEAD}\r\n`) socket.write(octet);
     socket.write(`GET /2 ${HEAD}\r\nGET /3 ${HEAD}\r\n`);
-    // The last one is for the general engine, which gets the connection with what was read of it.
+    // The last one is for the general engine, which takes over the connection with the bytes read so far.
     socket.write(`GET /4 ${HEAD}Expect: 100-continue\r\nConnection: close\r\n\r\n`);
     const { text, end } = await ended;
     assert.equal(text.split('HTTP/1.1 200 OK').length - 1, 4, text);
@@ -170,7 +170,7 @@ testBoth('megabytes come and go whole over TLS, also to a client that reads slow
 
 const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
-/** The body of a chunked answer. */
+/** The body of a chunked response. */
 function dechunkedBytes(answer: Buffer): Buffer {
   const parts: Buffer[] = [];
   let at = answer.indexOf('\r\n\r\n') + 4;
@@ -187,7 +187,7 @@ test('a handshake that takes its time over SIGTERM ends, and the request behind 
   const { edge, port, cert } = await startTls(t, { timeouts: { closeMs: 2000, shutdownMs: 20_000 } });
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
-  // A long way: what the edge says arrives later.
+  // A long distance: the edge's bytes arrive later.
   const heard = Promise.withResolvers<void>();
   const relay = createTcpServer((near) => {
     const far = connectTcp(port, '127.0.0.1');

@@ -1,4 +1,4 @@
-/** Fields that announce trailers, where a message cannot have any: node:http throws at them when it writes them. */
+/** Fields that announce trailers where a message cannot have any: node:http throws when it writes them. */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http2';
 import type { ServerHttp2Stream } from 'node:http2';
@@ -38,7 +38,7 @@ test('over HTTP/2 too, on the way through the general engine', async (t) => {
   assert.equal((await ask(session, { ':authority': 'nobody.test', expect: '100-continue', trailer: 'x' })).status, 404);
 });
 
-/** An app that speaks HTTP/2, behind the general engine for its compression. */
+/** An app that speaks HTTP/2; its compression setting selects the general engine. */
 async function h2cApp(t: TestContext, answer: (stream: ServerHttp2Stream) => void): Promise<number> {
   const server = createServer().on('stream', (stream) => {
     stream.on('error', () => undefined).resume();

@@ -1,4 +1,4 @@
-/** A new target that is watched, and the way back from it. */
+/** A new target that is watched, and the flip back from it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { call, flip, flipBack, receiptOf } from './admin-calls.ts';

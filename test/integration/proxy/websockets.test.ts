@@ -1,4 +1,4 @@
-/** WebSockets at their edges: odd handshakes and answers, pieces, slow sides, and how they are ended; by each engine. */
+/** Edge cases of WebSockets in each engine: odd handshakes and responses, split frames, slow peers, closing. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -32,11 +32,11 @@ import {
 import type { Edge, ScriptedUpstream, Wire } from './harness.ts';
 
 const TEXT = '\x81\x05hello';
-/** 1001 to a client; to a server it is masked. */
+/** Close 1001 as sent to a client; towards a server it is masked. */
 const GOODBYE = '\x88\x02\x03\xe9';
 const MASKED_GOODBYE = /\x88\x82[^]{6}$/;
 
-/** An open WebSocket: the ends of client and app. */
+/** An open WebSocket: its ends at client and app. */
 async function open(t: TestContext, edge: Edge, upstream: ScriptedUpstream): Promise<{ client: Wire; app: Wire }> {
   await route(edge, upstream.port);
   const client = await edge.send(HANDSHAKE);
@@ -48,7 +48,7 @@ async function open(t: TestContext, edge: Edge, upstream: ScriptedUpstream): Pro
   return { client, app };
 }
 
-/** Retires the target of {@link open} and lets its streams go on for no longer. */
+/** Retires the target of {@link open} and ends its streams almost at once. */
 async function dismiss(edge: Edge): Promise<{ forced: number; streams: unknown }> {
   const targets = [{ id: uuid(1002), address: '127.0.0.1', port: 9 }];
   await edge.proxy.table.flip({ entry: entryFor(9, { generation: 2, targets }), expectedGeneration: 1 });
@@ -56,7 +56,7 @@ async function dismiss(edge: Edge): Promise<{ forced: number; streams: unknown }
   return planeOf(edge.proxy).drain(DrainRequest.parse(request));
 }
 
-/** What a wire got behind the empty line of a head. */
+/** What a wire received after its head. */
 const behindHead = (wire: Wire): string => wire.received.slice(wire.received.indexOf('\r\n\r\n') + 4);
 
 for (const [name, answer] of [
@@ -156,7 +156,7 @@ test('the fast engine takes handshakes as clients write them, and leaves all oth
     await eventually('it was told of', () => edge.seen.length === index + 1);
     assert.equal(edge.seen[index]?.engine, engine, fields);
   }
-  // Not one that only looks like it.
+  // A request that only looks like a handshake is refused.
   await (await edge.send(`POST /ws ${HEAD}${UPGRADE_FIELDS}`)).sees(/^HTTP\/1.1 502 /);
 });
 
@@ -250,7 +250,7 @@ testBoth('a reset of the app ends the client, and what the app sent before a FIN
   second.socket.end();
   let before = -1;
   const step = setInterval(() => {
-    // A little at a time, so that the end comes long before the last byte is read.
+    // A little at a time, so that the end arrives long before the last byte is read.
     slow.socket.resume();
     setTimeout(() => slow.socket.pause(), 1);
   }, 20);

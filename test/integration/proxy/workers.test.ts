@@ -30,7 +30,7 @@ const drainOf = (proxy: Running, target: number, deadlineSeconds = 30) =>
 
 const workersOf = (proxy: Running): number[] => pidsIn(proxy.output()).slice(1);
 
-/** So many requests on connections of their own: the kernel spreads them, so both workers have some in flight. */
+/** Requests on separate connections: the kernel spreads this many so that both workers have some in flight. */
 const MANY = 16;
 
 async function occupy(proxy: Running, app: ScriptedUpstream): Promise<Wire[]> {
@@ -40,7 +40,7 @@ async function occupy(proxy: Running, app: ScriptedUpstream): Promise<Wire[]> {
   return clients;
 }
 
-/** Until the old target has so many requests in flight, over all workers. */
+/** Waits until the old target has this many requests in flight, over all workers. */
 async function drainsTo(proxy: Running, count: number): Promise<void> {
   for (;;) {
     const { targets } = await upstreamOf(proxy);
@@ -85,7 +85,7 @@ test('a worker that is killed is replaced by one with the whole table, and what 
   const [victim = 0] = workersOf(proxy);
   process.kill(victim, 'SIGKILL');
   await eventually('broken connections', () => clients.some(({ ended }) => ended !== null));
-  // What waits to be accepted by the dead one waits for the next one: none is refused.
+  // Connections queued at the dead worker wait for the next one: none is refused.
   const after = await Promise.all(Array.from({ length: 30 }, () => ask(proxy.port)));
   assert.deepEqual(new Set(after), new Set(['v2']));
   const lost = clients.filter(({ ended }) => ended !== null).length;
@@ -138,7 +138,7 @@ test('a client on one kept connection has its whole rate, and on many no more th
   }
   client.send(GET);
   await client.sees(/HTTP\/1.1 429 /);
-  // The other worker serves it until it has heard; one that never hears would serve the whole rate once more.
+  // The other worker serves it until it hears of the count; without hearing it would serve the whole rate again.
   let served = 0;
   for (let refused = 0; refused < 16;) {
     const visitor = (await proxy.connect()).send(GET);
@@ -162,7 +162,7 @@ test('no more requests are in flight than the limit, and as many as that, whiche
     await eventually('an answer, or the app', () => client.received !== '' || app.wires.length > before);
     if (client.received !== '') refused += 1;
   };
-  // Some are refused until the worker they come by has the room that the other one does not use.
+  // Some are refused until the worker they reach has taken over the room that the other one does not use.
   for (let visits = 0; visits < 100 && app.wires.length < 5; visits += 1) await visit();
   refused = 0;
   for (let index = 0; index < 16; index += 1) await visit();
@@ -183,6 +183,6 @@ test('wrong passwords of a client are counted over all workers', async (t) => {
     await client.sees(/^HTTP\/1.1 (401|429) /);
     if (client.received.startsWith('HTTP/1.1 401')) looked += 1;
   }
-  // Ten, and what one worker took before it had heard of the other; each by itself would look at ten.
+  // Ten, plus what one worker checked before it heard of the other; each on its own would check ten.
   assert.ok(looked >= 10 && looked < 19, `${looked} were looked at`);
 });

@@ -1,4 +1,4 @@
-/** Apache httpd with its event MPM, by its access log. */
+/** Apache httpd with its event MPM; its access log records the requests. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { UpstreamKind } from './upstream.ts';

@@ -1,4 +1,4 @@
-/** gunicorn, with threads, so that it keeps connections alive. */
+/** gunicorn with threads, so that it keeps connections alive. */
 import { join } from 'node:path';
 import type { UpstreamKind } from './upstream.ts';
 

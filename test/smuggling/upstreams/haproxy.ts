@@ -1,4 +1,4 @@
-/** HAProxy that answers by itself, by its log. */
+/** HAProxy that responds by itself; its log records the requests. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { UpstreamKind } from './upstream.ts';

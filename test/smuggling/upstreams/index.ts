@@ -1,4 +1,4 @@
-/** The upstreams of Debian's packages, in the order in which they are tried. */
+/** The upstreams from Debian's packages, in the order in which they are tried. */
 import { apache } from './apache.ts';
 import { gunicorn } from './gunicorn.ts';
 import { haproxy } from './haproxy.ts';
@@ -11,7 +11,7 @@ import { tornado } from './tornado.ts';
 import type { UpstreamKind } from './upstream.ts';
 import { waitress } from './waitress.ts';
 
-// The slow starters first: several run at once, and the others pass while Java comes up.
+// Slow starters first: several run at once, and the others finish while Java starts.
 export const UPSTREAMS: readonly UpstreamKind[] = [
   tomcat,
   jetty,

@@ -1,4 +1,4 @@
-/** Jetty 9 with its default handler, which answers 404, by its request log. */
+/** Jetty 9 with its default handler, which answers 404; its request log records the requests. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { UpstreamKind } from './upstream.ts';

@@ -1,4 +1,4 @@
-/** lighttpd with a CGI app: its access log is buffered for seconds. */
+/** lighttpd with a CGI app that records requests, since its access log is buffered for seconds. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { UpstreamKind } from './upstream.ts';

@@ -1,4 +1,4 @@
-/** nginx, by its access log. */
+/** nginx; its access log records the requests. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { UpstreamKind } from './upstream.ts';

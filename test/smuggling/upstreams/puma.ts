@@ -1,4 +1,4 @@
-/** Puma with a Rack app in its settings. */
+/** Puma with a Rack app in its configuration. */
 import { join } from 'node:path';
 import type { UpstreamKind } from './upstream.ts';
 

@@ -1,4 +1,4 @@
-/** Tomcat 10 with its default servlet, by its access log. */
+/** Tomcat 10 with its default servlet; its access log records the requests. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { UpstreamKind } from './upstream.ts';
@@ -11,7 +11,7 @@ export const tomcat: UpstreamKind = {
   command: ({ folder, port, seenFile }) => {
     for (const name of ['conf', 'logs', 'temp', 'webapps', 'webapps/ROOT', 'work']) mkdirSync(join(folder, name));
     writeFileSync(join(folder, 'webapps/ROOT/index.html'), 'ok');
-    // Compared with what it is, a file of three elements, Debian's web.xml costs two seconds of start.
+    // Three elements suffice; Debian's web.xml would add two seconds to the start.
     writeFileSync(
       join(folder, 'conf/web.xml'),
       `<web-app xmlns="https://jakarta.ee/xml/ns/jakartaee" version="6.0">

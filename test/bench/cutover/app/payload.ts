@@ -1,4 +1,4 @@
-/** Bytes for bodies, the same in the app and in the client. Nothing compresses them and no two parts are alike. */
+/** Bytes for bodies, the same in the app and in the client. They do not compress, and no two parts are alike. */
 import { createHash, createCipheriv } from 'node:crypto';
 
 /** Largest body. */

@@ -1,15 +1,15 @@
 /**
- * When things arrived at a process that shares its processor with others. What it reads after it had to wait may have
- * been there all the while: the wait is the machine's, not that of who sent it.
+ * Estimates when data arrived at a process that shares its processor with others. What it reads after waiting for the
+ * processor may have been there all along: then the delay is the machine's, not the sender's.
  */
 import { nowMs } from '../clock.ts';
 
 const BEAT_MS = 5;
-/** Of the time between two beats, a process that keeps up with what comes is idle for more than this share. */
+/** A process that keeps up with its input is idle for more than this share of the time between two beats. */
 const KEEPS_UP = 0.2;
 
 export class Pulse {
-  /** The last moment before which nothing can have waited to be read. */
+  /** Nothing that is read now can have waited since before this moment. */
   #before = nowMs();
   #last = nowMs();
   #idle = performance.nodeTiming.idleTime;
@@ -18,7 +18,7 @@ export class Pulse {
     setInterval(() => this.#beat(), BEAT_MS).unref();
   }
 
-  /** The earliest moment at which what is read now can have come, ms: up to two beats ago unless this process waited. */
+  /** The earliest time at which data read now can have arrived, ms: up to two beats ago unless this process waited. */
   arrivedAt(): number {
     return this.#before;
   }

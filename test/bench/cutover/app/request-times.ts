@@ -1,12 +1,12 @@
-/** When the requests of a version were sent and taken up: which of them should have gone to the next version. */
+/** When requests to a version were sent and accepted: which of them should have gone to the next version. */
 import type { IncomingMessage } from 'node:http';
 import type { Pulse } from './pulse.ts';
 
-/** An old version may take up requests so long after the flip was answered, ms: what was on the way when it flipped. */
+/** How long after the flip's answer an old version may still accept requests, ms: those in flight when it flipped. */
 const LATE_MS = 50;
 const KEPT_LINES = 10;
 
-/** A request, and moments of the bench's clock, ms. */
+/** A request, with times of the bench's clock, ms. */
 interface Times {
   readonly what: string;
   /** NaN when the client did not say. */
@@ -14,13 +14,13 @@ interface Times {
   readonly takenUp: number;
 }
 
-/** What went to a version after it was flipped away from. */
+/** Requests that reached a version after the flip away from it. */
 export interface Strays {
-  /** Requests that it took up more than 50 ms after the flip was answered. */
+  /** Requests that it accepted more than 50 ms after the flip was answered. */
   readonly late: number;
-  /** Requests that were not even sent when the flip was answered. */
+  /** Requests that had not even been sent when the flip was answered. */
   readonly misrouted: number;
-  /** The first few, in words. */
+  /** Descriptions of the first few. */
   readonly said: readonly string[];
 }
 
@@ -32,7 +32,7 @@ export class RequestTimes {
     this.#pulse = pulse;
   }
 
-  /** An answer begins with the head of its request: how long a body takes is up to its client. */
+  /** Call this on the head of a request: how long a body takes is up to its client. */
   takeUp({ method, url, headers }: IncomingMessage): void {
     const sent = Number(headers['x-sent'] ?? NaN);
     this.#times.push({ what: `${method} ${url}`, sent, takenUp: this.#pulse.arrivedAt() });

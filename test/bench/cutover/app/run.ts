@@ -1,4 +1,4 @@
-/** A process that runs versions of an app, each with a listener of its own. */
+/** A process that runs versions of an app, each with its own listener. */
 import { serveCommands } from '../worker.ts';
 import { Payload } from './payload.ts';
 import { Pulse } from './pulse.ts';
@@ -12,7 +12,7 @@ export type AppCommands = {
   stop: { given: { version: string; flipped: number }; answer: Strays };
 };
 
-/** @param more what a version serves beside its own paths */
+/** @param more what a version serves in addition to its own paths */
 export function runApp(more: (version: string) => Readonly<Record<string, Handler>>): void {
   const parts = { payload: new Payload(), pulse: new Pulse() };
   const running = new Map<string, AppVersion>();

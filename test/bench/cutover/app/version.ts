@@ -1,6 +1,6 @@
 /**
- * One version of the app: a listener with a port of its own. Every answer names the version and the request that it
- * answers; bodies come with their hash, so that a client sees a byte that is lost or not its own.
+ * One version of the app: a listener on its own port. Every response names the version and the request it answers.
+ * Bodies come with their hash, so that a client notices lost or foreign bytes.
  */
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -14,9 +14,9 @@ import type { Pulse } from './pulse.ts';
 import { RequestTimes } from './request-times.ts';
 import type { Strays } from './request-times.ts';
 
-/** Rest between two events of a stream, ms. */
+/** Interval between two events of a stream, ms. */
 const EVENT_MS = 500;
-/** When a browser asks for the stream again that ended, ms. */
+/** When a browser reconnects to a stream that has ended, ms. */
 const COME_BACK_MS = 50;
 
 /** What the versions of one process share. */
@@ -43,7 +43,7 @@ export class AppVersion {
     events: (req, res) => this.#events(req, res),
   };
 
-  /** @param more handlers beside its own, by the first part of their path */
+  /** @param more additional handlers, by the first part of their path */
   constructor(name: string, { payload, pulse }: AppParts, more: Readonly<Record<string, Handler>> = {}) {
     this.#name = name;
     this.#times = new RequestTimes(pulse);
@@ -62,7 +62,7 @@ export class AppVersion {
     });
   }
 
-  /** Stops at once, as a killed process does. @param flipped when the flip away from it was answered, ms */
+  /** Stops at once, like a killed process. @param flipped when the flip away from it was answered, ms */
   stop(flipped: number): Strays {
     this.#server.close();
     this.#server.closeAllConnections();
@@ -76,13 +76,13 @@ export class AppVersion {
     const handle = this.#handlers[kind];
     if (!handle) return void this.#begin(req, res, 404).end();
     Promise.resolve(handle(req, res, path)).catch((error: unknown) => {
-      // The client counts what it did not get; here only what is no end of a connection says something.
+      // The client counts missing responses; only errors other than the end of a connection are logged here.
       if (!res.destroyed) console.error(`app ${this.#name}: ${req.method} ${req.url}: ${String(error)}`);
       res.destroy();
     });
   }
 
-  /** The head of an answer; it goes out with the first bytes. */
+  /** The head of a response; it is sent with the first bytes. */
   #begin(
     req: IncomingMessage,
     res: ServerResponse,
@@ -114,7 +114,7 @@ export class AppVersion {
     this.#begin(req, res, 200, { 'content-length': hash.length }).end(hash);
   }
 
-  /** The head goes out before the body came in, as with apps that stream. */
+  /** Sends the head before the body has arrived, like apps that stream. */
   async #hashEarly(req: IncomingMessage, res: ServerResponse): Promise<void> {
     this.#begin(req, res, 200).flushHeaders();
     res.end(await hashOf(req));

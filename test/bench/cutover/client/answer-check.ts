@@ -1,12 +1,12 @@
-/** Compares an answer, as it comes, with what it must be. */
+/** Compares a response, as it arrives, with the expected one. */
 import type { Payload } from '../app/payload.ts';
 import type { Kind } from './kinds.ts';
 import { Wrong } from './tally.ts';
 import type { AnswerHeaders, Receiver } from './ways.ts';
 
-/** A slow reader rests after so many bytes. */
+/** A slow reader pauses after this many bytes. */
 const PAUSE_EVERY = 65_536;
-/** Of an answer that is not the right one, so much is shown. */
+/** How much of a wrong response is shown. */
 const SHOWN = 200;
 
 export class AnswerCheck implements Receiver {
@@ -21,7 +21,7 @@ export class AnswerCheck implements Receiver {
   #wrong: Wrong | null = null;
   #shown = '';
 
-  /** Resolves with the version that answered, or rejects with a {@link Wrong}. */
+  /** Calls back with the version that answered, or with a {@link Wrong}. */
   constructor(
     kind: Kind,
     payload: Payload,
@@ -56,7 +56,7 @@ export class AnswerCheck implements Receiver {
     else if (!part.equals(this.#expected.subarray(at, this.#bytes))) {
       this.#fault('truncated', `wrong bytes between ${at} and ${this.#bytes}`);
     }
-    // By bytes, since a way over TLS gives smaller parts.
+    // Counted in bytes, since TLS delivers smaller parts.
     const pauses = Math.floor(this.#bytes / PAUSE_EVERY) - Math.floor(at / PAUSE_EVERY);
     return pauses * (this.#kind.readPauseMs ?? 0);
   }
@@ -76,7 +76,7 @@ export class AnswerCheck implements Receiver {
     this.#reject(this.#wrong ?? error);
   }
 
-  /** The first fault is the one that is told. */
+  /** Only the first fault is reported. */
   #fault(kind: 'failed' | 'truncated', what: string): void {
     this.#wrong ??= new Wrong(kind, this.#version === null ? what : `version ${this.#version}: ${what}`);
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AnswerReader } from './answer-reader.ts';
 
-/** What is told of an answer whose bytes come in two parts. */
+/** What the reader reports of a response whose bytes arrive in two parts. */
 function told(bytes: Buffer, split: number, isHead = false): { said: string; reader: AnswerReader } {
   let said = '';
   const reader = new AnswerReader(isHead, {

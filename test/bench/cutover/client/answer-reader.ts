@@ -1,9 +1,9 @@
-/** Reads one answer of HTTP/1.1, however its bytes are split (RFC 9112). Strict: what is not as it should be throws. */
+/** Reads one HTTP/1.1 response, however its bytes are split (RFC 9112). Strict: anything malformed throws. */
 import type { Receiver } from './ways.ts';
 
 const EMPTY = Buffer.alloc(0);
 const HEAD_END = '\r\n\r\n';
-/** A size line and its chunk's end. */
+/** Ends a size line, and a chunk. */
 const LINE_END = '\r\n';
 
 type State = 'head' | 'length' | 'chunk' | 'size' | 'trailers' | 'close' | 'done';
@@ -12,9 +12,9 @@ export class AnswerReader {
   readonly #isHead: boolean;
   readonly #receiver: Receiver;
   #state: State = 'head';
-  /** What came of a line or a head that is not complete. */
+  /** The received part of an incomplete line or head. */
   #partial: Buffer = EMPTY;
-  /** Bytes to come of the body, or of the chunk with its end. */
+  /** Bytes still missing from the body, or from the chunk with its line end. */
   #left = 0;
   #pauseMs = 0;
   keepAlive = true;
@@ -28,12 +28,12 @@ export class AnswerReader {
     return this.#state === 'done';
   }
 
-  /** Nothing but the connection's end can end the answer. */
+  /** Only the end of the connection can end the response. */
   get endsWithConnection(): boolean {
     return this.#state === 'close';
   }
 
-  /** @returns how long the receiver wants to read nothing, ms */
+  /** @returns how long the receiver wants to pause reading, ms */
   read(bytes: Buffer): number {
     this.#pauseMs = 0;
     let rest = this.#partial.length === 0 ? bytes : Buffer.concat([this.#partial, bytes]);
@@ -42,7 +42,7 @@ export class AnswerReader {
     return this.#pauseMs;
   }
 
-  /** @returns what is left of the bytes */
+  /** @returns the remaining bytes */
   #step(bytes: Buffer): Buffer {
     switch (this.#state) {
       case 'head':
@@ -76,7 +76,7 @@ export class AnswerReader {
     return bytes.subarray(at + end.length);
   }
 
-  /** @param behind bytes of `#left` that are no body */
+  /** @param behind how many of the `#left` bytes are not part of the body */
   #body(bytes: Buffer, behind: number, then: State): Buffer {
     const length = Math.min(bytes.length, this.#left);
     const data = Math.min(length, this.#left - behind);

@@ -1,6 +1,6 @@
 /**
- * Connections to the proxy as its visitors make them: from many addresses, since there is a cap for each, and over TLS
- * mostly with a session of before, as browsers and libraries do it. One TLS context serves all of them.
+ * Connections to the proxy like those of its visitors: from many addresses, since the proxy caps each, and over TLS
+ * mostly with an earlier session, as browsers and libraries do it. All share one TLS context.
  */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
@@ -9,7 +9,7 @@ import type { SecureContext, TLSSocket } from 'node:tls';
 
 /** Addresses of visitors: 127.0.1.1 and so on, all of them this machine (RFC 1122 section 3.2.1.3 g). */
 const ADDRESSES = 32;
-/** Of the connections over TLS, one of so many is of somebody who was never here: a full handshake. */
+/** One in this many TLS connections is from a first-time visitor: a full handshake. */
 const FIRST_VISIT_ONE_OF = 4;
 
 export interface Destination {
@@ -35,12 +35,12 @@ export class Dialer {
     this.#context = createSecureContext({ ca });
   }
 
-  /** @returns a connection that is being made */
+  /** @returns a connection that is being established */
   dial(): Socket {
     return connect({ ...this.#way(this.#ports.http), noDelay: true });
   }
 
-  /** The same over TLS, with that protocol. */
+  /** The same over TLS, with the given protocol. */
   dialTls(protocol: 'http/1.1' | 'h2'): TLSSocket {
     const isKnown = this.#dialled % FIRST_VISIT_ONE_OF !== 0;
     const socket = connectTls({

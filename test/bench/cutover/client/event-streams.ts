@@ -9,7 +9,7 @@ import type { TallyBook } from './tally.ts';
 
 const PATH = '/events';
 
-/** Looks at the events of one stream: their numbers follow each other. */
+/** Checks the events of one stream: their numbers must be consecutive. */
 class EventReader {
   readonly #name: string;
   readonly #book: TallyBook;
@@ -34,7 +34,7 @@ class EventReader {
 
 const headersOf = (name: string): Record<string, string> => ({ 'x-asks': name, 'x-sent': String(nowMs()) });
 
-/** Over HTTP/1.1 each has a connection of its own. Clean is its last chunk, or FIN; a reset is not. */
+/** Over HTTP/1.1 each has its own connection. A last chunk or FIN is a clean end; a reset is not. */
 export function http1EventOpener(dialer: Dialer, tls: boolean, book: TallyBook): Opener {
   const name = `events, ${tls ? 'https' : 'http'}`;
   const open = (): Promise<Open> =>
@@ -53,7 +53,7 @@ export function http1EventOpener(dialer: Dialer, tls: boolean, book: TallyBook):
 }
 
 function openOf(req: { destroy(): unknown }, res: IncomingMessage, reader: EventReader): Open {
-  // Node tells a response only that it was aborted; whether by FIN or by a reset its socket knows.
+  // Node reports to a response only that it was aborted; its socket knows whether by FIN or by a reset.
   let fin = false;
   res.socket.once('end', () => {
     fin = true;
@@ -69,7 +69,7 @@ function openOf(req: { destroy(): unknown }, res: IncomingMessage, reader: Event
   return { version: String(res.headers['x-version']), ended, end: () => void req.destroy() };
 }
 
-/** Over HTTP/2 they share connections. Clean is END_STREAM. */
+/** Over HTTP/2 they share connections. END_STREAM is a clean end. */
 export function http2EventOpener(way: Http2Way, book: TallyBook): Opener {
   const name = 'events, h2';
   const open = (): Promise<Open> => {

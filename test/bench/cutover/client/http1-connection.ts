@@ -1,6 +1,6 @@
 /**
- * A connection that speaks HTTP/1.1, one request after the other. It is written on the socket itself: the load takes
- * processor time of the machine whose proxy it measures.
+ * A connection that speaks HTTP/1.1, one request after the other. It uses the socket directly, because the load takes
+ * processor time from the machine whose proxy it measures.
  */
 import type { Socket } from 'node:net';
 import { AnswerReader } from './answer-reader.ts';
@@ -8,12 +8,12 @@ import { SILENCE_MS } from './ways.ts';
 import type { Ask, Receiver } from './ways.ts';
 
 interface Http1Parts {
-  /** It may still be on its way. */
+  /** It may still be connecting. */
   readonly socket: Socket;
   readonly host: string;
   /** False: for one request. */
   readonly isKept: boolean;
-  /** It can take another request. */
+  /** Called when it can take another request. */
   readonly idle: () => void;
   readonly closed: () => void;
 }
@@ -40,7 +40,7 @@ export class Http1Connection {
     socket.once('close', () => this.#closed());
   }
 
-  /** It is new, or idle. */
+  /** The connection must be new or idle. */
   send({ method, path, headers, body }: Ask, receiver: Receiver): void {
     this.#receiver = receiver;
     this.#reader = new AnswerReader(method === 'HEAD', receiver);
@@ -76,12 +76,12 @@ export class Http1Connection {
   }
 
   #read(bytes: Buffer): void {
-    // An answer that nobody asked for would be taken for that to the next request: nothing here counts any more.
+    // An unsolicited response would be taken for the response to the next request, and no count could be trusted.
     if (!this.#reader) throw new Error(`bytes without a request: ${bytes.toString('latin1', 0, 80)}`);
     try {
       this.#take(this.#reader, bytes);
     } catch (error) {
-      // What is no answer is told to who asked, when the connection has closed.
+      // A malformed response is reported to the requester once the connection has closed.
       this.#socket.destroy(error as Error);
     }
   }
@@ -94,7 +94,7 @@ export class Http1Connection {
     setTimeout(() => this.#socket.resume(), pauseMs);
   }
 
-  /** The answer has come, and all of the request is sent. */
+  /** The response has arrived, and the whole request is sent. */
   #answered(): void {
     const keepsOn = this.#parts.isKept && this.#reader?.keepAlive;
     const receiver = this.#receiver;

@@ -1,9 +1,9 @@
-/** HTTP/1.1 in cleartext or over TLS, on connections that are kept or on a new one each time. */
+/** HTTP/1.1 in cleartext or over TLS, on keep-alive connections or on a new one each time. */
 import type { Dialer } from './dialer.ts';
 import { Http1Connection } from './http1-connection.ts';
 import type { Ask, Receiver, Way } from './ways.ts';
 
-/** Connections that are kept at most; when all are busy a request waits, and its wait counts. */
+/** Maximum number of kept connections; when all are busy a request waits, and its wait counts. */
 const KEPT_AT_MOST = 256;
 
 export class Http1Way implements Way {
@@ -24,7 +24,7 @@ export class Http1Way implements Way {
 
   send(ask: Ask, receiver: Receiver): void {
     let idle = this.#idle.pop();
-    // Both ends close what is idle for long; its `close` may still be to come.
+    // Both ends close connections that are idle for long; their `close` event may not have arrived yet.
     while (idle?.isOpen === false) idle = this.#idle.pop();
     if (idle) idle.send(ask, receiver);
     else if (this.#isKept && this.#open.size >= KEPT_AT_MOST) this.#waiting.push([ask, receiver]);

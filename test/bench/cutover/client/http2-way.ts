@@ -8,7 +8,7 @@ import type { Ask, Receiver, Way } from './ways.ts';
 
 /** Connections of one client. */
 const SESSIONS = 4;
-/** As much as browsers let come: with the 64 KiB of the protocol the client would be what is measured. */
+/** As large as in browsers: with the protocol's 64 KiB, the client would be the bottleneck. */
 const STREAM_WINDOW_BYTES = 1024 * 1024;
 const SESSION_WINDOW_BYTES = 8 * STREAM_WINDOW_BYTES;
 
@@ -63,7 +63,7 @@ function receive(stream: ClientHttp2Stream, receiver: Receiver): void {
   stream.on('error', (error) => {
     fault = error;
   });
-  // Also a stream that was reset ends; the code tells.
+  // A stream that was reset also closes; the code tells the difference.
   stream.once('close', () => {
     const reset = stream.rstCode === constants.NGHTTP2_NO_ERROR && !stream.aborted ? null : `reset ${stream.rstCode}`;
     if (fault === null && reset === null) receiver.end();

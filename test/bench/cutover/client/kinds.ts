@@ -1,4 +1,4 @@
-/** The kinds of requests of the load, with their shares. */
+/** The kinds of requests in the load, with their shares. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Payload } from '../app/payload.ts';
 import { nowMs } from '../clock.ts';
@@ -9,19 +9,19 @@ const KIB = 1024;
 
 export interface Kind {
   readonly name: string;
-  /** Of a thousand requests. */
+  /** Share per thousand requests. */
   readonly share: number;
   readonly method: 'GET' | 'HEAD' | 'POST';
   readonly path: string;
-  /** Bytes of the right answer's body, which is the payload's beginning. Absent: the hash of what was sent. */
+  /** Bytes of the expected body, which is the beginning of the payload. Absent: the hash of what was sent. */
   readonly bytes?: number;
   readonly status?: number;
   readonly upload?: { readonly bytes: number; readonly chunks: number; readonly pauseMs: number };
-  /** On a connection of its own. */
+  /** On a new connection. */
   readonly fresh?: boolean;
-  /** It waits this long after each 64 KiB that it read, ms. */
+  /** Pause after each 64 KiB read, ms. */
   readonly readPauseMs?: number;
-  /** Its time is that of the proxy and not of a pause. */
+  /** Its duration is due to the proxy and not to a pause. */
   readonly timed?: boolean;
 }
 
@@ -49,7 +49,7 @@ function slow(bytes: number, chunks: number, pauseMs: number): NonNullable<Kind[
 }
 
 /**
- * One request, its answer read to the end and checked.
+ * Sends one request, reads its response to the end and checks it.
  * @returns the version that answered
  * @throws Wrong
  */

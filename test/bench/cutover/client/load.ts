@@ -1,4 +1,4 @@
-/** Requests at a fixed rate, whatever becomes of the ones before: an open loop, as visitors are. */
+/** Requests at a fixed rate, whatever happens to earlier ones: an open loop, like real visitors. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Payload } from '../app/payload.ts';
 import { nowMs } from '../clock.ts';
@@ -11,15 +11,15 @@ import type { TallyBook } from './tally.ts';
 import type { Way } from './ways.ts';
 
 const TICK_MS = 5;
-/** From no load to all of it, ms. */
+/** Ramp-up time from no load to full load, ms. */
 export const RISE_MS = 3_000;
-/** Longest wait for the last answers, ms: longer than the silence that ends a request. */
+/** Longest wait for the last responses, ms: longer than the silence that ends a request. */
 const FINISH_MS = 15_000;
-/** Requests in flight at most; the load does not pile up without end on a proxy that hangs. */
+/** Maximum number of requests in flight, so that the load does not pile up on a hung proxy. */
 const MAX_IN_FLIGHT = 4_000;
-/** What is later than this is not made up for, ms: a burst would measure the client. */
+/** Requests later than this are not made up for, ms: a burst would measure the client. */
 const MAX_BEHIND_MS = 250;
-/** Of the requests on new connections, one of so many takes TLS: each costs both sides a key exchange. */
+/** One in this many requests on new connections uses TLS: each costs both sides a key exchange. */
 const NEW_TLS_ONE_OF = 4;
 
 export class Load {
@@ -42,7 +42,7 @@ export class Load {
       this.#kept = [kept];
       this.#fresh = [fresh];
     } else {
-      // Half of the traffic in cleartext, the other half over TLS by both protocols.
+      // Half of the traffic in cleartext, the other half over TLS with both protocols.
       this.#kept = [kept, http1(true, true), kept, new Http2Way(dialer)];
       this.#fresh = [...Array.from({ length: NEW_TLS_ONE_OF - 1 }, () => fresh), http1(true, false)];
     }
@@ -62,7 +62,7 @@ export class Load {
     }, TICK_MS);
   }
 
-  /** Sends no more, and waits for all answers. One that never ends is a failed one. */
+  /** Stops sending and waits for all responses. A response that never ends counts as failed. */
   async finish(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
     const patience = new AbortController();
@@ -78,7 +78,7 @@ export class Load {
     const number = this.#sent;
     this.#sent += 1;
     const kind = this.#plan[number % this.#plan.length] as Kind;
-    // Rounds of the plan shift the ways, so that each kind takes each of them.
+    // Each round of the plan shifts the ways, so that each kind uses each of them.
     const ways = kind.fresh ? this.#fresh : this.#kept;
     const way = ways[(number + Math.floor(number / this.#plan.length)) % ways.length] as Way;
     const name = `${kind.name}, ${way.name}`;
@@ -92,13 +92,13 @@ export class Load {
       const version = await perform(kind, way, this.#payload, mark);
       this.#book.answered(`${kind.name}, ${way.name}`, version, kind.timed ? nowMs() - began : null);
     } catch (error) {
-      // Every fault is counted; the bench asks for none.
+      // Every fault is counted; the bench expects none.
       this.#book.fault(`${kind.name}, ${way.name}`, error);
     }
   }
 }
 
-/** Requests that are to be sent until then: the rate rises evenly at first, as nothing is compiled and no connection made. */
+/** Requests due by then. The rate ramps up, since at first nothing is compiled and no connection exists. */
 function dueAfter(ms: number, rps: number): number {
   const rising = Math.min(ms, RISE_MS);
   return Math.floor(((rising ** 2 / (2 * RISE_MS) + ms - rising) * rps) / 1000);

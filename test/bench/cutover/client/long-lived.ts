@@ -1,23 +1,23 @@
-/** WebSockets and event streams that stay open, and come back when they were closed. */
+/** WebSockets and event streams that stay open, and reconnect after they were closed. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { nowMs } from '../clock.ts';
 import type { Retired } from '../flipper.ts';
 import type { TallyBook } from './tally.ts';
 
-/** Connections that are being opened at once. */
+/** Connections opened concurrently. */
 const OPENING_AT_ONCE = 40;
-/** Rest before a client comes back, ms: at most this. */
+/** Longest wait before a client reconnects, ms. */
 const COMES_BACK_MS = 50;
-/** How much earlier than announced a close may be seen: two processes round their timers, ms. */
+/** How much earlier than announced a close may be seen, ms: two processes round their timers. */
 const EARLY_MS = 5;
 
-/** How a connection ended: as its protocol has it, or not. */
+/** How a connection ended, and whether as its protocol prescribes. */
 export interface End {
   readonly clean: boolean;
   readonly how: string;
 }
 
-/** One connection that is open. */
+/** One open connection. */
 export interface Open {
   readonly version: string;
   readonly ended: Promise<End>;
@@ -31,7 +31,7 @@ export interface Opener {
 
 export class LongLived {
   readonly #book: TallyBook;
-  /** Version → from when on its connections may be closed. */
+  /** Version → time from which its connections may be closed. */
   readonly #closesFrom = new Map<string, number>();
   readonly #open = new Set<Open>();
   #over = false;
@@ -40,7 +40,7 @@ export class LongLived {
     this.#book = book;
   }
 
-  /** Opens `count` connections, and keeps so many open from then on. */
+  /** Opens `count` connections, and from then on keeps that many open. */
   async keep(opener: Opener, count: number): Promise<void> {
     const first = Array.from({ length: count }, () => Promise.withResolvers<void>());
     let next = 0;
@@ -58,7 +58,7 @@ export class LongLived {
     this.#closesFrom.set(version, closesFrom);
   }
 
-  /** Ends all of them, which is nobody's fault. */
+  /** Ends all of them; these ends are not faults. */
   finish(): void {
     this.#over = true;
     for (const open of this.#open) open.end();
@@ -76,7 +76,7 @@ export class LongLived {
         this.#open.delete(open);
         if (!this.#over) this.#judge(name, open.version, clean, how);
       } catch (error) {
-        // Every fault is counted, and the client comes back.
+        // Every fault is counted, and the client reconnects.
         if (!this.#over) this.#book.fault(name, error);
         opened();
       }

@@ -1,4 +1,4 @@
-/** The client of the bench, a process of its own: what it costs is not the proxy's. */
+/** The client of the bench, in a separate process, so that its cost is not the proxy's. */
 import { Payload } from '../app/payload.ts';
 import type { Retired } from '../flipper.ts';
 import { serveCommands } from '../worker.ts';
@@ -14,13 +14,13 @@ import type { Phase, Tally } from './tally.ts';
 import { webSocketOpener } from './web-sockets.ts';
 
 export type ClientCommands = {
-  /** Opens WebSockets and event streams; answered when all are open. */
+  /** Opens WebSockets and event streams; answers when all are open. */
   open: { given: { destination: Destination; webSockets: number; eventStreams: number }; answer: null };
   load: { given: { destination: Destination; rps: number }; answer: null };
-  /** What the latencies from here on belong to. */
+  /** The phase that latencies belong to from here on. */
   phase: { given: Phase; answer: null };
   retired: { given: Retired; answer: null };
-  /** Ends the load when all answers are there. */
+  /** Ends the load once all responses have arrived. */
   finish: { given: null; answer: Tally };
 };
 
@@ -62,7 +62,7 @@ if (import.meta.main) {
     },
   });
 
-  /** Shares `count` among the openers. */
+  /** Distributes `count` among the openers. */
   async function keepEach(openers: readonly Opener[], count: number): Promise<void> {
     const share = (index: number): number => Math.floor((count + index) / openers.length);
     await Promise.all(openers.map((opener, index) => longLived.keep(opener, share(index))));

@@ -1,13 +1,13 @@
-/** What the client met. */
+/** What the client experienced. */
 import { nowMs } from '../clock.ts';
 
-/** Faults that are told word by word; the rest is only counted. */
+/** Number of faults reported in full; the rest are only counted. */
 const KEPT_FAULTS = 30;
 
-/** The load rises, has risen, and goes on while the proxy is flipped. */
+/** The load ramps up, is steady, and continues while the proxy is flipped. */
 export type Phase = 'rising' | 'quiet' | 'flipping';
 
-/** `failed`: no right answer began. `truncated`: it began and did not come whole. */
+/** `failed`: no correct response began. `truncated`: it began and did not arrive whole. */
 type FaultKind = 'failed' | 'truncated' | 'newSocketsCut' | 'noCloseFrame';
 
 export interface Tally {
@@ -15,19 +15,19 @@ export interface Tally {
   readonly byKind: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<FaultKind, number>>;
   readonly said: readonly string[];
-  /** Versions that answered something. */
+  /** Number of versions that answered something. */
   readonly versions: number;
-  /** WebSockets and event streams that the proxy closed at a deadline, and opened in all. */
+  /** WebSockets and event streams that the proxy closed at a deadline, and the number opened in all. */
   readonly closed: number;
   readonly opened: number;
-  /** Ms to the whole answer of a short request, 99th percentile, before the flips and while they go on. */
+  /** Ms to the whole response to a short request, 99th percentile, before and during the flips. */
   readonly p99MsQuiet: number;
   readonly p99Ms: number;
-  /** Requests that were not sent in time because this process had no time. */
+  /** Requests that were not sent in time because this process was too busy. */
   readonly skipped: number;
 }
 
-/** A fault of the answer that was got, told apart from what the network says. */
+/** A fault in a response that did arrive, as opposed to a network error. */
 export class Wrong extends Error {
   readonly kind: FaultKind;
 
@@ -36,7 +36,7 @@ export class Wrong extends Error {
     this.kind = kind;
   }
 
-  /** The same with more words. */
+  /** The same fault with a longer message. */
   with(words: string): Wrong {
     return new Wrong(this.kind, `${this.message}: ${words}`);
   }
@@ -60,7 +60,7 @@ export class TallyBook {
     if (ms !== null) this.#latencies[this.phase].push(ms);
   }
 
-  /** A WebSocket or an event stream that opened on a version. */
+  /** Counts a WebSocket or an event stream that opened on a version. */
   opened(kind: string, version: string): void {
     this.#opened += 1;
     this.answered(kind, version, null);
@@ -74,13 +74,13 @@ export class TallyBook {
     this.#skipped += count;
   }
 
-  /** A request that was asked and is at fault. */
+  /** Counts a request that was sent and failed. */
   fault(kind: string, error: unknown): void {
     this.#count(kind);
     this.note(error instanceof Wrong ? error.kind : 'failed', `${kind}: ${describe(error)}`);
   }
 
-  /** A fault of something that was counted before. */
+  /** Records a fault of something already counted. */
   note(kind: FaultKind, what: string): void {
     this.#faults[kind] += 1;
     if (this.#said.length < KEPT_FAULTS) this.#said.push(`${nowMs().toFixed(0)} ${kind}: ${what}`);
@@ -107,7 +107,7 @@ export class TallyBook {
   }
 }
 
-/** The smallest value that `share` of all are not above; 0 when there is none. Rounded to two decimals. */
+/** The smallest value that at least `share` of all do not exceed; 0 for no values. Rounded to two decimals. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = Float64Array.from(values).sort();
   return Math.round((sorted[Math.ceil(sorted.length * share) - 1] ?? 0) * 100) / 100;

@@ -1,4 +1,4 @@
-/** What the load asks of a way to the proxy, and what it is told. */
+/** What the load asks of a way to the proxy, and what it hears back. */
 
 /** Longest silence in a request, ms. */
 export const SILENCE_MS = 10_000;
@@ -7,18 +7,18 @@ export interface Ask {
   readonly method: 'GET' | 'HEAD' | 'POST';
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** A buffer is sent with its length, chunks as they come without. */
+  /** A buffer is sent with its length; chunks are sent as they come, without one. */
   readonly body?: Buffer | AsyncIterable<Buffer>;
-  /** Events may be far between: silence is no fault. */
+  /** Events may be far apart: silence is not a fault. */
   readonly patient?: boolean;
 }
 
 export type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-/** Who is told what comes. Nothing follows `end` and `error`. */
+/** Receives a response. Nothing follows `end` or `error`. */
 export interface Receiver {
   head(status: number, headers: AnswerHeaders): void;
-  /** @returns how long to read nothing, ms */
+  /** @returns how long to pause reading, ms */
   data(part: Buffer): number;
   end(): void;
   error(error: Error): void;

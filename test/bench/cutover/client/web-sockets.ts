@@ -1,4 +1,4 @@
-/** WebSockets, which talk now and then. */
+/** WebSockets that exchange messages now and then. */
 import { WebSocket } from 'ws';
 import { nowMs } from '../clock.ts';
 import type { Dialer } from './dialer.ts';
@@ -7,10 +7,10 @@ import type { TallyBook } from './tally.ts';
 
 /** Longest wait for a WebSocket to open, ms. */
 const OPEN_MS = 10_000;
-/** A WebSocket sends a message this often and wants it back before the next, ms. */
+/** A WebSocket sends a message this often and expects it back before the next, ms. */
 const ECHO_MS = 4_000;
 
-/** Clean is close code 1001 (RFC 6455 section 7.4.1, going away). */
+/** Close code 1001 (RFC 6455 section 7.4.1, going away) is a clean end. */
 export function webSocketOpener(dialer: Dialer, tls: boolean, book: TallyBook): Opener {
   const url = `${tls ? 'wss' : 'ws'}://${dialer.host}/socket`;
   const name = `WebSocket, ${tls ? 'wss' : 'ws'}`;

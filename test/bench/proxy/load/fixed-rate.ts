@@ -1,18 +1,18 @@
 /**
  * `fixed-rate.ts URL RATE SECONDS ANSWER_BYTES`: an open loop. Requests are sent when they are due, however many are
- * still without an answer, so that a proxy that stands still is told by every request that met it (no coordinated
- * omission). Prints {"p50","p99","late99"}, ms; late99: how late this program itself sent.
+ * still unanswered, so that every request that was due during a stall shows it (no coordinated omission). Prints
+ * {"p50","p99","late99"}, ms; late99 is how late this program itself sent.
  */
 import { Pool } from 'undici';
 import type { Dispatcher } from 'undici';
 import { percentile } from './percentile.ts';
 
-/** Fewer than a proxy allows one address. When all are busy, undici lets requests wait, and the wait counts. */
+/** Fewer than a proxy allows per address. When all are busy, undici makes requests wait, and the wait counts. */
 const MAX_CONNECTIONS = 1024;
-/** Timers are whole milliseconds: up to this late it is the timer, and no delay that the proxy could have caused. */
+/** Timers have whole milliseconds: a delay up to this is due to the timer and not to the proxy. */
 const TIMER_MS = 2;
 const WARM_UP_SECONDS = 1;
-/** From the last request to giving up on answers, ms. */
+/** From the last request until unanswered ones are given up, ms. */
 const PATIENCE_MS = 10_000;
 
 interface Shot {

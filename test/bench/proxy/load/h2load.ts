@@ -1,4 +1,4 @@
-/** Load by h2load: HTTP/2 over TLS, several streams on each connection as browsers have them. */
+/** Load by h2load: HTTP/2 over TLS, several streams on each connection, as in browsers. */
 import type { Load, Request } from './load.ts';
 import { run, urlOf } from './run.ts';
 
@@ -11,7 +11,7 @@ export function h2load(request: Request): Load {
   };
 }
 
-/** @throws Error when a request failed, or the answers were not HTTP/2, 200 and whole */
+/** @throws Error when a request failed, or the responses were not HTTP/2, 200 and complete */
 export function read(output: string, { answerBytes }: Pick<Request, 'answerBytes'>): number {
   const counts = /^requests: .* (\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout$/m.exec(output);
   const statuses = /^status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx$/m.exec(output);

@@ -1,14 +1,14 @@
 /**
- * `idle-clients.ts PORT COUNT`: opens so many connections, asks for /1k once on each, and keeps them. Prints `open` when
- * all have their answer; ends at the end of stdin, with exit code 1 when the other side has closed one before.
+ * `idle-clients.ts PORT COUNT`: opens that many connections, requests /1k once on each, and keeps them. Prints `open`
+ * when all have their response. Ends when stdin ends, with exit code 1 if the other side closed a connection before.
  */
 import { createConnection } from 'node:net';
 import type { Socket } from 'node:net';
 import { BODIES, HOST } from '../lab.ts';
 
-/** Handshakes at a time: fewer than any listener's backlog. */
+/** Concurrent handshakes: fewer than any listener's backlog. */
 const AT_ONCE = 200;
-/** Addresses that they come from: one address may not have so many connections. */
+/** Number of source addresses: one address may not have so many connections. */
 const ADDRESSES = 20;
 
 async function main([port = '', count = '']: readonly string[]): Promise<void> {
@@ -34,7 +34,7 @@ async function main([port = '', count = '']: readonly string[]): Promise<void> {
   process.stdout.write('open\n');
 }
 
-/** Resolves when the whole answer is there. */
+/** Resolves when the whole response has arrived. */
 function ask(socket: Socket, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     let text = '';

@@ -1,4 +1,4 @@
-/** Running a load generator on the load's core. */
+/** Runs a load generator on the load's core. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mustRun } from '../../../../installer/stack/run-program.ts';
@@ -8,8 +8,8 @@ import type { RunningProxy } from '../proxies/contract.ts';
 import { pinned } from '../server-process.ts';
 
 /**
- * wrk and h2load have no setting for it: they offer one suite of TLS 1.3 only, so that no server picks a dearer cipher
- * than another (config(5ssl): system_default).
+ * wrk and h2load have no option for this: they offer a single TLS 1.3 suite, so that no server picks a more expensive
+ * cipher than another (config(5ssl): system_default).
  */
 const ONE_CIPHER = `openssl_conf = library
 [library]
@@ -21,7 +21,7 @@ MinProtocol = TLSv1.3
 Ciphersuites = TLS_AES_128_GCM_SHA256
 `;
 
-/** @returns its output. @throws OrkestrError with the end of it when it fails or is not done in time */
+/** @returns its output. @throws OrkestrError with the end of the output when it fails or exceeds the time limit */
 export function run(lab: Lab, what: string, argv: readonly string[], seconds: number): Promise<string> {
   const file = join(lab.folder, 'openssl.cnf');
   writeFileSync(file, ONE_CIPHER);

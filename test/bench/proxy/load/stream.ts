@@ -2,7 +2,7 @@
 import type { Load, Request } from './load.ts';
 import { run, urlOf } from './run.ts';
 
-/** From the proxy's side a download is one request, however long it takes. */
+/** To the proxy a download is one request, however long it takes. */
 const PATIENCE_SECONDS = 120;
 
 export function stream(request: Omit<Request, 'connections'>): Load {

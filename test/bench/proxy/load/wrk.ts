@@ -1,4 +1,4 @@
-/** Load by wrk: HTTP/1.1 over connections that are kept and always busy. */
+/** Load by wrk: HTTP/1.1 over keep-alive connections that are always busy. */
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import type { Load, Request } from './load.ts';
@@ -20,7 +20,7 @@ export function wrk(request: Request): Load {
     const report = Report.parse(JSON.parse(output.trim().split('\n').at(-1) ?? ''));
     const failures = Object.entries(report.errors).filter(([, count]) => count > 0);
     if (failures.length > 0) throw new Error(`wrk counted ${failures.map(([what, n]) => `${n} ${what}`).join(', ')}`);
-    // A redirect or an empty answer is no error to wrk; too few bytes tell it.
+    // wrk does not treat a redirect or an empty response as an error; too few bytes reveal it.
     if (report.requests === 0 || report.bytes < report.requests * request.answerBytes) {
       throw new Error(`${report.requests} answers had only ${report.bytes} bytes`);
     }

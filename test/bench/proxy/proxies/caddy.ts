@@ -1,4 +1,4 @@
-/** Caddy with a pool of kept connections to the app, and nothing else between. */
+/** Caddy with a pool of keep-alive connections to the app, and nothing else in between. */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../../../harness/free-port.ts';
@@ -23,7 +23,7 @@ export const caddy: StartProxy = async (lab) => {
   return { process: server, ports };
 };
 
-/** It sets X-Forwarded-For, -Proto and -Host by itself. Access logs are off by default. */
+/** Caddy sets X-Forwarded-For, -Proto and -Host by itself. Access logs are off by default. */
 const config = (lab: Lab, home: string, ports: { http: number; https: number }): string => `{
   admin off
   auto_https off

@@ -21,7 +21,7 @@ export const haproxy: StartProxy = async (lab) => {
   return { process: server, ports };
 };
 
-/** `no strict-limits`: room for a connection to the app per client is more descriptors than many machines allow. */
+/** `no strict-limits`: a connection to the app per client takes more descriptors than many machines allow. */
 const config = (lab: Lab, ports: { http: number; https: number }): string => `global
   nbthread 1
   maxconn 10500

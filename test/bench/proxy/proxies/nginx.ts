@@ -1,4 +1,4 @@
-/** nginx: as its experts tune it for an app server behind it, and with its own buffers. */
+/** nginx, as experts tune it in front of an app server, and with its own buffers. */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../../../harness/free-port.ts';
@@ -7,7 +7,7 @@ import type { Lab } from '../lab.ts';
 import { untilListening } from '../wait.ts';
 import type { StartProxy } from './contract.ts';
 
-/** Both keep connections to the app alive, which nginx 1.22 does not do by itself and every guide says. */
+/** Both keep connections to the app alive, which nginx 1.22 does not do by default and every guide recommends. */
 const SETTINGS = {
   tuned: `sendfile on; tcp_nopush on; tcp_nodelay on;
   keepalive_requests 1000000000; keepalive_timeout 10m; reset_timedout_connection on;

@@ -1,4 +1,4 @@
-/** Our proxy as its unit runs it: `orkestr-proxy serve`, filled through its admin socket. */
+/** Our proxy as its unit runs it: `orkestr-proxy serve`, configured through its admin socket. */
 import { existsSync, mkdtempSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
@@ -13,19 +13,19 @@ import { HOST } from '../lab.ts';
 import { until } from '../wait.ts';
 import type { RunningProxy, StartProxy } from './contract.ts';
 
-/** Apps of a well-filled host: routing is a look into a table, as in the field. */
+/** Apps of a well-filled host: routing is a table lookup, as in production. */
 const UPSTREAMS = 50;
 
 export interface Build {
   /** Folder of the repository whose proxy is measured: this one, or another version's. */
   readonly checkout: string;
-  /** Folder for a CPU profile of each process (node --cpu-prof), written when it ends. Profiling costs time itself. */
+  /** Folder for a CPU profile of each process (node --cpu-prof), written when it ends. Profiling itself costs time. */
   readonly profiles: string | null;
 }
 
 /**
  * Access log, metrics and header rewriting are on, as by default.
- * @param appPort of the app that is asked; the lab's upstream, if not told
+ * @param appPort port of the app under load; default: the lab's upstream
  */
 export function orkestr(
   engine: 'fast' | 'http-proxy',
@@ -61,7 +61,7 @@ export function orkestr(
   };
 }
 
-/** What starts the proxy of a checkout: its bundle, made by its own recipe; one from before there was any, its sources. */
+/** The command that starts a checkout's proxy: its bundle, built by its own recipe; its sources if it has no recipe. */
 async function programOf(checkout: string): Promise<readonly [string, ...string[]]> {
   const recipe = join(checkout, 'installer/prepare/proxy-bundle.ts');
   if (!existsSync(recipe)) return [process.execPath, join(checkout, 'proxy/main.ts')];
@@ -71,7 +71,7 @@ async function programOf(checkout: string): Promise<readonly [string, ...string[
   return proxyArgv();
 }
 
-/** Null until it has logged them. */
+/** Null until the proxy has logged them. */
 async function listeningUrls(logFile: string): Promise<readonly string[] | null> {
   const line = (await readFile(logFile, 'utf8')).split('\n').find((text) => text.includes('"msg":"listening"'));
   return line === undefined ? null : (JSON.parse(line) as { urls: string[] }).urls;
@@ -89,7 +89,7 @@ function portsOf(urls: readonly string[]): RunningProxy['ports'] {
 
 const uuid = (number: number): string => `01890a5d-ac96-774b-bcce-${number.toString(16).padStart(12, '0')}`;
 
-/** The last app is the one that is asked; the others only fill the table. */
+/** The last app gets the load; the others only fill the table. */
 function flipOf(number: number, port: number): FlipRequest {
   const host = number === UPSTREAMS ? HOST : `app${number}.bench.test`;
   return {
@@ -105,7 +105,7 @@ function flipOf(number: number, port: number): FlipRequest {
   };
 }
 
-/** @throws Error with the answer when it is not 200 */
+/** @throws Error with the response when it is not 200 */
 async function call(socketPath: string, path: string, body: unknown): Promise<void> {
   const headers = { 'content-type': 'application/json' };
   const answer = await new Promise<{ status: number; body: string }>((resolve, reject) => {

@@ -1,4 +1,4 @@
-/** The proxies by their names in the figures. */
+/** The proxies, by their names in the figures. */
 import { caddy } from './caddy.ts';
 import type { StartProxy } from './contract.ts';
 import { haproxy } from './haproxy.ts';
@@ -17,5 +17,5 @@ export const starters = (build: Build): Readonly<Record<ProxyName, StartProxy>> 
   caddy,
 });
 
-/** nginx with its own buffers. Measured once per case: what counts as nginx's figure is the better of the two. */
+/** nginx with its own buffers. Measured once per case: the better of the two counts as nginx's figure. */
 export const untunedNginx = nginx('default');

@@ -1,4 +1,4 @@
-/** The agent and its journal: faults, and what the doctor must say. */
+/** Faults of the agent and its journal, and what the doctor must report. */
 import { once } from 'node:events';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createRawServer } from 'node:net';

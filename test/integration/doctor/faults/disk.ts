@@ -1,4 +1,4 @@
-/** The disk of the state folder: faults, and what the doctor must say. */
+/** Faults of the disk with the state folder, and what the doctor must report. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,7 +30,7 @@ export const faults: readonly Fault[] = [
   },
 ];
 
-/** The state folder on a file system of its own: 128 inodes, 16 MiB. */
+/** Puts the state folder on its own file system: 128 inodes, 16 MiB. */
 function onOwnDisk(host: Host, undo: Undo, { fill }: { readonly fill?: 'bytes' | 'inodes' }): string {
   const image = join(host.folder, 'disk.img');
   const mount = join(host.folder, 'disk');

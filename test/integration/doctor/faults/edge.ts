@@ -1,4 +1,4 @@
-/** The proxy, its ports, and what it serves: faults, and what the doctor must say. */
+/** Faults of the proxy, its ports, and what it serves, and what the doctor must report. */
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createRawServer } from 'node:net';

@@ -1,4 +1,4 @@
-/** Docker Engine, and what the kernel gives it: faults, and what the doctor must say. */
+/** Faults of Docker Engine and its kernel support, and what the doctor must report. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -64,7 +64,7 @@ export const faults: readonly Fault[] = [
   },
 ];
 
-/** Live-restore is among what dockerd reads anew on SIGHUP. */
+/** Dockerd rereads live-restore, among other settings, on SIGHUP. */
 async function reload(host: Host, config: string): Promise<void> {
   writeFileSync(host.daemonConfig, config);
   const wanted = String(config.includes('"live-restore": true'));

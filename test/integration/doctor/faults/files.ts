@@ -1,4 +1,4 @@
-/** Modes and owners, keys and identity: faults, and what the doctor must say. */
+/** Faults of modes and owners, keys and identity, and what the doctor must report. */
 import { chmodSync, chownSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Fault, Undo } from './fault.ts';

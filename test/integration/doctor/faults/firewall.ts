@@ -1,4 +1,4 @@
-/** Rules of ours, of Docker, and of the owner: faults, and what the doctor must say. */
+/** Faults in the rules of orkestr, of Docker and of the owner, and what the doctor must report. */
 import { CHECKS } from '../../../../agent/doctor/checks/index.ts';
 import { mend } from '../../../../agent/doctor/fix.ts';
 import type { Fault } from './fault.ts';

@@ -1,4 +1,4 @@
-/** The hub, its clock and its certificate: faults, and what the doctor must say. */
+/** Faults of the hub, its clock and its certificate, and what the doctor must report. */
 import { createServer } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { Server } from 'node:net';
@@ -22,7 +22,7 @@ export const faults: readonly Fault[] = [
     },
     finds: ['clock/far-off'],
     mend: /timedatectl set-ntp true/,
-    // The header has whole seconds.
+    // The Date header has a resolution of one second.
     tells: /360[01] s behind/,
   },
   {
@@ -82,7 +82,7 @@ export const faults: readonly Fault[] = [
   },
 ];
 
-/** Another hub at another address. */
+/** Points the host at another hub at another address. */
 async function hubOf(host: Host, undo: Undo, server: Server): Promise<void> {
   undo(() => host.writeIdentity(host.hubUrl));
   const scheme = 'setSecureContext' in server ? 'https' : 'http';

@@ -1,4 +1,4 @@
-/** What nobody needs any more: faults, and what the doctor must say. */
+/** Leftovers that nothing needs any more, and what the doctor must report. */
 import { randomUUID } from 'node:crypto';
 import { LABEL } from '../../../../agent/lib/labels.ts';
 import type { Fault } from './fault.ts';

@@ -1,4 +1,4 @@
-/** Name servers and registries: faults, and what the doctor must say. */
+/** Faults of name servers and registries, and what the doctor must report. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';

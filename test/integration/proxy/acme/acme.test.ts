@@ -1,4 +1,4 @@
-/** The whole proxy process and a CA, in a network of their own: what an owner has who points a name at a new host. */
+/** The whole proxy process and a CA, in their own network: what an owner has after pointing a name at a new host. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
@@ -12,10 +12,10 @@ import type { Found } from './world.ts';
 
 const ADDRESS = '198.18.7.1';
 
-/** A network namespace with one address and a name server at 127.0.0.1; both go with the test. */
+/** A network namespace with one address and a name server at 127.0.0.1; both are removed with the test. */
 async function makeNetwork(t: TestContext): Promise<string> {
   const name = `ork-acme-${randomBytes(3).toString('hex')}`;
-  // Where `ip netns exec` takes the files from that it shows in place of those in /etc.
+  // `ip netns exec` mounts the files of this folder over those in /etc.
   const files = join('/etc/netns', name);
   await mkdir(files, { recursive: true });
   t.after(async () => {

@@ -1,6 +1,6 @@
 /**
- * Runs in a network namespace that acme.test.ts made: a CA, DNS, an app and a whole proxy process on the ports of the real
- * world. Says what it found as one JSON line.
+ * Runs in a network namespace that acme.test.ts made: a CA, DNS, an app and a whole proxy process on real-world ports.
+ * Prints its findings as one JSON line.
  */
 import { createServer } from 'node:http';
 import { connect } from 'node:tls';
@@ -16,7 +16,7 @@ export interface Found {
   readonly body: string;
   readonly issuer: string;
   readonly orders: number;
-  /** Of the proxy that was started again, in the same state folder. */
+  /** Results of the proxy after a restart with the same state folder. */
   readonly again: { readonly body: string; readonly serial: string; readonly orders: number };
   readonly serial: string;
 }
@@ -62,7 +62,7 @@ interface Visit {
   readonly certificate: PeerCertificate;
 }
 
-/** As a visitor who comes again until there is a certificate. */
+/** Acts as a visitor who retries until there is a certificate. */
 async function ask(address: string, root: string): Promise<Visit> {
   for (const until = Date.now() + CERTIFICATE_MS; ; await sleep(200)) {
     try {

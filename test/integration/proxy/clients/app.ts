@@ -1,13 +1,13 @@
-/** The app that the clients use: pages for a browser and a git repository, beside what the bench's app serves. */
+/** The app that the clients use: the bench's app, plus pages for a browser and a git repository. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { serveByBackend } from '../../../../hub/git/backend.ts';
 import { runApp } from '../../../bench/cutover/app/run.ts';
 
-/** Before each answer of git, ms: so that flips fall between the requests of one clone. */
+/** Delay before each response to git, ms, so that flips fall between the requests of one clone. */
 const GIT_PAUSE_MS = 100;
 
-/** Uses everything that a page can, until told to stop; `seen` is what came of it. */
+/** Uses every way a page has to make requests, until told to stop; `seen` holds the results. */
 const PAGE = (version: string): string => `<!doctype html>
 <meta charset="utf-8"><title>version ${version}</title><link rel="icon" href="data:,">
 <script>

@@ -1,16 +1,16 @@
-/** Chromium, as people have it, on the page of the app. */
+/** Chromium, as people have it, on the app's page. */
 import type { Browser as Chromium, Page } from 'playwright-core';
 import { launchChromium } from '../../../harness/chromium.ts';
 import { HOST } from './lab.ts';
 
-/** Longest stay on a page, ms: it ends when each means has met several versions. */
+/** Longest stay on a page, ms; it ends once each kind of request has met several versions. */
 const STAY_MS = 20_000;
 const MOST_PAGES = 100;
 
-/** In words: the types of a browser are not those of the tests. */
+/** As source text: a browser's types differ from those of the tests. */
 const SEVERAL = '[seen.fetch, seen.events, seen.socket].every((met) => Object.keys(met).length > 1)';
 
-/** Versions that the page met by each means, and what went wrong. */
+/** Versions that the page met with each kind of request, and the errors. */
 interface Seen {
   readonly pages: readonly string[];
   readonly fetch: readonly string[];
@@ -20,7 +20,7 @@ interface Seen {
   readonly faults: readonly string[];
 }
 
-/** As the page keeps it: what it met → how often. */
+/** As the page records it: what it met → how often. */
 type Met = Record<'fetch' | 'events' | 'socket' | 'closeCodes', Record<string, number>> & { faults: string[] };
 
 export class Browser {
@@ -34,9 +34,9 @@ export class Browser {
     this.#chromium = chromium;
   }
 
-  /** Stays on a page that uses everything, while another is loaded again and again. */
+  /** Stays on a page that uses everything, while another page is reloaded again and again. */
   async visit(url: string): Promise<Seen> {
-    // The proxy's certificate is of a CA that is the test's own.
+    // A CA of the test's own signed the proxy's certificate.
     const context = await this.#chromium.newContext({ ignoreHTTPSErrors: true });
     const page = await context.newPage();
     const faults: string[] = [];
@@ -63,7 +63,7 @@ export class Browser {
   }
 }
 
-/** @returns the version of each time */
+/** @returns the version of each load */
 async function loadAgain(page: Page, url: string): Promise<string[]> {
   const versions: string[] = [];
   for (let time = 0; new Set(versions).size < 2 && time < MOST_PAGES; time += 1) {

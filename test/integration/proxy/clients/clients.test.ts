@@ -1,4 +1,4 @@
-/** Programs that people use, going on while the app behind the proxy is flipped again and again. */
+/** Programs that people use, kept running while the app behind the proxy is flipped again and again. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -11,9 +11,9 @@ import { Browser } from './browser.ts';
 import { ClientLab, HOST, runClient } from './lab.ts';
 import { makeRepository } from './repository.ts';
 
-/** Debian's own, which has Debian's packages. */
+/** Debian's own Python, which has Debian's packages. */
 const PYTHON = '/usr/bin/python3';
-/** How often a client works while all that it meets is one version. */
+/** How often a client works if it keeps meeting only one version. */
 const MOST_TURNS = 20;
 const BIG = 2 * 1024 * 1024;
 const payload = new Payload();
@@ -59,7 +59,7 @@ describe('while its app is flipped every moment', { concurrency: true }, () => {
       const file = join(lab.folder, `sent-${scheme}-${protocol}`);
       writeFileSync(file, payload.slice(BIG));
       const ways = [
-        // Of more than 1 MiB curl asks with Expect: 100-continue.
+        // For bodies over 1 MiB curl sends Expect: 100-continue.
         ['--data-binary', `@${file}`],
         ['--data-binary', `@${file}`, '--header', 'Transfer-Encoding: chunked'],
         ['--data-binary', `@${file}`, '--limit-rate', '3M'],
@@ -168,7 +168,7 @@ async function askByUndici(lab: ClientLab, scheme: Scheme, dispatcher: Agent): P
   await dispatcher.close();
 }
 
-/** Lets a client work until it has met several versions: one that saw a single one would prove nothing. */
+/** Lets a client work until it has met several versions: a single one would prove nothing. */
 async function untilSeveral(work: (turn: number) => Promise<readonly unknown[]>): Promise<void> {
   const versions = new Set<unknown>();
   for (let turn = 0; versions.size < 2 && turn < MOST_TURNS; turn += 1) {

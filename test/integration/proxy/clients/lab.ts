@@ -1,4 +1,4 @@
-/** A proxy process whose app is flipped all the while, for clients that people really use. */
+/** A proxy process whose app is flipped all the time, for clients that people really use. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,14 +10,14 @@ import { Flipper } from '../../../bench/cutover/flipper.ts';
 import { SecureEdge } from '../../../bench/cutover/secure-edge.ts';
 import { Worker } from '../../../bench/cutover/worker.ts';
 
-/** From one flip to the next, ms. */
+/** Interval between flips, ms. */
 const FLIP_EVERY_MS = 80;
-/** A client that hangs fails its test, ms. */
+/** A client that hangs fails its test after this, ms. */
 const CLIENT_TIMEOUT_MS = 30_000;
 export const HOST = 'app.test';
 
 export class ClientLab {
-  /** For files of the clients; gone with the lab. */
+  /** For files of the clients; removed with the lab. */
   readonly folder: string;
   readonly edge: SecureEdge;
   readonly #apps: readonly Worker<AppCommands>[];
@@ -48,7 +48,7 @@ export class ClientLab {
     });
   }
 
-  /** Resolves when the first version is there; from then on they follow each other. */
+  /** Resolves when the first version is live; from then on versions follow each other. */
   async flip(): Promise<void> {
     await this.#flipper.flip();
     this.#flipping = this.#flipOn();
@@ -61,7 +61,7 @@ export class ClientLab {
     return new URL(url).port;
   }
 
-  /** `http://app.test:PORT/...`; the client is told where app.test is. */
+  /** `http://app.test:PORT/...`; the client must be told the address of app.test. */
   url(scheme: 'http' | 'https', path: string, host = HOST): string {
     return `${scheme}://${host}:${this.port(scheme)}${path}`;
   }
@@ -84,7 +84,7 @@ export class ClientLab {
   }
 }
 
-/** A client as a program, run to its end. */
+/** Runs a client program to its end. */
 export function runClient(argv: readonly [string, ...string[]], env: NodeJS.ProcessEnv = {}): Promise<ProgramResult> {
   return runProgram(argv, { env: { ...process.env, ...env }, timeoutMs: CLIENT_TIMEOUT_MS });
 }

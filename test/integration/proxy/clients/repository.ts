@@ -8,7 +8,7 @@ const FILES = 300;
 const FILE_BYTES = 12 * 1024;
 const IDENTITY = ['-c', 'user.name=test', '-c', 'user.email=test@example.org'];
 
-/** Makes FOLDER/repository.git, bare. @returns the commit at its HEAD */
+/** Creates FOLDER/repository.git, bare. @returns the commit at its HEAD */
 export async function makeRepository(folder: string): Promise<string> {
   const tree = join(folder, 'tree');
   mkdirSync(tree);
