@@ -1,11 +1,11 @@
-/** Requests and routes as the tests of the policies need them. */
+/** Requests and routes for the tests of the policies. */
 import { EdgeSettings } from '../../protocol/edge.ts';
 import type { Clock } from '../clock.ts';
 import { ClientRates } from './client-rates.ts';
 import type { PolicyDeps } from './compile.ts';
 import type { Asked } from './policy.ts';
 
-/** A request with this and nothing special. */
+/** A plain request, except for these properties. */
 export function asked(some: Partial<Omit<Asked, 'header'>> & { headers?: Record<string, string> } = {}): Asked {
   const { headers = {}, ...rest } = some;
   return {
