@@ -1,7 +1,4 @@
-/**
- * Which addresses a build or a team may have us connect to. Judges the address, since a name does not say where it
- * leads.
- */
+/** Which addresses a build or a team may have us connect to. Judged by address: a name does not say where it leads. */
 import { BlockList, isIP } from 'node:net';
 
 /**
@@ -26,9 +23,7 @@ export interface HostAddress {
 /** `never`: the host itself, its guests, metadata services, and what is not the address of a single machine. */
 export type Kind = 'public' | 'private' | 'never';
 
-/**
- * From the IANA special-purpose address registries (RFC 6890): not other people's machines, or a way back to this one.
- */
+/** IANA special-purpose addresses (RFC 6890) that are not other people's machines or lead back to this one. */
 const NEVER = [
   ...METADATA_NETWORKS,
   '0.0.0.0/8',

@@ -1,10 +1,9 @@
 /**
  * The messages between hub and agent: JSON text frames over one WebSocket that the agent opens.
  *
- * 1. hub: `challenge`   2. agent: `hello` (proves its key, sends a counter-challenge)   3. hub: `welcome` (proves its
- * key) Then the hub sends `job`, `cancel`, `ack`; the agent sends `report`, `renew`, `status`. Reports are durable,
- * numbered and acknowledged; everything else may be lost with the connection. docs/protocol.md says what may change
- * here, and how.
+ * 1. hub: `challenge`   2. agent: `hello` (proves its key, gives a counter-challenge)   3. hub: `welcome` (proves its key)
+ * Then the hub sends `job`, `cancel`, `ack`; the agent sends `report`, `renew`, `status`. Reports are durable, numbered
+ * and acknowledged; everything else may be lost with the connection. What may change here, and how: docs/protocol.md.
  */
 import { z } from 'zod';
 import { AppLogChunk, AppLogClose, AppLogCredit, AppLogEnd, AppLogOrder } from './app-log.ts';
@@ -105,9 +104,7 @@ export type HostStatus = z.infer<typeof HostStatus>;
 export const HostUpgradeState = z.enum(['fetching', 'trial', 'switching', 'healthy', 'reverted', 'failed']);
 export type HostUpgradeState = z.infer<typeof HostUpgradeState>;
 
-/**
- * Asks a host to upgrade itself to a version that the hub offers. Repeated with the same id, it is the same upgrade.
- */
+/** Asks a host to upgrade itself to a version that the hub offers. The same id again means the same upgrade. */
 export const UpgradeOrder = z.object({ type: z.literal('upgrade'), upgradeId: Uuid, version: ReleaseVersion });
 export type UpgradeOrder = z.infer<typeof UpgradeOrder>;
 

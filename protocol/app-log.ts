@@ -15,10 +15,7 @@ const MAX_SINCE_SECONDS = 366 * 86_400;
 export const APP_LOG_WINDOW = 4;
 /** Reads of a host at once, so that it serves its visitors rather than log readers. */
 export const HOST_APP_LOG_READS = 8;
-/**
- * Characters per chunk, except for a single longer line. All chunks in flight are little beside the link's other
- * traffic.
- */
+/** Characters per chunk, except for a single longer line. All chunks in flight are a small part of a link's traffic. */
 export const APP_LOG_CHUNK_CHARACTERS = 32_768;
 /** Lines per chunk. */
 const APP_LOG_CHUNK_LINES = 1000;

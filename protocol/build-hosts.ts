@@ -9,9 +9,8 @@ const address = `(?:${octet}\\.){3}${octet}`;
 const port = ':[1-9][0-9]{0,4}';
 
 /**
- * `name`, `*.name` (every name below it) or an IPv4 address, each with an optional `:port`, else ports 80 and 443. Or
- * an IPv4 network, `10.1.0.0/16`. Private addresses are reachable only if an address or a network of the list covers
- * them.
+ * `name`, `*.name` (every name below it) or an IPv4 address, each with `:port` or for ports 80 and 443. Or an IPv4
+ * network, `10.1.0.0/16`. Private addresses are reachable only if an address or a network of the list covers them.
  */
 export const BuildHost = z
   .string()

@@ -37,10 +37,7 @@ type RateLimit = z.infer<typeof RateLimit>;
 export const EdgeSettings = z.object({
   /** The app's protocol: HTTP/1.1, or HTTP/2 without TLS (gRPC servers). */
   appProtocol: z.enum(['http1', 'h2c']).default('http1'),
-  /**
-   * `auto`: redirect http to https once the host has a certificate. `only`: always redirect. `off`: never, and ask no
-   * CA.
-   */
+  /** `auto`: redirects http to https once the host has a certificate. `only`: always. `off`: never, and asks no CA. */
   https: z.enum(['auto', 'only', 'off']).default('auto'),
   /** Redirect the environment's other hosts to this one. */
   canonicalHost: HostName.optional(),

@@ -37,9 +37,7 @@ export class OrkestrError extends Error {
   }
 }
 
-/**
- * Converts any thrown value to an {@link ErrorReport} within its limits. A full disk is never a bug, whoever meets it.
- */
+/** Converts any thrown value to an {@link ErrorReport} within its limits. A full disk is never a bug. */
 export function toErrorReport(error: unknown, fallback: ErrorCode = 'ORK_INTERNAL'): ErrorReport {
   const message = error instanceof Error ? error.message : String(error);
   const known = error instanceof OrkestrError ? error : undefined;

@@ -17,9 +17,7 @@ export const StreamCount = z.object({
 });
 export type StreamCount = z.infer<typeof StreamCount>;
 
-/**
- * Requests of one side of a cutover. Times are null when there were none. Defaults are for receipts of older versions.
- */
+/** Requests of one side of a cutover. Times are null without requests. Defaults are for receipts of older versions. */
 export const SideCount = z.object({
   targetId: z.string(),
   requests: TargetCount,

@@ -131,9 +131,7 @@ export function writePrivateFile(path: string, text: string): void {
   writeFileSync(path, text, { mode: 0o600, flag: 'wx' });
 }
 
-/**
- * git's messages under LC_ALL=C, most specific first. Tested against real servers; git 2.30 to 2.50 use the same texts.
- */
+/** git's messages under LC_ALL=C, most specific first. Tested against real servers; the same in git 2.30 to 2.50. */
 const FAILURES: readonly (readonly [RegExp, ErrorCode])[] = [
   [/No space left on device|Disk quota exceeded/, 'ORK_DISK_FULL'],
   [/not our ref|unadvertised object|couldn't find remote ref [0-9a-f]{40}\b/i, 'ORK_COMMIT_UNKNOWN'],

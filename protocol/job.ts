@@ -58,10 +58,7 @@ export const HealthCheck = z.discriminatedUnion('kind', [
 ]);
 export type HealthCheck = z.infer<typeof HealthCheck>;
 
-/**
- * Linux capabilities that an environment may add to none. A closed list: none of them lets a process escape a
- * container.
- */
+/** Linux capabilities that an environment may add to none. A closed list: none of them lets a process escape. */
 const Capability = z.enum(['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'NET_BIND_SERVICE', 'SETGID', 'SETUID']);
 
 /** Resources of the running app. */
@@ -164,9 +161,7 @@ const build = {
   source: Source,
   commit: CommitSha,
   settings: Settings,
-  /**
-   * Revision of the edge settings in the job. Absent: an older hub does not number them, so they are always applied.
-   */
+  /** Revision of the edge settings. Absent: the hub is older and does not number them; they are always applied. */
   edgeRevision: z.int().min(0).optional(),
   env: EnvVars,
   /** For the build only, through secret mounts: in no layer, and not in the app's environment. */

@@ -1,9 +1,6 @@
 /** Splits raw log bytes into lines. Pure; the CLI and the console share it. */
 
-/**
- * Longest line kept, characters. A longer one is cut with a marker, so that memory stays bounded whatever a build
- * prints.
- */
+/** Longest line kept, characters. A longer one is cut with a marker, so that memory is bounded whatever is printed. */
 export const MAX_LINE = 16_384;
 const CUT = ' … [line cut]';
 

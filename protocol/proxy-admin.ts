@@ -3,7 +3,7 @@
  *
  *   GET    /v1/table                            → TableView
  *   POST   /v1/flip              FlipRequest    → FlipAnswer | 409 ORK_GENERATION_STALE, ORK_ROUTE_TAKEN
- *   POST   /v1/flip-back         FlipBackRequest → FlipAnswer | 409 ORK_GENERATION_STALE, ORK_CONFLICT (no longer known)
+ *   POST   /v1/flip-back         FlipBackRequest → FlipAnswer | 409 ORK_GENERATION_STALE, ORK_CONFLICT (unknown by now)
  *   POST   /v1/edge              EdgeRequest    → EdgeAnswer | 409 ORK_GENERATION_STALE, ORK_ROUTE_TAKEN
  *   POST   /v1/drain             DrainRequest   → DrainAnswer (answers when drained or closed at the deadlines)
  *   POST   /v1/watch             WatchRequest   → WatchAnswer (answers when the target goes bad, or at the end of the window)
@@ -127,9 +127,8 @@ export const FlipAnswer = z.object({
 export type FlipAnswer = z.infer<typeof FlipAnswer>;
 
 /**
- * Back to the target that the last flip replaced, while its container still runs. The generation stays, so the flip
- * that is taken back cannot be repeated (its `expectedGeneration` is older), and the next deployment's generation is
- * greater.
+ * Back to the target that the last flip replaced, while its container still runs. The generation stays: the flip taken
+ * back cannot be repeated (its `expectedGeneration` is older), and the next deployment's generation is greater.
  */
 export const FlipBackRequest = z.object({ upstreamId: Uuid, expectedGeneration: z.int().min(1), targetId: Uuid });
 export type FlipBackRequest = z.infer<typeof FlipBackRequest>;

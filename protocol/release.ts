@@ -29,10 +29,7 @@ export const ReleaseManifest = z.object({
 });
 export type ReleaseManifest = z.infer<typeof ReleaseManifest>;
 
-/**
- * Part of every archive: the key that its host trusts from then on. The signature covers it, so a release can name the
- * next key.
- */
+/** In each archive: the key that its host trusts from then on. It is signed too, so a release may name the next key. */
 export const ReleaseOrigin = ReleaseManifest.pick({ version: true, publicKey: true, protocol: true }).extend({
   /** Where releases are published, without trailing slash; empty: nowhere, they come only from hubs and folders. */
   url: z.union([z.literal(''), z.url({ protocol: /^https?$/ })]),

@@ -21,9 +21,7 @@ export const Checkout = z.object({
 });
 export type Checkout = z.infer<typeof Checkout>;
 
-/**
- * One fact about a repository and its source. Example: start command, `node server.js`, "package.json scripts.start".
- */
+/** One fact about a repository and its source. As in: start command, `node server.js`, "package.json scripts.start" */
 export const Evidence = z.object({
   subject: z.enum([
     'framework',
@@ -108,9 +106,7 @@ export type Rebuild = z.infer<typeof Rebuild>;
 
 export const Image = z.object({
   id: ImageId,
-  /**
-   * `orkestr/<environment id>:<deployment id>`: derived, so that an image can be found again if this result is lost.
-   */
+  /** `orkestr/<environment id>:<deployment id>`: derived, so that the image is found even if this result is lost. */
   reference: z.string(),
   bytes: z.int(),
   /** Base image name → its id at the time of the build. */

@@ -12,9 +12,6 @@ const LATER: ReadonlySet<string> = new Set([
   'app-log-end',
 ]);
 
-/**
- * The message for a protocol 2 peer; null: it has no such message. Such a peer ignores fields and codes that it does
- * not know.
- */
+/** The message for a protocol 2 peer, which ignores unknown fields and codes; null: it has no such message. */
 export const toVersion2 = <M extends HubMessage | AgentMessage>(message: M): M | null =>
   LATER.has(message.type) ? null : message;

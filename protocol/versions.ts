@@ -1,7 +1,6 @@
 /**
  * Versions of the protocol between hub and agent. Each side speaks this version and the one before (docs/protocol.md).
- * The agent's hello names the versions that it speaks; the hub chooses the newest that both know and names it in its
- * welcome.
+ * An agent's hello names the versions that it speaks; the hub's welcome names the newest that both know.
  */
 import type { AgentMessage, HubMessage } from './agent-link.ts';
 import { OrkestrError } from './errors.ts';

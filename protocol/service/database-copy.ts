@@ -11,8 +11,8 @@ const STILL_MS = 60_000;
 
 /**
  * The copy is complete or absent, even after a power cut.
- * @param copyTo writes the copy, for example with `VACUUM INTO` (sqlite.org/lang_vacuum.html), to a path that does not
- * exist
+ * @param copyTo writes the copy to a path that does not exist, for example with `VACUUM INTO`
+ *   (sqlite.org/lang_vacuum.html)
  */
 export function keepCopy(path: string, copyTo: (path: string) => void): void {
   const making = `${path}${HALF_COPY_SUFFIX}`;

@@ -13,10 +13,7 @@ const ADDRESS_MS = 2000;
  */
 export const dialPatiently = (): void => setDefaultAutoSelectFamilyAttemptTimeout(ADDRESS_MS);
 
-/**
- * The message of an error. If none of a name's addresses answered, the error has no message: joins those of the
- * addresses.
- */
+/** An error's message. If none of a name's addresses answered, the error has none: joins those of the addresses. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.message !== '') return error.message;

@@ -1,7 +1,4 @@
-/**
- * Settings files and what systemd 252 reads from them. On a host with systemd, test/e2e/installation.test.ts checks
- * them.
- */
+/** Settings files and what systemd 252 reads from them; test/e2e/installation.test.ts asks a host's own systemd. */
 interface Case {
   readonly what: string;
   readonly text: string;

@@ -6,9 +6,7 @@ import { parseEnvironmentFile } from './environment-file.ts';
 
 const PROGRAMS = '/opt/orkestr/releases';
 const SETTINGS_FOLDER = '/etc/orkestr';
-/**
- * Other variables in the file are for the service's process, and would come too late for a program that already runs.
- */
+/** The file's other variables are for the service's process and come too late for a program that already runs. */
 const OURS = /^ORKESTR_/;
 
 /**

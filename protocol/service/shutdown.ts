@@ -1,7 +1,4 @@
-/**
- * Orderly shutdown for every process: SIGTERM or SIGINT runs `stop` once; a second signal or the deadline exits at
- * once.
- */
+/** Orderly shutdown: SIGTERM or SIGINT runs `stop` once; a second signal or the deadline ends the process at once. */
 import type { Logger } from './logger.ts';
 
 export function onShutdown(log: Logger, deadlineMs: number, stop: () => Promise<void>): void {

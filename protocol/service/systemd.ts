@@ -8,10 +8,9 @@ interface Supervisor {
   status(text: string): void;
   stopping(): void;
   /**
-   * Makes another process the unit's main one. Also pings the watchdog, which belongs to the unit, so that the new
-   * process has the full time until its first ping: our last one may be nearly too old.
-   * @returns settles when systemd has processed it, or never will. Only then may this process exit without ending the
-   * unit
+   * Makes another process the unit's main one. Also pings the watchdog, which is the unit's: the new process then has the
+   * full time until its first ping, even if our last one is nearly too old.
+   * @returns settles when systemd has processed it or never will; exiting earlier would end the unit
    */
   mainPid(pid: number): Promise<void>;
   /** Call when work is provably alive; systemd restarts a unit whose pings stop (WatchdogSec). */

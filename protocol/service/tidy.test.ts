@@ -21,7 +21,7 @@ clearInterval(work);
 console.log(process.memoryUsage().heapTotal < full / 2 ? 'given back' : 'kept');
 `;
 
-/** Once compacted, counts for 4 s how often it checks for idleness; then works a little and prints checks and compactions. */
+/** Once compacted, counts idleness checks for 4 s; then works a little and prints the checks and the compactions. */
 const AFTERWARDS = `
 import { performance } from 'node:perf_hooks';
 import { tidyAtFirstRest } from './tidy.ts';
@@ -41,10 +41,7 @@ clearInterval(keep);
 console.log(atRest, 'looks, tidied', tidied);
 `;
 
-/**
- * Runs a thousand functions before the first compaction and a thousand after it, and prints whose compiled code is
- * left.
- */
+/** Runs a thousand functions before the first compaction and a thousand after; prints whose compiled code is left. */
 const COMPILED = `
 import { getHeapCodeStatistics } from 'node:v8';
 import { tidyAtFirstRest } from './tidy.ts';
@@ -66,7 +63,7 @@ const isLeft = (held, added) => held > added / 4;
 console.log(isLeft(tidied - before, full - before), isLeft(size() - tidied, worked - tidied), start.length + later.length);
 `;
 
-/** Prints how often it compacted at the start, whether it did while the heap grew, and how often without growth after that. */
+/** Prints how often it compacts at the start, whether it does while the heap grows, and how often without growth. */
 const GROWS = `
 import { tidyWhenGrown } from './tidy.ts';
 let tidied = 0;

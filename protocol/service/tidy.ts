@@ -1,15 +1,10 @@
-/**
- * Frees unused memory: some 5 MB of a process with little traffic after its start, and 3 MB in each hour after that.
- */
+/** Frees unused memory: some 5 MB of a process with little traffic after its start, and 3 MB in each later hour. */
 import { performance } from 'node:perf_hooks';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 
 /** How often to check whether the process is idle, ms. */
 const LOOK_MS = 500;
-/**
- * How often to check for work after a compaction, ms. Seldom, because checks are work too and a host may idle for
- * weeks.
- */
+/** How often to check for work after a compaction, ms: checks are work too, and a host may idle for weeks. */
 const WORK_LOOK_MS = 5000;
 /** Active time between two checks that counts as work, ms. */
 const WORK_MS = 50;
@@ -17,9 +12,7 @@ const WORK_MS = 50;
 const RESTING_SHARE = 0.1;
 /** How many compactions: after the start itself, and after the flips and the first visitors that follow. */
 const RESTS = 3;
-/**
- * Growth that triggers a compaction. A mostly idle process gets there in minutes; V8 would allow several times as much.
- */
+/** Growth that triggers a compaction. A mostly idle process takes minutes for it; V8 would allow several times that. */
 const GROWN_BYTES = 2 * 1024 * 1024;
 const GROWN_LOOK_MS = 600_000;
 

@@ -84,8 +84,7 @@ export async function serveAdmin(where: AdminSocket, control: Control, log: Logg
     close: async () => {
       if ('path' in where && (await isOurs())) await rm(where.path, { force: true });
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      // Responses may still be on their way. Nothing is in flight any more, so drains and the hand-over have had
-      // theirs.
+      // Responses may still be on their way. Nothing is in flight any more, so drains and the hand-over have theirs.
       const cut = setTimeout(() => server.closeAllConnections(), LAST_ANSWERS_MS);
       await closed;
       clearTimeout(cut);

@@ -1,7 +1,6 @@
 /**
  * One of the two copies of the table on disk: JSON with a serial number and a checksum, padded with spaces to a
- * multiple of {@link STEP_BYTES}. A copy that keeps its size is overwritten in place, which needs no new file and no
- * entry in the file system's journal.
+ * multiple of STEP_BYTES. A copy that keeps its size is overwritten in place, without a new name or a journal entry.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, constants, openSync, statSync, write } from 'node:fs';
@@ -14,9 +13,7 @@ import { writePrivateFile } from '../private-file.ts';
 /** Copies are padded to a multiple of this, bytes; enough for some twenty upstreams. */
 const STEP_BYTES = 16_384;
 
-/**
- * The table with a checksum: a flipped digit of an address is still valid JSON and would send visitors to a stranger.
- */
+/** The table with a checksum: an address with a flipped digit is still valid JSON and would lead to a stranger. */
 const Stored = Table.extend({ serial: z.number().int().min(0), sha256: z.string() });
 
 export type Copy =
@@ -49,9 +46,7 @@ export async function writeCopy(path: string, serial: number, table: Table): Pro
   else await writePrivateFile(path, bytes);
 }
 
-/**
- * Synchronous, because it takes microseconds: a result of the thread pool would wait for a turn of a busy event loop.
- */
+/** Synchronous, because it takes microseconds; a thread pool result waits for a turn of a busy event loop. */
 function sizeOf(path: string): number | null {
   const found = statSync(path, { throwIfNoEntry: false });
   return found?.isFile() === true ? found.size : null;

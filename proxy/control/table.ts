@@ -3,9 +3,8 @@
  *
  * A flip is: check → write to disk → apply in the planes → answer. Disk comes before planes, so that a flip that cannot
  * be saved is refused as a whole, and visitors never see a target that a restart would take back. If the process dies
- * between the two, the restarted proxy serves a target that has passed its health check. The sender, missing its
- * answer, asks for the generation and finds its flip done. The old container cannot be stopped before that answer, so
- * either table can be served.
+ * between the two, the next one serves a target that has passed its health check; the sender, which got no answer, asks
+ * for the generation and finds its flip done. The old container is stopped only after the answer, so both can serve.
  */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type {
@@ -39,10 +38,7 @@ import { handedOver, Watches } from './watches.ts';
 export interface Kept {
   readonly entry: UpstreamEntry;
   readonly lastFlip: FlipAnswer;
-  /**
-   * The entry that the last flip replaced and that a flip-back restores; null: there was none, or it is no longer
-   * known.
-   */
+  /** The entry that the last flip replaced and a flip-back restores; null: there was none, or it is no longer known. */
   readonly before: UpstreamEntry | null;
 }
 

@@ -150,10 +150,7 @@ export class Edge {
     this.#detachTls();
   }
 
-  /**
-   * Closes idle connections after the notice, and after reading what has arrived by then: on a busy machine maybe a
-   * lot.
-   */
+  /** Closes idle connections after the notice, once it has read what arrived until then: on a busy machine, much. */
   async #closeIdle(): Promise<void> {
     const { clock } = this.#context;
     if (!this.#isLeaving || this.#isPatient) return;

@@ -5,9 +5,7 @@
 import type { Timeouts } from '../config.ts';
 import type { Plane } from '../plane.ts';
 
-/**
- * They take the second half of the time left, at most this much of it, ms. Until then responses may end by themselves.
- */
+/** They take the second half of the time left, at most this long, ms. Before that, responses may end by themselves. */
 const LONGEST_MS = 300_000;
 
 export class Goodbyes {
@@ -21,8 +19,8 @@ export class Goodbyes {
   }
 
   /**
-   * Schedules the goodbyes so that clients have time to respond before the end. Replaces an earlier schedule; no stream
-   * gets two goodbyes.
+   * Schedules the goodbyes so that clients can respond before the end. Replaces an earlier schedule, but no stream gets
+   * two goodbyes.
    * @param leftMs until the end
    */
   begin(leftMs: number): void {

@@ -20,9 +20,7 @@ type ProxyHeader =
       readonly state: 'done';
       /** Bytes of the header; the client's own bytes follow. */
       readonly length: number;
-      /**
-       * Null: the sender speaks for itself (LOCAL, a health check) or does not know, so the socket's own peer counts.
-       */
+      /** Null: the sender speaks for itself (LOCAL, a health check) or does not know. The socket's own peer counts. */
       readonly source: ProxiedSource | null;
     };
 

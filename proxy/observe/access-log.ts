@@ -2,9 +2,8 @@
  * The access log: one line of JSON per logged request, in the form of the proxy's other lines (pino).
  *
  * A line says who requested what, how it ended and how long it took. It never contains a query, a fragment, the
- * authority of a request target or a header field: tokens travel in queries and fragments, passwords in front of hosts,
- * `Referer` repeats them, and `User-Agent` describes the visitor, not the request. The path is logged up to a maximum
- * length.
+ * authority of a target or a header field: tokens travel in queries and fragments, passwords in front of hosts,
+ * `Referer` repeats them, and `User-Agent` describes the visitor, not the request. A long path is cut.
  */
 import type { Clock } from '../clock.ts';
 import { quoted } from './json-text.ts';

@@ -89,9 +89,7 @@ export class ConcurrencyShares {
     return told;
   }
 
-  /**
-   * Shrinks shares first and grows others afterwards: slots still in flight beyond a smaller share are not free yet.
-   */
+  /** Shrinks shares first, then grows others: slots still in flight beyond a smaller share are not free yet. */
   async #move(id: string, limit: Limit, sides: readonly Side[]): Promise<void> {
     const fair = fairShares(
       limit.max,

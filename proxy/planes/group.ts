@@ -19,9 +19,7 @@ import { RateExchange } from './rate-exchange.ts';
 import { ConcurrencyShares } from './concurrency.ts';
 import { startRounds } from './rounds.ts';
 
-/**
- * How often planes exchange client rates, ms. Until then, at most twice this, each counts a client's requests alone.
- */
+/** How often planes exchange client rates, ms. A plane learns of another's requests after at most twice this. */
 const EXCHANGE_MS = 100;
 /** How often shares of `maxConcurrent` are reviewed, ms: a client with a single connection needs most of one share. */
 const CONCURRENCY_MS = 25;

@@ -51,9 +51,7 @@ export interface Planes {
    * @returns the use of every upstream with such a limit
    */
   shareConcurrency(shares: readonly ConcurrencyShare[]): Promise<readonly ConcurrencyUse[]>;
-  /**
-   * Whether routes are missing because the saved table is unreadable: then an unknown host is not the visitor's fault.
-   */
+  /** Whether routes are missing because the table is unreadable: then an unknown host is not the visitor's fault. */
   lose(lost: boolean): Promise<void>;
   /** A change of certificates, challenges or ticket keys. */
   secure(change: TerminatorChange): Promise<void>;

@@ -1,7 +1,6 @@
 /**
- * Client rates over several planes. Each plane counts by itself, so that a client gets its whole rate on one
- * connection, and then gets the other planes' counts. A client that uses several at the same moment pays for it a
- * moment later.
+ * Client rates over several planes. Each plane counts by itself, so that a client has its whole rate on one connection,
+ * and later adds the counts of the others. A client that uses several at once pays for it a moment later.
  */
 import type { Taken } from '../policy/client-rates.ts';
 import type { Planes } from './planes.ts';

@@ -1,7 +1,6 @@
 /**
- * The planes of another process. One that has gone serves nothing and has nothing in flight, so its part of every
- * answer is empty. One that does not answer in time is reported to `hangs`; the owner ends it, and then it counts as
- * gone.
+ * The planes of another process. One that has gone serves nothing and has nothing in flight: its part of every answer
+ * is empty. One that does not answer in time is reported to `hangs`, whose owner ends it; then it counts as gone.
  */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { DrainAnswer, HoldAnswer } from '../../protocol/proxy-admin.ts';

@@ -70,9 +70,7 @@ function forwardedParameters(forwarded: string | undefined, wanted: string): str
   });
 }
 
-/**
- * An address as both fields write it: `1.2.3.4`, `1.2.3.4:80`, `2001:db8::1`, `[2001:db8::1]:80`. Null: not an address.
- */
+/** An address in either field: `1.2.3.4`, `1.2.3.4:80`, `2001:db8::1`, `[2001:db8::1]:80`. Null: not an address. */
 function readNode(node: string): string | null {
   const bare = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(node)?.[1] ?? /^([\d.]+):\d{1,5}$/.exec(node)?.[1] ?? node;
   return canonicalAddress(bare);

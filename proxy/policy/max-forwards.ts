@@ -1,7 +1,4 @@
-/**
- * Max-Forwards (RFC 9110 section 7.6.2): how many servers an OPTIONS may still pass, so that any server on the way can
- * be asked.
- */
+/** Max-Forwards (RFC 9110 section 7.6.2): how many more servers an OPTIONS may pass, so that each can be asked. */
 import type { Answer } from '../http/pages.ts';
 import type { Asked } from './policy.ts';
 

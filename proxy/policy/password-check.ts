@@ -20,9 +20,7 @@ const WRONG_TRIES: Rate = { intervalMs: 6000, atOnce: 10 };
 /** Right passwords remembered, all environments together. */
 const MAX_REMEMBERED = 1000;
 
-/**
- * `often`: too many wrong tries, the next is checked after `waitMs`. `busy`: too many checks are running or waiting.
- */
+/** `often`: too many wrong tries, the next is checked after `waitMs`. `busy`: too many checks run or wait. */
 export type Verdict = { readonly is: 'right' | 'wrong' | 'busy' } | { readonly is: 'often'; readonly waitMs: number };
 
 interface User {
@@ -54,9 +52,7 @@ interface Pending {
 export class PasswordCheck {
   readonly #clock: Clock;
   readonly #maxWaiting: number;
-  /**
-   * Random per process, so that the remembered digests disclose nothing about a password once they leave the process.
-   */
+  /** Random per process, so that the remembered digests disclose nothing about a password outside of the process. */
   readonly #secret = randomBytes(32);
   readonly #remembered = new Set<string>();
   readonly #pending = new Map<string, Pending>();

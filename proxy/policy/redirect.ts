@@ -42,8 +42,7 @@ function ownPort(asked: Asked): string {
 }
 
 /**
- * 308 keeps method and body (RFC 9110 section 15.4.9). For GET and HEAD, 301 has the same effect, and old clients know
- * it too.
+ * 308 keeps method and body (RFC 9110 section 15.4.9). 301 does the same for GET and HEAD, and old clients know it.
  * @param origin scheme, one of our own hosts, port. The target begins with `/`, so it cannot change the host.
  */
 function redirect({ method, target }: Asked, origin: string): Answer {

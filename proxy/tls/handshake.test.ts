@@ -111,8 +111,7 @@ test('the exact name comes before the wildcard, which stands for one label', asy
   const [own, any] = [serialOf(exact), serialOf(wildcard)];
   assert.equal(await connect(port, 'www.shop.test'), own);
   assert.equal(await connect(port, 'WWW.Shop.Test'), own);
-  // As sent by clients that take the name from a URL with a final dot (RFC 6066 section 3 has none); Host may have it,
-  // too.
+  // From clients that take the name from a URL with a final dot (RFC 6066 section 3 has none); Host may have it, too.
   assert.equal(await connect(port, 'www.shop.test.'), own);
   assert.match(await connect(port, 'www.shop.test..'), /HANDSHAKE_FAILURE/);
   assert.equal(await connect(port, 'api.shop.test'), any);

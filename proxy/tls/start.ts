@@ -198,9 +198,7 @@ class CertificateManager implements Tls {
     if (await this.#stapler.refresh(this.#all())) this.#refresh();
   }
 
-  /**
-   * The hosts to request. Those that files cover need no request, and HTTP-01 and TLS-ALPN-01 cannot prove wildcards.
-   */
+  /** The hosts to request: files cover the others, and no challenge type of ours can prove wildcards. */
   #orders(hosts: readonly string[]): string[] {
     const now = this.#now;
     const hasFile = (host: string): boolean =>
@@ -237,7 +235,5 @@ function repeat(ms: number, work: () => Promise<void>): { end(): Promise<void> }
   };
 }
 
-/**
- * Names that never leave a machine (RFC 6761, section 6.3): browsers trust them without TLS, and no CA issues for them.
- */
+/** Names that never leave a machine (RFC 6761, section 6.3): browsers trust them as they are, and no CA issues them. */
 const isLoopbackName = (host: string): boolean => host === 'localhost' || host.endsWith('.localhost');

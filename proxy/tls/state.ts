@@ -7,9 +7,7 @@ import { z } from 'zod';
 const Pair = z.object({ chain: z.string(), privateKey: z.string() });
 
 export const TerminatorState = z.object({
-  /**
-   * For each host the best one first. `staple`: OCSP response to staple, base64 of DER; null when there is no good one.
-   */
+  /** For each host the best one first. `staple`: OCSP response to staple, base64 of DER; null without a good one. */
   certificates: z.array(
     Pair.extend({
       hosts: z.array(z.string()),

@@ -25,10 +25,7 @@ export function isOnCanary({ weightPercent, cookie }: CanaryRule, visitor: Visit
   return (hash(salt + clientNetwork(visitor.clientAddress)) / 2 ** 32) * 100 < weightPercent;
 }
 
-/**
- * RFC 6265 section 4.2.1: pairs separated by `; `. HTTP/2 clients may send each as a field of its own; those are joined
- * by `, `.
- */
+/** RFC 6265 section 4.2.1: pairs separated by `; `. HTTP/2 clients may send several fields, joined by `, `. */
 function hasCookie(field: string | undefined, pair: string): boolean {
   return field !== undefined && field.includes(pair) && field.split(/[;,] ?/).includes(pair);
 }

@@ -20,9 +20,7 @@ export const TargetCounts = TargetAddress.extend({
   abandoned: z.int(),
   /** Responses of the app with status 500 and above. */
   errors: z.int(),
-  /**
-   * While it was active: responses that came or were due, and how many of them were 500 and above, broken or missing.
-   */
+  /** While it was active: responses that came or were due, and those that were 500 and above, broken or missing. */
   answers: z.int(),
   faults: z.int(),
   /** Wall clock of the first and last claim, ms since the epoch; 0: no claim. */

@@ -1,7 +1,6 @@
 /**
- * Requests that wait in order of arrival while an upstream is held. Their number, their bytes in memory and their
- * waiting time are limited; beyond a limit they are refused. Reading from a waiting client stops: it sees a slow
- * server.
+ * Requests that wait in order of arrival while an upstream is held. Their number, their bytes in memory and their wait
+ * are limited; beyond a limit they are refused. Nothing more is read from a waiting client: it sees a slow server.
  */
 import type { Clock } from '../clock.ts';
 import { addWait } from './waits.ts';

@@ -68,8 +68,8 @@ export class Upstream {
   }
 
   /**
-   * Picks a target and counts the exchange in, synchronously. Null when no target takes requests; the reason is
-   * {@link Upstream.refusal}.
+   * Picks a target and counts the exchange in, synchronously. Null when none takes requests; {@link Upstream.refusal}
+   * says why.
    * @param refusing a target that has refused this exchange; another one is preferred
    * @param visitor who sends the request; null: never the canary's side
    */

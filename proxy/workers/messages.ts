@@ -1,6 +1,4 @@
-/**
- * Messages between the process that holds the table and its workers, in addition to the calls of planes/messages.ts.
- */
+/** Messages between the process that holds the table and its workers, besides the calls of planes/messages.ts. */
 import { z } from 'zod';
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../config.ts';
 import type { ServingSettings } from '../serving.ts';

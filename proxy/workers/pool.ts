@@ -1,7 +1,7 @@
 /**
  * The worker processes. Each has a plane in the group and its own listening sockets, which this process keeps open, so
- * that connections waiting to be accepted outlive a worker. A worker that dies or hangs is replaced; the new one gets
- * the whole table before it listens.
+ * that connections waiting to be accepted outlive a worker. A worker that dies or hangs is replaced; the new one
+ * gets the whole table first.
  */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -107,9 +107,8 @@ export class WorkerPool {
   }
 
   /**
-   * Any call shows whether a worker answers; this one also records its counts, in case it dies. A worker that is still
-   * starting is not a member yet and is not asked: on a busy machine a start takes long, and {@link START_MS} limits
-   * it.
+   * Any call shows whether a worker answers; this one also records its counts, in case it dies. A starting worker is no
+   * member yet and is not asked: on a busy machine a start takes long, and {@link START_MS} limits it.
    */
   #look(): void {
     this.#group.counts().catch((error: unknown) => this.#log.error({ err: error }, 'a worker answers with nonsense'));

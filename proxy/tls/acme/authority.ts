@@ -20,9 +20,7 @@ import type { Transport } from './transport.ts';
 
 /** How long a directory that did not respond is left alone if it sent no Retry-After, ms. */
 const REST_MS = 300_000;
-/**
- * The longest rest of a directory that has limited two hosts, ms: the limit may end earlier, or not apply to all hosts.
- */
+/** Longest rest of a directory that limited two hosts, ms: its limit may end earlier, or not apply to all hosts. */
 const LIMIT_REST_MS = 3_600_000;
 
 interface AuthorityDependencies {
@@ -124,7 +122,7 @@ export class Authority {
         await this.#round();
       }
     } finally {
-      this.#running = null; // in the same turn as the last check: a call in between would have to wait for the next look
+      this.#running = null; // in the same turn as the last check: a call in between would wait for the next look
     }
   }
 

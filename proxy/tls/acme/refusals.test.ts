@@ -1,6 +1,4 @@
-/**
- * Certificates that cannot be issued now: the reported reason, the time of the next try, and what goes on meanwhile.
- */
+/** Certificates that cannot be issued now: the reported reason, when to try again, and what goes on meanwhile. */
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

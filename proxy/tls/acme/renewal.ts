@@ -30,12 +30,10 @@ interface Issue {
 
 /**
  * At two thirds of the lifetime, or in the window that the CA suggests, but with at least a tenth of the lifetime left.
- * The certificate itself determines the point in the window, so that it is the same after a restart and differs between
- * hosts.
+ * The certificate itself determines the point in the window: it is the same after a restart and differs between hosts.
  *
  * Never right after the issue: with a clock that is far ahead every new certificate would be due at once, and we would
- * request one after the other without end. An issue in the future dates from such a clock, which has since been set
- * right.
+ * request one after the other without end. An issue date in the future is from such a clock, which has been set since.
  *
  * @param now ms since 1970
  * @returns ms since 1970

@@ -22,10 +22,7 @@ export class CertificateStore {
     this.#log = log;
   }
 
-  /**
-   * The readable certificates, by their (only) host. A damaged file is logged, and its host's certificate requested
-   * again.
-   */
+  /** The readable certificates, by their (only) host. Logs damaged files; their hosts get new ones. */
   async load(): Promise<Map<string, Certificate>> {
     await makePrivateFolder(this.#folder);
     const certificates = new Map<string, Certificate>();

@@ -73,10 +73,7 @@ export class Transport {
   }
 }
 
-/**
- * Listed explicitly: by default this process trusts what OpenSSL finds on the machine
- * (installer/stack/proxy-program.ts).
- */
+/** Explicit, because this process otherwise trusts what OpenSSL finds (installer/stack/proxy-program.ts). */
 function trustedBeside(caPem: string | null): string[] {
   return [...getCACertificates('bundled'), ...getCACertificates('extra'), ...(caPem === null ? [] : [caPem])];
 }
