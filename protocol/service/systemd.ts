@@ -8,8 +8,8 @@ interface Supervisor {
   status(text: string): void;
   stopping(): void;
   /**
-   * Makes another process the unit's main one. Also pings the watchdog, which is the unit's: the new process then has the
-   * full time until its first ping, even if our last one is nearly too old.
+   * Makes another process the unit's main one. Also pings the watchdog, which is the unit's: the new process then has
+   * the full time until its first ping, even if our last one is nearly too old.
    * @returns settles when systemd has processed it or never will; exiting earlier would end the unit
    */
   mainPid(pid: number): Promise<void>;

@@ -24,7 +24,7 @@ export const edge = (some: Parameters<typeof EdgeSettings.parse>[0]): EdgeSettin
 
 export const ROUTE = { host: 'app.test', upstreamId: '0192f0c1-2d3e-7f00-8000-000000000001' };
 
-/** A clock that stands still until it is told. */
+/** A clock that only the test moves. */
 export class StillClock implements Clock {
   ms = 1_000_000;
   now(): Date {

@@ -39,7 +39,7 @@ export type TargetCounts = z.infer<typeof TargetCounts>;
 export const UpstreamCounts = z.object({
   id: z.string(),
   targets: z.array(TargetCounts),
-  /** Requests that failed ({@link Upstream.countFailure}), in total and since the last flip. */
+  /** Requests that the proxy answered 502, 503 or 504, or whose response broke off; those since the last flip. */
   failed: z.int(),
   failedSinceFlip: z.int(),
   /** Requests that wait now; null: no hold. */
