@@ -76,7 +76,7 @@ export class Table {
   ): Promise<Table> {
     const table = new Table(file, planes, clock);
     const restored = await file.restore();
-    // Applies to a successor that inherits nothing, too: the first change would make one copy on disk valid again.
+    // Holds for a successor that inherits nothing, too: any earlier change would have made one copy valid again.
     if (restored.from === 'unreadable' && (inherited ?? []).length === 0) {
       table.#unreadable = restored.evidence;
       await planes.lose(true);
