@@ -2,7 +2,7 @@
 import type { SecureContext } from 'node:tls';
 
 export interface Terminator {
-  /** The context for a server name (SNI, case-insensitive), or null when there is no certificate: the handshake fails. */
+  /** The context for a server name (SNI, case-insensitive); null without a certificate: the handshake fails. */
   contextFor(serverName: string): SecureContext | null;
   /** The context for an `acme-tls/1` handshake (RFC 8737) while a challenge for that name is open; otherwise null. */
   challengeContextFor(serverName: string): SecureContext | null;
