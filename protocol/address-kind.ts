@@ -1,8 +1,8 @@
-/** What may be dialled for somebody, a build or a team, judged by the address itself: a name says nothing of where it leads. */
+/** Which addresses a build or a team may have us connect to. Judged by address: a name does not say where it leads. */
 import { BlockList, isIP } from 'node:net';
 
 /**
- * Link-local addresses (RFC 3927), where most clouds have their metadata service, and the addresses outside of that range
+ * Link-local addresses (RFC 3927), where most clouds have their metadata service, and the addresses outside that range
  * where Alibaba Cloud, Oracle Cloud and Azure have theirs.
  */
 export const METADATA_NETWORKS = [
@@ -13,17 +13,17 @@ export const METADATA_NETWORKS = [
 ] as const;
 
 export interface HostAddress {
-  /** The interface that has it. */
+  /** The interface that has the address. */
   readonly name: string;
   readonly address: string;
-  /** Bits of the network that is directly behind the interface. */
+  /** Prefix length of the network directly attached to the interface. */
   readonly bits: number;
 }
 
-/** `never`: the host itself, its guests, metadata services, and what is no address of one machine. */
+/** `never`: the host itself, its guests, metadata services, and what is not the address of a single machine. */
 export type Kind = 'public' | 'private' | 'never';
 
-/** IANA special-purpose address registries (RFC 6890): what is not for anybody else's machines, or leads back here. */
+/** IANA special-purpose addresses (RFC 6890) that are not other people's machines or lead back to this one. */
 const NEVER = [
   ...METADATA_NETWORKS,
   '0.0.0.0/8',
@@ -31,9 +31,9 @@ const NEVER = [
   '198.18.0.0/15', // the sandboxes' own networks
   '224.0.0.0/4',
   '240.0.0.0/4',
-  '::/96', // unspecified, loopback, and IPv4 addresses as they were once written
+  '::/96', // unspecified, loopback, and IPv4-compatible addresses, which are obsolete
   '64:ff9b:1::/48', // RFC 8215: translated for one network only
-  '2001::/32', // Teredo and 6to4 carry an IPv4 address of their own
+  '2001::/32', // Teredo and 6to4 embed an IPv4 address
   '2002::/16',
   'fd00:ec2::254/128', // metadata service of AWS
   'fe80::/10',
@@ -42,13 +42,13 @@ const NEVER = [
 ];
 /** RFC 1918, RFC 6598, RFC 6890, RFC 4193. */
 const PRIVATE = ['10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12', '192.0.0.0/24', '192.168.0.0/16', 'fc00::/7'];
-/** RFC 6052: the last four bytes are the IPv4 address that is really meant. */
+/** RFC 6052: the last four bytes are the IPv4 address to judge. */
 const NAT64 = '64:ff9b::/96';
 
 /**
- * Judges addresses as this host is at this moment.
+ * Makes a judge for this host as it is now.
  * @param own addresses of the host
- * @param guests names of interfaces behind which containers and virtual machines are
+ * @param guests names of the interfaces that lead to containers and virtual machines
  */
 export function makeJudge(own: readonly HostAddress[], guests: readonly string[]): (address: string) => Kind {
   const never = blockListOf(NEVER);
@@ -60,7 +60,7 @@ export function makeJudge(own: readonly HostAddress[], guests: readonly string[]
   }
   const judge = (address: string): Kind => {
     const version = isIP(address);
-    // A zone (fe80::1%eth0) only stands behind link-local addresses.
+    // Only link-local addresses have a zone (fe80::1%eth0).
     if (version === 0 || address.includes('%')) return 'never';
     const family = version === 4 ? 'ipv4' : 'ipv6';
     if (version === 6 && translated.check(address, family)) return judge(lastFourBytes(address));
@@ -76,7 +76,7 @@ export function blockListOf(networks: readonly string[]): BlockList {
   return list;
 }
 
-/** Whether an address, which must be one, is in any network of the list. */
+/** Whether an address, which must be valid, is in any network of the list. */
 export const contains = (list: BlockList, address: string): boolean =>
   list.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
 
@@ -85,7 +85,7 @@ function addTo(list: BlockList, network: string): void {
   list.addSubnet(address, Number(bits), isIP(address) === 4 ? 'ipv4' : 'ipv6');
 }
 
-/** IPv4 address at the end of an IPv6 address, in whatever way that is written. */
+/** The IPv4 address at the end of an IPv6 address, in any notation. */
 function lastFourBytes(address: string): string {
   const dotted = /(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1];
   if (dotted !== undefined) return dotted;

@@ -17,9 +17,9 @@ import { Release, StepName, StepStatus } from './steps.ts';
 export const MAX_FRAME_BYTES = 1_048_576;
 /** Path of the WebSocket on the hub. */
 export const AGENT_LINK_PATH = '/agent';
-/** WebSocket close code of a connection whose host has opened a newer one (RFC 6455 section 7.4.2). */
+/** WebSocket close code for a connection that the same host has replaced by a newer one (RFC 6455 section 7.4.2). */
 export const CLOSE_REPLACED = 4001;
-/** Raw bytes of one log chunk at most; base64 adds a third. */
+/** Largest log chunk, raw bytes; base64 adds a third. */
 export const MAX_LOG_CHUNK_BYTES = 65_536;
 
 const nonce = z.string().regex(/^[A-Za-z0-9_-]{32,64}$/);
@@ -28,7 +28,7 @@ const signature = z.string().max(200);
 export const DeploymentStatus = z.enum(['queued', 'running', 'live', 'superseded', 'failed', 'cancelled', 'skipped']);
 export type DeploymentStatus = z.infer<typeof DeploymentStatus>;
 
-/** Durable news of a deployment. Sent again until acknowledged, so the hub upserts. */
+/** Durable news of a deployment. Repeated until acknowledged, so the hub upserts. */
 export const Report = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('step'),
@@ -48,16 +48,16 @@ export const Report = z.discriminatedUnion('kind', [
     deploymentId: Uuid,
     generation: z.int(),
     /**
-     * `superseded` is how a remove job ends: nothing of the environment is left on the host. `built` is how a build job ends:
-     * the image is in its registry.
+     * A remove job ends `superseded`: nothing of the environment is left on the host. A build job ends `built`: the
+     * image is in its registry.
      */
     status: z.enum(['running', 'built', 'live', 'failed', 'cancelled', 'superseded']),
     at: Timestamp,
     error: ReadErrorReport.optional(),
     release: Release.optional(),
     /**
-     * With ORK_GENERATION_STALE: the newest generation of the environment that the host has had. A hub that was put back from
-     * a backup numbers on from there and sends the job again.
+     * With ORK_GENERATION_STALE: the newest generation of the environment that the host has seen. A hub restored from a
+     * backup continues its numbers from there and sends the job again.
      */
     newest: z.int().optional(),
   }),
@@ -73,19 +73,19 @@ export const Report = z.discriminatedUnion('kind', [
 ]);
 export type Report = z.infer<typeof Report>;
 
-/** Certificates that a host tells of at most. */
+/** The most certificates that a host reports. */
 export const MAX_FAILING_CERTIFICATES = 100;
 
-/** A domain that visitors cannot reach by https, or not much longer, and why. */
+/** A domain that visitors cannot reach by https, or soon will not, and the reason. */
 export const FailingCertificate = z.object({
   host: z.string().max(255),
   error: ReadErrorReport,
-  /** End of the certificate that is in use; null: there is none. */
+  /** End of the certificate in use; null: there is none. */
   notAfter: Timestamp.nullable(),
 });
 export type FailingCertificate = z.infer<typeof FailingCertificate>;
 
-/** What a host tells about itself every heartbeat. */
+/** What a host reports about itself in every heartbeat. */
 export const HostStatus = z.object({
   agentVersion: z.string().max(50),
   engine: z.object({ reachable: z.boolean(), version: z.string().nullable(), liveRestore: z.boolean().nullable() }),
@@ -95,22 +95,22 @@ export const HostStatus = z.object({
   disk: z.object({ totalBytes: z.number(), availableBytes: z.number() }),
   /** Reports not yet acknowledged. */
   outbox: z.int(),
-  /** Absent: its proxy does not tell, or the agent is older. */
+  /** Absent: the proxy does not report them, or the agent is older. */
   certificates: z.array(FailingCertificate).max(MAX_FAILING_CERTIFICATES).optional(),
 });
 export type HostStatus = z.infer<typeof HostStatus>;
 
-/** Where a host's last upgrade stands. The first three are on the way, the others its end. */
+/** State of a host's last upgrade. The first three are intermediate, the others final. */
 export const HostUpgradeState = z.enum(['fetching', 'trial', 'switching', 'healthy', 'reverted', 'failed']);
 export type HostUpgradeState = z.infer<typeof HostUpgradeState>;
 
-/** The hub asks a host to bring itself to a version that the hub hands on. Asked again with the same id: the same upgrade. */
+/** Asks a host to upgrade itself to a version that the hub offers. The same id again means the same upgrade. */
 export const UpgradeOrder = z.object({ type: z.literal('upgrade'), upgradeId: Uuid, version: ReleaseVersion });
 export type UpgradeOrder = z.infer<typeof UpgradeOrder>;
 
 /**
- * Where that upgrade stands. Not durable: told on each change, and once after every welcome while the host's last
- * upgrade is younger than an hour.
+ * State of that upgrade. Not durable: sent on each change, and once after every welcome while the host's last upgrade
+ * is less than an hour old.
  */
 export const UpgradeNews = z.object({
   type: z.literal('upgrade-state'),
@@ -123,15 +123,15 @@ export const UpgradeNews = z.object({
 export type UpgradeNews = z.infer<typeof UpgradeNews>;
 
 /**
- * How the edge settings of an environment stand on a host. Not durable: told when the hub sends them, and again when it has
- * changed; a hub that missed it sends them once more.
+ * State of an environment's edge settings on a host. Not durable: sent when the hub sends settings, and again when the
+ * state has changed. A hub that missed it sends its settings once more.
  */
 export const EdgeNews = z.object({
   type: z.literal('edge-state'),
   environmentId: Uuid,
-  /** The newest that the host has heard of. */
+  /** The newest revision that the host has received. */
   revision: z.int().min(0),
-  /** Why visitors do not meet them yet; absent: they do, or nothing of the environment is served here. */
+  /** Why they are not in effect yet; absent: they are, or the host serves nothing of the environment. */
   error: ReadErrorReport.optional(),
 });
 export type EdgeNews = z.infer<typeof EdgeNews>;
@@ -140,10 +140,10 @@ export const HubMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('challenge'), nonce }),
   z.object({
     type: z.literal('welcome'),
-    /** Spoken from here on: the newest version that both know. */
+    /** The protocol from here on: the newest version that both sides know. */
     protocol: z.int(),
     sessionId: Uuid,
-    /** Last report sequence number that the hub has stored for this agent. */
+    /** The last report sequence number that the hub has stored for this agent. */
     acknowledged: z.int().min(0),
     heartbeatSeconds: z.number().min(1).max(300),
     /** Over `welcomeProof(agent nonce, session id)`. */
@@ -153,7 +153,7 @@ export const HubMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('lease'), deploymentId: Uuid, leaseSeconds: z.number() }),
   z.object({ type: z.literal('cancel'), deploymentId: Uuid }),
   UpgradeOrder,
-  /** New edge settings: an `EdgeOrder` (edge-order.ts), signed. */
+  /** New edge settings: a signed `EdgeOrder` (edge-order.ts). */
   z.object({ type: z.literal('edge'), envelope: SignedJob }),
   AppLogOrder,
   AppLogCredit,
@@ -167,16 +167,16 @@ export type HubMessage = z.infer<typeof HubMessage>;
 export const AgentMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('hello'),
-    /** The oldest version that the agent speaks: a hub that knows only that one compares just this. */
+    /** The oldest version that the agent speaks. A hub that knows only one version compares only this field. */
     protocol: z.int(),
-    /** The newest one; absent: the same. */
+    /** The newest version; absent: the same. */
     newest: z.int().optional(),
     hostId: Uuid,
     agentVersion: z.string().max(50),
     nonce,
     /** Over `helloProof(hub nonce, host id, agent nonce)`. */
     signature,
-    /** Deployments that the journal holds as accepted and not ended. */
+    /** Deployments that the journal has as accepted and not ended. */
     running: z.array(Uuid).max(1000),
   }),
   z.object({ type: z.literal('report'), sequence: z.int().min(1), report: Report }),
@@ -189,7 +189,7 @@ export const AgentMessage = z.discriminatedUnion('type', [
 ]);
 export type AgentMessage = z.infer<typeof AgentMessage>;
 
-/** What an agent signs to prove its key; the prefix keeps it from being any other signed thing. */
+/** What an agent signs to prove its key; the prefix keeps the signature from fitting anything else. */
 export const helloProof = (hubNonce: string, hostId: string, agentNonce: string): string =>
   `orkestr-hello-v1\n${hubNonce}\n${hostId}\n${agentNonce}`;
 
@@ -198,8 +198,8 @@ export const welcomeProof = (agentNonce: string, sessionId: string): string =>
   `orkestr-welcome-v1\n${agentNonce}\n${sessionId}`;
 
 /**
- * Body of `POST /api/v1/enrol`: a host exchanges its one-time join token for an identity. The one body of the API that may hold more: an
- * agent may be newer than its hub.
+ * Body of `POST /api/v1/enrol`: a host exchanges its one-time join token for an identity. The only API body that may
+ * have unknown fields, because an agent may be newer than its hub.
  */
 export const EnrolRequest = z.looseObject({
   joinToken: z.string().max(200),

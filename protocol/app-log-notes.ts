@@ -1,4 +1,4 @@
-/** What orkestr has to say in the middle of a log, as a line of it. */
+/** Remarks that orkestr inserts into a log as lines. */
 export const appLogNotes = {
   version: (deploymentId: string, commit: string | null): string =>
     `[orkestr: from here on ${commit === null ? '' : `version ${commit.slice(0, 7)}, `}deployment ${deploymentId}]`,

@@ -1,42 +1,42 @@
 /**
- * App logs on the wire: what the containers of an environment write to stdout and stderr, read live from its host. Docker keeps
- * it there, and the hub stores none of it. A read is the hub's: it orders one, gives credit for more as its reader takes what came,
- * and closes it. A read ends with its connection.
+ * App logs on the wire: what the containers of an environment write to stdout and stderr, read live from its host.
+ * Docker keeps the logs there; the hub stores none of them. The hub controls a read: it orders it, grants credit for
+ * more chunks as the reader consumes them, and closes it. A read ends with its connection.
  */
 import { z } from 'zod';
 import { ReadErrorReport } from './errors.ts';
 import { Uuid } from './ids.ts';
 
-/** Lines from before that a read may ask for. */
+/** How many earlier lines a read may request. */
 export const MAX_TAIL_LINES = 10_000;
-/** How far back it may ask, s. */
+/** How far back a read may reach, s. */
 const MAX_SINCE_SECONDS = 366 * 86_400;
-/** Chunks that an agent may send before it has been given credit; from then on one for each that was taken. */
+/** Chunks that an agent may send before it gets credit; afterwards one for each chunk that was consumed. */
 export const APP_LOG_WINDOW = 4;
-/** Reads of a host at once, so that it serves its visitors and not its watchers. */
+/** Reads of a host at once, so that it serves its visitors rather than log readers. */
 export const HOST_APP_LOG_READS = 8;
-/** Characters of the lines of one chunk, unless its one line is longer: all in flight is little beside what the link carries else. */
+/** Characters per chunk, except for a single longer line. All chunks in flight are a small part of a link's traffic. */
 export const APP_LOG_CHUNK_CHARACTERS = 32_768;
-/** Lines of one chunk. */
+/** Lines per chunk. */
 const APP_LOG_CHUNK_LINES = 1000;
-/** Bytes at which a line is cut, with a mark. */
+/** Longest line, bytes; a longer one is cut and marked. */
 export const APP_LOG_LINE_BYTES = 65_536;
-/** Versions that a read can go on with: the one that serves, those that drain. */
+/** Deployments that a read can resume with: the one that serves, and those that drain. */
 export const MAX_APP_LOG_POSITIONS = 4;
 
-/** How long ago, as people write it: 30s, 10m, 2h, 1d. */
+/** How long ago, in human notation: 30s, 10m, 2h, 1d. */
 export const Ago = z.string().regex(/^\d{1,8}[smhd]$/, 'a number with s, m, h or d, such as 10m');
 
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
-/** The same in seconds, within the bounds of a read. */
+/** The same in seconds, within the limits of a read. */
 export const secondsAgo = (text: string): number =>
   Math.min(Math.max(Number(text.slice(0, -1)) * (UNITS[text.slice(-1)] ?? 0), 1), MAX_SINCE_SECONDS);
 
-/** Lines from before that are read when nobody says how many. */
+/** How many earlier lines are read if nobody specifies it. */
 export const defaultTail = (since: string | undefined): number => (since === undefined ? 100 : MAX_TAIL_LINES);
 
-/** When a line was written, as Docker stamps it: nanoseconds tell lines apart. */
+/** When a line was written, as Docker stamps it. The nanoseconds distinguish lines. */
 export const LINE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z$/;
 export const LineTime = z.string().regex(LINE_TIME);
 export type LineTime = z.infer<typeof LineTime>;
@@ -49,20 +49,20 @@ export const AppLogLine = z.object({
 });
 export type AppLogLine = z.infer<typeof AppLogLine>;
 
-/** Up to where the log of a version was read. */
+/** Up to where the log of a deployment has been read. */
 export const AppLogPosition = z.object({ deploymentId: Uuid, at: LineTime });
 export type AppLogPosition = z.infer<typeof AppLogPosition>;
 
-/** What is to be read. */
+/** What to read. */
 export const AppLogRequest = z.object({
   environmentId: Uuid,
-  /** Newest lines from before; 0 for none. */
+  /** Number of the latest earlier lines; 0 for none. */
   tail: z.int().min(0).max(MAX_TAIL_LINES),
-  /** Not older than this, by the clock of the host; null: however old. */
+  /** Maximum age of a line, by the host's clock; null: no limit. */
   sinceSeconds: z.int().min(1).max(MAX_SINCE_SECONDS).nullable(),
-  /** Go on with what is written from now on, across deployments. */
+  /** Continue with new lines, across deployments. */
   follow: z.boolean(),
-  /** A read that broke off goes on behind these; then `tail` and `sinceSeconds` say nothing. */
+  /** Resume an interrupted read after these positions; `tail` and `sinceSeconds` are then ignored. */
   after: z.array(AppLogPosition).max(MAX_APP_LOG_POSITIONS),
 });
 export type AppLogRequest = z.infer<typeof AppLogRequest>;
@@ -70,22 +70,22 @@ export type AppLogRequest = z.infer<typeof AppLogRequest>;
 /** hub → agent */
 export const AppLogOrder = AppLogRequest.extend({ type: z.literal('app-log'), readId: Uuid });
 export type AppLogOrder = z.infer<typeof AppLogOrder>;
-/** hub → agent: so many more chunks may come. */
+/** hub → agent: this many more chunks may be sent. */
 export const AppLogCredit = z.object({
   type: z.literal('app-log-credit'),
   readId: Uuid,
   chunks: z.int().min(1).max(APP_LOG_WINDOW),
 });
 export type AppLogCredit = z.infer<typeof AppLogCredit>;
-/** hub → agent: nobody reads on. */
+/** hub → agent: the reader has gone. */
 export const AppLogClose = z.object({ type: z.literal('app-log-close'), readId: Uuid });
 export type AppLogClose = z.infer<typeof AppLogClose>;
 
-/** What came of a read, in its order. */
+/** A part of a read; parts are in order. */
 export const AppLogPart = z.object({
-  /** Which version wrote these lines. The first part of each may have none: it says that its log begins. */
+  /** The deployment that wrote these lines. Its first part may be empty and only mark the start of its log. */
   deploymentId: Uuid,
-  /** Lines in front of these that were left out, for the reader was too slow. */
+  /** How many lines before these were left out because the reader was too slow. */
   leftOut: z.int().min(0),
   lines: z.array(AppLogLine).max(APP_LOG_CHUNK_LINES),
 });
@@ -94,19 +94,22 @@ export type AppLogPart = z.infer<typeof AppLogPart>;
 /** agent → hub */
 export const AppLogChunk = AppLogPart.extend({ type: z.literal('app-log-chunk'), readId: Uuid });
 export type AppLogChunk = z.infer<typeof AppLogChunk>;
-/** agent → hub: nothing more comes. */
+/** agent → hub: no more parts follow. */
 export const AppLogEnd = z.object({
   type: z.literal('app-log-end'),
   readId: Uuid,
-  /** Absent: all there was, or the environment was taken off the host. */
+  /** Absent: everything was read, or the environment was removed from the host. */
   error: ReadErrorReport.optional(),
 });
 export type AppLogEnd = z.infer<typeof AppLogEnd>;
 
-/** A read that is under way, at either end. */
+/** A running read, at either end. */
 export interface AppLogRead {
-  /** The next part, when there is one; null when all is read. One call at a time. @throws OrkestrError why it cannot go on */
+  /**
+   * The next part, once there is one; null at the end. One call at a time.
+   * @throws OrkestrError why it cannot continue
+   */
   next(): Promise<AppLogPart | null>;
-  /** Nobody reads on. Safe twice, and after the end. */
+  /** Ends the read. May be called twice, and after the end. */
   close(): void;
 }

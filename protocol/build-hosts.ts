@@ -1,16 +1,16 @@
-/** The allow-list of a build: what it may reach when it may not reach everything. */
+/** The allow-list of hosts for a build whose network access is limited. */
 import { z } from 'zod';
 
 const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
-/** The last label has a letter: what ends in a number is an address to most programs. */
+/** The last label has a letter, because most programs take a name that ends in a number for an address. */
 const name = `(?:${label}\\.)*(?=[0-9-]*[a-z])${label}`;
 const octet = '(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])';
 const address = `(?:${octet}\\.){3}${octet}`;
 const port = ':[1-9][0-9]{0,4}';
 
 /**
- * `name`, `*.name` (every name below it), an IPv4 address; each also with `:port`, else ports 80 and 443. Or an IPv4
- * network, `10.1.0.0/16`. Private addresses are reached only where an address or a network of the list says so.
+ * `name`, `*.name` (every name below it) or an IPv4 address, each with `:port` or for ports 80 and 443. Or an IPv4
+ * network, `10.1.0.0/16`. Private addresses are reachable only if an address or a network of the list covers them.
  */
 export const BuildHost = z
   .string()

@@ -1,24 +1,24 @@
-/** What a person may say about how an app is built and started: in `orkestr.json`, or as settings of an environment. */
+/** How an app is built and started, as a person can set it: in `orkestr.json`, or in the settings of an environment. */
 import { z } from 'zod';
 import { EnvName, Port, RepositoryPath } from './ids.ts';
 
-/** A command of one line, as it stands behind RUN: no options of RUN, no continuation, no here-document. */
+/** A single-line command to put after RUN: no options of RUN, no continuation, no here-document. */
 const BuildCommand = z
   .string()
   .max(2000)
   .regex(/^[^\s-][^\r\n\0]*$/, 'one line that does not start with a dash')
   .refine((line) => !line.endsWith('\\') && !line.includes('<<'), 'no line continuation and no here-document');
 
-/** `22`, `3.12`, `>=20 <23`: a version or a range, as the runtime's own files write it. */
+/** `22`, `3.12`, `>=20 <23`: a version or a range, in the notation of the runtime's own files. */
 const VersionRange = z
   .string()
   .max(100)
   .regex(/^[0-9A-Za-z.^~<>=!|*, +-]+$/, 'a version or a version range');
 
-/** Of a Dockerfile: its name behind AS, or its number from 0. */
+/** A stage of a Dockerfile: its name after AS, or its number from 0. */
 export const StageName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/, 'a stage of the Dockerfile');
 
-/** `ARG`s of a Dockerfile. They stand in the history of the image, so nothing secret goes into one. */
+/** `ARG`s of a Dockerfile. The image's history contains them, so they must not be secret. */
 export const BuildArgs = z
   .record(
     EnvName,
@@ -29,7 +29,7 @@ export const BuildArgs = z
   )
   .refine((args) => Object.keys(args).length <= 100, 'at most 100 build args');
 
-/** Each wins over what was detected. */
+/** Each setting overrides what was detected. */
 export const buildSettings = {
   dockerfile: RepositoryPath.describe('Dockerfile to build, from the root directory').optional(),
   target: StageName.describe('Stage of the Dockerfile to build: its name, or its number from 0').optional(),
@@ -50,7 +50,7 @@ export const buildSettings = {
 export const BuildSettings = z.object(buildSettings);
 export type BuildSettings = z.infer<typeof BuildSettings>;
 
-/** `orkestr.json` in the root directory of an app. Settings of the environment win over it. */
+/** `orkestr.json` in the root directory of an app. Settings of the environment override it. */
 export const OrkestrJson = z
   .strictObject({
     $schema: z.string().max(500).optional(),
@@ -61,5 +61,5 @@ export const OrkestrJson = z
   .describe('How orkestr builds and starts this app.');
 export type OrkestrJson = z.infer<typeof OrkestrJson>;
 
-/** It as JSON Schema (draft 2020-12), for editors. Published under docs/ and by the hub. */
+/** The JSON Schema (draft 2020-12) of orkestr.json, for editors. Published under docs/ and by the hub. */
 export const orkestrJsonSchema = (): unknown => z.toJSONSchema(OrkestrJson, { io: 'input' });

@@ -1,12 +1,12 @@
-/** What counts as one client, where clients are counted: by hub and proxy alike. Pure functions. */
+/** What hub and proxy count as one client. Pure functions. */
 import { isIP, SocketAddress } from 'node:net';
 
-/** An IPv4 address of a dual-stack socket without its IPv6 dress. */
+/** Strips the `::ffff:` that dual-stack sockets put in front of IPv4 addresses. */
 export function plainAddress(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }
 
-/** One text per address, so that counts and lists do not see two. Null when it is none. */
+/** One text form per address, so that counts and lists do not see two. Null when it is not an address. */
 export function canonicalAddress(address: string): string | null {
   const family = isIP(address);
   if (family !== 6) return family === 4 ? address : null;
@@ -15,8 +15,8 @@ export function canonicalAddress(address: string): string | null {
 }
 
 /**
- * What counts as one client: an IPv4 address, or the /64 of an IPv6 address, which is the least that one subscriber has.
- * @param address as {@link canonicalAddress} has it
+ * The unit counted as one client: an IPv4 address, or the /64 of an IPv6 address, the smallest network of a subscriber.
+ * @param address as {@link canonicalAddress} returns it
  */
 export function clientNetwork(address: string): string {
   if (!address.includes(':')) return address;

@@ -1,6 +1,6 @@
 /**
- * New edge settings of an environment by themselves: signed by the hub as jobs are, and put into the proxy's table by the
- * agent without a deployment. Revisions number the changes of one environment; the newest that a host has heard of counts.
+ * New edge settings of an environment: signed by the hub like jobs, and put into the proxy's table by the agent without
+ * a deployment. Revisions number an environment's changes; the newest one that a host has received counts.
  */
 import { z } from 'zod';
 import { Domain, EdgeSettings } from './edge.ts';
@@ -9,7 +9,7 @@ import type { Settings } from './job.ts';
 
 export const EDGE_ORDER_VERSION = 1;
 
-/** What the proxy is told of an environment beside its targets. */
+/** What the proxy gets for an environment in addition to its targets. */
 export interface EdgePart {
   readonly routes: Domain[];
   readonly edge: EdgeSettings;
@@ -18,30 +18,30 @@ export interface EdgePart {
 export const EdgeOrder = z.object({
   version: z.literal(EDGE_ORDER_VERSION),
   kind: z.literal('edge'),
-  /** The one host that may obey it. */
+  /** The only host that may apply it. */
   hostId: Uuid,
   issuedAt: Timestamp,
   environmentId: Uuid,
   revision: z.int().min(1),
   routes: z.array(Domain).max(50),
-  /** All but `appProtocol`, which is of the version that runs, and changes with it. */
+  /** Everything but `appProtocol`, which belongs to the running version and changes with it. */
   edge: EdgeSettings,
 });
 export type EdgeOrder = z.infer<typeof EdgeOrder>;
 
-/** Settings at whose change the proxy is told at once. */
+/** The settings whose changes the proxy gets at once. */
 export const edgePartOf = ({ domains, edge }: Pick<Settings, 'domains' | 'edge'>): EdgePart => ({
   routes: domains,
   edge,
 });
 
-/** New settings for what serves: what the app speaks is of the version that runs. */
+/** New settings for what serves. The app's protocol stays, because it belongs to the running version. */
 export const keepingProtocol = ({ edge }: Pick<EdgePart, 'edge'>, serving: Pick<EdgePart, 'edge'>): EdgeSettings => ({
   ...edge,
   appProtocol: serving.edge.appProtocol,
 });
 
-/** The same to visitors, in whatever order the routes come; what the app speaks is not looked at. */
+/** Whether both are the same to visitors. Ignores the order of routes and the app's protocol. */
 export function isSameEdge(one: EdgePart, other: EdgePart): boolean {
   return edgeKey(one) === edgeKey(other);
 }
@@ -52,7 +52,7 @@ function edgeKey({ routes, edge: all }: EdgePart): string {
   return JSON.stringify([places.toSorted(), edge]);
 }
 
-/** Of a change of settings, the paths of those that wait for the next deployment. */
+/** The paths of those changed settings that take effect only with the next deployment. */
 export function settingsThatWait(change: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(change).flatMap(([name, value]) => {
     if (name === 'domains') return [];

@@ -1,8 +1,8 @@
-/** What the edge does with the requests of one environment, beside passing them on. Every field has a default. */
+/** What the edge does with the requests of an environment besides passing them on. Every field has a default. */
 import { z } from 'zod';
 import { HostName, PathPrefix, RouteHost } from './ids.ts';
 
-/** Where visitors find an environment. */
+/** The address at which visitors reach an environment. */
 export const Domain = z.object({
   host: RouteHost,
   pathPrefix: PathPrefix.default('/'),
@@ -15,17 +15,17 @@ export type Domain = z.infer<typeof Domain>;
 export const AddressRange = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]);
 
 /**
- * The cost of every {@link PasswordHash} (RFC 7914): 16 MiB and some 30 ms of one core per check. Salt of 16 bytes, key
- * of 32.
+ * Cost of every {@link PasswordHash} (RFC 7914): 16 MiB and some 30 ms of one core per check. The salt has 16 bytes,
+ * the key 32.
  */
 export const PASSWORD_COST = { N: 16_384, r: 8, p: 1 } as const;
 
-/** `scrypt:<base64 salt>:<base64 key>`; the hub and the CLI make it, nobody keeps the password. */
+/** `scrypt:<base64 salt>:<base64 key>`. The hub and the CLI make it; nobody stores the password itself. */
 const PasswordHash = z.string().regex(/^scrypt:[A-Za-z0-9+/]{22,}={0,2}:[A-Za-z0-9+/]{43,}={0,2}$/);
 
 /**
- * On average at most this many requests of one client address in a window. That many, and `burst` more, may come at
- * once after a quiet time.
+ * Average limit on the requests of one client address in a window. After a quiet time, that many and `burst` more may
+ * come at once.
  */
 const RateLimit = z.object({
   requests: z.int().min(1).max(1_000_000),
@@ -35,26 +35,26 @@ const RateLimit = z.object({
 type RateLimit = z.infer<typeof RateLimit>;
 
 export const EdgeSettings = z.object({
-  /** What the app speaks: HTTP/1.1, or HTTP/2 without TLS (gRPC servers). */
+  /** The app's protocol: HTTP/1.1, or HTTP/2 without TLS (gRPC servers). */
   appProtocol: z.enum(['http1', 'h2c']).default('http1'),
-  /** `auto`: http is redirected to https once the host has a certificate. `only`: http is always redirected. `off`: never, and no CA is asked. */
+  /** `auto`: redirects http to https once the host has a certificate. `only`: always. `off`: never, and asks no CA. */
   https: z.enum(['auto', 'only', 'off']).default('auto'),
-  /** Other hosts of the environment are redirected to this one. */
+  /** Redirect the environment's other hosts to this one. */
   canonicalHost: HostName.optional(),
-  /** br, zstd or gzip for text that the app sent uncompressed. */
+  /** Compress text that the app sent uncompressed with br, zstd or gzip. */
   compression: z.boolean().default(false),
   /** Largest request body, bytes. 0: no limit. */
   maxBodyBytes: z.int().min(0).default(0),
-  /** Requests in flight at once; more are answered 503. 0: no limit. */
+  /** Requests in flight at once; further ones are answered 503. 0: no limit. */
   maxConcurrent: z.int().min(0).max(1_000_000).default(0),
   ratePerClient: RateLimit.optional(),
-  /** From the last progress of a request to the head of the app's answer. */
+  /** From the last progress of a request to the head of the app's response. */
   responseSeconds: z.number().min(1).max(3600).default(60),
-  /** Silence in both directions that ends a stream or a body. */
+  /** How long a stream or body may be silent in both directions before it is ended. */
   idleSeconds: z.number().min(1).max(86_400).default(3600),
-  /** Only these clients are served; empty: all. */
+  /** Serve only these clients; empty: all. */
   allowFrom: z.array(AddressRange).max(100).default([]),
-  /** Names and passwords that browsers ask for; empty: none. */
+  /** Users and their passwords (HTTP Basic); empty: none required. */
   basicAuth: z
     .array(
       z.object({
@@ -68,17 +68,17 @@ export const EdgeSettings = z.object({
     )
     .max(20)
     .default([]),
-  /** Every request is answered 503 with the maintenance page. */
+  /** Answer every request 503 with the maintenance page. */
   maintenance: z.boolean().default(false),
-  /** Own pages, by the status that the proxy itself gives: HTML, at most 32 KiB each. */
+  /** Custom pages for errors of the proxy itself, by status: HTML, at most 32 KiB each. */
   errorPages: z.partialRecord(z.enum(['404', '429', '502', '503', '504']), z.string().max(32_768)).default({}),
 });
 export type EdgeSettings = z.infer<typeof EdgeSettings>;
 
 /**
- * When a new target is bad: it refuses connections (`refusals` in a row without an answer between), or the share of its
- * 5xx answers is above `errorRatio` and above `errorFactor` times the share that the target before it had, from
- * `minRequests` answers on.
+ * When a new target counts as bad: it refuses connections (`refusals` in a row without a response between), or, from
+ * `minRequests` responses on, the share of errors is above `errorRatio` and above `errorFactor` times the previous
+ * target's share.
  */
 export const WatchRule = z.object({
   refusals: z.int().min(1).max(1000).default(3),

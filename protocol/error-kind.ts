@@ -1,13 +1,13 @@
-/** What is known of each kind of error, whoever meets it. */
+/** Facts about each kind of error that do not depend on where it occurs. */
 
-/** Whose side the mend is on. */
+/** Who can fix it. */
 export type Fault = 'user' | 'repository' | 'app' | 'host' | 'hub';
 
 export interface ErrorKind {
   readonly fault: Fault;
   /** True when the same request may succeed later without any change. */
   readonly retry: boolean;
-  /** HTTP status when the hub or the proxy's admin API answers with it. */
+  /** HTTP status of a response with this error, from the hub or the proxy's admin API. */
   readonly status: number;
   /** One sentence: what to do. */
   readonly mend: string;

@@ -1,26 +1,26 @@
-/** Coded errors as they are thrown, kept and told. What each code means: error-catalogue.ts. */
+/** Coded errors as they are thrown, stored and shown. error-catalogue.ts defines the codes. */
 import { z } from 'zod';
 import { ErrorCode, ERRORS } from './error-catalogue.ts';
 import type { ErrorKind } from './error-kind.ts';
 import { isDiskFull } from './service/disk-full.ts';
 
-/** An error as it is stored, sent and shown. */
-/** Characters of a report's message at most. */
+/** Longest message of an {@link ErrorReport}, characters. */
 const MAX_MESSAGE = 4000;
 
+/** An error as it is stored, sent and shown. */
 export const ErrorReport = z.object({
   code: ErrorCode,
-  /** One plain sentence: what happened. */
+  /** What happened, in one plain sentence. */
   message: z.string().max(MAX_MESSAGE),
-  /** Facts behind it, one line each: exit code, last log lines, listening sockets. */
+  /** Supporting facts, one line each: exit code, last log lines, listening sockets. */
   evidence: z.array(z.string().max(2000)).max(60).default([]),
 });
 export type ErrorReport = z.infer<typeof ErrorReport>;
 
-/** As it is read: a code that a newer version has and this one does not must not cost what carries it, its words still tell. */
+/** For reading: a code that only newer versions know must not invalidate the whole message; its text still helps. */
 export const ReadErrorReport = ErrorReport.extend({ code: ErrorCode.catch('ORK_CODE_UNKNOWN') });
 
-/** The one error class of orkestr. Whatever else is thrown is a bug and becomes `ORK_INTERNAL` at the border. */
+/** The only error class of orkestr. Anything else that is thrown is a bug and becomes `ORK_INTERNAL` at the border. */
 export class OrkestrError extends Error {
   readonly code: ErrorCode;
   readonly evidence: readonly string[];
@@ -37,7 +37,7 @@ export class OrkestrError extends Error {
   }
 }
 
-/** Any thrown value as an {@link ErrorReport}, within the bounds of its schema. A full disk is no bug, whoever met it. */
+/** Converts any thrown value to an {@link ErrorReport} within its limits. A full disk is never a bug. */
 export function toErrorReport(error: unknown, fallback: ErrorCode = 'ORK_INTERNAL'): ErrorReport {
   const message = error instanceof Error ? error.message : String(error);
   const known = error instanceof OrkestrError ? error : undefined;
@@ -45,20 +45,20 @@ export function toErrorReport(error: unknown, fallback: ErrorCode = 'ORK_INTERNA
   return withinBounds({ code, message, evidence: [...(known?.evidence ?? [])] });
 }
 
-/** Cut to the bounds of its schema. */
+/** Cuts a report to the limits of its schema. */
 export const withinBounds = ({ code, message, evidence }: ErrorReport): ErrorReport => ({
   code,
   message: message.slice(0, MAX_MESSAGE),
   evidence: evidence.slice(0, 60).map((line) => line.slice(0, 2000)),
 });
 
-/** The report with a sentence at the end of its message, which gives way when there is no room. */
+/** Appends a sentence to the report's message, which is shortened if there is no room. */
 export const withSentence = (error: ErrorReport, sentence: string): ErrorReport => ({
   ...error,
   message: `${error.message.slice(0, MAX_MESSAGE - 1 - sentence.length)} ${sentence}`,
 });
 
-/** RFC 9457 problem document, as the hub's API and the proxy's admin API answer it. */
+/** RFC 9457 problem document, as returned by the hub's API and the proxy's admin API. */
 export const Problem = z.object({
   type: z.string(),
   title: z.string(),

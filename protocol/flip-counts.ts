@@ -1,27 +1,27 @@
-/** What the proxy counts around a flip; a part of the receipt of a cutover. */
+/** What the proxy counts around a flip; part of the receipt of a cutover. */
 import { z } from 'zod';
 import { Timestamp } from './ids.ts';
 
-/** Requests that one target finished or failed in its whole life up to now. */
+/** Requests that one target has finished or failed since it started. */
 export const TargetCount = z.object({ served: z.int(), failed: z.int() });
 export type TargetCount = z.infer<typeof TargetCount>;
 
-/** WebSockets, event streams and gRPC streams of a target that drains. */
+/** WebSockets, event streams and gRPC streams of a draining target. */
 export const StreamCount = z.object({
   /** Open at the flip. */
   carried: z.int(),
-  /** Of those, ended by client or app before their deadline. */
+  /** How many of them client or app ended before their deadline. */
   ended: z.int(),
-  /** Of those, closed by us at their deadline, with their protocol's word. */
+  /** How many of them we closed at their deadline, as their protocol prescribes. */
   closed: z.int(),
 });
 export type StreamCount = z.infer<typeof StreamCount>;
 
-/** The requests of one side of a cutover. Times are null when there was none. Defaults are for receipts of older versions. */
+/** Requests of one side of a cutover. Times are null without requests. Defaults are for receipts of older versions. */
 export const SideCount = z.object({
   targetId: z.string(),
   requests: TargetCount,
-  /** Answers of 500 and above that the app gave. */
+  /** Responses of the app with status 500 and above. */
   errors: z.int().default(0),
   firstRequestAt: Timestamp.nullable().default(null),
   lastRequestAt: Timestamp.nullable().default(null),
@@ -46,7 +46,7 @@ export const FlipCounts = z.object({
     .object({ requests: z.int(), refused: z.int(), p50Ms: z.number(), maxMs: z.number() })
     .nullable()
     .default(null),
-  /** Requests answered 502, 503 or 504 by the proxy itself for this upstream, from the flip on. */
+  /** Requests of this upstream since the flip that the proxy answered 502, 503 or 504, or whose response broke off. */
   failed: z.int(),
 });
 export type FlipCounts = z.infer<typeof FlipCounts>;

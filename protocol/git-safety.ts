@@ -1,7 +1,7 @@
 /**
- * How git is run on either side: an explicit child environment, a config that turns everything off which a hostile
- * repository or server could use, and git's own messages as error codes. Both sides still validate URL, branch and
- * commit with ids.ts first: this is the second line.
+ * How both sides run git: an explicit environment for the child, a config that disables everything that a hostile
+ * repository or server could use, and error codes for git's messages. Both sides still validate URL, branch and commit
+ * with ids.ts first; this is the second line of defence.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,26 +10,26 @@ import type { ErrorCode } from './error-catalogue.ts';
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 interface GitEnvironmentOptions {
-  /** HOME of the child: a folder of ours, never the user's, with nothing in it but {@link gitConfigFile}. */
+  /** HOME of the child: a folder of ours, never the user's, that contains only {@link gitConfigFile}. */
   readonly home: string;
-  /** Let plain http pass beside https (tests and hosts inside a private network). */
+  /** Also allow plain http (tests, and hosts inside a private network). */
   readonly allowHttp?: boolean;
-  /** PATH to find git's helpers by. */
+  /** PATH to find git's helpers. */
   readonly path?: string;
-  /** PEM bundle to check servers against; absent: the one git was built with. */
+  /** PEM bundle to verify servers with; absent: git's own default. */
   readonly caFile?: string;
 }
 
 /**
- * The only config file that git reads beside the repository's own, see {@link hardenedGitConfig}. By its name: git before 2.32
- * (Debian 11) knows no GIT_CONFIG_GLOBAL, and would run without any of it.
+ * The only config file that git reads besides the repository's own, see {@link hardenedGitConfig}. The name matters:
+ * git before 2.32 (Debian 11) ignores GIT_CONFIG_GLOBAL, and would run without the file under another name.
  */
 export const gitConfigFile = (home: string): string => join(home, '.gitconfig');
 
 /**
  * The whole environment of a git child (git(1), "ENVIRONMENT VARIABLES"). Nothing is inherited, so no GIT_*, askpass,
  * editor, ssh or proxy variable of the parent reaches git.
- * simple-git blocks GIT_* variables that are not listed: give it `allowEnvironment: Object.keys(...)` of this.
+ * simple-git blocks GIT_* variables that are not listed: pass it `allowEnvironment: Object.keys(...)` of this.
  */
 export function gitEnvironment(options: GitEnvironmentOptions): Record<string, string> {
   return {
@@ -37,7 +37,7 @@ export function gitEnvironment(options: GitEnvironmentOptions): Record<string, s
     HOME: options.home,
     LC_ALL: 'C',
     GIT_CONFIG_NOSYSTEM: '1',
-    // Newer ones would read one more file below HOME.
+    // Keeps git since 2.32 from reading a second file below HOME.
     GIT_CONFIG_GLOBAL: gitConfigFile(options.home),
     GIT_ATTR_NOSYSTEM: '1',
     GIT_TERMINAL_PROMPT: '0',
@@ -48,17 +48,17 @@ export function gitEnvironment(options: GitEnvironmentOptions): Record<string, s
 }
 
 interface GitCredentials {
-  /** The repository's URL: the header goes to this URL and below it, nowhere else. */
+  /** The repository's URL. The header is sent to this URL and those below it, and nowhere else. */
   readonly url: string;
   readonly username: string;
   readonly token: string;
 }
 
 /**
- * Text of a git config that switches hooks, helpers, filters, submodules and foreign transports off and checks every
- * object that comes in. With credentials it also carries the Authorization header (RFC 7617), so that the token is in
- * no argv, URL, environment or log: write it with {@link writePrivateFile}.
- * @param allowHttp lets plain http pass beside https
+ * Text of a git config that disables hooks, helpers, filters, submodules and other transports, and checks every
+ * received object. With credentials it also contains the Authorization header (RFC 7617), so that the token is in no
+ * argv, URL, environment or log: write it with {@link writePrivateFile}.
+ * @param allowHttp also allows plain http
  */
 export function hardenedGitConfig(options: { allowHttp?: boolean; credentials?: GitCredentials } = {}): string {
   const { allowHttp = false, credentials } = options;
@@ -85,7 +85,7 @@ export function hardenedGitConfig(options: { allowHttp?: boolean; credentials?: 
     '[transfer]',
     '  fsckObjects = true',
     ...fsckTolerance('fetch'),
-    // Drivers that a machine may know by name; empty commands leave the bytes as they are (gitattributes(5)).
+    // Drivers that the machine's config may define; empty commands leave the bytes unchanged (gitattributes(5)).
     '[filter "lfs"]',
     '  clean =',
     '  smudge =',
@@ -100,7 +100,7 @@ export function hardenedGitConfig(options: { allowHttp?: boolean; credentials?: 
     '[safe]',
     '  directory = *',
     '[http]',
-    // git sends an extra header along to wherever a redirect leads: with credentials none is followed.
+    // git would send an extra header to redirect targets too, so with credentials it must not follow redirects.
     `  followRedirects = ${credentials === undefined ? 'initial' : 'false'}`,
     '  lowSpeedLimit = 1000',
     '  lowSpeedTime = 30',
@@ -109,7 +109,7 @@ export function hardenedGitConfig(options: { allowHttp?: boolean; credentials?: 
   ].join('\n');
 }
 
-/** Findings of git-fsck(1) that old, honest histories carry and that are harmless: refused otherwise as under --strict. */
+/** Harmless git-fsck(1) findings that old, honest histories contain. Without these lines they would be refused. */
 export function fsckTolerance(section: 'fetch' | 'receive'): string[] {
   return [
     `[${section} "fsck"]`,
@@ -120,18 +120,18 @@ export function fsckTolerance(section: 'fetch' | 'receive'): string[] {
 }
 
 function authorization({ url, username, token }: GitCredentials): string[] {
-  // A quote, backslash or line end would let the URL write config lines of its own; GitUrl (ids.ts) has none of them.
+  // A quote, backslash or line break would let the URL inject config lines; GitUrl (ids.ts) permits none of them.
   if (/["\\\s]/.test(url)) throw new TypeError('A repository URL must not hold quotes, backslashes or white space.');
   const basic = Buffer.from(`${username}:${token}`).toString('base64');
   return [`[http "${url}"]`, `  extraHeader = "Authorization: Basic ${basic}"`];
 }
 
-/** Write a file that only its owner can read. An existing one of that name is an error: it may be readable already. */
+/** Writes a file that only its owner can read. An existing file is an error, because others may be able to read it. */
 export function writePrivateFile(path: string, text: string): void {
   writeFileSync(path, text, { mode: 0o600, flag: 'wx' });
 }
 
-/** git's messages under LC_ALL=C, most telling first. Tested against real servers; git 2.30 to 2.50 have the same words. */
+/** git's messages under LC_ALL=C, most specific first. Tested against real servers; the same in git 2.30 to 2.50. */
 const FAILURES: readonly (readonly [RegExp, ErrorCode])[] = [
   [/No space left on device|Disk quota exceeded/, 'ORK_DISK_FULL'],
   [/not our ref|unadvertised object|couldn't find remote ref [0-9a-f]{40}\b/i, 'ORK_COMMIT_UNKNOWN'],
@@ -154,7 +154,7 @@ const FAILURES: readonly (readonly [RegExp, ErrorCode])[] = [
   [/certificate|SSL|TLS|RPC failed|Recv failure|unable to access/i, 'ORK_REPO_UNREACHABLE'],
 ];
 
-/** The error code behind what a failed git fetch, clone or ls-remote wrote to stderr; ORK_CLONE_FAILED when nothing is known. */
+/** The error code for the stderr of a failed git fetch, clone or ls-remote; ORK_CLONE_FAILED for an unknown message. */
 export function explainGitFailure(stderr: string): ErrorCode {
   return FAILURES.find(([pattern]) => pattern.test(stderr))?.[1] ?? 'ORK_CLONE_FAILED';
 }

@@ -1,5 +1,5 @@
 /**
- * The upstream by which a proxy serves the hub on its own host. No environment has it: installer/install/hub.sh makes it,
- * journal and Docker know nothing of it.
+ * The upstream through which a proxy serves the hub on its own host. It belongs to no environment:
+ * installer/install/hub.sh creates it, and journal and Docker do not know it.
  */
 export const HUB_UPSTREAM = '00000000-0000-4000-8000-000000000001';

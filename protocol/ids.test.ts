@@ -16,7 +16,7 @@ import {
   Uuid,
 } from './ids.ts';
 
-/** What names are made of, and what would mean something to a shell, a path or an option parser. */
+/** Characters of names, and those that are special to a shell, a path or an option parser. */
 const SIGNS = Array.from('-./:@a1 \n\t\'"`$;&|<>\\~^*?[]{}()#%\0');
 
 const accepts = (schema: { safeParse(value: unknown): { success: boolean } }, value: unknown): boolean =>

@@ -1,6 +1,6 @@
 /**
- * The allow-lists for everything that names something. A value that passed one of these schemas is safe as an argv
- * operand, a path segment or a label; nothing else may become one.
+ * Allow-lists for everything that names something. A value that passes one of these schemas is safe as an argv operand,
+ * a path segment or a label; nothing else may become one.
  */
 import { z } from 'zod';
 
@@ -17,10 +17,10 @@ export const Slug = z
     'lower-case letters, digits and inner dashes, starting with a letter, at most 40',
   );
 
-/** A full SHA-1 commit id. Abbreviations are refused: they may become ambiguous. */
+/** A full SHA-1 commit id. Abbreviations are refused, because they may become ambiguous. */
 export const CommitSha = z.string().regex(/^[0-9a-f]{40}$/, 'a full 40-digit commit id');
 
-/** A branch name: the safe subset of git-check-ref-format(1). It can never start with a dash or hold `..`. */
+/** A branch name: a safe subset of git-check-ref-format(1). It cannot start with a dash or contain `..`. */
 export const BranchName = z
   .string()
   .max(200)
@@ -30,12 +30,12 @@ export const BranchName = z
   )
   .refine((name) => !/\.\.|\/\/|\/\.|\.lock(?:\/|$)|\/$/.test(name), 'not a valid git branch name');
 
-/** Environment variable name as POSIX.1-2017 8.1 allows it (plus lower case). */
+/** An environment variable's name (POSIX.1-2017 8.1, plus lower case). */
 export const EnvName = z
   .string()
   .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'letters, digits and _, not starting with a digit');
 
-/** Environment variable value: up to 32 KiB, any text without NUL (which execve(2) cannot carry). */
+/** An environment variable's value: up to 32 KiB of text without NUL (which execve(2) cannot pass). */
 export const EnvValue = z
   .string()
   .max(32_768)
@@ -53,7 +53,7 @@ export const HostName = z
     'a host name in lower case, with other letters than a to z as xn--…',
   );
 
-/** A host that is routed: a name, or `*.name` for every name that has exactly one label more. */
+/** The host of a route: a name, or `*.name` for every name with exactly one more label. */
 export const RouteHost = z.union([
   HostName,
   z.templateLiteral(['*.', HostName]).refine((host) => host.split('.').length > 2, 'a wildcard of at least two labels'),
@@ -77,8 +77,8 @@ export const RepositoryPath = z
   .refine((path) => path === '.' || !path.split('/').some((part) => part === '.' || part === '..'), 'no dot segments');
 
 /**
- * URL of a repository: https (or http, which the hub only lets pass where its config allows it), a host name, an
- * optional port, a plain path. No user info (credentials travel apart), no query, no `ext::`, `file://` or options.
+ * URL of a repository: https (or http, which the hub accepts only where its config allows it), a host name, an optional
+ * port, a plain path. No user info (credentials travel separately), no query, no `ext::`, `file://` or options.
  */
 export const GitUrl = z
   .string()
@@ -88,7 +88,7 @@ export const GitUrl = z
     'an https URL without user, query or fragment',
   );
 
-/** Content address of an image, as Docker Engine gives it. */
+/** Content address of an image, as Docker Engine reports it. */
 export const ImageId = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 
 const registry = String.raw`(?:localhost|[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?=:))(?::[1-9]\d{0,4})?`;
@@ -96,9 +96,9 @@ const repositoryPart = String.raw`[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*`;
 const repository = `${registry}(?:/${repositoryPart})+`;
 
 /**
- * A repository of a registry, with the registry and without tag: `registry.example:5000/team/app`. A first part without dot
- * and port would be a name on Docker Hub, which is `docker.io/team/app` here.
- * Source: the grammar of references in distribution/reference.
+ * A repository in a registry, with the registry and without tag: `registry.example:5000/team/app`. Without a dot or
+ * port the first part would be a name on Docker Hub, which is written `docker.io/team/app` here. Source: the grammar of
+ * references in distribution/reference.
  */
 export const ImageRepository = z
   .string()
@@ -108,7 +108,7 @@ export const ImageRepository = z
     'registry/repository in lower case, without https:// and tag, as registry.example:5000/team/app',
   );
 
-/** An image in its registry, by the digest of its manifest. */
+/** An image in its registry, by its manifest digest. */
 export const ImageReference = z
   .string()
   .max(300)
@@ -116,5 +116,5 @@ export const ImageReference = z
 
 export const Port = z.int().min(1).max(65_535);
 
-/** A moment, ISO 8601 in UTC with milliseconds. Only ever shown or ordered; durations come from monotonic clocks. */
+/** A moment: ISO 8601 in UTC with milliseconds. Only for display and ordering; durations come from monotonic clocks. */
 export const Timestamp = z.iso.datetime();

@@ -1,4 +1,4 @@
-/** What stands in a JSON text; undefined, which no schema takes, for what is no JSON: whoever checks the shape refuses both. */
+/** Parses JSON. Returns undefined for invalid text: no schema accepts that, so callers need only check the shape. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

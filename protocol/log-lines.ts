@@ -1,30 +1,30 @@
-/** Raw log bytes into lines. Pure; the command lines and the console share it. */
+/** Splits raw log bytes into lines. Pure; the CLI and the console share it. */
 
-/** Longest line kept, characters; a longer one is cut with a marker, so that memory stays bounded whatever a build prints. */
+/** Longest line kept, characters. A longer one is cut with a marker, so that memory is bounded whatever is printed. */
 export const MAX_LINE = 16_384;
 const CUT = ' … [line cut]';
 
 /**
- * Splits a byte stream into lines. UTF-8 may be torn between chunks. A carriage return goes back to the start of the
- * line, as on a terminal: of a progress bar only its last state is left.
+ * Splits a byte stream into lines. Chunks may split UTF-8 characters. A carriage return goes back to the start of the
+ * line, as on a terminal, so only the last state of a progress bar remains.
  */
 export class LogLines {
   readonly #decoder = new TextDecoder();
   #line = '';
-  /** A carriage return came last: what follows starts the line anew, unless it is the newline of a CRLF. */
+  /** The last character was a carriage return: the next text restarts the line, unless it is the newline of a CRLF. */
   #returned = false;
 
-  /** Adds bytes and gives the lines that are complete now. */
+  /** Adds bytes and returns the lines that they complete. */
   push(bytes: Uint8Array): string[] {
     return this.#add(this.#decoder.decode(bytes, { stream: true }));
   }
 
-  /** The line that has no newline yet. */
+  /** The line that still lacks its newline. */
   get open(): string {
     return this.#line;
   }
 
-  /** The end of the stream: what is left as a last line, if there is something. */
+  /** Ends the stream and returns the rest as a last line, if there is any. */
   end(): string[] {
     const lines = this.#add(this.#decoder.decode());
     if (this.#line !== '') lines.push(this.#line);
@@ -57,7 +57,7 @@ export class LogLines {
   }
 }
 
-/** The bytes of a log event. `offset` is where the step's log is read up to: bytes before it were seen already. */
+/** The new bytes of a log event. `seen` is how far the step's log has been read; bytes before it are dropped. */
 export function freshBytes(data: string, offset: number, seen: number): Uint8Array {
   const text = atob(data);
   const bytes = Uint8Array.from(text, (char) => char.charCodeAt(0));

@@ -1,6 +1,6 @@
 /**
- * Variables of an environment that are public by the definition of a framework: its build writes their values into files that
- * every browser gets.
+ * Environment variables that a framework defines as public: its build writes their values into files that every browser
+ * gets.
  */
 import type { EnvVars } from './ids.ts';
 
@@ -16,11 +16,11 @@ const PUBLIC_PREFIXES = [
 ] as const;
 export type PublicPrefix = (typeof PUBLIC_PREFIXES)[number];
 
-/** Whether a variable of this name goes into what is built. */
+/** Whether a variable of this name ends up in the built files. */
 export const isPublicVariable = (name: string, prefixes: readonly PublicPrefix[] = PUBLIC_PREFIXES): boolean =>
   prefixes.some((prefix) => name.startsWith(prefix));
 
-/** Those of the variables whose names begin like this, in the order of their names. */
+/** The variables with one of these prefixes, sorted by name. */
 export function publicVariables(variables: EnvVars, prefixes: readonly PublicPrefix[] = PUBLIC_PREFIXES): EnvVars {
   const names = Object.keys(variables).filter((name) => isPublicVariable(name, prefixes));
   return Object.fromEntries(names.toSorted().map((name) => [name, variables[name] ?? '']));

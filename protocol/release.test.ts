@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { compareVersions } from './release.ts';
 
 test('versions are in the order of semver.org (11)', () => {
-  // Its own example, and what numbers as words would get wrong.
+  // The example of semver.org, and cases that comparing numbers as words gets wrong.
   const ascending = [
     '0.9.10',
     '1.0.0-alpha',

@@ -1,4 +1,4 @@
-/** Text that came from a build or an app, made safe to print on a terminal. */
+/** Makes text from a build or an app safe to print on a terminal. */
 
 /** Colours and weights (SGR); other escape sequences could move the cursor, set the title or reach the clipboard. */
 // oxlint-disable-next-line no-control-regex -- control characters are what this is about
@@ -8,7 +8,7 @@ const ESCAPES = /\u001b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\u0007\u001b]*(?:\u0007|
 // oxlint-disable-next-line no-control-regex -- as above; C1 controls (0x80 to 0x9f) count as escapes on some terminals
 const CONTROLS = /[\u0000-\u0008\u000b-\u001a\u001c-\u001f\u007f-\u009f]/g;
 
-/** One log line with its colours, or without them, and with no other control character. A coloured line ends with a reset. */
+/** One log line, with or without colours, and without other control characters. A coloured line ends with a reset. */
 export function safeLine(line: string, colors: boolean): string {
   let colored = false;
   const text = line

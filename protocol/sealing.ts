@@ -1,4 +1,4 @@
-/** Secrets at rest: AES-256-GCM (NIST SP 800-38D) under a key file that only its owner can read. */
+/** Secrets at rest: AES-256-GCM (NIST SP 800-38D) with a key file that only its owner can read. */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { OrkestrError } from './errors.ts';
@@ -10,13 +10,13 @@ const TAG_BYTES = 16;
 const VERSION = 'v1';
 
 export interface Sealer {
-  /** Encrypt text; `context` (an id, say) is authenticated, so a sealed value cannot be moved to another row. */
+  /** Encrypts text. `context` (such as an id) is authenticated, so a sealed value cannot be moved to another row. */
   seal(text: string, context: string): string;
-  /** @throws OrkestrError ORK_CONFIG when the key or the context is another one, or the value was changed. */
+  /** @throws OrkestrError ORK_CONFIG when the key or the context differs, or the value was modified. */
   open(sealed: string, context: string): string;
 }
 
-/** The sealer of the key in `path`; the file is made with mode 0600 when it is absent. */
+/** A sealer with the key in `path`; creates the file with mode 0600 when it is absent. */
 export function sealerFromKeyFile(path: string): Sealer {
   return makeSealer(loadOrMakeKey(path));
 }
@@ -34,7 +34,7 @@ export function makeSealer(key: Buffer): Sealer {
       const bytes = Buffer.from(encoded, 'base64');
       try {
         if (version !== VERSION) throw new Error(`unknown version ${version}`);
-        // Without the length a tag that was cut to four bytes would be taken too.
+        // Without a fixed length, a tag truncated to four bytes would be accepted too.
         const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, IV_BYTES), {
           authTagLength: TAG_BYTES,
         })

@@ -1,3 +1,3 @@
-/** `text` as one word of a POSIX shell (XCU 2.2.2), quoted where it needs it. */
+/** `text` as one word of a POSIX shell (XCU 2.2.2), quoted if necessary. */
 export const shellWord = (text: string): string =>
   /^[\w./:@=,+%-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;

@@ -1,4 +1,4 @@
-/** ed25519 signatures (RFC 8032) over text: how hosts and hub prove who they are, and how jobs are signed. */
+/** ed25519 signatures (RFC 8032) over text: hosts and hub prove their identity with them, and the hub signs jobs. */
 import {
   createPrivateKey,
   createPublicKey,
@@ -33,44 +33,44 @@ export function signText(text: string, privateKeyPem: string): string {
   return edSign(null, Buffer.from(text), createPrivateKey(privateKeyPem)).toString('base64');
 }
 
-/** Whether `signature` (base64) over `text` was made by the holder of `publicKeyPem`. Malformed input is just false. */
+/** Whether `signature` (base64) over `text` was made by the holder of `publicKeyPem`. False for malformed input. */
 export function isSignedBy(text: string, signature: string, publicKeyPem: string): boolean {
   const key = readPublicKey(publicKeyPem);
   return key !== undefined && edVerify(null, Buffer.from(text), key, Buffer.from(signature, 'base64'));
 }
 
-/** The key when the text is the PEM of an ed25519 public key, else undefined. */
+/** The key if the text is the PEM of an ed25519 public key, else undefined. */
 export function readPublicKey(pem: string): KeyObject | undefined {
-  // createPublicKey takes private keys too; one that was sent by mistake must not pass for its public half.
+  // createPublicKey takes private keys too; one sent by mistake must not pass for its public half.
   if (!pem.startsWith('-----BEGIN PUBLIC KEY-----')) return undefined;
   try {
     const key = createPublicKey(pem);
     return key.asymmetricKeyType === 'ed25519' ? key : undefined;
   } catch {
-    return undefined; // not a key at all: the caller says whose it should have been
+    return undefined; // not a key at all: the caller knows whose it should have been
   }
 }
 
-/** Wrap a job for the wire: the signature covers the exact payload bytes, so no canonical JSON is needed. */
+/** Wraps a job for the wire. The signature covers the exact payload bytes, so no canonical JSON is needed. */
 export function signJob(job: Job, hubPrivateKeyPem: string): SignedJob {
   const payload = JSON.stringify(job);
   return { payload, signature: signText(jobProof(payload), hubPrivateKeyPem) };
 }
 
-/** The same for new edge settings. */
+/** Like {@link signJob}, for new edge settings. */
 export function signEdgeOrder(order: EdgeOrder, hubPrivateKeyPem: string): SignedJob {
   const payload = JSON.stringify(order);
   return { payload, signature: signText(edgeProof(payload), hubPrivateKeyPem) };
 }
 
 /**
- * Unwrap a job: signature first, then schema, so that nothing unsigned is ever parsed.
+ * Unwraps a job. Checks the signature before the schema, so that nothing unsigned is ever parsed.
  * @throws OrkestrError ORK_SIGNATURE, ORK_JOB_REFUSED
  */
 export const openJob = (signed: SignedJob, hubPublicKeyPem: string): Job =>
   open(signed, jobProof, hubPublicKeyPem, Job);
 
-/** The same for new edge settings. @throws OrkestrError ORK_SIGNATURE, ORK_JOB_REFUSED */
+/** Like {@link openJob}, for new edge settings. @throws OrkestrError ORK_SIGNATURE, ORK_JOB_REFUSED */
 export const openEdgeOrder = (signed: SignedJob, hubPublicKeyPem: string): EdgeOrder =>
   open(signed, edgeProof, hubPublicKeyPem, EdgeOrder);
 
@@ -92,5 +92,5 @@ function open<T>(
 }
 
 const jobProof = (payload: string): string => `orkestr-job-v1\n${payload}`;
-/** Another prefix: what is signed as one can never be taken for the other. */
+/** A different prefix, so that a signed edge order never passes for a job, or the reverse. */
 const edgeProof = (payload: string): string => `orkestr-edge-v1\n${payload}`;

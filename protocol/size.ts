@@ -1,4 +1,4 @@
-/** Sizes as people read them, on a host, in a terminal and in a browser. */
+/** Sizes for people to read, on a host, in a terminal and in a browser. */
 const KIB = 1024;
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 
@@ -7,7 +7,7 @@ export function humanSize(bytes: number): string {
   if (bytes === 1) return '1 byte';
   let step = 0;
   let size = bytes;
-  // By the rounded size: 1048575 bytes are "1 MiB", and not "1024 KiB".
+  // Compare the rounded size, so that 1048575 bytes are "1 MiB" rather than "1024 KiB".
   while (rounded(size) >= KIB && step < UNITS.length - 1) {
     size /= KIB;
     step += 1;

@@ -1,10 +1,10 @@
-/** What each step of the pipeline leaves behind. Stored in the agent's journal and the hub's store, and shown to users. */
+/** The outputs of the pipeline's steps. Stored in the agent's journal and the hub's store, and shown to users. */
 import { z } from 'zod';
 import { BuildArgs, StageName } from './build-settings.ts';
 import { FlipCounts } from './flip-counts.ts';
 import { CommitSha, ImageId, ImageReference, Port, RepositoryPath, Timestamp, Uuid } from './ids.ts';
 
-/** The seven steps in their order. Names are stored: never rename, never reuse. */
+/** The seven steps in order. Their names are stored: never rename, never reuse. */
 export const STEP_NAMES = ['clone', 'analyze', 'build', 'deploy', 'health', 'cutover', 'finalize'] as const;
 export const StepName = z.enum(STEP_NAMES);
 export type StepName = z.infer<typeof StepName>;
@@ -16,12 +16,12 @@ export const Checkout = z.object({
   author: z.string(),
   files: z.int(),
   bytes: z.int(),
-  /** When the commit was made: the time that its files have in an image. */
+  /** When the commit was made; images get this as the time of its files. */
   committedAt: Timestamp.optional(),
 });
 export type Checkout = z.infer<typeof Checkout>;
 
-/** One fact about a repository and where it was read. Example: start command, `node server.js`, "package.json scripts.start". */
+/** One fact about a repository and its source. As in: start command, `node server.js`, "package.json scripts.start" */
 export const Evidence = z.object({
   subject: z.enum([
     'framework',
@@ -41,7 +41,7 @@ export const Evidence = z.object({
 });
 export type Evidence = z.infer<typeof Evidence>;
 
-/** How sure a detector is. `stated`: a person said so; `guess`: an index.html lies there. */
+/** How sure a detector is. `stated`: a person said so; `guess`: there is an index.html. */
 export const CONFIDENCES = ['guess', 'likely', 'certain', 'stated'] as const;
 export const Confidence = z.enum(CONFIDENCES);
 export type Confidence = z.infer<typeof Confidence>;
@@ -55,79 +55,79 @@ export const BuildPlan = z.object({
   runtime: z.string(),
   /** Version of the runtime in the base image; absent for a Dockerfile of the repository. */
   version: z.string().optional(),
-  /** Absent when nothing says it: then EXPOSE of the built image decides, else 8080. */
+  /** Absent if no source names one: then EXPOSE of the built image decides, else 8080. */
   port: Port.optional(),
-  /** Nobody said the port: it is a default or a guess, and the only other port that the app opens may take its place. */
+  /** The port is a default or a guess, and the only other port that the app opens may replace it. */
   portGuessed: z.boolean().default(true),
   installCommand: z.string().optional(),
   buildCommand: z.string().optional(),
   startCommand: z.string().optional(),
-  /** Folder of finished files, in the stage that built them. */
+  /** Folder with the built files, in the stage that built them. */
   outputDirectory: z.string().optional(),
   evidence: z.array(Evidence),
   warnings: z.array(z.string()),
   /** Folder inside the repository that is the build context. */
   rootDirectory: RepositoryPath,
   dockerfile: z.object({ origin: z.enum(['repository', 'generated']), path: RepositoryPath, text: z.string() }),
-  /** Stage of the Dockerfile that is built; absent: the last. */
+  /** Stage of the Dockerfile to build; absent: the last. */
   target: StageName.optional(),
   buildArgs: BuildArgs.optional(),
-  /** Files that a generated Dockerfile needs beside the repository's own, below `.orkestr/` in the context. */
+  /** Files that a generated Dockerfile needs in addition to the repository's, below `.orkestr/` in the context. */
   files: z.array(z.object({ path: RepositoryPath, text: z.string() })),
 });
 export type BuildPlan = z.infer<typeof BuildPlan>;
 
-/** How a build went. */
+/** Statistics of a build. */
 export const BuildSummary = z.object({
-  /** From the first look for a base image to the image on the host. */
+  /** From the first check of a base image until the image is on the host. */
   ms: z.int(),
-  /** Commands of the Dockerfile beside FROM, and how many of them came from the cache. */
+  /** Commands of the Dockerfile without FROM, and how many of them came from the cache. */
   steps: z.int(),
   cached: z.int(),
-  /** The slowest commands first: "[2/5] RUN npm ci". */
+  /** Slowest commands first: "[2/5] RUN npm ci". */
   slowest: z.array(z.object({ name: z.string().max(200), ms: z.int() })).max(10),
-  /** Layers of the image, and those that the host did not have. Null: it was handed over whole. */
+  /** Layers of the image, and those that the host lacked. Null: the image was transferred as a whole. */
   layers: z.object({ all: z.int(), sent: z.int() }).nullable(),
-  /** Bytes that went from the sandbox to the host. */
+  /** Bytes transferred from the sandbox to the host. */
   sentBytes: z.int(),
 });
 export type BuildSummary = z.infer<typeof BuildSummary>;
 
-/** How an image that was built again compares with that of the release. */
+/** How a rebuilt image compares with that of the release. */
 export const Rebuild = z.object({
   /** The deployment whose image is no longer on the host. */
   of: Uuid,
-  /** The same layers and the same settings. Its id is another one all the same, for it names its deployment. */
+  /** The layers and the settings are the same. The image id differs even so, because it depends on the deployment. */
   identical: z.boolean(),
-  /** What differs, for people, one thing each. */
+  /** The differences, one each, for people. */
   differences: z.array(z.string().max(500)).max(50),
 });
 export type Rebuild = z.infer<typeof Rebuild>;
 
 export const Image = z.object({
   id: ImageId,
-  /** `orkestr/<environment id>:<deployment id>`: derived, so that a lost result can be found again. */
+  /** `orkestr/<environment id>:<deployment id>`: derived, so that the image is found even if this result is lost. */
   reference: z.string(),
   bytes: z.int(),
-  /** Base image name → its id when this was built. */
+  /** Base image name → its id at the time of the build. */
   baseImages: z.record(z.string(), z.string()),
-  /** Base image name → by which it is had from its registry again: "node@sha256:…". Those that came from one. */
+  /** Base image name → reference to pull it again: "node@sha256:…". Only images from a registry. */
   baseDigests: z.record(z.string(), z.string()).optional(),
-  /** Peak memory of the sandbox during the build; null where the kernel does not tell. */
+  /** Peak memory of the sandbox during the build; null if the kernel does not report it. */
   peakMemoryBytes: z.int().nullable(),
   exposedPorts: z.array(Port),
   hasHealthcheck: z.boolean(),
-  /** Digests of its layers from the base up, by which a rebuild is compared. Absent in releases of older versions. */
+  /** Digests of the layers, from the base up, to compare a rebuild with. Absent in releases of older versions. */
   layers: z.array(z.string()).max(1000).optional(),
-  /** By which its registry has it. Absent: it is on its host only. */
+  /** Its reference in the registry. Absent: the image is only on its host. */
   registryReference: ImageReference.optional(),
-  /** Absent when an earlier run had built it already. */
+  /** Absent when an earlier run had already built the image. */
   summary: BuildSummary.optional(),
   rebuild: Rebuild.optional(),
 });
 export type Image = z.infer<typeof Image>;
 
-/** One running container address. */
+/** The address of a running container. */
 export const Target = z.object({
   containerId: z.string(),
   containerName: z.string(),
@@ -135,9 +135,9 @@ export const Target = z.object({
   port: Port,
   /** Why this port: "environment setting", "EXPOSE of the image", "package.json …", "default". */
   portFrom: z.string(),
-  /** Nobody said it: the only other port that the app opens may take its place. */
+  /** The port is a default or a guess: the only other port that the app opens may replace it. */
   portGuessed: z.boolean().default(false),
-  /** Id of its image on this host, where a pull gave it another one than its build (containerd's image store). */
+  /** Id of the image on this host, if a pull gave it another one than the build (containerd's image store). */
   imageId: ImageId.optional(),
 });
 export type Target = z.infer<typeof Target>;
@@ -150,10 +150,10 @@ export const HealthReport = z.object({
   probe: z.enum(['http', 'tcp', 'image', 'command', 'none']),
   attempts: z.int(),
   ms: z.number(),
-  /** What the last probe got, for people: "HTTP 200 in 4 ms". */
+  /** The result of the last probe, for people: "HTTP 200 in 4 ms". */
   last: z.string(),
   listeners: z.array(Listener),
-  /** The port that the app opened instead of the guessed one, and that serves now. */
+  /** The port that the app opened instead of the guessed one; it serves now. */
   foundPort: Port.nullable().default(null),
 });
 export type HealthReport = z.infer<typeof HealthReport>;
@@ -165,7 +165,7 @@ export const CutoverReceipt = FlipCounts.extend({
 });
 export type CutoverReceipt = z.infer<typeof CutoverReceipt>;
 
-/** What a live deployment leaves behind; immutable. A rollback needs nothing else but the repository. */
+/** The record of a live deployment; immutable. A rollback needs only this and the repository. */
 export const Release = z.object({
   deploymentId: Uuid,
   commit: CommitSha,
@@ -173,13 +173,13 @@ export const Release = z.object({
   image: Image,
   liveAt: Timestamp,
   supersedes: Uuid.nullable(),
-  /** The port that was found in place of a guess: the next deployment of the environment starts with it. */
+  /** The port found in place of a guess; the next deployment of the environment starts with it. */
   foundPort: Port.nullable().default(null),
   prunedImages: z.array(z.string()),
 });
 export type Release = z.infer<typeof Release>;
 
-/** Step name → schema of its output: one place from which journal, wire and hub validate. */
+/** Step name → schema of its output. Journal, wire and hub all validate with it. */
 export const StepOutputs = {
   clone: Checkout,
   analyze: BuildPlan,

@@ -1,7 +1,7 @@
-/** Protocol 2 as its peers read it, for speaking to one of them. It goes when protocol 2 is spoken no more. */
+/** Converts messages for peers that speak protocol 2. To be removed with the support for protocol 2. */
 import type { AgentMessage, HubMessage } from './agent-link.ts';
 
-/** What came with protocol 3. */
+/** Messages that came with protocol 3. */
 const LATER: ReadonlySet<string> = new Set([
   'edge',
   'edge-state',
@@ -12,6 +12,6 @@ const LATER: ReadonlySet<string> = new Set([
   'app-log-end',
 ]);
 
-/** The message as protocol 2 says it; null: it has no such message. Fields and codes that it does not know are passed over there. */
+/** The message for a protocol 2 peer, which ignores unknown fields and codes; null: it has no such message. */
 export const toVersion2 = <M extends HubMessage | AgentMessage>(message: M): M | null =>
   LATER.has(message.type) ? null : message;

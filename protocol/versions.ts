@@ -1,6 +1,6 @@
 /**
- * Versions of the protocol between hub and agent. Each side speaks this version and the one before (docs/protocol.md): an
- * agent tells in its hello which it can, the hub chooses the newest that both know and says so in its welcome.
+ * Versions of the protocol between hub and agent. Each side speaks this version and the one before (docs/protocol.md).
+ * An agent's hello names the versions that it speaks; the hub's welcome names the newest that both know.
  */
 import type { AgentMessage, HubMessage } from './agent-link.ts';
 import { OrkestrError } from './errors.ts';
@@ -9,13 +9,13 @@ import { toVersion2 } from './version-2.ts';
 export const PROTOCOL_VERSION = 3;
 export const OLDEST_PROTOCOL = 2;
 
-/** What a peer can speak, both ends included. */
+/** The versions that a peer speaks, both ends included. */
 interface SpokenVersions {
   readonly oldest: number;
   readonly newest: number;
 }
 
-/** What an agent says in its hello; one that names no newest speaks one version. */
+/** The versions named in an agent's hello; an agent that names no newest speaks only one. */
 export const spokenBy = (hello: {
   readonly protocol: number;
   readonly newest?: number | undefined;
@@ -25,7 +25,7 @@ export const spokenBy = (hello: {
 });
 
 /**
- * The newest version that this hub and the agent know.
+ * Returns the newest version that this hub and the agent know.
  * @throws OrkestrError ORK_PROTOCOL_AGENT_OLD, ORK_PROTOCOL_HUB_OLD
  */
 export function agreeWithAgent(agent: SpokenVersions): number {
@@ -38,9 +38,9 @@ export function agreeWithAgent(agent: SpokenVersions): number {
 const rangeOf = ({ oldest, newest }: SpokenVersions): string =>
   oldest === newest ? String(oldest) : `${oldest} to ${newest}`;
 
-/** Whether a version that a hub has chosen is one that this agent speaks. */
+/** Whether this agent speaks the version that a hub has chosen. */
 export const isSpoken = (protocol: number): boolean => protocol >= OLDEST_PROTOCOL && protocol <= PROTOCOL_VERSION;
 
-/** The message in the version that the peer speaks; null: that version has no such message, so it is not sent. */
+/** The message in the peer's version; null: that version has no such message, so do not send it. */
 export const inVersion = <M extends HubMessage | AgentMessage>(message: M, protocol: number): M | null =>
   protocol >= 3 ? message : toVersion2(message);

@@ -15,7 +15,7 @@ import { openProcessLog } from './observe/process-log.ts';
 import { startProxy } from './proxy.ts';
 import { surviveUncaught } from './uncaught.ts';
 
-/** What is in flight at a hand-over may take this long to end, ms: WebSockets and event streams live on as they were. */
+/** How long work in flight may take to end after a hand-over, ms. WebSockets and event streams live on. */
 const HAND_OVER_MS = 3_600_000;
 
 const STDOUT = 1;
@@ -57,7 +57,7 @@ async function serve(): Promise<void> {
   const onHandedOver = (pid: number): void => {
     log.info({ successor: pid }, 'the successor serves; finishing what is in flight');
     const isTold = supervisor.mainPid(pid);
-    // A successor that hangs must not be kept alive by this one's pings, for as long as this one drains.
+    // While this process drains, its pings must not keep a hung successor alive.
     if (watchdog) clearInterval(watchdog);
     void proxy
       .close(HAND_OVER_MS)
@@ -69,7 +69,7 @@ async function serve(): Promise<void> {
         },
       )
       .then(async (code) => {
-        // With nothing left to finish this end may be quicker than the word of it, and would be taken for the unit's.
+        // With nothing in flight we could exit before systemd learns the new main PID: the unit would seem dead.
         await isTold;
         await closeLog();
         process.exit(code);
@@ -88,7 +88,7 @@ async function serve(): Promise<void> {
     proxy.handOver({}).catch((error: unknown) => log.error({ err: error }, 'could not hand over; serving on'));
   });
   surviveUncaught(log, () => proxy.handOver({}));
-  // A process that is killed writes nothing, and it is the one after it that must start fast.
+  // A killed process writes no cache, and the one after it must start fast.
   flushCompileCache();
   tidyAtFirstRest();
   const urls = proxy.addresses.map(urlOf);
@@ -98,7 +98,7 @@ async function serve(): Promise<void> {
   supervisor.ready(proxy.table.unreadable ? 'ORK_TABLE_UNREADABLE: routes are missing' : `serving ${upstreams} apps`);
 }
 
-/** An address that can be called: a listener on all addresses is reached on loopback. */
+/** A URL that can be called: a listener on all addresses is reached on loopback. */
 function urlOf({ kind, address, family, port }: Listening): string {
   const host = address === '0.0.0.0' || address === '::' ? '127.0.0.1' : address;
   return `${kind}://${family === 'IPv6' && host === address ? `[${host}]` : host}:${port}`;

@@ -1,6 +1,6 @@
-/** Time that a test can hold still. */
+/** Time that a test can control. */
 export interface Clock {
-  /** Wall clock: only for showing. */
+  /** Wall clock, for display only. */
   now(): Date;
   /** Monotonic, ms: for durations. */
   monotonic(): number;

@@ -1,30 +1,30 @@
-/** The settings of the proxy. The only reader of its environment. */
+/** The proxy's settings. No other module reads its environment variables. */
 import { z } from 'zod';
 import { AddressRange } from '../protocol/edge.ts';
 import { OrkestrError } from '../protocol/errors.ts';
 import type { SupervisorEnv } from '../protocol/service/systemd.ts';
 
-/** How long the proxy waits, ms. */
+/** How long the proxy waits for what, ms. */
 export interface Timeouts {
   /** A client's whole request head, from its first byte or from the accepted connection. */
   readonly clientHeadMs: number;
   /** An idle keep-alive client connection. */
   readonly clientIdleMs: number;
-  /** A client that sends nothing of a body that it owes, or reads nothing of an answer that waits. */
+  /** A client that sends nothing of a body that is due, or reads nothing of a response that is waiting for it. */
   readonly clientStallMs: number;
-  /** In which the body of a request may come as slowly as it likes; then it must keep a pace (body-rate.ts). */
+  /** How long a request body may arrive at any pace; after that a minimum rate applies (body-rate.ts). */
   readonly bodyGraceMs: number;
   /** TCP connect to a target. */
   readonly connectMs: number;
-  /** From the last progress of the request to the head of the target's response; a route may say less. */
+  /** From the last progress of the request to the head of the target's response; a route may set less. */
   readonly responseHeadMs: number;
-  /** A stream (response body, WebSocket) on which nothing moves in either direction; a route may say less. */
+  /** A stream (response body, WebSocket) on which nothing moves in either direction; a route may set less. */
   readonly streamIdleMs: number;
-  /** An idle connection to a target; shorter than what app servers commonly allow (2 to 5 s), so that we close first. */
+  /** An idle connection to a target. App servers commonly allow 2 to 5 s; less than that lets us close first. */
   readonly poolIdleMs: number;
-  /** From our FIN to the hard end of a connection whose other side does not close. */
+  /** From our FIN until we destroy a connection whose peer does not close. */
   readonly closeMs: number;
-  /** From SIGTERM to the cutting of what is still in flight. */
+  /** From SIGTERM until everything still in flight is cut. */
   readonly shutdownMs: number;
 }
 
@@ -35,7 +35,7 @@ export interface Limits {
   readonly headerFields: number;
   /** Client connections at once; more are refused by closing them. */
   readonly connections: number;
-  /** Of these, connections of one client address (IPv6: of one /64). */
+  /** Of those, connections of one client address (IPv6: of one /64). */
   readonly connectionsPerAddress: number;
   /** Idle connections kept per target. */
   readonly poolPerTarget: number;
@@ -46,20 +46,20 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-/** Which exchanges are written to the access log: none, those that failed, a share of the others too, or all (1). */
+/** Which exchanges the access log records: none, or all failed ones and a share of the others (0 none, 1 all). */
 export type AccessLogMode = 'off' | { readonly share: number };
 
 interface AcmeSettings {
   /** Directory URLs, tried in this order. */
   readonly directories: readonly string[];
   readonly email: string | null;
-  /** PEM file of a CA to trust for the directories' own https, beside those that Node brings along; null: only those. */
+  /** PEM file of a CA to trust for the directories' own https, in addition to Node's CAs; null: only Node's. */
   readonly caFile: string | null;
-  /** Addresses under which this host is known outside, beside those of its interfaces. */
+  /** Public addresses of this host, in addition to those of its interfaces. */
   readonly publicAddresses: readonly string[];
 }
 
-/** What a socket is for: its name in LISTEN_FDNAMES (sd_listen_fds(3)); one without such a name is for http. */
+/** What a socket is for, by its name in LISTEN_FDNAMES (sd_listen_fds(3)); any other name means http. */
 type SocketPurpose = 'http' | 'https' | 'admin';
 
 interface InheritedSocket {
@@ -71,7 +71,7 @@ export interface Config {
   readonly listen: ListenAddress;
   /** Null: no TLS. */
   readonly listenTls: ListenAddress | null;
-  /** `http-proxy`: all traffic takes the general engine. */
+  /** `http-proxy`: the general engine serves all traffic. */
   readonly engine: 'fast' | 'http-proxy';
   /** Processes that serve. */
   readonly workers: number;
@@ -83,11 +83,11 @@ export interface Config {
   /** Folder of certificates and keys; null: none. */
   readonly certificates: string | null;
   readonly acme: AcmeSettings | null;
-  /** Sockets that systemd or the proxy before this one passed. With listening ones among them `listen` is not used. */
+  /** Sockets passed by systemd or by the previous proxy. If listening ones are among them, `listen` is not used. */
   readonly inherited: readonly InheritedSocket[];
-  /** True when another proxy has started this one to take over from it (docs/adr/0012). */
+  /** True when another proxy has started this one as its successor (docs/adr/0012). */
   readonly isSuccessor: boolean;
-  /** Program of a release that has started this one, and starts its successor; null: run from sources. */
+  /** The release's program that started this one and will start its successor; null: run from sources. */
   readonly launcher: string | null;
   /** Path of the admin API's unix socket. */
   readonly adminSocket: string;
@@ -120,7 +120,7 @@ export const DEFAULT_LIMITS: Limits = {
   poolPerTarget: 1_024,
 };
 
-/** sun_path of unix(7) holds 108 bytes with its NUL; the rest is room for what people put before it. */
+/** sun_path of unix(7) holds 108 bytes with its NUL; the rest is left for a suffix of the admin socket's path. */
 const socketPath = () =>
   z
     .string()
@@ -153,10 +153,10 @@ const accessLog = () =>
   });
 
 const MAX_WORKERS = 64;
-/** What such a proxy hands over: a socket of each worker for http, one for https, and the admin's that systemd gave. */
+/** The most that a proxy hands over: an http socket per worker, one for https, and the admin socket from systemd. */
 const MAX_SOCKETS = 2 * MAX_WORKERS + 1;
 
-/** Made when it is read and gone afterwards: 0.2 MB that a proxy at rest has no use for. */
+/** A function, so that the schema can be collected after use: it takes 0.2 MB that an idle proxy does not need. */
 const environment = () =>
   z.object({
     ORKESTR_PROXY_LISTEN: listen().default({ host: '0.0.0.0', port: 8080 }),
@@ -198,7 +198,7 @@ const environment = () =>
     ORKESTR_LAUNCHER: z.string().optional(),
   });
 
-/** First descriptor that systemd passes: SD_LISTEN_FDS_START of sd_listen_fds(3). */
+/** The first descriptor that systemd passes: SD_LISTEN_FDS_START of sd_listen_fds(3). */
 const FIRST_INHERITED_FD = 3;
 
 /**
@@ -211,7 +211,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>> = p
     throw new OrkestrError('ORK_CONFIG', `The proxy's settings are not usable: ${evidence.join('; ')}.`, { evidence });
   }
   const settings = read.data;
-  // The variables are inherited by children of the unit's main process too: they count only for the pid they name.
+  // Children of the unit's main process inherit these variables too, so they count only for the pid that they name.
   const isSuccessor = settings.ORKESTR_PROXY_SUCCESSOR === '1';
   const count = settings.LISTEN_PID === pid || isSuccessor ? settings.LISTEN_FDS : 0;
   return {
@@ -237,7 +237,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>> = p
       kind: purposeOf(settings.LISTEN_FDNAMES[index]),
     })),
     isSuccessor,
-    // By a relative path it was started by hand, in a folder that a successor need not find.
+    // A relative path means that it was started by hand, in a folder that a successor may not be started in.
     launcher: settings.ORKESTR_LAUNCHER?.startsWith('/') ? settings.ORKESTR_LAUNCHER : null,
     adminSocket: settings.ORKESTR_PROXY_SOCKET,
     stateDirectory: settings.ORKESTR_PROXY_STATE,
@@ -252,7 +252,7 @@ function purposeOf(name: string | undefined): SocketPurpose {
   return name === 'https' || name === 'admin' ? name : 'http';
 }
 
-/** The environment for a successor: ours, and the names of the sockets that it gets from descriptor 3 on. */
+/** The successor's environment: ours, plus the names of the sockets that it inherits from descriptor 3 on. */
 export function successorEnvironment(
   purposes: readonly SocketPurpose[],
   env: Readonly<Record<string, string | undefined>> = process.env,

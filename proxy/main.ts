@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The proxy process. Everything else is imported once the cache of compiled code is on. */
+/** Entry point of the proxy process. Imports everything else only after it has enabled the compile cache. */
 import { useCompileCache } from './compile-cache.ts';
 
 useCompileCache();

@@ -1,9 +1,9 @@
-/** Buffers that a process keeps for all of its life, and mostly fills a little of. */
+/** Buffers that live as long as the process and are mostly unused. */
 
-/** glibc maps blocks of that size by themselves (mallopt(3), M_MMAP_THRESHOLD; installer/stack/allocator.ts keeps it there), bytes. */
+/** M_MMAP_THRESHOLD of mallopt(3), bytes: glibc maps blocks this large individually (installer/stack/allocator.ts). */
 const MAPPED_BYTES = 131_072;
 
-/** Its pages are there once something is written to them: where it lies among others, those of what was there before stay. */
+/** A buffer whose pages take memory only once they are written. On the heap it would keep pages that others touched. */
 export function mappedBuffer(bytes: number): Buffer {
   return Buffer.allocUnsafeSlow(Math.max(bytes, MAPPED_BYTES)).subarray(0, bytes);
 }

@@ -1,6 +1,6 @@
 /**
- * The data plane of one process: the upstreams, and the router over their routes. It holds no truth of its own; the
- * table (control/table.ts) tells it what to serve.
+ * The data plane of one process: the upstreams, and the router over their routes. It is not the source of truth; the
+ * table (control/table.ts) decides what it serves.
  */
 import { OrkestrError } from '../protocol/errors.ts';
 import type {
@@ -33,7 +33,7 @@ export class Plane {
   readonly #compile: CompileRoutes;
   #served: ReadonlyMap<string, Served> = new Map();
   #router: Router<Route> = buildRouter([]);
-  /** Removed upstreams with something in flight: they can still be drained, and are forgotten when they are empty. */
+  /** Removed upstreams that still have work in flight. They can be drained, and are forgotten once they are empty. */
   #leaving: readonly Upstream[] = [];
 
   #lost = false;
@@ -44,7 +44,7 @@ export class Plane {
     this.#compile = compile;
   }
 
-  /** True when routes are missing that nobody removed. */
+  /** True when the saved table could not be read, so that routes are missing that nobody removed. */
   get isTableLost(): boolean {
     return this.#lost;
   }
@@ -53,7 +53,7 @@ export class Plane {
     this.#lost = lost;
   }
 
-  /** Read once per request; a change puts another one in its place. */
+  /** Read once per request; every change replaces the router. */
   get router(): Router<Route> {
     return this.#router;
   }
@@ -64,8 +64,8 @@ export class Plane {
   }
 
   /**
-   * Synchronous: between two claims the plane serves either the old or the new entry.
-   * @returns what served before, null when nothing did or the same still does
+   * Synchronous, so every claim sees either the old or the new entry.
+   * @returns what served before; null when nothing did, or when the same target still serves
    */
   put(entry: UpstreamEntry): FlipAnswer['previous'] {
     const known = this.#served.get(entry.id)?.upstream;
@@ -74,14 +74,14 @@ export class Plane {
     return previous;
   }
 
-  /** The same active targets with another canary, other routes or settings; nothing else changes. */
+  /** Keeps the active targets and changes the canary, the routes or the settings. */
   amend(entry: UpstreamEntry): void {
     const upstream = this.#upstream(entry.id);
     upstream.amend(entry);
     this.#serve(upstream);
   }
 
-  /** What is in flight to it ends by itself, or by a drain. Answers the ids of its targets. */
+  /** Work in flight ends by itself or by a drain. Returns the ids of the upstream's targets. */
   remove(id: string): string[] {
     const upstream = this.#served.get(id)?.upstream;
     if (!upstream) return [];
@@ -118,32 +118,32 @@ export class Plane {
   }
 
   /**
-   * @param listener first gets what has happened since the target is active, within this call
-   * @returns what ends it
+   * @param listener is first called with the counts since the target became active, within this call
+   * @returns ends the watch
    */
   watch(upstreamId: string, targetId: string, listener: TallyListener): () => void {
     return this.#served.get(upstreamId)?.upstream.watch(targetId, listener) ?? (() => undefined);
   }
 
-  /** @param shares of the limits on requests at once, where they have changed @returns of all that have such a limit */
+  /** @param shares the `maxConcurrent` shares that have changed @returns the use of every upstream with such a limit */
   shareConcurrency(shares: readonly ConcurrencyShare[]): ConcurrencyUse[] {
     for (const { id, part } of shares) this.#served.get(id)?.upstream.setShare(part);
     return this.upstreams().flatMap((upstream) => upstream.concurrencyUse() ?? []);
   }
 
-  /** Those that are served. */
+  /** The upstreams that are served, without those that are leaving. */
   upstreams(): readonly Upstream[] {
     return [...this.#served.values()].map(({ upstream }) => upstream);
   }
 
-  /** Of all upstreams that are served, or of one, which may be leaving. */
+  /** Counts of all upstreams that are served, or of one, which may be leaving. */
   counts(id?: string): UpstreamCounts[] {
     if (id === undefined) return this.upstreams().map((upstream) => upstream.counts());
     const upstream = this.#known(id);
     return upstream ? [upstream.counts()] : [];
   }
 
-  /** For each stream in flight what closes it with its protocol's word. For the end of the process. */
+  /** For each stream in flight, a function that closes it as its protocol prescribes. For the end of the process. */
   dismissals(): readonly (() => void)[] {
     return this.#all().flatMap((upstream) => upstream.dismissals());
   }

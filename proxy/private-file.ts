@@ -1,19 +1,19 @@
-/** Files that hold a secret and survive a power cut: for their owner only, written whole or not at all. */
+/** Files that hold a secret and survive a power cut: readable by their owner only, written as a whole or not at all. */
 import { chmod, mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { OrkestrError } from '../protocol/errors.ts';
 import { isDiskFull } from '../protocol/service/disk-full.ts';
 
-/** Makes a folder (and those above it) that only its owner may enter; takes others' rights from one that is there. */
+/** Makes a folder (and its parents) that only its owner may enter; an existing folder loses the rights of others. */
 export async function makePrivateFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 });
   await chmod(path, 0o700);
 }
 
 /**
- * Resolves when the file is on disk. Rejects when it is not; then it holds what it held before.
+ * Resolves once the file is on disk. If it rejects, the file keeps its previous content.
  *
- * @throws OrkestrError ORK_DISK_FULL, or what the system says
+ * @throws OrkestrError ORK_DISK_FULL, or the system's error
  */
 export async function writePrivateFile(path: string, content: string | Buffer): Promise<void> {
   try {
@@ -34,7 +34,7 @@ async function replace(path: string, content: string | Buffer): Promise<void> {
     await file.close();
   }
   await rename(temporary, path);
-  // rename(2) alone is not durable.
+  // rename(2) is durable only once the folder is synced.
   const folder = await open(dirname(path), 'r');
   try {
     await folder.sync();

@@ -1,4 +1,4 @@
-/** The whole proxy, put together. Tests start it in their own process. */
+/** Assembles the whole proxy. Tests start it in their own process. */
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -34,38 +34,38 @@ import type { Serving, ServingSettings } from './serving.ts';
 import type { Tls } from './tls/start.ts';
 import { WorkerPool } from './workers/pool.ts';
 
-/** The port that visitors reach TLS on where the socket was inherited and does not tell. */
+/** The port on which visitors reach TLS, for an inherited socket that does not report its own. */
 const HTTPS_PORT = 443;
 
 export interface Proxy {
   readonly addresses: readonly Listening[];
   readonly table: Table;
-  /** The plane of this process; null: workers serve. */
+  /** The plane of this process; null when workers serve. */
   readonly plane: Plane | null;
-  /** Of the workers. */
+  /** Pids of the workers. */
   readonly pids: readonly number[];
   /**
-   * Starts the successor and lets it serve. Resolves with its pid; `close` is what remains to be done then.
-   * @throws OrkestrError ORK_PROXY_HAND_OVER when it does not come to serve; nothing has changed then
+   * Starts the successor and waits until it serves. Resolves with its pid; after that only `close` is left to call.
+   * @throws OrkestrError ORK_PROXY_HAND_OVER when the successor fails to start serving; nothing has changed then
    */
   handOver(request: HandOverRequest): Promise<HandOverAnswer>;
-  /** Takes no more connections, lets what is in flight finish and cuts what is left after that long. */
+  /** Stops accepting connections, lets work in flight finish, and cuts what is still open after `shutdownMs`. */
   close(shutdownMs?: number): Promise<void>;
 }
 
 interface Environment {
   readonly log: Logger;
   readonly clock: Clock;
-  /** The proxy that has started this one to take over from it. */
+  /** The proxy that started this one as its successor. */
   readonly predecessor?: Predecessor | null;
-  /** Called once a successor serves: what is left to do is `close`. @param pid its own */
+  /** Called once a successor serves; only `close` is left to call. @param pid the successor's */
   readonly onHandedOver?: (pid: number) => void;
 }
 
 /**
- * Restores the table, takes the admin socket (there can be one proxy), and listens. A successor serves first, and takes
- * the admin socket then.
- * @throws OrkestrError ORK_ALREADY_RUNNING, ORK_CONFIG when an address cannot be had
+ * Restores the table, takes the admin socket (which only one proxy can own), and listens. A successor serves first and
+ * takes the admin socket afterwards.
+ * @throws OrkestrError ORK_ALREADY_RUNNING; ORK_CONFIG when it cannot listen on an address
  */
 export async function startProxy(config: Config, environment: Environment): Promise<Proxy> {
   const { log, clock, predecessor = null } = environment;
@@ -82,7 +82,7 @@ export async function startProxy(config: Config, environment: Environment): Prom
   return proxy;
 }
 
-/** What stands in front of the planes: listeners of this process, or workers. */
+/** What accepts connections for the planes: listeners of this process, or workers. */
 interface Front {
   readonly addresses: readonly Listening[];
   readonly plane: Plane | null;
@@ -99,7 +99,7 @@ class Running implements Proxy, Control {
   #sockets: readonly ListenSocket[] = [];
   #tls: Tls | null = null;
   #front: Front | null = null;
-  /** Settled once it serves, or cannot. */
+  /** Settles once the proxy listens or has failed to. */
   #listening: Promise<void> = Promise.resolve();
   #successor: Successor | null = null;
   readonly #stopping = new AbortController();
@@ -163,7 +163,7 @@ class Running implements Proxy, Control {
   }
 
   async handOver({ execPath, args }: HandOverRequest): Promise<HandOverAnswer> {
-    // Before that there are no sockets to pass on, and visitors would meet those of either process.
+    // Until this proxy listens it has no sockets to pass on, and visitors would reach those of either process.
     await this.#listening;
     const { inherited, launcher } = this.#config;
     const admin = inherited.filter(({ kind }) => kind === 'admin');
@@ -179,7 +179,7 @@ class Running implements Proxy, Control {
       try {
         this.#successor = await startSuccessor(program, inheritance, this.planes, this.#stopping.signal);
       } catch (error) {
-        // It may have died with the admin socket's name.
+        // The successor may have died after it took the admin socket's path.
         if (!this.#stopping.signal.aborted) await this.#admin?.reclaim();
         throw error;
       }
@@ -195,7 +195,7 @@ class Running implements Proxy, Control {
     await Promise.all([this.#front?.close(shutdownMs), this.#tls?.close()]);
     this.#tls = null;
     if (this.#successor) {
-      // The successor knows the process before this one only through it, for as long as that drains.
+      // The successor hears from the process before this one only through this one, so wait while that one drains.
       await Promise.race([this.#predecessorGone, sleep(shutdownMs, undefined, { ref: false })]);
       this.#successor.farewell(await lastWordsOf(this.planes));
     }
@@ -214,7 +214,7 @@ class Running implements Proxy, Control {
     this.#front = this.#config.workers === 1 ? await this.#serveHere() : await this.#serveByWorkers();
   }
 
-  /** Not even loaded without a listener for it. */
+  /** Imports the TLS code on demand: a proxy without an https listener never loads it. */
   async #openTls(): Promise<Tls> {
     const { startTls } = await import('./tls/start.ts');
     const { certificates, acme, stateDirectory } = this.#config;
@@ -240,7 +240,7 @@ class Running implements Proxy, Control {
       pids: [],
       close: (shutdownMs) => serving.close(shutdownMs),
     };
-    // From here on `close` ends what has begun, if one of them cannot be had.
+    // From here on `close` ends what has started, even if one of the sockets fails to listen.
     this.#front = front;
     for (const socket of this.#sockets) addresses.push({ ...(await listenOn(serving, socket)), kind: socket.kind });
     return front;
@@ -257,7 +257,7 @@ class Running implements Proxy, Control {
         return pool.pids;
       },
       close: async (shutdownMs) => {
-        // First: what comes from now on must be refused, not wait for nobody.
+        // Close the sockets first: new connections must be refused rather than queue where nobody accepts them.
         closeSockets(this.#sockets);
         this.#sockets = [];
         await pool.close(shutdownMs);
@@ -272,7 +272,7 @@ class Running implements Proxy, Control {
   }
 }
 
-/** An owner who has switched https off for a host wants no CA to hear of it. */
+/** Hosts to request certificates for. A host whose owner has switched https off must not be disclosed to a CA. */
 const hostsByHttps = ({ edge, routes }: UpstreamEntry): string[] =>
   edge.https === 'off' ? [] : routes.map(({ host }) => host);
 

@@ -1,4 +1,4 @@
-/** The side of a process that serves visitors: a plane, and the listeners in front of it. */
+/** The part of a process that serves visitors: a plane, and the listeners in front of it. */
 import type { AddressInfo } from 'node:net';
 import type { Logger } from '../protocol/service/logger.ts';
 import type { Clock } from './clock.ts';
@@ -20,7 +20,7 @@ export type ServingSettings = Pick<
   Config,
   'engine' | 'trusted' | 'proxyProtocol' | 'accessLog' | 'limits' | 'timeouts' | 'workers'
 > & {
-  /** The port that visitors reach TLS on. */
+  /** The port on which visitors reach TLS. */
   readonly httpsPort: number;
 };
 
@@ -28,13 +28,13 @@ export interface Serving {
   readonly plane: Plane;
   readonly planes: Planes;
   listen(socket: Pick<ListenSocket, 'kind' | 'handle'>): Promise<AddressInfo>;
-  /** Takes no more connections, lets what is in flight finish, and cuts what is left after that long. */
+  /** Stops accepting connections, lets work in flight finish, and cuts what is still open after `shutdownMs`. */
   close(shutdownMs?: number): Promise<void>;
 }
 
 const STDOUT = 1;
 
-/** @param terminator null: this process speaks no TLS */
+/** @param terminator null: this process does not terminate TLS */
 export function makeServing(
   settings: ServingSettings,
   { log, clock, terminator }: { log: Logger; clock: Clock; terminator: StaticTerminator | null },

@@ -1,4 +1,4 @@
-/** Each case is a process of its own: the errors would be the test runner's otherwise. */
+/** Each case runs in its own process: otherwise the test runner would catch the errors. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { test } from 'node:test';
@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const MODULE = new URL('uncaught.ts', import.meta.url).href;
 
-/** @param minutes the process's age @param throws how many errors are thrown in the same moment */
+/** @param minutes the age of the process @param throws how many errors are thrown at once */
 async function told(minutes: number, throws: number): Promise<string[]> {
   const program = `
     import { surviveUncaught, uncaughtErrors } from '${MODULE}';

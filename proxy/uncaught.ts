@@ -1,22 +1,22 @@
 /**
- * Errors that nobody caught. One request must not end the connections of every app on the host, so the process serves on; and
- * as nobody knows what such an error left half done, a successor takes over soon (docs/adr/0031).
+ * Uncaught exceptions. One request must not end the connections of every app on the host, so the process keeps serving.
+ * Nobody knows what such an error left half done, so a successor takes over soon (docs/adr/0031).
  */
 import type { Logger } from '../protocol/service/logger.ts';
 
-/** Of one second the first is told, and how many more there were. */
+/** At most one error is logged in this time, with the number of errors suppressed before it. */
 const TOLD_EVERY_MS = 1000;
-/** A process that is younger serves on: its successor would meet the same, and each hand-over costs something. */
+/** A younger process is not replaced: its successor would likely fail the same way, and each hand-over has a cost. */
 const REPLACED_FROM_MS = 600_000;
 
 let count = 0;
 
-/** How many there were in this process. */
+/** Number of uncaught exceptions in this process. */
 export const uncaughtErrors = (): number => count;
 
 /**
- * From here on. What goes wrong before, while the process starts, ends it as ever.
- * @param replace starts a successor; null: this process has none, as a worker
+ * Takes effect from here on; an error during start still ends the process.
+ * @param replace starts a successor; null: this process cannot have one, as a worker
  */
 export function surviveUncaught(log: Logger, replace: (() => Promise<unknown>) | null): void {
   let toldAt = -Infinity;
@@ -35,7 +35,7 @@ export function surviveUncaught(log: Logger, replace: (() => Promise<unknown>) |
     if (replace === null || isReplaced || now < REPLACED_FROM_MS) return;
     isReplaced = true;
     replace().catch((failure: unknown) => {
-      isReplaced = false; // the next error tries it again
+      isReplaced = false; // the next error tries again
       log.error({ err: failure }, 'could not hand over; serving on');
     });
   });

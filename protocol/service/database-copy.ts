@@ -1,17 +1,18 @@
-/** The copy of a database that is kept from before a migration: an older version reads it, once an upgrade is taken back. */
+/** A copy of a database from before a migration, for an older version to read if the upgrade is taken back. */
 import { chmodSync, closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 
-/** Beside the database, after its name. */
+/** Appended to the database's path for a complete copy. */
 export const COPY_SUFFIX = '.before';
-/** While it is written. */
+/** Appended to it while the copy is being written. */
 export const HALF_COPY_SUFFIX = '.before.new';
 
-/** Between two writes of a copy that is being made, ms: it is flushed at its end, which a slow disk takes its time for. */
+/** Longest time between two writes of a copy in progress, ms; the final flush may take long on a slow disk. */
 const STILL_MS = 60_000;
 
 /**
- * Whole or not there, also after a power cut.
- * @param copyTo writes the copy, for example by `VACUUM INTO` (sqlite.org/lang_vacuum.html), to a path where nothing is
+ * The copy is complete or absent, even after a power cut.
+ * @param copyTo writes the copy to a path that does not exist, for example with `VACUUM INTO`
+ *   (sqlite.org/lang_vacuum.html)
  */
 export function keepCopy(path: string, copyTo: (path: string) => void): void {
   const making = `${path}${HALF_COPY_SUFFIX}`;
@@ -19,7 +20,7 @@ export function keepCopy(path: string, copyTo: (path: string) => void): void {
   try {
     copyTo(making);
   } catch (error) {
-    // Half a copy would keep the disk as full as it has made it.
+    // A partial copy would keep the disk as full as it has made it.
     rmSync(making, { force: true });
     throw error;
   }
@@ -33,7 +34,7 @@ export function keepCopy(path: string, copyTo: (path: string) => void): void {
   renameSync(making, `${path}${COPY_SUFFIX}`);
 }
 
-/** Whether a copy of that database is being made at `now` (ms since the epoch): one of many GB takes minutes. */
+/** Whether a copy of the database is in progress at `now` (ms since the epoch): many GB take minutes. */
 export function isBeingCopied(path: string, now: number): boolean {
   const making = statSync(`${path}${HALF_COPY_SUFFIX}`, { throwIfNoEntry: false });
   return making !== undefined && now - making.mtimeMs < STILL_MS;

@@ -1,19 +1,19 @@
-/** How every process of ours dials a name that has several addresses, and how it tells that none of them answered. */
+/** How all our processes connect to a name with several addresses, and how they report that no address answered. */
 import { setDefaultAutoSelectFamilyAttemptTimeout } from 'node:net';
 
 /**
- * For one address before the next is tried, ms: a first packet that is lost is sent again after 1000 (RFC 6298), and has an answer
- * from anywhere within as much again.
+ * Time for one address before the next is tried, ms. A lost first packet is sent again after 1000 ms (RFC 6298), and
+ * its answer arrives from anywhere within another 1000 ms.
  */
 const ADDRESS_MS = 2000;
 
 /**
- * To be called as a process starts. Node gives an address up after 250 ms and does not come back to it: a name with an IPv4 address
- * that is far away, and one of IPv6 on a machine that has none, could never be reached.
+ * Call it when a process starts. By default Node abandons an address after 250 ms for good. A name with a distant IPv4
+ * address, and an IPv6 address on a machine without IPv6, could then never be reached.
  */
 export const dialPatiently = (): void => setDefaultAutoSelectFamilyAttemptTimeout(ADDRESS_MS);
 
-/** What an error says. The one of a name none of whose addresses answered has no words of its own: those of each address. */
+/** An error's message. If none of a name's addresses answered, the error has none: joins those of the addresses. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.message !== '') return error.message;

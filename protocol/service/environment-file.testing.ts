@@ -1,4 +1,4 @@
-/** Files of settings and what systemd 252 makes of them; on a host with systemd a test asks it itself (test/e2e/installation.test.ts). */
+/** Settings files and what systemd 252 reads from them; test/e2e/installation.test.ts asks a host's own systemd. */
 interface Case {
   readonly what: string;
   readonly text: string;

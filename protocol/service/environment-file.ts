@@ -1,4 +1,4 @@
-/** Settings in a file as systemd reads it for a unit (systemd.exec(5), EnvironmentFile=). */
+/** Parses settings files like systemd does for a unit (systemd.exec(5), EnvironmentFile=). */
 
 /** Between lines, and before a name. */
 const BLANK = /[ \t\n\r]+/y;
@@ -7,15 +7,15 @@ const COMMENT = /[#;][^\n\r]*/y;
 const NAME = /([^=\n\r]*)=/y;
 const NO_ASSIGNMENT = /[^\n\r]+/y;
 const SPACE = /[ \t]+/y;
-/** A quote that is not closed holds the rest of the file. */
+/** An unclosed quote extends to the end of the file. */
 const SINGLE_QUOTED = /'([^']*)'?/y;
 const DOUBLE_QUOTED = /"((?:[^"\\]|\\[^])*)"?/y;
-/** To the end of the line; one that ends with a backslash goes on in the next. */
+/** To the end of the line; a backslash at the end continues the line. */
 const UNQUOTED = /((?:[^ \t\n\r\\]|\\[^]|\\$|[ \t]+(?=[^ \t\n\r]))+)/y;
 
 type Take = (pattern: RegExp) => string | undefined;
 
-/** @returns name → value; lines that are no assignment are left out, and of two of a name the later one counts */
+/** @returns name → value. Lines that are not assignments are skipped; the last assignment of a name wins. */
 export function parseEnvironmentFile(text: string): ReadonlyMap<string, string> {
   const settings = new Map<string, string>();
   let at = 0;
@@ -35,7 +35,7 @@ export function parseEnvironmentFile(text: string): ReadonlyMap<string, string> 
   return settings;
 }
 
-/** Quoted parts may follow each other; what is not quoted is the last part. */
+/** Quoted parts may follow each other; an unquoted part is the last. */
 function takeValue(take: Take): string {
   let value = '';
   for (;;) {
@@ -46,10 +46,10 @@ function takeValue(take: Take): string {
     value += single ?? unescapeQuoted(double ?? '');
   }
   const rest = take(UNQUOTED) ?? '';
-  // Any character after a backslash stands for itself, and the end of a line for nothing.
+  // A backslash makes the next character literal; before a line break both vanish.
   return value + rest.replaceAll(/\\([^]?)/g, (_, character: string) => (/[\n\r]/.test(character) ? '' : character));
 }
 
-/** As a shell does it: a backslash before anything else than these is one. */
+/** As in a shell: before any other character than these, a backslash is literal. */
 const unescapeQuoted = (text: string): string =>
   text.replaceAll(/\\(["\\`$\n])/g, (_, character: string) => (character === '\n' ? '' : character));

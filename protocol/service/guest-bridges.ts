@@ -1,4 +1,4 @@
-/** Behind which interfaces of a machine its containers and virtual machines are. */
+/** Finds the interfaces that lead to this machine's containers and virtual machines. */
 import { existsSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 
@@ -13,12 +13,12 @@ export function parseDefaultInterfaces(routes: string): string[] {
   });
 }
 
-/** Every network interface of the machine. */
+/** All network interfaces of the machine. */
 export const interfaceNames = (): Promise<string[]> => readdir('/sys/class/net');
 
 /**
- * Bridges behind which containers and virtual machines of this machine are: every bridge, but not one with a default route,
- * over which the machine itself goes out.
+ * Bridges of the machine's containers and virtual machines: every bridge except one with a default route, through which
+ * the machine itself reaches the network.
  */
 export async function guestBridges(): Promise<readonly string[]> {
   const outward = await defaultInterfaces();

@@ -1,4 +1,4 @@
-/** What a program knows of the installation that it belongs to (installer/install.sh). */
+/** What a program knows about the installation that it belongs to (installer/install.sh). */
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { OrkestrError } from '../errors.ts';
@@ -6,12 +6,12 @@ import { parseEnvironmentFile } from './environment-file.ts';
 
 const PROGRAMS = '/opt/orkestr/releases';
 const SETTINGS_FOLDER = '/etc/orkestr';
-/** What else stands in the file is for the service as a process, and comes too late for one that runs already. */
+/** The file's other variables are for the service's process and come too late for a program that already runs. */
 const OURS = /^ORKESTR_/;
 
 /**
- * Whether a program is the one of an installation: sources and a release that was unpacked elsewhere are not. `execPath` has no
- * links in it, and the folder of releases may be behind one: /opt is a link on some distributions.
+ * Whether a program belongs to an installation, unlike sources and a release unpacked elsewhere. `execPath` contains no
+ * links, but the folder of releases may be behind one: /opt is a link on some distributions.
  */
 export function isInstalled(execPath: string, programs = PROGRAMS): boolean {
   return execPath.startsWith(`${existsSync(programs) ? realpathSync(programs) : programs}/`);
@@ -24,9 +24,9 @@ interface SettingsPlace {
 }
 
 /**
- * The environment of a program with the settings of its service on this host, which the service's unit reads from the same
- * file: typed by hand a program means the same things. What is in the environment itself counts, also when it is empty.
- * @throws OrkestrError ORK_CONFIG when the file is there and cannot be read
+ * The environment of a program, plus the settings of its service on this host from the file that the service's unit
+ * reads: a program started by hand then behaves the same. The environment itself wins, even with an empty value.
+ * @throws OrkestrError ORK_CONFIG when the file exists and cannot be read
  */
 export function withHostSettings(
   service: 'agent' | 'hub',
@@ -42,7 +42,7 @@ function readSettings(file: string): ReadonlyMap<string, string> {
   try {
     return parseEnvironmentFile(readFileSync(file, 'utf8'));
   } catch (cause) {
-    // It is root's: whoever may not read it may not reach what it names either. And not every host has one.
+    // The file is root's: who may not read it may not access what it names either. And not every host has one.
     if (['ENOENT', 'EACCES'].includes((cause as NodeJS.ErrnoException).code ?? '')) return new Map();
     throw new OrkestrError('ORK_CONFIG', `${file} cannot be read: ${(cause as Error).message}.`, { cause });
   }

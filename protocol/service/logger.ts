@@ -1,10 +1,10 @@
-/** JSON logs to stdout, for journald or a file. One shape for hub, agent and proxy. */
+/** JSON logs to stdout, for journald or a file. The format is the same for hub, agent and proxy. */
 import { pino } from 'pino';
 import type { DestinationStream, Logger, LoggerOptions } from 'pino';
 
 export type { Logger };
 
-/** Fields that never reach a log, wherever they stand in an object. */
+/** Fields that are redacted, at the top level and up to two levels down. */
 const SECRET_FIELDS = [
   'token',
   'joinToken',
@@ -17,7 +17,7 @@ const SECRET_FIELDS = [
   'privateKey',
 ];
 
-/** @param destination takes each line with its line end; absent: stdout, which the process waits for */
+/** @param destination gets each line with its newline; absent: stdout, written synchronously */
 export function makeLogger(service: 'hub' | 'agent' | 'proxy', level: string, destination?: DestinationStream): Logger {
   const options: LoggerOptions = {
     name: service,

@@ -1,11 +1,11 @@
-/** A file that is made once, for its owner alone, and must never be half there: a key. */
+/** Creates a file, such as a key, that only its owner may read and that must never be incomplete. */
 import { randomUUID } from 'node:crypto';
 import { closeSync, fsyncSync, linkSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
- * Written whole and flushed before it has its name: neither a crash nor a full disk leaves a part of it, and after a power cut
- * it is there. One that is there is never written over: it stays as it is.
+ * Writes and flushes the file before it gets its name, so that no crash or full disk leaves a part of it, and it
+ * survives a power cut. An existing file is never overwritten.
  */
 export function makePrivateFile(path: string, text: string): void {
   const part = `${path}.${randomUUID()}`;
@@ -14,14 +14,14 @@ export function makePrivateFile(path: string, text: string): void {
     linkSync(part, path);
     flushFolder(dirname(path));
   } catch (error) {
-    // Another process was faster.
+    // Another process was faster; its file stays.
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   } finally {
     rmSync(part, { force: true });
   }
 }
 
-/** A new name is one after a power cut, too. */
+/** Makes the new name durable too. */
 function flushFolder(path: string): void {
   const folder = openSync(path, 'r');
   try {

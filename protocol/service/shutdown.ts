@@ -1,4 +1,4 @@
-/** One orderly end for every process: SIGTERM or SIGINT runs the stop function once, and a second signal or a deadline ends it hard. */
+/** Orderly shutdown: SIGTERM or SIGINT runs `stop` once; a second signal or the deadline ends the process at once. */
 import type { Logger } from './logger.ts';
 
 export function onShutdown(log: Logger, deadlineMs: number, stop: () => Promise<void>): void {

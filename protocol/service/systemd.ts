@@ -1,4 +1,4 @@
-/** What a Type=notify unit tells systemd (sd_notify(3)). Outside systemd each call does nothing. */
+/** Notifications of a Type=notify unit to systemd (sd_notify(3)). Outside systemd each call does nothing. */
 import { spawn } from 'node:child_process';
 import notify from 'systemd-notify';
 import type { Logger } from './logger.ts';
@@ -8,9 +8,9 @@ interface Supervisor {
   status(text: string): void;
   stopping(): void;
   /**
-   * Another process is the unit's main one from now on. Its time until its first ping begins now: the watchdog is the unit's, and
-   * this one's last ping may be nearly as long ago as it allows.
-   * @returns settles when systemd has heard it, or will not: only then this process may end, or the unit ends with it
+   * Makes another process the unit's main one. Also pings the watchdog, which is the unit's: the new process then has
+   * the full time until its first ping, even if our last one is nearly too old.
+   * @returns settles when systemd has processed it or never will; exiting earlier would end the unit
    */
   mainPid(pid: number): Promise<void>;
   /** Call when work is provably alive; systemd restarts a unit whose pings stop (WatchdogSec). */
@@ -30,8 +30,8 @@ export function makeSupervisor(env: SupervisorEnv, log: Logger): Supervisor {
     return { ready() {}, status() {}, stopping() {}, mainPid: async () => {}, watchdog() {}, watchdogMs: null };
   }
   const failed = (error: unknown): void => log.warn({ err: error }, 'systemd was not told');
-  // The package knows READY and STATUS only; the rest goes through the same program by argv.
-  // It ends when systemd has taken what it was told (sd_notify_barrier(3)).
+  // The package knows only READY and STATUS, so the rest goes to the same program by argv.
+  // It exits once systemd has processed the message (sd_notify_barrier(3)).
   const send = (...assignments: readonly string[]): Promise<void> =>
     new Promise((resolve) => {
       const program = spawn('systemd-notify', assignments, { stdio: 'ignore' });

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 
-/** Leaves 40 MB that nobody needs in the old part of the heap, keeps itself busy or not, and tells when they are gone. */
+/** Leaves 40 MB of garbage in the old generation, keeps itself busy or not, and prints whether it was freed. */
 const PROGRAM = `
 import { tidyAtFirstRest } from './tidy.ts';
 let heap = Array.from({ length: 400_000 }, (_, index) => ({ index, text: String(index) }));
@@ -21,7 +21,7 @@ clearInterval(work);
 console.log(process.memoryUsage().heapTotal < full / 2 ? 'given back' : 'kept');
 `;
 
-/** Once tidied, counts for 4 s how often it is looked whether it rests; then it works a little and tells how often it was tidied. */
+/** Once compacted, counts idleness checks for 4 s; then works a little and prints the checks and the compactions. */
 const AFTERWARDS = `
 import { performance } from 'node:perf_hooks';
 import { tidyAtFirstRest } from './tidy.ts';
@@ -41,7 +41,7 @@ clearInterval(keep);
 console.log(atRest, 'looks, tidied', tidied);
 `;
 
-/** A thousand functions run once each before the first rest, and a thousand after it: whose compiled code is left, in order. */
+/** Runs a thousand functions before the first compaction and a thousand after; prints whose compiled code is left. */
 const COMPILED = `
 import { getHeapCodeStatistics } from 'node:v8';
 import { tidyAtFirstRest } from './tidy.ts';
@@ -63,7 +63,7 @@ const isLeft = (held, added) => held > added / 4;
 console.log(isLeft(tidied - before, full - before), isLeft(size() - tidied, worked - tidied), start.length + later.length);
 `;
 
-/** Gathers 20 MB twice, and tells how often it was tidied after each, and when nothing had gathered. */
+/** Prints how often it compacts at the start, whether it does while the heap grows, and how often without growth. */
 const GROWS = `
 import { tidyWhenGrown } from './tidy.ts';
 let tidied = 0;

@@ -1,24 +1,24 @@
-/** What nobody needs any more is given back: some 5 MB of a process that serves little, after its start, and 3 in each hour after it. */
+/** Frees unused memory: some 5 MB of a process with little traffic after its start, and 3 MB in each later hour. */
 import { performance } from 'node:perf_hooks';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 
-/** How often it is looked whether this process rests, ms. */
+/** How often to check whether the process is idle, ms. */
 const LOOK_MS = 500;
-/** How often whether it has worked since it was tidied, ms: looking is work, too, and a host may rest for weeks. */
+/** How often to check for work after a compaction, ms: checks are work too, and a host may idle for weeks. */
 const WORK_LOOK_MS = 5000;
-/** As much as this in that time is work, ms. */
+/** Active time between two checks that counts as work, ms. */
 const WORK_MS = 50;
-/** Of the time since the last look. A collection stops the process for some 40 ms, which a busy one cannot spare. */
+/** Largest utilisation that counts as idle. A collection stops the process for some 40 ms, too long for a busy one. */
 const RESTING_SHARE = 0.1;
-/** After the start itself, and after the flips and the first visitors that follow it. */
+/** How many compactions: after the start itself, and after the flips and the first visitors that follow. */
 const RESTS = 3;
-/** What a process that mostly waits gathers in minutes; V8 would let it come to several times as much. */
+/** Growth that triggers a compaction. A mostly idle process takes minutes for it; V8 would allow several times that. */
 const GROWN_BYTES = 2 * 1024 * 1024;
 const GROWN_LOOK_MS = 600_000;
 
 /**
- * Compacts the heap in a half second in which little happens: the first, and the next ones that follow on work. V8 does
- * that by itself only when a heap has grown. Without node's `--expose-gc` nothing is done.
+ * Compacts the heap in a half second with little activity: in the first one, and again after later work. V8 does this
+ * by itself only when a heap has grown. Does nothing without node's `--expose-gc`.
  */
 export function tidyAtFirstRest(): void {
   const { gc } = globalThis;
@@ -41,9 +41,9 @@ export function tidyAtFirstRest(): void {
 }
 
 /**
- * Compacts the heap whenever as much has gathered, for as long as the process runs: for one that nobody waits for some 40 ms.
- * Without node's `--expose-gc` nothing is done.
- * @param everyMs how often it is looked
+ * Compacts the heap whenever it has grown by {@link GROWN_BYTES}, for as long as the process runs. For a process whose
+ * clients can wait some 40 ms. Does nothing without node's `--expose-gc`.
+ * @param everyMs interval between checks
  */
 export function tidyWhenGrown(everyMs = GROWN_LOOK_MS): void {
   const { gc } = globalThis;
@@ -58,8 +58,8 @@ export function tidyWhenGrown(everyMs = GROWN_LOOK_MS): void {
 }
 
 /**
- * Code of the start goes too, also where code that is seldom run is kept while the process works (`--no-flush-bytecode`).
- * Pages that V8 finds full enough to be left as they are hold 0.4 MB.
+ * Also frees the code of the start, even if V8 keeps rarely run code while the process works (`--no-flush-bytecode`).
+ * Compacting pages that V8 would leave because they are full enough frees another 0.4 MB.
  */
 function compact(gc: NonNullable<typeof globalThis.gc>): void {
   setFlagsFromString('--flush-bytecode');

@@ -1,4 +1,4 @@
-/** The admin API on a unix socket (mode 0600): protocol/proxy-admin.ts says what it speaks. */
+/** The admin API on a unix socket (mode 0600). protocol/proxy-admin.ts defines the protocol. */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
@@ -33,13 +33,13 @@ import { METRICS_TYPE, renderMetrics } from '../observe/snapshot.ts';
 import type { Planes } from '../planes/planes.ts';
 import type { Table } from './table.ts';
 
-/** Connections at once. Drains and watches hold theirs for as long as they last. */
+/** Connections at once. Drains and watches hold theirs for as long as they run. */
 const MAX_CONNECTIONS = 256;
 
-/** How long a last answer may take to be read when the server closes, ms. */
+/** How long clients have to read their last responses when the server closes, ms. */
 const LAST_ANSWERS_MS = 250;
 
-/** What the calls are made of. */
+/** What the calls act on. */
 export interface Control {
   readonly table: Table;
   readonly planes: Planes;
@@ -49,23 +49,23 @@ export interface Control {
   handOver(request: HandOverRequest): Promise<HandOverAnswer>;
 }
 
-/** `replace`: another proxy listens at that path and knows that it is to be replaced. */
+/** `replace`: another proxy listens on that path and expects to be replaced. */
 type AdminSocket =
   | { readonly path: string; readonly how: 'new' | 'replace' }
-  /** Inherited: nobody but systemd knows its path. */
+  /** Inherited: only systemd knows its path. */
   | { readonly fd: number };
 
 export interface Admin {
-  /** Listens at its path again, if another process has taken it and died. */
+  /** Listens on its path again if another process has taken it and died. */
   reclaim(): Promise<void>;
-  /** Lets calls that wait go on for as long as this process lives; takes no new ones. */
+  /** Takes no new calls; waiting ones go on for as long as this process lives. */
   yield(): void;
   close(): Promise<void>;
 }
 
 /**
  * @param where a path that nobody listens on is taken over: a killed proxy leaves its socket behind
- * @throws OrkestrError ORK_ALREADY_RUNNING when another proxy listens there
+ * @throws OrkestrError ORK_ALREADY_RUNNING when another proxy listens on it
  */
 export async function serveAdmin(where: AdminSocket, control: Control, log: Logger): Promise<Admin> {
   if ('path' in where) await prepare(where);
@@ -84,7 +84,7 @@ export async function serveAdmin(where: AdminSocket, control: Control, log: Logg
     close: async () => {
       if ('path' in where && (await isOurs())) await rm(where.path, { force: true });
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      // Answers that are on their way: nothing is in flight any more, so drains and the hand-over itself have theirs.
+      // Responses may still be on their way. Nothing is in flight any more, so drains and the hand-over have theirs.
       const cut = setTimeout(() => server.closeAllConnections(), LAST_ANSWERS_MS);
       await closed;
       clearTimeout(cut);
@@ -103,7 +103,7 @@ async function inodeOf(where: AdminSocket): Promise<number | null> {
   try {
     return (await stat(where.path)).ino;
   } catch {
-    return null; // it is gone, which is an answer
+    return null; // it is gone, which is a valid answer
   }
 }
 
@@ -111,7 +111,7 @@ async function listen(where: AdminSocket, control: Control, log: Logger): Promis
   const server = createServer({ headersTimeout: 10_000, requestTimeout: 30_000 });
   server.maxConnections = MAX_CONNECTIONS;
   server.on('request', (req, res) => {
-    // A connection that is kept would go on to speak to a process whose successor serves.
+    // A connection kept alive would go on talking to this process after its successor serves.
     res.shouldKeepAlive = false;
     void answer(req, res, control, log);
   });
@@ -120,8 +120,8 @@ async function listen(where: AdminSocket, control: Control, log: Logger): Promis
   });
   if ('fd' in where) await listenPrivately(server, { fd: where.fd });
   else {
-    // The name changes hands in one step: there is no moment at which nobody answers. And node removes the name that a
-    // socket was bound to when it closes: that must not be the name which another process may have by then.
+    // The name changes hands atomically: at every moment somebody answers. And node removes the name that a socket was
+    // bound to when it closes, which must not be the name that another process may own by then.
     const temporary = `${where.path}.${process.pid}`;
     await rm(temporary, { force: true });
     await listenPrivately(server, temporary);
@@ -137,12 +137,12 @@ function isAnswered(socketPath: string): Promise<boolean> {
       probe.destroy();
       resolve(true);
     });
-    // Absent or refused: nobody is there.
+    // Absent or refused: nobody listens.
     probe.once('error', () => resolve(false));
   });
 }
 
-/** The socket is bound inside `listen`, so the mask holds for it alone, and there is no moment with a wider mode. */
+/** listen() binds the socket synchronously, so the umask applies to it alone, and its mode is never any wider. */
 async function listenPrivately(server: Server, on: string | { readonly fd: number }): Promise<void> {
   const before = process.umask(0o177);
   try {
@@ -156,17 +156,17 @@ async function listenPrivately(server: Server, on: string | { readonly fd: numbe
   }
 }
 
-/** One call as its handler sees it. */
+/** One call, as its handler sees it. */
 interface Call {
   readonly control: Control;
-  /** What the path names, if it names something. */
+  /** The id in the path, if there is one. */
   readonly id: string;
   readonly body: <T>(schema: z.ZodType<T>) => Promise<T>;
-  /** Aborts when the caller goes before it has its answer. */
+  /** Aborts when the caller disconnects before it has its answer. */
   readonly given: AbortSignal;
 }
 
-/** Text goes out as it is, anything else as JSON. */
+/** A string is sent as it is, anything else as JSON. */
 type Handler = (call: Call) => unknown;
 
 const CALLS: Readonly<Record<string, Handler>> = {
@@ -188,7 +188,7 @@ const CALLS: Readonly<Record<string, Handler>> = {
   'POST /v1/resume': async ({ control, body }) => control.table.resume((await body(ResumeRequest)).upstreamId),
 };
 
-/** Never rejects: whatever goes wrong is an answer. */
+/** Never rejects: every error becomes a response. */
 async function answer(req: IncomingMessage, res: ServerResponse, control: Control, log: Logger): Promise<void> {
   try {
     const given = new AbortController();
@@ -248,7 +248,7 @@ async function readJson(req: IncomingMessage): Promise<unknown> {
 }
 
 function send(res: ServerResponse, status: number, type: string, body: string): void {
-  // A body that was not read to its end would be taken for the next request.
+  // The rest of an unread body would be taken for the next request.
   const close = res.req.complete ? {} : { connection: 'close' };
   res.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), ...close });
   res.end(body);

@@ -1,21 +1,21 @@
-/** What a flip request means for the entry that stands. Pure. */
+/** What a flip request means for the current entry. Pure. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import { isSameEdge, keepingProtocol } from '../../protocol/edge-order.ts';
 import type { EdgeRequest, FlipBackRequest, FlipRequest, UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import { isMove } from '../upstream/move.ts';
 
-/** Nothing new; other settings for what this very flip has put in place; or to be put in place. */
+/** `replay`: nothing new. `amend`: other settings for what this flip has already applied. `apply`: a new flip. */
 type FlipKind = 'replay' | 'amend' | 'apply';
 
 /**
- * Compare-and-set, without an effect.
+ * The compare of the compare-and-set.
  * @param current null when there is no such upstream
  * @throws OrkestrError ORK_GENERATION_STALE
  */
 export function judgeFlip(current: UpstreamEntry | null, { entry, expectedGeneration }: FlipRequest): FlipKind {
   const generation = current?.generation ?? 0;
-  // A sender that lost the answer sends the same flip again, with the generation that it expected then; by now its
-  // container may have another address, and its environment other settings.
+  // A sender that lost the answer repeats the flip with the generation that it expected then. Meanwhile its container
+  // may have got another address, and its environment other settings.
   if (current !== null && isMove(current, entry)) {
     if (addressKey(current) !== addressKey(entry)) return 'apply';
     return isSameEdge(current, entry) ? 'replay' : 'amend';
@@ -25,8 +25,8 @@ export function judgeFlip(current: UpstreamEntry | null, { entry, expectedGenera
 }
 
 /**
- * What a way back leads to: the entry before the last flip, under the generation of now.
- * @throws OrkestrError ORK_CONFLICT when the last flip did not come from that target
+ * The entry that a flip-back restores: the one before the last flip, under the current generation.
+ * @throws OrkestrError ORK_CONFLICT when the last flip did not replace that target
  */
 export function judgeFlipBack(
   { entry, before }: { readonly entry: UpstreamEntry; readonly before: UpstreamEntry | null },
@@ -42,12 +42,12 @@ export function judgeFlipBack(
       },
     );
   }
-  // Without its canary, which was to show what is taken back now.
+  // Without its canary: that was a trial of the target that is now taken back.
   const { canary: _, ...served } = before;
   return { ...served, generation: entry.generation };
 }
 
-/** @param next the generation that was to be set, if any */
+/** @param next the generation that the request wanted to set, if any */
 export function staleGeneration(current: number, expected: number, next: number | null = null): OrkestrError {
   const set = next === null ? '' : `, to be set: ${next}`;
   return new OrkestrError('ORK_GENERATION_STALE', 'The upstream is not at the expected generation.', {
@@ -55,7 +55,7 @@ export function staleGeneration(current: number, expected: number, next: number 
   });
 }
 
-/** The entry with new routes and settings; itself when it has them already. What the app speaks is its own. */
+/** The entry with new routes and settings, or itself if it has them already. The app's protocol stays. */
 export function withEdge(entry: UpstreamEntry, { routes, edge }: Pick<EdgeRequest, 'routes' | 'edge'>): UpstreamEntry {
   if (isSameEdge(entry, { routes, edge })) return entry;
   return { ...entry, routes, edge: keepingProtocol({ edge }, entry) };

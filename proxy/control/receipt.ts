@@ -1,4 +1,4 @@
-/** The receipt of a flip, from what the planes have counted up to now. Pure. */
+/** The receipt of a flip, from what the planes have counted so far. Pure. */
 import type { FlipAnswer, FlipReceipt } from '../../protocol/proxy-admin.ts';
 import type { SideCount } from '../../protocol/flip-counts.ts';
 import { streamsEnded, sumTarget } from '../upstream/counts.ts';
@@ -7,7 +7,7 @@ import { medianWait } from '../upstream/waits.ts';
 
 type Flip = Pick<FlipAnswer, 'generation' | 'flippedAt' | 'previous'>;
 
-/** @param targetId the one that serves since */
+/** @param targetId the target that has served since the flip */
 export function makeReceipt(
   { generation, flippedAt, previous }: Flip,
   targetId: string,
@@ -19,7 +19,7 @@ export function makeReceipt(
     flippedAt,
     previous: previous && {
       ...sideCount(previous.targetId, retired),
-      // Nothing is known of it when it was forgotten; then what the flip saw is the best there is.
+      // A forgotten target has no counts; the ones taken at the flip are the best there is.
       ...(retired === null && { requests: previous.requests }),
       inFlightAtFlip: previous.inFlight,
     },

@@ -1,6 +1,6 @@
 /**
- * One of the two copies of the table on disk: JSON with a serial number and a checksum, then spaces up to a round size. For
- * a copy that has its size already is overwritten in place, which needs neither a name nor the file system's journal.
+ * One of the two copies of the table on disk: JSON with a serial number and a checksum, padded with spaces to a
+ * multiple of STEP_BYTES. A copy that keeps its size is overwritten in place, without a new name or a journal entry.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, constants, openSync, statSync, write } from 'node:fs';
@@ -10,10 +10,10 @@ import { z } from 'zod';
 import { Table } from '../../protocol/proxy-admin.ts';
 import { writePrivateFile } from '../private-file.ts';
 
-/** A round size is a multiple of this, bytes: some twenty upstreams. */
+/** Copies are padded to a multiple of this, bytes; enough for some twenty upstreams. */
 const STEP_BYTES = 16_384;
 
-/** The table with a checksum: a flipped digit of an address is valid JSON and would send visitors to a stranger. */
+/** The table with a checksum: an address with a flipped digit is still valid JSON and would lead to a stranger. */
 const Stored = Table.extend({ serial: z.number().int().min(0), sha256: z.string() });
 
 export type Copy =
@@ -21,21 +21,21 @@ export type Copy =
   | { readonly is: 'absent' }
   | { readonly is: 'damaged'; readonly damage: string };
 
-/** Never rejects for what stands in the file. */
+/** Never rejects, whatever the file contains. */
 export async function readCopy(path: string): Promise<Copy> {
   try {
     return decode(await readFile(path, 'utf8'));
   } catch (error) {
-    // Only a missing file is no damage; one that we may not or cannot read is.
+    // Only a missing file is not damage; an unreadable one is.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { is: 'absent' };
     return { is: 'damaged', damage: String(error) };
   }
 }
 
 /**
- * Resolves when it is on disk. When it rejects, or the machine goes down under it, the copy may be damaged: so it is never the one
- * that was written last.
- * @throws OrkestrError ORK_DISK_FULL, or what the system says
+ * Resolves once the copy is on disk. If it rejects, or the machine goes down during the write, the copy may be damaged;
+ * therefore callers never overwrite the copy that was written last.
+ * @throws OrkestrError ORK_DISK_FULL, or the system's error
  */
 export async function writeCopy(path: string, serial: number, table: Table): Promise<void> {
   const text = encode(serial, table);
@@ -46,7 +46,7 @@ export async function writeCopy(path: string, serial: number, table: Table): Pro
   else await writePrivateFile(path, bytes);
 }
 
-/** Synchronous, as it takes microseconds: each answer of the thread pool waits for a turn of a loop that is under load. */
+/** Synchronous, because it takes microseconds; a thread pool result waits for a turn of a busy event loop. */
 function sizeOf(path: string): number | null {
   const found = statSync(path, { throwIfNoEntry: false });
   return found?.isFile() === true ? found.size : null;
@@ -54,7 +54,7 @@ function sizeOf(path: string): number | null {
 
 const writeAt = promisify(write);
 
-/** All of it is on disk when this resolves (open(2), O_DSYNC). */
+/** All bytes are on disk when this resolves (open(2), O_DSYNC). */
 async function overwrite(path: string, bytes: Buffer): Promise<void> {
   const file = openSync(path, constants.O_WRONLY | constants.O_DSYNC);
   try {
@@ -81,13 +81,13 @@ function decode(text: string): Copy {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    // What is wrong with the file is this function's answer.
+    // The damage is the result, not an error.
     return damaged(`not JSON (${text.length} characters): ${String(error)}`);
   }
   const read = Stored.safeParse(value);
   if (!read.success) return damaged(`not a table: ${read.error.issues[0]?.path.join('.')}`);
   const { sha256, serial, ...table } = read.data;
-  // Over what was written, not over what it is read as: another version may know more fields, in another order.
+  // Over the value as written, not as parsed by the schema: another version may have more fields, in another order.
   if (sha256 !== checksum(value as Summed)) return damaged('the checksum does not match');
   return { is: 'whole', serial, table };
 }

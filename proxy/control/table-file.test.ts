@@ -29,7 +29,7 @@ function table(generation: number, upstreams = 1): Table {
   return { version: 1, upstreams: entries };
 }
 
-/** A folder with these saved, one after the other: the first is in A, the second in B, the third in A again. */
+/** A folder with these tables saved in turn: the first in A, the second in B, the third in A again. */
 async function saved(t: TestContext, ...generations: number[]): Promise<string> {
   const path = await folder(t);
   const file = await opened(path);
@@ -130,7 +130,7 @@ test('a save that the power cut in the middle, at any byte, leaves the table of 
   const path = await saved(t, 1, 2, 3);
   const [before, after] = [await readFile(join(path, A)), await saved(t, 1, 2, 3, 4, 5)];
   const next = await readFile(join(after, A));
-  // A copy that is half the new one, half what was there: the fifth save goes where the third went.
+  // The copy is half new, half old: the fifth save overwrites the third.
   for (let at = 1; at < next.length; at += 97) {
     await writeFile(join(path, A), Buffer.concat([next.subarray(0, at), before.subarray(at)]));
     const read = await restore(path);
@@ -191,7 +191,7 @@ test('a save that fails leaves the saved table as it was, for this process and f
     const path = await saved(t, 1, 2);
     const file = await opened(path);
     await rm(join(path, A));
-    // A folder in the place of a file: fails for root too, unlike missing rights.
+    // A folder in place of a file: this fails for root too, unlike missing permissions.
     await mkdir(join(path, place));
     await assert.rejects(file.save(table(3)), { code: 'EISDIR' });
     const found = await restore(path);

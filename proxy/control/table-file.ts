@@ -1,7 +1,7 @@
 /**
- * The table on disk: two copies, of which the older one is overwritten with each save, and the one with the higher serial
- * number that is whole is the table (docs/adr/0026). What cannot be read is never taken for an empty table: the other copy serves,
- * and if that is damaged too the proxy says so (ORK_TABLE_UNREADABLE) and keeps both files for a look.
+ * The table on disk: two copies. Each save overwrites the older one, and the valid copy with the higher serial number
+ * is the table (docs/adr/0026). An unreadable copy is never taken for an empty table: the other copy is served. If that
+ * is damaged too, the proxy reports ORK_TABLE_UNREADABLE and keeps both files for inspection.
  */
 import { renameSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
@@ -18,9 +18,9 @@ type Restored =
 
 interface Slot {
   readonly path: string;
-  /** Of the copy in it, as far as it is whole. */
+  /** Serial of its copy; -1 when that is absent or damaged. */
   serial: number;
-  /** Found damaged at start. It stays where it is until it is to be written, so that a restart finds it again. */
+  /** Found damaged at start. The file stays in place until the slot is written, so that a restart finds it again. */
   isDamaged: boolean;
 }
 
@@ -30,7 +30,7 @@ export class TableFile {
   readonly #write: typeof writeCopy;
   readonly #slots: readonly [Slot, Slot];
 
-  /** @param write what puts a copy on disk; a test lets it fail */
+  /** @param write puts a copy on disk; a test makes it fail */
   constructor(directory: string, log: Logger, write: typeof writeCopy = writeCopy) {
     this.#write = write;
     this.#directory = directory;
@@ -39,7 +39,7 @@ export class TableFile {
     this.#slots = [a, b];
   }
 
-  /** Reads the table once, at start. Never rejects for what stands in the files. */
+  /** Reads the table once, at start. Never rejects, whatever the files contain. */
   async restore(): Promise<Restored> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     const copies = await Promise.all(this.#slots.map(({ path }) => readCopy(path)));
@@ -62,8 +62,8 @@ export class TableFile {
   }
 
   /**
-   * Makes the copies that are absent, of the table as it was restored: the first flips need not wait for new files. What stands
-   * in their way is the next flip's matter.
+   * Writes the restored table to the absent copies, so that the first flips need not create files. A failure is only
+   * logged; the next flip meets it again.
    */
   async fill(table: Table): Promise<void> {
     const serial = Math.max(0, ...this.#slots.map((slot) => slot.serial));
@@ -78,8 +78,8 @@ export class TableFile {
   }
 
   /**
-   * Resolves when the table is on disk. Rejects when it is not; then a restart finds the one before. A flip waits for this.
-   * @throws OrkestrError ORK_DISK_FULL, or what the system says
+   * Resolves once the table is on disk; a flip waits for that. If it rejects, a restart finds the previous table.
+   * @throws OrkestrError ORK_DISK_FULL, or the system's error
    */
   async save(table: Table): Promise<void> {
     const [a, b] = this.#slots;
@@ -88,13 +88,13 @@ export class TableFile {
       renameSync(older.path, `${older.path}.damaged`);
       older.isDamaged = false;
     }
-    older.serial = -1; // until it is whole again it is the one to be written
+    older.serial = -1; // until it is valid again, it is the one to write
     const serial = newer.serial + 1;
     try {
       await this.#write(older.path, serial, table);
     } catch (error) {
-      // It may be whole all the same, and the change that it holds is refused: a restart must not find it.
-      await rm(older.path, { force: true }).catch(() => undefined); // why it could not be written says enough
+      // It may be valid all the same, but its change is refused: a restart must not find it.
+      await rm(older.path, { force: true }).catch(() => undefined); // the write error says enough
       throw error;
     }
     older.serial = serial;

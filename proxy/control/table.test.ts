@@ -28,7 +28,7 @@ const entry = (generation: number): UpstreamEntry => ({
   edge: EdgeSettings.parse({}),
 });
 
-/** Planes whose counts come when the test lets them. */
+/** Planes whose counts arrive when the test releases them. */
 class SlowPlanes extends PlaneGroup {
   readonly counted = Promise.withResolvers<void>();
 

@@ -1,10 +1,10 @@
 /**
- * The table: the truth about what is served, its copy on disk, and the compare-and-set over it.
+ * The table: the source of truth about what is served, its copy on disk, and the compare-and-set over it.
  *
- * A flip is: check → write to disk → put in the planes → answer. Disk before planes, so that a flip that cannot be kept is
- * refused as a whole and visitors never see a target that a restart would take back. When the process dies between the
- * two, the restart serves a target whose health had passed and whose sender, missing the answer, asks for the generation
- * and finds its flip done. The old container cannot be stopped before that answer, so either table can be served.
+ * A flip is: check → write to disk → apply in the planes → answer. Disk comes before planes, so that a flip that cannot
+ * be saved is refused as a whole, and visitors never see a target that a restart would take back. If the process dies
+ * between the two, the next one serves a target that has passed its health check; the sender, which got no answer, asks
+ * for the generation and finds its flip done. The old container is stopped only after the answer, so both can serve.
  */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type {
@@ -34,11 +34,11 @@ import { viewUpstream } from './view.ts';
 import type { Record } from './watch.ts';
 import { handedOver, Watches } from './watches.ts';
 
-/** What is known of an upstream beside what is saved. */
+/** What is known of an upstream, including what is not on disk. */
 export interface Kept {
   readonly entry: UpstreamEntry;
   readonly lastFlip: FlipAnswer;
-  /** What the last flip replaced and may be flipped back to; null: nothing, or it is not known any more. */
+  /** The entry that the last flip replaced and a flip-back restores; null: there was none, or it is no longer known. */
   readonly before: UpstreamEntry | null;
 }
 
@@ -49,9 +49,9 @@ export class Table {
   readonly #startedAt: Date;
   readonly #watches: Watches;
   readonly #kept = new Map<string, Kept>();
-  /** Why nothing could be restored; null when all is well, and again once a new table is on disk. */
+  /** Why nothing could be restored; null when the table is fine, and again once a new table is on disk. */
   #unreadable: readonly string[] | null = null;
-  /** The end of the last change: changes happen one after the other. Their number is bounded by the admin connections. */
+  /** The end of the last change, since changes run one at a time. The admin connections limit how many wait. */
   #lastChange: Promise<unknown> = Promise.resolve();
   #yielded = false;
   #listener: (entries: readonly UpstreamEntry[]) => void = () => undefined;
@@ -65,8 +65,8 @@ export class Table {
   }
 
   /**
-   * The saved table, served by the planes. Damage on disk does not stop the proxy; see {@link Table.unreadable}.
-   * @param inherited what the process before this one has in memory; then the file only gets what changes later
+   * Restores the saved table and serves it. Damage on disk does not stop the proxy; see {@link Table.unreadable}.
+   * @param inherited what the process before this one has in memory; the file is then written only for later changes
    */
   static async restore(
     file: TableFile,
@@ -76,7 +76,7 @@ export class Table {
   ): Promise<Table> {
     const table = new Table(file, planes, clock);
     const restored = await file.restore();
-    // To a successor as well that inherits nothing: with the first change one copy would have become whole again.
+    // Holds for a successor that inherits nothing, too: any earlier change would have made one copy valid again.
     if (restored.from === 'unreadable' && (inherited ?? []).length === 0) {
       table.#unreadable = restored.evidence;
       await planes.lose(true);
@@ -89,7 +89,7 @@ export class Table {
     return table;
   }
 
-  /** @param listener called now and after each change, with all that is served */
+  /** @param listener is called now and after each change, with everything that is served */
   onChange(listener: (entries: readonly UpstreamEntry[]) => void): void {
     this.#listener = listener;
     listener(this.entries);
@@ -100,14 +100,14 @@ export class Table {
     return this.#unreadable;
   }
 
-  /** All that is served. */
+  /** Everything that is served. */
   get entries(): readonly UpstreamEntry[] {
     return [...this.#kept.values()].map(({ entry }) => entry);
   }
 
   /**
-   * Nothing changes while `work` runs. When it is done, the table is another process's, and every later change is refused
-   * here; when it fails, all goes on.
+   * Nothing changes while `work` runs. When it succeeds, the table belongs to another process, and every later change
+   * is refused here; when it fails, this one carries on.
    */
   yield(work: (kept: readonly Kept[]) => Promise<void>): Promise<void> {
     return this.#exclusively(async () => {
@@ -118,7 +118,7 @@ export class Table {
   }
 
   /**
-   * @throws OrkestrError ORK_GENERATION_STALE, ORK_ROUTE_TAKEN; whatever the disk says when the table cannot be kept.
+   * @throws OrkestrError ORK_GENERATION_STALE, ORK_ROUTE_TAKEN; the system's error when the table cannot be saved.
    *   Nothing has changed then.
    */
   flip(request: FlipRequest): Promise<FlipAnswer> {
@@ -136,8 +136,8 @@ export class Table {
   }
 
   /**
-   * Serves again what the last flip replaced: its targets, routes and settings, under the generation of now.
-   * @throws OrkestrError ORK_NOT_FOUND, ORK_GENERATION_STALE, ORK_CONFLICT when that target is not known any more,
+   * Restores what the last flip replaced: its targets, routes and settings, under the current generation.
+   * @throws OrkestrError ORK_NOT_FOUND, ORK_GENERATION_STALE, ORK_CONFLICT when that target is no longer known,
    *   ORK_ROUTE_TAKEN
    */
   flipBack(request: FlipBackRequest): Promise<FlipAnswer> {
@@ -147,7 +147,7 @@ export class Table {
       if (entry === 'replay') return { ...kept.lastFlip, changed: false };
       await this.#save(entry);
       const answer = await this.#put(entry, kept);
-      // A way back from the way back would be a flip to a target that went bad.
+      // A flip-back cannot be flipped back: that would return to the target that went bad.
       this.#kept.set(entry.id, { entry, lastFlip: answer, before: null });
       return answer;
     });
@@ -179,7 +179,7 @@ export class Table {
     });
   }
 
-  /** Takes an environment off the table. What is in flight to it ends by itself, or by a drain. */
+  /** Removes an environment from the table. Work in flight to it ends by itself, or by a drain. */
   remove(id: string): Promise<UpstreamRemoved> {
     return this.#exclusively(async () => {
       if (!this.#kept.has(id)) return { removed: false, targetIds: [] };
@@ -193,8 +193,8 @@ export class Table {
   }
 
   /**
-   * In turn with all changes, though nothing of it is on disk: a successor is told the holds that there are when it is begun, and
-   * would let visitors through to whatever is stopped meanwhile.
+   * Takes its turn among the changes, although a hold is not saved: a successor gets the holds that exist when it
+   * starts, and without this one would let visitors through to a target that is being stopped.
    * @throws OrkestrError ORK_PROXY_UNREACHABLE when the proxy has handed over
    */
   hold(request: HoldRequest): Promise<HoldAnswer> {
@@ -207,8 +207,8 @@ export class Table {
   }
 
   /**
-   * Answers at once when the active target goes bad.
-   * @param given up when it aborts
+   * Answers as soon as the active target goes bad.
+   * @param given ends the watch when it aborts
    * @throws OrkestrError ORK_PROXY_UNREACHABLE when the proxy has handed over
    */
   async watch(request: WatchRequest, given: AbortSignal | null = null): Promise<WatchAnswer> {
@@ -271,7 +271,7 @@ export class Table {
     this.#kept.set(kept.entry.id, kept);
   }
 
-  /** Other routes and settings, also for what a flip back leads to. */
+  /** Changes routes and settings, also in the entry that a flip-back would restore. */
   async #amend(kept: Kept, entry: UpstreamEntry): Promise<void> {
     await this.#save(entry);
     await this.#planes.amend(entry);
@@ -282,7 +282,7 @@ export class Table {
   async #put(entry: UpstreamEntry, kept: Kept | null): Promise<FlipAnswer> {
     const replaced = await this.#planes.put(entry);
     const lastFlip = kept && isMove(kept.entry, entry) ? kept.lastFlip : this.#flipNow(entry, replaced);
-    // New settings for the same target are no flip that could be taken back.
+    // New settings for the same target are not a flip that could be taken back.
     const before = replaced === null ? (kept?.before ?? null) : (kept?.entry ?? null);
     this.#kept.set(entry.id, { entry, lastFlip, before });
     this.#watches.changed(entry.id, entry.targets[0]?.id ?? null);
@@ -294,13 +294,13 @@ export class Table {
     return { generation, flippedAt: this.#clock.now().toISOString(), changed: true, previous };
   }
 
-  /** One change at a time, so that the compare-and-set and its write belong together. */
+  /** One change at a time, so that nothing comes between a compare-and-set and its write. */
   #exclusively<T>(change: () => Promise<T>): Promise<T> {
     const turn = this.#lastChange.then(() => {
       if (this.#yielded) throw handedOver();
       return change();
     });
-    // The next change does not care how this one ended; who asked for it gets the rejection.
+    // The next change runs however this one ended; the caller gets the rejection.
     this.#lastChange = turn.then(
       () => undefined,
       () => undefined,

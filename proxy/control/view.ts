@@ -2,7 +2,7 @@
 import type { TableView, TargetView, UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import type { TargetCounts, UpstreamCounts } from '../upstream/counts.ts';
 
-/** @param counts null: no plane knows it (yet) */
+/** @param counts null: no plane knows the upstream (yet) */
 export function viewUpstream(entry: UpstreamEntry, counts: UpstreamCounts | null): TableView['upstreams'][number] {
   const { id, generation, routes, edge, canary } = entry;
   return {

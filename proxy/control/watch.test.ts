@@ -11,10 +11,10 @@ const rule = WatchRequest.parse({ upstreamId: uuid, targetId: uuid, seconds: 1 }
 const GOOD: Tally = { answers: 1, faults: 0, came: true, refusals: 0 };
 const ERROR: Tally = { answers: 1, faults: 1, came: true, refusals: 0 };
 const REFUSED: Tally = { answers: 0, faults: 0, came: false, refusals: 1 };
-/** The request that met the refusal ends without an answer. */
+/** The request whose connection was refused ends without a response. */
 const OWED: Tally = { answers: 1, faults: 1, came: false, refusals: 0 };
 
-/** The verdict, and after how many tallies it was given. */
+/** The verdict, and the number of tallies that it took. */
 function judge(tallies: readonly Tally[], before: Record | null = null): [string, number] | null {
   const watch = new Watch(rule, before);
   for (const [index, tally] of tallies.entries()) {

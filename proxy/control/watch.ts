@@ -1,13 +1,13 @@
 /**
- * The judge of a watch window: looks at what the active target does and says at once when it is bad. Pure but for what it
- * remembers.
+ * The judge of a watch window: follows the active target and reports at once when it goes bad. Pure except for its
+ * counts.
  */
 import type { WatchAnswer, WatchRequest } from '../../protocol/proxy-admin.ts';
 import type { Tally } from '../upstream/tally.ts';
 
 type Rule = Pick<WatchRequest, 'refusals' | 'errorRatio' | 'errorFactor' | 'minRequests'>;
 
-/** Answers, and those that were no good. */
+/** Responses, and how many of them were errors. */
 export interface Record {
   readonly answers: number;
   readonly faults: number;
@@ -18,16 +18,16 @@ export class Watch {
   readonly #before: Record | null;
   #answers = 0;
   #faults = 0;
-  /** Refused connections without an answer between. */
+  /** Connections refused in a row, without a response between them. */
   #row = 0;
 
-  /** @param before what the target before it did; null: there was none, or nothing is known of it */
+  /** @param before the record of the previous target; null: there was none, or it is unknown */
   constructor(rule: Rule, before: Record | null) {
     this.#rule = rule;
     this.#before = before;
   }
 
-  /** Null while nothing speaks against it. */
+  /** Returns null while the target is fine. */
   add({ answers, faults, came, refusals }: Tally): WatchAnswer | null {
     this.#answers += answers;
     this.#faults += faults;
@@ -38,7 +38,7 @@ export class Watch {
     return this.#judgeErrors();
   }
 
-  /** The window is over. */
+  /** The answer when the window is over. */
   good(): WatchAnswer {
     const { answers, faults } = this.#record();
     return { verdict: 'good', reason: `${faults} of its ${answers} answers were errors.` };

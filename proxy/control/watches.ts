@@ -1,4 +1,4 @@
-/** The watch windows that are open: each is answered once, at the moment when there is something to say. */
+/** The open watch windows. Each is answered once, as soon as there is a verdict. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { WatchAnswer, WatchRequest } from '../../protocol/proxy-admin.ts';
 import type { Planes } from '../planes/planes.ts';
@@ -7,7 +7,7 @@ import type { Record } from './watch.ts';
 
 const REPLACED: WatchAnswer = { verdict: 'replaced', reason: 'Another target is active by now.' };
 
-/** For calls that come to a process whose successor serves. */
+/** For calls to a process whose successor already serves. */
 export function handedOver(): OrkestrError {
   return new OrkestrError(
     'ORK_PROXY_UNREACHABLE',
@@ -23,7 +23,7 @@ interface Window {
 
 export class Watches {
   readonly #planes: Planes;
-  /** By upstream. Their number is bounded by the admin connections. */
+  /** By upstream. The admin connections limit their number. */
   readonly #open = new Map<string, Set<Window>>();
 
   constructor(planes: Planes) {
@@ -32,9 +32,9 @@ export class Watches {
 
   /**
    * @param activeId the target that serves
-   * @param before what the target before it did
-   * @param given up when it aborts; the answer is of no interest then
-   * @throws OrkestrError ORK_PROXY_UNREACHABLE when the proxy hands over meanwhile: it sees only its own part from then on
+   * @param before the record of the previous target
+   * @param given ends the window when it aborts; nobody reads the answer then
+   * @throws OrkestrError ORK_PROXY_UNREACHABLE when the proxy hands over meanwhile: from then on it sees only a part
    */
   open(
     request: WatchRequest,
@@ -62,7 +62,7 @@ export class Watches {
       this.#open.set(upstreamId, (this.#open.get(upstreamId) ?? new Set()).add(window));
       const stop = this.#planes.watch(upstreamId, targetId, (tally) => {
         const bad = watch.add(tally);
-        // The first tally comes within this call, before there is anything to stop.
+        // The first tally comes within this call, when `stop` is not assigned yet.
         if (bad !== null) queueMicrotask(() => answer(bad));
       });
       over.signal.addEventListener('abort', () => {
@@ -73,12 +73,12 @@ export class Watches {
     });
   }
 
-  /** A flip: windows on other targets than the active one are over. @param activeId null: the upstream was removed */
+  /** Ends windows on targets that a flip has replaced. @param activeId null: the upstream was removed */
   changed(upstreamId: string, activeId: string | null): void {
     for (const { targetId, replaced } of this.#open.get(upstreamId) ?? []) if (targetId !== activeId) replaced();
   }
 
-  /** The successor serves. */
+  /** Ends all windows, because the successor serves. */
   abandon(): void {
     for (const windows of this.#open.values()) for (const { abandoned } of windows) abandoned();
   }

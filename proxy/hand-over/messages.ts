@@ -1,9 +1,9 @@
-/** What a proxy and its successor say to each other beside the calls of planes/messages.ts. */
+/** Messages between a proxy and its successor, in addition to the calls of planes/messages.ts. */
 import { z } from 'zod';
 import { FlipAnswer, HoldRequest, UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import type { Kept } from '../control/table.ts';
 
-/** All that a successor is told beside the files on disk. */
+/** The state that a successor gets in addition to the files on disk. */
 export const Inheritance = z.object({
   kept: z.array(
     z.object({ entry: UpstreamEntry, lastFlip: FlipAnswer, before: UpstreamEntry.nullable() }),
@@ -18,7 +18,7 @@ export type ToSuccessor = z.infer<typeof ToSuccessor>;
 export const FromSuccessor = z.lazy(() =>
   z.discriminatedUnion('type', [
     z.object({ type: z.literal('born') }),
-    /** It accepts connections and has the admin socket: the one before it may stop accepting. */
+    /** It accepts connections and has the admin socket: its predecessor may stop accepting. */
     z.object({ type: z.literal('serving') }),
   ]),
 );

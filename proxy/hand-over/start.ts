@@ -1,6 +1,6 @@
 /**
- * The old side of a hand-over (docs/adr/0012): starts the successor with the listening sockets, tells it what it cannot
- * read from disk, and lets it serve first. Until it says that it serves, nothing has changed.
+ * The old side of a hand-over (docs/adr/0012). It starts the successor with the listening sockets, sends it what is not
+ * on disk, and lets it serve first. Nothing has changed until the successor reports that it serves.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -13,10 +13,10 @@ import { servePlanes } from '../planes/serve.ts';
 import { FromSuccessor } from './messages.ts';
 import type { Inheritance, ToSuccessor } from './messages.ts';
 
-/** A successor that does not serve by then is given up, ms. On a host that is busy all over a start of 0.1 s has taken 20. */
+/** How long a successor may take until it serves, ms. On a busy host a start that takes 0.1 s has taken 20 s. */
 const START_MS = 60_000;
 
-/** What is started. */
+/** The program to start. */
 interface Program {
   readonly execPath: string;
   readonly args: readonly string[];
@@ -27,14 +27,14 @@ interface Program {
 
 export interface Successor {
   readonly pid: number;
-  /** What this process has counted, for the last time. */
+  /** Sends the final counts of this process. */
   farewell(words: LastWords): void;
 }
 
 /**
- * Resolves when it serves. From then on it calls `planes` of this process until this one ends.
- * @param stopping this process ends: a successor that does not serve yet goes with it
- * @throws OrkestrError ORK_PROXY_HAND_OVER when it does not come to serve; it has ended then
+ * Resolves once the successor serves. From then on it calls `planes` of this process until this one ends.
+ * @param stopping aborts when this process ends; a successor that does not serve yet is ended with it
+ * @throws OrkestrError ORK_PROXY_HAND_OVER when it fails to serve; it has been ended then
  */
 export async function startSuccessor(
   program: Program,
@@ -87,7 +87,7 @@ function awaitServing(
     servePlanes(channel, planes);
     channel.onMessage((message) => {
       const told = FromSuccessor.safeParse(message);
-      // Calls of planes come by the same pipe.
+      // The pipe also carries the calls of planes.
       if (!told.success) return;
       if (told.data.type === 'born') channel.send({ type: 'inherit', inheritance } satisfies ToSuccessor);
       else {

@@ -1,4 +1,4 @@
-/** The young side of a hand-over: what the process before this one leaves, and its planes while it drains. */
+/** The new side of a hand-over: the state inherited from the predecessor, and its planes while it drains. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { channelOf } from '../planes/channel.ts';
@@ -8,22 +8,22 @@ import { RemotePlanes } from '../planes/remote.ts';
 import { ToSuccessor } from './messages.ts';
 import type { FromSuccessor, Inheritance } from './messages.ts';
 
-/** The one before it has everything at hand, ms. */
+/** How long to wait for the inheritance, ms; the predecessor has everything at hand. */
 const INHERIT_MS = 5_000;
 
 export interface Predecessor {
   readonly inheritance: Inheritance;
   readonly planes: RemotePlanes;
-  /** It may stop accepting. */
+  /** Lets it stop accepting. */
   relieve(): void;
-  /** Told what it has counted, just before it goes. */
+  /** Called with its final counts, just before it exits. */
   onFarewell(listener: (words: LastWords) => void): void;
   onGone(listener: () => void): void;
 }
 
 /**
  * For a process that another proxy has started as its successor.
- * @throws OrkestrError ORK_CONFIG when nothing comes
+ * @throws OrkestrError ORK_CONFIG when the predecessor sends nothing
  */
 export function meetPredecessor(log: Logger): Promise<Predecessor> {
   const channel = channelOf(process);
@@ -38,7 +38,7 @@ export function meetPredecessor(log: Logger): Promise<Predecessor> {
     }, INHERIT_MS);
     channel.onMessage((message) => {
       const told = ToSuccessor.safeParse(message);
-      // Answers of planes come by the same pipe.
+      // The pipe also carries the answers of planes.
       if (!told.success) return;
       clearTimeout(timer);
       resolve({

@@ -1,4 +1,4 @@
-/** How many connections there may be: in all, and of one client address, so that one client cannot take all of them. */
+/** Limits connections: in total, and per client address so that one client cannot take them all. */
 import type { Limits } from '../config.ts';
 import { clientNetwork } from '../../protocol/client-network.ts';
 
@@ -18,8 +18,8 @@ export class ConnectionCaps {
   }
 
   /**
-   * Counts a connection in; false when it is one too many.
-   * @param address null: of a sender that speaks for many clients, which has no cap but that of all
+   * Counts a connection in; false when it exceeds a limit.
+   * @param address null: a sender that speaks for many clients, to which only the total limit applies
    */
   admit(address: string | null): boolean {
     if (this.#count >= this.#limits.connections || (address !== null && !this.#hasRoom(address))) return this.refuse();
@@ -34,7 +34,7 @@ export class ConnectionCaps {
     if (address !== null) this.#add(address, -1);
   }
 
-  /** The sender of an admitted connection has said for which client it speaks; false when that has too many. */
+  /** Counts an admitted connection for the client that its sender names; false when that client has too many. */
   name(client: string): boolean {
     if (!this.#hasRoom(client)) return this.refuse();
     this.#add(client, 1);
@@ -46,7 +46,7 @@ export class ConnectionCaps {
     this.#add(client, -1);
   }
 
-  /** Counts a connection that was not to be had. */
+  /** Counts a refused connection. */
   refuse(): false {
     this.#refused += 1;
     return false;

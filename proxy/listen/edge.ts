@@ -1,4 +1,4 @@
-/** The listeners of a process: connections in, each given to the engine that reads it. */
+/** The listeners of a process: accepts connections and passes each to the engine that reads it. */
 import { createServer } from 'node:net';
 import type { AddressInfo, BoundSocket, Server, Socket } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
@@ -27,14 +27,14 @@ export type ListenerKind = 'http' | 'https';
 
 type EdgeSettings = Pick<Config, 'engine' | 'trusted' | 'proxyProtocol'>;
 
-/** How often it is looked whether the newest connections have asked yet, and the others have gone, ms. */
+/** How often a close checks whether new connections have sent a request and the others have gone, ms. */
 const LOOK_MS = 5;
 /**
- * Connections that may wait to be accepted; the kernel takes less where net.core.somaxconn says so. Node's own 511 are full
- * after half a second of an attack's thousand a second, and who does not fit comes again a second later.
+ * How many connections may wait to be accepted; net.core.somaxconn may lower it. Node's default of 511 is full after
+ * half a second of an attack with a thousand a second, and a client that does not fit in retries only a second later.
  */
 const BACKLOG = 4096;
-/** How long clients that are between two requests get to hear with an answer that it is their connection's last, ms. */
+/** How long clients between two requests have to learn, from a response, that it is their connection's last, ms. */
 const NOTICE_MS = 500;
 
 export class Edge {
@@ -51,21 +51,21 @@ export class Edge {
   readonly #handshakes = new TlsMetrics();
   readonly #listeners: Server[] = [];
   readonly #goodbyes: Goodbyes;
-  /** Client connections, and since when (monotonic, ms) they are open. */
+  /** Client connections, with the time when they were opened (monotonic, ms). */
   readonly #open = new Map<Socket, number>();
   #deadlines: readonly NodeJS.Timeout[] = [];
   #closed: Promise<void> | null = null;
   #isPatient = false;
   #isLeaving = false;
-  /** Monotonic, ms: since when each answer is the last of its connection. */
+  /** Since when each response is the last of its connection (monotonic, ms). */
   #leavingSince = 0;
   #noticeMs = NOTICE_MS;
-  /** Clients that a sender in front has named, by the sender's end of their connection, while TLS begins on it. */
+  /** Clients named by a sender in front, by the remote end of the connection, during the TLS handshake. */
   readonly #named = new Map<string, string>();
-  /** Connections on which TLS begins, by the other end. */
+  /** Connections in the TLS handshake, by their remote end. */
   readonly #shaking = new Set<string>();
 
-  /** @param terminator null: there is no TLS to listen for */
+  /** @param terminator null: the process does not listen for TLS */
   constructor(context: Context, settings: EdgeSettings, terminator: StaticTerminator | null) {
     this.#context = context;
     this.#settings = settings;
@@ -81,19 +81,19 @@ export class Edge {
     this.#detachTls = terminator && this.#tls ? attachTls(this.#tls, terminator) : () => undefined;
     this.#tls?.on('secureConnection', (socket) => this.#secured(socket));
     if (this.#tls) this.#handshakes.watch(this.#tls);
-    // A handshake that fails is the client's concern; its connection is closed.
+    // A failed handshake is the client's concern; just close the connection.
     this.#tls?.on('tlsClientError', (_error, socket) => socket.destroy());
   }
 
-  /** Of connections on both sides, for the metrics. */
+  /** Metrics of the connections on both sides. */
   readonly collect: Collect = () => [
     ...connectionFamilies(this.#caps.counts, this.#pools.counts),
     ...(this.#tls ? this.#handshakes.collect() : []),
   ];
 
   /**
-   * @param on an address, a bound socket, or the descriptor of one that was handed to this process
-   * @throws Error for `https` without a terminator; what the system says when the address cannot be had
+   * @param on an address, a bound socket, or the descriptor of an inherited one
+   * @throws Error for `https` without a terminator; the system's error when it cannot listen there
    */
   async listen(
     on: ListenAddress | BoundSocket | { readonly fd: number },
@@ -103,7 +103,7 @@ export class Edge {
     const accepted = (socket: Socket): void => this.#admit(socket, kind);
     const server = createServer({ noDelay: true, allowHalfOpen: kind === 'http' }, accepted);
     await new Promise<void>((resolve, reject) => {
-      // Once it listens: a connection that could not be accepted, for want of memory or descriptors. Others come.
+      // Once it listens, an error is a connection that could not be accepted for lack of memory or descriptors.
       server.on('error', (error) => (server.listening ? this.#caps.refuse() : reject(error)));
       server.listen(on, BACKLOG, resolve);
     });
@@ -112,11 +112,11 @@ export class Edge {
   }
 
   /**
-   * Takes no more connections, tells keep-alive clients to go, lets what is in flight finish, says goodbye to streams in
-   * time and cuts what is left after that long. A second call sets another deadline for the same end.
+   * Stops accepting, asks keep-alive clients to leave, lets work in flight finish, says goodbye to streams in time, and
+   * cuts what is left after `shutdownMs`. A second call sets a new deadline for the same end.
    *
-   * A request may be on its way while its connection is closed, and is lost with it. So a connection between two requests
-   * is left for a moment, and where there is time, as when a successor serves, until its idle limit; its next answer is its last.
+   * A request that is under way while its connection is closed is lost. So a connection between two requests stays open
+   * for a moment or, if there is time, as when a successor serves, until its idle limit. Its next response is its last.
    */
   async close(shutdownMs: number = this.#context.timeouts.shutdownMs): Promise<void> {
     const { timeouts, plane } = this.#context;
@@ -136,7 +136,7 @@ export class Edge {
   }
 
   async #drain(): Promise<void> {
-    // Not their callbacks: the engines know better which connections are left.
+    // Do not wait for the close callbacks: the engines know better which connections are left.
     for (const server of this.#listeners) server.close();
     await this.#newcomers();
     this.#isLeaving = true;
@@ -144,18 +144,18 @@ export class Edge {
     this.#general.leave();
     const others = Promise.all([this.#fast.close(), this.#http2.close()]);
     await this.#closeIdle();
-    // The general engine last: the others hand over to it.
+    // The general engine comes last, because the others pass requests to it.
     await others;
     await this.#general.close();
     this.#detachTls();
   }
 
-  /** After the notice; what has come by then is read first, which on a machine without time for us may be much. */
+  /** Closes idle connections after the notice, once it has read what arrived until then: on a busy machine, much. */
   async #closeIdle(): Promise<void> {
     const { clock } = this.#context;
     if (!this.#isLeaving || this.#isPatient) return;
     while (this.#open.size > 0 && clock.monotonic() - this.#leavingSince < this.#noticeMs) await sleep(LOOK_MS);
-    // The loop looks for what can be read between a timer and this.
+    // The event loop polls for readable sockets between a timer and this.
     await nextTurn();
     if (this.#isPatient) return;
     for (const engine of [this.#general, this.#fast]) engine.closeIdle();
@@ -175,7 +175,7 @@ export class Edge {
     } else this.#begin(socket, kind, null);
   }
 
-  /** @param client null: the sender speaks for itself, as when it looks whether we are well */
+  /** @param client null: the sender speaks for itself, as in a health check */
   #beginNamed(socket: Socket, kind: ListenerKind, client: string | null): void {
     if (client !== null && !this.#caps.name(client)) {
       socket.destroy();
@@ -194,19 +194,19 @@ export class Edge {
   }
 
   /**
-   * A connection that was made a moment ago has its first request on the way: its client could not know that we are about
-   * to go. Resolves when there is none, or after a while: browsers open connections in advance, too.
+   * A new connection's first request is on its way: its client could not know that we are about to leave. Resolves when
+   * there is no such connection, or after a while, because browsers also open connections in advance.
    */
   async #newcomers(): Promise<void> {
     const { clock, timeouts } = this.#context;
     const startedAt = clock.monotonic();
     const isNew = ([socket, since]: readonly [Socket, number]): boolean =>
-      // With TLS the first bytes are no request yet; that follows within the notice.
+      // With TLS the first bytes are not a request yet; that follows within the notice.
       since > startedAt - timeouts.closeMs && (socket.bytesRead === 0 || this.#shaking.has(endOf(socket)));
     while (clock.monotonic() - startedAt < timeouts.closeMs && [...this.#open].some(isNew)) await sleep(LOOK_MS);
   }
 
-  /** @param client who the sender in front says it is; null: the socket's own peer */
+  /** @param client according to the sender in front; null: the socket's own peer */
   #begin(socket: Socket, kind: ListenerKind, client: string | null): void {
     if (kind === 'http') {
       this.#serve(socket, { address: client ?? plainAddress(socket.remoteAddress ?? ''), secure: false });
@@ -230,18 +230,18 @@ export class Edge {
     else this.#serve(socket, { address, secure: true });
   }
 
-  /** A stream that speaks HTTP/1.1. */
+  /** Serves HTTP/1.1 on a plain or decrypted stream. */
   #serve(socket: Socket, client: Client): void {
     if (this.#settings.engine === 'fast') this.#fast.accept(socket, client);
     else {
       this.#general.accept(socket, client);
-      // One whose PROXY protocol header was read is paused.
+      // readProxied leaves the socket paused.
       if (socket.isPaused()) socket.resume();
     }
   }
 }
 
-/** The other end of a connection: unique while it is open. */
+/** The remote end of a connection; unique while it is open. */
 function endOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
 }

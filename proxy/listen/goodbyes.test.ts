@@ -6,7 +6,7 @@ import { Goodbyes } from './goodbyes.ts';
 
 const clock = { now: () => new Date(0), monotonic: () => 0 };
 
-/** A target with exchanges that never end, and the names of those that were dismissed. */
+/** A target with exchanges that never end, and the names of the dismissed ones. */
 function world() {
   const target = new Target({ id: '01890a5d-ac96-774b-bcce-000000000001', address: '127.0.0.1', port: 80 }, clock);
   const told: string[] = [];

@@ -1,11 +1,11 @@
 /**
- * The goodbyes to streams before a process ends, each by its protocol's word: a client that is told comes again at once,
- * and one that is cut off may take it for a failure. Spread, so that they do not all come in the same moment.
+ * Closes streams before a process ends, each as its protocol prescribes: a client that is notified reconnects at once,
+ * while one that is cut off may report a failure. The goodbyes are spread, so that not all clients reconnect at once.
  */
 import type { Timeouts } from '../config.ts';
 import type { Plane } from '../plane.ts';
 
-/** They take the last half of the time that is left, and no more than this of it, ms. Answers may end by themselves before. */
+/** They take the second half of the time left, at most this long, ms. Before that, responses may end by themselves. */
 const LONGEST_MS = 300_000;
 
 export class Goodbyes {
@@ -19,23 +19,24 @@ export class Goodbyes {
   }
 
   /**
-   * Says them in time before the end, with time for the answers. In place of what was begun before; nobody is told twice.
+   * Schedules the goodbyes so that clients can respond before the end. Replaces an earlier schedule, but no stream gets
+   * two goodbyes.
    * @param leftMs until the end
    */
   begin(leftMs: number): void {
     this.stop();
     const windowMs = Math.min(leftMs / 2, LONGEST_MS);
-    // The other side's Close frame, and then its FIN.
+    // Leave time for the peer's Close frame, and then for its FIN.
     const spreadMs = Math.max(0, windowMs - 2 * this.#closeMs);
     this.#after(leftMs - windowMs, () => {
       const open = this.#plane.dismissals();
       open.forEach((dismiss, index) => this.#after((spreadMs * index) / open.length, dismiss));
-      // Those that have come to be streams meanwhile.
+      // Exchanges that have become streams meanwhile.
       this.#after(spreadMs, () => this.#plane.dismissals().forEach((dismiss) => dismiss()));
     });
   }
 
-  /** Says none any more. */
+  /** Cancels the goodbyes that are still scheduled. */
   stop(): void {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();

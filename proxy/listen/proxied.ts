@@ -1,13 +1,13 @@
-/** Connections that begin with a PROXY protocol header: read, taken off, and the client that it names told. */
+/** Connections that begin with a PROXY protocol header: reads and removes it, and reports the client that it names. */
 import type { Socket } from 'node:net';
 import type { Timeouts } from '../config.ts';
 import { readProxyHeader } from './proxy-protocol.ts';
 
 /**
- * Reads the header of a connection from a trusted sender. A connection without one is closed: its sender is not set up as
- * we are, and every address in the logs would be wrong.
- * @param ready gets the client's address; null: the sender speaks for itself. What follows the header is back in the
- *   socket, which is paused
+ * Reads the header of a connection from a trusted sender. A connection without one is closed: the sender's settings do
+ * not match ours, and every address in the logs would be wrong.
+ * @param ready gets the client's address; null: the sender speaks for itself. The bytes after the header are back in
+ *   the socket, which is paused
  */
 export function readProxied(socket: Socket, timeouts: Timeouts, ready: (address: string | null) => void): void {
   let seen: Buffer = Buffer.alloc(0);
@@ -30,7 +30,7 @@ export function readProxied(socket: Socket, timeouts: Timeouts, ready: (address:
     if (rest.length > 0) socket.unshift(rest);
     ready(header.source?.address ?? null);
   };
-  // Its `close` follows.
+  // `close` follows.
   socket.on('error', () => undefined);
   socket.on('close', stop).on('data', read);
 }

@@ -12,7 +12,7 @@ interface Binary {
   readonly family?: number;
   readonly addresses?: Buffer;
   readonly extensions?: Buffer;
-  /** What the header claims to have behind its first 16 bytes; by default the truth. */
+  /** Length of the rest that the header claims; by default the true one. */
   readonly length?: number;
 }
 
@@ -31,7 +31,7 @@ function binary({
   return Buffer.concat([SIGNATURE, head, body]);
 }
 
-/** Source, destination, and their ports. */
+/** Source and destination addresses, then their ports. */
 function ipv4(source: string, port: number): Buffer {
   const bytes = Buffer.alloc(12);
   Buffer.from(source.split('.').map(Number)).copy(bytes, 0);
@@ -218,7 +218,7 @@ test('what haproxy sends is read, and its checksum is looked at', () => {
     assert.deepEqual(readProxyHeader(whole), { state: 'done', length: header.length, source });
   }
   const withChecksum = Buffer.from(HAPROXY[4]?.[0] ?? '', 'hex');
-  // Its addresses, the checksum itself, and what stands behind it.
+  // In its addresses, in the checksum itself, and in what follows it.
   for (const at of [16, 19, 24, 27, 31, 34, 38, 45]) {
     const damaged = Buffer.from(withChecksum);
     damaged.writeUInt8((damaged[at] ?? 0) ^ 1, at);

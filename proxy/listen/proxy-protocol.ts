@@ -1,12 +1,12 @@
 /**
- * The PROXY protocol, versions 1 and 2 (haproxy's doc/proxy-protocol.txt): how a load balancer in front says who the
- * client is, before the client's own first byte. Read only from addresses that are trusted. A pure parser: it is given
- * all bytes that have come so far and keeps nothing.
+ * The PROXY protocol, versions 1 and 2 (haproxy's doc/proxy-protocol.txt): a load balancer in front sends the client's
+ * address before the client's own first byte. Read only from trusted addresses. A pure parser: it gets all bytes
+ * received so far and keeps nothing.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import { canonicalAddress } from '../../protocol/client-network.ts';
 
-/** The client that the sender speaks for. */
+/** The client for which the sender speaks. */
 interface ProxiedSource {
   readonly address: string;
   readonly port: number;
@@ -14,13 +14,13 @@ interface ProxiedSource {
 
 type ProxyHeader =
   | { readonly state: 'more' }
-  /** Not the PROXY protocol, or not as its specification has it: the connection is closed. */
+  /** Not the PROXY protocol, or a violation of its specification: the connection is closed. */
   | { readonly state: 'bad' }
   | {
       readonly state: 'done';
       /** Bytes of the header; the client's own bytes follow. */
       readonly length: number;
-      /** Null: the sender speaks for itself (LOCAL, a health check) or does not know: the socket's own peer counts. */
+      /** Null: the sender speaks for itself (LOCAL, a health check) or does not know. The socket's own peer counts. */
       readonly source: ProxiedSource | null;
     };
 
@@ -29,19 +29,19 @@ const BAD: ProxyHeader = { state: 'bad' };
 
 const SIGNATURE_1 = Buffer.from('PROXY ', 'latin1');
 const SIGNATURE_2 = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1');
-/** With its CRLF, as the specification counts. */
+/** Including CRLF, as in the specification. */
 const MAX_BYTES_1 = 107;
-/** Version 2 could say 64 KiB; what senders put into it (addresses, TLS facts, ids) is far below this. */
+/** Version 2 allows 64 KiB; what senders actually send (addresses, TLS facts, ids) is far smaller. */
 const MAX_BYTES_2 = 4096;
 
-/** @param bytes all that was received on the connection so far */
+/** @param bytes everything received on the connection so far */
 export function readProxyHeader(bytes: Buffer): ProxyHeader {
   if (beginsLike(bytes, SIGNATURE_1)) return bytes.length < SIGNATURE_1.length ? MORE : readText(bytes);
   if (beginsLike(bytes, SIGNATURE_2)) return bytes.length < HEAD_2 ? MORE : readBinary(bytes);
   return BAD;
 }
 
-/** True when one is the beginning of the other. */
+/** True when one of the two is a prefix of the other. */
 function beginsLike(bytes: Buffer, signature: Buffer): boolean {
   const length = Math.min(bytes.length, signature.length);
   return bytes.compare(signature, 0, length, 0, length) === 0;
@@ -52,7 +52,7 @@ function readText(bytes: Buffer): ProxyHeader {
   const end = text.indexOf('\r\n');
   if (end < 0) return bytes.length < MAX_BYTES_1 ? MORE : BAD;
   const length = end + 2;
-  // What follows UNKNOWN is to be ignored.
+  // The receiver must ignore what follows UNKNOWN.
   if (/^PROXY UNKNOWN(?: |$)/.test(text.slice(0, end))) return { state: 'done', length, source: null };
   const [, family, ...values] = text.slice(0, end).split(' ');
   const source = readAddresses(family === 'TCP4' ? isIPv4 : isIPv6, values);
@@ -75,14 +75,14 @@ function sourceOf(text: string, port: number): ProxiedSource | null {
   return address === null ? null : { address, port };
 }
 
-/** Signature, version and command, family and transport, length of the rest. */
+/** Bytes of signature, version and command, family and transport, and the length of the rest. */
 const HEAD_2 = 16;
 const LOCAL = 0x20;
 const PROXY = 0x21;
 const UNSPECIFIED = 0x00;
 const TCP_4 = 0x11;
 const TCP_6 = 0x21;
-/** Family and transport → bytes of its addresses and ports. */
+/** Family and transport → bytes of addresses and ports. */
 const ADDRESS_BYTES: ReadonlyMap<number, number> = new Map([
   [UNSPECIFIED, 0],
   [TCP_4, 12],
@@ -100,13 +100,13 @@ function readBinary(bytes: Buffer): ProxyHeader {
   if ((command !== LOCAL && command !== PROXY) || addressBytes === undefined || length > MAX_BYTES_2) return BAD;
   if (bytes.length < length) return MORE;
   const header = bytes.subarray(0, length);
-  // LOCAL may carry anything: the receiver must not look at it.
+  // LOCAL may carry anything, which the receiver must ignore.
   if (command === LOCAL) return { state: 'done', length, source: null };
   if (family !== UNSPECIFIED && !isSound(header, HEAD_2 + addressBytes)) return BAD;
   return { state: 'done', length, source: readSource(header, family) };
 }
 
-/** Other families and transports are valid, but say nothing that a TCP listener could use. */
+/** Other families and transports are valid, but contain nothing that a TCP listener could use. */
 function readSource(header: Buffer, family: number): ProxiedSource | null {
   if (family === TCP_4) return { address: [...header.subarray(16, 20)].join('.'), port: header.readUInt16BE(24) };
   if (family !== TCP_6) return null;

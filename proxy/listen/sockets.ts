@@ -1,7 +1,6 @@
 /**
- * The listening sockets of the proxy. The process that holds the table binds them (or inherits them) and never lets go of
- * them while it serves, so that connections which wait to be accepted outlive a worker, and go to the successor at an
- * upgrade.
+ * The listening sockets of the proxy. The process that holds the table binds or inherits them and keeps them open while
+ * it serves, so that connections waiting to be accepted outlive a worker and, at an upgrade, go to the successor.
  */
 import { closeSync } from 'node:fs';
 import { promises as dns } from 'node:dns';
@@ -13,7 +12,7 @@ import type { ListenerKind } from './edge.ts';
 
 export interface ListenSocket {
   readonly kind: ListenerKind;
-  /** The descriptor: a child process can be given it. */
+  /** The descriptor, to pass to a child process. */
   readonly fd: number;
   /** Null when it was inherited. */
   readonly port: number | null;
@@ -21,15 +20,15 @@ export interface ListenSocket {
   readonly handle: BoundSocket | { readonly fd: number };
 }
 
-/** Where connections come in. */
+/** An address that accepts connections. */
 export interface Listening extends AddressInfo {
   readonly kind: ListenerKind;
 }
 
 /**
- * @returns for each address one socket per worker: the kernel spreads connections over them. Inherited ones are as many
- *   as there are; workers share them.
- * @throws OrkestrError ORK_CONFIG when an address cannot be had
+ * @returns one socket per worker for each address; the kernel spreads connections over them. Inherited sockets are
+ *   taken as they are, and workers share them.
+ * @throws OrkestrError ORK_CONFIG when it cannot listen on an address
  */
 export async function openSockets({
   inherited,
@@ -51,7 +50,7 @@ export async function openSockets({
   }
 }
 
-/** For a process that gave its sockets to workers: those that it listens on itself are closed by their server. */
+/** For a process that passed its sockets to workers. If a process listens itself, its server closes them. */
 export function closeSockets(sockets: readonly ListenSocket[]): void {
   for (const { handle, fd } of sockets) {
     if (handle instanceof BoundSocket) handle.close();

@@ -9,7 +9,7 @@ import { ended } from './test-ended.ts';
 const CLOCK = { now: () => new Date('2026-11-23T07:00:00.005Z'), monotonic: () => 0 };
 const UPSTREAM = '0192f0c1-2d3e-7f00-8000-0000000000ee';
 
-/** The lines that these exchanges leave. */
+/** The lines that these exchanges produce. */
 function logged(share: number, exchanges: readonly Ended[], upstream: string | null = UPSTREAM): string[] {
   let text = '';
   const sink = { add: (line: string) => void (text += line) };

@@ -1,9 +1,9 @@
 /**
- * The access log: one line of JSON per request that is told of, in the form of the proxy's other lines (pino).
+ * The access log: one line of JSON per logged request, in the form of the proxy's other lines (pino).
  *
- * A line says who asked for what, how it ended and how long it took. No query, no fragment, no authority of a target and no
- * header field is ever in it: tokens travel in queries and fragments, passwords in front of hosts, `Referer` repeats them,
- * and `User-Agent` is the visitor's, not the request's. The path is there, cut to a bound.
+ * A line says who requested what, how it ended and how long it took. It never contains a query, a fragment, the
+ * authority of a target or a header field: tokens travel in queries and fragments, passwords in front of hosts,
+ * `Referer` repeats them, and `User-Agent` describes the visitor, not the request. A long path is cut.
  */
 import type { Clock } from '../clock.ts';
 import { quoted } from './json-text.ts';
@@ -20,7 +20,7 @@ export class AccessLog {
   readonly #clock: Clock;
   readonly #sink: Pick<LogSink, 'add'>;
   readonly #sample: string;
-  /** Grows by the share with each exchange; at 1 there is a line. */
+  /** Grows by the share with each exchange; a line is due at 1. */
   #due = 0;
   #second = 0;
   #secondText = '';
@@ -28,8 +28,8 @@ export class AccessLog {
   #nowText = '';
 
   /**
-   * @param share of the exchanges that did not fail, 0 to 1: every so many-th of them gets a line, which says so. Those
-   *   that failed, or were answered 500 and above, always get one.
+   * @param share of the exchanges that did not fail, 0 to 1: this share of them is logged, and each line contains it.
+   *   Exchanges that failed or were answered with 500 and above are always logged.
    */
   constructor(share: number, clock: Clock, sink: Pick<LogSink, 'add'>) {
     this.#share = share;
@@ -38,7 +38,7 @@ export class AccessLog {
     this.#sample = share < 1 ? `,"sample":${share}` : '';
   }
 
-  /** @param upstreamId null: there was no route */
+  /** @param upstreamId null: no route matched */
   record(upstreamId: string | null, exchange: Ended): void {
     if (exchange.outcome === 'failed' || exchange.status >= 500) {
       this.#sink.add(this.#line('warn', upstreamId, exchange, ''));
@@ -64,7 +64,7 @@ export class AccessLog {
     );
   }
 
-  /** ISO 8601 in UTC. Made once per millisecond, and but for the milliseconds once per second. */
+  /** ISO 8601 in UTC. The text is cached for the millisecond, and its first part for the second. */
   #time(): string {
     const now = this.#clock.now().getTime();
     if (now === this.#now) return this.#nowText;
@@ -85,26 +85,26 @@ function pathOf(target: string): string {
   return path.charCodeAt(0) === SLASH && !path.includes('#') ? path : pathOfRefused(path);
 }
 
-/** What was refused may be any text: the path of a URL or, where it is none, nothing. */
+/** The target of a refused request may be any text: returns the path of a URL, or nothing if there is none. */
 function pathOfRefused(target: string): string {
   const [text = ''] = target.split('#', 1);
   if (text.startsWith('/') || text === '*') return text;
   return /^[a-z][a-z0-9+.-]*:\/\/[^/]*(.*)$/is.exec(text)?.[1] ?? '';
 }
 
-/** Ids are ours: nothing to escape. */
+/** Ids are ours, so there is nothing to escape. */
 const idText = (id: string | null): string => (id === null ? 'null' : `"${id}"`);
 
-/** What an engine miscounts must not make a line that nobody can read. */
+/** An engine's miscount must not make a line unreadable. */
 const count = (value: number): number => (value >= 0 && value <= Number.MAX_SAFE_INTEGER ? value : 0);
 
-/** To a tenth, by whole numbers: the text of a fraction costs three times as much. */
+/** Rounded to a tenth, in integers: formatting a fraction costs three times as much. */
 function tenths(ms: number): string {
   const rounded = count(Math.round(ms * 10));
   return `${Math.floor(rounded / 10)}.${rounded % 10}`;
 }
 
-/** The line in place of those that a slow reader made us drop. */
+/** The line that reports lines dropped because the reader is slow. */
 export function droppedLine(clock: Clock, dropped: number): string {
   const time = clock.now().toISOString();
   return `{"level":"warn","time":"${time}","service":"proxy","dropped":${dropped},"msg":"access log lines were dropped: their reader is too slow"}\n`;

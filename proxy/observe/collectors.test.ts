@@ -20,7 +20,7 @@ import { TlsMetrics } from './tls-metrics.ts';
 const uuid = (number: number): string => `01890a5d-ac96-774b-bcce-${String(number).padStart(12, '0')}`;
 const ID = uuid(0);
 
-/** Series → value, without our prefix, of what is not zero. */
+/** Series → value, without our prefix and without zeros. */
 function shown(families: readonly Family[]): Record<string, number> {
   const lines = renderMetrics([{ families }]).split('\n');
   const pairs = lines.flatMap((line): [string, number][] => {

@@ -1,4 +1,4 @@
-/** Connections of one process, on both sides. */
+/** Connections of one process, to clients and to targets. */
 import { counter, gauge } from './snapshot.ts';
 import type { Family } from './snapshot.ts';
 

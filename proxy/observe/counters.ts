@@ -1,12 +1,12 @@
-/** Numbers of one upstream as the hot path leaves them: plain arrays, one increment each. Text is made at scrape. */
+/** Counters of one upstream: plain numbers, one increment each on the hot path. Text is made at the scrape. */
 import type { Ended } from './observer.ts';
 
-/** Upper bounds of the latency buckets, ms. The last bucket, above all of them, has none. */
+/** Upper bounds of the latency buckets, ms. The last bucket is above all of them and has no bound. */
 export const BUCKETS_MS: readonly number[] = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000];
 
 const zeros = (count: number): number[] => Array.from({ length: count }, () => 0);
 
-/** Counts per bucket (not cumulative), and their sum, ms. */
+/** Counts per bucket (not cumulative), and the sum of all times, ms. */
 export class Latencies {
   readonly counts = zeros(BUCKETS_MS.length + 1);
   sumMs = 0;
@@ -20,14 +20,14 @@ export class Latencies {
 }
 
 export class UpstreamCounters {
-  /** By the first digit of the status; 0: no answer was sent. */
+  /** By the first digit of the status; 0: no response was sent. */
   readonly statuses = zeros(6);
   readonly durations = new Latencies();
-  /** Of the exchanges that an app answered. */
+  /** Of exchanges that an app responded to. */
   readonly appTimes = new Latencies();
   failed = 0;
   abandoned = 0;
-  /** Answered by the proxy itself, before any claim. */
+  /** Requests that the proxy answered itself, before any claim. */
   unclaimed = 0;
   bytesIn = 0;
   bytesOut = 0;
@@ -47,7 +47,7 @@ export class UpstreamCounters {
     if (exchange.appMs > 0) this.appTimes.add(exchange.appMs);
   }
 
-  /** By names, not by a key: that would be a search through all shapes of objects that the process knows. */
+  /** Named properties: a computed key would be a megamorphic lookup, over every object shape that the process knows. */
   #countEngine(engine: Ended['engine']): void {
     if (engine === 'fast') this.engines.fast += 1;
     else if (engine === 'h2') this.engines.h2 += 1;

@@ -1,4 +1,4 @@
-/** Drains, as the admin API has answered them. */
+/** Drains, counted from the answers of the admin API. */
 import type { DrainAnswer } from '../../protocol/proxy-admin.ts';
 import type { Collect } from './metrics.ts';
 import { counter } from './snapshot.ts';

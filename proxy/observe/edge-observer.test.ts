@@ -48,7 +48,7 @@ test('each exchange is counted and logged, and what others know of the process i
 });
 
 test('without an access log nothing is written, and numbers are told all the same', async () => {
-  // No such descriptor: to touch it would fail.
+  // There is no such descriptor, so touching it would fail.
   const observer = new EdgeObserver({ accessLog: 'off', accessLogFd: -1 }, systemClock);
   observer.upstream(ID).ended(ended({ status: 503, outcome: 'failed' }));
   assert.match(observer.metrics(), /orkestr_proxy_failed_total\{upstream="[^"]+"\} 1\n/);

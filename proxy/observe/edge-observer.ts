@@ -1,4 +1,4 @@
-/** The observer of one process: metrics of every exchange, and the access log. */
+/** The observer of one process: counts every exchange, and writes the access log. */
 import type { Clock } from '../clock.ts';
 import type { AccessLogMode } from '../config.ts';
 import { AccessLog, droppedLine } from './access-log.ts';
@@ -14,7 +14,7 @@ import type { MetricsSnapshot } from './snapshot.ts';
 
 interface ObserverOptions {
   readonly accessLog: AccessLogMode;
-  /** Where its lines go; 1 is stdout. It is not closed. */
+  /** Descriptor of the log; 1 is stdout. It stays open. */
   readonly accessLogFd: number;
 }
 
@@ -52,24 +52,24 @@ export class EdgeObserver implements Observer {
   }
 
   /**
-   * More metrics, read at each scrape.
-   * @returns what takes them off again
+   * Adds metrics that are read at each scrape.
+   * @returns removes them again
    */
   register(collect: Collect): () => void {
     return this.#metrics.register(collect);
   }
 
-  /** For the process that is asked: {@link renderMetrics} adds several up. */
+  /** For the process that serves the scrape, which sums several with {@link renderMetrics}. */
   snapshot(): MetricsSnapshot {
     return this.#metrics.snapshot();
   }
 
-  /** Of this process alone, as `GET /v1/metrics` answers it (METRICS_TYPE). */
+  /** Metrics of this process alone, in the format of `GET /v1/metrics` (METRICS_TYPE). */
   metrics(): string {
     return renderMetrics([this.snapshot()]);
   }
 
-  /** Writes what the log still holds. The last call. */
+  /** Writes the remaining lines of the log. The last call. */
   async close(): Promise<void> {
     this.#process.close();
     await this.#sink?.close();

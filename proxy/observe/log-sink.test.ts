@@ -21,7 +21,7 @@ function folder(t: TestContext): string {
   return path;
 }
 
-/** A writer that keeps what it is asked to write until it is told how that ended. */
+/** A writer that keeps its writes pending until the test completes them. */
 function makeStuckWriter(chunkBytes = 4096) {
   const asked: { text: string; done: (error: Error | null, written: number) => void }[] = [];
   const writer = {
@@ -120,7 +120,7 @@ test('a file gets every line', async (t) => {
   assert.equal(lines.filter((one) => !one.startsWith('dropped')).length + sink.dropped, 5000);
 });
 
-/** Programs that log are processes of their own: a stuck descriptor must not keep one from its end. */
+/** Logging programs run in processes of their own: a stuck descriptor must not keep one from exiting. */
 function spawnLogger(t: TestContext, lines: number, stdout: 'pipe' | number): ChildProcess {
   const program = `
     import { LogSink } from './log-sink.ts';
@@ -148,7 +148,7 @@ function makePipe(t: TestContext): { path: string; fd: number } {
 }
 
 test('a socket, as the journal is one, gets every line', { timeout: 60_000 }, async (t) => {
-  // What node gives a child as a pipe is a pair of sockets.
+  // Node gives a child a socket pair in place of a pipe.
   const child = spawnLogger(t, 600, 'pipe');
   const [text] = await Promise.all([readAll(child.stdout), once(child, 'exit')]);
   assert.equal(text, Array.from({ length: 600 }, (_, index) => line(index)).join(''));

@@ -1,28 +1,28 @@
 /**
- * Lines on their way to a writer, without ever waiting for it: two buffers, of which one is filled while the other is
- * written. When both are full, lines are dropped and counted, and a line says how many.
+ * Passes lines to a writer without ever waiting for it. One buffer is filled while the other is written. When both are
+ * full, lines are dropped and counted, and a later line reports how many.
  */
 import { mappedBuffer } from '../mapped-buffer.ts';
 import type { LogWriter } from './log-writer.ts';
 
 const BUFFER_BYTES = 65_536;
 const FLUSH_MS = 1000;
-/** From a full pipe to the next try. */
+/** Time from a full pipe to the next try. */
 const RETRY_MS = 50;
-/** How long the end of the process waits for the reader. */
+/** How long the end of the process waits for a slow reader. */
 const CLOSE_MS = 500;
 const NEWLINE = 0x0a;
 
-/** The report is not longer, bytes. */
+/** Longest report line, bytes. */
 const REPORT_BYTES = 256;
 
-/** The longest line with its line end, bytes: it fits into one chunk of any writer. */
+/** Longest line with its newline, bytes: it fits into one chunk of any writer. */
 export const MAX_LINE_BYTES = 4096;
 
 interface Half {
   readonly bytes: Buffer;
   length: number;
-  /** Of `length`, written by now. */
+  /** How much of `length` is written. */
   written: number;
 }
 
@@ -33,15 +33,15 @@ export class LogSink {
   readonly #report: (dropped: number) => string;
   #filling = makeHalf();
   #leaving = makeHalf();
-  /** From the swap of the buffers until all of `#leaving` is written. */
+  /** True from the swap of the buffers until all of `#leaving` is written. */
   #busy = false;
   #dropped = 0;
   #unreported = 0;
   #whenEmpty: (() => void) | null = null;
-  /** Null while nothing waits: a process at rest is woken by it no more. */
+  /** Null while nothing waits, so that it does not wake an idle process. */
   #timer: NodeJS.Timeout | null = null;
 
-  /** @param report the line, of at most 256 bytes with its line end, that says how many are missing */
+  /** @param report makes the line that reports dropped lines: at most 256 bytes with its newline */
   constructor(writer: LogWriter, report: (dropped: number) => string) {
     this.#writer = writer;
     this.#report = report;
@@ -52,20 +52,20 @@ export class LogSink {
     return this.#dropped;
   }
 
-  /** @param line ASCII, with its line end, at most {@link MAX_LINE_BYTES} */
+  /** @param line ASCII with its newline, at most {@link MAX_LINE_BYTES} */
   add(line: string): void {
     this.#reportDropped(line.length);
     if (this.#unreported === 0 && this.#makeRoom(line.length)) this.#put(line);
     else this.#drop(1);
   }
 
-  /** Begins to write what is there, for lines that should not wait for others. It is done anyway a second after they came. */
+  /** Starts writing at once, for lines that should not wait; other lines are written within a second. */
   flush(): void {
     this.#reportDropped();
     this.#flush();
   }
 
-  /** Writes what is there, as far as the reader takes it in time. The last call. */
+  /** Writes the remaining lines, as far as the reader takes them in time. The last call. */
   async close(): Promise<void> {
     if (this.#timer) clearTimeout(this.#timer);
     await new Promise<void>((resolve) => {
@@ -95,7 +95,7 @@ export class LogSink {
     }, FLUSH_MS).unref();
   }
 
-  /** @param more bytes that are to follow: a report in the last gap of a full buffer would only be one of many */
+  /** @param more bytes that follow: without room for them, every line would need another report */
   #reportDropped(more = 0): void {
     if (this.#unreported === 0 || !this.#makeRoom(REPORT_BYTES + more)) return;
     this.#put(this.#report(this.#unreported));
@@ -138,13 +138,13 @@ export class LogSink {
       setTimeout(() => this.#writeOn(), RETRY_MS).unref();
       return;
     }
-    // The reader is gone for good. There is nowhere to say it but the metrics.
+    // The reader is gone for good, and only the metrics can report it.
     if (error) this.#drop(countLines(half));
     half.written = error ? half.length : half.written + written;
     this.#writeOn();
   }
 
-  /** As many whole lines as the writer takes in one. */
+  /** The end of the last whole line that fits into one chunk. */
   #chunkEnd({ bytes, length, written }: Half): number {
     const end = written + this.#writer.chunkBytes;
     return end >= length ? length : bytes.lastIndexOf(NEWLINE, end - 1) + 1;

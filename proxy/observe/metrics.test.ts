@@ -10,7 +10,7 @@ import { ended } from './test-ended.ts';
 const A = '0192f0c1-2d3e-7f00-8000-00000000000a';
 const B = '0192f0c1-2d3e-7f00-8000-00000000000b';
 
-/** The text as series → value. A line that is none of the format is an error. */
+/** The text as series → value. Throws on a line that violates the format. */
 function series(text: string): Map<string, number> {
   const found = new Map<string, number>();
   assert.match(text, /\n$/);
@@ -67,7 +67,7 @@ test('a histogram counts up to each bound and ends with all', () => {
       assert.equal(all.get(`${name}_count{upstream="${A}"}`), times.length);
       const sum = times.reduce((total, ms) => total + ms, 0) / 1000;
       assert.ok(Math.abs((all.get(`${name}_sum{upstream="${A}"}`) ?? 0) - sum) < 1e-6 * (1 + sum));
-      // No app answered.
+      // No app responded.
       assert.equal(all.get(`orkestr_proxy_app_seconds_count{upstream="${A}"}`), 0);
     }),
     { numRuns: 50 },
@@ -125,7 +125,7 @@ test('an upstream that left is shown until its last exchange has ended, and not 
   counters.add(ended());
   for (let scrapes = 0; scrapes < 2; scrapes += 1) assert.equal(shown(metrics).get(name), 2);
   assert.equal(shown(metrics).has(name), false);
-  // Never scraped: what left long ago goes all the same.
+  // Without a scrape, upstreams that left long ago go all the same.
   for (let index = 0; index < 1000; index += 1) {
     metrics.upstream(`left-${index}`);
     metrics.forget(`left-${index}`);

@@ -1,21 +1,21 @@
-/** All numbers of one process: those of the upstreams, and those that other parts of the proxy register. */
+/** All metrics of one process: those of the upstreams, and those that other parts of the proxy register. */
 import { BUCKETS_MS, UpstreamCounters } from './counters.ts';
 import type { Latencies } from './counters.ts';
 import { counter, labelText } from './snapshot.ts';
 import type { Family, MetricsSnapshot, Sample, Values } from './snapshot.ts';
 
-/** Called at each scrape. Labels must be bounded: upstream ids and words of our own, never text of a client. */
+/** Called at each scrape. Label values must be a bounded set: upstream ids and our own words, never a client's text. */
 export type Collect = () => readonly Family[];
 
-/** The label of requests that found no route. */
+/** The label of requests without a route. */
 const UNROUTED = 'unrouted';
-/** Upstreams that have left the table and are still shown, for the exchanges that end after that. */
+/** How many upstreams that left the table are still shown, for exchanges that end after that. */
 const MAX_LEAVING = 64;
 
 export class Metrics {
   readonly unrouted = new UpstreamCounters();
   readonly #upstreams = new Map<string, UpstreamCounters>();
-  /** Upstream that left → its requests at the last scrape. */
+  /** Upstream that left → its request count at the last scrape. */
   readonly #leaving = new Map<string, number>();
   readonly #collectors = new Set<Collect>();
 
@@ -28,7 +28,7 @@ export class Metrics {
     return counters;
   }
 
-  /** Its numbers go once they have stood still from one scrape to the next. */
+  /** Drops an upstream's counters once they do not change between two scrapes. */
   forget(id: string): void {
     const counters = this.#upstreams.get(id);
     if (!counters) return;
@@ -37,7 +37,7 @@ export class Metrics {
     this.#leaving.set(id, -1);
   }
 
-  /** @returns what takes it off again */
+  /** @returns unregisters it */
   register(collect: Collect): () => void {
     this.#collectors.add(collect);
     return () => void this.#collectors.delete(collect);
@@ -61,7 +61,7 @@ export class Metrics {
   }
 }
 
-/** An upstream's label, made once per scrape, and its numbers. */
+/** An upstream's label, made once per scrape, and its counters. */
 type Counted = readonly [label: string, counters: UpstreamCounters];
 
 function upstreamFamilies(all: readonly Counted[]): Family[] {
@@ -110,7 +110,7 @@ function byClass(all: readonly Counted[]): Sample[] {
   );
 }
 
-/** Over all upstreams: which engine serves a route is a matter of the route. */
+/** Summed over all upstreams, because the engine depends on the route. */
 function byEngine(all: readonly Counted[]): Values {
   const sum = (engine: 'fast' | 'general' | 'h2'): number =>
     all.reduce((total, [, { engines }]) => total + engines[engine], 0);

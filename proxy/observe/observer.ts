@@ -1,11 +1,11 @@
 /**
- * What the engines tell about each exchange when it has ended. Metrics and access log hang here; it is called once per
- * request on the hot path, so it takes plain numbers and makes nothing unless a line is really written.
+ * What the engines report about each exchange when it ends; metrics and access log are built on it. It is called once
+ * per request on the hot path, so it takes plain numbers and allocates nothing unless a line is written.
  */
 
 import type { Outcome } from '../upstream/target.ts';
 
-/** The ended exchange, as a view: valid only during the call. */
+/** The ended exchange, as a view that is valid only during the call. */
 export interface Ended {
   readonly method: string;
   readonly host: string;
@@ -15,32 +15,32 @@ export interface Ended {
   readonly secure: boolean;
   readonly httpVersion: '1.0' | '1.1' | '2';
   readonly requestId: string;
-  /** Of the answer; 0 when none was sent. */
+  /** Of the response; 0 when none was sent. */
   readonly status: number;
   readonly outcome: Outcome;
-  /** Null when the request was answered by the proxy before any claim. */
+  /** Null when the proxy answered the request before any claim. */
   readonly targetId: string | null;
-  /** From the complete head of the request to the last byte of the answer, ms. */
+  /** From the complete head of the request to the last byte of the response, ms. */
   readonly durationMs: number;
-  /** From the complete head of the request to the head of the app's answer, ms; 0 when there was none. */
+  /** From the complete head of the request to the head of the app's response, ms; 0 when there was none. */
   readonly appMs: number;
-  /** Body bytes from the client, and to it. */
+  /** Body bytes from the client and to it. */
   readonly bytesIn: number;
   readonly bytesOut: number;
-  /** Which engine carried it. */
+  /** The engine that served it. */
   readonly engine: 'fast' | 'general' | 'h2';
 }
 
-/** Counters of one upstream, in place of labels looked up per request. */
+/** Counters of one upstream, so that no label is looked up per request. */
 export interface UpstreamMetrics {
   ended(exchange: Ended): void;
 }
 
 export interface Observer {
-  /** The counters of an upstream; the engines keep what they get with the route. */
+  /** The counters of an upstream; the engines keep them with the route. */
   upstream(id: string): UpstreamMetrics;
-  /** A request that found no route, or was refused before one was looked up. */
+  /** A request without a route, or one refused before the lookup. */
   unrouted(exchange: Ended): void;
-  /** An upstream is no longer in the table: its counters go after the last exchange. */
+  /** An upstream has left the table: its counters go after its last exchange. */
   forget(id: string): void;
 }

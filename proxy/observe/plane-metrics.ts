@@ -1,10 +1,10 @@
-/** What is in flight now, per upstream: read from the plane at scrape, so that it costs nothing in between. */
+/** What is in flight now, per upstream. Read from the plane at the scrape, so that it costs nothing in between. */
 import { TargetRole } from '../upstream/counts.ts';
 import type { TargetCounts, UpstreamCounts } from '../upstream/counts.ts';
 import { gauge } from './snapshot.ts';
 import type { Family, Values } from './snapshot.ts';
 
-/** @param upstreams those of this process, as `Plane.counts` gives them */
+/** @param upstreams of this process, as `Plane.counts` returns them */
 export function planeFamilies(upstreams: readonly UpstreamCounts[]): Family[] {
   const byRole = (of: (target: TargetCounts) => number): Values =>
     upstreams.flatMap(({ id, targets }) =>
@@ -32,7 +32,7 @@ export function planeFamilies(upstreams: readonly UpstreamCounts[]): Family[] {
       'Requests that wait in a hold.',
       per(({ held }) => held ?? 0),
     ),
-    // Each process finds out for itself whom it passes over.
+    // Each process finds out by itself which targets to pass over.
     gauge('orkestr_proxy_suspended_targets', 'Targets passed over, since they refuse connections.', suspended, 'max'),
   ];
 }

@@ -9,7 +9,7 @@ import { systemClock } from '../clock.ts';
 import { MAX_LINE_BYTES } from './log-sink.ts';
 import { openProcessLog } from './process-log.ts';
 
-/** A descriptor of a new file or named pipe. */
+/** Opens a new file or named pipe. */
 function target(t: TestContext, kind: 'file' | 'pipe'): { path: string; fd: number } {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-log-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -20,7 +20,7 @@ function target(t: TestContext, kind: 'file' | 'pipe'): { path: string; fd: numb
   return { path, fd };
 }
 
-/** What is in a pipe now. */
+/** Reads what is in a pipe now. */
 function taken(fd: number): string {
   const bytes = Buffer.alloc(1_000_000);
   try {

@@ -1,6 +1,6 @@
 /**
- * The log of the process itself: pino's lines by way of a sink, so that a stuck reader of stdout holds up nobody. What does
- * not fit is dropped, and a line says how many.
+ * The log of the process itself: pino writes its lines to a sink, so that a stuck reader of stdout blocks nobody. Lines
+ * that do not fit are dropped, and a later line reports how many.
  */
 import { makeLogger } from '../../protocol/service/logger.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
@@ -8,32 +8,32 @@ import type { Clock } from '../clock.ts';
 import { LogSink, MAX_LINE_BYTES } from './log-sink.ts';
 import { makeLogWriter } from './log-writer.ts';
 
-/** Characters that are left of a value in a line that was too long. */
+/** How many characters of a value are kept in a line that was too long. */
 const MAX_VALUE = 500;
 
 export interface ProcessLog {
   readonly log: Logger;
-  /** Writes what is there, as far as the reader takes it in time. The last call. */
+  /** Writes the remaining lines, as far as the reader takes them in time. The last call. */
   readonly close: () => Promise<void>;
 }
 
-/** @param fd is not closed */
+/** @param fd stays open */
 export function openProcessLog(level: string, clock: Clock, fd: number): ProcessLog {
   const sink = new LogSink(makeLogWriter(fd), (dropped) => droppedLine(clock, dropped));
   const write = (line: string): void => {
     sink.add(fitted(asAscii(line)));
-    // Few lines, and somebody may wait for them.
+    // Log lines are few, and somebody may be waiting for them.
     sink.flush();
   };
   return { log: makeLogger('proxy', level, { write }), close: () => sink.close() };
 }
 
-/** JSON with nothing but ASCII in it: its characters are as many as its bytes. */
+/** JSON in pure ASCII, so that its length in characters is its length in bytes. */
 function asAscii(line: string): string {
   return line.replaceAll(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** The line, or as many of its fields as there is room for, long ones cut. */
+/** The line, or as many of its fields as fit, with long values cut. */
 function fitted(line: string): string {
   if (line.length <= MAX_LINE_BYTES) return line;
   const { msg, ...fields } = JSON.parse(line) as Record<string, unknown>;

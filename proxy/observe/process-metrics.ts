@@ -1,4 +1,4 @@
-/** What one process of the proxy uses. Names as Prometheus' own clients have them, so that dashboards fit. */
+/** Resource use of one process. The names are those of Prometheus' own clients, so that existing dashboards fit. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { uncaughtErrors } from '../uncaught.ts';
 import type { Collect } from './metrics.ts';
@@ -8,14 +8,14 @@ import { counter, gauge } from './snapshot.ts';
 const RESOLUTION_MS = 100;
 const QUANTILES = [0.5, 0.99, 1] as const;
 
-/** @returns what reads the numbers; the delays are those since the reading before */
+/** @returns collects the metrics; the delays are those since the previous collection */
 export function watchProcess(): { readonly collect: Collect; close(): void } {
   let monitor: ReturnType<typeof startMonitor> | null = null;
   const startedAt = Date.now() / 1000 - process.uptime();
   const collect: Collect = () => {
     const delays = (monitor ??= startMonitor());
     const { user, system } = process.cpuUsage();
-    // The monitor counts the time from tick to tick; only what is above its resolution is delay.
+    // The monitor measures the time between ticks; only the part above its resolution is delay.
     const late = QUANTILES.map((quantile) => {
       const ms = delays.percentile(quantile * 100) / 1e6 - RESOLUTION_MS;
       return [{ quantile }, Math.max(0, ms) / 1000] as const;
@@ -32,7 +32,7 @@ export function watchProcess(): { readonly collect: Collect; close(): void } {
   return { collect, close: () => monitor?.disable() };
 }
 
-/** It takes a third of the CPU time of a proxy at rest: so it begins when somebody asks. */
+/** Started on the first scrape, because the monitor takes a third of the CPU time of an idle proxy. */
 function startMonitor(): ReturnType<typeof monitorEventLoopDelay> {
   const monitor = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   monitor.enable();

@@ -1,39 +1,39 @@
 /**
- * Metrics as plain data, in the Prometheus data model: what a worker process sends to the one that is asked, which adds
- * them up and writes the text.
+ * Metrics as plain data, in the Prometheus data model. Workers send it to the process that serves the scrape, which
+ * sums it and writes the text.
  *
- * Own code, since the library (@prometheus-io/client 0.16) was measured at 23 MB of RSS and 330 ns for a histogram and a
- * counter, against 3 MB and 20 ns here, and since its part would be these few lines of text.
+ * Our own code, because the library (@prometheus-io/client 0.16) was measured at 23 MB of RSS and 330 ns for a
+ * histogram and a counter, against 3 MB and 20 ns here, and would only save these few lines of text.
  */
 
 export interface Sample {
-  /** `_bucket`, `_sum`, `_count` of a histogram; else empty. */
+  /** `_bucket`, `_sum` or `_count` of a histogram; otherwise empty. */
   readonly suffix: string;
-  /** As the text has them, escaped: `upstream="…",class="2xx"`; made by {@link labelText}. */
+  /** As in the text format, escaped: `upstream="…",class="2xx"`; made by {@link labelText}. */
   readonly labels: string;
   readonly value: number;
 }
 
 export interface Family {
-  /** Without the suffix of a sample. */
+  /** Without the samples' suffixes. */
   readonly name: string;
   /** One line. */
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
-  /** How the numbers of several processes become one. */
+  /** How the values of several processes are combined. */
   readonly merge: 'sum' | 'max';
   readonly samples: readonly Sample[];
 }
 
-/** Serialisable: goes through IPC as it is. */
+/** Serialisable: sent over IPC unchanged. */
 export interface MetricsSnapshot {
   readonly families: readonly Family[];
 }
 
-/** Of a family beyond this the rest is left out: whatever registers metrics must bound its labels by itself. */
+/** Samples of a family beyond this are left out. Whoever registers metrics must bound their labels. */
 const MAX_SAMPLES = 50_000;
 
-/** Labels as the text format of Prometheus has them, without the braces. */
+/** Labels in Prometheus' text format, without the braces. */
 export function labelText(labels: Readonly<Record<string, string | number>>): string {
   return Object.entries(labels)
     .map(([name, value]) => `${name}="${escapeLabel(String(value))}"`)
@@ -43,15 +43,15 @@ export function labelText(labels: Readonly<Record<string, string | number>>): st
 const escapeLabel = (value: string): string =>
   value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 
-/** What most metrics are: one number, or one per combination of labels. */
+/** One number, or one per combination of labels: enough for most metrics. */
 export type Values = number | readonly (readonly [labels: Readonly<Record<string, string | number>>, value: number])[];
 
-/** A count that only grows; its name ends in `_total`. */
+/** A count that only grows. The name ends in `_total`. */
 export function counter(name: `${string}_total`, help: string, values: Values): Family {
   return { name, help, type: 'counter', merge: 'sum', samples: samplesOf(values) };
 }
 
-/** A number of now. */
+/** A current value. */
 export function gauge(name: string, help: string, values: Values, merge: Family['merge'] = 'sum'): Family {
   return { name, help, type: 'gauge', merge, samples: samplesOf(values) };
 }
@@ -61,12 +61,12 @@ function samplesOf(values: Values): Sample[] {
   return list.map(([labels, value]) => ({ suffix: '', labels: labelText(labels), value }));
 }
 
-/** Writes the processes' numbers, added up, in Prometheus' text format 0.0.4. */
+/** Sums the processes' metrics and writes them in Prometheus' text format 0.0.4. */
 export function renderMetrics(snapshots: readonly MetricsSnapshot[]): string {
   return mergeSnapshots(snapshots).families.map(familyText).join('');
 }
 
-/** The numbers of several processes as those of one. */
+/** Combines the metrics of several processes. */
 export function mergeSnapshots(snapshots: readonly MetricsSnapshot[]): MetricsSnapshot {
   const families = new Map<string, { readonly first: Family; readonly others: Family[] }>();
   for (const family of snapshots.flatMap((snapshot) => snapshot.families)) {
@@ -78,8 +78,8 @@ export function mergeSnapshots(snapshots: readonly MetricsSnapshot[]): MetricsSn
 }
 
 /**
- * In the order of the first process, so that the buckets of a histogram stay together.
- * @param others the same family as other processes have it
+ * Keeps the order of the first process, so that the buckets of a histogram stay together.
+ * @param others the same family of other processes
  */
 function merged(first: Family, others: readonly Family[]): Family {
   if (others.length === 0) return first;

@@ -1,4 +1,4 @@
-/** Ended exchanges as the tests of the observer need them. */
+/** Ended exchanges for the tests of the observer. */
 import type { Ended } from './observer.ts';
 
 export const ended = (some: Partial<Ended> = {}): Ended => ({

@@ -3,7 +3,7 @@ import type { Server, TLSSocket } from 'node:tls';
 import type { Collect } from './metrics.ts';
 import { counter } from './snapshot.ts';
 
-/** What TLS.getProtocol answers here; anything else counts as `other`. */
+/** Values of TLSSocket.getProtocol() to expect; anything else counts as `other`. */
 const PROTOCOLS = ['TLSv1.3', 'TLSv1.2', 'other'] as const;
 
 export class TlsMetrics {
@@ -11,7 +11,7 @@ export class TlsMetrics {
   readonly #resumed = new Map<string, number>();
   #failed = 0;
 
-  /** Counts the handshakes of a server, for as long as it lives. */
+  /** Counts a server's handshakes for as long as it lives. */
   watch(server: Server): void {
     const done = (socket: TLSSocket): void => {
       const counts = socket.isSessionReused() ? this.#resumed : this.#full;

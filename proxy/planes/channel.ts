@@ -1,12 +1,12 @@
-/** A way to another process of ours, over the IPC pipe that both were born with. */
+/** A connection to another of our processes, over the IPC pipe that both were started with. */
 import type { ChildProcess } from 'node:child_process';
 
 export interface Channel {
-  /** Does nothing once the other end has gone; `onClose` tells that. */
+  /** Does nothing once the other end has gone; `onClose` reports that. */
   send(message: object): void;
   onMessage(listener: (message: unknown) => void): void;
   onClose(listener: () => void): void;
-  /** The other end sees its `onClose`. */
+  /** The other end gets its `onClose`. */
   close(): void;
 }
 
@@ -15,7 +15,7 @@ export function channelOf(end: ChildProcess | NodeJS.Process): Channel {
   if (!end.connected || !end.send) throw new TypeError('this process has no pipe to another one');
   return {
     send: (message) => {
-      // A pipe that breaks while it is written to is followed by `disconnect`, which says it all.
+      // If the pipe breaks during a write, `disconnect` follows and says it all.
       if (end.connected) end.send?.(message, undefined, undefined, () => undefined);
     },
     onMessage: (listener) => void (end as ChildProcess).on('message', listener),

@@ -20,7 +20,7 @@ function entry(maxConcurrent: number): UpstreamEntry {
 
 interface Worker {
   readonly planes: Planes;
-  /** @returns what ends it; null: refused */
+  /** @returns ends the claim; null: refused */
   claim(): (() => void) | null;
 }
 
@@ -41,7 +41,7 @@ function worker(): Worker {
   };
 }
 
-/** Workers that serve one upstream, as the group tells them. */
+/** Workers that serve one upstream, with the shares that a group would send them. */
 async function serving(count: number, maxConcurrent: number) {
   const shares = new ConcurrencyShares(count);
   const workers = Array.from({ length: count }, worker);

@@ -1,13 +1,13 @@
 /**
- * How many requests of an environment may be in flight at once (`maxConcurrent`), over several planes. A claim cannot wait for
- * other processes, so each plane has a share of the limit, and all shares together are never more than it. Shares go to
- * where requests are: a plane that has little left gets what others do not use, before or soon after it has to refuse.
+ * How many requests of an environment may be in flight at once (`maxConcurrent`), over several planes. A claim cannot
+ * wait for other processes, so each plane has a share of the limit, and the shares never add up to more than it. Shares
+ * follow the requests: a plane with little left gets what others do not use, before or soon after it has to refuse.
  */
 import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import type { ConcurrencyShare, ConcurrencyUse } from '../upstream/concurrency.ts';
 import type { Planes } from './planes.ts';
 
-/** Of its share that a plane must have left, or it gets more where there is more. */
+/** A plane with less than this part of its share free gets more, if there is more. */
 const SPARE = 1 / 4;
 
 interface Limit {
@@ -15,11 +15,11 @@ interface Limit {
   readonly shares: Map<Planes, Share>;
 }
 
-/** What one plane has of it. */
+/** One plane's share. */
 interface Share {
-  /** As it was told, requests. */
+  /** The share that the plane was given, requests. */
   readonly told: number;
-  /** The same, or more: what it had in flight when its share became smaller is not there for others yet. */
+  /** At least `told`: requests that were in flight when the share shrank keep their slots from the others for now. */
   readonly held: number;
 }
 
@@ -34,12 +34,12 @@ export class ConcurrencyShares {
   /** By upstream. */
   readonly #limits = new Map<string, Limit>();
 
-  /** @param planes as many will there be, so that the first ones leave the others something */
+  /** @param planes how many planes there will be, so that the first ones leave the others something */
   constructor(planes: number) {
     this.#planes = planes;
   }
 
-  /** The shares of a plane, of those entries that have a limit. A new limit is split evenly. */
+  /** The plane's shares of the entries that have a limit. A new limit is split evenly. */
   sharesOf(plane: Planes, entries: Iterable<UpstreamEntry>): ConcurrencyShare[] {
     const shares: ConcurrencyShare[] = [];
     for (const { id, edge } of entries) {
@@ -50,7 +50,7 @@ export class ConcurrencyShares {
     return shares;
   }
 
-  /** It has gone, and leaves its shares to the others. */
+  /** Releases the shares of a plane that has gone. */
   leave(plane: Planes): void {
     for (const { shares } of this.#limits.values()) shares.delete(plane);
   }
@@ -59,7 +59,7 @@ export class ConcurrencyShares {
     this.#limits.delete(id);
   }
 
-  /** One round: shares of planes that have more than they need go to those that have too little. */
+  /** One round: planes with more than they need give to those with too little. */
   async round(planes: readonly Planes[]): Promise<void> {
     if (this.#limits.size === 0) return;
     const told = await Promise.all(planes.map(async (plane) => ({ plane, uses: await plane.shareConcurrency([]) })));
@@ -89,7 +89,7 @@ export class ConcurrencyShares {
     return told;
   }
 
-  /** First those that give, then those that get: what is in flight beyond a smaller share is not there to be given yet. */
+  /** Shrinks shares first, then grows others: slots still in flight beyond a smaller share are not free yet. */
   async #move(id: string, limit: Limit, sides: readonly Side[]): Promise<void> {
     const fair = fairShares(
       limit.max,
@@ -106,7 +106,7 @@ export class ConcurrencyShares {
     const told: Promise<unknown>[] = [];
     for (const [index, { plane, share }] of sides.entries()) {
       const more = Math.min((fair[index] ?? share) - share, limit.max - heldBy(limit.shares));
-      // The limit may be another one by now, or none.
+      // The limit may have changed or gone meanwhile.
       const before = limit.shares.get(plane);
       if (more <= 0 || before === undefined || this.#limits.get(id) !== limit) continue;
       limit.shares.set(plane, { told: share + more, held: Math.max(before.held, share + more) });
@@ -121,8 +121,8 @@ function heldBy(shares: Limit['shares']): number {
 }
 
 /**
- * Everybody gets what they want as far as it is no more than the others', and of what nobody wants as much as the others.
- * @returns shares in the order of what is wanted; their sum is the whole
+ * Max-min fair: everyone gets what they want, up to an equal part of what is left. What nobody wants is split evenly.
+ * @returns shares in the order of `wanted`; they add up to `whole`
  */
 export function fairShares(whole: number, wanted: readonly number[]): number[] {
   const shares = wanted.map(() => 0);

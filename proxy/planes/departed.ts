@@ -1,6 +1,6 @@
 /**
- * What planes that are gone had counted, as they last told it: a worker that died, the process before this one. Numbers
- * that were shown once never go back by it. Nothing of it is in flight any more.
+ * The last reported counts of planes that are gone: of a worker that died, or of the previous process. With them,
+ * totals that were once shown never decrease. None of their requests is in flight any more.
  */
 import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import { labelText, mergeSnapshots } from '../observe/snapshot.ts';
@@ -9,7 +9,7 @@ import { sumCounts } from '../upstream/counts.ts';
 import type { TargetCounts, TargetRole, UpstreamCounts } from '../upstream/counts.ts';
 import type { Planes } from './planes.ts';
 
-/** Retired targets of an upstream that are kept, the newest; planes keep about as many. */
+/** Retired targets kept per upstream, newest first; planes keep about as many. */
 const RETIRED_KEPT = 64;
 
 export class Departed {
@@ -18,7 +18,7 @@ export class Departed {
   readonly #counts = new Map<string, UpstreamCounts>();
   #metrics: MetricsSnapshot = { families: [] };
 
-  /** Some or all counts of a plane that is there. */
+  /** Records some or all counts of a plane that is still there. */
   hearCounts(plane: Planes, counts: readonly UpstreamCounts[]): void {
     const told = this.#toldCounts.get(plane) ?? new Map<string, UpstreamCounts>();
     for (const one of counts) told.set(one.id, one);
@@ -29,7 +29,7 @@ export class Departed {
     if (metrics.length > 0) this.#toldMetrics.set(plane, metrics);
   }
 
-  /** It has gone. @param entries those of now, by id */
+  /** Keeps the counts of a plane that has gone. @param entries the current ones, by id */
   left(plane: Planes, entries: ReadonlyMap<string, UpstreamEntry>): void {
     for (const counts of this.#toldCounts.get(plane)?.values() ?? []) {
       const entry = entries.get(counts.id);
@@ -42,7 +42,7 @@ export class Departed {
     this.#toldMetrics.delete(plane);
   }
 
-  /** A flip: what counts since the last one begins anew. */
+  /** A flip resets the counts since the last flip. */
   flipped(id: string): void {
     for (const told of [this.#counts, ...this.#toldCounts.values()]) {
       const counts = told.get(id);
@@ -61,7 +61,7 @@ export class Departed {
     this.#metrics = { families };
   }
 
-  /** @param entries those of now, by id: who is active, and who was */
+  /** @param entries the current ones, by id: they decide which targets are active */
   counts(entries: ReadonlyMap<string, UpstreamEntry>, id?: string): readonly UpstreamCounts[] {
     return [...this.#counts.values()].flatMap((counts) => {
       const entry = entries.get(counts.id);
@@ -95,7 +95,7 @@ function roleOf({ id, address, port }: TargetCounts, { targets, canary }: Upstre
   return canary && isAmong(canary.targets) ? 'canary' : 'retired';
 }
 
-/** What is of the moment has gone with its process. */
+/** Drops gauges: the state that they describe has gone with the process. */
 function onlyCounters({ families }: MetricsSnapshot): MetricsSnapshot {
   return { families: families.filter(({ type }: Family) => type !== 'gauge') };
 }

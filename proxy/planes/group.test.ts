@@ -28,7 +28,7 @@ function entry(generation: number, target: number, maxConcurrent = 0): UpstreamE
   return { id: uuid(0), generation, targets, routes: [], edge: EdgeSettings.parse({ maxConcurrent }) };
 }
 
-/** Two ends of a pipe that carries what JSON carries, a turn later. */
+/** Two ends of a pipe that carries JSON and delivers it one turn later. */
 function pipe(): { ours: Channel; theirs: Channel; cut: () => void } {
   const ends = [new EventEmitter(), new EventEmitter()] as const;
   let open = true;
@@ -48,7 +48,7 @@ function pipe(): { ours: Channel; theirs: Channel; cut: () => void } {
   return { ours: end(ends[0], ends[1]), theirs: end(ends[1], ends[0]), cut };
 }
 
-/** A plane behind a pipe, as a worker has it. */
+/** A plane behind a pipe, like a worker's. */
 function remotePlane(families: readonly Family[] = []) {
   const plane = new Plane(
     clock,
@@ -69,7 +69,7 @@ function exchange(): InFlight {
   return { stream: null, cut: () => undefined, dismiss: () => undefined };
 }
 
-/** @returns how many requests it takes at once, beside those that it has */
+/** @returns how many requests the plane takes at once, in addition to those in flight */
 function claimAll({ plane }: { readonly plane: Plane }): number {
   let count = 0;
   while (plane.upstreams()[0]?.claim(exchange())) count += 1;

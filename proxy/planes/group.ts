@@ -1,6 +1,6 @@
 /**
- * Several planes as one. It remembers what a plane must know that joins later: entries, holds, open watches. A change is
- * remembered first and told to all then, in one synchronous act, so that none that joins meanwhile can miss it.
+ * Several planes as one. The group remembers what a plane that joins later must know: entries, holds, open watches. It
+ * records each change and sends it to all members in one synchronous step, so that a plane that joins cannot miss one.
  */
 import type { DrainAnswer, FlipAnswer, HoldAnswer, HoldRequest, UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
@@ -19,9 +19,9 @@ import { RateExchange } from './rate-exchange.ts';
 import { ConcurrencyShares } from './concurrency.ts';
 import { startRounds } from './rounds.ts';
 
-/** How long a client that asks several planes at once is counted by each for itself, ms: twice this at most. */
+/** How often planes exchange client rates, ms. A plane learns of another's requests after at most twice this. */
 const EXCHANGE_MS = 100;
-/** How often limits on requests at once are looked at, ms: a client that comes by one connection needs most of one. */
+/** How often shares of `maxConcurrent` are reviewed, ms: a client with a single connection needs most of one share. */
 const CONCURRENCY_MS = 25;
 
 interface OpenWatch {
@@ -33,7 +33,7 @@ interface OpenWatch {
 
 export class PlaneGroup implements Planes {
   readonly #members = new Set<Planes>();
-  /** Of those the ones that this process has begun. */
+  /** The members that this process has started. */
   readonly #joined = new Set<Planes>();
   readonly #entries = new Map<string, UpstreamEntry>();
   readonly #holds = new Map<string, HoldRequest>();
@@ -47,13 +47,13 @@ export class PlaneGroup implements Planes {
   readonly #rates = new RateExchange();
   readonly #concurrency: ConcurrencyShares;
 
-  /** @param shares of a bound that counts for all planes together, each gets one part of so many */
+  /** @param shares into how many parts a limit is split that holds for all planes together */
   constructor(shares: number, log: Logger) {
     this.#shares = shares;
     this.#log = log;
     this.#concurrency = new ConcurrencyShares(shares);
     if (shares === 1) return;
-    // None where no environment has a rate or a password.
+    // Skipped while no environment has a rate or a password.
     const haveRates = (): boolean => [...this.#entries.values()].some(isCountedByClient);
     const rates = async (): Promise<void> => (haveRates() ? this.#rates.round([...this.#joined]) : undefined);
     startRounds(EXCHANGE_MS, rates, log);
@@ -64,7 +64,7 @@ export class PlaneGroup implements Planes {
     return [...this.#holds.values()];
   }
 
-  /** Tells a new plane all there is. It must serve nobody before that: what is sent to it later comes after this. */
+  /** Adds a new plane and sends it the whole state. It must not serve yet: later calls queue up behind these. */
   join(member: Planes): void {
     for (const entry of this.#entries.values()) this.#tell(member.put(entry));
     for (const hold of this.#holds.values()) this.#tell(member.hold(this.#shareOfHold(hold)));
@@ -74,14 +74,14 @@ export class PlaneGroup implements Planes {
     this.adopt(member);
   }
 
-  /** Takes in a plane that knows the table already, and not how TLS is ended from now on. */
+  /** Adds a plane that has the table already, but not the TLS state that applies from now on. */
   adopt(member: Planes): void {
     this.#members.add(member);
     this.#tell(member.secure(this.#tls));
     for (const watch of this.#watches) this.#watchAt(watch, member);
   }
 
-  /** It has gone; what it had counted stays. */
+  /** Removes a plane that has gone; its counts stay in the sums. */
   leave(member: Planes): void {
     this.#members.delete(member);
     this.#joined.delete(member);
@@ -90,7 +90,7 @@ export class PlaneGroup implements Planes {
     for (const { stops } of this.#watches) stops.delete(member);
   }
 
-  /** The last words of a plane that is about to leave. */
+  /** Receives the last counts of a plane that is about to leave. */
   hearLast(member: Planes, { counts, metrics }: LastWords): void {
     this.#departed.hearCounts(member, counts);
     this.#departed.hearMetrics(member, metrics);
@@ -139,8 +139,8 @@ export class PlaneGroup implements Planes {
   }
 
   /**
-   * A drain that was asked of this process, and not by its successor: that counts its own. An environment that has left
-   * the table has no figures any more.
+   * Counts a drain that was requested here; a successor counts its own. An environment that has left the table has no
+   * metrics any more.
    */
   drained(upstreamId: string, answer: DrainAnswer): void {
     if (this.#entries.has(upstreamId)) this.#drains.ended(upstreamId, answer);
@@ -184,12 +184,12 @@ export class PlaneGroup implements Planes {
     return [...this.#ofThoseStillHere(all).flat(), this.#departed.metrics, { families: this.#drains.collect() }];
   }
 
-  /** Asked of this process by its successor: what is left here is on its last answers. */
+  /** Called by the successor. This process only finishes its last responses, so it has nothing to report. */
   exchangeRates(): Promise<readonly Taken[]> {
     return Promise.resolve([]);
   }
 
-  /** Asked of this process by its successor, too. */
+  /** Called by the successor, too. */
   shareConcurrency(): Promise<readonly ConcurrencyUse[]> {
     return Promise.resolve([]);
   }
@@ -204,7 +204,7 @@ export class PlaneGroup implements Planes {
     await this.#all((member) => member.secure(change));
   }
 
-  /** Right behind the entries, in the same turn: no plane has a moment without its share. */
+  /** Sent in the same turn as the entries, so that no plane ever serves one without its share. */
   #shareConcurrency(entries: Iterable<UpstreamEntry>): void {
     if (this.#shares === 1) return;
     const limited = [...entries];
@@ -222,7 +222,7 @@ export class PlaneGroup implements Planes {
     return Promise.all([...this.#members].map(ask));
   }
 
-  /** What one has told that went while others had yet to answer is among what the departed had counted. */
+  /** Drops the answers of planes that left while others had yet to answer: those counts are in `#departed` already. */
   #ofThoseStillHere<T>(all: readonly { readonly member: Planes; readonly told: T }[]): T[] {
     return all.filter(({ member }) => this.#members.has(member)).map(({ told }) => told);
   }
@@ -241,7 +241,7 @@ export class PlaneGroup implements Planes {
   }
 }
 
-/** Rates, and wrong passwords: both are counted by client. */
+/** Rates and wrong passwords are both counted per client. */
 function isCountedByClient({ edge }: UpstreamEntry): boolean {
   return edge.ratePerClient !== undefined || edge.basicAuth.length > 0;
 }

@@ -1,4 +1,4 @@
-/** The plane of this very process: every call is a direct one. */
+/** The plane of this process: every call is a direct one. */
 import type { Clock } from '../clock.ts';
 import type { MetricsSnapshot } from '../observe/snapshot.ts';
 import type { Plane } from '../plane.ts';
@@ -10,13 +10,13 @@ interface Parts {
   readonly plane: Plane;
   readonly rates: ClientRates;
   readonly clock: Clock;
-  /** Of this process's metrics. */
+  /** Takes this process's metrics. */
   readonly snapshot: () => MetricsSnapshot;
-  /** Null: this process speaks no TLS. */
+  /** Null: this process does not terminate TLS. */
   readonly terminator: StaticTerminator | null;
 }
 
-/** Rejects where the plane throws. */
+/** Calls reject where the plane throws. */
 export function localPlanes({ plane, rates, clock, snapshot, terminator }: Parts): Planes {
   return {
     put: async (entry) => plane.put(entry),

@@ -1,6 +1,6 @@
 /**
- * What crosses the pipe between the process that holds the table and one that serves. Checked at both ends. Schemas are made when
- * something crosses: on most hosts one process serves, and nothing does.
+ * Messages between the process that holds the table and one that serves, validated at both ends. The schemas are
+ * created on first use: on most hosts a single process serves, and nothing is sent.
  */
 import { z } from 'zod';
 import { ErrorCode } from '../../protocol/error-catalogue.ts';
@@ -25,7 +25,7 @@ const Metrics = z.lazy(() => {
     help: z.string(),
     type: z.enum(['counter', 'gauge', 'histogram']),
     merge: z.enum(['sum', 'max']),
-    // JSON knows no infinity.
+    // null stands for infinity, which JSON lacks.
     samples: z.array(z.object({ suffix: z.string(), labels: z.string(), value: z.number().nullable() })),
   });
   return z.array(z.object({ families: z.array(Family) }));
@@ -35,7 +35,7 @@ const Rates = z.lazy(() =>
   z.array(z.object({ upstreamId: z.string(), clients: z.array(z.tuple([z.string(), z.number()])) })),
 );
 
-/** Calls, with what they are asked with and what they are answered with. */
+/** Calls, each with the schema of its argument and of its answer. */
 export const CALLS = {
   put: { asks: UpstreamEntry, answers: FlipAnswer.shape.previous },
   amend: { asks: UpstreamEntry, answers: z.null() },
@@ -58,7 +58,7 @@ export type CallName = keyof typeof CALLS;
 export type Asks<N extends CallName> = z.infer<(typeof CALLS)[N]['asks']>;
 export type Answers<N extends CallName> = z.infer<(typeof CALLS)[N]['answers']>;
 
-/** Metrics as they were before they crossed. */
+/** The metrics as they were before they were sent. */
 export function snapshotsOf(told: Answers<'metrics'>): MetricsSnapshot[] {
   return told.map(({ families }) => ({
     families: families.map((family) => ({
@@ -68,7 +68,7 @@ export function snapshotsOf(told: Answers<'metrics'>): MetricsSnapshot[] {
   }));
 }
 
-/** A process that goes says what it has counted. */
+/** The last counts of a process that exits. */
 const Farewell = z.lazy(() =>
   z.object({
     type: z.literal('farewell'),
@@ -86,7 +86,7 @@ export function readFarewell(message: unknown): LastWords | null {
   return said.success ? { counts: said.data.counts, metrics: snapshotsOf(said.data.metrics) } : null;
 }
 
-/** To the one that serves. `asks` and `value` are checked by the call's own schema. */
+/** To the serving process. `asks` and `value` are validated by the call's own schema. */
 export const Down = z.lazy(() =>
   z.discriminatedUnion('type', [
     z.object({
@@ -95,13 +95,13 @@ export const Down = z.lazy(() =>
       name: z.enum(Object.keys(CALLS) as [CallName, ...CallName[]]),
       asks: z.unknown(),
     }),
-    /** The answer is of no interest any more: a drain is given up, a watch ends. */
+    /** Nobody needs the answer any more: a drain is given up, or a watch ends. */
     z.object({ type: z.literal('cancel'), seq: z.int() }),
   ]),
 );
 export type Down = z.infer<typeof Down>;
 
-/** Back from it. */
+/** From the serving process. */
 export const Up = z.lazy(() =>
   z.discriminatedUnion('type', [
     z.object({ type: z.literal('answer'), seq: z.int(), value: z.unknown() }),

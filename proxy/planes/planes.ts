@@ -1,6 +1,6 @@
 /**
- * All planes that serve, as one: the plane of this process, or those of the worker processes, and for a while that of the
- * process before this one (docs/adr/0011). The table and the admin API know nothing else of who serves.
+ * All planes that serve, as one: the plane of this process or those of its workers and, for a while, that of the
+ * previous process (docs/adr/0011). The table and the admin API do not know who serves.
  */
 import type {
   DrainAnswer,
@@ -19,16 +19,16 @@ import type { TallyListener } from '../upstream/tally.ts';
 
 export interface Planes {
   /**
-   * A flip. No plane serves what was before when it resolves.
-   * @returns what served before; null when nothing did, or the same still does
+   * A flip. Once it resolves, no plane serves the old entry any more.
+   * @returns what served before; null when nothing did, or when the same target still serves
    */
   put(entry: UpstreamEntry): Promise<FlipAnswer['previous']>;
-  /** The same active targets with another canary; nothing else changes. */
+  /** Keeps the active targets and changes the canary, the routes or the settings. */
   amend(entry: UpstreamEntry): Promise<void>;
-  /** What is in flight to it ends by itself, or by a drain. @returns the ids of its targets */
+  /** Work in flight ends by itself or by a drain. @returns the ids of the upstream's targets */
   remove(id: string): Promise<string[]>;
   /**
-   * @param given up when it aborts: then the deadlines count no more, and what is in flight goes on
+   * @param given stops waiting when it aborts: the deadlines no longer apply, and work in flight goes on
    * @throws OrkestrError ORK_CONFLICT for a target that serves
    */
   drain(request: DrainRequest, given: AbortSignal | null): Promise<DrainAnswer>;
@@ -37,33 +37,33 @@ export interface Planes {
   /** @throws OrkestrError ORK_NOT_FOUND */
   resume(id: string): Promise<HoldAnswer>;
   /**
-   * @param listener first gets what has happened since the target is active
-   * @returns what ends it
+   * @param listener is first called with the counts since the target became active
+   * @returns ends the watch
    */
   watch(upstreamId: string, targetId: string, listener: TallyListener): () => void;
-  /** Of all upstreams in the table, in its order; or of that one, which may have left it. */
+  /** Counts of all upstreams in the table, in its order; or of one, which may have left the table. */
   counts(id?: string): Promise<UpstreamCounts[]>;
   metrics(): Promise<MetricsSnapshot[]>;
-  /** Counts what clients have asked of other planes. @returns what they have asked of this one since the last call */
+  /** Counts requests that clients have made to other planes. @returns those made to this one since the last call */
   exchangeRates(elsewhere: readonly Taken[]): Promise<readonly Taken[]>;
   /**
-   * How many requests of an upstream may be in flight at once, where other planes may have more of them.
-   * @returns what is made of it now, of all upstreams with a limit
+   * Sets how many requests of an upstream may be in flight here at once; other planes have the other shares.
+   * @returns the use of every upstream with such a limit
    */
   shareConcurrency(shares: readonly ConcurrencyShare[]): Promise<readonly ConcurrencyUse[]>;
-  /** Whether routes are missing since the saved table could not be read: an unknown host is then no fault of the visitor. */
+  /** Whether routes are missing because the table is unreadable: then an unknown host is not the visitor's fault. */
   lose(lost: boolean): Promise<void>;
   /** A change of certificates, challenges or ticket keys. */
   secure(change: TerminatorChange): Promise<void>;
 }
 
-/** All that a process has counted, told when it goes. */
+/** Everything that a process has counted, sent when it exits. */
 export interface LastWords {
   readonly counts: readonly UpstreamCounts[];
   readonly metrics: readonly MetricsSnapshot[];
 }
 
-/** What a process that ends leaves to the one that goes on counting. */
+/** The last counts of a process that ends, for the one that goes on counting. */
 export async function lastWordsOf(planes: Planes): Promise<LastWords> {
   return { counts: await planes.counts(), metrics: await planes.metrics() };
 }

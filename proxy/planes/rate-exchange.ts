@@ -1,15 +1,15 @@
 /**
- * The rates of clients over several planes: each counts by itself, so that a client gets its whole rate on one connection, and
- * is told what the others have counted. What is asked of several at the same moment is paid for a moment later.
+ * Client rates over several planes. Each plane counts by itself, so that a client has its whole rate on one connection,
+ * and later adds the counts of the others. A client that uses several at once pays for it a moment later.
  */
 import type { Taken } from '../policy/client-rates.ts';
 import type { Planes } from './planes.ts';
 
 export class RateExchange {
-  /** What each plane has yet to hear. */
+  /** Counts that each plane has yet to receive. */
   readonly #untold = new Map<Planes, Taken[]>();
 
-  /** One round: each hears what the others had told in the round before, and tells. */
+  /** One round: each plane gets what the others reported in the round before, and reports its own. */
   async round(planes: readonly Planes[]): Promise<void> {
     const heard = new Map(planes.map((plane) => [plane, this.#untold.get(plane) ?? []]));
     this.#untold.clear();

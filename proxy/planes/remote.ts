@@ -1,6 +1,6 @@
 /**
- * The planes of another process. One that has gone serves nothing and has nothing in flight, so its part of every answer
- * is the empty one; one that does not answer in time is told of, and is as good as gone once it has been ended.
+ * The planes of another process. One that has gone serves nothing and has nothing in flight: its part of every answer
+ * is empty. One that does not answer in time is reported to `hangs`, whose owner ends it; then it counts as gone.
  */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { DrainAnswer, HoldAnswer } from '../../protocol/proxy-admin.ts';
@@ -13,9 +13,9 @@ import { CALLS, snapshotsOf, Up } from './messages.ts';
 import type { Answers, Asks, CallName } from './messages.ts';
 import type { Planes } from './planes.ts';
 
-/** How long a process may take for what needs no waiting, ms: more than one needs that starves on a busy machine. */
+/** How long a call that need not wait may take, ms: more than a process needs when it starves on a busy machine. */
 const CALL_MS = 5_000;
-/** After that, ms: when the whole machine was asleep, the answer is here as soon as anybody runs again. */
+/** Extra time after that, ms: if the whole machine was suspended, the answer arrives as soon as it resumes. */
 const SECOND_CHANCE_MS = 500;
 
 interface Pending {
@@ -41,7 +41,7 @@ export class RemotePlanes implements Planes {
   #seq = 0;
   #gone = false;
 
-  /** @param hangs it did not answer that call in time; the channel must be closed then */
+  /** @param hangs a call was not answered in time; the callback must close the channel */
   constructor(channel: Channel, hangs: (call: CallName) => void) {
     this.#channel = channel;
     this.#hangs = hangs;
@@ -106,7 +106,7 @@ export class RemotePlanes implements Planes {
     await this.#call('secure', change, null);
   }
 
-  /** A call that is answered at once by a process that is well. */
+  /** A call that a healthy process answers at once. */
   async #call<N extends CallName>(name: N, asks: Asks<N>, otherwise: Answers<N>): Promise<Answers<N>> {
     let timer = setTimeout(() => {
       timer = setTimeout(() => this.#hangs(name), SECOND_CHANCE_MS);
@@ -158,7 +158,7 @@ export class RemotePlanes implements Planes {
 
   #read(message: unknown): void {
     const up = Up.safeParse(message);
-    // The pipe also carries what others have to say to each other.
+    // The pipe also carries messages of other protocols.
     if (!up.success) return;
     const { data } = up;
     if (data.type === 'tally') return this.#listeners.get(data.seq)?.(data.tally);

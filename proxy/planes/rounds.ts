@@ -1,7 +1,7 @@
-/** What several planes tell each other, again and again. */
+/** Runs exchanges between planes periodically. */
 import type { Logger } from '../../protocol/service/logger.ts';
 
-/** For as long as the process lives. No round begins before the one before it is over. @param everyMs between two of them */
+/** Runs for as long as the process lives; rounds never overlap. @param everyMs interval between rounds */
 export function startRounds(everyMs: number, round: () => Promise<void>, log: Logger): void {
   let isUnderWay = false;
   const begin = async (): Promise<void> => {

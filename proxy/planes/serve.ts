@@ -1,4 +1,4 @@
-/** The other end of remote.ts: answers the calls of the process that holds the table. */
+/** The server side of remote.ts: answers the calls of the process that holds the table. */
 import { toErrorReport } from '../../protocol/errors.ts';
 import { addTally } from '../upstream/tally.ts';
 import type { Tally } from '../upstream/tally.ts';
@@ -7,7 +7,7 @@ import { CALLS, Down } from './messages.ts';
 import type { Answers, Asks, CallName, Up } from './messages.ts';
 import type { Planes } from './planes.ts';
 
-/** While a target is watched, what it does is told this often, ms; the first of a quiet time at once. */
+/** Minimum time between tallies of a watch, ms. After a quiet time the first is sent at once. */
 const TALLY_MS = 10;
 
 /** Serves until the channel closes. */
@@ -16,7 +16,7 @@ export function servePlanes(channel: Channel, planes: Planes): void {
   const send = (up: Up): void => channel.send(up);
   channel.onMessage((message) => {
     const down = Down.safeParse(message);
-    // The pipe also carries what others have to say to each other.
+    // The pipe also carries messages of other protocols.
     if (!down.success) return;
     const { data } = down;
     if (data.type === 'cancel') {
@@ -39,7 +39,7 @@ export function servePlanes(channel: Channel, planes: Planes): void {
   });
 }
 
-/** Never rejects: what goes wrong is an answer. */
+/** Never rejects: an error becomes a refusal. */
 async function answer(
   planes: Planes,
   { seq, name, asks }: Extract<Down, { type: 'call' }>,
@@ -78,7 +78,7 @@ const PERFORM: Performers = {
   lose: (planes, { lost }) => planes.lose(lost),
 };
 
-/** What the schema of a call lets through is what its performer takes; TypeScript cannot follow that over the name. */
+/** A call's schema accepts exactly what its performer takes, but TypeScript cannot follow that through the name. */
 async function perform(planes: Planes, name: CallName, asks: unknown, given: AbortSignal): Promise<unknown> {
   const act = PERFORM[name] as (planes: Planes, asks: unknown, given: AbortSignal) => Promise<unknown>;
   return (await act(planes, CALLS[name].asks.parse(asks), given)) ?? null;

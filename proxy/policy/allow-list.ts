@@ -1,15 +1,15 @@
-/** Which clients an environment serves. */
+/** The client addresses that an environment serves. */
 import { BlockList, isIP } from 'node:net';
 import type { EdgeSettings } from '../../protocol/edge.ts';
 import { ADDRESS_REFUSED, pageAnswer } from '../http/pages.ts';
 import type { Check } from './compile.ts';
 
 export interface AddressRanges {
-  /** False for what is no address. `::ffff:1.2.3.4` is 1.2.3.4. */
+  /** False for text that is not an address. `::ffff:1.2.3.4` counts as 1.2.3.4. */
   has(address: string): boolean;
 }
 
-/** @param ranges addresses and networks as protocol/edge.ts checks them: `10.0.0.0/8`, `2001:db8::1` */
+/** @param ranges addresses and networks as validated by protocol/edge.ts: `10.0.0.0/8`, `2001:db8::1` */
 export function makeRanges(ranges: readonly string[]): AddressRanges {
   const list = new BlockList();
   for (const range of ranges) {
@@ -26,7 +26,7 @@ export function makeRanges(ranges: readonly string[]): AddressRanges {
   };
 }
 
-/** 403 for clients outside of `allowFrom`. @returns null: everybody may come */
+/** 403 for clients outside `allowFrom`. @returns null: all clients may come */
 export function makeAddressCheck({ allowFrom, errorPages }: EdgeSettings): Check | null {
   if (allowFrom.length === 0) return null;
   const allowed = makeRanges(allowFrom);

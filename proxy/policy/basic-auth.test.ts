@@ -106,7 +106,7 @@ test('wrong passwords are counted per client: after ten it has to wait, and othe
   assert.equal(await status(ask(basic('anna', 'correct horse'), '192.0.2.99')), 200);
   clock.ms += 6000;
   assert.equal(await status(ask(basic('anna', 'guess'))), 401);
-  // What is known to be right costs nothing and gives nothing away, so it is never held up.
+  // A remembered password costs nothing and gives nothing away, so it is never held up.
   assert.equal(ask(basic('anna', 'correct horse')), null);
 });
 

@@ -1,6 +1,6 @@
 /**
- * Names and passwords in front of an environment (RFC 7617). For the general engine only: the first request with a
- * password waits for scrypt, which runs on another thread; those after it are found in a cache.
+ * Names and passwords in front of an environment (RFC 7617). Only in the general engine: the first request with a
+ * password waits for scrypt, which runs on another thread; later ones find it in a cache.
  */
 import { clientNetwork } from '../../protocol/client-network.ts';
 import type { EdgeSettings } from '../../protocol/edge.ts';
@@ -13,20 +13,20 @@ import type { PasswordCheck, Verdict } from './password-check.ts';
 import type { Asked } from './policy.ts';
 
 export interface Access {
-  /** Null: the client may go on. Asked after the route's policy, so that strangers and floods cost no scrypt. */
+  /** Null: the client may go on. Called after the route's policy, so that refused clients and floods cost no scrypt. */
   judge(asked: Asked): Answer | null | Promise<Answer | null>;
-  /** Lower-case names of request fields that the app does not get: the password is ours. */
+  /** Lower-case names of request fields that are withheld from the app: the password is ours. */
   readonly hides: readonly string[];
 }
 
 export interface AccessDeps extends Pick<PolicyDeps, 'isOpenChallenge'> {
-  /** Kept over flips, one per process. */
+  /** Survives flips; one per process. */
   readonly passwords: PasswordCheck;
 }
 
 const ASK = ['WWW-Authenticate', 'Basic realm="restricted", charset="UTF-8"'];
 
-/** @returns null when everybody may come */
+/** @returns null when no password is required */
 export function compileAccess(edge: EdgeSettings, { passwords, isOpenChallenge }: AccessDeps): Access | null {
   if (edge.basicAuth.length === 0) return null;
   const users = makeUsers(edge.basicAuth);

@@ -1,9 +1,9 @@
-/** Bodies that say by themselves that they are too large. The engines count those that do not say their length. */
+/** Refuses bodies whose declared length is too large. The engines count the bytes of those without a length. */
 import type { EdgeSettings } from '../../protocol/edge.ts';
 import { BODY_TOO_LARGE, pageAnswer } from '../http/pages.ts';
 import type { Check } from './compile.ts';
 
-/** 413 for a declared length above `maxBodyBytes`. @returns null: any may come */
+/** 413 for a declared length above `maxBodyBytes`. @returns null: there is no limit */
 export function makeBodyCheck({ maxBodyBytes, errorPages }: EdgeSettings): Check | null {
   if (maxBodyBytes === 0) return null;
   return (asked) =>

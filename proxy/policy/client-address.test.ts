@@ -35,7 +35,7 @@ test('the client is the rightmost address that is not trusted, so that nobody ca
   assert.equal(byFor('6.6.6.6, 1.1.1.1'), '1.1.1.1');
   assert.equal(byFor('6.6.6.6, 1.1.1.1, 10.9.9.9'), '1.1.1.1');
   assert.equal(byFor('6.6.6.6,1.1.1.1 ,\t10.9.9.9, 2001:db8:f::3'), '1.1.1.1');
-  // All are trusted: the farthest of them asks for itself.
+  // All are trusted, so the farthest one is the client.
   assert.equal(byFor('10.3.3.3, 10.2.2.2'), '10.3.3.3');
 });
 

@@ -1,27 +1,27 @@
-/** Who the client is: the socket's peer, or what proxies that we trust say about it. Pure functions. */
+/** Who the client is: the socket's peer, or what trusted proxies report. Pure functions. */
 import { canonicalAddress } from '../../protocol/client-network.ts';
 import type { AddressRanges } from './allow-list.ts';
 
-/** The far end of a connection, or of the one before it. */
+/** The peer of a connection: of ours, or of the proxy's in front of us. */
 export interface Client {
   /** IPv4 or IPv6 in its canonical text form, without `::ffff:` and zone. */
   readonly address: string;
   readonly secure: boolean;
 }
 
-/** Proxies one after the other that are believed. No sane chain is longer. */
+/** How many trusted proxies in a row are followed. No sane chain is longer. */
 const MAX_HOPS = 20;
 
 /**
- * The client of a request. What the peer says counts only when the peer is trusted; what those before it say only while
- * they are trusted too, so the answer is the rightmost address that is not: nobody can prepend a better one.
- * `X-Forwarded-For` goes before `Forwarded` (RFC 7239), which is read only where the former is absent: a load balancer
- * sets the one and passes what clients claim in the other.
+ * The client of a request. What the peer reports counts only when the peer is trusted, and what the hops before it
+ * report only while they are trusted too. So the answer is the rightmost untrusted address, and nobody can prepend a
+ * better one. `X-Forwarded-For` takes precedence over `Forwarded` (RFC 7239): a load balancer sets the former and
+ * passes on what clients claim in the latter.
  *
  * The app never sees these chains: it gets our own fields with the one address found here (http/headers.ts).
  *
- * @param peer as the socket or the PROXY protocol has it
- * @param trusted null: nobody is
+ * @param peer according to the socket or the PROXY protocol
+ * @param trusted null: no address is trusted
  */
 export function readClient(
   peer: Client,
@@ -33,7 +33,7 @@ export function readClient(
   const forwarded = chain === undefined ? header('forwarded') : undefined;
   const hops = chain === undefined ? forwardedParameters(forwarded, 'for') : elements(chain, ',');
   const schemes = elements(header('x-forwarded-proto') ?? '', ',');
-  // The rightmost scheme is that of the peer, whom we trust.
+  // The peer, which is trusted, has set the rightmost scheme.
   const scheme = schemes.at(-1) ?? forwardedParameters(forwarded, 'proto').at(-1);
   return { address: rightmostUntrusted(peer.address, hops, trusted), secure: secureBy(scheme) ?? peer.secure };
 }
@@ -42,7 +42,7 @@ function rightmostUntrusted(peer: string, hops: readonly string[], trusted: Addr
   let client = peer;
   for (const hop of hops.slice(-MAX_HOPS).toReversed()) {
     const address = readNode(hop);
-    // `unknown`, an obfuscated name, rubbish: nothing before it can be believed.
+    // `unknown`, an obfuscated name or garbage: no hop before it can be trusted.
     if (address === null) return client;
     client = address;
     if (!trusted.has(address)) return client;
@@ -62,7 +62,7 @@ const elements = (list: string, separator: string): string[] =>
     .map((element) => element.trim())
     .filter((element) => element !== '');
 
-/** The values of one parameter, an entry per hop; a hop without it is an empty one. */
+/** The values of one parameter, one per hop; '' for a hop without it. */
 function forwardedParameters(forwarded: string | undefined, wanted: string): string[] {
   return elements(forwarded ?? '', ',').map((hop) => {
     const pair = elements(hop, ';').find((pair) => pair.toLowerCase().startsWith(`${wanted}=`));
@@ -70,7 +70,7 @@ function forwardedParameters(forwarded: string | undefined, wanted: string): str
   });
 }
 
-/** An address as the two fields write it: `1.2.3.4`, `1.2.3.4:80`, `2001:db8::1`, `[2001:db8::1]:80`. Null: none. */
+/** An address in either field: `1.2.3.4`, `1.2.3.4:80`, `2001:db8::1`, `[2001:db8::1]:80`. Null: not an address. */
 function readNode(node: string): string | null {
   const bare = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(node)?.[1] ?? /^([\d.]+):\d{1,5}$/.exec(node)?.[1] ?? node;
   return canonicalAddress(bare);

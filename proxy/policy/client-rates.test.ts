@@ -6,7 +6,7 @@ import { ClientRates, Clients } from './client-rates.ts';
 import { compilePolicy } from './compile.ts';
 import { asked, deps, edge, field, ROUTE, StillClock } from './test-asked.ts';
 
-/** A policy with a rate, and what it answers a client. */
+/** A policy with a rate, and its answers to a client. */
 function limited(ratePerClient: object, isShared = false) {
   const clock = new StillClock();
   const rates = new ClientRates(isShared);
@@ -84,7 +84,7 @@ test('a rate that is loosened lets clients in again that had used up the old one
   assert.equal(ask(), '1');
   clock.ms += 60_000;
   assert.equal(ask(), null);
-  // What was counted elsewhere by the old rate, and is heard of only now, costs what it costs by the new one.
+  // Requests counted elsewhere at the old rate, and reported only now, cost what the new rate makes of them.
   rates.exchange([{ upstreamId: ROUTE.upstreamId, clients: [[asked().clientAddress, 100]] }], clock.ms);
   assert.equal(ask(), '3');
 });
@@ -104,7 +104,7 @@ test('over any time no client gets more than what was saved up and what the time
         else assert.equal(clients.take('a', now + waitMs - 0.5) > 0, true);
         assert.ok(passed <= atOnce + now / intervalMs);
       }
-      // Nothing is lost either: who waits as long as told gets through.
+      // Nothing is lost either: a client that waits as long as told gets through.
       assert.equal(clients.take('a', now + clients.wait('a', now)), 0);
     }),
   );

@@ -1,32 +1,32 @@
 /**
- * How much each client has asked for lately, as one number per client: the generic cell rate algorithm (GCRA, ITU-T
- * I.371), which is a token bucket without a timer to fill it. Memory is bounded per environment, so that the many
- * addresses of an attack on one cannot push out the counts of another.
+ * How much each client has requested lately, as one number per client: the generic cell rate algorithm (GCRA, ITU-T
+ * I.371), a token bucket that needs no timer to fill it. Memory is limited per environment, so that an attack on one
+ * environment from many addresses cannot push out the counts of another.
  */
 
 export interface Rate {
-  /** Between two requests on average, ms. */
+  /** Average time between two requests, ms. */
   readonly intervalMs: number;
-  /** After a quiet time, this many may come at once. At least 1. */
+  /** How many may come at once after a quiet time. At least 1. */
   readonly atOnce: number;
 }
 
-/** Of clients that nobody has given a rate: all of them may. */
+/** The rate before `keepTo` sets one: no limit. */
 const UNLIMITED: Rate = { intervalMs: 0, atOnce: 1 };
-/** Sums of thirds and the like are off by far less; nobody can wait so short. */
+/** Waits below this are rounding errors of sums of thirds and the like, ms. */
 const ROUNDING_MS = 0.001;
-/** Clients counted per environment: about 1.5 MB when full. */
+/** Clients counted per environment; about 1.5 MB when full. */
 const MAX_CLIENTS = 10_000;
-/** Clients of an environment that other processes are told of at once: about 50 KB. */
+/** Clients of an environment that one report to other processes may hold; about 50 KB. */
 const MAX_TOLD = 1_000;
-/** When it is full, the one of so many old entries that owes least is forgotten. */
+/** When the map is full, the entry that owes least among this many of the oldest is dropped. */
 const EVICTION_SAMPLE = 8;
 
 export class Clients {
-  /** Client → the time (monotonic, ms) at which all that it asked for will have been within its rate. */
+  /** Client → the time (monotonic, ms) from which all its requests are within its rate. */
   readonly #paidAt = new Map<string, number>();
   readonly #max: number;
-  /** Requests since they were told of last, by client; null: nobody is told. */
+  /** Requests per client since the last report to other processes; null: there are none to report to. */
   readonly #untold: Map<string, number> | null;
   #rate = UNLIMITED;
 
@@ -40,8 +40,8 @@ export class Clients {
   }
 
   /**
-   * From now on this is the rate of each. What they owe is time of the rate before, which may be hours where the new one
-   * speaks of seconds: nobody is left with more of it than the new one would have let them take.
+   * Sets the rate of every client. Debts were counted at the previous rate, which may make them hours where the new
+   * rate counts in seconds, so each debt is reduced to the most that the new rate allows.
    * @param now monotonic, ms
    */
   keepTo(rate: Rate, now: number): void {
@@ -53,9 +53,9 @@ export class Clients {
   }
 
   /**
-   * Counts one request, if it is within the rate.
+   * Counts one request if it is within the rate.
    * @param now monotonic, ms
-   * @returns 0: it is; else ms until it would be. Refused requests do not count.
+   * @returns 0 if it is, else ms until it would be. Refused requests do not count.
    */
   take(client: string, now: number): number {
     const waitMs = this.wait(client, now);
@@ -65,12 +65,12 @@ export class Clients {
     return 0;
   }
 
-  /** What clients have taken elsewhere is owed here too. */
+  /** Counts requests that clients have made to other processes. */
   add(clients: Taken['clients'], now: number): void {
     for (const [client, requests] of clients) this.#owe(client, requests, now);
   }
 
-  /** What was taken since the last call, of those that took the most. */
+  /** The requests since the last call, of the clients with the most. */
   news(): Taken['clients'] {
     if (this.#untold === null || this.#untold.size === 0) return [];
     const all = [...this.#untold];
@@ -78,7 +78,7 @@ export class Clients {
     return all.length <= MAX_TOLD ? all : all.toSorted(([, a], [, b]) => b - a).slice(0, MAX_TOLD);
   }
 
-  /** Where the others are not asked for a while, what is kept for them is bounded, too. */
+  /** Limits what is kept for the report too, in case nobody collects it for a while. */
   #note(client: string): void {
     const untold = this.#untold;
     if (untold === null) return;
@@ -92,7 +92,7 @@ export class Clients {
     this.#paidAt.set(client, Math.max(known ?? now, now) + requests * this.#rate.intervalMs);
   }
 
-  /** As {@link take}, without counting. */
+  /** Like {@link take}, without counting. */
   wait(client: string, now: number): number {
     const { intervalMs, atOnce } = this.#rate;
     const paidAt = this.#paidAt.get(client) ?? now;
@@ -100,7 +100,7 @@ export class Clients {
     return waitMs < ROUNDING_MS ? 0 : waitMs;
   }
 
-  /** Whoever asks much stays counted while those who asked once come and go. */
+  /** Clients with many requests stay counted, while clients with a single one come and go. */
   #evict(): void {
     let left = EVICTION_SAMPLE;
     let least: string | null = null;
@@ -116,22 +116,22 @@ export class Clients {
   }
 }
 
-/** What clients of an environment have asked for elsewhere, or here since it was told last. */
+/** Requests of an environment's clients to other processes, or to this one since the last report. */
 export interface Taken {
   readonly upstreamId: string;
-  /** Client → its requests: what they cost is a matter of the rate, which may be another one by the time that this is heard. */
+  /** Client → number of requests. What they cost depends on the rate, which may have changed when this is received. */
   readonly clients: readonly (readonly [client: string, requests: number])[];
 }
 
-/** What is counted by client in no environment's name: wrong passwords. */
+/** Stands for counts per client that belong to no environment: wrong passwords. */
 export const OF_NO_UPSTREAM = '';
 
-/** The clients of each environment. Flips keep them. */
+/** The clients of each environment. Survives flips. */
 export class ClientRates {
   readonly #upstreams = new Map<string, Clients>();
   readonly #isShared: boolean;
 
-  /** @param isShared other processes serve the same clients, and are told what these have asked for */
+  /** @param isShared other processes serve the same clients, and get reports of the requests made here */
   constructor(isShared = false) {
     this.#isShared = isShared;
   }
@@ -144,7 +144,11 @@ export class ClientRates {
     return clients;
   }
 
-  /** Counts what was asked of other processes. @param now monotonic, ms @returns what was asked of this one since the last call */
+  /**
+   * Counts requests made to other processes.
+   * @param now monotonic, ms
+   * @returns those made to this one since the last call
+   */
   exchange(elsewhere: readonly Taken[], now: number): Taken[] {
     const taken = [...this.#upstreams].map(([upstreamId, clients]) => ({ upstreamId, clients: clients.news() }));
     for (const { upstreamId, clients } of elsewhere) this.#upstreams.get(upstreamId)?.add(clients, now);

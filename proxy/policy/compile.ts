@@ -1,4 +1,4 @@
-/** The policy of one route: its checks in THE order, made once per flip and asked once per request. */
+/** The policy of one route: its checks in THE order, compiled once per flip and called once per request. */
 import type { EdgeSettings } from '../../protocol/edge.ts';
 import type { Clock } from '../clock.ts';
 import type { Answer } from '../http/pages.ts';
@@ -13,9 +13,9 @@ import { makeRedirectCheck } from './redirect.ts';
 
 /** What a policy is compiled for. */
 export interface PolicyRoute {
-  /** As routed: a name, or `*.name`. */
+  /** As in the route: a name, or `*.name`. */
   readonly host: string;
-  /** The environment: its routes share one count of requests per client. */
+  /** The environment. Its routes share one request count per client. */
   readonly upstreamId: string;
 }
 
@@ -25,27 +25,27 @@ export interface PolicyDeps {
   readonly hasCertificate: ((host: string) => boolean) | null;
   /** True while this HTTP-01 challenge is ours and open (`Terminator.httpChallenge`); null: no ACME. */
   readonly isOpenChallenge: ((token: string) => boolean) | null;
-  /** The port that visitors reach TLS on: 443, but in tests. */
+  /** The port on which visitors reach TLS: 443, except in tests. */
   readonly httpsPort: number;
-  /** Kept over flips, one per process. */
+  /** Survives flips; one per process. */
   readonly rates: ClientRates;
 }
 
-/** One concern: an answer in place of the app's, or null to go on. */
+/** One concern: returns an answer in place of the app's, or null to go on. */
 export type Check = (asked: Asked) => Answer | null;
 
 /** @returns null when there is nothing to check, so that the hot path pays nothing */
 export function compilePolicy(route: PolicyRoute, edge: EdgeSettings, deps: PolicyDeps): Policy | null {
   const checks = [
-    // First, so that a stranger learns nothing, fills no memory and is not sent around.
+    // First: a refused client learns nothing, takes no memory and is not redirected.
     makeAddressCheck(edge),
-    // Before the redirects: one page, not a hop to a host that is closed too.
+    // Before the redirects: show the page at once instead of redirecting to a host that is closed too.
     makeMaintenanceCheck(edge),
-    // Before the count: a visit that is sent to its right address is one request, not two.
+    // Before the rate: a visit that is redirected to the right address counts as one request, not two.
     makeRedirectCheck(route, edge, deps),
-    // Before the count: it needs no memory, and its connection is closed.
+    // Before the rate: it needs no memory, and its connection is closed.
     makeBodyCheck(edge),
-    // Last: only what would reach the app takes from a client's rate.
+    // Last: only requests that would reach the app count against a client's rate.
     makeRateCheck(route, edge, deps),
   ].filter((check) => check !== null);
   const [first, ...rest] = checks;
@@ -65,10 +65,10 @@ function inTurn(checks: readonly Check[]): Check {
 }
 
 /**
- * The CA comes from addresses that nobody knows, over http, and decides whether the host gets its certificate: what it
- * asks for is never redirected nor denied. Only tokens that we wait for count, since an app that answers every path
- * with its start page would otherwise show it to those who may not see it. Looked at last, when something would be
- * denied anyway, so that other requests do not pay for it.
+ * Lets open challenges through. The CA connects from unknown addresses, over http, and decides whether the host gets
+ * its certificate, so its requests are never redirected or denied. Only tokens that we wait for count: an app that
+ * answers every path with its start page would otherwise show it to visitors who may not see it. This runs only when a
+ * check denies the request, so that other requests do not pay for it.
  */
 function exceptChallenges(check: Check, isOpen: (token: string) => boolean): Check {
   return (asked) => {

@@ -18,7 +18,7 @@ import { field } from './test-asked.ts';
 const ALL = 'gzip, deflate, br, zstd';
 const HTML = ['Content-Type', 'text/html; charset=utf-8'];
 
-/** The decision for a response with these fields beside its type. */
+/** The decision for a response with these fields in addition to its type. */
 function decide(headers: readonly string[] = HTML, some: Partial<Parameters<typeof decideCompression>[0]> = {}) {
   return decideCompression({ method: 'GET', acceptEncoding: ALL, status: 200, headers, ...some });
 }

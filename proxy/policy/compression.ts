@@ -1,36 +1,36 @@
 /**
- * Compression of what the app sent plain. A pure decision, and a stream that passes every chunk on at once. For the
- * general engine and HTTP/2; the fast engine never sees a route that compresses.
+ * Compresses what the app sent uncompressed: a pure decision, and a stream that passes on every chunk at once. For the
+ * general engine and HTTP/2; the fast engine never gets a route that compresses.
  */
 import type { Transform } from 'node:stream';
 import type * as Zlib from 'node:zlib';
 
 export type Coding = 'br' | 'zstd' | 'gzip';
 
-/** In the order of our own liking: size for the client, then cost for us. */
+/** In our order of preference: size for the client, then cost for us. */
 const CODINGS: readonly Coding[] = ['br', 'zstd', 'gzip'];
 
-/** Shorter bodies gain nothing: they fit one packet anyway. */
+/** Compressing shorter bodies gains nothing: they fit into one packet anyway. */
 const MIN_BYTES = 1024;
 
 interface Compressible {
   readonly method: string;
-  /** Of the request. */
+  /** The request's field. */
   readonly acceptEncoding: string | undefined;
   readonly status: number;
-  /** Of the response, as the client would get them: names and values in turn. */
+  /** The response's, as the client would get them: names and values alternate. */
   readonly headers: readonly string[];
 }
 
 interface Compression {
-  /** Null: the body goes on as it is. */
+  /** Null: the body is not compressed. */
   readonly coding: Coding | null;
-  /** In place of those of the response. */
+  /** Replace those of the response. */
   readonly headers: readonly string[];
 }
 
 /**
- * @param room false: no coding is chosen, since too many bodies are being compressed; see {@link Compressors}
+ * @param room false: choose no coding, because too many bodies are being compressed; see {@link Compressors}
  */
 export function decideCompression(answer: Compressible, room = true): Compression {
   const fields = readFields(answer.headers);
@@ -39,11 +39,11 @@ export function decideCompression(answer: Compressible, room = true): Compressio
   const coding = room ? preferred(answer.acceptEncoding) : null;
   if (coding === null) return { coding, headers: varying(answer.headers) };
   const headers = [...without(negotiated(answer.headers), REPLACED), 'Content-Encoding', coding];
-  // The answer to HEAD has the fields of GET's, and nothing to compress.
+  // The response to HEAD has the same fields as that to GET, and no body to compress.
   return { coding: answer.method === 'HEAD' ? null : coding, headers };
 }
 
-/** They speak of the body before it was compressed. */
+/** Fields that describe the body before compression. */
 const REPLACED = new Set(['content-length', 'accept-ranges', 'content-encoding']);
 
 type Fields = ReadonlyMap<string, string>;
@@ -61,7 +61,7 @@ function* pairs(headers: readonly string[]): Generator<[name: string, value: str
   for (let index = 0; index + 1 < headers.length; index += 2) yield [headers[index] ?? '', headers[index + 1] ?? ''];
 }
 
-/** Integrity of the very bytes that the app sent, which would be others. */
+/** Integrity of the exact bytes that the app sent; compression would change them. */
 const DIGESTS = ['content-digest', 'digest', 'content-md5'];
 
 function isCompressible(status: number, fields: Fields): boolean {
@@ -78,15 +78,15 @@ const TEXT =
   /^(?:text\/[a-z0-9.+-]+|image\/(?:svg\+xml|bmp|x-icon|vnd\.microsoft\.icon)|font\/(?:ttf|otf)|application\/(?:json|javascript|ecmascript|xml|wasm|x-ndjson|graphql|x-javascript|rtf|(?:[a-z0-9.-]+\+(?:json|xml|text))))$/;
 
 /**
- * Event streams are left as they are, although every chunk would go out at once: each would hold an encoder's memory
- * for hours, to save little on messages that are small.
+ * Event streams are not compressed, although every chunk would go out at once: each would occupy an encoder's memory
+ * for hours, to save little on small messages.
  */
 function isText(contentType: string | undefined): boolean {
   const type = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
   return type !== 'text/event-stream' && TEXT.test(type);
 }
 
-/** The coding that the client likes best (RFC 9110 section 12.5.3), ours among equals. Null: none that we know. */
+/** The client's preferred coding (RFC 9110 section 12.5.3), our preference among equals. Null: none that we support. */
 function preferred(acceptEncoding: string | undefined): Coding | null {
   const weights = new Map<string, number>();
   for (const element of (acceptEncoding ?? '').toLowerCase().split(',')) {
@@ -96,19 +96,19 @@ function preferred(acceptEncoding: string | undefined): Coding | null {
   }
   const weightOf = (coding: string): number => weights.get(coding) ?? weights.get('*') ?? 0;
   const best = Math.max(...CODINGS.map(weightOf));
-  // `identity;q=1, br;q=0.1`: the client would rather have it plain.
+  // `identity;q=1, br;q=0.1`: the client prefers no compression.
   if (best === 0 || best < (weights.get('identity') ?? 0)) return null;
   return CODINGS.find((coding) => weightOf(coding) === best) ?? null;
 }
 
-/** Headers of a response of which there is a compressed and a plain form. */
+/** Adds Vary to a response that exists in a compressed and an uncompressed form. */
 function varying(headers: readonly string[]): readonly string[] {
   const vary = readFields(headers).get('vary') ?? '';
   const named = vary.split(',').map((name) => name.trim().toLowerCase());
   return named.includes('*') || named.includes('accept-encoding') ? headers : [...headers, 'Vary', 'Accept-Encoding'];
 }
 
-/** The same, of the form that is not the app's: its bytes differ, so its ETag can only be weak (RFC 9110 section 8.8.1). */
+/** Also weakens the ETag: the compressed bytes differ from the app's (RFC 9110 section 8.8.1). */
 function negotiated(headers: readonly string[]): readonly string[] {
   return [...pairs(varying(headers))].flatMap(([name, value]) =>
     name.toLowerCase() === 'etag' && value.startsWith('"') ? [name, `W/${value}`] : [name, value],
@@ -119,10 +119,10 @@ function without(headers: readonly string[], names: ReadonlySet<string>): string
   return [...pairs(headers)].filter(([name]) => !names.has(name.toLowerCase())).flat();
 }
 
-/** Responses compressed at once; more go out plain. Each takes some 0.3 to 1 MB. */
+/** Responses compressed at once; further ones go out uncompressed. Each takes some 0.3 to 1 MB. */
 const MAX_OPEN = 64;
 
-/** The open compressors of a process: their number is what bounds their memory. */
+/** The open compressors of a process. Limiting their number limits their memory. */
 export class Compressors {
   readonly #max: number;
   #open = 0;
@@ -136,8 +136,8 @@ export class Compressors {
   }
 
   /**
-   * A stream that gives out each chunk as soon as it came in, so that pages that come in pieces are not held back. Its
-   * place is free again when it is closed: end it or destroy it.
+   * A stream that emits each chunk as soon as it comes in, so that pages that arrive in pieces are not delayed. End or
+   * destroy it to free its slot.
    */
   make(coding: Coding): Transform {
     const stream = STREAMS[coding](zlib());
@@ -149,10 +149,10 @@ export class Compressors {
   }
 }
 
-/** Most hosts compress nothing, and it takes 0.4 MB. */
+/** Loaded on demand: it takes 0.4 MB, and most hosts compress nothing. */
 const zlib = (): typeof Zlib => process.getBuiltinModule('node:zlib');
 
-/** Levels that a proxy can afford per response, and windows that bound the memory of one. */
+/** Levels that a proxy can afford per response, and windows that limit the memory of each. */
 const STREAMS: Readonly<Record<Coding, (zlib: typeof Zlib) => Transform>> = {
   br: ({ createBrotliCompress, constants }) =>
     createBrotliCompress({

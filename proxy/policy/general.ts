@@ -1,11 +1,11 @@
-/** THE rule by which a route is served by the general engine: whatever needs more than bytes passed on as they are. */
+/** THE rule for which routes need the general engine: all that do more than pass bytes on unchanged. */
 import type { EdgeSettings } from '../../protocol/edge.ts';
 import type { Domain } from '../../protocol/edge.ts';
 import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 
 /**
- * Requests that meet a hold go there too, whatever their route says.
- * @param canary of the upstream; one by weight alone is a matter of the claim, which every engine makes
+ * Requests that meet a hold also use the general engine, whatever their route.
+ * @param canary of the upstream; a canary by weight alone is decided in the claim, which every engine makes
  */
 export function needsGeneral(
   route: Pick<Domain, 'stripPrefix'>,

@@ -1,6 +1,6 @@
 /**
- * Is this password right? Costs a scrypt (16 MiB, tens of ms of one core) for a password not seen before, so it is
- * bounded all around: few at once, few waiting, few wrong tries per client; and right ones are remembered.
+ * Checks passwords. A password not seen before costs a scrypt (16 MiB, tens of ms of one core), so everything is
+ * limited: how many run, how many wait, how many wrong tries a client has. Right ones are remembered.
  */
 import { createHash, createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { PASSWORD_COST } from '../../protocol/edge.ts';
@@ -9,9 +9,9 @@ import type { Clock } from '../clock.ts';
 import { Clients } from './client-rates.ts';
 import type { Rate } from './client-rates.ts';
 
-/** Two of the four threads of libuv's pool: files, DNS and compression need some too. */
+/** Two of the four threads of libuv's pool: files, DNS and compression need the others. */
 const MAX_RUNNING = 2;
-/** Passwords that wait for a thread, all clients together: less than two seconds of them. */
+/** Passwords of all clients that wait for a thread: less than two seconds of work. */
 const MAX_WAITING = 32;
 /** Different passwords of one client that run or wait. A browser sends one, many times. */
 const MAX_PER_CLIENT = 4;
@@ -20,7 +20,7 @@ const WRONG_TRIES: Rate = { intervalMs: 6000, atOnce: 10 };
 /** Right passwords remembered, all environments together. */
 const MAX_REMEMBERED = 1000;
 
-/** `often`: too many wrong tries, the next one is looked at in `waitMs`. `busy`: too many are being checked. */
+/** `often`: too many wrong tries, the next is checked after `waitMs`. `busy`: too many checks run or wait. */
 export type Verdict = { readonly is: 'right' | 'wrong' | 'busy' } | { readonly is: 'often'; readonly waitMs: number };
 
 interface User {
@@ -31,11 +31,11 @@ interface User {
 
 interface Users {
   readonly all: readonly User[];
-  /** Other users or other passwords, another digest: what was right before is asked again. */
+  /** Changes with the users and their passwords, so that remembered passwords no longer count. */
   readonly digest: string;
 }
 
-/** Names, salts and keys as scrypt is asked with them. @param settings as protocol/edge.ts checks them: `scrypt:SALT:KEY` in base64 */
+/** Decodes the settings for scrypt. @param settings as validated by protocol/edge.ts: `scrypt:SALT:KEY` in base64 */
 export function makeUsers(settings: EdgeSettings['basicAuth']): Users {
   const all = settings.map(({ user, password }) => {
     const [, salt = '', key = ''] = password.split(':');
@@ -52,7 +52,7 @@ interface Pending {
 export class PasswordCheck {
   readonly #clock: Clock;
   readonly #maxWaiting: number;
-  /** Of this process alone, so that what is remembered says nothing about a password, even in a core dump elsewhere. */
+  /** Random per process, so that the remembered digests disclose nothing about a password outside of the process. */
   readonly #secret = randomBytes(32);
   readonly #remembered = new Set<string>();
   readonly #pending = new Map<string, Pending>();
@@ -60,7 +60,7 @@ export class PasswordCheck {
   readonly #turns: (() => void)[] = [];
   #running = 0;
 
-  /** @param wrong counts the tries of clients, here and in other processes */
+  /** @param wrong counts clients' wrong tries, here and in other processes */
   constructor(clock: Clock, wrong: Clients = new Clients(), maxWaiting: number = MAX_WAITING) {
     this.#clock = clock;
     this.#wrong = wrong;
@@ -70,8 +70,8 @@ export class PasswordCheck {
 
   /**
    * @param authorization the field's value as sent
-   * @param client as `clientNetwork` gives it
-   * @returns at once when nothing has to be computed
+   * @param client as `clientNetwork` returns it
+   * @returns a verdict at once when no scrypt is needed
    */
   check(users: Users, authorization: string | undefined, client: string): Verdict | Promise<Verdict> {
     const encoded = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization ?? '')?.[1];
@@ -103,7 +103,7 @@ export class PasswordCheck {
       return { is: right ? 'right' : 'wrong' };
     } finally {
       this.#pending.delete(id);
-      // The turn is handed over, so that nobody can come between.
+      // Pass the slot on directly, so that no newcomer can take it first.
       const next = this.#turns.shift();
       if (next) next();
       else this.#running -= 1;
@@ -122,7 +122,7 @@ export class PasswordCheck {
   }
 }
 
-/** An unknown name costs the same as a known one, so that the time does not tell which names there are. */
+/** An unknown name costs a scrypt too, so that timing does not reveal which names exist. */
 async function isRight({ all }: Users, credentials: Buffer): Promise<boolean> {
   const colon = credentials.indexOf(':');
   const name = colon < 0 ? credentials : credentials.subarray(0, colon);

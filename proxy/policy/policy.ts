@@ -1,18 +1,18 @@
 /**
- * What a route asks of a request before it may be claimed: redirects, who may come, how much and how fast. A policy is
- * compiled once per route and flip (compile.ts) and asked once per request, by every engine, so its common answer,
- * null, must cost next to nothing.
+ * What a route requires of a request before a target is claimed: redirects, who may come, how much and how fast. A
+ * policy is compiled once per route and flip (compile.ts). Every engine calls it once per request, so its common
+ * answer, null, must cost next to nothing.
  */
 import type { Answer } from '../http/pages.ts';
 
-/** A request as a policy sees it. The engines give views on what they have read; nothing is copied before it is asked for. */
+/** A request as a policy sees it: a view of what the engine has read, which copies nothing before it is asked for. */
 export interface Asked {
   readonly method: string;
   /** Normalised: lower case, without port. */
   readonly host: string;
   /** Request target in origin form, as sent: path and query. */
   readonly target: string;
-  /** Of the client, as the socket, a trusted proxy or the PROXY protocol says; without `::ffff:`. */
+  /** The client's address according to the socket, a trusted proxy or the PROXY protocol; without `::ffff:`. */
   readonly clientAddress: string;
   readonly secure: boolean;
   /** Declared body length in bytes; null: chunked, or none. */

@@ -1,4 +1,4 @@
-/** How fast one client may ask. */
+/** Limits the request rate of each client. */
 import { clientNetwork } from '../../protocol/client-network.ts';
 import type { EdgeSettings } from '../../protocol/edge.ts';
 import { pageAnswer, TOO_MANY_REQUESTS } from '../http/pages.ts';
@@ -7,7 +7,7 @@ import type { Check, PolicyDeps, PolicyRoute } from './compile.ts';
 
 type Deps = Pick<PolicyDeps, 'clock' | 'rates'>;
 
-/** 429 with Retry-After for a client network that asks faster than `ratePerClient`. @returns null: there is no limit */
+/** 429 with Retry-After for a client network that exceeds `ratePerClient`. @returns null: there is no limit */
 export function makeRateCheck(
   { upstreamId }: Pick<PolicyRoute, 'upstreamId'>,
   { ratePerClient, errorPages }: EdgeSettings,

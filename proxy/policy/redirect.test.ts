@@ -8,7 +8,7 @@ import { asked, deps, edge, field, ROUTE } from './test-asked.ts';
 
 const location = (answer: Answer | null | undefined): string | undefined => field(answer?.headers ?? [], 'location');
 
-/** Where a request is sent, with what its route wants. */
+/** Where a request is redirected to, under these settings of its route. */
 function sent(
   settings: Parameters<typeof edge>[0],
   request: Parameters<typeof asked>[0],
@@ -64,7 +64,7 @@ test('other hosts go to the canonical one and to https in one hop', () => {
 test('a client on https is never sent to http, nor to a host that has no certificate yet', () => {
   const settings = { canonicalHost: 'www.app.test', https: 'off' };
   assert.equal(sent(settings, { secure: true }, ['app.test']), undefined);
-  // Neither has one, and yet it is https: TLS ends in front of us.
+  // Neither has a certificate, and yet it is https: TLS ends in front of us.
   assert.equal(sent(settings, { secure: true }, []), 'https://www.app.test/');
 });
 

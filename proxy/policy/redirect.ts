@@ -1,17 +1,17 @@
-/** One hop from wherever a request came to the host and the scheme that its environment wants. */
+/** Redirects a request, in one hop, to the host and the scheme that its environment wants. */
 import type { EdgeSettings } from '../../protocol/edge.ts';
 import type { Answer } from '../http/pages.ts';
 import { challengeToken } from './challenge.ts';
 import type { Check, PolicyDeps, PolicyRoute } from './compile.ts';
 import type { Asked } from './policy.ts';
 
-/** Clients keep 301 and 308 for ever if nothing limits them, and a wrong setting could not be taken back. */
+/** Without a limit clients keep 301 and 308 forever, and a wrong setting could not be taken back. */
 const KEPT = 'max-age=3600';
 const HTTPS_PORT = 443;
 
 type Deps = Pick<PolicyDeps, 'hasCertificate' | 'httpsPort'>;
 
-/** 301 or 308 to `canonicalHost`, or to https. @returns null: no request of this route could need one */
+/** 301 or 308 to `canonicalHost`, or to https. @returns null: no request of this route needs a redirect */
 export function makeRedirectCheck(
   { host: routed }: Pick<PolicyRoute, 'host'>,
   { https, canonicalHost }: EdgeSettings,
@@ -25,7 +25,7 @@ export function makeRedirectCheck(
     const host = canonicalHost ?? asked.host;
     const secure = asked.secure || https === 'only' || (https === 'auto' && covered(host));
     if (host === asked.host && secure === asked.secure) return null;
-    // A host whose certificate is still to come would only show an error to those who are served well where they are.
+    // Visitors with a valid certificate here must not be sent to a host that still lacks one and would show an error.
     if (asked.secure && covered(asked.host) && !covered(host)) return null;
     if (challengeToken(asked.target) !== null) return null;
     const port = asked.secure === secure ? ownPort(asked) : explicitPort(httpsPort);
@@ -35,14 +35,14 @@ export function makeRedirectCheck(
 
 const explicitPort = (port: number): string => (port === HTTPS_PORT ? '' : `:${port}`);
 
-/** The port that the client wrote, which its next request will need too: `:8080`, or nothing. */
+/** The port that the client sent, because its next request needs it too: `:8080`, or nothing. */
 function ownPort(asked: Asked): string {
   const authority = asked.header('host') ?? asked.header(':authority') ?? '';
   return /:\d{1,5}$/.exec(authority)?.[0] ?? '';
 }
 
 /**
- * 308 keeps method and body (RFC 9110 section 15.4.9); 301 says the same for GET and HEAD to every old client.
+ * 308 keeps method and body (RFC 9110 section 15.4.9). 301 does the same for GET and HEAD, and old clients know it.
  * @param origin scheme, one of our own hosts, port. The target begins with `/`, so it cannot change the host.
  */
 function redirect({ method, target }: Asked, origin: string): Answer {
@@ -51,7 +51,7 @@ function redirect({ method, target }: Asked, origin: string): Answer {
   return { status, headers, body: '', code: null };
 }
 
-/** Path and query as sent. Bytes that a header value should not hold (raw UTF-8) are written as the escapes they mean. */
+/** Path and query as sent. Bytes that do not belong in a header value (raw UTF-8) are percent-encoded. */
 function verbatim(target: string): string {
   return target.replace(
     /[^\x21-\x7e]/g,

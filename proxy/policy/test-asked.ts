@@ -1,11 +1,11 @@
-/** Requests and routes as the tests of the policies need them. */
+/** Requests and routes for the tests of the policies. */
 import { EdgeSettings } from '../../protocol/edge.ts';
 import type { Clock } from '../clock.ts';
 import { ClientRates } from './client-rates.ts';
 import type { PolicyDeps } from './compile.ts';
 import type { Asked } from './policy.ts';
 
-/** A request with this and nothing special. */
+/** A plain request, except for these properties. */
 export function asked(some: Partial<Omit<Asked, 'header'>> & { headers?: Record<string, string> } = {}): Asked {
   const { headers = {}, ...rest } = some;
   return {
@@ -24,7 +24,7 @@ export const edge = (some: Parameters<typeof EdgeSettings.parse>[0]): EdgeSettin
 
 export const ROUTE = { host: 'app.test', upstreamId: '0192f0c1-2d3e-7f00-8000-000000000001' };
 
-/** A clock that stands still until it is told. */
+/** A clock that only the test moves. */
 export class StillClock implements Clock {
   ms = 1_000_000;
   now(): Date {

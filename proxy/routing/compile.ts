@@ -1,4 +1,4 @@
-/** Entry → routes, with everything compiled that a flip can decide beforehand. */
+/** Compiles an entry into routes: what can be decided at the flip is not decided per request. */
 import type { Timeouts } from '../config.ts';
 import type { Observer } from '../observe/observer.ts';
 import { compileAccess } from '../policy/basic-auth.ts';
@@ -9,10 +9,10 @@ import { needsGeneral } from '../policy/general.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Route } from './route.ts';
 
-/** Makes the routes of an entry; the features of a route are compiled once per flip. */
+/** Makes the routes of an entry, once per flip. */
 export type CompileRoutes = (upstream: Upstream, observer: Observer) => readonly Route[];
 
-/** @param timeouts limits of the process: a route may be stricter, and not laxer */
+/** @param timeouts limits of the process; a route may set shorter ones, not longer ones */
 export function makeCompiler(timeouts: Timeouts, deps: PolicyDeps & AccessDeps): CompileRoutes {
   return (upstream, observer) => {
     const { id, edge, routes, canary } = upstream.entry;

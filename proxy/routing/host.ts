@@ -1,9 +1,9 @@
-/** The host that a request names. */
+/** The host that a request is for. */
 import { HostName } from '../../protocol/ids.ts';
 
 /**
- * The name in a Host header or an authority: lower case, without port and final dot. Null when it is none (RFC 9112
- * section 3.2: answered 400). An IP literal in brackets is valid but is no HostName, so no route ever has it.
+ * The name in a Host header or an authority: lower case, without port and final dot. Null when it is invalid
+ * (RFC 9112 section 3.2: answered 400). An IP literal in brackets is valid but not a HostName, so no route matches it.
  */
 export function normalizeHost(authority: string): string | null {
   const literal = /^(\[[0-9A-Fa-f:.]{2,45}\])(?::\d{0,5})?$/.exec(authority)?.[1];

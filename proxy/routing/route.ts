@@ -1,4 +1,4 @@
-/** A host and path prefix with everything that an engine needs to serve it. Made anew at each flip. */
+/** A host and path prefix, with everything that an engine needs to serve it. Rebuilt at each flip. */
 import type { EdgeSettings } from '../../protocol/edge.ts';
 import type { Domain } from '../../protocol/edge.ts';
 import type { UpstreamMetrics } from '../observe/observer.ts';
@@ -10,14 +10,14 @@ export interface Route {
   readonly domain: Domain;
   readonly upstream: Upstream;
   readonly edge: EdgeSettings;
-  /** From the last progress of a request to the head of the answer, ms. */
+  /** From the last progress of a request to the head of the response, ms. */
   readonly responseHeadMs: number;
-  /** Silence that ends a body or a stream, ms. */
+  /** How long nothing may move before a body or stream is ended, ms. */
   readonly idleMs: number;
   readonly policy: Policy | null;
-  /** Names and passwords, asked for after the policy. Only in the general engine. */
+  /** Names and passwords, checked after the policy. Only in the general engine. */
   readonly access: Access | null;
   readonly metrics: UpstreamMetrics;
-  /** True when it has features that only the general engine knows. */
+  /** True when the route has features that only the general engine supports. */
   readonly general: boolean;
 }

@@ -1,8 +1,8 @@
-/** Host and path → route. Exact host, else the wildcard above it; then the longest path prefix on whole segments. */
+/** Host and path → route. The exact host wins over a wildcard; then the longest path prefix of whole segments wins. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Domain } from '../../protocol/edge.ts';
 
-/** What has a place in the router. */
+/** What the router holds. */
 interface Placed {
   readonly domain: Domain;
   readonly upstream: { readonly id: string };
@@ -11,17 +11,17 @@ interface Placed {
 /** The routes of one host, longest prefix first. */
 export interface HostRoutes<R extends Placed> {
   /**
-   * @param path the request's path as sent, without query. It is not decoded: what app servers make of `%2f` or `..`
-   *   differs, so only plain bytes may choose between two apps.
+   * @param path the request's path as sent, without query. It is not decoded: app servers differ in what they make of
+   *   `%2f` or `..`, so only plain bytes may choose between two apps.
    */
   find(path: string): R | null;
-  /** The route of every path, when there is only one. */
+  /** The only route, when it covers every path. */
   readonly whole: R | null;
 }
 
-/** Immutable; a change builds a new one, which takes the old one's place in one assignment. */
+/** Immutable; a change builds a new router and replaces the old one in one assignment. */
 export interface Router<R extends Placed> {
-  /** @param host as normalizeHost (host.ts) gives it */
+  /** @param host as normalizeHost (host.ts) returns it */
   of(host: string): HostRoutes<R> | null;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Certificates that an operator puts into a folder: `NAME.crt` (the chain) with `NAME.key`. Their host names are read
- * from the certificate. The folder is looked at again and again instead of watched: what changes is often a link's
- * target elsewhere (certbot, Kubernetes), which inotify on the folder does not tell.
+ * from the certificate. The folder is polled instead of watched: often the target of a link elsewhere changes (certbot,
+ * Kubernetes), which inotify on the folder does not report.
  */
 import { open, readdir, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
@@ -11,15 +11,15 @@ import type { Logger } from '../../protocol/service/logger.ts';
 import { readCertificate } from './certificate.ts';
 import type { Certificate } from './certificate.ts';
 
-/** Largest file that is read, bytes: a long chain has some 10 KiB. */
+/** Largest file to read, bytes: a long chain has some 10 KiB. */
 const MAX_FILE_BYTES = 1_048_576;
-/** Largest number of pairs in the folder. */
+/** Most pairs to read from the folder. */
 const MAX_PAIRS = 10_000;
 
 interface Pair {
-  /** What tells that a file changed: inode, size and change time of both. */
+  /** Changes with the files: inode, size and times of both. */
   readonly version: string;
-  /** The last one that was good; stays while the files are broken. */
+  /** The last good one; it stays in use while the files are broken. */
   readonly certificate: Certificate | null;
   readonly error: string | null;
 }
@@ -40,12 +40,12 @@ export class CertificateFolder {
     return [...this.#pairs.values()].flatMap(({ certificate }) => certificate ?? []);
   }
 
-  /** Why the newest file of this certificate is not in use, with its code; null when it is. */
+  /** Why the newest files of this certificate are not in use, with the error code; null when they are. */
   errorOf(wanted: Certificate): string | null {
     return [...this.#pairs.values()].find(({ certificate }) => certificate === wanted)?.error ?? null;
   }
 
-  /** Files without any usable certificate: name → why. */
+  /** Files without any usable certificate: name → reason. */
   get broken(): ReadonlyMap<string, string> {
     const broken = [...this.#pairs].flatMap(([name, { certificate, error }]) =>
       certificate === null && error !== null ? [[name, error] as const] : [],
@@ -54,9 +54,9 @@ export class CertificateFolder {
   }
 
   /**
-   * Reads what changed since the last time. Never rejects for what stands in the folder.
+   * Reads what has changed since the last scan. Never rejects, whatever the folder contains.
    *
-   * @returns true when a certificate came, changed or went
+   * @returns true when a certificate was added, changed or removed
    */
   async scan(): Promise<boolean> {
     const names = await this.#names();
@@ -64,7 +64,7 @@ export class CertificateFolder {
     let changed = false;
     for (const name of this.#pairs.keys()) {
       if (names.has(name)) continue;
-      // Both files are gone: that is meant.
+      // Both files are gone, so the removal is intentional.
       this.#pairs.delete(name);
       this.#log.info({ file: name }, 'certificate file removed');
       changed = true;
@@ -80,7 +80,7 @@ export class CertificateFolder {
       const names = files.filter((file) => /^[^.].*\.(?:crt|key)$/.test(file)).map((file) => file.slice(0, -4));
       return new Set(names.toSorted().slice(0, MAX_PAIRS * 2));
     } catch (error) {
-      // What was read before serves on; the folder may be back at the next look.
+      // The certificates read before stay in use; the folder may be back at the next look.
       const { message } = toErrorReport(error);
       if (message !== this.#folderError)
         this.#log.error({ folder: this.#path, error: message }, 'no certificate folder');
@@ -104,7 +104,7 @@ export class CertificateFolder {
       );
       return true;
     } catch (error) {
-      // A broken file never replaces a good one; the view shows it, and a change of the file is read again.
+      // A broken file never replaces a good one. The view shows the error, and the file is read again once it changes.
       const { code, message } = toErrorReport(error, 'ORK_CERTIFICATE_UNUSABLE');
       const kept = before?.certificate ?? null;
       this.#pairs.set(name, { version, certificate: kept, error: `${code}: ${message}` });
@@ -114,7 +114,7 @@ export class CertificateFolder {
   }
 }
 
-/** A chain that was mended is another, though its first certificate is the same. */
+/** Compares the chain too: an operator may repair it while its first certificate stays the same. */
 const isSame = (certificate: Certificate, before: Certificate | null): boolean =>
   certificate.fingerprint === before?.fingerprint && certificate.chain === before.chain;
 
@@ -123,7 +123,7 @@ async function versionOf(path: string): Promise<string> {
     const { ino, size, mtimeMs, ctimeMs } = await stat(path);
     return `${ino}:${size}:${mtimeMs}:${ctimeMs}`;
   } catch (error) {
-    // The reading right after says it in full.
+    // Reading the file, right after this, reports the error in full.
     return (error as NodeJS.ErrnoException).code ?? 'unreadable';
   }
 }

@@ -1,40 +1,40 @@
-/** A certificate chain with its key, read and checked once: what does not fit together never reaches a listener. */
+/** A certificate chain with its key, read and checked once: an unusable pair never reaches a listener. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { RouteHost } from '../../protocol/ids.ts';
 import { makeContext } from './context.ts';
 
-/** Where a certificate comes from. A file that an operator put there wins over one that was asked for. */
+/** Where a certificate comes from. An operator's file has precedence over one from ACME. */
 type CertificateSource = 'acme' | 'file';
 
 export interface Certificate {
   readonly source: CertificateSource;
-  /** Names of the certificate itself (subjectAltName): exact ones and `*.name`. */
+  /** Host names in the certificate (subjectAltName): exact ones and `*.name`. */
   readonly hosts: readonly string[];
   /** PEM: the certificate first, then its chain. */
   readonly chain: string;
   /** PEM, unencrypted. Never logged, never in an error. */
   readonly privateKey: string;
-  /** SHA-256 of the certificate: two with the same one are the same. */
+  /** SHA-256 of the certificate, which identifies it. */
   readonly fingerprint: string;
-  /** Common name of the issuer, or what stands for it. */
+  /** Common name of the issuer, or what replaces it. */
   readonly issuer: string;
   /** Wall clock, ms since 1970. */
   readonly notBefore: number;
   readonly notAfter: number;
-  /** Where its CA tells by OCSP that it is not revoked; null where it does not (as Let's Encrypt since 2025). */
+  /** Its CA's OCSP responder; null when there is none (as with Let's Encrypt since 2025). */
   readonly ocspUrl: string | null;
 }
 
 /**
  * @throws OrkestrError ORK_CERTIFICATE_UNUSABLE: not PEM, a key of another certificate, an encrypted or too weak key,
- *   or no host name in it. The sentence holds nothing of the key.
+ *   or no host name in it. The message discloses nothing of the key.
  */
 export function readCertificate(source: CertificateSource, chain: string, privateKey: string): Certificate {
   const x509 = parse('certificate', () => new X509Certificate(chain));
   const key = parse('private key', () => createPrivateKey(privateKey));
   if (!x509.checkPrivateKey(key)) throw unusable('The private key is of another certificate');
-  // What OpenSSL would refuse at the first handshake (a weak key, a broken chain) is refused here.
+  // Refuse here what OpenSSL would refuse at the first handshake: a weak key, a broken chain.
   parse('certificate chain', () => makeContext({ chain, privateKey }));
   const hosts = hostsOf(x509);
   if (hosts.length === 0) throw unusable('The certificate names no host (subjectAltName)');
@@ -55,7 +55,7 @@ function parse<T>(what: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    // OpenSSL's reason (a constant text) says what is wrong without showing what it has read.
+    // OpenSSL's reason is a constant text: it names the fault without disclosing the input.
     throw unusable(`The ${what} is not usable: ${reasonOf(error)}`);
   }
 }
@@ -67,7 +67,7 @@ function reasonOf(error: unknown): string {
 
 const unusable = (sentence: string): OrkestrError => new OrkestrError('ORK_CERTIFICATE_UNUSABLE', `${sentence}.`);
 
-/** Names that a route can have; addresses and mail names in the same list are passed over. */
+/** Names that a route can have; skips addresses and mail names in the same list. */
 function hostsOf({ subjectAltName = '' }: X509Certificate): string[] {
   const names = subjectAltName
     .split(', ')

@@ -1,10 +1,10 @@
 /**
- * TLS-ALPN-01 (RFC 8737): while such a challenge is open, a connection whose ClientHello asks for `acme-tls/1`, and no
- * other, gets the challenge's certificate.
+ * TLS-ALPN-01 (RFC 8737). While such a challenge is open, a connection whose ClientHello offers `acme-tls/1` and
+ * nothing else gets the challenge's certificate.
  *
- * OpenSSL tells the protocol only after it has chosen the certificate, and of TLS 1.3 Node cannot change it then
- * (`setKeyCert` in an ALPNCallback is without effect, Node 24.21): a renewal would prove itself with the old
- * certificate, or show the challenge's to visitors. So the first record is read here, and given back to OpenSSL whole.
+ * OpenSSL reports the protocol only after it has chosen the certificate, and with TLS 1.3 Node cannot change it then
+ * (`setKeyCert` in an ALPNCallback has no effect, Node 24.21): a renewal would present the old certificate to the CA,
+ * or the challenge's to visitors. So the gate reads the first record itself and then passes it to OpenSSL whole.
  */
 import type { Socket } from 'node:net';
 import { createServer } from 'node:tls';
@@ -12,15 +12,15 @@ import type { Server } from 'node:tls';
 import { MODERN } from './context.ts';
 import type { StaticTerminator } from './static-terminator.ts';
 
-/** ALPN name of a challenge's handshake. Such a connection carries nothing and is closed after it. */
+/** ALPN name of challenge handshakes. Such a connection carries no data and is closed after the handshake. */
 const ACME_TLS_PROTOCOL = 'acme-tls/1';
 
-/** The only protocol of the list, as RFC 8737 section 3 wants it: length of the list, length of the name, the name. */
+/** The only protocol in the list, as RFC 8737 section 3 requires: list length, name length, name. */
 const ONLY_PROTOCOL = Buffer.from(`\0\x0b\x0a${ACME_TLS_PROTOCOL}`, 'latin1');
 
 const HANDSHAKE_RECORD = 22;
 const RECORD_HEAD_BYTES = 5;
-/** RFC 8446 section 5.1. What needs more than one record is no CA's. */
+/** RFC 8446 section 5.1. No CA sends a ClientHello of more than one record. */
 const MAX_RECORD_BYTES = 16_384;
 
 export class ChallengeGate {
@@ -28,7 +28,7 @@ export class ChallengeGate {
   readonly #server: Server;
   readonly #timeoutMs: number;
 
-  /** @param timeoutMs for the first record, and again for the handshake */
+  /** @param timeoutMs applies to the first record, and again to the handshake */
   constructor(terminator: StaticTerminator, timeoutMs: number) {
     this.#terminator = terminator;
     this.#timeoutMs = timeoutMs;
@@ -40,13 +40,13 @@ export class ChallengeGate {
       SNICallback: (serverName, done) => done(null, terminator.challengeContextFor(serverName) ?? undefined),
     });
     this.#server.on('secureConnection', (socket) => {
-      // The CA may reset it as soon as it has seen the certificate.
+      // The CA may reset the connection as soon as it has seen the certificate.
       socket.on('error', () => socket.destroy());
       socket.end();
     });
   }
 
-  /** Calls `accept` with a connection that is not a CA's: at once when no challenge is open. */
+  /** Calls `accept` with every connection that is not a CA's; at once when no challenge is open. */
   admit(socket: Socket, accept: (socket: Socket) => void): void {
     if (!this.#terminator.challengingAlpn) {
       accept(socket);
@@ -85,7 +85,7 @@ export class ChallengeGate {
   }
 }
 
-/** True when nothing is missing of the first record, or when it is none that matters here. */
+/** True when the first record is complete, or when it cannot be a challenge's. */
 function isWhole(bytes: Buffer): boolean {
   if (bytes.length < RECORD_HEAD_BYTES) return bytes.length > 0 && bytes[0] !== HANDSHAKE_RECORD;
   const length = bytes.readUInt16BE(3);

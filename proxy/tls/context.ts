@@ -1,11 +1,11 @@
-/** The parameters of every TLS context here: 1.2 and 1.3, forward secrecy only, tickets that any worker takes. */
+/** Parameters of all TLS contexts: TLS 1.2 and 1.3, forward secrecy only, tickets that every worker accepts. */
 import { constants, createHash } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { SecureContext, TlsOptions } from 'node:tls';
 
 /**
- * TLS 1.3's suites, and of TLS 1.2 those with an ephemeral key and an authenticated cipher. AES before ChaCha20, but a
- * client that puts ChaCha20 first (no AES in its hardware) gets it.
+ * The suites of TLS 1.3, and those of TLS 1.2 with an ephemeral key and an AEAD cipher. AES comes before ChaCha20, but
+ * a client that puts ChaCha20 first (no AES in its hardware) gets ChaCha20.
  */
 const CIPHERS = [
   'TLS_AES_128_GCM_SHA256',
@@ -19,13 +19,13 @@ const CIPHERS = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':');
 
-/** The hybrid with ML-KEM is what current browsers send a share of; OpenSSL asks no client for another round for it. */
+/** Current browsers send a key share for the ML-KEM hybrid; OpenSSL makes no client do another round trip for it. */
 const GROUPS = 'X25519MLKEM768:X25519:prime256v1:secp384r1';
 
-/** Seconds for which a ticket is good, if its key lives that long. */
+/** How long a ticket is valid if its key lives that long, s. */
 const TICKET_SECONDS = 43_200;
 
-/** The same in every context, process and restart: OpenSSL resumes a session only where its id context is the same. */
+/** The same in every context, process and start: OpenSSL resumes a session only under the same id context. */
 const SESSION_ID_CONTEXT = createHash('sha256').update('orkestr-proxy').digest('hex').slice(0, 32);
 
 export const MODERN = {
@@ -34,13 +34,13 @@ export const MODERN = {
   ciphers: CIPHERS,
   ecdhCurve: GROUPS,
   honorCipherOrder: true,
-  // No renegotiation: HTTP needs none, and a client can make it a load.
+  // No renegotiation: HTTP does not need it, and a client can use it to cause load.
   secureOptions: constants.SSL_OP_PRIORITIZE_CHACHA | constants.SSL_OP_NO_RENEGOTIATION,
   sessionIdContext: SESSION_ID_CONTEXT,
   sessionTimeout: TICKET_SECONDS,
 } as const satisfies TlsOptions;
 
-/** The context of one certificate. Throws what OpenSSL finds wrong with it. */
+/** The context of one certificate. Throws OpenSSL's error when it is not usable. */
 export function makeContext({ chain, privateKey }: { chain: string; privateKey: string }): SecureContext {
   return createSecureContext({ ...MODERN, cert: chain, key: privateKey });
 }

@@ -1,4 +1,4 @@
-/** What this process and its workers are told of certificates, challenges and ticket keys. */
+/** Distributes certificates, challenges and ticket keys to this process and its workers. */
 import { createHash, randomBytes } from 'node:crypto';
 import { toErrorReport } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
@@ -6,19 +6,19 @@ import type { Certificate } from './certificate.ts';
 import type { TerminatorChange, TerminatorState } from './state.ts';
 import type { StaticTerminator } from './static-terminator.ts';
 
-/** What `server.setTicketKeys` takes. */
+/** Length that `server.setTicketKeys` requires. */
 const TICKET_KEY_BYTES = 48;
 
-/** Tells the workers. Resolves when all that live know it; one that dies gets the whole state when it is started anew. */
+/** Notifies the workers. Resolves once all live ones have the change; a restarted worker gets the whole state. */
 export type OnChange = (change: TerminatorChange) => void | Promise<void>;
 
-/** Tells each change once, and knows the whole. */
+/** Sends each change once, and keeps the whole state. */
 export class Feed {
   readonly terminator: StaticTerminator;
   readonly #log: Logger;
   readonly #onChange: OnChange;
   #state: TerminatorState = { certificates: [], challenges: { http: {}, alpn: {} }, ticketKeys: '' };
-  /** What was told of the certificates last: chains and staples. */
+  /** The chains and staples that were sent last. */
   #told: readonly (string | null)[] = [];
 
   constructor(terminator: StaticTerminator, log: Logger, onChange: OnChange = () => undefined) {
@@ -31,7 +31,7 @@ export class Feed {
     return this.#state;
   }
 
-  /** Rejects when the workers could not be told. */
+  /** Rejects when the workers could not be notified. */
   async send(change: TerminatorChange): Promise<void> {
     this.#state = { ...this.#state, ...change };
     this.terminator.update(change);
@@ -51,13 +51,13 @@ export class Feed {
 
   #sendLater(change: TerminatorChange): void {
     this.send(change).catch((error: unknown) => {
-      // A worker that is gone is started anew, with the whole state.
+      // A worker that has died is restarted with the whole state.
       this.#log.error({ error: toErrorReport(error).message }, 'workers were not told of a change of certificates');
     });
   }
 }
 
-/** Not the fingerprint: a chain may be mended while its certificate stays the same. */
+/** Not the fingerprint: an operator may repair a chain while its certificate stays the same. */
 const idOf = ({ chain, privateKey }: Certificate): string =>
   createHash('sha256').update(chain).update(privateKey).digest('base64');
 

@@ -1,4 +1,4 @@
-/** Real handshakes, by node:tls and by openssl, with listeners that take their certificates from a folder. */
+/** Real handshakes, with node:tls and openssl, against listeners whose certificates come from a folder. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
@@ -64,7 +64,7 @@ async function start(t: TestContext, pairs: Readonly<Record<string, MadeCertific
   return { tls: started, folder, port: await listen(t, started.terminator), put };
 }
 
-/** A listener that says which protocol it speaks and whether the session was resumed. */
+/** A listener that sends its protocol and whether the session was resumed. */
 async function listen(t: TestContext, terminator: StaticTerminator): Promise<number> {
   const server = tls.createServer(secureServerOptions(terminator, { alpn: ['h2', 'http/1.1'] }), (socket) => {
     socket.on('error', () => socket.destroy());
@@ -91,7 +91,7 @@ async function openssl(port: number, ...args: string[]): Promise<string> {
   return output;
 }
 
-/** Serial number that a client gets, or the code of its failure. */
+/** The serial number that a client gets, or the code of its error. */
 async function connect(port: number, servername: string, options: tls.ConnectionOptions = {}): Promise<string> {
   const socket = tls.connect({ port, host: '127.0.0.1', servername, rejectUnauthorized: false, ...options });
   try {
@@ -111,7 +111,7 @@ test('the exact name comes before the wildcard, which stands for one label', asy
   const [own, any] = [serialOf(exact), serialOf(wildcard)];
   assert.equal(await connect(port, 'www.shop.test'), own);
   assert.equal(await connect(port, 'WWW.Shop.Test'), own);
-  // As clients write it that take the name from a URL with one (RFC 6066 section 3 has none): Host may have it, too.
+  // From clients that take the name from a URL with a final dot (RFC 6066 section 3 has none); Host may have it, too.
   assert.equal(await connect(port, 'www.shop.test.'), own);
   assert.match(await connect(port, 'www.shop.test..'), /HANDSHAKE_FAILURE/);
   assert.equal(await connect(port, 'api.shop.test'), any);
@@ -156,7 +156,7 @@ test('ALPN: the first of ours that the client offers, none when it offers none, 
 test('a session goes on at another worker, until the ticket keys are others', async (t) => {
   const { tls: started, port } = await start(t, { e: exact });
   const worker = new StaticTerminator(systemClock);
-  // As over IPC: JSON, checked.
+  // As over IPC: JSON, validated.
   worker.update(TerminatorChange.parse(JSON.parse(JSON.stringify(started.state()))));
   const workerPort = await listen(t, worker);
   const session = join(root, 'session');
@@ -182,7 +182,7 @@ test('files that change are taken, broken ones never replace good ones, and both
   };
   await serves(first);
 
-  // Half of a copy, a key of another certificate, no certificate, no key.
+  // A partial copy, a key of another certificate, an empty file, a missing file.
   const [crt, key] = [join(folder, 'site.crt'), join(folder, 'site.key')];
   await writeFile(crt, exact.cert.slice(0, 300));
   await serves(first);
@@ -199,7 +199,7 @@ test('files that change are taken, broken ones never replace good ones, and both
   await put('site', other);
   await serves(second);
   assert.equal(lastError(), null);
-  // A link whose target changes, as certbot makes them.
+  // A link whose target changes, like certbot's.
   await Promise.all([rm(crt), rm(key)]);
   await Promise.all([symlink(exact.certFile, crt), symlink(exact.keyFile, key)]);
   await serves(first);
@@ -230,7 +230,7 @@ test("a key that is root's alone is told with whom it must be readable for", asy
   assert.match(missing?.reason ?? '', /shop\.test\.key must be readable by the user that the proxy runs as/);
 });
 
-/** Other users may go through all that is above a folder, until the test ends. */
+/** Lets other users traverse all folders above this one until the test ends. */
 async function letPass(t: TestContext, folder: string): Promise<void> {
   for (let above = folder; above !== dirname(above); above = dirname(above)) {
     const { mode } = await stat(above);
@@ -291,7 +291,7 @@ test('while a TLS-ALPN-01 challenge is open visitors get their own certificate, 
     assert.equal(await connect(port, 'www.shop.test', { maxVersion, ALPNProtocols: ['acme-tls/1'] }), challenged);
   }
   assert.match(await connect(port, 'nobody.test', { ALPNProtocols: ['acme-tls/1'] }), /HANDSHAKE_FAILURE/);
-  // A hello in pieces, as a slow path brings it.
+  // A ClientHello in two segments, as over a slow path.
   for (const [protocol, expected] of [
     ['http/1.1', own],
     ['acme-tls/1', challenged],
@@ -300,7 +300,7 @@ test('while a TLS-ALPN-01 challenge is open visitors get their own certificate, 
     assert.equal(await connect(port, 'www.shop.test', { socket: halves, ALPNProtocols: [protocol] }), expected);
     halves.destroy();
   }
-  // What is no TLS is refused as ever.
+  // Bytes that are not TLS are still refused.
   const plain = connectTcp({ port, host: '127.0.0.1' });
   plain.on('error', () => {}).write('GET / HTTP/1.1\r\n\r\n');
   plain.resume();
@@ -311,7 +311,7 @@ test('no key reaches the log when a file is broken', async (t) => {
   const lines: string[] = [];
   const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) });
   const folder = await mkdtemp(join(root, 'swapped-'));
-  // The key where the certificate belongs: what a hurried copy does.
+  // The key in place of the certificate, as in a hurried copy.
   await writeFile(join(folder, 'a.crt'), await readFile(exact.keyFile));
   await writeFile(join(folder, 'a.key'), await readFile(exact.certFile));
   await copyFile(exact.certFile, join(folder, 'b.crt'));

@@ -1,4 +1,4 @@
-/** OCSP messages (RFC 6960): the question for one certificate, and what a responder's answer is worth. */
+/** OCSP messages (RFC 6960): the request for one certificate, and the validation of a responder's response. */
 import { createHash, verify, X509Certificate } from 'node:crypto';
 import { BitString, Enumerated, GeneralizedTime, Integer, Null, ObjectIdentifier, OctetString, Sequence } from 'asn1js';
 import type { AsnType } from 'asn1js';
@@ -8,7 +8,7 @@ const SHA1 = '1.3.14.3.2.26';
 const BASIC_RESPONSE = '1.3.6.1.5.5.7.48.1.1';
 const OCSP_SIGNING = '1.3.6.1.5.5.7.3.9';
 
-/** Signature algorithms that are still good → digest. */
+/** Signature algorithms that still count as secure → digest. */
 const DIGESTS = new Map([
   ['1.2.840.10045.4.3.2', 'sha256'],
   ['1.2.840.10045.4.3.3', 'sha384'],
@@ -18,7 +18,7 @@ const DIGESTS = new Map([
   ['1.2.840.113549.1.1.13', 'sha512'],
 ]);
 
-/** Fields of tbsCertificate, from the serial number on. */
+/** Indexes of fields of tbsCertificate, from the serial number on. */
 const ISSUER = 2;
 const PUBLIC_KEY = 5;
 
@@ -26,7 +26,7 @@ const PUBLIC_KEY = 5;
 const isTagged = ({ idBlock }: AsnType, number: number): boolean =>
   idBlock.tagClass === 3 && idBlock.tagNumber === number;
 
-/** DER of the question whether `certificate` is good, for its issuer's responder. */
+/** DER of the request for the status of `certificate`, for its issuer's responder. */
 export function makeOcspRequest(certificate: X509Certificate, issuer: X509Certificate): Buffer {
   const question = new Sequence({ value: [certificateId(certificate, issuer)] });
   const list = new Sequence({ value: [question] });
@@ -40,7 +40,7 @@ function certificateId(certificate: X509Certificate, issuer: X509Certificate): S
   const digest = (bytes: Uint8Array) => new OctetString({ valueHex: createHash('sha1').update(bytes).digest() });
   return new Sequence({
     value: [
-      // SHA-1 is what responders know (RFC 6960 section 4.3); it names here and protects nothing.
+      // Responders expect SHA-1 (RFC 6960 section 4.3). It only identifies the issuer here and protects nothing.
       new Sequence({ value: [new ObjectIdentifier({ value: SHA1 }), new Null()] }),
       digest(bytesOf(name)),
       digest(key.valueBlock.valueHexView),
@@ -49,17 +49,17 @@ function certificateId(certificate: X509Certificate, issuer: X509Certificate): S
   });
 }
 
-/** A response that says that a certificate is good. Ms since 1970. */
+/** A response with the status good. Times in ms since 1970. */
 interface GoodResponse {
   readonly thisUpdate: number;
   readonly nextUpdate: number;
 }
 
 /**
- * Reads a response the way a client does, so that nothing is stapled that would make clients refuse the handshake.
+ * Validates a response like a client, so that we never staple one that would make clients refuse the handshake.
  *
  * @param now ms since 1970
- * @throws Error saying why it is not to be stapled
+ * @throws Error with the reason not to staple it
  */
 export function readOcspResponse(
   der: Buffer,
@@ -90,14 +90,14 @@ export function readOcspResponse(
 
 function readTimes(thisUpdate: AsnType | undefined, next: AsnType | undefined, now: number): GoodResponse {
   const nextUpdate = next && isTagged(next, 0) ? partsOf(next)[0] : undefined;
-  // Without an end it would have to be asked for at each handshake.
+  // A response without nextUpdate would have to be fetched again for each handshake.
   if (!(thisUpdate instanceof GeneralizedTime) || !(nextUpdate instanceof GeneralizedTime)) throw new Error('no times');
   const times = { thisUpdate: thisUpdate.toDate().getTime(), nextUpdate: nextUpdate.toDate().getTime() };
   if (times.thisUpdate > now || times.nextUpdate <= now) throw new Error('it is not of now');
   return times;
 }
 
-/** The CA itself, or whom it lets sign for it (RFC 6960 section 4.2.2.2). */
+/** The CA itself, and responders that it authorised to sign (RFC 6960 section 4.2.2.2). */
 function signersOf(certificates: AsnType | undefined, issuer: X509Certificate, now: number): X509Certificate[] {
   const sent = certificates ? partsOf(partsOf(certificates)[0]).map((part) => new X509Certificate(bytesOf(part))) : [];
   const delegates = sent.filter(

@@ -1,4 +1,4 @@
-/** How our listeners speak TLS: 1.2 and 1.3, forward secrecy only, shared tickets, ALPN, and TLS-ALPN-01. */
+/** TLS of our listeners: 1.2 and 1.3, forward secrecy only, shared tickets, ALPN, and TLS-ALPN-01. */
 import type { Socket } from 'node:net';
 import type { Server, TlsOptions } from 'node:tls';
 import { ChallengeGate } from './challenge-gate.ts';
@@ -6,7 +6,7 @@ import { MODERN } from './context.ts';
 import type { StaticTerminator } from './static-terminator.ts';
 import type { Terminator } from './terminator.ts';
 
-/** What an app's visitors may speak. */
+/** Protocols for an app's visitors. */
 type Protocol = 'h2' | 'http/1.1';
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -15,8 +15,8 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
  * Options for `tls.createServer` (or `http2.createSecureServer`). A name without a certificate ends the handshake with
  * an alert. The server still needs {@link attachTls}.
  *
- * @param alpn in our order of preference; a client that offers none of them is refused (no_application_protocol), one
- *   that offers nothing is let in and has `alpnProtocol === false`
+ * @param alpn in our order of preference; a client that offers none of them is refused (no_application_protocol), a
+ *   client without ALPN is accepted with `alpnProtocol === false`
  */
 export function secureServerOptions(
   terminator: Terminator,
@@ -32,14 +32,14 @@ export function secureServerOptions(
 }
 
 /**
- * Keeps a server at the present ticket keys, staples OCSP responses, and gives the handshakes of open TLS-ALPN-01
- * challenges their own certificate. The server may listen itself or be given connections by `emit('connection')`.
+ * Keeps a server's ticket keys current, staples OCSP responses, and answers handshakes of open TLS-ALPN-01 challenges
+ * with the challenge's certificate. The server may listen itself or get connections by `emit('connection')`.
  *
- * @returns what ends it
+ * @returns detaches it
  */
 export function attachTls(server: Server, terminator: StaticTerminator): () => void {
   const staple = (certificate: Buffer, _issuer: Buffer, done: (error: null, response: Buffer) => void): void => {
-    // Null is no response: the types do not know it, the documentation does.
+    // Null means no response: the documentation permits it, the types do not.
     done(null, terminator.stapleFor(certificate) as Buffer);
   };
   const gate = new ChallengeGate(terminator, HANDSHAKE_TIMEOUT_MS);

@@ -1,4 +1,4 @@
-/** OCSP against a responder of openssl, and what clients see of it. */
+/** OCSP with openssl as the responder, and what clients see of it. */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
@@ -48,7 +48,7 @@ before(async () => {
 });
 after(() => rm(root, { recursive: true, force: true }));
 
-/** A certificate of the CA with the chain, and its line in the responder's index. */
+/** Issues a certificate of the CA with its chain, and adds it to the responder's index. */
 async function issue(name: string, { isRevoked = false, extension = '' } = {}): Promise<Issued> {
   const at = (end: string): string => join(root, `${name}.${end}`);
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', at('key')];
@@ -64,7 +64,7 @@ async function issue(name: string, { isRevoked = false, extension = '' } = {}): 
   return { name, leaf };
 }
 
-/** Debian's openssl as the CA's responder. */
+/** Starts Debian's openssl as the CA's responder. */
 async function startResponder(t: TestContext): Promise<{ stop(): Promise<void> }> {
   const signer = ['-CA', ca.certFile, '-rsigner', ca.certFile, '-rkey', ca.keyFile, '-nmin', '60'];
   const args = ['ocsp', '-port', String(port), '-index', join(root, 'index.txt'), ...signer];
@@ -81,7 +81,7 @@ async function startResponder(t: TestContext): Promise<{ stop(): Promise<void> }
   return { stop };
 }
 
-/** What the responder says of a certificate, DER. */
+/** The responder's response for a certificate, DER. */
 async function askFor({ leaf }: Issued): Promise<Buffer> {
   const response = await fetch(`http://127.0.0.1:${port}/`, {
     method: 'POST',
@@ -114,7 +114,7 @@ async function start(
   return { tls: started, port: (server.address() as AddressInfo).port, state: folder };
 }
 
-/** What openssl, which checks the response, says of it. */
+/** What openssl, which validates the response, prints about it. */
 async function status(listening: { port: number }, { name }: Issued): Promise<string> {
   const args = ['s_client', '-connect', `127.0.0.1:${listening.port}`, '-servername', `${name}.test`, '-status'];
   const child = execFile('openssl', [...args, '-CAfile', ca.certFile]);
@@ -207,7 +207,7 @@ test('what a responder sends is stapled only when a client would take it', async
   const stranger = await makeCertificate(root, 'stranger', ['DNS:ca.test']);
   assert.throws(() => readOcspResponse(der, good.leaf, new X509Certificate(stranger.cert), now), /signature/);
   for (let at = 0; at < der.length; at += 5) assert.throws(() => read(der.subarray(0, at)), Error, `cut at ${at}`);
-  // From the responder's name to the algorithm of the signature (ecdsa-with-SHA256).
+  // From the responder's name to the signature algorithm (ecdsa-with-SHA256).
   const from = der.indexOf('\x0c\x02ca', 0, 'latin1');
   const to = der.indexOf(Buffer.from('06082a8648ce3d040302', 'hex'));
   assert.ok(from > 0 && to - from > 100, `${from} to ${to}`);

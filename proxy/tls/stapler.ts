@@ -1,6 +1,6 @@
 /**
- * OCSP responses for the certificates whose CA still gives them, fetched ahead and kept over a restart. A handshake
- * takes what is there and never waits; without a good response it goes on without.
+ * OCSP responses for certificates whose CA still provides them, fetched in advance and kept over a restart. A handshake
+ * uses what is there and never waits; without a good response it proceeds without one.
  */
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -16,7 +16,7 @@ import type { Certificate } from './certificate.ts';
 import { makePrivateFolder, writePrivateFile } from '../private-file.ts';
 
 const RETRY_MS = 300_000;
-/** Of the life that is left to a response: how long it is until the next question when a question gave the same one. */
+/** When the responder returns the same response again, the next request waits for this part of its remaining life. */
 const SHARE_OF_REST = 1 / 8;
 const TIMEOUT_MS = 10_000;
 const MAX_RESPONSE_BYTES = 65_536;
@@ -32,18 +32,18 @@ export class Stapler {
   /** By fingerprint. */
   #staples: ReadonlyMap<string, Staple> = new Map();
   readonly #failures = new Map<string, { readonly retryAt: number; readonly reason: string; readonly must: boolean }>();
-  /** By fingerprint, ms: when to ask again, where the responder still gives what it gave before. */
+  /** By fingerprint, ms: when to ask again if the responder still returned the same response. */
   readonly #askAgainAt = new Map<string, number>();
   #running: Promise<boolean> | null = null;
 
-  /** @param path of the file that keeps the responses */
+  /** @param path of the file that stores the responses */
   constructor(path: string, log: Logger, clock: Clock) {
     this.#path = path;
     this.#log = log;
     this.#clock = clock;
   }
 
-  /** What was kept. Never rejects: a damaged file costs a question. */
+  /** Loads the stored responses. Never rejects: a damaged file only costs new requests. */
   async load(): Promise<void> {
     try {
       this.#staples = new Map(Object.entries(Saved.parse(JSON.parse(await readFile(this.#path, 'utf8')))));
@@ -53,20 +53,20 @@ export class Stapler {
     }
   }
 
-  /** Base64 of the response to staple now, or null. */
+  /** Base64 of the response to staple now; null when there is no good one. */
   stapleOf({ fingerprint }: Certificate): string | null {
     const staple = this.#staples.get(fingerprint);
     return staple && staple.nextUpdate > this.#now() ? staple.response : null;
   }
 
-  /** Why a certificate that must have a response (RFC 7633) has none, with its code. */
+  /** Why a must-staple certificate (RFC 7633) has no response, with the error code. */
   errorOf(certificate: Certificate): string | null {
     const failure = this.#failures.get(certificate.fingerprint);
     if (!failure?.must || this.stapleOf(certificate) !== null) return null;
     return `ORK_CERTIFICATE_STAPLE: the certificate is only taken with an OCSP response, and ${failure.reason}.`;
   }
 
-  /** Asks for what is due, one after the other. True when a response came or went. */
+  /** Fetches the responses that are due, one at a time. True when a response was added, replaced or dropped. */
   async refresh(certificates: readonly Certificate[]): Promise<boolean> {
     this.#running ??= this.#refresh(certificates).finally(() => {
       this.#running = null;
@@ -97,7 +97,7 @@ export class Stapler {
     return Math.max(dueAt, retryAt, this.#askAgainAt.get(fingerprint) ?? 0) <= this.#now();
   }
 
-  /** Responders give the same response until near its end: one that is due as it comes is no reason to ask at each look. */
+  /** Responders return the same response until near its end; without this a due one would be requested at each look. */
   #noteNext(fingerprint: string, staple: Staple): void {
     const now = this.#now();
     const { nextUpdate } = staple;
@@ -111,7 +111,7 @@ export class Stapler {
   async #fetch(certificate: Certificate): Promise<boolean> {
     const { fingerprint, chain, hosts } = certificate;
     const [leaf, issuer] = chainOf(chain);
-    // Loaded with the first certificate that needs it.
+    // Loaded with the first certificate that needs OCSP.
     const [{ makeOcspRequest, readOcspResponse }, { mustStaple }] = await Promise.all([
       import('./ocsp.ts'),
       import('./x509.ts'),
@@ -127,7 +127,7 @@ export class Stapler {
       this.#noteNext(fingerprint, staple);
       return isNew;
     } catch (error) {
-      // The response before it, if any, is stapled as long as it is good.
+      // The previous response, if any, is stapled for as long as it is good.
       const reason = `there is no good one: ${toErrorReport(error).message}`;
       const must = leaf !== undefined && mustStaple(leaf.raw);
       this.#failures.set(fingerprint, { retryAt: this.#now() + RETRY_MS, reason, must });
@@ -141,7 +141,7 @@ export class Stapler {
       await makePrivateFolder(dirname(this.#path));
       await writePrivateFile(this.#path, JSON.stringify(Object.fromEntries(this.#staples)));
     } catch (error) {
-      // It is in use; only a restart has to ask again.
+      // It is in use; only a restart has to fetch it again.
       this.#log.warn({ error: toErrorReport(error).message }, 'OCSP responses could not be kept');
     }
   }
@@ -151,7 +151,7 @@ export class Stapler {
   }
 }
 
-/** Half of a response's life is left for failures. */
+/** When to fetch the next one: half of a response's life is left for failures. */
 function halfLife({ thisUpdate, nextUpdate }: Staple): number {
   return (thisUpdate + nextUpdate) / 2;
 }
@@ -162,7 +162,7 @@ function chainOf(chain: string): X509Certificate[] {
   return blocks.slice(0, 2).map((block) => new X509Certificate(block));
 }
 
-/** DER to DER, by HTTP (RFC 6960 appendix A.1). Rejects when there is no answer. */
+/** Sends a DER request over HTTP (RFC 6960 appendix A.1). Rejects when there is no response. */
 async function askResponder(url: string, question: Buffer): Promise<Buffer> {
   const send = url.startsWith('https:') ? secureRequest : request;
   const headers = { 'content-type': 'application/ocsp-request', 'content-length': question.length };
@@ -172,7 +172,7 @@ async function askResponder(url: string, question: Buffer): Promise<Buffer> {
       { method: 'POST', headers, agent: false, signal: AbortSignal.timeout(TIMEOUT_MS) },
       resolve,
     );
-    // The end of the proxy does not wait for a responder.
+    // The process may exit without waiting for a responder.
     outgoing.on('socket', (socket) => socket.unref());
     outgoing.on('error', reject).end(question);
   });

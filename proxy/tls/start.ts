@@ -1,4 +1,4 @@
-/** TLS of the proxy put together: certificates from files and from ACME, and the terminator that is fed with them. */
+/** TLS of the proxy, assembled: certificates from files and from ACME, and the terminator that uses them. */
 import { join } from 'node:path';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { CertificateList } from '../../protocol/proxy-admin.ts';
@@ -21,7 +21,7 @@ import { viewCertificates } from './view.ts';
 interface TlsSettings {
   /** Folder of NAME.crt and NAME.key files. */
   readonly certificatesFolder?: string | null;
-  /** Folder for what is made here: `acme/` in it. */
+  /** Folder for our own files; ACME uses `acme/` in it. */
   readonly stateDirectory: string;
   readonly acme: AcmeSettings | null;
 }
@@ -29,7 +29,7 @@ interface TlsSettings {
 interface TlsDependencies {
   readonly log: Logger;
   readonly clock: Clock;
-  /** Called with each change. A CA is asked to look at a challenge when the promise has resolved. */
+  /** Called with each change. A CA is asked to validate a challenge only after the promise has resolved. */
   readonly onChange?: OnChange;
   /** From 0 to 1. */
   readonly random?: () => number;
@@ -41,30 +41,30 @@ interface TlsDependencies {
 
 export interface Tls {
   readonly terminator: StaticTerminator;
-  /** All there is now: what a worker that starts must be told first. */
+  /** The current state, which a worker that starts must get first. */
   state(): TerminatorState;
-  /** The hosts that visitors use now, wildcards included; to be called at each change of the table. */
+  /** Sets the hosts that visitors use, wildcards included. Call it at each change of the table. */
   wanted(hosts: readonly string[]): void;
   view(): CertificateList;
   /**
-   * Asks for the certificate of a host that waits after a failure, now. Does not wait for it.
-   * @returns false when it does not wait
+   * Requests now the certificate of a host that waits after a failure, without waiting for the result.
+   * @returns false when the host does not wait
    * @throws OrkestrError ORK_NOT_FOUND when no CA is asked for it
    */
   retry(host: string): Promise<boolean>;
-  /** Looks at the folder and does what is due, now instead of at the next look. */
+  /** Checks the folder and does what is due now, instead of at the next look. */
   look(): Promise<void>;
   close(): Promise<void>;
 }
 
 const LOOK_MS = 5_000;
-/** A key that was stolen opens what was sent in this time, no more. */
+/** How long a ticket key is used, ms. A stolen key decrypts only what was sent in that time. */
 const TICKET_KEY_MS = 43_200_000;
 
 /**
- * Resolves when all certificates that there are can be used.
+ * Resolves once all existing certificates can be used.
  *
- * @throws OrkestrError ORK_CONFIG; what stands in folders and files never stops the start
+ * @throws OrkestrError ORK_CONFIG; the content of folders and files never stops the start
  */
 export async function startTls(settings: TlsSettings, dependencies: TlsDependencies): Promise<Tls> {
   const tls = new CertificateManager(settings, dependencies);
@@ -79,7 +79,7 @@ class CertificateManager implements Tls {
   readonly #acme: AcmeOpening;
   readonly #stapler: Stapler;
   readonly #feed: Feed;
-  /** Null until they were told. */
+  /** Null until `wanted` is called. */
   #hosts: readonly string[] | null = null;
   #rotation: NodeJS.Timeout | undefined;
   #looks: { end(): Promise<void> } | null = null;
@@ -106,7 +106,7 @@ class CertificateManager implements Tls {
     void this.#staple();
     this.#looks = repeat(lookMs, async () => {
       await this.#scan();
-      // They take their time; files must not wait for them.
+      // Not awaited: they may take long, and certificate files must not wait for them.
       void this.#obtain();
       void this.#staple();
     });
@@ -178,7 +178,7 @@ class CertificateManager implements Tls {
       await Promise.all([this.#folder?.scan(), this.#acme.open()]);
       this.#refresh();
     } catch (error) {
-      // Broken files are dealt with inside; whatever else it is must not end the looks.
+      // Broken files are handled inside; any other error must not stop the looks.
       const fields = { error: toErrorReport(error).message };
       this.#log.error(fields, 'certificates could not be looked at; again at the next look');
     }
@@ -188,7 +188,7 @@ class CertificateManager implements Tls {
     try {
       if (this.#hosts !== null) await this.#acme.opened?.authority.want(this.#orders(this.#hosts));
     } catch (error) {
-      // Failures of hosts are dealt with inside; whatever else it is must not end the looks.
+      // Failures of hosts are handled inside; any other error must not stop the looks.
       const fields = { error: toErrorReport(error).message };
       this.#log.error(fields, 'certificates by ACME stopped; going on at the next look');
     }
@@ -198,7 +198,7 @@ class CertificateManager implements Tls {
     if (await this.#stapler.refresh(this.#all())) this.#refresh();
   }
 
-  /** What files cover is not asked for. Wildcards cannot be. */
+  /** The hosts to request: files cover the others, and no challenge type of ours can prove wildcards. */
   #orders(hosts: readonly string[]): string[] {
     const now = this.#now;
     const hasFile = (host: string): boolean =>
@@ -214,7 +214,7 @@ const nobodyAsks = (host: string): OrkestrError =>
     `No certificate is requested for ${host}: no CA is configured or issues for such names, a file covers it, its https is off, or no app has the domain.`,
   );
 
-/** Runs `work` again and again, `ms` after its end; never twice at once. */
+/** Runs `work` repeatedly, `ms` after its last end, so that runs never overlap. */
 function repeat(ms: number, work: () => Promise<void>): { end(): Promise<void> } {
   let running = Promise.resolve();
   let ended = false;
@@ -235,5 +235,5 @@ function repeat(ms: number, work: () => Promise<void>): { end(): Promise<void> }
   };
 }
 
-/** Names that never leave a machine (RFC 6761, section 6.3): browsers trust them as they are, and no CA knows them. */
+/** Names that never leave a machine (RFC 6761, section 6.3): browsers trust them as they are, and no CA issues them. */
 const isLoopbackName = (host: string): boolean => host === 'localhost' || host.endsWith('.localhost');

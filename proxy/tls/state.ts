@@ -1,13 +1,13 @@
 /**
- * What worker processes need to end TLS: certificates with their keys, open challenges, ticket keys. The primary process
- * sends it over IPC at start and each changed part later; it never goes to a log, a disk or a socket.
+ * What worker processes need to terminate TLS: certificates with their keys, open challenges, ticket keys. The primary
+ * process sends it over IPC at the start, and later each changed part. It is never logged, stored or sent elsewhere.
  */
 import { z } from 'zod';
 
 const Pair = z.object({ chain: z.string(), privateKey: z.string() });
 
 export const TerminatorState = z.object({
-  /** Best first for each host. `staple`: DER of the OCSP response, base64, while there is one that is good. */
+  /** For each host the best one first. `staple`: OCSP response to staple, base64 of DER; null without a good one. */
   certificates: z.array(
     Pair.extend({
       hosts: z.array(z.string()),
@@ -22,11 +22,11 @@ export const TerminatorState = z.object({
     /** Host → self-signed certificate of RFC 8737. */
     alpn: z.record(z.string(), Pair),
   }),
-  /** The server's 48 bytes for session tickets, base64: the same in all workers, so that a ticket is good at any. */
+  /** 48 bytes for session tickets, base64: the same in all workers, so that each accepts the others' tickets. */
   ticketKeys: z.string(),
 });
 export type TerminatorState = z.infer<typeof TerminatorState>;
 
-/** A part that is absent stays as it was. */
+/** Absent parts do not change. */
 export const TerminatorChange = TerminatorState.partial();
 export type TerminatorChange = z.infer<typeof TerminatorChange>;

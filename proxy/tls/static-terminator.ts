@@ -1,4 +1,4 @@
-/** The {@link Terminator} of one process. It decides nothing: it holds what it was fed last. */
+/** The {@link Terminator} of one process. It decides nothing and serves the state that it got last. */
 import { createHash, X509Certificate } from 'node:crypto';
 import type { SecureContext } from 'node:tls';
 import type { Clock } from '../clock.ts';
@@ -19,7 +19,7 @@ export class StaticTerminator implements Terminator {
   readonly #clock: Clock;
   /** Exact names and `*.name`. */
   #entries: ReadonlyMap<string, Entry> = new Map();
-  /** By what they were made of: a change of one certificate does not make the contexts of all others again. */
+  /** By their content, so that a change of one certificate does not rebuild the contexts of all others. */
   #contexts: ReadonlyMap<string, SecureContext> = new Map();
   #staples: ReadonlyMap<string, Buffer> = new Map();
   #http: ReadonlyMap<string, string> = new Map();
@@ -31,7 +31,7 @@ export class StaticTerminator implements Terminator {
     this.#clock = clock;
   }
 
-  /** Takes over the parts that are there. */
+  /** Applies the parts that are present. */
   update({ certificates, challenges, ticketKeys }: TerminatorChange): void {
     if (certificates) this.#setCertificates(certificates);
     if (challenges) {
@@ -64,7 +64,7 @@ export class StaticTerminator implements Terminator {
     return this.#find(serverName.toLowerCase().replace(/\.$/, ''))?.context ?? null;
   }
 
-  /** Of the exact name before a wildcard's, unless only the wildcard's is valid: an old file may lie there still. */
+  /** The exact name wins over a wildcard, unless only the wildcard is valid: an expired file may still lie there. */
   #find(host: string): Entry | undefined {
     const exact = this.#entries.get(host);
     if (exact && this.#isValid(exact)) return exact;
@@ -94,17 +94,17 @@ export class StaticTerminator implements Terminator {
     return this.#http.size > 0;
   }
 
-  /** True while any TLS-ALPN-01 challenge is open: ClientHellos are looked at only then. */
+  /** True while any TLS-ALPN-01 challenge is open: only then are ClientHellos inspected. */
   get challengingAlpn(): boolean {
     return this.#alpn.size > 0;
   }
 
-  /** The OCSP response to staple for a certificate (DER), or null. Never waits. */
+  /** The OCSP response (DER) to staple for a certificate; null when there is none. Never waits. */
   stapleFor(certificate: Buffer): Buffer | null {
     return this.#staples.get(certificate.toString('base64')) ?? null;
   }
 
-  /** Calls `listener` with the present ticket keys and at each rotation. Returns what ends it. */
+  /** Calls `listener` with the current ticket keys and at each rotation. Returns the function that unregisters it. */
   onTicketKeys(listener: Listener): () => void {
     this.#listeners.add(listener);
     if (this.#ticketKeys) listener(this.#ticketKeys);

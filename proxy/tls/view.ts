@@ -1,4 +1,4 @@
-/** What `GET /v1/certificates` shows: each certificate in use, and each host that lacks one, with the reason. */
+/** The answer of `GET /v1/certificates`: each certificate in use, and each host that lacks one, with the reason. */
 import type { CertificateList } from '../../protocol/proxy-admin.ts';
 import type { Acme } from './acme/open.ts';
 import type { Certificate } from './certificate.ts';
@@ -9,11 +9,11 @@ import type { Stapler } from './stapler.ts';
 interface Viewed {
   /** The hosts that visitors use. */
   readonly hosts: readonly string[];
-  /** Best first for each host. */
+  /** For each host the best one first. */
   readonly certificates: readonly Certificate[];
   readonly folder: CertificateFolder | null;
   readonly acme: Acme | null;
-  /** Why ACME does not work though it is set, with its code. */
+  /** Why ACME does not work although it is configured, with the error code. */
   readonly acmeFault: string | null;
   readonly stapler: Stapler;
   /** Ms since 1970. */
@@ -22,10 +22,10 @@ interface Viewed {
 
 type Missing = CertificateList['missing'][number];
 
-/** A line per certificate and host, and one per host that visitors use and none is valid for. */
+/** One entry per certificate and host, and one per host that visitors use and no certificate is valid for. */
 export function viewCertificates(viewed: Viewed): CertificateList {
   const { hosts, certificates, now } = viewed;
-  // Asked for with each heartbeat of the agent: hosts times certificates would be felt by visitors.
+  // Called with each heartbeat of the agent: hosts times certificates would slow visitors down.
   const valid = new Set(certificates.filter((one) => isValidAt(one, now)).flatMap((one) => one.hosts));
   const lacks = (host: string): boolean =>
     !valid.has(host) && (host.startsWith('*.') || !valid.has(wildcardOf(host) ?? ''));
@@ -67,7 +67,7 @@ function reasonOf(host: string, { certificates, folder, acme, acmeFault, now }: 
   return reasonByAcme(host, acme, files);
 }
 
-/** @param files what is to be said of files that are not usable; empty: nothing */
+/** @param files a sentence about unusable files, or '' */
 function reasonByAcme(host: string, acme: Acme | null, files: string): Omit<Missing, 'host'> {
   const retryAt = null;
   if (host.startsWith('*.')) {
@@ -76,7 +76,7 @@ function reasonByAcme(host: string, acme: Acme | null, files: string): Omit<Miss
   if (acme?.canBeAsked(host) === false) {
     return { reason: `ORK_CERTIFICATE_NONE: no CA is asked for an address or an intranet's name.${files}`, retryAt };
   }
-  // First, also while it is asked for once more: who looks every minute is to see one failure, not many.
+  // First, even while it is requested again: whoever looks every minute should see one failure, not many.
   const failure = acme?.ledger.failureOf(host);
   if (failure) return { reason: `${failure.code}: ${failure.message}`, retryAt: failure.retryAt };
   if (acme?.authority.current === host) return { reason: 'ORK_CERTIFICATE_NONE: it is being asked for now.', retryAt };

@@ -1,7 +1,7 @@
 /** Which side of a canary a visitor is on. */
 import { clientNetwork } from '../../protocol/client-network.ts';
 
-/** Who asks, as far as a canary must know. What policies are asked with (`Asked`) fits. */
+/** Who sends the request, as far as a canary needs to know. The `Asked` of policies fits. */
 export interface Visitor {
   readonly clientAddress: string;
   /** The value of the field with this lower-case name. */
@@ -15,8 +15,8 @@ export interface CanaryRule {
 }
 
 /**
- * True for the canary's side. A client network is always on the same side of the same environment, and those that one
- * environment picks are not those that another does.
+ * True for the canary's side. A client network is always on the same side of the same environment, and different
+ * environments pick different networks.
  * @param salt the upstream's id
  */
 export function isOnCanary({ weightPercent, cookie }: CanaryRule, visitor: Visitor, salt: string): boolean {
@@ -25,12 +25,12 @@ export function isOnCanary({ weightPercent, cookie }: CanaryRule, visitor: Visit
   return (hash(salt + clientNetwork(visitor.clientAddress)) / 2 ** 32) * 100 < weightPercent;
 }
 
-/** RFC 6265 section 4.2.1: pairs with `; ` between them. HTTP/2 clients may send them as fields of their own, joined by `, `. */
+/** RFC 6265 section 4.2.1: pairs separated by `; `. HTTP/2 clients may send several fields, joined by `, `. */
 function hasCookie(field: string | undefined, pair: string): boolean {
   return field !== undefined && field.includes(pair) && field.split(/[;,] ?/).includes(pair);
 }
 
-/** FNV-1a of 32 bits, then the last steps of murmur3, since its own upper bits hardly move with the last digit. */
+/** 32-bit FNV-1a, then murmur3's finalizer, because the upper bits of FNV-1a hardly change with the last digit. */
 function hash(text: string): number {
   let value = 0x811c9dc5;
   for (let index = 0; index < text.length; index += 1) {

@@ -1,22 +1,22 @@
 /**
- * The share that one process has of an upstream's `maxConcurrent`, where several serve it. The fields cross between
- * processes, and at an upgrade between versions.
+ * The share of an upstream's `maxConcurrent` that one of several serving processes has. The fields cross between
+ * processes and, during an upgrade, between versions.
  */
 import { z } from 'zod';
 
 export const ConcurrencyShare = z.object({
-  /** Of the upstream. */
+  /** The upstream's id. */
   id: z.string(),
-  /** Requests that may be in flight at once; 0: none. */
+  /** Requests that may be in flight at once; 0: no request. */
   part: z.int(),
 });
 export type ConcurrencyShare = z.infer<typeof ConcurrencyShare>;
 
-/** What is made of it. */
+/** How a process uses its share. */
 export const ConcurrencyUse = z.object({
   id: z.string(),
   inFlight: z.int(),
-  /** Requests refused for want of it since that was asked last. */
+  /** Requests refused since the last report because the share was used up. */
   refused: z.int(),
 });
 export type ConcurrencyUse = z.infer<typeof ConcurrencyUse>;

@@ -1,12 +1,12 @@
 /**
- * What a plane counts, as plain numbers: those of several processes are added up, and the admin API's answers are made
- * from the sums (control/view.ts, control/receipt.ts).
+ * What a plane counts, as plain numbers, so that the counts of several processes can be summed. The admin API builds
+ * its answers from the sums (control/view.ts, control/receipt.ts).
  */
 import { z } from 'zod';
 import { TargetAddress } from '../../protocol/proxy-admin.ts';
 import { sumWaits, WaitCounts } from './waits.ts';
 
-/** The part that a target plays in its upstream. */
+/** The role of a target in its upstream. */
 export const TargetRole = z.enum(['active', 'canary', 'retired']);
 export type TargetRole = z.infer<typeof TargetRole>;
 
@@ -18,20 +18,20 @@ export const TargetCounts = TargetAddress.extend({
   served: z.int(),
   failed: z.int(),
   abandoned: z.int(),
-  /** Answers of 500 and above that the app gave. */
+  /** Responses of the app with status 500 and above. */
   errors: z.int(),
-  /** While it was active: answers that it gave or owed, and those of them that were no good. */
+  /** While it was active: responses that came or were due, and those that were 500 and above, broken or missing. */
   answers: z.int(),
   faults: z.int(),
-  /** Wall clock of the first and last claim, ms since the epoch; 0: none. */
+  /** Wall clock of the first and last claim, ms since the epoch; 0: no claim. */
   firstAt: z.number(),
   lastAt: z.number(),
   /** Plain requests that drains cut. */
   forced: z.int(),
-  /** Streams among what was in flight when it was retired, and those that drains closed. */
+  /** Streams in flight when the target was retired, and how many of them drains closed. */
   streamsCarried: z.int(),
   streamsClosed: z.int(),
-  /** From its retirement until it was empty, or until now, ms; 0 while it serves. */
+  /** From its retirement until it was empty, or until now if it is not, ms; 0 while it serves. */
   drainMs: z.number(),
 });
 export type TargetCounts = z.infer<typeof TargetCounts>;
@@ -39,17 +39,17 @@ export type TargetCounts = z.infer<typeof TargetCounts>;
 export const UpstreamCounts = z.object({
   id: z.string(),
   targets: z.array(TargetCounts),
-  /** Answers 502, 503 and 504 of the proxy itself, and those since the last flip. */
+  /** Requests that the proxy answered 502, 503 or 504, or whose response broke off; those since the last flip. */
   failed: z.int(),
   failedSinceFlip: z.int(),
-  /** Requests that wait now; null: it is not held. */
+  /** Requests that wait now; null: no hold. */
   held: z.int().nullable(),
-  /** Of the hold before the last flip; null: there was none. */
+  /** Waits of the holds before the last flip; null: there were none. */
   waits: WaitCounts.nullable(),
 });
 export type UpstreamCounts = z.infer<typeof UpstreamCounts>;
 
-/** The counts of several planes as those of one: upstreams and targets in the order of the first that has them. */
+/** Sums the counts of several planes. Upstreams and targets are in the order of the first plane that has them. */
 export function sumCounts(planes: readonly (readonly UpstreamCounts[])[]): UpstreamCounts[] {
   return grouped(planes.flat(), ({ id }) => id).map(sumUpstream);
 }
@@ -63,7 +63,7 @@ function sumUpstream(parts: readonly [UpstreamCounts, ...UpstreamCounts[]]): Ups
   const held = parts.flatMap((part) => part.held ?? []);
   return {
     id: parts[0].id,
-    // Planes may know retired targets that the first one does not.
+    // Other planes may know retired targets that the first one does not.
     targets: targets.map(sumTarget).toSorted((a, b) => order(a.role) - order(b.role)),
     failed: total(parts, ({ failed }) => failed),
     failedSinceFlip: total(parts, ({ failedSinceFlip }) => failedSinceFlip),
@@ -72,7 +72,7 @@ function sumUpstream(parts: readonly [UpstreamCounts, ...UpstreamCounts[]]): Ups
   };
 }
 
-/** Several entries: of several planes, or of a target that was active more than once. */
+/** Sums several entries of one target: of several planes, or of a target that was active more than once. */
 export function sumTarget(parts: readonly [TargetCounts, ...TargetCounts[]]): TargetCounts {
   const sum = (of: (one: TargetCounts) => number): number => total(parts, of);
   const firsts = parts.map(({ firstAt }) => firstAt).filter((at) => at > 0);

@@ -1,14 +1,14 @@
-/** The copies of a deployment as one. */
+/** Treats the copies of a deployment as one. */
 import type { DrainAnswer } from '../../protocol/proxy-admin.ts';
 import type { Clock } from '../clock.ts';
 import type { DrainPlan, Target } from './target.ts';
 
-/** Those that refuse connections come after all others, whatever they have in flight. */
+/** Added to the cost of a target that refuses connections, so that it comes after all others. */
 const REFUSING = Number.MAX_SAFE_INTEGER / 2;
 
 /**
- * The one with the least in flight; those that refuse connections only when there is no other.
- * @param turn where to begin: of those that have as little, the first one from there on is taken
+ * The target with the least in flight; one that refuses connections only when there is no other.
+ * @param turn index to start from; among equals the first from there on is taken
  */
 export function leastInFlight(
   targets: readonly Target[],

@@ -1,6 +1,6 @@
 /**
- * Requests that wait while an upstream is held, in the order in which they came. Bounded by number, by bytes in memory
- * and by time; whatever passes a bound is refused. Nothing of a waiting request is read on: its client sees a slow server.
+ * Requests that wait in order of arrival while an upstream is held. Their number, their bytes in memory and their wait
+ * are limited; beyond a limit they are refused. Nothing more is read from a waiting client: it sees a slow server.
  */
 import type { Clock } from '../clock.ts';
 import { addWait } from './waits.ts';
@@ -8,11 +8,11 @@ import type { WaitCounts } from './waits.ts';
 
 /** A request that may wait. */
 export interface Waiter {
-  /** Bytes of it that are in memory while it waits: its head, and what of its body was read. */
+  /** What it keeps in memory while it waits: the head, and what was read of the body, bytes. */
   readonly bytes: number;
-  /** Its turn. It claims within this call: a claim is given to it although others still wait. */
+  /** Its turn. It must claim within this call: only then may it claim ahead of those that still wait. */
   go(): void;
-  /** It waited too long, or the proxy ends: 503 with Retry-After. */
+  /** It waited too long, or the proxy is shutting down: it answers 503 with Retry-After. */
   refuse(): void;
 }
 
@@ -22,9 +22,9 @@ export interface HoldBounds {
   readonly maxMs: number;
 }
 
-/** So many go on before others get their turn of the event loop: a flip must not wait for the thousand that it frees. */
+/** How many go on per turn of the event loop: other work must not wait for the thousand that a flip releases. */
 const GO_AT_ONCE = 32;
-/** Where there is no room for the next one it is looked for again after so long, ms. */
+/** How long to wait before looking again for room for the next request, ms. */
 const ROOM_MS = 4;
 
 interface Place {
@@ -35,23 +35,23 @@ interface Place {
 export class Hold {
   readonly #waits: WaitCounts;
   readonly #clock: Clock;
-  /** A map keeps the order, and lets anyone leave from the middle. */
+  /** A map keeps the order and lets any request leave from the middle. */
   readonly #queue = new Map<Waiter, Place>();
   readonly #hasRoom: () => boolean;
   readonly #emptied: () => void;
   #bounds: HoldBounds;
   #bytes = 0;
   #timer: NodeJS.Timeout | null = null;
-  /** Until there may be room again. */
+  /** Runs while there is no room for the next request. */
   #pause: NodeJS.Timeout | undefined;
-  /** Set once it was ended: those that wait go on, and nobody has to wait once they are gone. */
+  /** Set once the hold is ended: waiting requests go on, and once they are gone nobody has to wait. */
   #ending = false;
   #going = false;
 
   /**
-   * @param waits what is counted goes there
-   * @param hasRoom false: a claim would be refused now, and not a moment later
-   * @param emptied called once, when the hold was ended and nobody waits any more
+   * @param waits gets the counts
+   * @param hasRoom false: a claim would be refused now
+   * @param emptied called once the hold is ended and nobody waits any more
    */
   constructor(bounds: HoldBounds, clock: Clock, waits: WaitCounts, hasRoom: () => boolean, emptied: () => void) {
     this.#bounds = bounds;
@@ -73,12 +73,12 @@ export class Hold {
     return this.#ending;
   }
 
-  /** True while the request of the moment has its turn: it alone may claim. */
+  /** True during the turn of one request: only that one may claim. */
   get letsGo(): boolean {
     return this.#going;
   }
 
-  /** A hold that is asked for again: with other bounds, and no longer about to end. */
+  /** Renews the hold with other bounds; if it was about to end, it no longer is. */
   renew(bounds: HoldBounds): void {
     this.#bounds = bounds;
     this.#ending = false;
@@ -86,7 +86,7 @@ export class Hold {
     this.#arm();
   }
 
-  /** True: it waits, and exactly one of `go` and `refuse` follows unless it leaves. False: there is no room. */
+  /** True: it waits, and exactly one of `go` and `refuse` is called unless it leaves. False: there is no room. */
   enter(waiter: Waiter): boolean {
     const { maxRequests, maxBytes } = this.#bounds;
     if (this.#queue.size >= maxRequests || this.#bytes + waiter.bytes > maxBytes) {
@@ -100,21 +100,21 @@ export class Hold {
     return true;
   }
 
-  /** Its client has gone. */
+  /** Removes a request whose client has gone. */
   leave(waiter: Waiter): void {
     if (this.#take(waiter) && this.#ending) this.#settle();
   }
 
-  /** All go on, a few at a time and as there is room for them; those who come meanwhile go behind them. */
+  /** All go on, a few at a time and as there is room; requests that arrive meanwhile queue behind them. */
   end(): void {
     if (this.#ending) return;
     this.#ending = true;
-    // Not within this call: whoever ends the hold is answered first.
+    // Not within this call: the caller that ends the hold is answered first.
     if (this.#queue.size > 0) setImmediate(() => this.#letGo());
     else this.#settle();
   }
 
-  /** Nobody goes on, and this is over: the upstream, or the process, is at its end. */
+  /** Refuses all waiting requests and ends the hold: the upstream or the process is going away. */
   refuseAll(): void {
     for (const waiter of this.#queue.keys()) this.#refuse(waiter);
     this.#settle();
@@ -126,7 +126,7 @@ export class Hold {
     try {
       isFull = !this.#letSomeGo();
     } finally {
-      // Also when one of them fails: the others have to go on.
+      // Even if one of them throws, the others have to go on.
       if (this.#queue.size === 0) this.#settle();
       else if (isFull) this.#pause = setTimeout(() => this.#letGo(), ROOM_MS);
       else setImmediate(() => this.#letGo());
@@ -174,7 +174,7 @@ export class Hold {
     waiter.refuse();
   }
 
-  /** One timer, for the first in the queue: it is the first whose time is up. */
+  /** One timer, for the first in the queue, because its time is up first. */
   #arm(): void {
     this.#disarm();
     const [first] = this.#queue.values();

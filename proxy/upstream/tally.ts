@@ -1,13 +1,13 @@
-/** What a watch hears of the active target, in the order in which it happens. */
+/** What a watch reports of the active target, in order. */
 import { z } from 'zod';
 import type { Target, TargetListener } from './target.ts';
 
-/** What has happened since the tally before. Several in a row may be told as one. */
+/** What has happened since the previous tally. Several in a row may be combined into one. */
 export const Tally = z.object({
-  /** Answers that came or were owed, and those of them that were 500 and above, broken, or never came. */
+  /** Responses that came or were due, and how many of those were 500 and above, broken or missing. */
   answers: z.int(),
   faults: z.int(),
-  /** An answer came, good or bad; then {@link Tally.refusals} are those after the last one. */
+  /** A response came, good or bad; then {@link Tally.refusals} counts only the refusals after the last one. */
   came: z.boolean(),
   /** Connections refused. */
   refusals: z.int(),
@@ -16,7 +16,7 @@ export type Tally = z.infer<typeof Tally>;
 
 export type TallyListener = (tally: Tally) => void;
 
-/** Two in a row as one. */
+/** Combines two consecutive tallies. */
 export function addTally(first: Tally, then: Tally): Tally {
   return {
     answers: first.answers + then.answers,
@@ -26,7 +26,7 @@ export function addTally(first: Tally, then: Tally): Tally {
   };
 }
 
-/** What was before anyone listened. Of several copies that refuse, the one that refused least counts. */
+/** What happened before anyone listened. Of several copies that refuse, the one that refused least counts. */
 export function openingTally(targets: readonly Target[]): Tally {
   const counts = targets.map((target) => target.counts('active', 0));
   const sum = (of: (one: (typeof counts)[number]) => number): number =>
@@ -39,7 +39,7 @@ export function openingTally(targets: readonly Target[]): Tally {
   };
 }
 
-/** One listener of a target for all that listen; null for none. */
+/** Combines all listeners of a target into one; null when there are none. */
 export function tellAll(listeners: readonly TallyListener[]): TargetListener | null {
   if (listeners.length === 0) return null;
   const tell = (tally: Tally): void => {

@@ -12,7 +12,7 @@ const plan = (deadlineMs: number, streamDeadlineMs = 0, spreadMs = 0): DrainPlan
   spreadMs,
 });
 
-/** An exchange that writes down how it was ended, and releases its claim then if it is told to. */
+/** An exchange that records how it was ended, and releases its claim then if told to. */
 function exchange(stream: StreamKind | null = null, ended: string[] = [], name = '', release?: () => void): InFlight {
   return {
     stream,

@@ -1,36 +1,36 @@
 /**
- * One running container address and what is in flight to it.
+ * The address of one running container, and what is in flight to it.
  *
- * `healthy → draining → gone`. Only a healthy target gives claims. Retired, it drains; it is gone at the moment when
- * nothing is in flight, and since no claim can be added by then, gone is final: the container may be stopped.
+ * `healthy → draining → gone`. Only a healthy target accepts claims. Once retired, it drains, and it is gone as soon as
+ * nothing is in flight. No claim can be added by then, so gone is final: the container may be stopped.
  */
 import type { StreamCount, TargetCount } from '../../protocol/flip-counts.ts';
 import type { TargetAddress, TargetState } from '../../protocol/proxy-admin.ts';
 import type { Clock } from '../clock.ts';
 import type { TargetCounts, TargetRole } from './counts.ts';
 
-/** How a claim ended: answered in full, broken by app or proxy, or given up by the client. */
+/** How a claim ended: the client got the whole response, app or proxy failed, or the client gave up. */
 export type Outcome = 'served' | 'failed' | 'abandoned';
 
-/** Long-lived exchanges: at a drain they have a later deadline, and their own way to be closed. */
+/** Long-lived exchanges. A drain gives them a later deadline, and each kind is closed in its own way. */
 export type StreamKind = 'websocket' | 'events' | 'grpc';
 
-/** One exchange on its way to a target and back: what an engine claims with. */
+/** One exchange with a target, from request to response: what an engine makes a claim for. */
 export interface InFlight {
-  /** Null for a plain request. May become a kind while in flight: only the answer tells that it is an event stream. */
+  /** Null for a plain request. May change while in flight: only the response shows that it is an event stream. */
   readonly stream: StreamKind | null;
-  /** Ends it at once. The engine releases the claim itself; one that it leaves open is released by the target. */
+  /** Ends it at once. The engine should release the claim; if it does not, the target does. */
   cut(): void;
-  /** Closes a stream with its protocol's word, and releases the claim when that is done. */
+  /** Closes a stream as its protocol prescribes, and releases the claim once it is closed. */
   dismiss(): void;
 }
 
-/** Who is told at once how a target does, while it is watched. */
+/** Notified at once of how a target does, while it is watched. */
 export interface TargetListener {
   /**
    * An exchange ended.
-   * @param faulty its answer was 500 or above, broken, or never came
-   * @param came the head of an answer came
+   * @param faulty the response was 500 or above, broken, or missing
+   * @param came the head of a response came
    */
   answered(faulty: boolean, came: boolean): void;
   /** A connection was refused. */
@@ -41,7 +41,7 @@ export interface TargetListener {
 export interface DrainPlan {
   readonly deadlineMs: number;
   readonly streamDeadlineMs: number;
-  /** The dismissals of streams are spread evenly over this long after their deadline. */
+  /** After their deadline, streams are dismissed evenly over this time. */
   readonly spreadMs: number;
 }
 
@@ -54,7 +54,7 @@ export interface Drained {
 
 /** How long a dismissed stream may take to close before it is cut, ms. */
 const DISMISS_MS = 5_000;
-/** A target that refused a connection is passed over for this long, ms; twice as long each time, up to the last. */
+/** How long a target that refused a connection is passed over, ms. Doubles with each refusal up to the maximum. */
 const SUSPEND_MS = 500;
 const SUSPEND_MAX_MS = 10_000;
 
@@ -62,7 +62,7 @@ export class Target {
   readonly id: string;
   readonly address: string;
   readonly port: number;
-  /** Set while it is watched. */
+  /** Set while the target is watched. */
   listener: TargetListener | null = null;
   readonly #clock: Clock;
   #state: TargetState = 'healthy';
@@ -70,7 +70,7 @@ export class Target {
   #failed = 0;
   #abandoned = 0;
   #errors = 0;
-  /** Counted while it is healthy: what drains break says nothing about the app. */
+  /** Counted only while healthy: exchanges that a drain breaks say nothing about the app. */
   #answers = 0;
   #faults = 0;
   #forced = 0;
@@ -84,7 +84,7 @@ export class Target {
   #retiredAt = 0;
   #goneAt = 0;
   readonly #inFlight = new Set<InFlight>();
-  /** Drains and the end of the process may want the same ones dismissed. */
+  /** Drains and the end of the process may dismiss the same exchanges. */
   readonly #dismissed = new WeakSet<InFlight>();
   readonly #carried = new WeakSet<InFlight>();
   readonly #whenRetired: (() => void)[] = [];
@@ -120,7 +120,7 @@ export class Target {
     return this.#refusals;
   }
 
-  /** Counts the exchange in, so that no flip can land between the pick and the count. False once retired. */
+  /** Counts the exchange in, synchronously, so that no flip comes between pick and count. False once retired. */
   claim(exchange: InFlight): boolean {
     if (this.#state !== 'healthy') return false;
     this.#inFlight.add(exchange);
@@ -131,7 +131,7 @@ export class Target {
 
   /**
    * Ends a claim. Only the first call for an exchange counts.
-   * @param status of the app's answer; 0 when it gave none
+   * @param status of the app's response; 0 when there was none
    */
   release(exchange: InFlight, outcome: Outcome, status: number): void {
     if (!this.#inFlight.delete(exchange)) return;
@@ -148,24 +148,24 @@ export class Target {
     this.#settle();
   }
 
-  /** Takes a claim back, as if it had never been: nothing was sent, and another copy gets the request. */
+  /** Takes a claim back as if it had never been made: nothing was sent, and another copy gets the request. */
   withdraw(exchange: InFlight): void {
     if (this.#inFlight.delete(exchange) && this.#state !== 'healthy') this.#settle();
   }
 
-  /** It refused a connection. @param now monotonic, ms */
+  /** Records that the target refused a connection. @param now monotonic, ms */
   refused(now: number): void {
     this.#refusals += 1;
     this.listener?.refused();
     this.#suspendedUntil = now + Math.min(SUSPEND_MS * 2 ** (this.#refusals - 1), SUSPEND_MAX_MS);
   }
 
-  /** True while others are to be preferred. @param now monotonic, ms */
+  /** True while other targets are preferred. @param now monotonic, ms */
   isSuspended(now: number): boolean {
     return this.#refusals > 0 && now < this.#suspendedUntil;
   }
 
-  /** No more claims from here on. */
+  /** Refuses all further claims. */
   retire(): void {
     if (this.#state !== 'healthy') return;
     this.#state = 'draining';
@@ -181,8 +181,8 @@ export class Target {
   }
 
   /**
-   * Waits until nothing is in flight, and sees to it by the deadlines. Retires the target. Several may wait at once.
-   * @param given up when it aborts: then the deadlines count no more, and what is in flight goes on
+   * Retires the target and waits until nothing is in flight, enforcing the deadlines. Several drains may run at once.
+   * @param given stops waiting when it aborts: the deadlines no longer apply, and work in flight goes on
    */
   async drain(plan: DrainPlan, given: AbortSignal | null = null): Promise<Drained> {
     const startedAt = this.#clock.monotonic();
@@ -191,7 +191,7 @@ export class Target {
     return { ms: this.#clock.monotonic() - startedAt, forced: this.#forced, streams: this.#streamCount() };
   }
 
-  /** For each stream in flight that was not dismissed yet: what dismisses it, unless that is done or it is over by then. */
+  /** For each stream in flight, a function that dismisses it unless it has ended or been dismissed by then. */
   dismissals(): (() => void)[] {
     const open = [...this.#inFlight].filter((one) => one.stream !== null && !this.#dismissed.has(one));
     return open.map((exchange) => () => this.#dismiss(exchange));
@@ -232,7 +232,7 @@ export class Target {
     for (const exchange of this.#inFlight) this.#carry(exchange);
   }
 
-  /** Also one that turned out to be a stream only after it was retired, as the head of its answer came. */
+  /** Also counts an exchange that turned out to be a stream after the retirement, when its response head came. */
   #carry(exchange: InFlight): void {
     if (exchange.stream === null || this.#carried.has(exchange)) return;
     this.#carried.add(exchange);
@@ -259,7 +259,7 @@ export class Target {
     });
   }
 
-  /** @returns what takes the timers back */
+  /** @returns cancels the timers */
   #enforce({ deadlineMs, streamDeadlineMs, spreadMs }: DrainPlan): () => void {
     const timers = new Set<NodeJS.Timeout>();
     const after = (ms: number, act: () => void): void => {
@@ -286,7 +286,7 @@ export class Target {
   #dismiss(exchange: InFlight): void {
     if (!this.#inFlight.has(exchange) || this.#dismissed.has(exchange)) return;
     this.#dismissed.add(exchange);
-    // Of what a drain began with: the others are closed for the end of the process.
+    // Only streams of a drain count here; the end of the process closes the others.
     if (this.#state !== 'healthy') this.#streamsClosed += 1;
     exchange.dismiss();
   }
@@ -294,7 +294,7 @@ export class Target {
   #cut(exchange: InFlight): void {
     if (exchange.stream === null) this.#forced += 1;
     exchange.cut();
-    // The engine counts a cut as it sees fit; a claim that it left open must not hold up the drain.
+    // The engine decides how a cut counts; a claim that it leaves open must not hold up the drain.
     this.release(exchange, 'failed', 0);
   }
 

@@ -9,7 +9,7 @@ const clock = { now: () => new Date(0), monotonic: () => 0 };
 const plan: DrainPlan = { deadlineMs: 1000, streamDeadlineMs: 0, spreadMs: 0 };
 const uuid = (number: number): string => `01890a5d-ac96-774b-bcce-${String(number).padStart(12, '0')}`;
 
-/** @param ports one copy each */
+/** @param ports one copy for each */
 function entry(generation: number, target: number, ports: readonly number[] = [80]): UpstreamEntry {
   const targets = ports.map((port) => ({ id: uuid(target), address: '127.0.0.1', port }));
   const routes = [{ host: 'a.test', pathPrefix: '/' }];

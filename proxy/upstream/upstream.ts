@@ -1,6 +1,6 @@
 /**
- * The named group of targets of an environment. A flip swaps the active targets in one synchronous act, so that every
- * claim is on the old target or on the new one; claimed requests end where they began.
+ * The named group of targets of an environment. A flip swaps the active targets synchronously, so that every claim is
+ * either on the old target or on the new one. A claimed request ends on the target where it began.
  */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { DrainAnswer, FlipAnswer, TargetAddress, UpstreamEntry } from '../../protocol/proxy-admin.ts';
@@ -20,12 +20,12 @@ import type { ConcurrencyUse } from './concurrency.ts';
 import { noWaits } from './waits.ts';
 import type { WaitCounts } from './waits.ts';
 
-/** Deployments that are gone and yet kept, so that a drain asked for again is answered with its counts. */
+/** How many gone deployments are kept, so that a repeated drain request still gets their counts. */
 const GONE_KEPT = 4;
-/** With all their copies, and with the addresses that a container had. */
+/** The same limit for targets: all copies of those deployments, at every address that a container had. */
 const GONE_TARGETS_KEPT = 64;
 
-/** Why a claim came to nothing. `busy`: as many as the edge settings allow are in flight. `none`: no target. */
+/** Why a claim failed. `busy`: as many requests are in flight as the edge settings allow. `none`: no target. */
 type Refusal = 'held' | 'busy' | 'none';
 
 interface Side {
@@ -40,13 +40,13 @@ export class Upstream {
   #canary: Side | null = null;
   #retired: readonly Target[] = [];
   #hold: Hold | null = null;
-  /** Of holds since the last flip, and of those before it. */
+  /** Waits of the holds since the last flip, and of those before it. */
   #waits: WaitCounts | null = null;
   #waitsBeforeFlip: WaitCounts | null = null;
-  /** Of `maxConcurrent`, where other processes have the rest. */
+  /** Our share of `maxConcurrent`; other processes have the rest. */
   #share = Infinity;
   #refusedBusy = 0;
-  /** Of several copies the one that is looked at first. */
+  /** Index of the copy that the next claim looks at first. */
   #turn = 0;
   #failed = 0;
   #failedBeforeFlip = 0;
@@ -68,9 +68,10 @@ export class Upstream {
   }
 
   /**
-   * Pick and count in one synchronous act. Null when no target takes requests: {@link Upstream.refusal} says why.
-   * @param refusing a target that refused this very exchange: another one is preferred
-   * @param visitor who asks; without one, nobody is on the canary's side
+   * Picks a target and counts the exchange in, synchronously. Null when none takes requests; {@link Upstream.refusal}
+   * says why.
+   * @param refusing a target that has refused this exchange; another one is preferred
+   * @param visitor who sends the request; null: never the canary's side
    */
   claim(exchange: InFlight, refusing: Target | null = null, visitor: Visitor | null = null): Target | null {
     if (this.#hold !== null && !this.#hold.letsGo) return null;
@@ -81,28 +82,28 @@ export class Upstream {
     return target?.claim(exchange) ? target : null;
   }
 
-  /** Why the claim of a moment ago was refused. */
+  /** Why the claim just made was refused. */
   get refusal(): Refusal {
     if (this.holding !== null) return 'held';
-    // Those who waited in a hold have the next room.
+    // Requests that wait in a hold have priority for free slots.
     if (this.#isBusy(this.#hold?.size)) return 'busy';
     return this.#hold === null ? 'none' : 'held';
   }
 
   /**
-   * A place in the queue, for a request whose claim was refused as `held`. True: it waits, and exactly one of its `go`
-   * and `refuse` follows unless it leaves. False: there is no room.
+   * Queues a request whose claim was refused as `held`. True: it waits, and exactly one of its `go` and `refuse` is
+   * called unless it leaves. False: the queue is full.
    */
   enter(waiter: Waiter): boolean {
     return this.#hold?.enter(waiter) ?? false;
   }
 
-  /** Its client has gone. */
+  /** Removes a request whose client has gone. */
   leave(waiter: Waiter): void {
     this.#hold?.leave(waiter);
   }
 
-  /** New requests wait from here on. @returns how many wait already, and whether there was no hold before */
+  /** New requests wait from here on. @returns how many wait already, and whether this call started the hold */
   hold(bounds: HoldBounds): { held: number; changed: boolean } {
     if (this.#hold !== null) {
       this.#hold.renew(bounds);
@@ -117,12 +118,12 @@ export class Upstream {
     return { held: 0, changed: true };
   }
 
-  /** The hold of now; null when there is none, or when it is about to end. */
+  /** The current hold; null when there is none or it is about to end. */
   get holding(): HoldBounds | null {
     return this.#hold === null || this.#hold.isEnding ? null : this.#hold.bounds;
   }
 
-  /** All that wait go on, in their order. @returns how many, and whether there was a hold */
+  /** All waiting requests go on, in their order. @returns how many, and whether there was a hold */
   resume(): { held: number; changed: boolean } {
     const changed = this.holding !== null;
     const held = this.#hold?.size ?? 0;
@@ -130,12 +131,12 @@ export class Upstream {
     return { held, changed };
   }
 
-  /** @param requests of `maxConcurrent` that may be in flight here; other processes have the rest */
+  /** @param requests how many of `maxConcurrent` may be in flight in this process; others have the rest */
   setShare(requests: number): void {
     this.#share = requests;
   }
 
-  /** How much of its share is used, and was too little since the last call; null: there is no limit. */
+  /** How much of the share is used, and how often it was exceeded since the last call; null: there is no limit. */
   concurrencyUse(): ConcurrencyUse | null {
     if (this.#entry.edge.maxConcurrent === 0) return null;
     const refused = this.#refusedBusy;
@@ -143,15 +144,15 @@ export class Upstream {
     return { id: this.id, inFlight: this.#inFlight(), refused };
   }
 
-  /** A request that app or proxy broke: answered 502, 503 or 504 by the proxy, or cut in the middle of its answer. */
+  /** Counts a request that failed: the proxy answered 502, 503 or 504, or the response broke off in the middle. */
   countFailure(): void {
     this.#failed += 1;
   }
 
   /**
-   * Synchronous: the next claim is on the new targets, and those that are held go on to them. A target that moves is no new
-   * flip: what counts since the last one goes on.
-   * @returns what served before; null when the same still does
+   * Synchronous: the next claim is on the new targets, and held requests go on to them. A target that only moves to
+   * another address is no new flip, so the counts since the last flip continue.
+   * @returns what served before; null when the same target still serves
    */
   apply(entry: UpstreamEntry): FlipAnswer['previous'] {
     const [before] = this.#active;
@@ -167,13 +168,13 @@ export class Upstream {
     return previous;
   }
 
-  /** The same active targets, with another canary or none, and other settings. */
+  /** Keeps the active targets and changes the canary or the settings. */
   amend(entry: UpstreamEntry): void {
     this.#setTargets(entry);
   }
 
   /**
-   * @throws OrkestrError ORK_CONFLICT for a target that serves: it would have to be stopped under traffic
+   * @throws OrkestrError ORK_CONFLICT for a target that serves: draining would stop it under traffic
    */
   async drain(targetId: string, plan: DrainPlan, given: AbortSignal | null = null): Promise<DrainAnswer> {
     if (this.#serving().some(({ id, state }) => id === targetId && state === 'healthy')) {
@@ -184,8 +185,8 @@ export class Upstream {
   }
 
   /**
-   * @param listener first gets what has happened since the target is active, at once and within this call
-   * @returns what ends it; null when that target is not the active one
+   * @param listener is first called with the counts since the target became active, within this call
+   * @returns ends the watch; null when that target is not the active one
    */
   watch(targetId: string, listener: TallyListener): (() => void) | null {
     const watched = this.#active.filter(({ id }) => id === targetId);
@@ -200,13 +201,13 @@ export class Upstream {
     };
   }
 
-  /** No more claims on any target, and nobody waits any more. */
+  /** Refuses all further claims and every waiting request. */
   retire(): void {
     this.#endHold();
     for (const target of this.#serving()) target.retire();
   }
 
-  /** As of {@link Target.dismissals}, of all targets. */
+  /** {@link Target.dismissals} of all targets. */
   dismissals(): (() => void)[] {
     return this.targets().flatMap((target) => target.dismissals());
   }
@@ -217,7 +218,7 @@ export class Upstream {
     for (const target of this.targets()) target.cut();
   }
 
-  /** The active targets first, then the canary's, then the retired, newest first. */
+  /** The active targets first, then the canary's, then the retired ones, newest first. */
   targets(): readonly Target[] {
     return [...this.#serving(), ...this.#retired];
   }
@@ -256,14 +257,14 @@ export class Upstream {
       : this.#active;
   }
 
-  /** False is counted: that was one request too many for our share. */
+  /** Counts each refusal: that request exceeded our share. */
   #hasRoom(): boolean {
     if (!this.#isBusy()) return true;
     this.#refusedBusy += 1;
     return false;
   }
 
-  /** @param waiting requests that are to be in flight soon */
+  /** @param waiting requests that will soon be in flight */
   #isBusy(waiting = 0): boolean {
     const { maxConcurrent } = this.#entry.edge;
     return maxConcurrent !== 0 && this.#inFlight() + waiting >= Math.min(maxConcurrent, this.#share);
@@ -275,7 +276,7 @@ export class Upstream {
     return inFlight;
   }
 
-  /** Copies that stay at their address stay as they are, with their counts and connections, on whichever side. */
+  /** A copy that keeps its address keeps its counts and connections too, even if it changes sides. */
   #setTargets(entry: UpstreamEntry): void {
     const before = this.#serving();
     const kept = (address: TargetAddress): Target =>
@@ -321,7 +322,7 @@ function isAt(target: TargetAddress, { id, address, port }: TargetAddress): bool
   return target.id === id && target.address === address && target.port === port;
 }
 
-/** Those that still drain are bounded by the connections in flight; of those that are gone only the newest are kept. */
+/** Draining targets are bounded by the connections in flight; of the gone ones only the newest are kept. */
 function keepOpen(targets: readonly Target[]): Target[] {
   const ids = new Set<string>();
   let gone = 0;

@@ -1,24 +1,24 @@
-/** How long requests waited in a hold. Plain numbers, so that those of several processes can be added up. */
+/** How long requests waited in a hold. Plain numbers, so that the counts of several processes can be summed. */
 import { z } from 'zod';
 
-/** Eight to each doubling, from 1 ms on: a p50 read from them is off by 4.5 % at most. */
+/** Buckets per doubling of the wait, from 1 ms on: the median read from them is off by at most 4.5 %. */
 const BUCKETS_PER_DOUBLING = 8;
 
 export const WaitCounts = z.object({
-  /** That went on, in the end. */
+  /** Requests that went on after their wait. */
   requests: z.int(),
-  /** That found no room, or waited too long. */
+  /** Requests that found no room or waited too long. */
   refused: z.int(),
   maxMs: z.number(),
-  /** Requests by the bucket of their wait; the last one that is there may be followed by any number of zeros. */
+  /** Number of requests per wait bucket. Trailing zeros may be missing. */
   buckets: z.array(z.int()),
 });
 export type WaitCounts = z.infer<typeof WaitCounts>;
 
-/** A new count, to be changed by {@link addWait}. */
+/** A new count, for {@link addWait} to change. */
 export const noWaits = (): WaitCounts => ({ requests: 0, refused: 0, maxMs: 0, buckets: [] });
 
-/** Counts one wait that ended well. */
+/** Counts the wait of a request that went on. */
 export function addWait(counts: WaitCounts, ms: number): void {
   const bucket = bucketOf(ms);
   while (counts.buckets.length <= bucket) counts.buckets.push(0);
@@ -27,7 +27,7 @@ export function addWait(counts: WaitCounts, ms: number): void {
   counts.maxMs = Math.max(counts.maxMs, ms);
 }
 
-/** The waits of all processes that serve, as one. */
+/** Sums the waits of all processes that serve. */
 export function sumWaits(all: readonly WaitCounts[]): WaitCounts {
   const buckets = Array.from({ length: Math.max(0, ...all.map((one) => one.buckets.length)) }, (_, index) =>
     all.reduce((total, one) => total + (one.buckets[index] ?? 0), 0),

@@ -1,4 +1,4 @@
-/** What the process that holds the table and its workers say to each other beside the calls of planes/messages.ts. */
+/** Messages between the process that holds the table and its workers, besides the calls of planes/messages.ts. */
 import { z } from 'zod';
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../config.ts';
 import type { ServingSettings } from '../serving.ts';
@@ -23,9 +23,9 @@ const settings = () =>
 
 export const ToWorker = z.lazy(() =>
   z.discriminatedUnion('type', [
-    /** First of all. `tls`: it will listen for TLS. */
+    /** The first message. `tls`: the worker will listen for TLS. */
     z.object({ type: z.literal('start'), settings: settings(), logLevel: z.string(), tls: z.boolean() }),
-    /** Once it has been told the table. */
+    /** Sent once the worker has the table. */
     z.object({
       type: z.literal('listen'),
       sockets: z.array(z.object({ kind: z.enum(['http', 'https']), fd: z.int() })),

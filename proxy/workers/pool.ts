@@ -1,6 +1,7 @@
 /**
- * The worker processes. Each has a plane in the group and its own listening sockets, which this process keeps open: what
- * waits to be accepted outlives a worker. One that dies or hangs is replaced, and told the whole table first.
+ * The worker processes. Each has a plane in the group and its own listening sockets, which this process keeps open, so
+ * that connections waiting to be accepted outlive a worker. A worker that dies or hangs is replaced; the new one
+ * gets the whole table first.
  */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -18,15 +19,15 @@ import type { ServingSettings } from '../serving.ts';
 import { FromWorker } from './messages.ts';
 import type { ToWorker } from './messages.ts';
 
-/** Beside this file, among the sources as in the bundle. */
+/** Lies beside this file, both in the sources and in the bundle. */
 const ENTRY = fileURLToPath(new URL(`worker${extname(import.meta.url)}`, import.meta.url));
-/** A worker that does not serve by then is given up, ms. */
+/** How long a worker may take until it serves, ms. */
 const START_MS = 20_000;
-/** How often workers are asked whether they are well, ms. */
+/** How often the workers' health is checked, ms. */
 const LOOK_MS = 5_000;
-/** Between two starts of the same worker, ms: one that dies at once must not take the machine with it. */
+/** Pause before restarting a worker that has died young, ms: a crash loop must not take the machine down. */
 const PAUSE_MS = 1_000;
-/** stdin, stdout, stderr and the pipe come before the sockets. */
+/** The first descriptor after stdin, stdout, stderr and the IPC pipe. */
 const FIRST_FD = 4;
 
 interface PoolSettings {
@@ -51,8 +52,8 @@ export class WorkerPool {
   }
 
   /**
-   * Resolves when all workers serve.
-   * @throws OrkestrError ORK_CONFIG when one cannot
+   * Resolves once all workers serve.
+   * @throws OrkestrError ORK_CONFIG when one fails to
    */
   static async start(
     settings: PoolSettings,
@@ -75,7 +76,7 @@ export class WorkerPool {
     return [...this.#workers.values()].map(({ pid }) => pid);
   }
 
-  /** Each takes no more connections, finishes what is in flight, cuts what is left after that long, and ends. */
+  /** Each worker stops accepting, finishes work in flight, cuts what is left after `shutdownMs`, and exits. */
   async close(shutdownMs: number): Promise<void> {
     this.#closing = true;
     clearInterval(this.#looks);
@@ -100,14 +101,14 @@ export class WorkerPool {
   #again(index: number): void {
     if (this.#closing) return;
     this.#start(index).catch((error: unknown) => {
-      // Its end is followed by the next try.
+      // Its exit triggers the next try.
       this.#log.error({ err: error, worker: index }, 'a worker could not be started');
     });
   }
 
   /**
-   * Any call shows whether a worker answers; this one also tells what it has counted, should it die. One that is being
-   * loaded is no member yet and is not asked: on a busy machine that takes its time, and {@link START_MS} is for it.
+   * Any call shows whether a worker answers; this one also records its counts, in case it dies. A starting worker is no
+   * member yet and is not asked: on a busy machine a start takes long, and {@link START_MS} limits it.
    */
   #look(): void {
     this.#group.counts().catch((error: unknown) => this.#log.error({ err: error }, 'a worker answers with nonsense'));
@@ -146,13 +147,13 @@ class Worker {
     return performance.now() - this.#startedAt;
   }
 
-  /** @throws OrkestrError ORK_CONFIG when it does not come to serve; it has ended then */
+  /** @throws OrkestrError ORK_CONFIG when the worker does not serve in time; it has been ended then */
   async serve({ serving, logLevel, sockets }: PoolSettings, group: PlaneGroup): Promise<readonly Listening[]> {
     try {
       await this.#hears('booted');
       this.#tell({ type: 'start', settings: serving, logLevel, tls: sockets.some(({ kind }) => kind === 'https') });
       group.join(this.planes);
-      // Before its end is known: from here on its part of every answer is missing.
+      // The channel closes before the exit is known, and from then on the worker's part of every answer is missing.
       this.#channel.onClose(() => group.leave(this.planes));
       this.#channel.onMessage((message) => {
         const words = readFarewell(message);
@@ -172,7 +173,7 @@ class Worker {
 
   async close(shutdownMs: number): Promise<void> {
     this.#tell({ type: 'close', shutdownMs });
-    // Its own deadlines come first; this is for one that hangs.
+    // The worker has its own deadlines; this one is for a worker that hangs.
     const kill = setTimeout(() => this.#child.kill('SIGKILL'), shutdownMs + START_MS / 4);
     await this.ended;
     clearTimeout(kill);
@@ -212,7 +213,7 @@ class Worker {
   }
 }
 
-/** Of each kind its own one; where there are fewer than workers, they are shared. */
+/** A worker's own sockets of each kind; where there are fewer sockets than workers, workers share them. */
 function socketsOf(sockets: readonly ListenSocket[], index: number, workers: number): readonly ListenSocket[] {
   return (['http', 'https'] as const).flatMap((kind) => {
     const all = sockets.filter((socket) => socket.kind === kind);

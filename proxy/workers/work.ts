@@ -1,6 +1,6 @@
 /**
- * A worker process: one plane, told what to serve by the process that started it. When that one goes, it takes no more
- * connections, finishes what is in flight and ends.
+ * A worker process: one plane, controlled by the process that started it. When that process goes away, the worker stops
+ * accepting, finishes work in flight and exits.
  */
 import type { AddressInfo } from 'node:net';
 import { systemClock } from '../clock.ts';
@@ -57,14 +57,14 @@ function work(channel: Channel): void {
 
   channel.onMessage((message) => {
     const down = ToWorker.safeParse(message);
-    // Calls of planes come by the same pipe.
+    // The pipe also carries the calls of planes.
     if (!down.success) return;
     if (down.data.type === 'start') start(down.data);
     else if (down.data.type === 'listen') void listen(down.data);
     else void end(down.data.shutdownMs);
   });
   channel.onClose(() => void end(shutdownMs));
-  // A terminal or systemd may signal the whole group; when a worker ends is decided by the process that started it.
+  // A terminal or systemd may signal the whole process group, but the parent decides when a worker ends.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);
   process.on('SIGUSR2', () => undefined);

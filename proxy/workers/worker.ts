@@ -1,4 +1,4 @@
-/** A worker process. Everything else is imported once the cache of compiled code is on. */
+/** Entry point of a worker process. Imports everything else only after it has enabled the compile cache. */
 import { useCompileCache } from '../compile-cache.ts';
 
 useCompileCache();

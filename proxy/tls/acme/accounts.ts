@@ -1,4 +1,4 @@
-/** This machine's account at each directory. The key is made once; no two CAs see the same one. */
+/** This machine's account at each directory. Each key is made once, and no two CAs see the same one. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from 'acme-client';
@@ -17,7 +17,7 @@ export class Accounts {
   readonly #email: string | null;
   readonly #transport: Transport;
 
-  /** @param email where the CA may write to */
+  /** @param email contact address for the CA */
   constructor(folder: string, email: string | null, transport: Transport) {
     this.#folder = folder;
     this.#email = email;
@@ -25,15 +25,15 @@ export class Accounts {
   }
 
   /**
-   * `work` with a client that is logged in. The account is made when there is none, which agrees to the CA's terms: to
-   * configure a CA is to do so (docs/tls.md says it).
+   * Runs `work` with a client that is logged in. Creates the account if there is none, which agrees to the CA's terms:
+   * the operator agrees to them by configuring the CA (docs/tls.md).
    */
   async use<T>(directory: string, work: (client: Client) => Promise<T>): Promise<T> {
     try {
       return await work(await this.#login(directory));
     } catch (error) {
       if (!isUnknownAccount(error)) throw error;
-      // The CA lost or closed it: the same key makes a new one.
+      // The CA has lost or closed the account: register a new one with the same key.
       const account = await this.#read(directory);
       if (account) await this.#save({ ...account, url: null });
       return work(await this.#login(directory));
@@ -42,7 +42,7 @@ export class Accounts {
 
   async #login(directory: string): Promise<Client> {
     const account = (await this.#read(directory)) ?? { directory, url: null, privateKey: makeKey() };
-    // The key is on disk before the CA knows it.
+    // The key must be on disk before the CA knows it.
     if (account.url === null) await this.#save(account);
     const client = await makeClient(directory, account, this.#transport);
     if (account.url !== null) return client;
@@ -53,7 +53,7 @@ export class Accounts {
 
   async #register(client: Client): Promise<void> {
     try {
-      // An earlier try may have ended between the CA's answer and our writing it down.
+      // An earlier try may have ended after the CA created the account and before we saved its URL.
       await client.createAccount({ onlyReturnExisting: true });
     } catch (error) {
       if (!isUnknownAccount(error)) throw error;
@@ -66,20 +66,20 @@ export class Accounts {
     return join(this.#folder, `${nameOf(directory)}.json`);
   }
 
-  /** @throws when there is an account that cannot be read: a new one in its place would lose it without a word */
+  /** @throws when the account cannot be read: a new one in its place would silently lose it */
   async #read(directory: string): Promise<Account | null> {
     let text: string;
     try {
       text = await readFile(this.#path(directory), 'utf8');
     } catch (error) {
-      // The first time.
+      // No account yet.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
       throw error;
     }
     try {
       return Account.parse(JSON.parse(text));
     } catch {
-      // What stands in it is a secret, so it is not said.
+      // The content is secret, so the message must not quote it.
       throw new AcmeProblem('ORK_ACME_ACCOUNT', `The account file ${this.#path(directory)} is damaged; remove it`);
     }
   }

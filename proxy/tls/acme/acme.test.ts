@@ -1,4 +1,4 @@
-/** From issue to renewal against Debian's pebble, with a listener of ours that it looks at. */
+/** From issue to renewal against Debian's pebble, which connects to a listener of ours. */
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
@@ -110,7 +110,7 @@ test('an account that the CA does not know any more is made again with the same 
   assert.deepEqual(JSON.parse(await readFile(path, 'utf8')), account);
 });
 
-/** What a CA may say when it does not take the name of the certificate that is replaced; the second: it is of an account that was lost. */
+/** How a CA may refuse the name of the replaced certificate; in the second case that belongs to a lost account. */
 const NOT_REPLACED = [
   [409, 'alreadyReplaced'],
   [403, 'unauthorized'],

@@ -1,4 +1,4 @@
-/** What becomes of hosts when a CA has its moods: a CA in the hands of the test, whose certificates are real. */
+/** How hosts fare when a CA misbehaves: the test controls the CA, whose certificates are real. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -23,13 +23,13 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const log = makeLogger('proxy', 'silent');
 
-/** Proofs are never asked for; the URL of an order is the name of its host. */
+/** A CA that never requires a proof. The URL of an order is the name of its host. */
 class Ca {
-  /** Hosts that orders were made for, in turn. */
+  /** Hosts of the orders placed, in order. */
   readonly asked: string[] = [];
-  /** Why no order is taken for a host, or null. */
+  /** Why the CA takes no order for a host, or null. */
   refusal: (host: string) => AcmeProblem | null = () => null;
-  /** What an order is that has its request for a certificate; null: it is not there any more. */
+  /** The status of a finalized order; null: the order is gone. */
   decision: 'processing' | 'valid' | null = 'valid';
   readonly #folder: string;
   readonly #chains = new Map<string, string>();
@@ -75,7 +75,7 @@ interface Lab {
   readonly ca: Ca;
   readonly ledger: Ledger;
   readonly authority: Authority;
-  /** What each question on renewals meets; by default none are offered. */
+  /** Called for each renewal request; by default the CA does not offer them. */
   onQuestion: () => void;
   /** Added to the clock, ms. */
   later: number;

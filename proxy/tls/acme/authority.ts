@@ -1,6 +1,6 @@
 /**
- * Gets and renews certificates by ACME. One order at a time, so that hosts do not disturb each other; what fails waits
- * by itself and is passed over meanwhile.
+ * Obtains and renews certificates by ACME. It places one order at a time, so that hosts do not disturb each other. A
+ * host whose order failed waits, and others are served meanwhile.
  */
 import { toErrorReport } from '../../../protocol/errors.ts';
 import type { Logger } from '../../../protocol/service/logger.ts';
@@ -18,14 +18,14 @@ import { askRenewalInfo, certificateIdOf, renewAtOf } from './renewal.ts';
 import type { CertificateStore } from './store.ts';
 import type { Transport } from './transport.ts';
 
-/** How long a directory that did not answer is passed over, when it does not say it, ms. */
+/** How long a directory that did not respond is left alone if it sent no Retry-After, ms. */
 const REST_MS = 300_000;
-/** How long one is that has told two hosts of a limit, at most, ms: the limit may be over before it said, or not be everybody's. */
+/** Longest rest of a directory that limited two hosts, ms: its limit may end earlier, or not apply to all hosts. */
 const LIMIT_REST_MS = 3_600_000;
 
 interface AuthorityDependencies {
   readonly directories: readonly string[];
-  /** In order of preference; after a failed validation the next is taken. */
+  /** In order of preference; after a failed validation the next one is used. */
   readonly challengeTypes: readonly ChallengeType[];
   readonly log: Logger;
   readonly clock: Clock;
@@ -36,32 +36,32 @@ interface AuthorityDependencies {
   readonly ledger: Ledger;
   readonly store: CertificateStore;
   readonly transport: Transport;
-  /** Rejects when the host does not point here. */
+  /** Rejects when the host does not point to this machine. */
   readonly checkPointing: (host: string) => Promise<void>;
-  /** Rejects at the end of the proxy. */
+  /** Rejects when the proxy ends. */
   readonly sleep: (ms: number) => Promise<void>;
-  /** Certificates came, or went. */
+  /** Called when certificates were added or removed. */
   readonly changed: () => void;
 }
 
 export class Authority {
   readonly #deps: AuthorityDependencies;
   readonly #certificates: Map<string, Certificate>;
-  /** Hosts whose certificate the disk did not take yet. */
+  /** Issued certificates that could not be saved yet, by host. */
   readonly #unsaved = new Map<string, Issued>();
-  /** Orders by host that their CA has not decided yet. Another in their place would count against its limits. */
+  /** Orders by host that their CA has not decided yet. Placing another would count against the CA's limits. */
   readonly #begun = new Map<string, BegunOrder & { readonly directory: string }>();
-  /** Directories with the host that they last told of a limit. */
+  /** Directory → the host for which it last reported a rate limit. */
   readonly #limited = new Map<string, string>();
-  /** Directories that gave no answer on renewals: until when they are not asked that. */
+  /** Directories that did not respond about renewals → until when not to ask them. */
   readonly #silentUntil = new Map<string, string>();
-  /** Hosts that somebody wants to be asked for at once. */
+  /** Hosts to request at once, because somebody asked for it. */
   readonly #urged = new Set<string>();
   #wanted: readonly string[] | null = null;
   #running: Promise<void> | null = null;
   #again = false;
   #closed = false;
-  /** The host that a certificate is being asked for now. */
+  /** The host whose certificate is being requested now. */
   current: string | null = null;
 
   private constructor(deps: AuthorityDependencies, certificates: Map<string, Certificate>) {
@@ -77,7 +77,7 @@ export class Authority {
     return [...new Set(this.#certificates.values())];
   }
 
-  /** When `certificate` is asked for again, ms since 1970, or null when nobody wants it any more. */
+  /** When the host's certificate is renewed, ms since 1970; null when it has none or nobody wants it any more. */
   renewAt(host: string): number | null {
     const certificate = this.#certificates.get(host);
     if (!certificate || !this.#wanted?.includes(host)) return null;
@@ -85,15 +85,15 @@ export class Authority {
     return renewAtOf(certificate, renewal?.fingerprint === certificate.fingerprint ? renewal : null, this.#now());
   }
 
-  /** The hosts to have certificates for. Resolves when all that is due has been done. */
+  /** Sets the hosts to have certificates for. Resolves once everything that is due is done. */
   async want(hosts: readonly string[]): Promise<void> {
     this.#wanted = hosts;
     await this.work();
   }
 
   /**
-   * Lets a host that waits after a failure be asked for with the next work, also at a directory that is left alone.
-   * @returns false when it does not wait
+   * Lets the next work request the certificate of a host that waits after a failure, even from a directory at rest.
+   * @returns false when the host does not wait
    */
   async retry(host: string): Promise<boolean> {
     const failure = this.#deps.ledger.failureOf(host);
@@ -103,7 +103,7 @@ export class Authority {
     return true;
   }
 
-  /** Does what is due. Two calls never work at once. */
+  /** Does what is due. Calls never work in parallel. */
   async work(): Promise<void> {
     this.#again = true;
     this.#running ??= this.#run();
@@ -122,7 +122,7 @@ export class Authority {
         await this.#round();
       }
     } finally {
-      this.#running = null; // in the same turn as the last look: who came a moment later would wait for the next one
+      this.#running = null; // in the same turn as the last check: a call in between would wait for the next look
     }
   }
 
@@ -136,7 +136,7 @@ export class Authority {
     await this.#askRenewals();
   }
 
-  /** Hosts without a certificate come first, then the one that ends first. */
+  /** Hosts without a certificate come first, then the one whose certificate ends first. */
   #nextDue(): string | null {
     const now = this.#now();
     const due = (this.#wanted ?? []).filter((host) => this.#dueAt(host) <= now);
@@ -149,7 +149,7 @@ export class Authority {
     return Math.max(this.renewAt(host) ?? 0, failure ? this.#notBefore(failure.retryAt) : 0);
   }
 
-  /** A time further away than anything waits was written with another clock: it does not count. */
+  /** A time beyond the longest wait was written with a wrong clock and does not count. */
   #notBefore(time: string | null): number {
     const at = time === null ? 0 : Date.parse(time);
     return at > this.#now() + LONGEST_WAIT_MS ? 0 : at;
@@ -168,7 +168,7 @@ export class Authority {
       await this.#deps.checkPointing(host);
       await this.#accept(host, await this.#issue(host, before?.code === 'ORK_ACME_CHALLENGE' ? before.tries : 0));
     } catch (error) {
-      // The ledger has the interruption; what is left unsaid by an end is said by the next try.
+      // The ledger has the interruption already; the next try will report its own failure.
       if (this.#closed) return;
       const { code, message } = toErrorReport(error);
       const tries = before?.code === code ? before.tries + 1 : 1;
@@ -179,7 +179,7 @@ export class Authority {
     }
   }
 
-  /** The directories in turn. A failed validation would fail at the others as well: it is the host's. */
+  /** Tries the directories in turn. A failed validation is the host's own fault and would fail at the others, too. */
   async #issue(host: string, offset: number): Promise<Issued & { directory: string }> {
     const { ledger, directories } = this.#deps;
     const why = 'No CA takes an order now: each did not answer, or told of a limit, and is left alone for a while';
@@ -208,8 +208,8 @@ export class Authority {
   }
 
   /**
-   * How long a directory is left alone, ms. A limit may be of one name, or of the account or of this address: what a second
-   * host is told of right after the first is no matter of theirs, and the others need not ask.
+   * How long a directory is left alone, ms. A rate limit may apply to one name, to the account or to this address. If a
+   * second host meets one right after the first, it is not specific to a name, and the others need not try.
    */
   #restAfter({ code, retryAfterMs }: AcmeProblem, host: string, directory: string): number {
     if (code === 'ORK_ACME_UNREACHABLE') return retryAfterMs ?? REST_MS;
@@ -226,7 +226,7 @@ export class Authority {
       this.#begun.delete(host);
       return issued;
     } catch (error) {
-      // One that is late, or whose CA is away, may still be issued.
+      // An order that is late, or whose CA is unreachable, may still be issued.
       if (!(error instanceof AcmeProblem) || error.code !== 'ORK_ACME_UNREACHABLE') this.#begun.delete(host);
       throw error;
     }
@@ -235,7 +235,7 @@ export class Authority {
   async #place(host: string, directory: string, offset: number, begun: BegunOrder | null): Promise<Issued> {
     const { accounts, challenges, challengeTypes, ledger, sleep } = this.#deps;
     const replaced = this.#certificates.get(host);
-    // Only the CA that issued it knows it.
+    // Only the CA that issued the certificate knows it.
     const isSame = replaced && ledger.renewalOf(host)?.directory === directory && ledger.renewalOf(host)?.window;
     const replaces = isSame ? await certificateIdOf(replaced) : null;
     const at = offset % challengeTypes.length;
@@ -285,7 +285,7 @@ export class Authority {
     return `ended at ${new Date(notAfter).toISOString()} by the clock of this machine`;
   }
 
-  /** A certificate that the disk does not take is used from memory, and tried again to save. */
+  /** A certificate that cannot be saved is used from memory, and saving it is tried again. */
   async #save(): Promise<void> {
     for (const [host, issued] of this.#unsaved) {
       await this.#write('certificate', async () => {
@@ -295,7 +295,7 @@ export class Authority {
     }
   }
 
-  /** A full disk stops no host's certificate from being used. */
+  /** Only logs a failure: a full disk must not keep certificates from being used. */
   async #write(what: string, write: () => Promise<void>): Promise<void> {
     try {
       await write();
@@ -304,7 +304,7 @@ export class Authority {
     }
   }
 
-  /** Certificates that nobody wants are kept while they are good: their host may come back with the next deployment. */
+  /** Keeps unwanted certificates while they are valid: their host may come back with the next deployment. */
   async #clean(): Promise<void> {
     await this.#save();
     const wanted = this.#wanted;
@@ -324,7 +324,7 @@ export class Authority {
     await this.#write('failures', () => this.#deps.ledger.forget(isOld));
   }
 
-  /** One after the other, for as long as no host waits to be asked for: an answer may take half a minute. */
+  /** One at a time, and only while no host waits for a certificate: a response may take half a minute. */
   async #askRenewals(): Promise<void> {
     for (const host of this.#wanted ?? []) {
       const certificate = this.#certificates.get(host);
@@ -349,7 +349,7 @@ export class Authority {
       await ledger.setRenewal(host, { ...renewal, window, askAgainAt: this.#inFuture(askAgainMs) });
     } catch (error) {
       if (this.#closed) return;
-      // Advice only: without it two thirds of the lifetime stand. Orders are not kept from the directory by it.
+      // Advice only: without it two thirds of the lifetime apply. The directory may still take orders.
       const { code, message } = toErrorReport(error);
       log.warn({ host, error: message.slice(0, 500) }, 'no renewal information from the CA');
       const askAgainAt = this.#inFuture(REST_MS);

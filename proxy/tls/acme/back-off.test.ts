@@ -91,9 +91,9 @@ test('the window of the CA decides, but never leaves less than a tenth, nor rene
   assert.equal(day(issue(200, 201)), 81);
   assert.equal(day(issue(-10, -9)), 1, 'a revocation: now, but a day after the issue');
   assert.equal(day(issue(-10, -9, 30)), 31);
-  // Our clock is far ahead: the next one would be due at once, and so on.
+  // With our clock far ahead, the next certificate would be due at once, and so on.
   const ahead = { issuedAt: at(80), window: null };
   assert.equal(renewAtOf(certificate(90), ahead, 80 * DAY_MS) / DAY_MS, 110);
-  // And is set right later: the certificate must not end before it is due.
+  // Once the clock is set right, the certificate must not end before it is due.
   assert.ok(renewAtOf(certificate(90), ahead, DAY_MS) / DAY_MS < 61);
 });

@@ -5,9 +5,9 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
 /**
- * First wait and longest wait by what went wrong, ms. A name that does not point here, a CA that is down, or a disk that is
- * full before a CA was asked costs no CA anything, and is soon looked at again. A failed validation is counted by CAs (Let's Encrypt takes five per host
- * and hour), and doubling from five minutes on gives four in the first hour. A limit is told in hours or days.
+ * First and longest wait by the kind of failure, ms. CAs count a failed validation (Let's Encrypt allows five per host
+ * and hour); doubling from five minutes on makes four in the first hour. A rate limit lasts hours or days. The others,
+ * a name that does not point here, a CA that is down or a disk that is full, cost no CA anything and are retried soon.
  */
 const WAITS = new Map<ErrorCode, readonly [first: number, longest: number]>([
   ['ORK_ACME_DNS', [MINUTE_MS, HOUR_MS]],
@@ -18,15 +18,15 @@ const WAITS = new Map<ErrorCode, readonly [first: number, longest: number]>([
 ]);
 const OTHERS = [10 * MINUTE_MS, 24 * HOUR_MS] as const;
 
-/** A crash in the middle of an order is no fault of the host, so it waits shortly: longer when it happens again. */
+/** A crash in the middle of an order is not the host's fault, so the wait is short, and longer if it happens again. */
 const INTERRUPTED = [MINUTE_MS, HOUR_MS] as const;
 
-/** The longest that anything waits: beyond it the clock must have jumped. */
+/** The longest wait of all; a longer one means that the clock has jumped. */
 export const LONGEST_WAIT_MS = 7 * 24 * HOUR_MS;
 
 /**
- * Wait after the `tries`th failure in a row, ms: doubled each time, a tenth more or less so that hosts that failed
- * together do not come back together, and never shorter than the CA asked for.
+ * Wait after the `tries`th failure in a row, ms. It doubles each time, is a tenth more or less at random, so that hosts
+ * that failed together do not retry together, and is never shorter than the CA asked for.
  *
  * @param random from 0 to 1
  */
@@ -35,7 +35,7 @@ export function waitAfter(code: ErrorCode, tries: number, retryAfterMs: number |
   return Math.min(Math.max(wait * (0.9 + random * 0.2), retryAfterMs ?? 0), LONGEST_WAIT_MS);
 }
 
-/** Wait after a try that ended with the process for the `times`th time in a row, ms. */
+/** Wait after the process has ended during a try for the `times`th time in a row, ms. */
 export const waitAfterInterruption = (times: number): number => doubled(INTERRUPTED, times);
 
 const doubled = ([first, longest]: readonly [number, number], times: number): number =>

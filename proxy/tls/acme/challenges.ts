@@ -1,4 +1,4 @@
-/** The challenges that are open now. Each change is told before a CA is asked to look. */
+/** The open challenges. Listeners get each change before a CA is asked to validate. */
 import type { TerminatorState } from '../state.ts';
 
 export class Challenges {
@@ -6,17 +6,17 @@ export class Challenges {
   readonly #alpn = new Map<string, { chain: string; privateKey: string }>();
   readonly #tell: (challenges: TerminatorState['challenges']) => void | Promise<void>;
 
-  /** @param tell resolves when all listeners answer so */
+  /** @param tell resolves once all listeners answer accordingly */
   constructor(tell: (challenges: TerminatorState['challenges']) => void | Promise<void>) {
     this.#tell = tell;
   }
 
-  /** `work` runs while `/.well-known/acme-challenge/<token>` is answered with `body`. */
+  /** Runs `work` while `/.well-known/acme-challenge/<token>` is answered with `body`. */
   async whileHttp<T>(token: string, body: string, work: () => Promise<T>): Promise<T> {
     return this.#while(this.#http, token, body, work);
   }
 
-  /** `work` runs while an `acme-tls/1` handshake for `host` gets this certificate. */
+  /** Runs `work` while an `acme-tls/1` handshake for `host` gets this certificate. */
   async whileAlpn<T>(host: string, pair: { chain: string; privateKey: string }, work: () => Promise<T>): Promise<T> {
     return this.#while(this.#alpn, host, pair, work);
   }

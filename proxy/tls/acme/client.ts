@@ -1,10 +1,10 @@
-/** acme-client, with our transport in place of its own. */
+/** acme-client with our transport in place of its own. */
 import { createHash } from 'node:crypto';
 import type { Client } from 'acme-client';
 import { problemOf } from './problem.ts';
 import type { AcmeResponse, Transport } from './transport.ts';
 
-/** The package is large (17 MB of memory), and most days need no order: it is loaded with the first. */
+/** Loaded on the first order: the package takes 17 MB of memory, and most days there is no order. */
 export const loadAcme = (): Promise<typeof import('acme-client')> => import('acme-client');
 
 interface HttpClient {
@@ -12,11 +12,11 @@ interface HttpClient {
 }
 
 /**
- * A client of one directory. Its own HTTP (axios, one instance and its settings for the whole process) waits and asks
- * again by itself, knows no end, no CA of ours, and loses type and Retry-After of problems: so its one door to the
- * network is replaced.
+ * A client of one directory. The package's own HTTP (axios, one instance with settings for the whole process) retries
+ * by itself, cannot be aborted, does not trust our CAs, and drops the type and Retry-After of problems. So its single
+ * access to the network is replaced.
  *
- * @param account `url`: null when the account has to be made
+ * @param account `url`: null when the account does not exist yet
  */
 export async function makeClient(
   directoryUrl: string,
@@ -33,7 +33,7 @@ export async function makeClient(
   if (typeof http?.request !== 'function') throw new TypeError('this version of acme-client has no http.request');
   http.request = async (url, method, { data } = {}) => {
     const response = await transport.request(url, method, data);
-    // A bad nonce is the client's own matter: it asks again with the new one.
+    // The client handles a bad nonce itself: it repeats the request with the new one.
     if (response.status < 400 || isBadNonce(response)) return response;
     throw problemOf(new URL(url).host, response);
   };
@@ -45,6 +45,6 @@ function isBadNonce({ status, data }: AcmeResponse): boolean {
   return status === 400 && type === 'urn:ietf:params:acme:error:badNonce';
 }
 
-/** File name for something that belongs to a directory URL. */
+/** File name for data of a directory URL. */
 export const nameOf = (directoryUrl: string): string =>
   createHash('sha256').update(directoryUrl).digest('hex').slice(0, 16);

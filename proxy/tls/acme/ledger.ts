@@ -1,6 +1,6 @@
 /**
- * What was tried, on disk: a restart, or a crash in the middle of an order again and again, must not make us ask a CA
- * more often than it wants. So a try is written down before it is made.
+ * The record of tries, on disk: a restart, or repeated crashes in the middle of an order, must not make us ask a CA
+ * more often than it wants. So each try is recorded before it is made.
  */
 import { readFile, rename } from 'node:fs/promises';
 import { z } from 'zod';
@@ -10,24 +10,24 @@ import { HostName, Timestamp } from '../../../protocol/ids.ts';
 import type { Logger } from '../../../protocol/service/logger.ts';
 import { writePrivateFile } from '../../private-file.ts';
 
-/** The last tries for a host, all of which failed. */
+/** The latest tries for a host, all of which failed. */
 const Failure = z.object({
   /** In a row, with the same code. */
   tries: z.int().min(1),
-  /** Tries that ended with the process. */
+  /** Tries during which the process ended. */
   interrupted: z.int().min(0),
-  /** Not before. */
+  /** The next try is not made before. */
   retryAt: Timestamp,
   code: ErrorCode,
   message: z.string(),
 });
 export type Failure = z.infer<typeof Failure>;
 
-/** What a CA says of the renewal of a certificate (RFC 9773). */
+/** What a CA says about the renewal of a certificate (RFC 9773). */
 const Renewal = z.object({
   fingerprint: z.string(),
   directory: z.string(),
-  /** By our clock, which may be another than the CA's. */
+  /** By our clock, which may differ from the CA's. */
   issuedAt: Timestamp,
   window: z.object({ start: Timestamp, end: Timestamp }).nullable(),
   askAgainAt: Timestamp,
@@ -38,7 +38,7 @@ const Pages = z.object({
   version: z.literal(1),
   failures: z.record(HostName, Failure),
   renewals: z.record(HostName, Renewal),
-  /** Directories that are left alone for a while. */
+  /** Directories that are left alone → until when. */
   resting: z.record(z.string(), Timestamp),
 });
 type Pages = z.infer<typeof Pages>;
@@ -54,13 +54,13 @@ export class Ledger {
     this.#pages = pages;
   }
 
-  /** A damaged file is told, kept beside, and begun anew: that costs the CA some requests, not more. */
+  /** A damaged file is logged, renamed and replaced by an empty one, which costs only some requests to the CA. */
   static async open(path: string, log: Logger): Promise<Ledger> {
     let text: string;
     try {
       text = await readFile(path, 'utf8');
     } catch (error) {
-      // The first time.
+      // No ledger yet.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Ledger(path, EMPTY);
       throw error;
     }
@@ -81,7 +81,7 @@ export class Ledger {
     return entryOf(this.#pages.renewals, host);
   }
 
-  /** Until when a directory is left alone. */
+  /** Until when a directory is left alone; null: it is not. */
   restOf(directory: string): string | null {
     return entryOf(this.#pages.resting, directory);
   }
@@ -98,21 +98,21 @@ export class Ledger {
     await this.#save({ ...this.#pages, resting: withEntry(this.#pages.resting, directory, until) });
   }
 
-  /** Forgets the failures of hosts for which `isOld` says so. */
+  /** Drops the failures for which `isOld` returns true. */
   async forget(isOld: (host: string, failure: Failure) => boolean): Promise<void> {
     const kept = Object.entries(this.#pages.failures).filter(([host, failure]) => !isOld(host, failure));
     if (kept.length === Object.keys(this.#pages.failures).length) return;
     await this.#save({ ...this.#pages, failures: Object.fromEntries(kept) });
   }
 
-  /** What is remembered changes even when the disk does not take it: this process at least keeps to it. */
+  /** Memory changes even if the disk write fails: at least this process keeps to it. */
   async #save(pages: Pages): Promise<void> {
     this.#pages = pages;
     await writePrivateFile(this.#path, `${JSON.stringify(pages, null, 1)}\n`);
   }
 }
 
-/** Its own entry only: a host may be called `constructor`. */
+/** Own properties only, because a host may be called `constructor`. */
 function entryOf<T>(entries: Readonly<Record<string, T>>, name: string): T | null {
   return Object.hasOwn(entries, name) ? (entries[name] ?? null) : null;
 }

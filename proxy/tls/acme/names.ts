@@ -1,15 +1,15 @@
-/** Which names a CA can be asked for. */
+/** Which names a CA can issue certificates for. */
 import { isIP } from 'node:net';
 
-/** Of RFC 6761, 6762 with its appendix G, and 8375: what an intranet calls itself. */
+/** Domains of intranets: RFC 6761, RFC 6762 with its appendix G, and RFC 8375. */
 const INTRANET = ['local', 'internal', 'home.arpa', 'lan', 'home', 'intranet', 'private', 'corp', 'test'];
-/** CAs for the internet alone, by the end of their host's name. Others may be the owner's, and know an intranet's names. */
+/** CAs that serve only the internet, by the end of their host name. Any other may be the owner's, for an intranet. */
 const PUBLIC_CAS = ['letsencrypt.org'];
 
 /**
- * False for addresses, and for the names of an intranet where all CAs are for the internet: to ask would fail for ever.
+ * False for addresses, and for intranet names if every CA serves only the internet: such a request would always fail.
  *
- * @param directories URLs of the CAs that are asked
+ * @param directories URLs of the configured CAs
  */
 export function canBeAsked(host: string, directories: readonly string[]): boolean {
   if (isIP(host) !== 0) return false;

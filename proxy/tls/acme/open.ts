@@ -1,4 +1,4 @@
-/** ACME put together: what it is set to, what it remembers, and the authority that works with it. */
+/** ACME, assembled: the settings, the saved state, and the authority that works with them. */
 import { readFile } from 'node:fs/promises';
 import { Resolver } from 'node:dns/promises';
 import { join } from 'node:path';
@@ -18,17 +18,17 @@ import { CertificateStore } from './store.ts';
 import { Transport } from './transport.ts';
 
 export interface AcmeSettings {
-  /** Directory URLs (RFC 8555 section 7.1.1) in the order in which they are tried; https. */
+  /** Directory URLs (RFC 8555 section 7.1.1), tried in this order; https only. */
   readonly directories: readonly string[];
-  /** Where the CAs may write to. */
+  /** Contact address for the CAs. */
   readonly email?: string | null;
-  /** PEM file of CAs to trust for the directories' own https, beside the machine's. */
+  /** PEM file of CAs to trust for the directories' own https, in addition to those that come with Node. */
   readonly caFile?: string | null;
   /** In order of preference; both by default. Leave out the one whose port is not served. */
   readonly challengeTypes?: readonly ChallengeType[];
-  /** Addresses under which this host is known outside, beside those of its interfaces. */
+  /** Public addresses of this host, in addition to those of its interfaces. */
   readonly publicAddresses?: readonly string[];
-  /** The port at which a name is tried out before a CA is asked: where the CA looks, 80 by default. */
+  /** The port of the check before a CA is asked, the one where the CA connects: 80 by default. */
   readonly httpPort?: number;
 }
 
@@ -38,23 +38,23 @@ export interface AcmeDependencies {
   readonly challenges: Challenges;
   /** From 0 to 1. */
   readonly random: () => number;
-  /** All addresses of a name by DNS; empty when it has none. Rejects when DNS does not answer. */
+  /** All addresses of a name in DNS; empty when it has none. Rejects when DNS does not answer. */
   readonly resolve: (host: string) => Promise<readonly string[]>;
-  /** Certificates came, or went. */
+  /** Called when certificates were added or removed. */
   readonly changed: () => void;
 }
 
 export interface Acme {
   readonly authority: Authority;
   readonly ledger: Ledger;
-  /** False for a host that no CA of these could give a certificate for. */
+  /** False for a host that none of these CAs issues for. */
   canBeAsked(host: string): boolean;
   close(): Promise<void>;
 }
 
 /**
  * @param folder for accounts, certificates and the ledger
- * @throws OrkestrError ORK_CONFIG when the CA file cannot be read; else what the system says of the folder
+ * @throws OrkestrError ORK_CONFIG when the CA file cannot be read; otherwise the system's error for the folder
  */
 export async function openAcme(settings: AcmeSettings, folder: string, given: AcmeDependencies): Promise<Acme> {
   const { log, clock, challenges, random, resolve, changed } = given;
@@ -112,7 +112,7 @@ const RESOLVE_TIMEOUT_MS = 5_000;
 /**
  * A and AAAA records.
  *
- * @param servers to ask in place of those of this machine
+ * @param servers DNS servers to use instead of this machine's
  */
 export async function resolveAddresses(host: string, servers: readonly string[] = []): Promise<string[]> {
   const resolver = new Resolver({ timeout: RESOLVE_TIMEOUT_MS, tries: 2 });
@@ -121,7 +121,7 @@ export async function resolveAddresses(host: string, servers: readonly string[] 
   return answers.flat();
 }
 
-/** That there is no record of a kind is an answer. */
+/** The absence of a record type is a valid answer. */
 function none(error: NodeJS.ErrnoException): string[] {
   if (error.code === 'ENODATA' || error.code === 'ENOTFOUND') return [];
   throw error;

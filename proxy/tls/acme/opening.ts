@@ -1,4 +1,4 @@
-/** ACME once its files can be used: those that cannot be read must not stop the edge, and are tried again at each look. */
+/** Opens ACME once its files are usable. Unreadable files must not stop the edge, so each look tries again. */
 import { OrkestrError, toErrorReport } from '../../../protocol/errors.ts';
 import { openAcme } from './open.ts';
 import type { Acme, AcmeDependencies, AcmeSettings } from './open.ts';
@@ -13,26 +13,26 @@ export class AcmeOpening {
   #fault: string | null = null;
   #opening: Promise<void> = Promise.resolve();
 
-  /** @param settings null: there is to be no ACME */
+  /** @param settings null: ACME is not configured */
   constructor(settings: AcmeSettings | null, folder: string, given: AcmeDependencies) {
     this.#settings = settings;
     this.#folder = folder;
     this.#given = given;
   }
 
-  /** Null until it could be opened. */
+  /** Null until it has been opened. */
   get opened(): Acme | null {
     return this.#opened;
   }
 
-  /** Why ACME does not work though it is set, with its code. */
+  /** Why ACME does not work although it is configured, with the error code. */
   get fault(): string | null {
     return this.#fault;
   }
 
   /**
-   * Unless it is open. Of two calls at once the second waits for the first: there is to be one account, and one who asks.
-   * @throws OrkestrError ORK_CONFIG for what no later call could mend
+   * Does nothing if it is open. A second call waits for the first, so that only one account and one authority are made.
+   * @throws OrkestrError ORK_CONFIG for a fault of the settings, which opening again does not repair
    */
   open(): Promise<void> {
     const open = (): Promise<void> => this.#open();

@@ -5,20 +5,20 @@ import type { Challenges } from './challenges.ts';
 import { loadAcme } from './client.ts';
 import { AcmeProblem, refusalOf } from './problem.ts';
 
-/** Ways to prove that a host is ours, of which an order takes one. */
+/** Challenge types to prove that a host is ours; an order uses one of them. */
 export type ChallengeType = 'http-01' | 'tls-alpn-01';
 
 interface OrderRequest {
   readonly host: string;
   /** In order of preference. */
   readonly challengeTypes: readonly ChallengeType[];
-  /** Id of the certificate that this one is for (RFC 9773 section 5): such orders are free of the CA's limits. */
+  /** Id of the certificate that this one replaces (RFC 9773 section 5): CAs exempt such orders from their limits. */
   readonly replaces: string | null;
-  /** What an earlier try for the host has left: no other order is made. */
+  /** An undecided order of an earlier try for the host, to continue instead of placing another. */
   readonly begun: BegunOrder | null;
 }
 
-/** An order whose host was proved, and the key that its certificate is for. */
+/** An order whose host has been proved, and the key for its certificate. */
 export interface BegunOrder {
   readonly order: Order;
   readonly privateKey: string;
@@ -29,24 +29,24 @@ interface OrderContext {
   readonly challenges: Challenges;
   /** Resolves after that many ms; rejects when the proxy ends. */
   readonly sleep: (ms: number) => Promise<void>;
-  /** Told as soon as the CA may issue, however long it takes. */
+  /** Called as soon as the CA may issue, however long it takes to. */
   readonly begun: (order: BegunOrder) => void;
-  /** Name of the CA in sentences. */
+  /** The CA's name in messages. */
   readonly who: string;
 }
 
-/** What an order gives: PEM. */
+/** The result of an order, in PEM. */
 export interface Issued {
   readonly chain: string;
   readonly privateKey: string;
 }
 
-/** The CA looks several times, from several places, before it gives up; ours is the longer patience. */
+/** Waits between polls. The CA validates several times, from several places, so we must be the more patient. */
 const POLLS_MS = [
   30, 70, 100, 200, 300, 500, 1000, 1000, 2000, 2000, 3000, 5000, 5000, 10_000, 15_000, 15_000, 30_000, 30_000,
 ];
 
-/** @throws AcmeProblem with what the CA said */
+/** @throws AcmeProblem with the CA's reason */
 export async function placeOrder(request: OrderRequest, context: OrderContext): Promise<Issued> {
   const { client, who } = context;
   const { order, privateKey } = request.begun ?? (await begin(request, context));
@@ -56,7 +56,7 @@ export async function placeOrder(request: OrderRequest, context: OrderContext): 
     ({ status }) => status !== 'pending',
   );
   if (ready.status === 'invalid') throw refusalOf(who, ready.error);
-  // One that was gone on with has it already.
+  // An order that is continued may be finalized already.
   if (ready.status === 'ready') await finalize(request.host, { order, privateKey }, client);
   const done = await poll(
     context,
@@ -70,7 +70,7 @@ export async function placeOrder(request: OrderRequest, context: OrderContext): 
 async function begin(request: OrderRequest, context: OrderContext): Promise<BegunOrder> {
   const order = await createOrder(request, context.client);
   await authorize(request, order, context);
-  // A new key each time: one that got lost opens nothing any more after the renewal.
+  // A new key each time: a leaked one is useless after the renewal.
   const begun = { order, privateKey: makeKey() };
   context.begun(begun);
   return begun;
@@ -82,7 +82,7 @@ async function finalize(host: string, { order, privateKey }: BegunOrder, client:
   await client.finalizeOrder(order, csr);
 }
 
-/** PEM of a new P-256 key: the quickest at handshakes that every client takes. */
+/** PEM of a new P-256 key, the type with the fastest handshakes among those that every client supports. */
 export function makeKey(): string {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
@@ -94,8 +94,8 @@ async function createOrder({ host, replaces }: OrderRequest, client: Client): Pr
   try {
     return await client.createOrder({ ...order, replaces } as typeof order);
   } catch (error) {
-    // RFC 9773 section 5: a CA may refuse the field, each with a type of its own (the certificate was replaced already,
-    // or is of an account that was lost); then it is an order like any other.
+    // RFC 9773 section 5: a CA may refuse the field, each CA with its own problem type (the certificate was already
+    // replaced, or belongs to a lost account). Then place an ordinary order.
     if (!(error instanceof AcmeProblem) || error.code !== 'ORK_ACME_REFUSED') throw error;
     return client.createOrder(order);
   }

@@ -9,7 +9,7 @@ import { Challenges } from './challenges.ts';
 import { checkPointing, isOutside } from './pointing.ts';
 import type { PointingDependencies } from './pointing.ts';
 
-/** A host whose port 80 answers so. `open` holds the challenges of this proxy. */
+/** A host with this answer on port 80. `open` holds the challenges of this proxy. */
 async function host(t: TestContext, answer: (open: ReadonlyMap<string, string>) => RequestListener) {
   const open = new Map<string, string>();
   const challenges = new Challenges(({ http }) => {

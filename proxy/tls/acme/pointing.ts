@@ -1,11 +1,12 @@
 /**
- * Does a host name point here? A CA is asked only for names that do: each failed validation counts against its limits.
+ * Checks whether a host name points here. A CA is asked only for names that do, because each failed validation counts
+ * against its limits.
  *
- * Every address that DNS gives must be ours: the CA takes any of them. An address is ours when a network interface has
- * it, when it is configured, or, as behind NAT or a CDN where neither is so, when an HTTP request to it brings the
- * answer that only this proxy can give. That is also what an HTTP-01 validation does, so it cannot say yes where the CA
- * would find another server; /etc/hosts is not asked, since the CA does not see it. It can say no where the CA would get
- * through: behind NAT without hairpin. There the address has to be configured.
+ * Every address in DNS must be ours, since the CA may use any of them. An address is ours when a network interface has
+ * it, when it is configured, or when an HTTP request to it gets an answer that only this proxy can give, as behind NAT
+ * or a CDN. That request is also what HTTP-01 validation does, so the check cannot pass where the CA would reach
+ * another server; /etc/hosts is not consulted, because the CA does not see it. The check can fail where the CA would
+ * succeed: behind NAT without hairpin. There the address has to be configured.
  */
 import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
@@ -15,26 +16,26 @@ import { OrkestrError } from '../../../protocol/errors.ts';
 import type { Challenges } from './challenges.ts';
 
 const PROBE_TIMEOUT_MS = 5_000;
-/** More addresses than that are no single host's. */
+/** A single host has no more addresses than this. */
 const MAX_ADDRESSES = 8;
 
 export interface PointingDependencies {
-  /** All addresses of a name by DNS; empty when it has none. Rejects when DNS does not answer. */
+  /** All addresses of a name in DNS; empty when it has none. Rejects when DNS does not answer. */
   readonly resolve: (host: string) => Promise<readonly string[]>;
-  /** Addresses under which this host is known outside, beside those of its interfaces. */
+  /** Public addresses of this host, in addition to those of its interfaces. */
   readonly publicAddresses: readonly string[];
-  /** How long an address may take to answer, ms. */
+  /** How long an address may take to respond, ms. */
   readonly probeTimeoutMs?: number;
-  /** Where the CA looks by HTTP: 80. */
+  /** The port that the CA connects to: 80. */
   readonly httpPort: number;
   readonly challenges: Challenges;
-  /** Whether requests may be sent to an address that DNS gave: {@link isOutside}. */
+  /** Whether requests may be sent to an address from DNS: {@link isOutside}. */
   readonly mayProbe: (address: string) => boolean;
-  /** Ends the look. */
+  /** Aborts the check. */
   readonly signal: AbortSignal;
 }
 
-/** @throws OrkestrError ORK_ACME_DNS saying which address is not ours */
+/** @throws OrkestrError ORK_ACME_DNS naming the address that is not ours */
 export async function checkPointing(host: string, dependencies: PointingDependencies): Promise<void> {
   const addresses = await resolve(host, dependencies);
   const own = new BlockList();
@@ -67,7 +68,7 @@ async function resolve(host: string, dependencies: PointingDependencies): Promis
   throw new OrkestrError('ORK_ACME_DNS', `${host} has ${addresses.length} addresses, more than ${MAX_ADDRESSES}.`);
 }
 
-/** A question to DNS cannot be taken back; its answer is then nobody's. */
+/** A DNS query cannot be cancelled; after the abort its answer is ignored. */
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   const abort = (): void => reject(signal.reason as Error);
@@ -84,11 +85,11 @@ function interfaceAddresses(): string[] {
 
 interface NotOurs {
   readonly reason: string;
-  /** No answer came; it may still be us, for others. */
+  /** Nothing responded to us; others may still reach this host there. */
   readonly isSilent: boolean;
 }
 
-/** Null: it is us. */
+/** Null: the address is ours. */
 async function probe(host: string, address: string, dependencies: PointingDependencies): Promise<NotOurs | null> {
   const { httpPort, challenges, mayProbe, probeTimeoutMs = PROBE_TIMEOUT_MS, signal } = dependencies;
   if (!mayProbe(address)) return { reason: 'a loopback, link-local or multicast address', isSilent: false };
@@ -99,7 +100,7 @@ async function probe(host: string, address: string, dependencies: PointingDepend
     const text = await challenges.whileHttp(token, answer, () => fetchText(host, address, httpPort, token, end));
     return text === answer ? null : { reason: 'another server answers there', isSilent: false };
   } catch (error) {
-    // Not reachable is not ours; the reason goes into the sentence.
+    // An unreachable address counts as not ours; the message gives the reason.
     const { code } = error as NodeJS.ErrnoException;
     const reason = timeout.aborted
       ? `no answer within ${probeTimeoutMs / 1000} s`
@@ -116,7 +117,7 @@ function fetchText(host: string, address: string, port: number, token: string, s
     response.setEncoding('latin1').on('error', reject);
     response.on('data', (chunk: string) => {
       text += chunk;
-      // Our answer is short.
+      // Our own answer is shorter.
       if (text.length > 1024) response.destroy(new Error('a long answer'));
     });
     response.on('end', () => resolve(text));
@@ -127,8 +128,8 @@ function fetchText(host: string, address: string, port: number, token: string, s
 }
 
 /**
- * False for loopback, link-local and multicast addresses: DNS is anybody's to write, and must not send requests of ours
- * to services of this machine or of its link (cloud metadata at 169.254.169.254).
+ * False for loopback, link-local and multicast addresses: anybody can write DNS records, and these must not direct our
+ * requests to services of this machine or its link (cloud metadata at 169.254.169.254).
  */
 export function isOutside(address: string): boolean {
   const list = new BlockList();

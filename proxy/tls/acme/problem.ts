@@ -1,4 +1,4 @@
-/** What a CA says when it does not do what it was asked for (RFC 8555 section 6.7), and whose matter it is. */
+/** Problems that a CA reports (RFC 8555 section 6.7), and which of our errors each one is. */
 import { z } from 'zod';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { ErrorCode } from '../../../protocol/error-catalogue.ts';
@@ -6,10 +6,10 @@ import type { ErrorCode } from '../../../protocol/error-catalogue.ts';
 const PREFIX = 'urn:ietf:params:acme:error:';
 const MAX_DETAIL = 500;
 
-/** RFC 9457 problem document, as far as it is used here. CAs leave out much; what is not text is not looked at. */
+/** The parts of an RFC 9457 problem document that we use. CAs leave out much; fields that are not text are ignored. */
 const Document = z.object({ type: z.string().catch(''), detail: z.string().catch('') }).catch({ type: '', detail: '' });
 
-/** Types that tell that a validation did not get through to this host. */
+/** Problem types of a validation that did not reach this host. */
 const CHALLENGE_TYPES = ['connection', 'dns', 'incorrectResponse', 'tls', 'unauthorized'];
 const ACCOUNT_TYPES = [
   'accountDoesNotExist',
@@ -19,10 +19,10 @@ const ACCOUNT_TYPES = [
   'userActionRequired',
 ];
 
-/** An order that failed. `type` is the last part of the problem's URN, or empty. */
+/** A failed order. `type` is the last part of the problem's URN, or ''. */
 export class AcmeProblem extends OrkestrError {
   readonly type: string;
-  /** How long the CA wants to be left alone, ms; null when it does not say. */
+  /** How long the CA wants no requests, ms; null when it does not say. */
   readonly retryAfterMs: number | null;
 
   constructor(code: ErrorCode, message: string, about: { type?: string; retryAfterMs?: number | null } = {}) {
@@ -32,7 +32,7 @@ export class AcmeProblem extends OrkestrError {
   }
 }
 
-/** The problem in a response of status 400 and above. */
+/** The problem in a response with status 400 or above. */
 export function problemOf(
   who: string,
   response: { readonly status: number; readonly data: unknown; readonly retryAfterMs: number | null },
@@ -44,7 +44,7 @@ export function problemOf(
   return new AcmeProblem(code, words, { type, retryAfterMs: response.retryAfterMs });
 }
 
-/** The problem of a challenge, an authorization or an order that became invalid. */
+/** The problem of a challenge, an authorization or an order that has become invalid. */
 export function refusalOf(who: string, error: unknown): AcmeProblem {
   const { type, detail } = readDocument(error);
   const code = CHALLENGE_TYPES.includes(type) ? 'ORK_ACME_CHALLENGE' : codeOf(type);
@@ -53,7 +53,7 @@ export function refusalOf(who: string, error: unknown): AcmeProblem {
 
 function readDocument(value: unknown): { type: string; detail: string } {
   const { type, detail } = Document.parse(value);
-  // Text of others goes to logs and views: one line, of bounded length.
+  // Foreign text goes to logs and views: make it one line of limited length.
   const line = detail.replaceAll(/\p{Cc}+/gu, ' ').slice(0, MAX_DETAIL);
   return { type: type.startsWith(PREFIX) ? type.slice(PREFIX.length, PREFIX.length + 64) : '', detail: line };
 }

@@ -1,11 +1,11 @@
-/** Certificates that are not to be had now: what is told, when it is tried again, and what goes on meanwhile. */
+/** Certificates that cannot be issued now: the reported reason, when to try again, and what goes on meanwhile. */
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { AcmeLab, DAY_MS, obtain, reasonOf } from '../../../test/harness/acme-lab.ts';
 
-/** Nothing listens there. */
+/** Nothing listens on this port. */
 const DEAD = 'https://127.0.0.1:9/dir';
 
 let lab: AcmeLab;
@@ -67,7 +67,7 @@ test('no CA is asked for a name that does not point here; hosts beside it get th
   assert.equal((await lab.visit('elsewhere.test')).subjectaltname, 'DNS:elsewhere.test');
 });
 
-/** A moment that was so far away when it was chosen, which is less than two minutes ago. */
+/** Asserts that a moment, chosen less than two minutes ago, was this many minutes ahead then. */
 function assertMinutes(moment: string | null | undefined, minutes: number): void {
   const left = (Date.parse(moment ?? '') - lab.clock.now().getTime()) / 60_000;
   assert.ok(left > minutes - 2 && left <= minutes, `${left} minutes are left`);
@@ -76,7 +76,7 @@ function assertMinutes(moment: string | null | undefined, minutes: number): void
 test('a refused host backs off longer each time, over a restart too, and then tries the other challenge', async (t) => {
   await lab.pebble.setAddresses('refused.test', ['127.0.0.1']);
   const started = await lab.start(t);
-  // Workers that answer nothing: the CA comes and finds no challenge.
+  // Workers that answer nothing, so that the CA finds no challenge.
   lab.receive = () => {};
   const orders = lab.pebble.orders;
   await obtain(started, 'refused.test');
@@ -135,7 +135,7 @@ test('what the disk does not take: no order without the ledger, and an issued ce
   await lab.pebble.setAddresses('disk.test', ['127.0.0.1']);
   const started = await lab.start(t);
   const [ledger, certificates] = ['ledger.json.new', 'certificates'].map((name) => join(started.state, 'acme', name));
-  // A lab.folder where the file belongs, and a file where the lab.folder belongs.
+  // A folder in place of the file, and below a file in place of the folder.
   await mkdir(ledger ?? '');
   const orders = lab.pebble.orders;
   await obtain(started, 'disk.test');

@@ -1,4 +1,4 @@
-/** When a certificate is asked for again. */
+/** When a certificate is renewed. */
 import { createHash, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import type { Certificate } from '../certificate.ts';
@@ -6,7 +6,7 @@ import type { Transport } from './transport.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** When a CA does not say how often it may be asked (RFC 9773 section 4.3 says: six hours, within a minute and a day). */
+/** When to ask a CA again that sends no Retry-After (RFC 9773 section 4.3: six hours, limits of a minute and a day). */
 const ASK_AGAIN_MS = 6 * HOUR_MS;
 const SOONEST_ASK_MS = 60_000;
 const LATEST_ASK_MS = DAY_MS;
@@ -21,7 +21,7 @@ interface RenewalAdvice {
   readonly askAgainMs: number;
 }
 
-/** What is known of a certificate's issue. */
+/** What is known of how a certificate was issued. */
 interface Issue {
   /** By our clock. */
   readonly issuedAt: string;
@@ -29,11 +29,11 @@ interface Issue {
 }
 
 /**
- * At two thirds of the lifetime, or in the window that the CA suggests; at the latest with a tenth of it left. Where in
- * the window is drawn by the certificate itself, so that it is the same after a restart and differs between hosts.
+ * At two thirds of the lifetime, or in the window that the CA suggests, but with at least a tenth of the lifetime left.
+ * The certificate itself determines the point in the window: it is the same after a restart and differs between hosts.
  *
- * Never right after it was issued: with a clock that runs far ahead every new certificate would be due at once, and we
- * would ask for the next without end. An issue in the future is of such a clock, which was set right since.
+ * Never right after the issue: with a clock that is far ahead every new certificate would be due at once, and we would
+ * request one after the other without end. An issue date in the future is from such a clock, which has been set since.
  *
  * @param now ms since 1970
  * @returns ms since 1970
@@ -50,9 +50,9 @@ export function renewAtOf({ notBefore, notAfter, fingerprint }: Certificate, iss
 }
 
 /**
- * What the CA says of a certificate's renewal (RFC 9773 section 4.2).
+ * Asks the CA when to renew a certificate (RFC 9773 section 4.2).
  *
- * @throws AcmeProblem or a ZodError when its answer is none
+ * @throws AcmeProblem, or a ZodError when the response is malformed
  */
 export async function askRenewalInfo(
   directory: string,
@@ -65,13 +65,13 @@ export async function askRenewalInfo(
   const { data, retryAfterMs } = await transport.request(`${renewalInfo.replace(/\/$/, '')}/${id}`, 'GET');
   const { start, end } = RenewalInfo.parse(data).suggestedWindow;
   return {
-    // A window that ends before it starts is to be treated as none (section 4.2).
+    // A window that ends before it starts must be treated as none (section 4.2).
     window: end > start ? { start: new Date(start).toISOString(), end: new Date(end).toISOString() } : null,
     askAgainMs: Math.min(Math.max(retryAfterMs ?? ASK_AGAIN_MS, SOONEST_ASK_MS), LATEST_ASK_MS),
   };
 }
 
-/** Key id of the issuer and serial number (RFC 9773 section 4.1). */
+/** The issuer's key id and the serial number (RFC 9773 section 4.1). */
 export async function certificateIdOf({ chain }: Pick<Certificate, 'chain'>): Promise<string> {
   const { authorityKeyIdOf, serialOf } = await import('../x509.ts');
   const { raw } = new X509Certificate(chain);

@@ -1,4 +1,4 @@
-/** Certificates by ACME on disk: one file for key and chain, so that one rename replaces both. */
+/** ACME certificates on disk: key and chain share a file, so that one rename replaces both. */
 import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import type { Certificate } from '../certificate.ts';
 import { makePrivateFolder, writePrivateFile } from '../../private-file.ts';
 import type { Issued } from './order.ts';
 
-/** NAME_MAX is 255 bytes, and `.pem.new` goes behind. */
+/** NAME_MAX is 255 bytes, and `.pem.new` is appended. */
 const MAX_NAME_LENGTH = 240;
 const KEY_END = '-----END PRIVATE KEY-----\n';
 
@@ -22,7 +22,7 @@ export class CertificateStore {
     this.#log = log;
   }
 
-  /** The certificates that are readable, by their (one) host. A damaged file is told; its host is asked for again. */
+  /** The readable certificates, by their (only) host. Logs damaged files; their hosts get new ones. */
   async load(): Promise<Map<string, Certificate>> {
     await makePrivateFolder(this.#folder);
     const certificates = new Map<string, Certificate>();

@@ -1,4 +1,4 @@
-/** HTTPS to a CA: bounded in time and size, with the CAs that are trusted for it. */
+/** HTTPS to a CA, with limits on time and size and its own list of trusted CAs. */
 import { Agent, request } from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import { getCACertificates } from 'node:tls';
@@ -6,15 +6,15 @@ import { reasonOf } from '../../../protocol/service/dialling.ts';
 import { AcmeProblem } from './problem.ts';
 
 const TIMEOUT_MS = 30_000;
-/** Certificate chains are the largest answers, some 10 KiB. */
+/** Certificate chains are the largest responses, at some 10 KiB. */
 const MAX_RESPONSE_BYTES = 1_048_576;
-/** A CA that asks for more is asked again after this. */
+/** The longest wait that a CA can ask for; a longer Retry-After is cut to it. */
 const MAX_RETRY_AFTER_MS = 7 * 86_400_000;
 
 export interface AcmeResponse {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
-  /** Parsed, where it is JSON; else the text. */
+  /** Parsed if it is JSON, otherwise the text. */
   readonly data: unknown;
   readonly retryAfterMs: number | null;
 }
@@ -25,15 +25,15 @@ export class Transport {
   readonly #signal: AbortSignal;
 
   /**
-   * @param caPem CAs to trust beside those that Node brings along
-   * @param signal ends all requests
+   * @param caPem CAs to trust in addition to those that come with Node
+   * @param signal aborts all requests
    */
   constructor(caPem: string | null, signal: AbortSignal) {
     this.#caPem = caPem;
     this.#signal = signal;
   }
 
-  /** @throws AcmeProblem ORK_ACME_UNREACHABLE when there is no whole answer in time */
+  /** @throws AcmeProblem ORK_ACME_UNREACHABLE when there is no complete response in time */
   async request(url: string, method: string, json?: unknown): Promise<AcmeResponse> {
     const { protocol, host } = new URL(url);
     if (protocol !== 'https:') throw new AcmeProblem('ORK_ACME_UNREACHABLE', `${host} is not offered by https.`);
@@ -62,7 +62,7 @@ export class Transport {
     };
   }
 
-  /** Made for the first request: the CAs that Node brings along take 2 MB. */
+  /** Made for the first request, because Node's bundled CAs take 2 MB. */
   get #connections(): Agent {
     this.#agent ??= new Agent({ keepAlive: true, maxSockets: 4, timeout: TIMEOUT_MS, ca: trustedBeside(this.#caPem) });
     return this.#agent;
@@ -73,7 +73,7 @@ export class Transport {
   }
 }
 
-/** Told, since the process itself trusts what OpenSSL finds on the machine (installer/stack/proxy-program.ts). */
+/** Explicit, because this process otherwise trusts what OpenSSL finds (installer/stack/proxy-program.ts). */
 function trustedBeside(caPem: string | null): string[] {
   return [...getCACertificates('bundled'), ...getCACertificates('extra'), ...(caPem === null ? [] : [caPem])];
 }
