@@ -1,4 +1,7 @@
-/** The host's clock against the hub's, and who keeps it right: certificates, tokens and times in logs depend on it. */
+/**
+ * The host's clock compared with the hub's, and whether it is synchronized: certificates, tokens and log times depend
+ * on it.
+ */
 import { run } from '../../lib/exec.ts';
 import type { Exec } from '../../lib/exec.ts';
 import { defineCheck, when } from '../check.ts';
@@ -58,9 +61,12 @@ function compare(answer: HubAnswer | null): { readonly skipped: string } | { sec
   };
 }
 
-/** As the kernel was told by whoever keeps it; on the hub's own host nothing else can be compared. Null: systemd does not say. */
+/**
+ * The kernel's flag, set by the time service; on the hub's own host there is nothing else to check. Null: unknown to
+ * systemd.
+ */
 const isSynchronised = (exec: Exec): Promise<boolean | null> =>
   run('timedatectl', ['show', '--property=NTPSynchronized', '--value'], { timeoutMs: LOOK_MS }, exec).then(
     ({ stdout }) => (stdout.trim() === '' ? null : stdout.trim() === 'yes'),
-    () => null, // no systemd, or too busy to say it now: nothing is said that is not known
+    () => null, // no systemd, or too busy to answer: report nothing that is not known
   );
