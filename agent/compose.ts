@@ -132,8 +132,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
     limits: DEFAULT_LOG_LIMITS,
     log,
   });
-  // Logs whose deployment is not in the journal: it was lost, or an agent was killed between pruning it and removing
-  // its logs.
+  // Logs whose deployment is not in the journal: it was lost, or an agent was killed between pruning and this removal.
   logs.sweep((deploymentId) => journal.job(deploymentId) !== null);
   const dispatcher = makeDispatcher({
     parts: {
@@ -248,10 +247,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
   };
 }
 
-/**
- * A job may carry newer edge settings than the host knows, or older ones. Either way the hub learns which revision
- * counts.
- */
+/** A job may carry newer edge settings than the host knows, or older ones. The hub learns which revision counts. */
 function acceptJob(dispatcher: Dispatcher, edgeOrders: EdgeOrders, job: Job): void {
   dispatcher.accept(job);
   if (job.kind !== 'remove' && job.kind !== 'build') edgeOrders.look(job.environment.id);

@@ -1,6 +1,5 @@
 /**
- * The agent as a process on the real engine: its command line, one agent per state folder, killed, stopped,
- * uninstalled.
+ * The agent as a process on the real engine: its command line, one agent per state folder, killed, stopped, removed.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

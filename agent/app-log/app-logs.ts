@@ -138,10 +138,7 @@ class Read {
     }
   }
 
-  /**
-   * Null also for a container of another environment, because the request may name any deployment as a position to
-   * resume from.
-   */
+  /** Null also for a container of another environment: the request may name any deployment as a position. */
   async #container(deploymentId: string): Promise<ContainerState | null> {
     const state = await this.#parts.containers.inspect(names.container(deploymentId));
     return state?.environmentId === this.#request.environmentId ? state : null;

@@ -14,7 +14,7 @@ const NEWLINE = Buffer.from('\n');
 export interface LineMaker {
   /** The line that ends with this piece; null if it does not end yet. */
   take(piece: LogPiece): AppLogLine | null;
-  /** Drops a piece and finishes its line. True if the piece is the first of that line that is dropped. */
+  /** Drops a piece, and the part of its line before it. True if it is the first piece of that line that is dropped. */
   skip(piece: LogPiece): boolean;
   /** Lines without a newline, once nothing more comes. */
   end(): AppLogLine[];

@@ -1,7 +1,4 @@
-/**
- * The command tree. Modules that only one command needs are imported by that command, because a serving agent does not
- * use them.
- */
+/** The command tree. A command imports the modules that only it needs, because a serving agent does not use them. */
 import { Command } from 'commander';
 import { VERSION } from '../compose.ts';
 import { serve } from '../serve.ts';

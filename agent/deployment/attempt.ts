@@ -20,10 +20,7 @@ const PASSING: ReadonlyMap<ErrorCode, number> = new Map([
 
 export const RETRY_PACE = { baseMs: 500, capMs: 10_000 } as const;
 
-/**
- * How long a call may take to react to an abort, ms, unless the attempt sets another limit. After that the call is
- * abandoned.
- */
+/** How long a call may take to react to an abort, ms, unless the attempt sets another limit. Then it is abandoned. */
 const ABANDON_MS = 10_000;
 
 /**

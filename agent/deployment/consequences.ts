@@ -61,9 +61,6 @@ export function lostChange(run: Run, step: StepRecord, error: ErrorReport): Chan
   };
 }
 
-/**
- * From now on reconcile looks after the deployment: its cutover may take another day, until the last stream has
- * drained.
- */
+/** From now on reconcile looks after the deployment: its cutover may take another day, until all streams have ended. */
 export const takeOver = (run: Run): void =>
   run.parts.journal.record({ deploymentId: run.job.deploymentId, live: liveOf(run, null) });

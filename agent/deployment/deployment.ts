@@ -59,7 +59,7 @@ export const isEnded = (state: DeploymentState): boolean => ENDED.has(state);
 
 /**
  * The state after `event`.
- * @throws OrkestrError ORK_INTERNAL when the event cannot happen in this state: a bug, never input.
+ * @throws OrkestrError ORK_INTERNAL if the event cannot happen in this state: a bug, never input
  */
 export function transition(state: DeploymentState, event: DeploymentEvent): DeploymentState {
   const next = (TRANSITIONS[event] as Partial<Record<DeploymentState, DeploymentState>>)[state];

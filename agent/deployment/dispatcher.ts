@@ -61,8 +61,7 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
   };
 
   /**
-   * Runs the deployment. While the journal cannot be read or written, waits and then continues from the journal's
-   * state.
+   * Runs the deployment. While the journal cannot be read or written, waits, then continues from the journal's state.
    */
   const untilRecorded = async (own: Ends, leaveSlot: () => void): Promise<void> => {
     const { cancel, removal, item } = own;
@@ -126,8 +125,7 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
     accept(job) {
       const known = intake.job(job.deploymentId);
       if (known) {
-        // The hub asks again: a running job will report by itself, an ended one reports once more, a failed removal is
-        // retried.
+        // The hub asks again: a running job will report, an ended one reports once more, a failed removal is retried.
         if (job.kind === 'remove' && known.state === 'failed') removeAgain(job);
         else if (isEnded(known.state)) intake.reannounce(job.deploymentId);
         return;

@@ -20,10 +20,7 @@ export function drainLimitSeconds(settings: Settings): number {
   return streamDeadlineSeconds + spreadSeconds;
 }
 
-/**
- * Waits until a retired target is empty. At their deadlines, requests that are left are cut and streams are closed
- * cleanly.
- */
+/** Waits until a retired target is empty. At the deadlines, remaining requests are cut and streams closed cleanly. */
 export async function drainTarget(context: StepContext, targetId: string, signal: AbortSignal): Promise<DrainAnswer> {
   const { job, ports, log } = context;
   const times = drainTimes(job.settings);

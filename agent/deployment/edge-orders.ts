@@ -56,10 +56,7 @@ export function makeEdgeOrders({ journal, proxy, clock, log }: EdgeOrderParts): 
   const stopped = new AbortController();
   /** Next pause of environments whose last try failed. */
   const pauses = new Map<string, number>();
-  /**
-   * Environments whose next try is scheduled: the hub repeats an order until it gets an answer, and each repeat may
-   * fail.
-   */
+  /** Environments whose next try is scheduled: the hub repeats an order until it is answered, and each may fail. */
   const asleep = new Set<string>();
   let listener: ((news: EdgeNews) => void) | null = null;
   let working: Promise<void> | null = null;
@@ -74,7 +71,7 @@ export function makeEdgeOrders({ journal, proxy, clock, log }: EdgeOrderParts): 
         await bring(environmentId);
       }
     } finally {
-      working = null; // in the same turn as the loop's last check: an environment added a moment later would wait for the next order
+      working = null; // in the same turn as the loop's last check, or a new environment would wait
     }
   };
 
@@ -159,10 +156,7 @@ async function apply(
   }
 }
 
-/**
- * Two environments that swapped names would wait for each other forever, so first take from the holder what it is to
- * give up.
- */
+/** Two environments that swapped names would wait for each other forever: first take what the holder is to give up. */
 async function giveUp(
   proxy: EdgeOrderParts['proxy'],
   holder: TableView['upstreams'][number],

@@ -32,8 +32,7 @@ export async function beginHold(context: StepContext): Promise<void> {
   signal.throwIfAborted(); // nothing of the old one has been touched yet
   const name = names.container(previous.deploymentId);
   log.line(`stopping ${name} to make room, at most ${job.settings.stopGraceSeconds} s`);
-  // Ignores `signal`: the engine completes the stop anyway, and a container that is being stopped still looks like
-  // running.
+  // Ignores `signal`: the engine completes the stop anyway, and until then the container still seems to run.
   const stopped = ports.containers.stop(name, job.settings.stopGraceSeconds);
   await Promise.race([stopped, aborted(removal)]);
 }

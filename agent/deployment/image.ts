@@ -20,10 +20,7 @@ export async function ensureImage({ job, output, ports, log, signal }: StepConte
   return ports.registry.pull({ owner: ownerOf(job), image, registries, log, signal });
 }
 
-/**
- * Removes the images of this deployment that no other deployment uses: a build without changes yields an earlier image
- * again.
- */
+/** Removes this deployment's images that no other one uses: a build without changes yields an earlier image again. */
 export async function dropImages({ job, ports }: StepContext): Promise<void> {
   const all = await ports.images.list(job.environment.id);
   const isOfOther = (id: string): boolean =>

@@ -47,8 +47,7 @@ export function makeLocalRemovals(parts: LocalRemovalParts): LocalRemovals {
         version: JOB_VERSION,
         kind: 'remove',
         deploymentId,
-        // Not a new generation: if the hub knows the environment after all, its next deployment must not collide with
-        // it.
+        // Not a new generation: if the hub knows the environment after all, its next deployment must not clash with it.
         generation: Math.max(1, journal.nextGeneration(environmentId) - 1),
         hostId,
         issuedAt: new Date(ports.clock.now()).toISOString(),

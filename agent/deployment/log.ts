@@ -179,8 +179,7 @@ function openRanges({ folder, index, log }: LogOptions, deploymentId: string, st
       }
       lost = 0;
     } catch (error) {
-      // A full disk must not fail a deployment that otherwise succeeds. Once writing works again, the log says how much
-      // is missing.
+      // A full disk must not fail a deployment that otherwise succeeds. Later, the log says how much is missing.
       lost += bytes.length;
       log.warn({ err: error, deploymentId, step }, 'the step log cannot be written');
     }

@@ -61,10 +61,7 @@ export interface BuildRequest {
   /** Absolute path of the build context. */
   readonly contextDirectory: string;
   readonly plan: BuildPlan;
-  /**
-   * What was checked out. Gives files the commit's time, as a checkout gives them its own. Absent: each file keeps its
-   * time.
-   */
+  /** The commit of the checkout: files get its time instead of the checkout's. Absent: each file keeps its own. */
   readonly revision?: { readonly commit: string; readonly committedAt: Date };
   /**
    * The release whose image is rebuilt: its base images are used while available, and the result is compared with it.
@@ -172,10 +169,7 @@ export interface ContainerState {
 }
 
 export interface ContainerRuntime {
-  /**
-   * Creates and starts. An existing container of that name with the same deployment label is returned, started if
-   * necessary.
-   */
+  /** Creates and starts. Returns an existing container of that name and deployment, started if necessary. */
   start(request: ContainerRequest): Promise<ContainerState>;
   inspect(name: string): Promise<ContainerState | null>;
   /** All containers of this host's agent, in any state. */

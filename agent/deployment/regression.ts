@@ -54,10 +54,7 @@ export function wasFlippedBack(upstream: UpstreamView | undefined, { job, previo
   );
 }
 
-/**
- * For a step that finds its flip undone, after a crash or by an admin: drains the new target and returns the error to
- * end with.
- */
+/** For a step that finds its flip undone, after a crash or by an admin: drains the new target, returns the error. */
 export async function endAfterFlipBack(context: StepContext): Promise<OrkestrError> {
   const { job, signal } = context;
   context.leaveSlot();

@@ -1,7 +1,4 @@
-/**
- * The remove job: removes everything of an environment from the host. Any part may be gone already, so the job can run
- * again.
- */
+/** The remove job: removes everything of an environment from the host. Can run again: any part may be gone already. */
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { RemoveJob } from '../../protocol/job.ts';
 import { attempt } from './attempt.ts';

@@ -3,8 +3,7 @@ import { contextOf } from './run.ts';
 import type { Run } from './run.ts';
 
 /**
- * A reboot stops containers that have not taken over yet, so deploy and health run again. Past the flip, cutover
- * handles it.
+ * A reboot stops containers that have not taken over yet, so both steps run again. Past the flip, cutover handles it.
  */
 export async function startAgainWhatFell(run: Run): Promise<void> {
   const { parts, job, outputs, signals } = run;

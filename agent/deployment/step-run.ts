@@ -123,10 +123,7 @@ async function untilDone(run: Run, stage: AnyStage, log: OpenLog, starts: number
   }
 }
 
-/**
- * A step that starves the watchdog or exhausts the agent's memory does so at each start, and then no other deployment
- * ends either.
- */
+/** A step that starves the watchdog or exhausts memory kills the agent at each start, and no other deployment ends. */
 const deadly = (step: StepName): OrkestrError =>
   new OrkestrError('ORK_AGENT_DIED', `The agent died ${MAX_STARTS} times while the step ${step} ran.`);
 

@@ -8,19 +8,13 @@ export interface StepContext {
   readonly job: ReleaseJob;
   /** The output of an earlier step. Throws ORK_INTERNAL if it has not run. */
   readonly output: <N extends StepName>(step: N) => StepOutputs[N];
-  /**
-   * The deployment that was live in this environment when this one started, and the port that it found; or null. From
-   * the journal.
-   */
+  /** The deployment that was live here when this one started, and the port that it found; or null. From the journal. */
   readonly previous: { readonly deploymentId: string; readonly foundPort?: number | null } | null;
   readonly ports: Ports;
   readonly signal: AbortSignal;
   /** The environment is being removed from the host: visitors who are still there are not worth a wait. */
   readonly removal: AbortSignal;
-  /**
-   * Declares that the step only waits from here on, so that another deployment may run meanwhile. May be called more
-   * than once.
-   */
+  /** The step only waits from here on, so another deployment may run meanwhile. May be called more than once. */
   readonly leaveSlot: () => void;
   /** What the flip puts into the proxy's table besides the target: settings newer than the job may have come. */
   readonly edge: () => EdgePart;
@@ -30,10 +24,7 @@ export interface StepContext {
   readonly generationOf: (deploymentId: string) => number | null;
   /** The deployment has taken over before, and there is no way back from it. */
   readonly isLive: boolean;
-  /**
-   * Declares that visitors stay on this deployment: from now on it is looked after as live, however long the step
-   * takes.
-   */
+  /** Visitors stay on this deployment: from now on it is looked after as live, however long the step takes. */
   readonly takeOver: () => void;
   readonly log: StepLog;
 }

@@ -7,10 +7,7 @@ import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { TableView } from '../../protocol/proxy-admin.ts';
 import type { StepContext } from './step.ts';
 
-/**
- * How long a name may take to become free: the order that gives it up, or the removal of its environment, is on its
- * way.
- */
+/** How long a name may take to become free: the order that gives it up, or its environment's removal, is on its way. */
 const PATIENCE_MS = 15_000;
 const LOOK_MS = 1000;
 

@@ -1,7 +1,4 @@
-/**
- * Shared by the agent's tests: a real journal, jobs, a scripted pipeline, ports that reject calls that are not
- * scripted.
- */
+/** Shared by the agent's tests: a real journal, jobs, a scripted pipeline, ports that reject unscripted calls. */
 import { randomUUIDv7 } from 'node:crypto';
 import { join } from 'node:path';
 import { DeployJob, RollbackJob } from '../../protocol/job.ts';

@@ -1,7 +1,4 @@
-/**
- * A proxy's upstream in memory, for tests: the behavior that the admin API promises for flip, flip back, drain and
- * watch.
- */
+/** A proxy's upstream in memory, for tests: behaves as the admin API promises for flip, flip back, drain and watch. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { FlipAnswer, WatchAnswer } from '../../protocol/proxy-admin.ts';
 import { tableView, targetView, upstreamView } from '../proxy-client/test-table.ts';

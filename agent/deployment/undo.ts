@@ -1,6 +1,5 @@
 /**
- * Undoes what a deployment did before the flip, newest first. What cannot be undone is reported and never hides the
- * cause.
+ * Undoes what a deployment did before the flip, newest first. Failures to undo are reported and never hide the cause.
  */
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';

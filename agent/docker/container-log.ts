@@ -1,7 +1,4 @@
-/**
- * The output of a container as Docker keeps it: a stream of pieces, each with its time. It is read no faster than it is
- * consumed.
- */
+/** A container's output as Docker keeps it: a stream of pieces, each with its time, read no faster than consumed. */
 import { LINE_TIME } from '../../protocol/app-log.ts';
 import type { LineTime } from '../../protocol/app-log.ts';
 import { OrkestrError } from '../../protocol/errors.ts';

@@ -72,8 +72,7 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
     stop,
 
     async start(request) {
-      // In parallel: nothing runs before both are done. Waits for both even if one fails, so that no container appears
-      // late.
+      // In parallel: nothing runs before both are done. Waits for both even if one fails, so no container appears late.
       const [existing] = await together(findOrCreate(request), options.beforeStart?.() ?? Promise.resolve());
       if (existing !== null) refuseForeign(existing, scope, request);
       if (existing?.State.Running !== true) await startContainer(engine, request.name);

@@ -105,7 +105,7 @@ function timeoutError(what: string, timeoutMs: number, socketPath: string): Orke
 }
 
 /**
- * "client version 1.41 is too old. Minimum supported API version is 1.44, …", or too new. The engine checks this first.
+ * "client version 1.41 is too old. Minimum supported API version is 1.44, …", or too new: sent before anything is done.
  */
 const isOtherVersion = (error: unknown): boolean =>
   statusOf(error) === 400 && error instanceof Error && /client version \S+ is too (?:old|new)/.test(error.message);

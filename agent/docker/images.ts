@@ -30,8 +30,7 @@ export function makeImageStore(engine: Engine, { scope }: { readonly scope: stri
           .flatMap(builtHere),
         ...(await list({ reference: [pulledRepository(scope, environmentId)] })).flatMap((info) => pulled(info, scope)),
       ];
-      // Deployment ids are UUIDv7 and so sort by time of creation. `Created` is that of the last layer, which may be
-      // cached.
+      // Deployment ids are UUIDv7, so they sort by time. `Created` is that of the last layer, which may be cached.
       return owned.sort((a, b) => (a.deploymentId < b.deploymentId ? 1 : -1));
     },
 

@@ -67,10 +67,7 @@ async function removeContainer(engine: Engine, id: string, withVolumes: boolean)
   );
 }
 
-/**
- * Removes the image with all its names, since nothing of ours can use it any more; only our names, if another agent has
- * it too.
- */
+/** Removes the image with all its names, as nothing of ours needs it; only our names, if another agent has it too. */
 async function removeImage(engine: Engine, scope: string, { Id, Labels, RepoTags }: ImageInfo): Promise<void> {
   const names = namesOfOurs(scope, Labels, RepoTags);
   const isShared = names.length < (RepoTags ?? []).length;

@@ -18,10 +18,7 @@ const Happened = z.object({ Actor: z.object({ Attributes: z.record(z.string(), z
 
 interface ChangeWatch {
   readonly scope: string;
-  /**
-   * A container was started or removed. @param deploymentId null: the engine was unreachable, so events may have been
-   * missed
-   */
+  /** A container was started or removed. @param deploymentId null: events may have been missed */
   onChange(deploymentId: string | null): void;
   readonly clock: Pick<Clock, 'sleep'>;
   readonly random: () => number;
@@ -41,7 +38,7 @@ export async function watchStarts(engine: Engine, watch: ChangeWatch, signal: Ab
       if (!signal.aborted) watch.log.warn({ err: error }, 'starts and removals of containers are not told of for now');
     }
     wasAway = true;
-    await watch.clock.sleep(backoffMs(failures, PACE, watch.random), signal).catch(() => undefined); // aborted: the loop ends
+    await watch.clock.sleep(backoffMs(failures, PACE, watch.random), signal).catch(() => undefined); // the loop ends
   }
 }
 

@@ -26,10 +26,7 @@ interface DoctorRequest {
 }
 
 interface DoctorParts {
-  /**
-   * Each call returns a fresh subject, which caches its answers. `answerMs`: how long to wait for parts that may not
-   * respond.
-   */
+  /** Each call returns a fresh subject, which caches its answers. `answerMs`: how long to wait for each part. */
   readonly subject: (answerMs: number) => Subject;
   readonly out: Writable;
   /** The host's status, for the archive. */
@@ -49,8 +46,7 @@ export async function doctor(
 ): Promise<number> {
   const checks = checksOf(only);
   if (yes && !fix) throw new OrkestrError('ORK_INVALID', '--yes needs --fix: it does nothing alone.');
-  // Shorter than the check's own deadline, so that a part that does not respond is reported as such, not as a slow
-  // check.
+  // Shorter than the check's own deadline: a part that does not respond is then reported as such, not as a slow check.
   const look = (): Subject => parts.subject(deadlineMs * ANSWER_SHARE);
   const mended = fix ? await mend(look(), { checks, confirmed: yes, deadlineMs }) : null;
   const report = await examine(look(), { checks, deadlineMs });

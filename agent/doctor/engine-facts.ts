@@ -56,8 +56,7 @@ export type EngineImage = z.infer<typeof Images>[number];
 type EngineNetwork = z.infer<typeof Networks>[number];
 
 /**
- * Every call throws OrkestrError ORK_ENGINE_UNREACHABLE or ORK_ENGINE_TIMEOUT. The lists contain only what an agent
- * made.
+ * Every call throws OrkestrError ORK_ENGINE_UNREACHABLE or ORK_ENGINE_TIMEOUT. The lists contain only what agents made.
  */
 export interface EngineAsked {
   version(): Promise<EngineVersion>;

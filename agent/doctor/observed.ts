@@ -1,7 +1,4 @@
-/**
- * The host as reconcile sees it, observed by the doctor's own quick means. A part that does not respond is null, not
- * guessed.
- */
+/** The host as reconcile sees it, observed by the doctor's quick means. Parts that do not respond are null. */
 import type { TableView } from '../../protocol/proxy-admin.ts';
 import { LABEL } from '../lib/labels.ts';
 import type { ObservedContainer, Observed, Remembered } from '../reconcile/plan.ts';

@@ -1,6 +1,5 @@
 /**
- * What the doctor examines: the host, through the agent's configuration. Each part is queried at most once for all
- * checks.
+ * What the doctor examines: the host, by the agent's configuration. Each part is queried at most once for all checks.
  */
 import type { CertificateList, HealthAnswer, TableView } from '../../protocol/proxy-admin.ts';
 import type { Config } from '../config.ts';
@@ -23,10 +22,7 @@ import { once } from './once.ts';
 import { programsAt } from './programs.ts';
 import type { HasProgram } from './programs.ts';
 
-/**
- * Share of the hub's time for resolving its name, so that a slow lookup is reported as such, not as a hub that does not
- * respond.
- */
+/** Share of the hub's time for resolving its name, so that a slow lookup is not reported as a silent hub. */
 const LOOKUP_SHARE = 0.9;
 
 /** Paths in which kernel and system publish facts, and ports. */

@@ -1,6 +1,5 @@
 /**
- * Where the owner makes the proxy listen, beside a web server that has 80 and 443 (docs/beside.md): from drop-ins of
- * its sockets.
+ * Where the owner makes the proxy listen, beside a web server on 80 and 443 (docs/beside.md): drop-ins of its sockets.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

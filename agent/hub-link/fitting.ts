@@ -1,7 +1,4 @@
-/**
- * Makes reports acceptable to the hub: one that it rejects would be sent first on every connection and block all behind
- * it.
- */
+/** Makes reports acceptable to the hub: a rejected one would come first on every connection and block all behind it. */
 import { MAX_FRAME_BYTES, Report } from '../../protocol/agent-link.ts';
 import { withinBounds } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';

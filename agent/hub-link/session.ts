@@ -20,10 +20,7 @@ export const DEFAULT_PACE: BackoffLimits = { baseMs: 1000, capMs: 30_000 };
 /** A hub that refuses this version does so until a person upgrades something, which may take days. */
 const FOR_PEOPLE_FACTOR = 10;
 const VERSION_REFUSED: readonly (ErrorCode | null)[] = ['ORK_PROTOCOL_AGENT_OLD', 'ORK_PROTOCOL_HUB_OLD'];
-/**
- * Likewise two machines with one identity: they take the connection from each other, which must not happen every
- * second.
- */
+/** Likewise two machines with one identity, which would take the connection from each other every second. */
 const FOR_PEOPLE: readonly (ErrorCode | null)[] = [...VERSION_REFUSED, 'ORK_HOST_TWICE'];
 
 /** After a connection that lasted this long, the pauses start from the shortest again, ms. */
@@ -123,8 +120,7 @@ export function startHubLink(options: LinkOptions): HubLink {
 }
 
 /**
- * Checks the signature first, then whether the job is for this host. A job that our hub did not sign is not even
- * parsed.
+ * Checks the signature first, then whether the job is for this host. A job not signed by our hub is not even parsed.
  */
 function takeJob({ credentials, jobs, log }: LinkOptions, envelope: SignedJob): void {
   let job: Job;

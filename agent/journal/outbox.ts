@@ -1,6 +1,5 @@
 /**
- * Reports for the hub, numbered, kept until acknowledged. A log range is a row without bytes: those stay in the log
- * file.
+ * Reports for the hub, numbered, kept until acknowledged. Log ranges are rows without bytes: those stay in the files.
  */
 import type { Report } from '../../protocol/agent-link.ts';
 import { MAX_LOG_CHUNK_BYTES } from '../../protocol/agent-link.ts';
@@ -41,8 +40,7 @@ export interface Outbox {
   size(): number;
   hasLogsOf(deploymentId: string): boolean;
   /**
-   * Called at each addition, possibly inside a transaction that may still roll back: the listener should only schedule
-   * work.
+   * Called at each addition, perhaps inside a transaction that may roll back: the listener should only schedule work.
    */
   onAdded(listener: (() => void) | null): void;
 }

@@ -1,7 +1,4 @@
-/**
- * Chains of our own in the kernel's packet filter, through the iptables programs (both iptables-nft and
- * iptables-legacy).
- */
+/** Chains of our own in the kernel's packet filter, through the iptables programs (iptables-nft or iptables-legacy). */
 import { access } from 'node:fs/promises';
 import { type Exec, ExecError, run } from './exec.ts';
 import { together } from './together.ts';
@@ -174,10 +171,7 @@ async function lackIn(lines: readonly string[], chain: Chain, by: Exec): Promise
   return before === undefined ? null : `"${before}" comes before the way to chain ${name}`;
 }
 
-/**
- * A rule that the kernel prints in other words is looked up with `-C`: its position and target must match, and it must
- * exist.
- */
+/** A rule that the kernel prints in other words is looked up with `-C`; its position and target must match, too. */
 async function isRule(chain: Chain, told: string, rule: readonly string[], by: Exec): Promise<boolean> {
   if (told === rule.join(' ')) return true;
   return told.endsWith(` -j ${rule.at(-1)}`) && succeeds(chain, ['-C', chain.name, ...rule], by);

@@ -25,9 +25,8 @@ export function ownerLabels(
 }
 
 /**
- * Repository in the names of images that were pulled from a registry. Their labels are those of the host that built
- * them, and cannot be changed afterwards, so the name tells who owns them here: `orkestr-<scope>/<environment
- * id>:<deployment id>`.
+ * Repository in the names of pulled images, `orkestr-<scope>/<environment id>:<deployment id>`. Their labels are those
+ * of the host that built them, and cannot be changed, so the name tells who owns them here.
  */
 export const pulledRepository = (scope: string, environmentId: string): string => `orkestr-${scope}/${environmentId}`;
 

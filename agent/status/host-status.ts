@@ -1,7 +1,4 @@
-/**
- * The status that the host sends to the hub with every heartbeat. Parts that do not respond in time are reported as
- * such.
- */
+/** The status that the host sends to the hub with every heartbeat. It says so if a part does not respond in time. */
 import type { HostStatus } from '../../protocol/agent-link.ts';
 import type { EdgeProxy } from '../deployment/ports.ts';
 import { readEngine } from '../host-facts/engine-info.ts';

@@ -1,7 +1,4 @@
-/**
- * What installer/install.sh created on the host: units, users, files, a setting of Docker Engine. Any may be gone
- * already.
- */
+/** What installer/install.sh created on the host: units, users, files, a setting of Docker Engine. Any may be gone. */
 import { existsSync, readdirSync, readFileSync, rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../lib/clock.ts';

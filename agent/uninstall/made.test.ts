@@ -23,8 +23,7 @@ interface Thing {
 const of = (scope: string): Thing['Labels'] => ({ 'orkestr.scope': scope });
 
 /**
- * An engine with a container of one agent, a network of another one, and images of four, one of which is on another
- * host.
+ * An engine with a container of one agent, a network of another, and images of four, one of which is on another host.
  */
 function engineWith(containers: readonly Thing[]): Engine {
   const images: readonly Thing[] = [

@@ -58,10 +58,7 @@ async function removeUnknown(parts: MadeParts): Promise<boolean> {
   return (await tell([look])) && tell(scopes.flatMap(thingsOf));
 }
 
-/**
- * Reports containers of other agents, which may belong to somebody: if there is an identity, or not everything should
- * go.
- */
+/** Reports containers of other agents, which are kept: if there is an identity, or not everything should go. */
 const whatStays = ({ engine }: MadeParts, own: string | null): Cleanup => ({
   what: 'other containers',
   run: () =>

@@ -27,8 +27,7 @@ export async function carryOut(parts: UpgradeParts, say: (upgrade: Upgrade) => v
   const { layout } = parts;
   const ordered = readOrder(layout);
   const ended = ordered === null || isEnded(ordered) ? null : await new Carrier(parts, ordered, say).run();
-  // Last, and even if the end cannot be recorded: as long as the link exists, no other upgrade can begin and this one
-  // is resumed.
+  // Last, and even if the end cannot be recorded: while the link exists, no other upgrade begins and this one resumes.
   rmSync(layout.upgrader, { force: true });
   return ended;
 }
@@ -81,10 +80,7 @@ class Carrier {
     forgetCopies(layout, config.stateFolder);
   }
 
-  /**
-   * Afterwards either the new release runs or `goingBack` is set. @throws before anything is changed, if that cannot be
-   * recorded
-   */
+  /** Afterwards the new release runs or `goingBack` is set. @throws before any change, if that cannot be recorded */
   async #switch(): Promise<void> {
     const { from, version, switches } = this.#upgrade;
     const isWornOut = switches >= MOST_SWITCHES;
@@ -123,10 +119,7 @@ class Carrier {
     return this.#end({ state: 'reverted', doing: `orkestr ${from} runs again` });
   }
 
-  /**
-   * During a switch, which continues even if the disk is full: a run that repeats it starts from the last state
-   * recorded.
-   */
+  /** During a switch, which continues even if the disk is full: a repeated run starts from the last state recorded. */
   #note(change: Partial<Upgrade>): void {
     try {
       this.#become(change);

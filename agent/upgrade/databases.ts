@@ -23,7 +23,7 @@ export function forgetCopies(layout: Layout, agentState: string): void {
 
 /** Call while neither agent nor hub runs. @returns the databases restored */
 export function restoreCopies(layout: Layout, agentState: string): readonly string[] {
-  // Deletes half-written copies: the older version does not do so, and they may be as large as the database.
+  // Deletes half-written copies: the older version would never replace them, and they may be as large as the database.
   for (const path of databases(layout, agentState)) rmSync(`${path}${HALF_COPY_SUFFIX}`, { force: true });
   const migrated = databases(layout, agentState).filter((path) => existsSync(`${path}${COPY_SUFFIX}`));
   for (const path of migrated) {

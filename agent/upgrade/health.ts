@@ -14,10 +14,7 @@ import { AGENT_UNIT, HUB_UNIT, PROXY_UNIT } from './services.ts';
 import type { Services } from './services.ts';
 
 interface Patience {
-  /**
-   * Time limit from the start to the first answer, and from there to health, ms: on a busy machine a start takes a
-   * while.
-   */
+  /** Time limit from the start to the first answer, and from there to health, ms: a busy machine starts slowly. */
   readonly healthyMs: number;
   /** How long it must stay healthy in one process, ms: one that crashes again and again is healthy in between. */
   readonly steadyMs: number;

@@ -1,7 +1,4 @@
-/**
- * Paths of an installation that an upgrade touches. installer/install.sh creates them; docs/install.md lists them for
- * people.
- */
+/** Paths of an installation that an upgrade touches. installer/install.sh creates them; docs/install.md lists them. */
 import { existsSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -15,10 +12,7 @@ export interface Layout {
   readonly current: string;
   /** Link to the release before it; absent if there was none. */
   readonly previous: string;
-  /**
-   * Link to the release whose code carries out an upgrade. It exists as long as the upgrade lasts, and serves as its
-   * lock.
-   */
+  /** Link to the release whose code carries out an upgrade. It exists while the upgrade lasts, and is its lock. */
   readonly upgrader: string;
   /** Release files that a hub on this host offers to other hosts. */
   readonly served: string;
@@ -69,8 +63,7 @@ export function linkTo(link: string, version: string): void {
   rmSync(`${link}.new`, { force: true });
   symlinkSync(`releases/${version}`, `${link}.new`);
   renameSync(`${link}.new`, link);
-  // The record of the upgrade may be on another disk, so the link must be on disk before the record says that it was
-  // set.
+  // The record of the upgrade may be on another disk: the link must be on disk before the record says so.
   syncFolder(dirname(link));
 }
 

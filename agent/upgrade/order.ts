@@ -1,6 +1,5 @@
 /**
- * Orders an upgrade: decides which version, from which source, and whether it is allowed; then starts the unit that
- * carries it out.
+ * Orders an upgrade: decides which version, from where, and whether it is allowed; then starts the unit that does it.
  */
 import { existsSync, lstatSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';

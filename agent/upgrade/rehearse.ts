@@ -1,7 +1,4 @@
-/**
- * Tries a release on the host where it is to run, before anything is switched: each of its programs, and its agent's
- * own trial.
- */
+/** Tries a release where it is to run, before anything is switched: each of its programs, and its agent's own trial. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import { parseJson } from '../../protocol/json.ts';
 import { exec } from '../lib/exec.ts';

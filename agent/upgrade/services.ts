@@ -1,6 +1,5 @@
 /**
- * The units of orkestr as an upgrade needs them, by systemctl(1). Tests implement the same port with processes of their
- * own.
+ * The units of orkestr as an upgrade needs them, by systemctl(1). Tests implement this port with their own processes.
  */
 import { readlinkSync } from 'node:fs';
 import { run } from '../lib/exec.ts';

@@ -69,10 +69,7 @@ async function moveProxy(parts: UpgradeParts, to: string, back: boolean): Promis
   await untilWell(parts, patient);
 }
 
-/**
- * A busy proxy may answer late. If it runs the right version, it must not be restarted for that: connections would be
- * lost.
- */
+/** A busy proxy may answer late. One of the right version must not be restarted for that: connections would be lost. */
 async function lookUntilAnswered({ clock, patience }: UpgradeParts, patient: Patient): Promise<Look> {
   const until = clock.monotonic() + SILENT_MS;
   for (;;) {

@@ -21,8 +21,7 @@ export function addFirewallCommand(cli: Command): void {
 }
 
 /**
- * Runs at boot, before Docker Engine starts apps (installer/units/orkestr-firewall.service). Needs no other process of
- * ours.
+ * Runs at boot, before Docker Engine starts apps (installer/units/orkestr-firewall.service). Needs no other process.
  */
 async function setRules(): Promise<void> {
   const { hostId } = requireIdentity(readConfig().stateFolder);

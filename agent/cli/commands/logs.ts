@@ -1,6 +1,5 @@
 /**
- * `orkestr-agent logs`: the step logs of a deployment from this host's files, or an app's output; needs no agent and no
- * hub.
+ * `orkestr-agent logs`: step logs of a deployment from this host's files, or an app's output. Needs no agent, no hub.
  */
 import type { Command } from 'commander';
 import { OrkestrError } from '../../../protocol/errors.ts';

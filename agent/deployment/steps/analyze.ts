@@ -1,6 +1,5 @@
 /**
- * Step 2, analyze: from the checkout to a build plan with its evidence; for a rebuild, the plan of the release. Only
- * reads.
+ * Step 2, analyze: from the checkout to a build plan with evidence; for a rebuild, the plan of the release. Only reads.
  */
 import manifest from '../../../package.json' with { type: 'json' };
 import type { BuildPlan, Release } from '../../../protocol/steps.ts';

@@ -57,8 +57,7 @@ async function flip(context: StepContext): Promise<FlipAnswer> {
   const { job, output, ports, log, signal } = context;
   const port = servingPort(output('deploy'), output('health'));
   for (let attempt = 1; ; attempt += 1) {
-    // Read again each time: a lost answer may hide a flip that was done, and the proxy answers a repeated flip the same
-    // way.
+    // Read again each time: a lost answer may hide a flip that was done, and the proxy answers a repeated flip alike.
     const before = await upstreamOf(context);
     if (wasFlippedBack(before, context)) throw await endAfterFlipBack(context);
     const seen = before?.generation ?? 0;

@@ -120,10 +120,7 @@ function probedHost(domains: readonly Domain[]): string | undefined {
   return exact?.host ?? domains[0]?.host.replace('*', 'www');
 }
 
-/**
- * Number of consecutive looks that must find the same other port open: an app may open one for metrics or a debugger
- * first.
- */
+/** Consecutive looks that must find the same other port open: an app may open one for metrics or a debugger first. */
 const SAME_PORT_TIMES = 3;
 
 interface PortSearch {

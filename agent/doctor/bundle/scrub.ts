@@ -16,10 +16,7 @@ type Rule = readonly [pattern: RegExp, replacement: string | ((...groups: (strin
 
 /** A value in quotes, in escaped quotes (JSON within JSON), truncated in the middle, or bare. */
 const VALUE = String.raw`(?:(\\")(?:(?!\\").)*(\\")?|(")(?:[^"\\\n]|\\.)*("?)|(')[^'\n]*('?)|[^\s,;&}\]"'\\]+)`;
-/**
- * The rest of the name; what precedes the match stays. Bounded, like all below: the time must not be quadratic in the
- * line length.
- */
+/** The rest of the name. Bounded, like all below: the time must not be quadratic in the line length. */
 const NAME = String.raw`(?:${SECRET_NAME})[\w.-]{0,64}`;
 
 const RULES: readonly Rule[] = [

@@ -1,6 +1,5 @@
 /**
- * The host's clock compared with the hub's, and whether it is synchronized: certificates, tokens and log times depend
- * on it.
+ * The host's clock: its distance from the hub's, and its synchronization. Certificates, tokens and logs depend on it.
  */
 import { run } from '../../lib/exec.ts';
 import type { Exec } from '../../lib/exec.ts';
@@ -62,8 +61,7 @@ function compare(answer: HubAnswer | null): { readonly skipped: string } | { sec
 }
 
 /**
- * The kernel's flag, set by the time service; on the hub's own host there is nothing else to check. Null: unknown to
- * systemd.
+ * The kernel's flag, set by the time service; the hub's own host has nothing else to check. Null: unknown to systemd.
  */
 const isSynchronised = (exec: Exec): Promise<boolean | null> =>
   run('timedatectl', ['show', '--property=NTPSynchronized', '--value'], { timeoutMs: LOOK_MS }, exec).then(

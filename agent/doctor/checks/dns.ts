@@ -12,10 +12,7 @@ import { lookUp } from '../host-lookup.ts';
 import { ANSWER_MS, askServer } from '../name-server.ts';
 import type { NameServer } from '../name-server.ts';
 
-/**
- * systemd-resolved on the host itself (systemd-resolved.service(8)): resolv.conf does not show which servers it
- * queries.
- */
+/** systemd-resolved on the host (systemd-resolved.service(8)): resolv.conf does not show which servers it queries. */
 const STUBS = ['127.0.0.53', '127.0.0.54'];
 
 export const dns = defineCheck({
@@ -113,10 +110,7 @@ export const dns = defineCheck({
 
 type ServerProblem = 'silent' | 'some-silent' | 'failing' | 'some-failing' | 'resolved' | 'late';
 
-/**
- * None answers. A late one may well be usable; otherwise an error response is more informative than a server that is
- * not there.
- */
+/** None answers. A late one may well be usable; else an error response says more than a server that is not there. */
 function ofAll(servers: readonly NameServer[], file: string): Finding<ServerProblem>[] {
   const worst = (['late', 'failing', 'silent'] as const)
     .map((state) => servers.find((server) => server.state === state))

@@ -1,7 +1,4 @@
-/**
- * Packet filter rules of Docker Engine. It sets them when it starts and never checks again, so removed rules stay
- * removed.
- */
+/** Packet filter rules of Docker Engine. It sets them only when it starts, so removed rules stay removed. */
 import { run } from '../../lib/exec.ts';
 import { LABEL } from '../../lib/labels.ts';
 import { defineCheck, when } from '../check.ts';

@@ -1,7 +1,4 @@
-/**
- * Firewalls of the host's owner that block visitors: ufw is judged by its rules in the kernel, firewalld by its own
- * output.
- */
+/** Firewalls of the host's owner that block visitors: ufw is judged by its kernel rules, firewalld by its output. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../../lib/exec.ts';
@@ -88,10 +85,7 @@ async function outerLink(proc: string): Promise<string> {
   return first?.[0] ?? '';
 }
 
-/**
- * From `firewall-cmd --list-all-zones`, the zone that has the interface; null: none has it, so the default zone
- * applies.
- */
+/** From `firewall-cmd --list-all-zones`, the zone with the interface; null: none, so the default zone applies. */
 const zoneOf = (zones: string, link: string): string | null =>
   zones.split(/\n(?=\S)/).find((zone) => wordsOf(zone, 'interfaces').includes(link)) ?? null;
 

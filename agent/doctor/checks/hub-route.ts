@@ -52,10 +52,7 @@ export const hubRoute = defineCheck({
   },
 });
 
-/**
- * The domain of install.sh's `--domain`: hub and apps then have the same https address. Null: the hub is reached in
- * another way.
- */
+/** The domain of install.sh's `--domain`: hub and apps share an https address. Null: the hub is reached otherwise. */
 function hostThroughProxy(settings: ReadonlyMap<string, string> | undefined): string | null {
   const [hub = '', apps = ''] = ['ORKESTR_HUB_URL', 'ORKESTR_APPS_URL'].map((name) => settings?.get(name));
   if (hub !== apps || !URL.canParse(hub)) return null;

@@ -11,10 +11,7 @@ interface Facts {
   readonly ports: readonly { readonly port: number; readonly holders: readonly Holder[] }[];
   /** Ports of the process behind the proxy's admin socket; null: there is none. */
   readonly proxy: { readonly pid: number; readonly ports: readonly number[] } | null;
-  /**
-   * Ports that systemd holds for the proxy. Null: systemd holds none of them, or has passed them to the proxy, or does
-   * not answer.
-   */
+  /** Ports that systemd holds for the proxy. Null: it holds none, has passed them to the proxy, or does not answer. */
   readonly kept: readonly number[] | null;
   /** The owner makes the proxy listen elsewhere, so others may hold these ports. */
   readonly isBeside: boolean;

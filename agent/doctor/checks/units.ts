@@ -21,10 +21,7 @@ const UNITS = [
   BACKUP,
   'docker.service',
 ];
-/**
- * Units that may be inactive: the first is stopped when all builds are ended, the others run only during an upgrade or
- * a backup.
- */
+/** May be inactive: the first is stopped when all builds are ended, the others run only during an upgrade or backup. */
 const AT_TIMES = ['orkestr-build.service', 'orkestr-upgrade.service', BACKUP];
 const INSTALL_AGAIN =
   "run install.sh again with `sh /opt/orkestr/current/install.sh`, on the hub's own host `sh /opt/orkestr/current/install.sh --hub-here`.";
