@@ -11,8 +11,8 @@ import { layoutAt } from '../upgrade/layout.ts';
 import { lastUpgrade } from '../upgrade/record.ts';
 
 /**
- * From the running agent, or from checks in this process if there is none. @param answerMs how long to wait for a part
- * that may not answer
+ * From the running agent, or from checks in this process if there is none.
+ * @param answerMs how long to wait for a part that may not answer
  */
 export async function hostReport(config: Config, answerMs = ANSWER_MS): Promise<StatusReport> {
   const answer = await askAgent(config.agentSocket, answerMs);

@@ -5,8 +5,8 @@ import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from './ports.ts';
 
 /**
- * Errors that say nothing about the deployment, because a dependency did not respond and may do so in a moment. The
- * value is how long after the first call the error is still retried, ms.
+ * Errors that say nothing about the deployment: a dependency did not respond, but may do so in a moment. The value is
+ * how long after the first call the error is still retried, ms.
  */
 const PASSING: ReadonlyMap<ErrorCode, number> = new Map([
   ['ORK_ENGINE_UNREACHABLE', Infinity],

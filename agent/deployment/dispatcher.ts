@@ -25,9 +25,9 @@ export interface Dispatcher {
   resume(): void;
   unfinished(): readonly JobRecord[];
   isBusy(environmentId: string): boolean;
-  /** Resolves when nothing runs; after a stop at the latest when its time is up. */
+  /** Resolves when nothing runs. */
   idle(): Promise<void>;
-  /** Stops what runs without recording an end: the next start resumes it. */
+  /** Stops what runs without recording an end: the next start resumes it. Waits at most `withinMs` for it. */
   stop(withinMs: number): Promise<void>;
 }
 

@@ -9,7 +9,7 @@ import type { StepContext } from './step.ts';
 const MOST_LINES = 200;
 const MOST_CHARACTERS = 32_768;
 
-/** How an app ends that was asked to: by itself (null), or by the signal. */
+/** Signals by which an app ends that was asked to, if it does not exit with 0. */
 const ASKED: readonly (string | null)[] = ['SIGTERM', 'SIGINT'];
 
 type Retiring = Pick<StepContext, 'ports' | 'log'>;

@@ -17,8 +17,8 @@ export type Welcome = Extract<HubMessage, { type: 'welcome' }>;
 
 interface Handshake {
   /**
-   * Takes the next message of the hub; returns the answer, or the end of the handshake. @throws OrkestrError
-   * ORK_SIGNATURE, ORK_PROTOCOL
+   * Takes the next message of the hub; returns the answer, or the end of the handshake.
+   * @throws OrkestrError ORK_SIGNATURE, ORK_PROTOCOL
    */
   take(message: HubMessage): { readonly hello: AgentMessage } | { readonly welcome: Welcome };
 }

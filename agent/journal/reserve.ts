@@ -14,7 +14,8 @@ const RESERVE_FILE = 'reserve';
 const RESERVE_BYTES = 256 * 1024;
 
 /**
- * Runs `work` on the state folder. If the disk is full, frees the reserve and runs it again. @throws what `work` throws
+ * Runs `work` on the state folder. If the disk is full, frees the reserve and runs it again.
+ * @throws what `work` throws
  */
 export async function withReserve<T>(stateFolder: string, log: Logger, work: () => Promise<T>): Promise<T> {
   try {

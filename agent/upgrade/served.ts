@@ -38,8 +38,8 @@ interface FetchedFiles {
 }
 
 /**
- * Also fetches the archives for other platforms, as far as the source has them. @throws OrkestrError
- * ORK_UPGRADE_SIGNATURE, ORK_UPGRADE_FETCH
+ * Also fetches the archives for other platforms, as far as the source has them.
+ * @throws OrkestrError ORK_UPGRADE_SIGNATURE, ORK_UPGRADE_FETCH
  */
 export async function keepServed({ layout, making, archive, sums, source, clock }: FetchedFiles): Promise<void> {
   const folder = coming(layout);
