@@ -132,7 +132,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
     limits: DEFAULT_LOG_LIMITS,
     log,
   });
-  // Logs whose deployment is not in the journal: it was lost, or an agent was killed between pruning and this removal.
+  // Removes logs of deployments that are not in the journal: it was lost, or an agent was killed right after pruning.
   logs.sweep((deploymentId) => journal.job(deploymentId) !== null);
   const dispatcher = makeDispatcher({
     parts: {
