@@ -1,4 +1,4 @@
-/** The composition root: the parts of the agent, plugged together on its host. */
+/** The composition root: builds the parts of the agent and connects them. */
 import { chmodSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
@@ -65,12 +65,13 @@ export const VERSION = manifest.version;
 
 const RECONCILE_EVERY_MS = 60_000;
 /**
- * The hub's jobs wait this long for the first round, so that what a lost journal forgot is known before them. Not for what the round
- * revives: an app that never gets healthy is no reason to be away from the hub.
+ * How long the hub's jobs wait for the first reconcile round, so that the round can restore a lost journal from the
+ * engine and the proxy first. They do not wait longer for apps that it revives: one that never gets healthy must not
+ * keep the host offline.
  */
 const FIRST_ROUND_MS = 15_000;
 const KEEP_DEPLOYMENTS = 20;
-/** Together with the two below less than serve.ts gives for the whole. */
+/** Together with the two below, less than the SHUTDOWN_MS of serve.ts. */
 const STOP_RUNNING_MS = 8000;
 const STOP_SANDBOX_MS = 8000;
 const STOP_ROUND_MS = 2000;
@@ -81,15 +82,15 @@ export interface Agent {
   readonly identity: Identity;
   readonly dispatcher: Dispatcher;
   readonly journal: Journal;
-  /** Resume, reconcile, listen on the local socket, dial the hub. */
+  /** Resumes unfinished jobs, reconciles, listens on the local socket and dials the hub. */
   start(): Promise<void>;
-  /** Let go of everything; what runs is gone on with at the next start. */
+  /** Releases everything. Running deployments are resumed at the next start. */
   stop(): Promise<void>;
-  /** @param answerMs how long what may not answer is waited for */
+  /** @param answerMs how long to wait for a part that may not answer */
   status(answerMs: number): Promise<StatusReport>;
-  /** Throws when the agent could do no work any more. For the watchdog. */
+  /** Throws if the agent can no longer do any work. For the watchdog. */
   proveAlive(): void;
-  /** Take reports in place of a hub; the answer stops it. */
+  /** Passes reports to `take` in place of a hub; the returned function ends that. */
   takeReports(take: (report: LocalReport) => void): () => void;
 }
 
@@ -103,7 +104,7 @@ export async function buildAgent(config: Config, identity: Identity, log: Logger
   makePrivateFolder(dirname(config.agentSocket));
   const lock = await lockState(config.stateFolder);
   try {
-    // What a killed agent left of a checkout: its configuration for git holds the token.
+    // A killed agent may leave a checkout behind whose git configuration holds the token.
     rmSync(gitFolder(config), { recursive: true, force: true });
     const sealer = sealerFromKeyFile(join(config.stateFolder, 'secret.key'));
     const { stateFolder } = config;
@@ -131,7 +132,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
     limits: DEFAULT_LOG_LIMITS,
     log,
   });
-  // Of those that a journal which was lost has known, and of those that a killed agent had just forgotten.
+  // Removes logs of deployments that are not in the journal: it was lost, or an agent was killed right after pruning.
   logs.sweep((deploymentId) => journal.job(deploymentId) !== null);
   const dispatcher = makeDispatcher({
     parts: {
@@ -219,7 +220,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       closeApi = () => api.close();
       dispatcher.resume();
       const onChange = (deploymentId: string | null): void => {
-        // Of what is on its way to be live its own deployment takes care.
+        // A deployment on its way to being live looks after its own container.
         if (deploymentId === null || journal.allLive().some((one) => one.deploymentId === deploymentId))
           reconciler.lookSoon();
       };
@@ -227,7 +228,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       const watch = { scope: scopeOf(identity.hostId), onChange, clock, random: Math.random, log };
       void watchStarts(host.engine, watch, stopped.signal);
       await within(FIRST_ROUND_MS, reconciler.look());
-      // A build engine that an earlier agent left running: jobs that need it start it again.
+      // An earlier agent may have left its build engine running. A job that needs it starts it again.
       if (journal.unfinished().length === 0 && (await host.sandbox.isRunning())) await host.sandbox.stop();
       dial();
     },
@@ -236,7 +237,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       await link?.stop();
       stopTaking?.();
       await within(STOP_ROUND_MS, edgeOrders.stop());
-      // A round that waits for a silent engine is left behind: it only does again what the next start does.
+      // A round that waits for a silent engine is abandoned: it does nothing that the next start does not repeat.
       await within(STOP_ROUND_MS, reconciler.stop());
       await dispatcher.stop(STOP_RUNNING_MS);
       await stopSandbox(host.sandbox, log);
@@ -246,7 +247,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
   };
 }
 
-/** A job may carry newer edge settings than were heard of, or older ones, of which the hub then hears. */
+/** A job may carry newer edge settings than the host knows, or older ones. The hub learns which revision counts. */
 function acceptJob(dispatcher: Dispatcher, edgeOrders: EdgeOrders, job: Job): void {
   dispatcher.accept(job);
   if (job.kind !== 'remove' && job.kind !== 'build') edgeOrders.look(job.environment.id);
@@ -256,7 +257,7 @@ function reconcileParts(host: Host, journal: Journal, log: Logger): Parameters<t
   const stepLog = { write: () => undefined, line: (text: string) => log.info({ text }, 'reviving') };
   return {
     ports: host.ports,
-    // Docker drops our rules when it makes its own anew, and a reboot drops all of them.
+    // Docker drops our rules when it rebuilds its own, and a reboot drops them all.
     before: () => host.firewall.ensure(),
     listWorkspaces: () => host.listWorkspaces(),
     remembered: () => ({ live: journal.allLive(), unfinished: journal.unfinished() }),
@@ -267,7 +268,7 @@ function reconcileParts(host: Host, journal: Journal, log: Logger): Parameters<t
   };
 }
 
-/** Reads what apps write. It needs of the journal what serves, and its jobs. */
+/** Reads the output of apps. All it needs of the journal is the live deployments and their jobs. */
 export const appLogsOf = (
   engine: Engine,
   { containers, clock }: Pick<Ports, 'containers' | 'clock'>,
@@ -305,7 +306,7 @@ const upgradesOf = (config: Config, log: Logger): HostUpgrades =>
     ? hostUpgrades(upgradeParts(config), log)
     : noUpgrades('This agent runs from sources: it has no release to replace.');
 
-/** In time or not at all: a build engine that is left is found by the next start. */
+/** Gives up after STOP_SANDBOX_MS: the next start finds a build engine that still runs. */
 async function stopSandbox(sandbox: Sandbox, log: Logger): Promise<void> {
   const stopped = sandbox.isRunning().then((running) => (running ? sandbox.stop() : undefined));
   try {
@@ -316,7 +317,7 @@ async function stopSandbox(sandbox: Sandbox, log: Logger): Promise<void> {
   }
 }
 
-/** Whether `work` was done within `ms`; its failure is thrown. */
+/** Whether `work` finished within `ms`. Rethrows its error. */
 async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
   const over = new AbortController();
   try {
@@ -324,7 +325,7 @@ async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
       work.then(() => true),
       systemClock.sleep(ms, over.signal).then(
         () => false,
-        () => false, // the work was faster: nobody looks at this any more
+        () => false, // the work was faster: nobody looks at this result
       ),
     ]);
   } finally {

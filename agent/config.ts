@@ -10,10 +10,10 @@ import { ALL_FAILPOINTS } from './deployment/failpoint.ts';
 import type { FailpointName } from './deployment/failpoint.ts';
 import { BaseImages } from './detect/base-images.ts';
 
-/** sun_path of sockaddr_un is 108 bytes with its end (unix(7)). */
+/** sun_path of sockaddr_un has 108 bytes, including the terminating null byte (unix(7)). */
 const MAX_SOCKET_PATH = 107;
 const MAX_BUILD_SLOTS = 4;
-/** A week: timers hold 24 days. */
+/** A week. Timers hold 24 days. */
 const MAX_BUILD_IDLE_SECONDS = 604_800;
 
 const Settings = z.object({
@@ -41,18 +41,18 @@ const Settings = z.object({
 export interface Config {
   readonly stateFolder: string;
   readonly agentSocket: string;
-  /** Folder of the build engines' sockets and run-time files. */
+  /** Folder of the build engines' sockets and runtime files. */
   readonly sandboxFolder: string;
-  /** Builds at a time. */
+  /** Number of concurrent builds. */
   readonly buildSlots: number;
-  /** Size of each slot's disk; null: as the host has room; 0: none of its own. */
+  /** Size of each slot's disk. Null: chosen by the host's free space; 0: no disk of its own. */
   readonly buildDiskMiB: number | null;
-  /** How long a build engine is kept without a build; null: as long as the sandbox thinks right. */
+  /** How long an idle build engine is kept. Null: the sandbox's default. */
   readonly buildIdleSeconds: number | null;
   readonly proxySocket: string;
   readonly dockerSocket: string;
   readonly baseImages: BaseImages;
-  /** Whose newest version an upgrade takes that nobody names one for. */
+  /** The channel whose newest version an upgrade installs if no version is named. */
   readonly channel: string;
   readonly logLevel: string;
   readonly failpoint: FailpointName | null;
@@ -60,7 +60,8 @@ export interface Config {
 }
 
 /**
- * @param env defaults to this process's, with what /etc/orkestr/agent.env has beside it; empty values count as not set
+ * @param env defaults to this process's environment plus the settings of /etc/orkestr/agent.env; an empty value counts
+ *   as unset
  * @throws OrkestrError ORK_CONFIG naming the variable
  */
 export function readConfig(env: NodeJS.ProcessEnv = withHostSettings('agent', process.env)): Config {
@@ -89,10 +90,10 @@ export function readConfig(env: NodeJS.ProcessEnv = withHostSettings('agent', pr
   };
 }
 
-/** Half of the cores stay with the apps. */
+/** Half of the cores are left to the apps. */
 const defaultSlots = (cores: number): number => Math.min(MAX_BUILD_SLOTS, Math.max(1, Math.floor(cores / 2)));
 
-/** The longest socket below it is one of a slot's containerd. */
+/** Checks the longest socket path below it: one of a slot's containerd. */
 function sandboxFolder(runFolder: string): string {
   const folder = join(runFolder, 'sandbox');
   socketPath('ORKESTR_AGENT_RUN', join(folder, 'a', 'exec', 'containerd', 'containerd.sock.ttrpc'));

@@ -1,4 +1,4 @@
-/** A host as its agent has it: the only place where the real adapters are built. */
+/** The only place where the real adapters are built. */
 import { join } from 'node:path';
 import type { Config } from './config.ts';
 import type { Ports } from './deployment/ports.ts';
@@ -17,10 +17,10 @@ import { makeSandbox } from './sandbox/sandbox.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { makeWorkspaces } from './git/workspaces.ts';
 
-/** Of clones under way; with their configuration, which holds the token. */
+/** Folder of clones in progress, with their git configuration, which holds the token. */
 export const gitFolder = (config: Config): string => join(config.stateFolder, 'git');
 
-/** What this agent has on its machine, marked with its scope. */
+/** The parts of the host that the agent works with. Everything it makes there is marked with its scope. */
 export interface Host {
   readonly engine: Engine;
   readonly firewall: Firewall;
@@ -30,8 +30,8 @@ export interface Host {
 }
 
 /**
- * @param scope what marks all that is made
- * @param hubUrl where this host reaches its hub, for clones; null: it has none, or nothing is cloned
+ * @param scope marks everything that is made
+ * @param hubUrl where this host reaches its hub, for clones; null if there is no hub or nothing is cloned
  */
 export function buildHost(config: Config, scope: string, hubUrl: string | null): Host {
   const engine = makeEngine({ socketPath: config.dockerSocket });

@@ -1,4 +1,6 @@
-/** The agent as a process on the real engine: its command line, one per state folder, killed, stopped, uninstalled. */
+/**
+ * The agent as a process on the real engine: its command line, one agent per state folder, killed, stopped, removed.
+ */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -37,7 +39,7 @@ describe('orkestr-agent', () => {
     ORKESTR_LOG_LEVEL: 'info',
     ORKESTR_FAILPOINT: '',
   };
-  // A proxy that serves nothing: the agent must find one to be whole.
+  // A proxy that serves nothing: reconcile and status need one that answers.
   const proxy = createServer((_request, response) => {
     response.end(JSON.stringify({ version: 1, startedAt: new Date(0).toISOString(), upstreams: [] }));
   });
@@ -66,7 +68,7 @@ describe('orkestr-agent', () => {
       });
       void exit.then(() => reject(new Error(`the agent ended before it was ready: ${log}`)));
     });
-    ready.catch(() => undefined); // told by whoever waits for it
+    ready.catch(() => undefined); // reported to whoever awaits it
     const one = { child, exit, ready };
     served.push(one);
     return one;
@@ -139,7 +141,7 @@ describe('orkestr-agent', () => {
   });
 
   test('runs one job from a file without a hub: progress on stderr, the result alone on stdout, the log in a file', async (t) => {
-    // A web server without any repository: the deployment must end with the code for that.
+    // A web server without any repository: the deployment must end with the error code for that.
     const web = createServer((_request, response) => response.writeHead(404).end()).listen(0, '127.0.0.1');
     t.after(() => web.close());
     await once(web, 'listening');

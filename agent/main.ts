@@ -13,7 +13,7 @@ if (import.meta.main) {
     .catch((error: unknown) => {
       const { title, detail, mend, evidence } = toProblem(toErrorReport(error));
       const lines = [`${title}: ${detail}`, ...evidence.map((line) => `  | ${line}`), mend, ''];
-      // Words of an app or a build may be in it.
+      // It may quote output of an app or a build.
       process.stderr.write(lines.map((line) => safeLine(line, false)).join('\n'));
       process.exitCode = 1;
     });

@@ -1,4 +1,4 @@
-/** `orkestr-agent serve`: the agent as a process, from its start to the signal that ends it. */
+/** `orkestr-agent serve`: the agent process, from its start to the signal that ends it. */
 import { tidyAtFirstRest, tidyWhenGrown } from '../protocol/service/tidy.ts';
 import { makeLogger } from '../protocol/service/logger.ts';
 import { onShutdown } from '../protocol/service/shutdown.ts';
@@ -7,16 +7,16 @@ import { buildAgent } from './compose.ts';
 import { readConfig } from './config.ts';
 import { requireIdentity } from './identity/identity.ts';
 
-/** From the first signal to a hard end, ms. */
+/** From the first signal to a forced exit, ms. */
 const SHUTDOWN_MS = 20_000;
 
-/** Until a signal comes. @throws OrkestrError ORK_ALREADY_RUNNING, ORK_CONFIG */
+/** Returns once the agent is ready; a signal ends the process. @throws OrkestrError ORK_ALREADY_RUNNING, ORK_CONFIG */
 export async function serve(): Promise<void> {
   const config = readConfig();
   const log = makeLogger('agent', config.logLevel);
   const supervisor = makeSupervisor(config.supervisor, log);
   const agent = await buildAgent(config, requireIdentity(config.stateFolder), log);
-  // Pings only while the event loop turns and the journal answers.
+  // Pings only while the event loop runs and the journal answers.
   const ping = (): void => {
     try {
       agent.proveAlive();

@@ -13,13 +13,13 @@ import { makeAppLogs } from './app-logs.ts';
 
 const A = '018f0000-0000-7000-8000-0000000000a1';
 const B = '018f0000-0000-7000-8000-0000000000b1';
-/** Just before all reads: history. */
+/** Just before all reads, so that lines at these times are history. */
 const DAY = '2030-01-01T00:00:';
 
-/** A time of the day, ns apart. */
+/** A time of that day, `n` ns after its start. */
 const at = (n: number): string => `${DAY}00.${String(n).padStart(9, '0')}Z`;
 
-/** One container as Docker would keep its log. */
+/** A container's log as Docker keeps it. */
 class Container {
   readonly pieces: LogPiece[] = [];
   readonly asked: ContainerLogRequest[] = [];
@@ -66,7 +66,7 @@ interface Host {
   open(request?: Partial<AppLogRequest>): Reader;
 }
 
-/** Keeps what came. */
+/** Collects the parts of a read. */
 class Reader {
   readonly parts: AppLogPart[] = [];
   readonly read: AppLogRead;
@@ -74,7 +74,7 @@ class Reader {
     this.read = read;
   }
 
-  /** Takes parts until there are lines enough, or the end. */
+  /** Takes parts until there are enough lines, or the end. */
   async lines(count: number): Promise<string[]> {
     while (this.#all().length < count) {
       const part = await this.read.next();
@@ -104,7 +104,7 @@ function host(t: TestContext, secrets: string[] = []): Host {
       },
     },
     openLog: async (name, request, signal) => of(name)?.read(request, signal) ?? null,
-    // Time runs a hundred times as fast; reads begin after all history, which is of the first half of the second.
+    // Time runs a hundred times as fast. Reads begin after all history, which is in the first half of the second.
     clock: {
       ...systemClock,
       now: () => Date.parse(`${DAY}00.500Z`),
@@ -176,7 +176,7 @@ test('an app that was silent, and starts again before anybody looks, loses no li
   const reader = on.open({ tail: 0 });
   await until(() => container(on).asked.length === 1);
   container(on).stop();
-  await new Promise(setImmediate); // what was read of it so far has ended
+  await new Promise(setImmediate); // the read of its log so far has ended
   container(on).write('while it was down\n', 'stdout', at(600_000_000));
   assert.deepEqual(await reader.lines(1), ['A while it was down']);
 });

@@ -1,6 +1,7 @@
 /**
- * Reads the log of an environment's app, live from Docker. Of each version it follows the one container, over its crashes and restarts,
- * and goes on with the next version once that has taken over: from its first line on, while the one before is read to its end.
+ * Reads the log of an environment's app, live from Docker. For each version it follows the one container through
+ * crashes and restarts. Once the next version has taken over, it reads that one from its first line, and the previous
+ * one to its end.
  */
 import { MAX_TAIL_LINES } from '../../protocol/app-log.ts';
 import type { AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
@@ -13,15 +14,15 @@ import { endsLine, makeLineMaker } from './lines.ts';
 import type { LineMaker } from './lines.ts';
 import { WaitingParts } from './parts.ts';
 
-/** Between two looks at which version serves, and at a container that stands still, ms. */
+/** Pause between two checks which version serves, or of a stopped container, ms. */
 const LOOK_MS = 500;
-/** Between two questions to an engine that has nothing to tell: one that hangs is silent, too. ms */
+/** Pause between two checks that a silent engine still responds: one that hangs is silent, too. ms */
 const PROOF_MS = 15_000;
 
 interface AppLogParts {
   /** Id of the deployment that serves the environment; null: none. */
   readonly live: (environmentId: string) => string | null;
-  /** What its log must not show. */
+  /** Secrets that its log must not show. */
   readonly secrets: (deploymentId: string) => Promise<readonly string[]>;
   readonly containers: Pick<ContainerRuntime, 'inspect'>;
   readonly openLog: OpenContainerLog;
@@ -59,7 +60,7 @@ class Read {
   readonly #request: AppLogRequest;
   readonly #waiting: WaitingParts;
   readonly #signal: AbortSignal;
-  /** Lines before this are history: they wait for the reader. Later ones are left out when he is too slow, ns. */
+  /** Lines before this are history: they wait for the reader. Later ones are left out if the reader is too slow. ns. */
   readonly #begun: bigint;
   readonly #known = new Set<string>();
 
@@ -84,7 +85,7 @@ class Read {
     await Promise.race([work, failed.promise, this.#proveEngine(live)]);
   }
 
-  /** Never resolves. @throws OrkestrError when the engine does not answer any more */
+  /** Never resolves. @throws OrkestrError if the engine no longer responds */
   async #proveEngine(live: string): Promise<never> {
     const { clock, containers } = this.#parts;
     for (;;) {
@@ -109,7 +110,7 @@ class Read {
       running.add(following);
       void following.then(() => running.delete(following));
     };
-    // A read that broke off while one version drained goes on with both.
+    // A read that broke off while a version drained resumes with both versions.
     for (const { deploymentId } of this.#request.after) if (deploymentId !== this.#live()) follow(deploymentId);
     for (;;) {
       const live = this.#live();
@@ -119,14 +120,14 @@ class Read {
     }
   }
 
-  /** Until it serves no more and stands still. */
+  /** Follows a version until it no longer serves and its container has stopped. */
   async #followVersion(deploymentId: string): Promise<void> {
     const { clock } = this.#parts;
     const lines = await this.#lines(deploymentId);
     let from: Omit<ContainerLogRequest, 'follow'> = this.#start(deploymentId);
     for (;;) {
       const state = await this.#container(deploymentId);
-      // Looked at before the log is read: what is written after that is read the next time round.
+      // Checked before the log is read: lines written after the check are read in the next round.
       const isOver = this.#live() !== deploymentId && state?.running !== true;
       if (state !== null) {
         const last = await this.#readContainer(deploymentId, { ...from, follow: true }, lines);
@@ -137,18 +138,18 @@ class Read {
     }
   }
 
-  /** Null also for that of another environment: who asks may name any deployment as the place to go on from. */
+  /** Null also for a container of another environment: the request may name any deployment as a position. */
   async #container(deploymentId: string): Promise<ContainerState | null> {
     const state = await this.#parts.containers.inspect(names.container(deploymentId));
     return state?.environmentId === this.#request.environmentId ? state : null;
   }
 
-  /** Where the log of a version is read from. */
+  /** Where to start reading the log of a version. */
   #start(deploymentId: string): Omit<ContainerLogRequest, 'follow'> {
     const { after, tail, sinceSeconds } = this.#request;
     const position = after.find((one) => one.deploymentId === deploymentId);
     if (position !== undefined) return { tail: null, since: nanoseconds(position.at) + 1n };
-    // A version that came later is shown whole: how it started is what one looks for.
+    // A version that came later is shown from its beginning, because its start is what readers look for.
     if (after.length > 0 || this.#known.size > 1) return { tail: MAX_TAIL_LINES, since: null };
     return { tail, since: sinceSeconds === null ? null : this.#begun - BigInt(sinceSeconds) * 1_000_000_000n };
   }
@@ -188,7 +189,9 @@ class Read {
     if (leftOut > 0) this.#waiting.leaveOut(deploymentId, leftOut);
   }
 
-  /** What was there when the read began waits in Docker's files for its reader; all of it, when that is all that is read. */
+  /**
+   * Lines from before the read began stay in Docker's files until the reader has room; without `follow`, all lines do.
+   */
   #isHistory({ at }: LogPiece): boolean {
     return !this.#request.follow || nanoseconds(at) < this.#begun;
   }
@@ -202,6 +205,6 @@ class Read {
   }
 }
 
-/** Where a log goes on of which nothing was read yet: all that is newer than what was asked for from before. */
+/** Where to continue if nothing was read yet: everything newer than the history that was requested. */
 const unread = ({ tail, since }: Omit<ContainerLogRequest, 'follow'>, begun: bigint): bigint | null =>
   tail === null ? since : begun;

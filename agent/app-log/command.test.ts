@@ -12,7 +12,7 @@ import type { AppLogFlags } from './command.ts';
 
 const NEXT = '018f0000-0000-7000-8000-0000000000b1';
 
-/** A host on which `shop/production` serves, and what reading its log gives. */
+/** A host on which `shop/production` serves, and whose log reads return these parts. */
 async function host(t: TestContext, parts: readonly AppLogPart[]) {
   const folder = temporaryFolder(t);
   const journal = await openTestJournal(folder);

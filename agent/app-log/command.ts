@@ -1,4 +1,7 @@
-/** `orkestr-agent logs --app`: what an app writes, without hub and without a running agent: Docker keeps it, the journal has its name. */
+/**
+ * `orkestr-agent logs --app`: an app's output, without hub and without a running agent. Docker keeps the output, the
+ * journal the app's name.
+ */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { appLogNotes } from '../../protocol/app-log-notes.ts';
@@ -13,9 +16,9 @@ import type { AppLogs } from './app-logs.ts';
 export interface AppLogCommand {
   readonly serving: Serving;
   readonly appLogs: AppLogs;
-  /** A terminal gets safe lines, a file or pipe all that the app wrote. */
+  /** A terminal gets safe lines; a file or pipe gets the app's output unchanged. */
   readonly out: Writable & { readonly isTTY?: boolean };
-  /** Ends it, as Ctrl-C does. */
+  /** Ends the output, as Ctrl-C does. */
   readonly signal: AbortSignal;
 }
 
@@ -28,7 +31,7 @@ export interface AppLogFlags {
   readonly timestamps?: boolean | undefined;
 }
 
-/** @throws OrkestrError ORK_NOT_FOUND, naming what there is; and what reading it throws */
+/** @throws OrkestrError ORK_NOT_FOUND, listing the live apps; and the errors of the read */
 export async function printAppLog({ serving, appLogs, out, signal }: AppLogCommand, flags: AppLogFlags): Promise<void> {
   const { since, tail = defaultTail(since), follow = false, timestamps = false } = flags;
   const read = appLogs.open({

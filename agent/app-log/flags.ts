@@ -1,8 +1,8 @@
-/** What may stand behind the options of `logs --app`. */
+/** Parses the values of options of `logs --app`. */
 import { InvalidArgumentError } from 'commander';
 import { Ago, MAX_TAIL_LINES } from '../../protocol/app-log.ts';
 
-/** @throws InvalidArgumentError what commander tells with the option's name */
+/** @throws InvalidArgumentError which commander shows with the option's name */
 export function linesOf(text: string): number {
   const lines = Number(text);
   if (Number.isInteger(lines) && lines >= 0 && lines <= MAX_TAIL_LINES) return lines;

@@ -1,7 +1,7 @@
 /**
- * From the pieces that Docker keeps to lines that may be shown: long ones cut, secrets taken out. They are looked for line by line, not
- * across lines as in the log of a step: there a line that may be the beginning of a secret waits for the next one, and a
- * live log would show it late or never. A secret of several lines is known by each of its longer lines.
+ * Turns the pieces that Docker keeps into lines that may be shown: long ones cut, secrets redacted. It redacts line by
+ * line, not across lines as the step log does: there a line that may be the beginning of a secret waits for the next
+ * one, and a live log would show it late or never. A secret of several lines is recognized by each of its longer lines.
  */
 import { APP_LOG_LINE_BYTES } from '../../protocol/app-log.ts';
 import type { AppLogLine } from '../../protocol/app-log.ts';
@@ -12,11 +12,11 @@ import { makeRedactor } from '../lib/redactor.ts';
 const NEWLINE = Buffer.from('\n');
 
 export interface LineMaker {
-  /** The line that ends with this piece; null when it does not end yet. */
+  /** The line that ends with this piece; null if it does not end yet. */
   take(piece: LogPiece): AppLogLine | null;
-  /** Leaves a piece out, and what there is of its line. True when it is the first of that line which is left out. */
+  /** Drops a piece, and the part of its line before it. True if it is the first piece of that line that is dropped. */
   skip(piece: LogPiece): boolean;
-  /** What has no newline, when nothing more comes. */
+  /** Lines without a newline, once nothing more comes. */
   end(): AppLogLine[];
 }
 
@@ -36,7 +36,7 @@ function makeStream(
   const limit = makeLineLimiter(APP_LOG_LINE_BYTES);
   let open: Pick<LogPiece, 'at' | 'stream'> | null = null;
   let shown: Buffer[] = [];
-  // The beginning of this line was left out: its rest alone would read like a line.
+  // The beginning of this line was dropped, so the rest is dropped, too: alone it would look like a line.
   let torn = false;
 
   const finish = (): AppLogLine | null => {

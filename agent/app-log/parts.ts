@@ -1,10 +1,10 @@
-/** Parts of a read that wait for its reader: a bounded number of characters, and the count of lines that found no room. */
+/** Parts of a read that wait for its reader: a bounded number of characters, and the count of lines left out. */
 import { APP_LOG_CHUNK_CHARACTERS } from '../../protocol/app-log.ts';
 import type { AppLogLine, AppLogPart } from '../../protocol/app-log.ts';
 
-/** Characters at which no more is taken in. */
+/** Number of waiting characters at which no more is accepted. */
 const MOST_WAITING = 4 * APP_LOG_CHUNK_CHARACTERS;
-/** What a line counts beside its text: an app may write empty ones without end. */
+/** What a line counts in addition to its text: an app may write empty lines without end. */
 const LINE_CHARACTERS = 64;
 
 interface Filling extends AppLogPart {
@@ -25,7 +25,7 @@ export class WaitingParts {
     return this.#characters >= MOST_WAITING;
   }
 
-  /** Says that the log of a version begins. */
+  /** The log of a version begins. */
   begin(deploymentId: string): void {
     this.#open(deploymentId);
     this.#wakeReader?.();
@@ -42,7 +42,7 @@ export class WaitingParts {
     this.#wakeReader?.();
   }
 
-  /** Lines found no room. Told in front of what follows, and as one number, whichever versions they are of. */
+  /** Lines found no room. The number is reported in front of what follows, as one sum for all versions. */
   leaveOut(deploymentId: string, lines: number): void {
     const last = this.#parts.at(-1);
     const gap = last?.lines.length === 0 ? last : this.#open(deploymentId);
@@ -50,12 +50,12 @@ export class WaitingParts {
     this.#wakeReader?.();
   }
 
-  /** Resolves when there is room, or nobody reads any more. */
+  /** Resolves when there is room, or when nobody reads any more. */
   async room(): Promise<void> {
     while (this.isFull && !this.#ended) await this.#roomMade.promise;
   }
 
-  /** Nothing more comes; what waits is still taken. */
+  /** Nothing more comes; the reader still gets what waits. */
   end(error?: unknown): void {
     this.#ended = true;
     this.#error ??= error;
@@ -63,7 +63,7 @@ export class WaitingParts {
     this.#makeRoom();
   }
 
-  /** The next part; null at the end. @throws what the read ended with */
+  /** The next part; null at the end. @throws the error that the read ended with */
   async next(): Promise<AppLogPart | null> {
     while (this.#parts.length === 0 && !this.#ended) {
       await new Promise<void>((resolve) => (this.#wakeReader = resolve));

@@ -6,7 +6,7 @@ import { temporaryFolder } from '../lib/test-folder.ts';
 import { deployJob, openTestJournal } from '../deployment/test-bench.ts';
 import { secretsOfVersion } from './secrets.ts';
 
-/** An engine with one container, whose environment is this. */
+/** An engine with one container that has this environment. */
 const engineWith = (...env: string[]): Engine => ({
   socketPath: '/nowhere',
   call: (_what, work) =>

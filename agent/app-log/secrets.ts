@@ -10,8 +10,8 @@ import type { Engine } from '../lib/engine.ts';
 export type KnownVersions = Pick<DeploymentJournal, 'live' | 'job' | 'payload'>;
 
 /**
- * By its job, which the journal keeps while it serves. Of a version that drains, or whose job was lost, every value in the environment of
- * its container counts as a secret, those of its image too.
+ * The secrets of its job, which the journal keeps while the version serves. For a version that drains, or whose job was
+ * lost, every value in the environment of its container counts as a secret, including those of its image.
  */
 export async function secretsOfVersion(
   engine: Engine,

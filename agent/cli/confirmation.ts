@@ -1,19 +1,19 @@
-/** A word that is typed before something goes that does not come back. */
+/** Asks a person to type a word before an irreversible removal. */
 import { hostname } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
 
 interface Confirmation {
-  /** What goes, as a sentence. */
+  /** What will be removed, as a sentence. */
   readonly going: string;
-  /** What has to be typed, and what it is. */
+  /** The word to type, and what it is. */
   readonly word: string;
   readonly called: string;
-  /** How it is said without a terminal. */
+  /** How to confirm without a terminal. */
   readonly plainly: string;
 }
 
-/** @throws OrkestrError ORK_INVALID when it is not confirmed, and where nobody can be asked */
+/** @throws OrkestrError ORK_INVALID if it is not confirmed, or if there is no terminal */
 export async function confirm({ going, word, called, plainly }: Confirmation): Promise<void> {
   if (!process.stdin.isTTY) throw new OrkestrError('ORK_INVALID', `${going} ${plainly}`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
@@ -25,6 +25,6 @@ export async function confirm({ going, word, called, plainly }: Confirmation): P
   }
 }
 
-/** For all that this host has. @throws OrkestrError ORK_INVALID as {@link confirm} */
+/** Confirms the removal of everything on this host. @throws OrkestrError ORK_INVALID as {@link confirm} */
 export const confirmForHost = (plainly: string): Promise<void> =>
   confirm({ going: 'This removes all apps and data from this host.', word: hostname(), called: 'name', plainly });

@@ -1,4 +1,4 @@
-/** How this host is, whether an agent runs on it or not. */
+/** The state of this host, whether an agent runs on it or not. */
 import type { Config } from '../config.ts';
 import { endsTlsBefore } from '../host-facts/edge-sockets.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -10,7 +10,10 @@ import { askAgent } from '../local-api/client.ts';
 import { layoutAt } from '../upgrade/layout.ts';
 import { lastUpgrade } from '../upgrade/record.ts';
 
-/** As the agent tells it, or looked at without one. @param answerMs how long what may not answer is waited for */
+/**
+ * From the running agent, or from checks in this process if there is none.
+ * @param answerMs how long to wait for a part that may not answer
+ */
 export async function hostReport(config: Config, answerMs = ANSWER_MS): Promise<StatusReport> {
   const answer = await askAgent(config.agentSocket, answerMs);
   return typeof answer === 'string' ? lookWithoutAgent(config, answer === 'silent', answerMs) : answer;

@@ -1,4 +1,4 @@
-/** `orkestr-agent hub`: where this host reaches its hub, and that the hub is somewhere else from now on. */
+/** `orkestr-agent hub`: prints or changes the address at which this host reaches its hub. */
 import { isInstalled } from '../../protocol/service/installation.ts';
 import type { Config } from '../config.ts';
 import type { Clock } from '../deployment/ports.ts';
@@ -8,7 +8,7 @@ import { AGENT_UNIT } from '../upgrade/services.ts';
 
 const RESTART_MS = 120_000;
 
-/** Without `url`: tells it. With one: changes it, and restarts the agent of an installation, which dials there. */
+/** Without `url`, prints the address. With one, changes it, and restarts an installed agent, which then dials there. */
 export async function hubAddress(config: Config, url: string | undefined, clock: Clock): Promise<void> {
   if (url === undefined) return void process.stdout.write(`${hubOf(config.stateFolder).hub.url}\n`);
   const { from, to } = await moveHub(config.stateFolder, url, clock);

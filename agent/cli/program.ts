@@ -1,6 +1,4 @@
-/**
- * The command tree. What a command alone needs is imported where it is used: an agent that serves has no use for it.
- */
+/** The command tree. A command imports the modules that only it needs, because a serving agent does not use them. */
 import { Command } from 'commander';
 import { VERSION } from '../compose.ts';
 import { serve } from '../serve.ts';
@@ -51,7 +49,7 @@ export function buildProgram(): Command {
   const cli = new Command('orkestr-agent')
     .description('The daemon of orkestr on a host: takes jobs from the hub and runs them with Docker Engine.')
     .version(VERSION)
-    // Its own --version stands before a command; behind it, that is the command's.
+    // The program's own --version comes before a command; after it, --version belongs to the command.
     .enablePositionalOptions()
     .addHelpText('after', HELP);
   cli.command('serve').description('run the agent').action(serve);

@@ -12,7 +12,7 @@ import { IDS } from '../deployment/test-bench.ts';
 const run = promisify(execFile);
 const MAIN = join(import.meta.dirname, '..', 'main.ts');
 
-/** The command line, beside an agent whose removals end at the second look, with this error if any. */
+/** The command line, with an agent whose removals end at the second look, with this error if any. */
 async function host(t: TestContext, error: ErrorReport | null = null) {
   const folder = temporaryFolder(t);
   const begun: string[] = [];

@@ -13,7 +13,7 @@ import { printStepLogs } from './step-logs.ts';
 
 const MAIN = join(import.meta.dirname, '..', 'main.ts');
 
-/** A state folder in which the deployment has this log of its build. */
+/** A state folder in which a deployment has this build log. */
 function hostWithLog(t: TestContext, log: string): { state: string; folder: string } {
   const state = temporaryFolder(t);
   const folder = join(state, 'logs');

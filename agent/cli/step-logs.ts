@@ -1,4 +1,4 @@
-/** Step logs of a deployment, from the files of this host: bytes as they are into a file or pipe, safe lines for a terminal. */
+/** Prints step logs of a deployment from this host's files: raw bytes to a file or pipe, safe lines to a terminal. */
 import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
@@ -12,9 +12,9 @@ import { logPath } from '../deployment/log.ts';
 
 interface LogsRequest {
   readonly folder: string;
-  /** Absent: the one that was written last. */
+  /** Absent: the deployment whose log was written last. */
   readonly deploymentId?: string | undefined;
-  /** Absent: all steps in their order, each under a heading. */
+  /** Absent: all steps in order, each under a heading. */
   readonly step?: string | undefined;
 }
 

@@ -1,43 +1,46 @@
-/** One call with a time limit, tried again when what it depends on (engine, proxy, git server) does not answer for a while. */
+/** One call with a time limit, retried while what it depends on (engine, proxy, git server) does not respond. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from './ports.ts';
 
 /**
- * Errors that say nothing about the deployment: whoever did not answer may do so in a moment. With each, how long after the
- * first call it is still tried again, ms.
+ * Errors that say nothing about the deployment: a dependency did not respond, but may do so in a moment. The value is
+ * how long after the first call the error is still retried, ms.
  */
 const PASSING: ReadonlyMap<ErrorCode, number> = new Map([
   ['ORK_ENGINE_UNREACHABLE', Infinity],
   ['ORK_ENGINE_TIMEOUT', Infinity],
   ['ORK_PROXY_UNREACHABLE', Infinity],
-  // Most often the hub itself, whose git remote restarts with it. But a mistyped host must not keep a person waiting.
+  // Usually the hub itself, whose git remote restarts with it. But a mistyped host must not keep a person waiting.
   ['ORK_REPO_UNREACHABLE', 60_000],
-  // A build that is tried again comes out of the cache.
+  // A retried build comes out of the cache.
   ['ORK_REGISTRY_UNREACHABLE', 60_000],
 ]);
 
 export const RETRY_PACE = { baseMs: 500, capMs: 10_000 } as const;
 
-/** How long a call may take to notice that it was aborted, ms, unless it says otherwise. After that it is left behind. */
+/** How long a call may take to react to an abort, ms, unless the attempt sets another limit. Then it is abandoned. */
 const ABANDON_MS = 10_000;
 
-/** A try that was cut off so soon had no time for a word of its own: engine and proxy are given half of it for each call, ms. */
+/**
+ * A try that was aborted within this time had no chance to report an error of its own: engine and proxy get half of it
+ * per call, ms.
+ */
 const CUT_SHORT_MS = 60_000;
 
-/** Whether it says who did not answer, and nothing about the deployment. */
+/** Whether the error only says who did not respond, and nothing about the deployment. */
 export const isPassing = (error: unknown): error is OrkestrError =>
   error instanceof OrkestrError && PASSING.has(error.code);
 
 interface Attempt<T> {
   act(signal: AbortSignal): Promise<T>;
   readonly limitMs: number;
-  /** How long it may go on after an abort. */
+  /** How long a call may go on after an abort. */
   readonly abandonMs?: number;
-  /** Made when the time is up. */
+  /** Makes the error to throw when the time is up. */
   timeoutError(last: unknown): OrkestrError;
-  /** Ends it from outside; its reason is what is thrown then. */
+  /** Aborts the attempt from outside; its reason is then thrown. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly random: () => number;
@@ -52,7 +55,7 @@ export async function attempt<T>(options: Attempt<T>): Promise<T> {
   const signal = AbortSignal.any([options.signal, timeUp.signal]);
   const onTime = clock.sleep(limitMs, settled.signal).then(
     () => timeUp.abort(),
-    () => undefined, // settled before the limit: nothing to say
+    () => undefined, // settled before the limit
   );
   try {
     return await tryUntil(options, signal);
@@ -91,7 +94,7 @@ async function tryUntil<T>(options: Attempt<T>, signal: AbortSignal): Promise<T>
   }
 }
 
-/** The call's end, or a rejection some time after the abort when the call does not heed it. */
+/** The result of the call, or a rejection some time after the abort if the call ignores it. */
 async function abandonable<T>(options: Attempt<T>, signal: AbortSignal): Promise<T> {
   const { clock, abandonMs = ABANDON_MS } = options;
   const over = new AbortController();
@@ -99,7 +102,7 @@ async function abandonable<T>(options: Attempt<T>, signal: AbortSignal): Promise
     const giveUp = (): void => {
       clock.sleep(abandonMs, over.signal).then(
         () => reject(new OrkestrError('ORK_INTERNAL', 'The step did not stop when it was told to.')),
-        () => undefined, // the call came to its end in time
+        () => undefined, // the call ended in time
       );
     };
     signal.addEventListener('abort', giveUp, { once: true, signal: over.signal });

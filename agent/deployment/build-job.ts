@@ -1,4 +1,4 @@
-/** The build job: the steps up to an image in its registry, and then another host goes on. */
+/** The build job: the steps up to an image in its registry. Another host does the rest. */
 import type { ReleaseJob } from '../../protocol/job.ts';
 import type { StepName } from '../../protocol/steps.ts';
 import { transition } from './deployment.ts';
@@ -13,13 +13,13 @@ const STEPS_OF_A_BUILD: readonly StepName[] = STEPS_OF_A_RELEASE;
 export const stagesOf = ({ stages }: Pipeline, { kind }: Pick<ReleaseJob, 'kind'>): readonly AnyStage[] =>
   kind === 'build' ? stages.filter(({ step }) => STEPS_OF_A_BUILD.includes(step.name)) : stages;
 
-/** The end of a build job. Nothing of it is needed here any more. */
+/** Ends a build job. This host needs nothing of it any more. */
 export async function handOn({ parts, job }: Run): Promise<void> {
   const { deploymentId } = job;
   try {
     await parts.ports.workspaces.remove(deploymentId);
   } catch (error) {
-    // Reconcile sweeps up workspaces of what has ended; the image is what counts.
+    // Reconcile removes the workspaces of ended deployments; what counts is the image.
     parts.log.warn({ err: error, deploymentId }, 'the workspace of a build was not removed');
   }
   parts.journal.record({

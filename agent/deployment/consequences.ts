@@ -1,4 +1,6 @@
-/** What the end of a step means for its deployment and for what is live: recorded with the step, in one transaction. */
+/**
+ * What the end of a step changes for its deployment and for the live record, stored with the step in one transaction.
+ */
 import { withSentence } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { HealthReport, Release, StepName, Target } from '../../protocol/steps.ts';
@@ -9,7 +11,7 @@ import type { Change, LiveRecord, StepRecord } from './records.ts';
 import { isPastFlip, reportOf } from './run.ts';
 import type { Run } from './run.ts';
 
-/** What changes beside the step's own record when it is done. */
+/** What a finished step changes besides its own record. */
 export function consequences(run: Run, name: StepName): Omit<Change, 'deploymentId' | 'steps'> {
   const { job, previousId, parts } = run;
   if (name === 'cutover') return { live: liveOf(run, null) };
@@ -42,7 +44,10 @@ function liveOf({ job, outputs, parts }: Run, release: Release | null): LiveReco
   };
 }
 
-/** It serves, but it could not be brought to its end: failed, with nothing undone, and remembered as what is live. */
+/**
+ * The new version serves, but a later step failed for good: the deployment is failed, nothing is undone, and it is
+ * recorded as live.
+ */
 export function lostChange(run: Run, step: StepRecord, error: ErrorReport): Change {
   const { parts, job } = run;
   const told = withSentence(error, 'The new version serves all the same.');
@@ -56,6 +61,6 @@ export function lostChange(run: Run, step: StepRecord, error: ErrorReport): Chan
   };
 }
 
-/** From now on reconcile looks after it: its cutover may go on for a day, until the last stream has drained. */
+/** From now on reconcile looks after the deployment: its cutover may take another day, until all streams have ended. */
 export const takeOver = (run: Run): void =>
   run.parts.journal.record({ deploymentId: run.job.deploymentId, live: liveOf(run, null) });

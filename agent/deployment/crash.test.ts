@@ -16,7 +16,7 @@ import { deployJob, IDS, noSignals, openTestJournal, runnerParts } from './test-
 
 const CHILD = join(import.meta.dirname, 'test-crash-child.ts');
 
-/** The signal that ended a child which ran the deployment up to the failpoint. */
+/** The signal that killed a child process which ran the deployment up to the failpoint. */
 async function runUntilKilled(folder: string, jobPath: string, failpoint: FailpointName, failing: string) {
   const child = spawn(process.execPath, [CHILD, folder, jobPath, failpoint, failing], { stdio: 'inherit' });
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
@@ -32,7 +32,7 @@ interface End {
   readonly ledger: string[];
 }
 
-/** Kill at `failpoint`, then go on in this process as a restarted agent does, and look at what there is in the end. */
+/** Kills at `failpoint`, resumes in this process as a restarted agent does, and returns what is there in the end. */
 async function killAndResume(t: TestContext, failpoint: FailpointName, failing = 'none'): Promise<End> {
   const folder = join(temporaryFolder(t), failpoint.replace(':', '-'));
   mkdirSync(folder);
@@ -48,7 +48,7 @@ async function killAndResume(t: TestContext, failpoint: FailpointName, failing =
     assert.ok(journal.unfinished().length <= 1);
     const parts = runnerParts({ folder, journal, pipeline: pipelineOnDisk(folder, failing) });
     for (const { deploymentId } of journal.unfinished()) await runDeployment(parts, deploymentId, noSignals());
-    // Steps that were not resumed may have bytes of their log left over.
+    // Logs of steps that were not resumed may hold bytes that are not yet in the outbox.
     for (const step of STEP_NAMES) parts.logs.open(job.deploymentId, step, []).close();
     const rows = journal.outbox.after(0, 10_000);
     const ranges = new Map<string, number>();
@@ -83,7 +83,7 @@ for (const failpoint of onTheWay) {
     assert.deepEqual(effects, [...STEP_NAMES]);
     assert.deepEqual(finals(reports), ['live'], 'exactly one end is reported');
     assert.ok(!ledger.some((line) => line.startsWith('undo')));
-    // Only the step that was cut off before its result was stored may run a second time.
+    // Only the step that was killed before its result was stored may run a second time.
     const [step, point] = failpoint.split(':');
     for (const name of STEP_NAMES) {
       const runs = ledger.filter((line) => line === `run ${name}`).length;
@@ -102,7 +102,7 @@ for (const step of ['clone', 'analyze', 'build', 'deploy', 'health', 'cutover'] 
     assert.equal(live, undefined);
     assert.deepEqual(effects, []);
     assert.deepEqual(finals(reports), ['failed']);
-    // Only the one whose record the crash took is taken back a second time.
+    // Only the step whose undo record was lost in the crash is undone a second time.
     for (const name of STEP_NAMES.slice(0, STEP_NAMES.indexOf(failing) + 1)) {
       assert.equal(ledger.filter((line) => line === `undo ${name}`).length, name === step ? 2 : 1, name);
     }

@@ -51,7 +51,7 @@ test('an ended deployment never becomes one that has work left', () => {
       try {
         assert.ok(isEnded(transition(state, event)), `${state} ${event}`);
       } catch (error) {
-        assert.ok(error instanceof OrkestrError); // not on the map: checked above
+        assert.ok(error instanceof OrkestrError); // not in the table: checked above
       }
     }
   }

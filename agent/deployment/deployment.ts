@@ -9,9 +9,9 @@
  *                  ▼
  *              cancelled
  *
- * A remove job takes the same road and ends `superseded`: nothing of its environment is left. One that failed begins anew, as
- * often as the hub asks. A build job ends `built`: the image
- * is in its registry, and another host goes on.
+ * A remove job takes the same path and ends `superseded`: nothing of its environment is left. A failed one starts over
+ * as often as the hub sends it again. A build job ends `built`: the image is in its registry, and another host takes
+ * over.
  */
 import { OrkestrError } from '../../protocol/errors.ts';
 
@@ -27,22 +27,22 @@ export const DEPLOYMENT_STATES = [
 ] as const;
 export type DeploymentState = (typeof DEPLOYMENT_STATES)[number];
 
-/** Event → state it may meet → state after it. What is not here cannot happen. */
+/** Event → state in which it may occur → state after it. Anything else cannot happen. */
 const TRANSITIONS = {
   start: { queued: 'running' },
-  /** A step failed, or a cancel came, before the flip. What was done is taken back next. */
+  /** A step failed, or a cancel came, before the flip. Next, what was done is undone. */
   fail: { running: 'undoing' },
-  /** All is taken back after a failure … */
+  /** All is undone after a failure … */
   'end-failed': { undoing: 'failed' },
   /** … or after a cancel. */
   'end-cancelled': { undoing: 'cancelled' },
   finish: { running: 'live' },
   'hand-on': { running: 'built' },
-  /** A step failed for good after the flip: the new version serves, so nothing is taken back. */
+  /** A step failed for good after the flip: the new version serves, so nothing is undone. */
   lose: { running: 'failed' },
   /**
-   * A newer deployment serves, or the environment was removed. A lost deployment may serve too, and the removal's own job
-   * goes straight from running.
+   * A newer deployment serves, or the environment was removed. A lost deployment may serve too, hence from `failed`;
+   * the removal's own job goes straight from `running`.
    */
   supersede: { live: 'superseded', failed: 'superseded', running: 'superseded' },
   refuse: { queued: 'failed' },
@@ -52,14 +52,14 @@ const TRANSITIONS = {
 export type DeploymentEvent = keyof typeof TRANSITIONS;
 export const DEPLOYMENT_EVENTS = Object.keys(TRANSITIONS) as readonly DeploymentEvent[];
 
-/** States in which nothing happens any more unless a newer deployment comes. */
+/** States in which nothing happens unless a newer deployment comes. */
 const ENDED: ReadonlySet<DeploymentState> = new Set(['built', 'live', 'superseded', 'failed', 'cancelled']);
 
 export const isEnded = (state: DeploymentState): boolean => ENDED.has(state);
 
 /**
  * The state after `event`.
- * @throws OrkestrError ORK_INTERNAL when the event cannot happen in this state: a bug, never input.
+ * @throws OrkestrError ORK_INTERNAL if the event cannot happen in this state: a bug, never input
  */
 export function transition(state: DeploymentState, event: DeploymentEvent): DeploymentState {
   const next = (TRANSITIONS[event] as Partial<Record<DeploymentState, DeploymentState>>)[state];

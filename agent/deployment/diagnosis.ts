@@ -6,9 +6,9 @@ import { CHANGE_USER, capabilityCommand } from '../lib/capabilities.ts';
 import { lastError } from './last-error.ts';
 import type { ContainerState } from './ports.ts';
 
-/** Log lines of the app that are looked at: an error of Java may be far above the end of its trace. */
+/** Number of log lines of the app to examine: the message of a Java error may be far above the end of its trace. */
 export const TAIL_LINES = 100;
-/** Of them, the last that an error carries. */
+/** The last of them, which go into the error. */
 const EVIDENCE_LINES = 20;
 
 /** Docker's embedded DNS server listens here in every container of a user-defined network. It is not the app. */
@@ -16,11 +16,11 @@ const DOCKER_DNS = '127.0.0.11';
 
 interface UnhealthyFacts {
   readonly port: number;
-  /** Where the port comes from: "environment setting". */
+  /** What set the port, for example "environment setting". */
   readonly portFrom: string;
-  /** Seconds that were given. */
+  /** Time the app was given to become healthy, seconds. */
   readonly budgetSeconds: number;
-  /** What the last probe got. */
+  /** Result of the last probe. */
   readonly last: string;
   /** Listening sockets; null when they could not be read. */
   readonly listeners: readonly Listener[] | null;
@@ -41,28 +41,28 @@ function appListeners(listeners: readonly Listener[]): Listener[] {
   return listeners.filter(({ address }) => address !== DOCKER_DNS);
 }
 
-/** "a", "a and b", "a, b and c"; no more than five are named. */
+/** "a", "a and b", "a, b and c"; names at most five. */
 function list(listeners: readonly Listener[]): string {
   const named = [...new Set(listeners.map(show))];
   const shown = named.length > 5 ? [...named.slice(0, 5), `${named.length - 5} more`] : named;
   return shown.length < 2 ? shown.join('') : `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}`;
 }
 
-/** The last words of an app as evidence, marked as its own. */
+/** The last lines of an app as evidence, marked as output of the app. */
 export function tailEvidence(tail: readonly string[]): string[] {
   return tail.slice(-EVIDENCE_LINES).map((line) => `app: ${line}`);
 }
 
-/** As nginx, Apache, gosu, su-exec, setpriv and chown say what they may not. */
+/** How nginx, Apache, gosu, su-exec, setpriv and chown name the operation that was not permitted. */
 const CHANGE = /chown|changing ownership|set(?:res)?[ug]id|setgroups|switching to|set (?:user|group) id/i;
 
-/** What to do about an app that wanted to change its user, or the owner of its files; nothing for others. */
+/** Advice for an app that tried to change its user or the owner of its files; empty for others. */
 function capabilityHint(tail: readonly string[]): string {
   if (!tail.some((line) => CHANGE.test(line) && /operation not permitted/i.test(line))) return '';
   return ` It starts as root and changes its user or the owner of files, which needs capabilities: ${capabilityCommand(CHANGE_USER)}`;
 }
 
-/** The reason why a running app did not become healthy in its time. */
+/** Why a running app did not become healthy in time. */
 export function diagnose(facts: UnhealthyFacts): OrkestrError {
   const { port, portFrom, budgetSeconds } = facts;
   const open = facts.listeners === null ? null : appListeners(facts.listeners);
@@ -97,13 +97,15 @@ export function diagnose(facts: UnhealthyFacts): OrkestrError {
   );
 }
 
-/** The name of the signal behind an exit code of 128 + n, as shells and Docker give it; null for a plain exit. */
+/**
+ * The name of the signal behind an exit code of 128 + n, the convention of shells and Docker; null for a plain exit.
+ */
 export function signalName(exitCode: number): string | null {
   const found = Object.entries(constants.signals).find(([, number]) => number === exitCode - 128);
   return found?.[0] ?? null;
 }
 
-/** The reason why a container stands still that should run. `memoryMiB` is its limit, `when` the end of the sentence. */
+/** Why a container that should run has stopped. `memoryMiB` is its limit, `when` the end of the sentence. */
 export function diagnoseExit(
   state: Pick<ContainerState, 'exitCode' | 'oomKilled'> | null,
   memoryMiB: number,

@@ -104,7 +104,7 @@ test('shuffled jobs of many environments: generations that go live only grow', a
   const jobs = Array.from({ length: 60 }, (_, index) =>
     deployJob({ generation: 1 + Math.floor(index / 3), environment: { id: environments[index % 3] ?? '', slug: 'e' } }),
   );
-  // A fixed shuffle: a test must fail the same way twice.
+  // A fixed shuffle: the test must be repeatable.
   const shuffled = jobs.map((job, index) => ({ job, at: (index * 37) % 61 })).sort((a, b) => a.at - b.at);
   for (const { job } of shuffled) dispatcher.accept(job);
   await dispatcher.idle();
@@ -172,7 +172,7 @@ test('a removal that failed, or met a full queue once, is done when the hub asks
     'superseded',
     'live',
     'live',
-    'superseded', // said again, not done again
+    'superseded', // reported again, not run again
   ]);
 });
 
@@ -209,7 +209,7 @@ test('a removal ends what drains for a day and takes back what is not flipped ye
   );
   const removalOf = (slug: string, id: string): RemoveJob =>
     RemoveJob.parse({ ...deployJob({ generation: 9, environment: { id, slug } }), kind: 'remove' });
-  // Cut off by a restart with its removal behind it.
+  // Interrupted by a restart, with its removal queued behind it.
   journal.accept(deployJob({ environment: { id: IDS.project, slug: 'cut' } }));
   journal.accept(removalOf('cut', IDS.project));
   dispatcher.resume();

@@ -1,4 +1,4 @@
-/** What happens to a job that arrives: known, stale, refused or queued; and to those that a restart cut off. */
+/** What happens to a job that arrives (known, stale, refused or queued), and to jobs that a restart interrupted. */
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Job, RemoveJob } from '../../protocol/job.ts';
@@ -11,23 +11,23 @@ import { timestampOf } from './run.ts';
 import type { RunnerParts } from './run.ts';
 import { runDeployment } from './runner.ts';
 
-/** Pace of trying again when the journal itself fails (disk full). */
+/** Backoff while the journal itself fails (disk full). */
 const STALLED_PACE = { baseMs: 2000, capMs: 60_000 };
 
 export interface Dispatcher {
-  /** Never throws for what is in the job: a job that cannot run is reported as failed. */
+  /** Never throws because of the job's content: a job that cannot run is reported as failed. */
   accept(job: Job): void;
-  /** Report a job as failed that could not even be read. */
+  /** Reports a job as failed that could not even be parsed. */
   refuse(job: RefusedJob, error: ErrorReport): void;
-  /** Idempotent; without effect on what has ended or is past the flip. */
+  /** Idempotent. No effect on a deployment that has ended or is past the flip. */
   cancel(deploymentId: string): void;
-  /** Queue what the journal holds as accepted and not ended. Call once, before new jobs come. */
+  /** Queues the accepted jobs of the journal that have not ended. Call once, before new jobs come. */
   resume(): void;
   unfinished(): readonly JobRecord[];
   isBusy(environmentId: string): boolean;
-  /** Settles when nothing runs, or when `ms` are over after a stop. */
+  /** Resolves when nothing runs. */
   idle(): Promise<void>;
-  /** Let go of what runs, without recording an end: the next start goes on. */
+  /** Stops what runs without recording an end: the next start resumes it. Waits at most `withinMs` for it. */
   stop(withinMs: number): Promise<void>;
 }
 
@@ -35,7 +35,7 @@ interface DispatcherOptions {
   readonly parts: RunnerParts;
   readonly intake: JobIntake & Pick<DeploymentJournal, 'job'>;
   readonly limits: QueueLimits;
-  /** After each deployment that came to an end. */
+  /** Called after the end of each deployment. */
   onEnded(deploymentId: string): void;
 }
 
@@ -43,7 +43,7 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
   const { parts, intake, limits } = options;
   const { clock } = parts.ports;
   const shutdown = new AbortController();
-  /** Of what runs. */
+  /** By deployment id, for the runs in progress. */
   const ends = new Map<string, Ends>();
 
   const run = async (item: QueueItem, leaveSlot: () => void): Promise<void> => {
@@ -60,7 +60,9 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
     }
   };
 
-  /** Runs it; when the journal cannot be read or take the result, waits and goes on from where it stands there. */
+  /**
+   * Runs the deployment. While the journal cannot be read or written, waits, then continues from the journal's state.
+   */
   const untilRecorded = async (own: Ends, leaveSlot: () => void): Promise<void> => {
     const { cancel, removal, item } = own;
     const { deploymentId } = item;
@@ -92,7 +94,8 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
 
   const enqueue = ({ deploymentId, environment, kind }: Job): void => {
     queue.add({ deploymentId, environmentId: environment.id, kind });
-    // The hub's cancel may not have come, and is too late for one that drains: that would serve a deleted app for a day.
+    // The hub's cancel may not have arrived, and comes too late for a draining deployment, which would keep a deleted
+    // app serving for a day.
     if (kind !== 'remove') return;
     for (const one of ends.values()) {
       if (one.item.environmentId === environment.id && one.item.kind !== 'remove') endFor(one);
@@ -105,9 +108,9 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
     enqueue(job);
   };
 
-  /** Until it is done an app that was deleted goes on serving. */
+  /** A deleted app keeps serving until its removal is done. */
   const removeAgain = (removal: RemoveJob): void => {
-    if (queue.isIn(removal.deploymentId)) return; // just about to end; the hub asks again
+    if (queue.isIn(removal.deploymentId)) return; // just about to end; the hub sends it again
     intake.requeue(removal);
     enqueue(removal);
   };
@@ -122,7 +125,7 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
     accept(job) {
       const known = intake.job(job.deploymentId);
       if (known) {
-        // The hub asks again: what runs will report, what has ended reports once more, what must go is tried again.
+        // The hub asks again: a running job will report, an ended one reports once more, a failed removal is retried.
         if (job.kind === 'remove' && known.state === 'failed') removeAgain(job);
         else if (isEnded(known.state)) intake.reannounce(job.deploymentId);
         return;
@@ -136,10 +139,10 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
     },
     refuse,
     cancel(deploymentId) {
-      // First what needs no room on the disk: what fills it may be this very build.
+      // First the abort, which needs no disk space: this very build may be what fills the disk.
       ends.get(deploymentId)?.cancel.abort(cancelled());
       intake.requestCancel(deploymentId);
-      // Behind two builds of other environments it would be under way for as long as those take.
+      // Otherwise it would stay unfinished for as long as the builds of other environments before it take.
       queue.letGo(deploymentId);
     },
     resume() {
@@ -160,14 +163,14 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
   };
 }
 
-/** What ends a run from outside. */
+/** Ends a run from outside. */
 interface Ends {
   readonly item: QueueItem;
   readonly cancel: AbortController;
   readonly removal: AbortController;
 }
 
-/** Its environment is to go: before the flip it is taken back, after it nothing is waited for. */
+/** Its environment is being deleted: before the flip the run is undone, after it nothing is waited for. */
 function endFor({ cancel, removal }: Ends): void {
   const reason = new OrkestrError('ORK_CANCELLED', 'The environment was deleted.');
   cancel.abort(reason);

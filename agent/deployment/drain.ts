@@ -1,9 +1,9 @@
-/** Lets a target finish what it has: how long, and what is told of it. */
+/** Lets a target finish its requests and streams: how long that may take, and how it is logged. */
 import type { Settings } from '../../protocol/job.ts';
 import type { DrainAnswer, DrainRequest } from '../../protocol/proxy-admin.ts';
 import type { StepContext } from './step.ts';
 
-/** Streams that are closed at their deadline come back as new connections; they are spread over at most this, seconds. */
+/** Clients whose streams are closed at the deadline reconnect; closing is spread over at most this, seconds. */
 const MAX_SPREAD_SECONDS = 10;
 
 type DrainTimes = Pick<DrainRequest, 'deadlineSeconds' | 'streamDeadlineSeconds' | 'spreadSeconds'>;
@@ -14,13 +14,13 @@ function drainTimes({ drainSeconds, streamDrainSeconds }: Settings): DrainTimes 
   return { deadlineSeconds: drainSeconds, streamDeadlineSeconds, spreadSeconds };
 }
 
-/** The longest that a drain takes, seconds. */
+/** The longest time that a drain takes, seconds. */
 export function drainLimitSeconds(settings: Settings): number {
   const { streamDeadlineSeconds, spreadSeconds } = drainTimes(settings);
   return streamDeadlineSeconds + spreadSeconds;
 }
 
-/** Waits until a retired target is empty; what is left at its deadlines is cut or, being a stream, closed politely. */
+/** Waits until a retired target is empty. At the deadlines, remaining requests are cut and streams closed cleanly. */
 export async function drainTarget(context: StepContext, targetId: string, signal: AbortSignal): Promise<DrainAnswer> {
   const { job, ports, log } = context;
   const times = drainTimes(job.settings);

@@ -1,10 +1,10 @@
-/** Which edge settings count: those that came with a deployment, or newer ones that came by themselves. */
+/** Which edge settings apply: those that came with a deployment, or newer ones that came on their own. */
 import type { EdgePart } from '../../protocol/edge-order.ts';
 import { edgePartOf, keepingProtocol } from '../../protocol/edge-order.ts';
 import type { ReleaseJob } from '../../protocol/job.ts';
 import type { DeploymentJournal } from './records.ts';
 
-/** What a flip to this deployment is to put into the proxy's table beside its target. */
+/** What a flip to this deployment puts into the proxy's table besides its target. */
 export function edgeNow(
   journal: Pick<DeploymentJournal, 'edge'>,
   { environment, settings, edgeRevision }: Pick<ReleaseJob, 'environment' | 'settings' | 'edgeRevision'>,

@@ -28,7 +28,7 @@ const order = (revision: number, edge: object = { maintenance: true }): EdgeOrde
     edge,
   });
 
-/** A proxy that serves the environment, and whose flips in between and failures a test brings about. */
+/** A proxy that serves the environment; a test can make it fail, or flip between two calls. */
 async function bench(t: TestContext, { served = true } = {}) {
   const journal = await openTestJournal(temporaryFolder(t));
   t.after(() => journal.close());

@@ -1,6 +1,7 @@
 /**
- * New edge settings that come by themselves. Stored first, and put into the proxy's table at once, beside whatever deployment
- * is under way; where the proxy does not take them, that is told and tried again until it does.
+ * New edge settings that come on their own, without a deployment. They are stored first, then put into the proxy's
+ * table at once, whatever deployment is in progress. If the proxy does not take them, that is reported and retried
+ * until it does.
  */
 import type { EdgeNews } from '../../protocol/agent-link.ts';
 import type { EdgeOrder } from '../../protocol/edge-order.ts';
@@ -14,25 +15,27 @@ import type { Clock, EdgeProxy } from './ports.ts';
 import type { EdgeRecord } from './records.ts';
 import { holdersOf, isSameRoute } from './taken-routes.ts';
 
-/** How often it is tried while flips come in between. */
+/** How many times to try while flips come in between. */
 const TRIES = 3;
-/** The pause after a failure, and the longest one: it doubles. */
+/** The pause after a failure. It doubles, up to the longest. */
 const AGAIN_MS = 5_000;
 const LONGEST_AGAIN_MS = 60_000;
 
-/** What is read of an order that this version cannot read whole. */
+/** The part of an order that this version can read even if the rest is unknown to it. */
 type NamedOrder = Pick<EdgeOrder, 'environmentId' | 'revision'>;
 
 export interface EdgeOrders {
-  /** Never throws for what is in the order. */
+  /** Never throws because of the order's content. */
   accept(order: EdgeOrder): void;
-  /** Tell that an order could not be read. */
+  /** Reports that an order could not be read. */
   refuse(order: NamedOrder, error: ErrorReport): void;
-  /** Makes the proxy agree with what is known of the environment, and tells how it stands. Nothing known: nothing to do. */
+  /**
+   * Makes the proxy agree with the settings known for the environment and reports the result. No-op if none are known.
+   */
   look(environmentId: string): void;
-  /** Told at each change; one listener, null ends it. */
+  /** Calls `listener` at each change. One listener at a time; null removes it. */
   onNews(listener: ((news: EdgeNews) => void) | null): void;
-  /** Settles when nothing is under way. */
+  /** Resolves when nothing is in progress. */
   idle(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -48,12 +51,12 @@ interface EdgeOrderParts {
 }
 
 export function makeEdgeOrders({ journal, proxy, clock, log }: EdgeOrderParts): EdgeOrders {
-  /** Environments that are to be looked at, in the order in which they came: one may give up a name that another takes. */
+  /** Environments to bring up to date, in order of arrival: one may give up a name that another takes. */
   const waiting = new Set<string>();
   const stopped = new AbortController();
-  /** Next pause of environments that failed. */
+  /** Next pause of environments whose last try failed. */
   const pauses = new Map<string, number>();
-  /** Those whose next try is set: the hub sends an order again and again until it is heard, and each may fail. */
+  /** Environments whose next try is scheduled: the hub repeats an order until it is answered, and each may fail. */
   const asleep = new Set<string>();
   let listener: ((news: EdgeNews) => void) | null = null;
   let working: Promise<void> | null = null;
@@ -68,7 +71,7 @@ export function makeEdgeOrders({ journal, proxy, clock, log }: EdgeOrderParts): 
         await bring(environmentId);
       }
     } finally {
-      working = null; // in the same turn as the last look: who came a moment later would wait for the next order
+      working = null; // in the same turn as the loop's last check, or a new environment would wait
     }
   };
 
@@ -103,7 +106,7 @@ export function makeEdgeOrders({ journal, proxy, clock, log }: EdgeOrderParts): 
         asleep.delete(environmentId);
         look(environmentId);
       },
-      () => undefined, // stopped: the hub sends it on the next connection
+      () => undefined, // stopped: the hub sends the order again on the next connection
     );
   };
 
@@ -130,7 +133,7 @@ export function makeEdgeOrders({ journal, proxy, clock, log }: EdgeOrderParts): 
   };
 }
 
-/** Whichever target serves. An environment that is not in the table has nothing to be set. */
+/** Applies to whichever target serves. If the environment is not in the table, there is nothing to set. */
 async function apply(
   { proxy, journal }: Pick<EdgeOrderParts, 'proxy' | 'journal'>,
   { environmentId, routes, edge }: EdgeRecord,
@@ -153,7 +156,7 @@ async function apply(
   }
 }
 
-/** Two that have changed names with each other would wait for each other for ever: what the other is to give up goes first. */
+/** Two environments that swapped names would wait for each other forever: first take what the holder is to give up. */
 async function giveUp(
   proxy: EdgeOrderParts['proxy'],
   holder: TableView['upstreams'][number],

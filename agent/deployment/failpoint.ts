@@ -1,16 +1,18 @@
-/** Fault injection: the agent kills itself at a named point, as a power cut would, so that tests can show what is left. */
+/**
+ * Fault injection: the agent kills itself at a named point, as a power cut would, so that tests can check what is left.
+ */
 import { STEP_NAMES } from '../../protocol/steps.ts';
 import type { StepName } from '../../protocol/steps.ts';
 
 /**
- * `begun`: the intent is in the journal, nothing was done. `acted`: the effect is there, the journal does not know.
- * `done`: the result is in the journal. `undo`: the effect was taken back, the journal does not know.
+ * `begun`: the intent is in the journal, nothing has been done. `acted`: the effect exists, the journal does not know.
+ * `done`: the result is in the journal. `undo`: the effect was undone, the journal does not know.
  */
 const FAILPOINTS = ['begun', 'acted', 'done', 'undo'] as const;
 export type FailpointName = `${StepName}:${(typeof FAILPOINTS)[number]}`;
 
 export interface Failpoint {
-  /** Dies here when this is the chosen point; otherwise does nothing. */
+  /** Kills the process here if this is the chosen point. */
   hit(point: FailpointName): void;
 }
 

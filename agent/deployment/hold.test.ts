@@ -17,25 +17,25 @@ import { outputFor } from './test-bench.ts';
 
 const nameOf = (deploymentId: string): string => `orkestr-${deploymentId}`;
 
-/** A host without room: starting a second container while one runs is a failure of the test. */
+/** A host without room for two: starting a second container while one runs fails the test. */
 class SmallHost {
   readonly running = new Set([nameOf(IDS.previous)]);
   readonly made = new Set([nameOf(IDS.previous)]);
   readonly did: string[] = [];
   held = false;
-  /** Of the table. */
+  /** The edge settings in the proxy's table. */
   edge = EdgeSettings.parse({ compression: true });
-  /** In flight on the old target: a request less at each look. */
+  /** Requests in flight on the old target: one fewer at each look. */
   inFlight = 2;
-  /** Where the old container is after a start. */
+  /** Address of the old container after a restart. */
   addressAfterStart = '127.0.0.1';
   address = '127.0.0.1';
   crashAt = Infinity;
-  /** How long the old container takes to end. */
+  /** Resolves when the old container has stopped. */
   ending: Promise<void> = Promise.resolve();
-  /** Called before each call of the engine or the proxy that changes something. */
+  /** Called before each engine or proxy call that changes something. */
   before: (what: string) => void = () => undefined;
-  /** What the container that was removed last was given. */
+  /** Grace that the last removed container was given. */
   graceSeconds = -1;
   #calls = 0;
   readonly #port: number;
@@ -88,7 +88,7 @@ class SmallHost {
     },
     tail: async () => [],
     stop: async (name) => {
-      // The new one ends as it is removed, and has nobody to serve.
+      // The new container is stopped when it is removed; it serves nobody.
       if (name === names.container(IDS.deployment)) return;
       assert.ok(this.held, 'visitors wait while nobody serves');
       this.#note(`stop ${name}`);
@@ -130,7 +130,7 @@ class SmallHost {
   }
 }
 
-/** Something that takes connections; its port. */
+/** Accepts connections; returns its port. */
 async function listen(t: TestContext, address: string, port = 0): Promise<number> {
   const app = createServer((socket) => socket.destroy()).listen(port, address);
   t.after(() => app.close());
@@ -216,7 +216,7 @@ test('an old container that cannot be started: that is an error, and visitors do
 
 test('where both copies have room nothing of it happens', async (t) => {
   const { host, context } = await aScene(t, 'overlap');
-  host.running.clear(); // only so that this small host takes the new one
+  host.running.clear(); // only so that this small host accepts the new one
   await deploy.run(context);
   await deploy.undo?.(context);
   assert.deepEqual(host.did, [`start ${NEW}`, `remove ${NEW}`]);

@@ -1,6 +1,6 @@
 /**
- * `cutover: hold`, for hosts without room for two copies: visitors wait at the proxy while the old container stops and the
- * new one starts in its place. The flip ends the hold; so does the way back, which starts the old container again.
+ * `cutover: hold`, for hosts without room for two copies: requests wait at the proxy while the old container stops and
+ * the new one starts in its place. The flip ends the hold; so does the undo, which starts the old container again.
  */
 import type { Settings } from '../../protocol/job.ts';
 import type { TableView } from '../../protocol/proxy-admin.ts';
@@ -10,15 +10,15 @@ import { names } from './step.ts';
 import type { StepContext } from './step.ts';
 
 const LOOK_MS = 250;
-/** Shorter than the time of an undo, so that visitors are let through in any case. */
+/** Takes less time than an undo has, so that requests are released in any case. */
 const RESTART_TRIES = 30;
 const MAX_HOLD_SECONDS = 600;
 
 type UpstreamView = TableView['upstreams'][number];
 
 /**
- * Holds new requests, lets those in flight end, and stops the old container. Does nothing where both may run. Told to end
- * meanwhile it returns all the same: whoever goes on has to look at the signal.
+ * Holds new requests, lets those in flight end, and stops the old container. No-op where two copies may run. Returns
+ * normally even if the environment is removed meanwhile: callers must check the signal.
  */
 export async function beginHold(context: StepContext): Promise<void> {
   const { job, previous, ports, log, signal, removal } = context;
@@ -32,12 +32,12 @@ export async function beginHold(context: StepContext): Promise<void> {
   signal.throwIfAborted(); // nothing of the old one has been touched yet
   const name = names.container(previous.deploymentId);
   log.line(`stopping ${name} to make room, at most ${job.settings.stopGraceSeconds} s`);
-  // Heard out, whatever the signal says: the engine ends it anyhow, and until then it only seems to run.
+  // Ignores `signal`: the engine completes the stop anyway, and until then the container still seems to run.
   const stopped = ports.containers.stop(name, job.settings.stopGraceSeconds);
   await Promise.race([stopped, aborted(removal)]);
 }
 
-/** Takes {@link beginHold} back: the old container runs again and serves. Visitors are let through in any case. */
+/** Undoes {@link beginHold}: the old container runs and serves again. Held requests are released in any case. */
 export async function undoHold(context: StepContext): Promise<void> {
   const { job, previous, ports, log } = context;
   if (job.settings.cutover !== 'hold' || previous === null) return;
@@ -49,7 +49,7 @@ export async function undoHold(context: StepContext): Promise<void> {
     if (port === undefined) return;
     const address = await restart(ports, { deploymentId, port, tries: RESTART_TRIES }, context.signal);
     log.line(`${names.container(deploymentId)} runs again`);
-    // Anew: its edge settings may have been changed while the app took its time.
+    // Read again: its edge settings may have changed while the app started.
     const now = await upstreamOf(context);
     if (now) await ports.proxy.flip({ entry: moved(now, address), expectedGeneration: now.generation });
   } finally {
@@ -57,17 +57,17 @@ export async function undoHold(context: StepContext): Promise<void> {
   }
 }
 
-/** What the time limit of the step has to allow for on top. */
+/** What a hold adds to the time limit of the step. */
 export const holdSeconds = ({ cutover, drainSeconds, stopGraceSeconds }: Settings): number =>
   cutover === 'hold' ? drainSeconds + stopGraceSeconds : 0;
 
 const HOLD_BOUNDS = { maxRequests: 1000, maxBytes: 16 * 1024 * 1024 } as const;
 
-/** One request waits at most as long as the change may take. */
+/** A request waits at most as long as the change may take. */
 const requestSeconds = (settings: Settings): number =>
   Math.min(MAX_HOLD_SECONDS, holdSeconds(settings) + settings.healthCheck.startSeconds);
 
-/** When the environment is to go, nobody needs the old one back. */
+/** If the environment is being removed, nobody needs the old container back. */
 const aborted = (removal: AbortSignal): Promise<void> =>
   new Promise((resolve) => removal.addEventListener('abort', () => resolve(), { once: true }));
 
@@ -76,7 +76,7 @@ async function upstreamOf({ job, ports }: StepContext): Promise<UpstreamView | u
   return upstreams.find(({ id }) => id === job.environment.id);
 }
 
-/** Streams do not end by themselves: they end with their container. */
+/** Counts requests only: streams do not end by themselves, they end with their container. */
 async function untilIdle(context: StepContext): Promise<void> {
   const { job, ports, log, signal } = context;
   const { clock } = ports;

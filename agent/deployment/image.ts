@@ -1,4 +1,4 @@
-/** The image of a deployment on this host: built or kept here, else pulled from its registry. */
+/** The image of a deployment on this host: built or kept here, or else pulled from its registry. */
 import type { ReleaseJob } from '../../protocol/job.ts';
 import type { StepContext } from './step.ts';
 import { ownerOf } from './owner.ts';
@@ -10,17 +10,17 @@ export const REGISTRY_SECONDS = 900;
 export const mayPull = (job: ReleaseJob): boolean =>
   job.kind === 'serve' || (job.kind === 'rollback' && job.release.image.registryReference !== undefined);
 
-/** Id of the image on this host, which has it afterwards. */
+/** Makes sure that this host has the image. Returns its id here. */
 export async function ensureImage({ job, output, ports, log, signal }: StepContext): Promise<string> {
   const image = output('build');
-  // It was built or found here a moment ago.
+  // The image was built or found here a moment ago.
   if (image.registryReference === undefined && job.kind !== 'serve') return image.id;
   if ((await ports.images.find(image.id)) !== null) return image.id;
   const { registries } = job;
   return ports.registry.pull({ owner: ownerOf(job), image, registries, log, signal });
 }
 
-/** Removes the images of this deployment that are of no other one: a build without any change gives an earlier one's again. */
+/** Removes this deployment's images that no other one uses: a build without changes yields an earlier image again. */
 export async function dropImages({ job, ports }: StepContext): Promise<void> {
   const all = await ports.images.list(job.environment.id);
   const isOfOther = (id: string): boolean =>

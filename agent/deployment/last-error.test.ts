@@ -3,14 +3,14 @@ import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { lastError } from './last-error.ts';
 
-/** As lines, the margin of the first taken from all. */
+/** The lines of `text`, without the indentation of the first. */
 function lines(text: string): string[] {
   const all = text.split('\n').slice(1, -1);
   const margin = /^ */.exec(all[0] ?? '')?.[0].length ?? 0;
   return all.map((line) => line.slice(margin));
 }
 
-/** What Node.js itself writes of a program. */
+/** What Node.js itself prints for a failing program. */
 function written(program: string): string[] {
   const { stderr } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' });
   return ['listening soon', ...stderr.split('\n')];

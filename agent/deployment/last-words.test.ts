@@ -5,7 +5,7 @@ import { removeWithWords, retire } from './last-words.ts';
 import type { ContainerState, Ports } from './ports.ts';
 import { aContext, IDS, scripted } from './test-context.ts';
 
-/** A container that ends in this way, and what is asked of it. */
+/** A container that ends in this way, and the calls that it gets. */
 function ending(state: Partial<ContainerState>, lines: readonly string[] | Error) {
   const calls: string[] = [];
   const containers = scripted<Ports['containers']>('containers', {
@@ -25,7 +25,7 @@ const WORDS = '  app: listening\n  app: key: [redacted]\n  app: fatal: boom';
 test('what never served leaves its last words, read once it has ended', async () => {
   const { context, calls, told } = ending({}, SAID);
   await removeWithWords(context, 'c', 10);
-  // Of its own secrets the log sees to it.
+  // The job's own secrets are redacted by the step log.
   assert.deepEqual(told, [`what the app wrote last:\n${WORDS.replace('[redacted]', 'old secret')}`]);
   assert.deepEqual(calls, ['stop', 'remove']);
 });

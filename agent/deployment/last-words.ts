@@ -1,35 +1,37 @@
-/** Takes a container away, and keeps what it wrote last in the log of the step that does: Docker's log goes with the container. */
+/** Removes a container and keeps its last output in the step's log, because Docker's log goes with the container. */
 import { toErrorReport } from '../../protocol/errors.ts';
 import { signalName } from './diagnosis.ts';
 import type { ContainerState } from './ports.ts';
 import { redactText, spellings } from './secrets.ts';
 import type { StepContext } from './step.ts';
 
-/** Newest lines that are kept, and characters of all of them. */
+/** Limits of what is kept: the newest lines, and their characters in total. */
 const MOST_LINES = 200;
 const MOST_CHARACTERS = 32_768;
 
-/** How an app ends that was asked to: by itself, or by the signal. */
+/** Signals by which an app ends that was asked to, if it does not exit with 0. */
 const ASKED: readonly (string | null)[] = ['SIGTERM', 'SIGINT'];
 
 type Retiring = Pick<StepContext, 'ports' | 'log'>;
 
-/** One that never served, or went bad: whatever it wrote. Nothing to do is fine. */
+/** For a container that never served, or went bad: keeps its output in any case. No-op if there is none. */
 export async function removeWithWords(context: Retiring, name: string, graceSeconds: number): Promise<void> {
   const { containers } = context.ports;
-  // First, for many say why only as they end.
+  // Stopped first, because many apps say why only as they end.
   await containers.stop(name, graceSeconds);
   await tellWords(context, name, 'what the app wrote last', []);
   await containers.stopAndRemove(name, graceSeconds);
 }
 
-/** One that served: of an app that ended as it was asked to nothing is kept, for the hub stores no logs of apps. */
+/**
+ * For a container that served. If it ended as it was asked to, its output is not kept: the hub stores no logs of apps.
+ */
 export async function retire(context: Retiring, name: string, graceSeconds: number): Promise<void> {
   const { containers } = context.ports;
   await containers.stop(name, graceSeconds);
   const state = await containers.inspect(name);
   if (state !== null && !endedAsAsked(state)) {
-    // It had other values than the job whose log this is: every one of its environment counts.
+    // Its variables may differ from those of the job that this log belongs to, so every one of them counts as a secret.
     const secrets = (await containers.variables(name)).flatMap(spellings);
     await tellWords(context, name, `it ${endOf(state)}; what it wrote last`, secrets);
   }
@@ -45,7 +47,7 @@ function endOf({ exitCode, oomKilled }: ContainerState): string {
   return signal === null ? `ended with exit code ${exitCode ?? 'unknown'}` : `was ended by ${signal}`;
 }
 
-/** Words are a help and no more: the container goes without them, too. */
+/** The last output only helps diagnosis: the container is removed without it, too. */
 async function tellWords(
   { ports, log }: Retiring,
   name: string,

@@ -16,7 +16,7 @@ import { DEFAULT_QUEUE_LIMITS } from './queue.ts';
 
 const DEPLOYMENT = '018f0000-0000-7000-8000-0000000000d1';
 
-/** A host with one container and one route, of these environments. */
+/** A host with one container and one route, each of the given environment. */
 async function host(t: TestContext, { container, route = container }: { container?: string; route?: string }) {
   const folder = temporaryFolder(t);
   const journal = await openTestJournal(folder);

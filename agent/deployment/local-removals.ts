@@ -1,6 +1,6 @@
 /**
- * An environment that the hub does not know any more, as it was put back from a backup, is removed on the host itself: by the
- * remove job that the hub would send. The hub passes over what it hears of it.
+ * Removes an environment that the hub no longer knows because it was restored from a backup. The host runs the remove
+ * job that the hub would send; the hub ignores the reports of it.
  */
 import { randomUUIDv7 } from 'node:crypto';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -11,7 +11,7 @@ import { isEnded } from './deployment.ts';
 import type { Ports } from './ports.ts';
 import type { DeploymentJournal, JobIntake, JobRecord } from './records.ts';
 
-/** What the hub calls things is not asked: a removal goes by ids. */
+/** A removal goes by ids; it does not need the hub's names. */
 const NAMELESS = 'unnamed';
 
 interface LocalRemovalParts {
@@ -26,15 +26,15 @@ interface LocalRemovalParts {
 
 export interface LocalRemovals {
   /**
-   * @returns the id of the removal: of the one that is under way, where there is one
-   * @throws OrkestrError ORK_NOT_FOUND when this host has nothing of that environment; what engine or proxy say
+   * @returns the id of the removal, or of the one already in progress
+   * @throws OrkestrError ORK_NOT_FOUND if this host has nothing of that environment; errors of engine and proxy
    */
   begin(environmentId: string): Promise<string>;
-  /** @returns the error that it failed with, or how it stands @throws OrkestrError ORK_NOT_FOUND */
+  /** @returns whether it has ended, and the error it failed with @throws OrkestrError ORK_NOT_FOUND */
   standing(removalId: string): Pick<JobRecord, 'error'> & { readonly ended: boolean };
 }
 
-/** Removals that are ordered on the host itself. Beginning one throws ORK_NOT_FOUND for what is not there. */
+/** Removals ordered on the host itself. Beginning one throws ORK_NOT_FOUND if there is nothing to remove. */
 export function makeLocalRemovals(parts: LocalRemovalParts): LocalRemovals {
   const { journal, ports, hostId } = parts;
   return {
@@ -47,7 +47,7 @@ export function makeLocalRemovals(parts: LocalRemovalParts): LocalRemovals {
         version: JOB_VERSION,
         kind: 'remove',
         deploymentId,
-        // No new number: where the hub knows the environment after all, its next deployment is not to meet its own.
+        // Not a new generation: if the hub knows the environment after all, its next deployment must not clash with it.
         generation: Math.max(1, journal.nextGeneration(environmentId) - 1),
         hostId,
         issuedAt: new Date(ports.clock.now()).toISOString(),
@@ -64,14 +64,14 @@ export function makeLocalRemovals(parts: LocalRemovalParts): LocalRemovals {
   };
 }
 
-/** Of the environment: its network goes when no other one is in it. */
+/** Needed because the project's network goes once no environment uses it. */
 async function projectOf({ journal, ports }: LocalRemovalParts, environmentId: string): Promise<string> {
   const place = journal.places().find((one) => one.environmentId === environmentId);
   if (place) return place.projectId;
   const container = (await ports.containers.list()).find((one) => one.environmentId === environmentId);
   if (container) return container.projectId;
   const { upstreams } = await ports.proxy.table();
-  // A route alone: nobody knows its project, so it has no network either.
+  // Only a route is left: its project is unknown, and so there is no network to remove.
   if (environmentId !== HUB_UPSTREAM && upstreams.some(({ id }) => id === environmentId)) return environmentId;
   throw new OrkestrError('ORK_NOT_FOUND', `This host has no environment ${environmentId}.`);
 }

@@ -16,7 +16,7 @@ interface Bench {
   readonly ranges: { offset: number; length: number }[];
   readonly folder: string;
   readonly text: (step?: StepName) => string;
-  /** Ranges follow each other without gap or overlap and end where the file ends. */
+  /** Checks that the ranges follow each other without gap or overlap and end where the file ends. */
   readonly checkRanges: (step?: StepName) => void;
 }
 
@@ -90,7 +90,7 @@ test('a line of many megabytes is cut with a mark, and the next line is whole', 
 
 test('a log that cannot be opened fails nothing, and says what it lacks once it can', (t) => {
   const { logs, folder, text, checkRanges } = bench(t, { flushBytes: 1 });
-  // As on a disk without an inode left: no folder can be made.
+  // As on a disk that has run out of inodes: no folder can be created.
   rmSync(folder, { recursive: true });
   writeFileSync(folder, '');
   const log = logs.open(ID, 'build', []);

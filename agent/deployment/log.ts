@@ -1,6 +1,6 @@
 /**
- * The log of one step: raw bytes in `<folder>/<deployment id>/<step>.log`, secrets taken out, lines and whole bounded. What
- * is written is handed to the outbox as a range of the file; the bytes are copied nowhere.
+ * The log of one step: raw bytes in `<folder>/<deployment id>/<step>.log`, with secrets redacted and with limits per
+ * line and in total. The outbox gets ranges of the file, not copies of the bytes.
  */
 import {
   closeSync,
@@ -23,9 +23,9 @@ import { makeRedactor } from '../lib/redactor.ts';
 import type { StepLog } from './ports.ts';
 
 export interface LogLimits {
-  /** Of all steps of a deployment together. */
+  /** For all steps of a deployment together. */
   readonly deploymentBytes: number;
-  /** Each step has this much, also when an earlier one used up the whole: its few lines say why it failed. */
+  /** Each step may write this much even if earlier steps used up the total: its few lines say why it failed. */
   readonly stepReserveBytes: number;
   readonly lineBytes: number;
   readonly flushMs: number;
@@ -40,24 +40,24 @@ export const DEFAULT_LOG_LIMITS: LogLimits = {
   flushBytes: 64 * 1024,
 };
 
-/** Where ranges of log files are handed over, and how far that got before. */
+/** Takes ranges of log files, and knows how far an earlier run got. */
 interface LogIndex {
   logEnd(deploymentId: string, step: StepName): number;
   addLogRange(deploymentId: string, step: StepName, offset: number, length: number): void;
 }
 
 export interface OpenLog extends StepLog {
-  /** Write out and hand over all that is left. Safe twice. */
+  /** Writes out and hands over all that is left. Idempotent. */
   close(): void;
 }
 
 export interface DeploymentLogs {
-  /** Open for appending; after a crash it goes on exactly where the file and the index agree. */
+  /** Opens for appending. After a crash, continues exactly where file and index agree. */
   open(deploymentId: string, step: StepName, secrets: Iterable<string>): OpenLog;
-  /** Bytes of a step's log; shorter when the file is (or is gone). */
+  /** Bytes of a step's log; fewer if the file is shorter or gone. */
   read(deploymentId: string, step: StepName, offset: number, length: number): Buffer;
   remove(deploymentId: string): void;
-  /** Remove the logs of all deployments but these. */
+  /** Removes the logs of all deployments that are not kept. */
   sweep(isKept: (deploymentId: string) => boolean): void;
 }
 
@@ -147,8 +147,8 @@ interface RangeFile {
 }
 
 /**
- * A log file whose every byte is handed to the index once: first the file, then the range, so a crash loses neither. Where it cannot even
- * be opened, as no inode is left, that is tried again with the next bytes.
+ * A log file whose every byte is handed to the index once: first the file is written, then the range, so that a crash
+ * loses neither. If the file cannot even be opened, for want of an inode, the next write tries again.
  */
 function openRanges({ folder, index, log }: LogOptions, deploymentId: string, step: StepName): RangeFile {
   let fd: number | null = null;
@@ -166,12 +166,12 @@ function openRanges({ folder, index, log }: LogOptions, deploymentId: string, st
   const append = (bytes: Buffer): void => {
     try {
       const file = opened();
-      // A power cut may take bytes of the file whose range was handed over: offsets must never be given twice.
+      // A power cut may lose bytes of the file whose range was already handed over. Offsets must never be used twice.
       const before = [end < handed && filler(handed - end), lost > 0 && lostMark(lost)].filter(
         (part) => part !== false,
       );
       const whole = Buffer.concat([...before, bytes]);
-      // `end` moves with each write, so that it is right also when the disk is full in the middle.
+      // `end` advances with each write, so that it is right even if the disk fills up halfway.
       for (let at = 0; at < whole.length;) {
         const written = writeSync(file, whole, at);
         at += written;
@@ -179,7 +179,7 @@ function openRanges({ folder, index, log }: LogOptions, deploymentId: string, st
       }
       lost = 0;
     } catch (error) {
-      // A full disk must not fail a deployment that else goes well; the log says what is missing once it can again.
+      // A full disk must not fail a deployment that otherwise succeeds. Later, the log says how much is missing.
       lost += bytes.length;
       log.warn({ err: error, deploymentId, step }, 'the step log cannot be written');
     }
@@ -191,7 +191,7 @@ function openRanges({ folder, index, log }: LogOptions, deploymentId: string, st
       index.addLogRange(deploymentId, step, handed, end - handed);
       handed = end;
     } catch (error) {
-      // The range stays open and is handed over with the next bytes, or when the log is opened again.
+      // The range stays pending. The next append, or the next open, hands it over.
       log.warn({ err: error, deploymentId, step }, 'the step log cannot be handed over');
     }
   };
@@ -207,7 +207,7 @@ function openRanges({ folder, index, log }: LogOptions, deploymentId: string, st
 
 const lostMark = (bytes: number): Buffer => Buffer.from(`\n[orkestr: ${bytes} bytes of log could not be written]\n`);
 
-/** Exactly `length` bytes that say that as many were lost. */
+/** Exactly `length` bytes, which say that as many were lost. */
 function filler(length: number): Buffer {
   const text = `[orkestr: ${length} bytes of log were lost in a crash]\n`;
   return length < text.length ? Buffer.alloc(length, '\n') : Buffer.from(text.padStart(length, '\n'));

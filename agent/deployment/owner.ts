@@ -1,7 +1,7 @@
 import type { ReleaseJob } from '../../protocol/job.ts';
 import type { Ownership } from './ports.ts';
 
-/** Whose everything is that a job makes in the engine. */
+/** The owner labels of everything that a job makes in the engine. */
 export function ownerOf(job: ReleaseJob): Ownership {
   return { deploymentId: job.deploymentId, environmentId: job.environment.id, projectId: job.project.id };
 }

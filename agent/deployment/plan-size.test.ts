@@ -38,7 +38,7 @@ test('what is only for people is cut', () => {
 });
 
 test('what is too long in a plan is named: the command, not the Dockerfile that was generated with it', () => {
-  const startCommand = `node . ${'\u0001'.repeat(50_000)}`; // six bytes each, once they are JSON
+  const startCommand = `node . ${'\u0001'.repeat(50_000)}`; // six bytes each as JSON
   assert.throws(() => boundedPlan(plan({ startCommand })), {
     code: 'ORK_MANIFEST_INVALID',
     message: /^The start command has 300009 bytes/,

@@ -1,20 +1,20 @@
 /**
- * Bounds of a build plan. Its texts come from files of up to 1 MiB, and it travels in frames of that size: to the hub, and
- * back with a rollback.
+ * Size limits of a build plan. Its texts come from files of up to 1 MiB, and it travels in frames of that size: to the
+ * hub, and back with a rollback.
  */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { BuildPlan } from '../../protocol/steps.ts';
 import { cutText } from '../lib/cut.ts';
 
-/** As JSON, bytes. */
+/** Size as JSON, bytes. */
 const MAX_PLAN_BYTES = 262_144;
-/** Of what is only for people: characters of one line, and lines. */
+/** Limits of the parts that only people read: characters per line, and number of lines. */
 const MAX_LINE = 500;
 const MAX_LINES = 100;
 
 /**
- * The plan with its evidence and warnings cut to what a person reads.
- * @throws OrkestrError ORK_MANIFEST_INVALID when it is too large all the same
+ * The plan, with its evidence and warnings cut to what a person reads.
+ * @throws OrkestrError ORK_MANIFEST_INVALID if it is too large even so
  */
 export function boundedPlan(plan: BuildPlan): BuildPlan {
   const bounded: BuildPlan = {
@@ -32,7 +32,7 @@ export function boundedPlan(plan: BuildPlan): BuildPlan {
   );
 }
 
-/** A generated Dockerfile is as long as the commands in it. */
+/** A generated Dockerfile repeats the commands, so they come before it. */
 function largestPart(plan: BuildPlan): readonly [what: string, bytes: number] {
   const { installCommand, buildCommand, startCommand, dockerfile, files } = plan;
   const parts: readonly (readonly [string, string | undefined])[] = [

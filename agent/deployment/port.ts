@@ -1,4 +1,4 @@
-/** Which port an app is asked to listen on, and where that is said. */
+/** Chooses the port that an app is to listen on, and says where the choice comes from. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { ReleaseJob } from '../../protocol/job.ts';
 import { Port } from '../../protocol/ids.ts';
@@ -7,20 +7,20 @@ import { isLoopback } from './diagnosis.ts';
 
 const DEFAULT_PORT = 8080;
 
-/** How a port is explained that an earlier deployment found. */
+/** The `from` of a port that an earlier deployment found. */
 const FOUND_EARLIER = 'found at an earlier deployment';
 
 interface ChosenPort {
   readonly value: number;
   /** For people, shown with the target and in errors. */
   readonly from: string;
-  /** Nobody said it: when the app opens exactly one other port, that one is meant. */
+  /** Nobody set it: if the app opens exactly one other port, that one is meant. */
   readonly guessed: boolean;
 }
 
 /**
- * The port that the environment asks for: its variable PORT (the app will read it whatever else is said), else its setting.
- * @throws OrkestrError ORK_INVALID when PORT is not a port number
+ * The port that the environment asks for: its variable PORT (which the app reads in any case), or else its setting.
+ * @throws OrkestrError ORK_INVALID if PORT is not a port number
  */
 export function askedPort(job: Pick<ReleaseJob, 'env' | 'settings'>): Omit<ChosenPort, 'guessed'> | undefined {
   const { PORT: variable } = job.env;
@@ -33,8 +33,8 @@ export function askedPort(job: Pick<ReleaseJob, 'env' | 'settings'>): Omit<Chose
 }
 
 /**
- * What the environment asks for; what orkestr.json or a configuration that we wrote ourselves says; the one EXPOSEd port;
- * what an earlier deployment found (`earlier`); the default of the framework or the guess of the detector; 8080.
+ * In this order: what the environment asks for; what orkestr.json or a configuration that we generated sets; a single
+ * EXPOSEd port; what an earlier deployment found (`earlier`); the framework's default or the detector's guess; 8080.
  */
 export function choosePort(
   job: Pick<ReleaseJob, 'env' | 'settings'>,
@@ -57,11 +57,11 @@ export function choosePort(
   return planned || { value: DEFAULT_PORT, from: 'default', guessed: true };
 }
 
-/** Where the app is reached: the port that the health step found, else the chosen one. */
+/** The port that reaches the app: the one that the health step found, or else the chosen one. */
 export const servingPort = (target: Pick<Target, 'port'>, health: Pick<HealthReport, 'foundPort'>): number =>
   health.foundPort ?? target.port;
 
-/** What the next deployment should know: a port that was found, now or earlier, and serves. */
+/** The port that the next deployment should know: one that was found, now or earlier, and serves. */
 export function portToRemember(
   target: Pick<Target, 'port' | 'portFrom'>,
   health: Pick<HealthReport, 'foundPort'>,
@@ -69,11 +69,11 @@ export function portToRemember(
   return health.foundPort ?? (target.portFrom === FOUND_EARLIER ? target.port : null);
 }
 
-/** Whether an app listens on `port` for others than itself. */
+/** Whether an app listens on `port` for clients outside its container. */
 export const isOpen = (port: number, listeners: readonly Listener[]): boolean =>
   listeners.some((listener) => listener.port === port && !isLoopback(listener.address));
 
-/** The only port that an app has opened to the outside, when it is another than the guessed one; else null. */
+/** The only port that an app has opened to the outside, if it differs from the guessed one; else null. */
 export function otherPort(guessed: number, listeners: readonly Listener[]): number | null {
   const open = new Set(listeners.filter(({ address }) => !isLoopback(address)).map(({ port }) => port));
   const [only] = open;

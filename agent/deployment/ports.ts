@@ -1,7 +1,7 @@
 /**
  * What the deployment domain needs from the world, as narrow interfaces. Adapters in docker/, git/, sandbox/,
  * proxy-client/ and journal/ implement them; host.ts builds the real ones. Every call has a deadline inside the adapter
- * and throws OrkestrError with a code that names whose fault it was.
+ * and throws OrkestrError with a code that names the party at fault.
  */
 import type { BuildLimits, Limits, RegistryLogin, Source } from '../../protocol/job.ts';
 import type {
@@ -25,17 +25,17 @@ import type {
 import type { BuildPlan, Checkout, Image, Listener } from '../../protocol/steps.ts';
 import type { BaseImages } from '../detect/base-images.ts';
 
-/** The log of one step: raw bytes in, stored and streamed in order. Values of secrets are redacted by the runner's wrapper. */
+/** The log of one step: raw bytes, stored and streamed in order. The runner's wrapper redacts the values of secrets. */
 export interface StepLog {
-  /** Append program output as it is. */
+  /** Appends program output as is. */
   write(bytes: Uint8Array): void;
-  /** Append one line of our own. */
+  /** Appends one line of our own. */
   line(text: string): void;
 }
 
 export interface SourceControl {
   /**
-   * Fetch exactly `commit` of `source` with depth 1 into `directory` (made anew; an earlier half-done one is replaced).
+   * Fetches exactly `commit` of `source` with depth 1 into `directory`, which is created; a half-done one is replaced.
    * @throws OrkestrError ORK_URL_REFUSED … ORK_CLONE_FAILED (the codes under "clone")
    */
   checkout(request: {
@@ -47,7 +47,7 @@ export interface SourceControl {
   }): Promise<Checkout>;
 }
 
-/** Labels that we put on everything made in the engine. Only what carries our host label is ever touched. */
+/** Labels of everything we make in the engine. We only ever touch what carries our host label. */
 export interface Ownership {
   readonly deploymentId: string;
   readonly environmentId: string;
@@ -61,9 +61,11 @@ export interface BuildRequest {
   /** Absolute path of the build context. */
   readonly contextDirectory: string;
   readonly plan: BuildPlan;
-  /** What the checkout is of: gives the files their time, which is another one with each checkout. Absent: each file's own. */
+  /** The commit of the checkout: files get its time instead of the checkout's. Absent: each file keeps its own. */
   readonly revision?: { readonly commit: string; readonly committedAt: Date };
-  /** The release whose image is built again: its base images are taken while they are to be had, and the result is compared. */
+  /**
+   * The release whose image is rebuilt: its base images are used while available, and the result is compared with it.
+   */
   readonly again?: { readonly deploymentId: string; readonly image: Image };
   readonly limits: BuildLimits;
   /** What the build may reach: `buildHosts` of the environment. Absent: the internet. */
@@ -71,9 +73,9 @@ export interface BuildRequest {
   /** Build secrets: name → value. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly registries: readonly RegistryLogin[];
-  /** Push the image there, under this tag. */
+  /** Push the image to this repository under this tag. */
   readonly push?: { readonly repository: string; readonly tag: string };
-  /** It is released on another host: the host's engine does not get the image. */
+  /** Another host runs the image: this host's engine does not get it. */
   readonly forElsewhere?: boolean;
   readonly log: StepLog;
   readonly signal: AbortSignal;
@@ -81,29 +83,31 @@ export interface BuildRequest {
 
 export interface ImageBuilder {
   /**
-   * Build in the sandbox, push the image where that is asked for, and hand it to the host's engine. When the host has
-   * `reference` already, and nothing is to be pushed, that image is the answer (a lost result is found, not built again).
+   * Builds in the sandbox, pushes the image if asked to, and hands it to the host's engine. If the host already has
+   * `reference` and nothing is to be pushed, returns that image: a lost result is found, not built again.
    * @throws OrkestrError the codes under "build", those of registries too, ORK_CANCELLED, ORK_DISK_FULL
    */
   build(request: BuildRequest): Promise<Image>;
-  /** A build will come soon: get ready for it meanwhile. Whatever goes wrong is told by the build. */
+  /** Prepares for a build that will come soon. Errors are left for the build to report. */
   warm(request: Pick<BuildRequest, 'limits' | 'log'> & { readonly environmentId: string }): void;
 }
 
 export interface ImageStore {
-  /** The image under a reference or id, or null. `baseImages` is empty and the peak null here: only a build knows them. */
+  /**
+   * The image under a reference or id, or null. `baseImages` is empty and the peak null here: only a build knows them.
+   */
   find(referenceOrId: string): Promise<Image | null>;
-  /** True for a base image that this host made itself (agent/base-images), so that no other version of it is to be had. */
+  /** True for a base image that this host made itself (agent/base-images): no other version of it is available. */
   isMadeHere(reference: string): Promise<boolean>;
-  /** Images of one environment, those with the newest ids of deployments first. */
+  /** Images of one environment, sorted by deployment id, newest first. */
   list(environmentId: string): Promise<readonly OwnedImage[]>;
-  /** Remove one; true when it was there. Never forced: an image in use stays and gives false. */
+  /** Removes an image; true if it was there. Never forced: an image in use stays, and the result is false. */
   remove(imageId: string): Promise<boolean>;
 }
 
 export interface PullRequest {
   readonly owner: Ownership;
-  /** What was built: its `registryReference` is pulled, and must be it. */
+  /** The built image: its `registryReference` is pulled, and must yield the same image. */
   readonly image: Pick<Image, 'id' | 'layers' | 'registryReference'>;
   readonly registries: readonly RegistryLogin[];
   readonly log: StepLog;
@@ -112,14 +116,14 @@ export interface PullRequest {
 
 export interface ImageRegistry {
   /**
-   * Null when the registry has the image now, else why it is not to be had, for people.
+   * Null if the registry has the image now, or else why it is not available, for people.
    * @throws OrkestrError the engine's codes
    */
   whyMissing(reference: string, registries: readonly RegistryLogin[]): Promise<string | null>;
   /**
-   * Pull it by digest, check it, and name it as this deployment's. Answers its id here.
+   * Pulls the image by digest, verifies it, and tags it as this deployment's. Returns its id on this host.
    * @throws OrkestrError ORK_REGISTRY_LOGIN, ORK_REGISTRY_DENIED, ORK_REGISTRY_UNREACHABLE, ORK_REGISTRY_FAILED,
-   * ORK_IMAGE_GONE, ORK_IMAGE_DIGEST, ORK_CANCELLED, ORK_DISK_FULL
+   *   ORK_IMAGE_GONE, ORK_IMAGE_DIGEST, ORK_CANCELLED, ORK_DISK_FULL
    */
   pull(request: PullRequest): Promise<string>;
 }
@@ -132,16 +136,16 @@ export interface OwnedImage {
 
 export interface ContainerRequest {
   readonly owner: Ownership;
-  /** Derived from the deployment id; a second start finds the first. */
+  /** Derived from the deployment id, so that a second start finds the first. */
   readonly name: string;
   readonly imageId: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Shell-free override of the command, absent: the image's own. */
+  /** Replaces the image's command, without a shell. Absent: the image's own. */
   readonly command?: readonly string[];
   readonly limits: Limits;
   readonly readOnlyRoot: boolean;
   readonly capabilities: readonly string[];
-  /** The project's own network; made when absent. */
+  /** The project's own network; created if absent. */
   readonly networkName: string;
 }
 
@@ -165,61 +169,65 @@ export interface ContainerState {
 }
 
 export interface ContainerRuntime {
-  /** Create and start; an existing container of that name with the same deployment label is started if need be and answered. */
+  /** Creates and starts. Returns an existing container of that name and deployment, started if necessary. */
   start(request: ContainerRequest): Promise<ContainerState>;
   inspect(name: string): Promise<ContainerState | null>;
   /** All containers of this host's agent, in any state. */
   list(): Promise<readonly ContainerState[]>;
-  /** From now on the engine starts it again when it ends. Called once it is live: before that a crash must be seen. */
+  /**
+   * From now on the engine restarts it whenever it ends. Called once it is live: before that, a crash must be noticed.
+   */
   keepRunning(name: string): Promise<void>;
-  /** SIGTERM, wait `graceSeconds`, SIGKILL. It stays, to be started again. Nothing to do is fine. */
+  /**
+   * SIGTERM, wait `graceSeconds`, SIGKILL. The container is kept and can be started again. No-op if it does not run.
+   */
   stop(name: string, graceSeconds: number): Promise<void>;
-  /** {@link stop}, and remove. Nothing to do is fine. */
+  /** {@link stop}, then remove. No-op if it does not exist. */
   stopAndRemove(name: string, graceSeconds: number): Promise<void>;
-  /** Values of its environment, those of its image too. */
+  /** Values of its environment variables, including those of its image. */
   variables(name: string): Promise<readonly string[]>;
   /** Last lines of the container's output. */
   tail(name: string, lines: number): Promise<readonly string[]>;
-  /** Sockets that listen inside the container, from its /proc/net/tcp and tcp6. */
+  /** Listening sockets inside the container, from its /proc/net/tcp and tcp6. */
   listeners(name: string): Promise<readonly Listener[]>;
-  /** Run a command in the container; its exit code and cut output. */
+  /** Runs a command in the container. Returns its exit code and its output, truncated. */
   exec(name: string, argv: readonly string[], timeoutMs: number): Promise<{ exitCode: number; output: string }>;
-  /** Remove a project network when nothing is attached. */
+  /** Removes a project network if nothing is attached to it. */
   removeNetwork(networkName: string): Promise<void>;
 }
 
 export interface EdgeProxy {
   table(): Promise<TableView>;
   flip(request: FlipRequest): Promise<FlipAnswer>;
-  /** @throws OrkestrError ORK_GENERATION_STALE; ORK_CONFLICT when the old target is not kept any more */
+  /** @throws OrkestrError ORK_GENERATION_STALE; ORK_CONFLICT if the old target is no longer kept */
   flipBack(request: FlipBackRequest): Promise<FlipAnswer>;
-  /** New routes and settings for what serves. @throws OrkestrError ORK_GENERATION_STALE, ORK_ROUTE_TAKEN */
+  /** Sets new routes and settings for what serves. @throws OrkestrError ORK_GENERATION_STALE, ORK_ROUTE_TAKEN */
   edge(request: EdgeRequest): Promise<EdgeAnswer>;
-  /** Answers when it is drained. An aborted wait leaves the drain as it is. */
+  /** Resolves when the target is drained. Aborting the wait does not stop the drain. */
   drain(request: DrainRequest, signal: AbortSignal): Promise<DrainAnswer>;
-  /** Answers at the end of the window, or as soon as the target goes bad. */
+  /** Resolves at the end of the window, or as soon as the target goes bad. */
   watch(request: WatchRequest, signal: AbortSignal): Promise<WatchAnswer>;
-  /** From now on new requests wait, within bounds, until the next flip or `resume`. Safe twice. */
+  /** From now on new requests wait, within limits, until the next flip or `resume`. Idempotent. */
   hold(request: HoldRequest): Promise<HoldAnswer>;
   resume(request: ResumeRequest): Promise<HoldAnswer>;
-  /** Counts around the last flip. */
+  /** Request counts around the last flip. */
   receipt(upstreamId: string): Promise<FlipReceipt>;
   certificates(): Promise<CertificateList>;
   remove(upstreamId: string): Promise<UpstreamRemoved>;
 }
 
-/** Time that a test can hold still. */
+/** Time, which a test can replace. */
 export interface Clock {
-  /** Wall clock, ms since the epoch: for showing, and for times of files. */
+  /** Wall clock, ms since the epoch: for display and file times. */
   now(): number;
   /** Monotonic, ms: for durations and deadlines. */
   monotonic(): number;
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** Where the files of deployments are on this host. */
+/** Where this host keeps the files of deployments. */
 export interface Workspaces {
-  /** Absolute folder of a deployment's checkout; derived from the id, may not exist yet. */
+  /** Absolute path of a deployment's checkout folder. Derived from the id; may not exist yet. */
   checkoutDirectory(deploymentId: string): string;
   remove(deploymentId: string): Promise<void>;
 }
@@ -233,6 +241,6 @@ export interface Ports {
   readonly proxy: EdgeProxy;
   readonly workspaces: Workspaces;
   readonly clock: Clock;
-  /** Image names that generated Dockerfiles start from, from this host's config. */
+  /** Base images for generated Dockerfiles, from this host's configuration. */
   readonly baseImages: BaseImages;
 }

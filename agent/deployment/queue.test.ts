@@ -4,7 +4,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { makeQueue } from './queue.ts';
 import type { QueueItem } from './queue.ts';
 
-/** A queue whose items leave their slot and end when told to. */
+/** A queue whose items leave their slot and end when the test says so. */
 function bench(limits = { maxRunning: 2, maxWaiting: 3 }) {
   const started: string[] = [];
   const ends = new Map<string, () => void>();
@@ -22,7 +22,7 @@ function bench(limits = { maxRunning: 2, maxWaiting: 3 }) {
   return { queue, started, end, leave };
 }
 
-/** The same numbers for the same seed, each below `n` (a linear congruential generator). */
+/** Pseudo-random numbers below `n`, the same for the same seed (a linear congruential generator). */
 function seeded(seed: number): (n: number) => number {
   let state = seed;
   return (n) => {

@@ -1,11 +1,17 @@
-/** Which deployment runs next: one at a time per environment, a few at once, a bounded number waiting, in order of arrival. */
+/**
+ * Decides which deployment runs next: one at a time per environment, a few at once, in order of arrival; the number of
+ * waiting ones is bounded.
+ */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Job } from '../../protocol/job.ts';
 
 export interface QueueLimits {
-  /** Slots: a deployment that only waits for a drain has left its own. Removals have one beside them, so that none waits for builds. */
+  /**
+   * Slots. A deployment that only waits for a drain has left its slot. Removals have one slot of their own, so that
+   * none waits for builds.
+   */
   readonly maxRunning: number;
-  /** Removals are not counted: each has to be done, and takes no room. */
+  /** Does not count removals: each has to be done, and needs no room. */
   readonly maxWaiting: number;
 }
 
@@ -22,22 +28,22 @@ type Lane = 'releases' | 'removals' | 'ends';
 interface DeploymentQueue {
   /** @throws OrkestrError ORK_QUEUE_FULL */
   checkRoom(): void;
-  /** Queue one; a deployment that waits or runs already is not queued twice. Never refuses: ask `checkRoom` before. */
+  /** Queues an item, unless its deployment already waits or runs. Never refuses: call `checkRoom` first. */
   add(item: QueueItem): void;
-  /** One that waits has only to end: it waits no longer for a slot, but still for what runs in its environment. */
+  /** A waiting item that only has to end: it no longer waits for a slot, but still for what runs in its environment. */
   letGo(deploymentId: string): void;
   isIn(deploymentId: string): boolean;
-  /** Environments in which something runs or waits. */
+  /** Environments with a running or waiting item. */
   environments(): ReadonlySet<string>;
-  /** Start nothing more. */
+  /** Starts nothing more. */
   close(): void;
-  /** Settles when nothing runs. */
+  /** Resolves when nothing runs. */
   idle(): Promise<void>;
 }
 
 /**
- * @param run never rejects: what goes wrong with a deployment is its own affair. It may call `leaveSlot` when what is left of
- * it costs the host nothing; its environment stays busy until it has ended.
+ * @param run never rejects: it handles the errors of its deployment itself. It may call `leaveSlot` once the rest costs
+ *   the host nothing; its environment stays busy until it ends.
  */
 export function makeQueue(
   limits: QueueLimits,
@@ -48,12 +54,12 @@ export function makeQueue(
   const running = new Map<string, QueueItem>();
   const inSlots: Record<Lane, Set<QueueItem>> = { releases: new Set(), removals: new Set(), ends: new Set() };
   const ends = new Set<Promise<void>>();
-  /** Of those that wait: what has only to end. */
+  /** Waiting items that only have to end. */
   const letGo = new Set<QueueItem>();
   let closed = false;
 
   const slots: Record<Lane, number> = { releases: limits.maxRunning, removals: 1, ends: Infinity };
-  /** @param toGo environments whose removal waits: what is before it has only to end */
+  /** @param toGo environments with a waiting removal: the items before it only have to end */
   const laneOf = (one: QueueItem, toGo: ReadonlySet<string>): Lane => {
     if (letGo.has(one)) return 'ends';
     return toGo.has(one.environmentId) ? 'removals' : 'releases';

@@ -1,4 +1,4 @@
-/** The receipt of a cutover: what the proxy counted around the flip, and where the app is reached. */
+/** The receipt of a cutover: what the proxy counted around the flip, and the URLs of the app. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Domain } from '../../protocol/edge.ts';
 import type { Settings } from '../../protocol/job.ts';
@@ -6,7 +6,7 @@ import type { CertificateList, DrainAnswer, FlipAnswer, FlipReceipt } from '../.
 import type { CutoverReceipt } from '../../protocol/steps.ts';
 import type { StepContext } from './step.ts';
 
-/** @param drained null when there was nothing to drain */
+/** @param drained null if there was nothing to drain */
 export async function makeReceipt(
   context: StepContext,
   answer: FlipAnswer,
@@ -21,7 +21,7 @@ export async function makeReceipt(
   return { ...counted, urls: urlsOf(job.settings, certificates) };
 }
 
-/** What the proxy kept of this very flip; null when it was restarted since. */
+/** What the proxy counted for this very flip; null if the proxy was restarted since. */
 async function countedReceipt(context: StepContext, answer: FlipAnswer): Promise<FlipReceipt | null> {
   const { job, ports } = context;
   const receipt = await optional<FlipReceipt | null>(context, 'receipt', {
@@ -35,7 +35,7 @@ async function countedReceipt(context: StepContext, answer: FlipAnswer): Promise
   return isThisFlip ? receipt : null;
 }
 
-/** From the answers that were given before the proxy was restarted, and from its table now. */
+/** Built from the answers that came before the proxy was restarted, and from its table now. */
 async function patchedReceipt(
   { job, ports }: StepContext,
   { generation, flippedAt, previous }: FlipAnswer,
@@ -63,12 +63,12 @@ async function patchedReceipt(
     },
     drain: drained && { ms: drained.ms, forced: drained.forced, streams: drained.streams },
     held: null,
-    // Counted from zero since its restart, and that came after the flip.
+    // Counted from zero since the restart, which came after the flip.
     failed: upstream?.failed ?? 0,
   };
 }
 
-/** What a receipt can do without: a refusal is told and does not end a cutover that went well. */
+/** For parts that a receipt can do without: a refusal is logged and does not fail a cutover that went well. */
 async function optional<T>(
   { log }: StepContext,
   what: string,
@@ -83,7 +83,7 @@ async function optional<T>(
   }
 }
 
-/** https where visitors are sent there or the proxy has a certificate for the host, else http. */
+/** https if visitors are redirected to it or the proxy has a certificate for the host, else http. */
 export function urlsOf(
   { domains, edge }: Pick<Settings, 'domains' | 'edge'>,
   certificates: readonly { readonly host: string }[],
@@ -94,7 +94,7 @@ export function urlsOf(
   return domains.map((domain) => `${isSecure(domain) ? 'https' : 'http'}://${domain.host}${domain.pathPrefix}`);
 }
 
-/** What happened, for the step's log. */
+/** The counts in words, for the step's log. */
 export function describeReceipt({ previous, current, held, failed }: CutoverReceipt): string {
   const sides = [
     `requests: ${previous?.requests.served ?? 0} by the old target, ${current.requests.served} by the new`,

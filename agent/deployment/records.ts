@@ -1,5 +1,5 @@
 /**
- * What the runner remembers, and the port through which it does: implemented by journal/. All calls are synchronous, and
+ * What the runner remembers, and the port through which it does; journal/ implements it. All calls are synchronous, and
  * `record` is one transaction, so a step's result and the report of it are stored together or not at all.
  */
 import type { Report } from '../../protocol/agent-link.ts';
@@ -17,7 +17,7 @@ export interface JobRecord {
   readonly generation: number;
   readonly kind: Job['kind'];
   readonly state: DeploymentState;
-  /** The deployment that was live when this one started; fixed then, so that a restart sees the same. */
+  /** The deployment that was live when this one started. Fixed at that point, so that a restart sees the same. */
   readonly previousId: string | null;
   readonly cancelRequested: boolean;
   /** Why it is undoing, failed or cancelled. */
@@ -27,7 +27,7 @@ export interface JobRecord {
 export interface StepRecord {
   readonly name: StepName;
   readonly state: 'begun' | 'done' | 'failed' | 'skipped' | 'cancelled';
-  /** Validated against the step's schema by whoever reads it. */
+  /** Whoever reads it validates it against the step's schema. */
   readonly output: unknown;
   readonly note: string | null;
   readonly error: ErrorReport | null;
@@ -36,7 +36,9 @@ export interface StepRecord {
   /** Monotonic duration of the last run; null while running. */
   readonly ms: number | null;
   readonly undone: boolean;
-  /** Runs that the agent's own death has cut off, and the one that goes on or has ended. */
+  /**
+   * How many times the step was started: the run in progress or ended, and those before it that died with the agent.
+   */
   readonly starts: number;
 }
 
@@ -45,45 +47,45 @@ export interface LiveRecord {
   readonly environmentId: string;
   readonly projectId: string;
   readonly deploymentId: string;
-  /** What the proxy's table must hold. */
+  /** What the proxy's table must contain. */
   readonly entry: UpstreamEntry;
-  /** Null when the journal was lost and this was read back from the proxy. */
+  /** Null if the journal was lost and this was read back from the proxy. */
   readonly healthCheck: HealthCheck | null;
-  /** Null until finalize is done, or when the journal was lost. */
+  /** Null until finalize is done, or if the journal was lost. */
   readonly release: Release | null;
 }
 
-/** The newest edge settings that the host has heard of for an environment. */
+/** The newest edge settings that the host has received for an environment. */
 export interface EdgeRecord extends EdgePart {
   readonly environmentId: string;
   readonly revision: number;
 }
 
-/** The report of how a deployment stands. */
+/** Reports the status of a deployment. */
 export type DeploymentReport = Extract<Report, { kind: 'deployment' }>;
 
-/** One change of the journal: all of it or nothing. */
+/** One change of the journal, applied in whole or not at all. */
 export interface Change {
   readonly deploymentId: string;
   /** Stored, and reported in the same transaction. */
   readonly steps?: readonly StepRecord[];
-  /** A step whose effect is taken back. */
+  /** A step whose effect was undone. */
   readonly undone?: StepName;
   readonly state?: DeploymentState;
   readonly error?: ErrorReport;
   readonly previousId?: string | null;
-  /** Put in place of what was live in its environment. */
+  /** Replaces the live record of its environment. */
   readonly live?: LiveRecord;
-  /** Other deployments that are superseded by this one. */
+  /** Other deployments that this one supersedes. */
   readonly superseded?: readonly string[];
-  /** Environment that has nothing live any more. */
+  /** Environment that no longer has anything live. */
   readonly notLive?: string;
   readonly report?: DeploymentReport;
 }
 
 export interface DeploymentJournal {
   job(deploymentId: string): JobRecord | null;
-  /** The job itself, opened from its sealed form. @throws OrkestrError ORK_CONFIG when the key is another one. */
+  /** The job itself, decrypted. @throws OrkestrError ORK_CONFIG if it was sealed with another key. */
   payload(deploymentId: string): Job;
   steps(deploymentId: string): readonly StepRecord[];
   live(environmentId: string): LiveRecord | null;
@@ -91,41 +93,41 @@ export interface DeploymentJournal {
   record(change: Change): void;
 }
 
-/** What an arriving job meets. */
+/** How the journal took an arriving job. */
 export type Acceptance = 'new' | 'known' | 'stale';
 
 export interface JobIntake {
   /**
-   * Store a job as `queued` unless its id is known or its generation is not above all before it in its environment. A removal
-   * is never stale: an environment that the hub has deleted does not come back.
+   * Stores a job as `queued`, unless its id is known or its generation is not above all earlier ones of its
+   * environment. A removal is never stale: an environment that the hub has deleted does not come back.
    */
   accept(job: Job): Acceptance;
   /**
-   * Remember a job that is not run, with the report that says why. A known id is left as it is; a job that is `stale` is not
-   * remembered, for the hub may send it again under a newer generation.
+   * Stores a job that is not run, with the report that says why. Leaves a known id as it is. Does not store a `stale`
+   * job, because the hub may send it again under a newer generation.
    */
   refuse(job: RefusedJob, error: ErrorReport, at: string): void;
-  /** A removal that failed, or was refused, is `queued` once more. */
+  /** Sets a removal that failed or was refused back to `queued`. */
   requeue(removal: RemoveJob): void;
-  /** The first generation that `accept` takes for an environment. */
+  /** The lowest generation that `accept` takes for an environment. */
   nextGeneration(environmentId: string): number;
   requestCancel(deploymentId: string): void;
-  /** Reports of an ended deployment once more, for a hub that asks again. */
+  /** Repeats the reports of an ended deployment, for a hub that asks again. */
   reannounce(deploymentId: string): void;
-  /** Accepted and not ended, in the order of acceptance. */
+  /** Jobs accepted and not ended, in order of acceptance. */
   unfinished(): readonly JobRecord[];
   job(deploymentId: string): JobRecord | null;
 }
 
-/** What is left of a job whose body may not even be readable. */
+/** What is known of a job whose body may be unreadable. */
 export interface RefusedJob {
   readonly deploymentId: string;
   readonly generation: number;
-  /** The newest generation of its environment here, when that is why. */
+  /** The newest generation of its environment on this host, if that is why it was refused. */
   readonly newest?: number;
 }
 
-/** A report that waits in the outbox. Of log ranges only the place is stored: their bytes are in the log files. */
+/** A report that waits in the outbox. Of a log range only the position is stored: its bytes are in the log file. */
 export type OutboxRow =
   | { readonly sequence: number; readonly kind: 'report'; readonly report: Report }
   | {

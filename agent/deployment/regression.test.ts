@@ -13,7 +13,7 @@ interface Scene {
   readonly proxy: ModelProxy;
   readonly context: ScriptedContext;
   container: ContainerState | null;
-  /** Containers that the engine is to start again when they end. */
+  /** Containers that the engine is to restart when they end. */
   readonly kept: string[];
 }
 
@@ -254,7 +254,7 @@ test('a crash around every call: the step that runs again flips at most once, ba
     const first = await cutover.run(context).catch((error: unknown) => error);
     if (!(first instanceof Crash)) {
       assert.ok(regressed(first));
-      if (crashAt > 0) break; // there are fewer calls than that
+      if (crashAt > 0) break; // there are no more calls than that
       continue;
     }
     points += 1;
@@ -262,7 +262,7 @@ test('a crash around every call: the step that runs again flips at most once, ba
     assert.deepEqual(proxy.served, [IDS.previous, IDS.deployment, IDS.previous], `crash at call ${crashAt}`);
     assert.equal(proxy.drained.at(-1), IDS.deployment);
     assert.equal(await hasFlipped(context), false);
-    // However often it is called from now on.
+    // However often it is called.
     await assert.rejects(cutover.run(context), regressed);
     assert.equal(proxy.served.length, 3);
   }

@@ -1,8 +1,8 @@
 /**
- * The watch window: the new target under real traffic while the old one is still kept, and the way back to it.
+ * The watch window: the new target under real traffic while the old one is still kept, and the way back to the old one.
  *
- * A flip that was taken back is found in the proxy's table: the generation is this deployment's, but another target
- * serves. So whatever crashes in between, the step that runs again sees it and never flips a second time.
+ * A flip that was undone shows in the proxy's table: the generation is this deployment's, but another target serves.
+ * So, whatever crashes in between, a step that runs again sees it and never flips a second time.
  */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { TableView } from '../../protocol/proxy-admin.ts';
@@ -11,18 +11,18 @@ import { drainTarget } from './drain.ts';
 import { names } from './step.ts';
 import type { StepContext } from './step.ts';
 
-/** How often the container is looked at in the window, ms: without visitors the proxy cannot notice that it died. */
+/** How often to inspect the container in the window, ms: without visitors the proxy cannot notice that it died. */
 const LOOK_MS = 500;
 
 type UpstreamView = TableView['upstreams'][number];
 
 /**
- * Watches the new target for the window. When it goes bad, `previousId` serves again and the new target is drained.
- * @throws OrkestrError ORK_APP_REGRESSED when it went bad
+ * Watches the new target for the window. If it goes bad, `previousId` serves again and the new target is drained.
+ * @throws OrkestrError ORK_APP_REGRESSED if it went bad
  */
 export async function watchWindow(context: StepContext, previousId: string, signal: AbortSignal): Promise<void> {
   const { job, ports, log } = context;
-  // After a hold the old container stands still: there is nobody to go back to.
+  // After a hold the old container is stopped: there is no way back.
   if (job.settings.watchSeconds === 0 || job.settings.cutover === 'hold') return;
   log.line(`watching the new target for ${job.settings.watchSeconds} s`);
   const reason = await whyBad(context, signal);
@@ -37,7 +37,7 @@ export async function watchWindow(context: StepContext, previousId: string, sign
     await ports.proxy.flipBack(request);
   } catch (cause) {
     if (!(cause instanceof OrkestrError) || cause.code !== 'ORK_CONFLICT') throw cause;
-    // There is no way back: then the runner goes forward, and this step watches again.
+    // There is no way back. The runner goes forward, and this step watches again.
     log.line(`it cannot be flipped back: ${cause.message}`);
     throw await regressed(context, [reason]);
   }
@@ -47,14 +47,14 @@ export async function watchWindow(context: StepContext, previousId: string, sign
   throw await regressed(context, [reason, ...(await visitorsMet(context))]);
 }
 
-/** True when visitors had been on this deployment and are on the one before it again. */
+/** True if visitors were on this deployment and are back on the one before it. */
 export function wasFlippedBack(upstream: UpstreamView | undefined, { job, previous }: StepContext): boolean {
   return (
     previous !== null && upstream?.generation === job.generation && upstream.targets[0]?.id === previous.deploymentId
   );
 }
 
-/** For a step that finds its flip taken back, after a crash or by an admin: empties the new target; the error to end with. */
+/** For a step that finds its flip undone, after a crash or by an admin: drains the new target, returns the error. */
 export async function endAfterFlipBack(context: StepContext): Promise<OrkestrError> {
   const { job, signal } = context;
   context.leaveSlot();
@@ -63,7 +63,7 @@ export async function endAfterFlipBack(context: StepContext): Promise<OrkestrErr
   return regressed(context, [reason, ...(await visitorsMet(context))]);
 }
 
-/** Null when all went well, or when somebody else replaced it. */
+/** Null if all went well, or if something else replaced the target. */
 async function whyBad(context: StepContext, signal: AbortSignal): Promise<string | null> {
   const { job, ports } = context;
   const over = new AbortController();
@@ -87,7 +87,7 @@ async function whyBad(context: StepContext, signal: AbortSignal): Promise<string
   }
 }
 
-/** How the container ended; never answers while it runs. */
+/** How the container ended; does not resolve while it runs. */
 async function exitOf({ job, ports, log }: StepContext, signal: AbortSignal): Promise<string> {
   let told = false;
   for (;;) {
@@ -98,7 +98,7 @@ async function exitOf({ job, ports, log }: StepContext, signal: AbortSignal): Pr
         return diagnoseExit(state, job.settings.limits.memoryMiB, [], 'after it had taken over').message;
       }
     } catch (error) {
-      // An engine that does not answer says nothing about the app; the proxy watches on.
+      // An engine that does not respond says nothing about the app; the proxy watches on.
       if (!told) log.line(`the container cannot be looked at: ${String(error)}`);
       told = true;
     }
@@ -111,7 +111,7 @@ async function regressed(context: StepContext, reasons: readonly string[]): Prom
   });
 }
 
-/** The receipt of the flip back, in words: a failed step has no output, and its error is what is kept. */
+/** The receipt of the flip back, in words: a failed step has no output, so the counts go into its error. */
 async function visitorsMet({ job, ports, log }: StepContext): Promise<readonly string[]> {
   try {
     const { previous, failed } = await ports.proxy.receipt(job.environment.id);
@@ -126,7 +126,7 @@ async function visitorsMet({ job, ports, log }: StepContext): Promise<readonly s
   }
 }
 
-/** Last lines of the app: evidence, so not having them hides nothing. */
+/** Last lines of the app. They are evidence only, so failing to read them is not an error. */
 async function tailOf({ job, ports, log }: StepContext): Promise<readonly string[]> {
   try {
     return await ports.containers.tail(names.container(job.deploymentId), TAIL_LINES);

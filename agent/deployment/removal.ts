@@ -1,4 +1,4 @@
-/** The remove job: takes everything of an environment off the host. Every part may be gone already, so it can run again. */
+/** The remove job: removes everything of an environment from the host. Can run again: any part may be gone already. */
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { RemoveJob } from '../../protocol/job.ts';
 import { attempt } from './attempt.ts';
@@ -12,7 +12,7 @@ import { names } from './step.ts';
 const REMOVE_SECONDS = 600;
 const GRACE_SECONDS = 10;
 
-/** To its end, which goes into the journal, also when it is a failure. @throws Interrupted when the agent stops meanwhile */
+/** Runs the job to its end and records it, success or failure. @throws Interrupted if the agent stops meanwhile */
 export async function removeEnvironment(
   parts: RunnerParts,
   record: JobRecord,
@@ -49,7 +49,7 @@ export async function removeEnvironment(
   journal.record({ deploymentId, state: transition(running, 'supersede'), report });
 }
 
-/** First the route, so that no request meets a container that is being stopped. */
+/** The route goes first, so that no request reaches a container that is being stopped. */
 async function removeAll({ journal, ports }: RunnerParts, job: RemoveJob): Promise<void> {
   const { environment, project } = job;
   await ports.proxy.remove(environment.id);
@@ -60,14 +60,14 @@ async function removeAll({ journal, ports }: RunnerParts, job: RemoveJob): Promi
     await ports.workspaces.remove(container.deploymentId);
   }
   for (const image of await ports.images.list(environment.id)) await ports.images.remove(image.id);
-  // Other environments of the project may still be in it.
+  // Other environments of the project may still use it.
   const left = await ports.containers.list();
   if (!left.some((container) => container.projectId === project.id)) {
     await ports.containers.removeNetwork(names.network(project.id));
   }
 }
 
-/** As soon as visitors are gone, so that nothing brings it back for them should the rest fail. */
+/** As soon as visitors are gone, so that nothing revives the app if the rest of the removal fails. */
 function forgetLive(journal: DeploymentJournal, { deploymentId, environment }: RemoveJob): void {
   const live = journal.live(environment.id);
   const served = live === null ? null : journal.job(live.deploymentId);

@@ -1,4 +1,4 @@
-/** Starts a container of an earlier deployment again, as it is, and waits until it takes connections. */
+/** Starts a container of an earlier deployment again, unchanged, and waits until it accepts connections. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import { tryOnce } from '../probe/index.ts';
 import type { Ports } from './ports.ts';
@@ -9,12 +9,12 @@ const PAUSE_MS = 1000;
 interface Restart {
   readonly deploymentId: string;
   readonly port: number;
-  /** How often a connection is tried, once a second. */
+  /** How many times to try to connect, once a second. */
   readonly tries: number;
 }
 
 /**
- * Does nothing but look when it runs and answers already.
+ * Only checks, if the container already runs and accepts connections.
  * @returns its address now
  * @throws OrkestrError ORK_APP_EXITED, ORK_PORT_CLOSED
  */
@@ -32,7 +32,7 @@ export async function restart(
     : await ports.containers.start({
         owner: { deploymentId, environmentId, projectId },
         name,
-        // An existing container is started as it is: nothing below is looked at.
+        // An existing container is started as it is: the runtime ignores everything below.
         imageId: '',
         env: {},
         limits: { memoryMiB: 512, cpus: 1, pids: 512 },

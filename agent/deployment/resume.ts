@@ -1,8 +1,10 @@
-/** A deployment that goes on after the agent was restarted, on a machine that may have been, too. */
+/** Resumes a deployment after a restart of the agent, and perhaps of the machine. */
 import { contextOf } from './run.ts';
 import type { Run } from './run.ts';
 
-/** A reboot stops what has not taken over yet: then it is deployed and probed once more. Past the flip cutover sees to it. */
+/**
+ * A reboot stops containers that have not taken over yet, so both steps run again. Past the flip, cutover handles it.
+ */
 export async function startAgainWhatFell(run: Run): Promise<void> {
   const { parts, job, outputs, signals } = run;
   const isCuttingOver = parts.journal.steps(job.deploymentId).some(({ name }) => name === 'cutover');

@@ -1,4 +1,4 @@
-/** Whether a rollback finds the image of its release, on the host or in its registry: then nothing is built. */
+/** Whether the image of a rollback's release is still on the host or in its registry: then nothing is built. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { RollbackJob } from '../../protocol/job.ts';
 import type { Release } from '../../protocol/steps.ts';
@@ -10,7 +10,7 @@ import type { Run } from './run.ts';
 
 const LOOK_FOR_IMAGE_MS = 60_000;
 
-/** Where the image is, in words; null when it has to be built again. */
+/** Where the image is, in words; null if it has to be rebuilt. */
 async function findRetained(run: Run, { release, registries }: RollbackJob): Promise<string | null> {
   const { ports, random, log } = run.parts;
   const { id, registryReference } = release.image;
@@ -32,7 +32,7 @@ async function findRetained(run: Run, { release, registries }: RollbackJob): Pro
   });
 }
 
-/** The steps that a release has behind it. @param note where its image is */
+/** Records of the steps that a release makes unnecessary. @param note where its image is */
 function skippedSteps(run: Run, release: Pick<Release, 'commit' | 'plan' | 'image'>, note: string): StepRecord[] {
   const startedAt = timestampOf(run.parts.ports);
   const outputs: Record<(typeof STEPS_OF_A_RELEASE)[number], unknown> = {
@@ -49,12 +49,12 @@ function skippedSteps(run: Run, release: Pick<Release, 'commit' | 'plan' | 'imag
   }));
 }
 
-/** The steps that a job does not go through because of what was released earlier. */
+/** Records of the steps that a job skips because of an earlier release. */
 export async function stepsBehind(run: Run): Promise<StepRecord[]> {
   const { job } = run;
   if (job.kind === 'serve') {
     const { releaseOf } = job.built;
-    // Another host has told of those of a build for this deployment.
+    // For a build made for this deployment, the other host has reported these steps.
     return releaseOf === undefined
       ? []
       : skippedSteps(

@@ -97,7 +97,7 @@ test('what was adopted without its job, or has one that cannot be read, is start
   assert.equal(await revive(parts, adopted(port), new AbortController().signal), '127.0.0.1');
   assert.equal(started[0]?.name, `orkestr-${IDS.host}`);
 
-  // As after a state folder was put back without its key.
+  // As after a restore of the state folder without its key.
   const lost = { ...journal, job: () => ({}) as JobRecord, payload: () => assert.fail('sealed with another key') };
   assert.equal(await revive({ ...parts, journal: lost }, adopted(port), new AbortController().signal), '127.0.0.1');
   assert.equal(started.length, 2);

@@ -1,6 +1,6 @@
 /**
- * Brings what should be live back: container started, probed, kept running, and the proxy pointed at the address it has now. The
- * same steps as in a deployment, without journal and without a new generation.
+ * Brings back what should be live: starts the container, probes it, sets its restart policy, and returns the address
+ * that the proxy must use. The same steps as in a deployment, without journal and without a new generation.
  */
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { Job } from '../../protocol/job.ts';
@@ -15,14 +15,14 @@ interface ReviveParts {
   readonly journal: DeploymentJournal;
   readonly ports: Ports;
   readonly pipeline: Pipeline;
-  /** Where the steps' own lines go. */
+  /** Receives the steps' own log lines. */
   readonly log: StepLog;
 }
 
 /**
  * Makes sure that the live target runs and answers.
  * @returns its address now
- * @throws OrkestrError when it cannot be started or does not get healthy: nothing is flipped then
+ * @throws OrkestrError if it cannot be started or does not get healthy; the proxy is then left as it is
  */
 export async function revive(parts: ReviveParts, live: LiveRecord, signal: AbortSignal): Promise<string> {
   const payload = payloadOf(parts, live);
@@ -33,18 +33,18 @@ export async function revive(parts: ReviveParts, live: LiveRecord, signal: Abort
   return address;
 }
 
-/** One that was made anew has no word yet of what is to become of it when it ends. */
+/** A newly created container has no restart policy yet. */
 async function keepRunning({ ports, log }: ReviveParts, name: string): Promise<void> {
   try {
     await ports.containers.keepRunning(name);
   } catch (error) {
-    // Docker cannot write that down. It serves, and visitors are to be led to it.
+    // Docker cannot store the policy. The app serves, and visitors should reach it.
     if (!(error instanceof OrkestrError) || error.code !== 'ORK_DISK_FULL') throw error;
     log.line(`${name} runs, and is not started again by Docker when it ends: ${error.message}`);
   }
 }
 
-/** Null when the journal, or the key that it was sealed with, was lost: the container still is what it was. */
+/** Null if the journal, or the key that sealed it, was lost. The container itself still is what it was. */
 function payloadOf({ journal, log }: ReviveParts, { deploymentId }: LiveRecord): Job | null {
   if (journal.job(deploymentId) === null) return null;
   try {
@@ -86,7 +86,7 @@ function stageOf<N extends AnyStage['step']['name']>(pipeline: Pipeline, name: N
   return stage as StageNamed<N>;
 }
 
-/** Once a second. */
+/** One try per second. */
 const TRIES = 60;
 
 async function reviveAsItIs({ ports }: ReviveParts, live: LiveRecord, signal: AbortSignal): Promise<string> {

@@ -1,4 +1,4 @@
-/** One run of a release job: what is known of it while it goes through the pipeline. */
+/** One run of a release job: its state while it goes through the pipeline. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Built, ReleaseJob } from '../../protocol/job.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
@@ -22,24 +22,26 @@ export interface RunnerParts {
   readonly log: Logger;
 }
 
-/** What a run and its surroundings tell each other: who may end it from outside (after the flip only the shutdown counts). */
+/**
+ * Signals between a run and its surroundings. Those that end it from outside: after the flip only the shutdown counts.
+ */
 export interface RunSignals {
   readonly cancel: AbortSignal;
   readonly shutdown: AbortSignal;
-  /** Its environment is to go from the host: nothing of it is waited for any more. */
+  /** The environment is being removed from the host: nothing of it is waited for any more. */
   readonly removal?: AbortSignal;
-  /** Called when the run only waits from there on; more than once is fine. */
+  /** Called when the run only waits from there on. May be called more than once. */
   readonly leaveSlot?: () => void;
 }
 
-/** The agent stops: nothing is recorded, the journal says where to go on. */
+/** The agent is stopping: nothing is recorded, and the journal says where to resume. */
 export class Interrupted extends Error {}
 
 export interface Run {
   readonly parts: RunnerParts;
   readonly job: ReleaseJob;
   readonly previousId: string | null;
-  /** Port that the deployment which is live found in place of a guess. */
+  /** Port that the live deployment found in place of a guess. */
   readonly foundPort: number | null;
   readonly signals: RunSignals;
   readonly secrets: readonly string[];
@@ -47,8 +49,8 @@ export interface Run {
 }
 
 /**
- * Outputs of the steps that are over, validated: a journal of another version must not feed a step with surprises. Those of
- * steps that another host has taken are in the job, and are not told again.
+ * Outputs of the completed steps, validated: the journal of another version must not feed a step unexpected data.
+ * Outputs of steps that ran on another host are in the job, and are not reported again.
  */
 export function outputsOf(job: ReleaseJob, steps: readonly StepRecord[]): Map<StepName, unknown> {
   const over = steps.filter(({ state }) => state === 'done' || state === 'skipped');
@@ -64,7 +66,7 @@ const outputsOfBuilt = ({ checkout, plan, image }: Built): [StepName, unknown][]
   ['build', image],
 ];
 
-/** What a step sees of its run, and nothing else of it. */
+/** The part of its run that a step sees. */
 export function contextOf(
   run: Pick<Run, 'job' | 'previousId' | 'foundPort' | 'outputs'> & {
     parts: Pick<RunnerParts, 'ports'> & { readonly journal: Pick<DeploymentJournal, 'edge' | 'job'> };
@@ -95,15 +97,15 @@ export function contextOf(
 }
 
 /**
- * Visitors are on this deployment: its cutover is recorded, or it was adopted after the loss of the journal and its job came
- * again. Nothing of it may be taken back then.
+ * Visitors are on this deployment: its cutover is recorded, or it was adopted after the loss of the journal and its job
+ * came again. Nothing of it may be undone then.
  */
 export const isPastFlip = ({ parts, job }: Run): boolean =>
   parts.journal.live(job.environment.id)?.deploymentId === job.deploymentId;
 
 export const timestampOf = (ports: Pick<Ports, 'clock'>): string => new Date(ports.clock.now()).toISOString();
 
-/** How a deployment stands from now on, for the hub. @param more its error, or its release */
+/** The status of a deployment from now on, for the hub. @param more its error, or its release */
 export const reportOf = (
   { ports }: Pick<RunnerParts, 'ports'>,
   { deploymentId, generation }: Pick<JobRecord, 'deploymentId' | 'generation'>,

@@ -1,7 +1,7 @@
 /**
- * Takes one deployment through the pipeline. Each step: record the intent, act, record the result; so that after a crash
- * the run goes on at the first step that is not done. A failure or a cancel before the flip takes back what was done, in
- * reverse order; after the flip there is only forward.
+ * Takes one deployment through the pipeline. Each step records the intent, acts, and records the result, so that after
+ * a crash the run resumes at the first step that is not done. A failure or a cancel before the flip undoes what was
+ * done, in reverse order; after the flip there is only forward.
  */
 import { toErrorReport } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
@@ -25,9 +25,9 @@ const INTERRUPTED: ErrorReport = {
 };
 
 /**
- * Run a deployment from where the journal left it to its end. Failures of the deployment are recorded and reported, not
+ * Runs a deployment from its state in the journal to its end. Failures of the deployment are recorded and reported, not
  * thrown.
- * @throws when the journal itself cannot be read or written; calling again later is right then
+ * @throws if the journal itself cannot be read or written; the caller may call again later
  */
 export async function runDeployment(parts: RunnerParts, deploymentId: string, signals: RunSignals): Promise<void> {
   const record = parts.journal.job(deploymentId);
@@ -75,7 +75,7 @@ async function runRelease(
   if (run.job.kind === 'build') await handOn(run);
 }
 
-/** What was live when the deployment started: fixed then, so that a restart sees the same. */
+/** What was live when the deployment started. Fixed at that point, so that a restart sees the same. */
 function previousOf({ journal }: RunnerParts, record: JobRecord): Pick<Run, 'previousId' | 'foundPort'> {
   const live = journal.live(record.environmentId);
   const previousId = record.state === 'queued' ? (live?.deploymentId ?? null) : record.previousId;
@@ -85,7 +85,7 @@ function previousOf({ journal }: RunnerParts, record: JobRecord): Pick<Run, 'pre
   };
 }
 
-/** From queued to running. For a rollback this decides, once and for all, where the pipeline is entered. */
+/** From queued to running. For a rollback this decides, once and for all, where it enters the pipeline. */
 async function start(run: Run): Promise<boolean> {
   const { job, parts, previousId } = run;
   const { deploymentId } = job;
@@ -117,7 +117,7 @@ function endUnstarted(parts: RunnerParts, record: JobRecord): void {
   });
 }
 
-/** The sealed job cannot be opened (another key file): without it nothing can be done or undone, only told. */
+/** The sealed job cannot be opened (another key file). Without it nothing can be done or undone, only reported. */
 function endUnreadable(parts: RunnerParts, record: JobRecord, error: ErrorReport): void {
   const { deploymentId, state } = record;
   const next =

@@ -61,7 +61,7 @@ test('a secret that is longer than what is shown of its line is hidden too', () 
     withoutSecrets(twice, [token]).message,
     'Its last error: Authorization: Bearer [redacted]…; its last line: Authorization: Bearer [redacted]…',
   );
-  // Words of an ordinary line that was not cut stay, and so do a few letters that begin a secret.
+  // Words of an ordinary line that was not cut stay, and so do a few letters that a secret begins with.
   const usual = new OrkestrError('ORK_BUILD_FAILED', 'listening on postgres', { evidence: ['connecting to post…'] });
   const shown = withoutSecrets(usual, ['postgres://user:password@host']);
   assert.deepEqual([shown.message, ...shown.evidence], ['listening on postgres', 'connecting to post…']);

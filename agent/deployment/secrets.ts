@@ -1,13 +1,16 @@
-/** What of a job must never be read in a log or an error. */
+/** The parts of a job that must never appear in a log or an error. */
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { ReleaseJob } from '../../protocol/job.ts';
 import { CUT } from '../lib/cut.ts';
 import { makeRedactor, MARK, MIN_SECRET_BYTES } from '../lib/redactor.ts';
 
-/** Lines of a longer value (a PEM key) are looked for one by one: programs print them so. Shorter ones would be plain words. */
+/**
+ * Lines of a multi-line value (a PEM key) are redacted one by one, because programs print them so. Shorter lines would
+ * be plain words.
+ */
 const MIN_LINE = 16;
 
-/** What must not stand in any log of the job: values and logins, in the spellings in which programs print them. */
+/** What no log of the job may contain: values and logins, in the spellings in which programs print them. */
 export function secretsOf(job: ReleaseJob): readonly string[] {
   const { auth } = job.source;
   const logins = job.registries.map(({ username, password }) => ({ username, token: password }));
@@ -15,13 +18,13 @@ export function secretsOf(job: ReleaseJob): readonly string[] {
     ...[...Object.values(job.env), ...Object.values(job.buildSecrets)].flatMap(spellings),
     ...[...(auth ? [auth] : []), ...logins].flatMap(({ username, token }) => [
       ...spellings(token),
-      // As an Authorization header carries it (RFC 7617).
+      // As in an Authorization header (RFC 7617).
       Buffer.from(`${username}:${token}`).toString('base64'),
     ]),
   ];
 }
 
-/** A value as it stands, and as programs print it: line by line, in JSON, in a URL, in base64. */
+/** A value as it is, and as programs print it: line by line, in JSON, in a URL, in base64. */
 export function spellings(value: string): string[] {
   if (value.length < MIN_SECRET_BYTES) return [value];
   const lines = value.includes('\n') ? value.split('\n').map((line) => line.trim()) : [];
@@ -34,19 +37,20 @@ export function spellings(value: string): string[] {
   ];
 }
 
-/** A value may hold half a surrogate pair, which no URL can carry. */
+/** A value may contain a lone surrogate, which encodeURIComponent rejects. */
 const urlEncoded = (value: string): string => encodeURIComponent(value.toWellFormed());
 
 /**
- * The same error without secrets: an app's last lines are evidence, and apps print what they were given. Not yet within the
- * bounds of a report: what is cut off first takes the end of a secret with it, and the rest of it is not found any more.
+ * The same error without secrets: an app's last lines are evidence, and apps print what they were given. Must run
+ * before the error is cut to the size of a report: a cut takes the end of a secret away, and the rest is no longer
+ * recognized.
  */
 export function withoutSecrets(error: unknown, secrets: readonly string[]): OrkestrError {
   const redact = (text: string): string => withoutCutOnes(redactText(text, secrets), secrets);
   const evidence = error instanceof OrkestrError ? error.evidence : [];
   const message = error instanceof Error ? error.message : String(error);
   const clean = new OrkestrError(toErrorReport(error).code, redact(message), { evidence: evidence.map(redact) });
-  // Where it was thrown is what a reader of the agent's own log looks for.
+  // The agent's own log shows where the error was thrown.
   if (error instanceof Error && error.stack !== undefined) clean.stack = redact(error.stack);
   return clean;
 }
@@ -56,14 +60,14 @@ export function redactText(text: string, secrets: readonly string[]): string {
   return Buffer.concat([redactor.push(Buffer.from(text)), redactor.end()]).toString();
 }
 
-/** In front of each mark of a cut may stand the beginning of a secret. */
+/** The beginning of a secret may stand in front of each cut mark. */
 function withoutCutOnes(text: string, secrets: readonly string[]): string {
   const parts = text.split(CUT);
   const rest = parts.pop() ?? '';
   return [...parts.map((part) => withoutEnd(part, secrets)), rest].join(CUT);
 }
 
-/** Without what a redactor would wait with, for it may go on as a secret. */
+/** Without the end that a redactor would hold back because it may be the beginning of a secret. */
 function withoutEnd(text: string, secrets: readonly string[]): string {
   const redactor = makeRedactor(secrets);
   const shown = redactor.push(Buffer.from(text));

@@ -1,6 +1,6 @@
 /**
- * Whether the target of a deployment still stands where it was probed. Until it has taken over nobody starts it again: a reboot, or
- * an engine that took its containers with it, stops it, and its address may be another one's then.
+ * Whether the target of a deployment still runs where it was probed. Until it has taken over, nothing restarts it: a
+ * reboot, or an engine that took its containers down, stops it, and its address may then belong to another container.
  */
 import { toErrorReport } from '../../protocol/errors.ts';
 import { diagnoseExit, TAIL_LINES } from './diagnosis.ts';
@@ -9,10 +9,10 @@ import type { ContainerState } from './ports.ts';
 import { restart } from './restart.ts';
 import type { StepContext } from './step.ts';
 
-/** Once a second: it has started before. */
+/** Once a second: the app has started before. */
 const RESTART_TRIES = 60;
 
-/** Whether it runs, at the address that the step deploy has told. */
+/** Whether it runs at the address that the step deploy reported. */
 export async function stands(context: StepContext): Promise<boolean> {
   const state = await look(context);
   return state?.running === true && state.address === context.output('deploy').address;
@@ -20,7 +20,7 @@ export async function stands(context: StepContext): Promise<boolean> {
 
 /**
  * Its address, now that visitors are to come.
- * @throws OrkestrError ORK_APP_EXITED, ORK_APP_MEMORY when it does not run and none has come yet
+ * @throws OrkestrError ORK_APP_EXITED, ORK_APP_MEMORY if it does not run and visitors are not on it yet
  */
 export async function addressNow(context: StepContext, hasFlipped: boolean): Promise<string> {
   const { job, output, ports } = context;
@@ -32,8 +32,8 @@ export async function addressNow(context: StepContext, hasFlipped: boolean): Pro
 }
 
 /**
- * Past the flip, where there is no target to go back to, it is started again.
- * @returns whether it had to be
+ * Starts it again: past the flip, there is no target to go back to.
+ * @returns whether it had stopped
  * @throws OrkestrError ORK_APP_EXITED, ORK_PORT_CLOSED
  */
 export async function standUp(context: StepContext): Promise<boolean> {
@@ -46,7 +46,10 @@ export async function standUp(context: StepContext): Promise<boolean> {
   return true;
 }
 
-/** Null: it is gone. Undefined: the engine does not answer, which says nothing about an app that was healthy a moment ago. */
+/**
+ * Null: the container is gone. Undefined: the engine does not respond, which says nothing about an app that was healthy
+ * a moment ago.
+ */
 async function look({ output, ports, log }: StepContext): Promise<ContainerState | null | undefined> {
   try {
     return await ports.containers.inspect(output('deploy').containerName);

@@ -234,7 +234,7 @@ test('what has taken over is live before its cutover is done: cut off and failin
   assert.ok(!pipeline.calls.some((call) => call.startsWith('undo')));
 });
 
-/** A journal as an agent leaves it that has died this often in the middle of a step. */
+/** Leaves the journal as an agent does that has died this often in the middle of a step. */
 function dieIn(journal: Journal, deploymentId: string, name: StepName, starts: number): void {
   const begun = { ...emptyStep(name, '2030-01-01T00:00:00.000Z'), starts };
   journal.record({ deploymentId, state: 'running', steps: [begun] });
@@ -343,7 +343,7 @@ test('finalize that fails for good leaves the new one serving: failed, nothing u
   assert.equal(pipeline.calls.filter((call) => call === 'run finalize').length, 5);
   const last = reports().at(-1);
   assert.match((last?.kind === 'deployment' && last.error?.message) || '', /new version serves all the same/);
-  // Its env is still needed to start it again.
+  // Its environment variables are still needed to start it again.
   assert.equal(journal.payload(job.deploymentId).deploymentId, job.deploymentId);
 });
 

@@ -1,6 +1,6 @@
 /**
- * One step of a deployment, to its end: its intent goes into the journal, then it is called until it is done or has failed for
- * good, and that goes into the journal with all that it means.
+ * Runs one step of a deployment to its end: records the intent in the journal, calls the step until it is done or has
+ * failed for good, and records that with all its consequences.
  */
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
@@ -20,16 +20,18 @@ import type { Run } from './run.ts';
 import { withoutSecrets } from './secrets.ts';
 import { takeBack } from './undo.ts';
 
-/** How often a step past the flip is called in all before a person has to look. */
+/** How many times a step past the flip is called before a person has to look. */
 const FORWARD_TRIES = 5;
 
-/** How often a step before the flip is begun again after the agent has died in the middle of it: it may be what it dies of. */
+/**
+ * How many times a step before the flip may start after the agent died in the middle of it: the step may be the cause.
+ */
 const MAX_STARTS = 3;
 
-/** What the engine may take to stop an app, beside the app's own grace. */
+/** Time that the engine may take to stop an app, in addition to the app's own grace. */
 const ENGINE_SECONDS = 60;
 
-/** One step, to its end. False when the deployment ended with it. */
+/** Runs one step to its end. Returns false if the deployment ended with it. */
 export async function advance(run: Run, stage: AnyStage): Promise<boolean> {
   const { parts, job } = run;
   const { deploymentId } = job;
@@ -61,7 +63,7 @@ export async function advance(run: Run, stage: AnyStage): Promise<boolean> {
     return true;
   } catch (error) {
     if (!(error instanceof StepFailed)) {
-      // It goes on later, and the agent is alive: whatever cut this run off, the step did not kill it.
+      // The step will be resumed, and the agent is alive: whatever interrupted this run, the step did not kill it.
       parts.journal.record({ deploymentId, steps: [{ ...begun, starts: starts - 1 }] });
       throw error;
     }
@@ -78,20 +80,20 @@ export async function advance(run: Run, stage: AnyStage): Promise<boolean> {
   }
 }
 
-/** Before the flip: all that was done is taken back. */
+/** Before the flip: undoes all that was done. */
 async function failBack(run: Run, step: StepRecord, error: ErrorReport): Promise<void> {
   const state = transition('running', 'fail');
   run.parts.journal.record({ deploymentId: run.job.deploymentId, steps: [step], state, error });
   await takeBack(run, error);
 }
 
-/** Says it when a rollback has to build again. */
+/** Explains why a rollback has to build again. */
 function entryNote({ job }: Run, { step }: AnyStage): string | null {
   if (job.kind !== 'rollback' || step.name !== 'clone') return null;
   return `the image of deployment ${job.release.deploymentId} is no longer on this host: its commit ${job.release.commit} is built again`;
 }
 
-/** The end of a step that failed for good. */
+/** A step failed for good. */
 class StepFailed extends Error {
   readonly pastFlip: boolean;
 
@@ -101,7 +103,7 @@ class StepFailed extends Error {
   }
 }
 
-/** The step's output. Past the flip it is called again and again, for there is no way back. */
+/** The step's output. Past the flip the step is called again and again, because there is no way back. */
 async function untilDone(run: Run, stage: AnyStage, log: OpenLog, starts: number): Promise<unknown> {
   const { parts } = run;
   let flipped = isPastFlip(run);
@@ -121,11 +123,11 @@ async function untilDone(run: Run, stage: AnyStage, log: OpenLog, starts: number
   }
 }
 
-/** What keeps the agent from its watchdog, or takes its memory, does so at each start: then no other deployment ends either. */
+/** A step that starves the watchdog or exhausts memory kills the agent at each start, and no other deployment ends. */
 const deadly = (step: StepName): OrkestrError =>
   new OrkestrError('ORK_AGENT_DIED', `The agent died ${MAX_STARTS} times while the step ${step} ran.`);
 
-/** What the file system says is a matter of the host, whoever met it. */
+/** An error of the file system is the host's problem, whatever step met it. */
 const explained = (cause: unknown): unknown =>
   cause instanceof OrkestrError || !isDiskFull(cause)
     ? cause
@@ -140,7 +142,7 @@ async function callStep(run: Run, stage: AnyStage, log: OpenLog, flipped: boolea
     limitMs: seconds * 1000,
     ...hearOut(stage, job),
     timeoutError: (last) =>
-      // Whoever did not answer is to blame for it, and not the app.
+      // Blame the party that did not respond, not the app.
       new OrkestrError(
         isPassing(last) ? last.code : stage.timeoutCode,
         `The step ${stage.step.name} did not finish within ${seconds} s.`,
@@ -159,8 +161,9 @@ async function callStep(run: Run, stage: AnyStage, log: OpenLog, flipped: boolea
 }
 
 /**
- * Steps that are heard out after a cancel, and not left behind soon. Of a drain it is too late to be cancelled, and the step
- * would be repeated beside itself. And an old app that is being stopped to make room cannot be brought back before it has ended.
+ * Steps that get long to react to a cancel before they are abandoned. A drain can no longer be cancelled, and a second
+ * run of the step would overlap with it. And an old app that is being stopped to make room cannot be brought back
+ * before it has ended.
  */
 function hearOut({ step, seconds }: AnyStage, job: ReleaseJob): { readonly abandonMs?: number } {
   const { cutover, stopGraceSeconds } = job.settings;
@@ -170,8 +173,8 @@ function hearOut({ step, seconds }: AnyStage, job: ReleaseJob): { readonly aband
 }
 
 /**
- * Whether visitors are on the new target already. While the proxy does not tell, neither way is safe, so this waits for it:
- * as long as it takes, for the proxy answers from its table file as soon as it runs again.
+ * Whether visitors are already on the new target. While the proxy does not answer, neither direction is safe, so this
+ * waits for as long as it takes: the proxy answers from its table file as soon as it runs again.
  */
 async function askWhetherFlipped(run: Run, log: OpenLog): Promise<boolean> {
   const context = contextOf(run, log, run.signals.shutdown);
@@ -189,6 +192,6 @@ async function pause({ parts, signals }: Run, failures: number): Promise<void> {
   try {
     await parts.ports.clock.sleep(backoffMs(failures, RETRY_PACE, parts.random), signals.shutdown);
   } catch {
-    throw new Interrupted(); // the only thing that ends this sleep early is the shutdown
+    throw new Interrupted(); // only the shutdown ends this sleep early
   }
 }

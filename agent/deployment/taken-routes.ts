@@ -1,10 +1,13 @@
-/** Names that another environment is served by on this host. The hub gives each to one only; what gives one up may be late. */
+/**
+ * Names by which this host serves another environment. The hub gives each name to one environment only, but the one
+ * that gives it up may be late.
+ */
 import type { Domain } from '../../protocol/edge.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { TableView } from '../../protocol/proxy-admin.ts';
 import type { StepContext } from './step.ts';
 
-/** How long a name may take to come free: the order that gives it up, or the removal of its environment, is on its way. */
+/** How long a name may take to become free: the order that gives it up, or its environment's removal, is on its way. */
 const PATIENCE_MS = 15_000;
 const LOOK_MS = 1000;
 
@@ -13,7 +16,7 @@ type UpstreamView = TableView['upstreams'][number];
 export const isSameRoute = (one: Domain, other: Domain): boolean =>
   one.host === other.host && one.pathPrefix === other.pathPrefix;
 
-/** Upstreams beside the environment's own that have any of the routes. */
+/** Other upstreams that have any of the routes. */
 export const holdersOf = (
   { upstreams }: Pick<TableView, 'upstreams'>,
   environmentId: string,
@@ -24,7 +27,8 @@ export const holdersOf = (
   );
 
 /**
- * Asked before anything is built, for the flip would be refused. Nothing is said where the proxy does not answer: the flip tells.
+ * Checks before anything is built, because the proxy would refuse the flip. Passes if the proxy does not answer; the
+ * flip decides then.
  * @throws OrkestrError ORK_ROUTE_TAKEN
  */
 export async function mustBeFree({ job, ports, log, signal, edge }: StepContext): Promise<void> {

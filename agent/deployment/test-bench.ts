@@ -1,4 +1,4 @@
-/** What the agent's tests share: a real journal, jobs, a scripted pipeline, ports that refuse what is not scripted. */
+/** Shared by the agent's tests: a real journal, jobs, a scripted pipeline, ports that reject unscripted calls. */
 import { randomUUIDv7 } from 'node:crypto';
 import { join } from 'node:path';
 import { DeployJob, RollbackJob } from '../../protocol/job.ts';
@@ -18,7 +18,7 @@ import type { Journal } from '../journal/journal.ts';
 import { systemClock } from '../lib/clock.ts';
 import { silent } from '../lib/test-logger.ts';
 
-/** A key that each process of one test can make again. */
+/** A key that each process of a test can derive again. */
 export const testSealer = makeSealer(Buffer.alloc(32, 7));
 
 export const openTestJournal = (stateFolder: string, now: () => number = Date.now): Promise<Journal> =>
@@ -122,7 +122,7 @@ export function outputFor<N extends StepName>(step: N, { job }: Pick<StepContext
   return outputs[step];
 }
 
-/** Every use of a port that a test did not script fails loudly. */
+/** Ports whose every unscripted use fails loudly. */
 export function refusingPorts(scripted: Partial<Ports> = {}, clock: Clock = systemClock): Ports {
   const refuse = (port: string): never =>
     new Proxy(
@@ -152,7 +152,7 @@ export interface ScriptedStep {
   undo?(context: StepContext): Promise<void>;
 }
 
-/** The seven steps in their order; what is not scripted succeeds at once. `calls` tells the order of what was called. */
+/** The seven steps in order; a step that is not scripted succeeds at once. `calls` records the order of the calls. */
 export function scriptedPipeline(
   script: Partial<Record<StepName, ScriptedStep>> = {},
   hasFlipped: Pipeline['hasFlipped'] = async () => false,
@@ -208,7 +208,7 @@ export const runnerParts = ({
   log: silent,
 });
 
-/** Waits of less than a minute are over at once; longer ones are time limits, which only end by their signal. */
+/** Sleeps of less than a minute end at once; longer ones are time limits, which only end by their signal. */
 export function hastyClock(): Clock {
   let passed = 0;
   return {

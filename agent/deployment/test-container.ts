@@ -1,8 +1,8 @@
-/** For tests: a container as Docker Engine has it. */
+/** For tests: a container as Docker Engine reports it. */
 import type { ContainerState } from './ports.ts';
 import { IDS } from './test-bench.ts';
 
-/** That of a deployment: it runs, and all is well with it, but for the `changes`. */
+/** The container of a deployment: running and fine, except for the `changes`. */
 export const containerOf = (deploymentId: string, changes: Partial<ContainerState> = {}): ContainerState => ({
   id: `container of ${deploymentId}`,
   name: `orkestr-${deploymentId}`,

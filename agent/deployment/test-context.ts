@@ -7,7 +7,7 @@ import { DeployJob as DeployJobSchema } from '../../protocol/job.ts';
 import type { StepName, StepOutputs } from '../../protocol/steps.ts';
 import { BaseImages } from '../detect/base-images.ts';
 
-/** An object with these members only; touching any other one throws and names it. */
+/** An object with these members only; access to any other throws and names it. */
 export function scripted<T extends object>(name: string, members: Partial<T>): T {
   return new Proxy(members, {
     get(target, key) {
@@ -18,8 +18,8 @@ export function scripted<T extends object>(name: string, members: Partial<T>): T
 }
 
 /**
- * Time that passes only while everybody sleeps: the earliest sleeper wakes once nothing else has anything to do. What really
- * connects meanwhile gets a moment, or a minute of tries would be over before the kernel of a busy machine has answered one.
+ * Time that passes only while everything sleeps: the earliest sleeper wakes once nothing else is pending. Real
+ * connections get a moment, or a minute of tries would be over before the kernel of a busy machine has answered one.
  */
 export class VirtualClock implements Clock {
   #time = 0;
@@ -76,7 +76,7 @@ export const IDS = {
   host: '0190a000-0000-7000-8000-0000000000b1',
 } as const;
 
-/** A container that runs on a guessed port, and the health step's word that it was found on 8080. */
+/** A container on a guessed port, and a health report that found the app on 8080. */
 export const RUNNING = {
   deploy: {
     containerId: 'c',
@@ -113,15 +113,15 @@ export function aJob(
 }
 
 export interface ScriptedContext extends StepContext {
-  /** Whether the step has said that it only waits. */
+  /** Whether the step declared that it only waits. */
   readonly hasLeftSlot: () => boolean;
-  /** Whether the step has said that visitors stay on this deployment. */
+  /** Whether the step declared that visitors stay on this deployment. */
   readonly hasTakenOver: () => boolean;
-  /** Lines that the step wrote into its log. */
+  /** Lines that the step wrote to its log. */
   readonly lines: string[];
 }
 
-/** A context with these ports and outputs of earlier steps; everything else throws when it is touched. */
+/** A context with these ports and outputs of earlier steps; access to anything else throws. */
 export function aContext(parts: {
   job?: StepContext['job'];
   ports?: Partial<Ports>;

@@ -1,6 +1,7 @@
 /**
  * One run of one deployment with steps whose effects are files, for the crash tests:
- * `node test-crash-child.ts FOLDER JOB_JSON FAILPOINT|none FAILING_STEP|none`. An effect that is made twice is a line too many.
+ * `node test-crash-child.ts FOLDER JOB_JSON FAILPOINT|none FAILING_STEP|none`. An effect made twice shows as an extra
+ * line.
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** A proxy's upstream in memory, for tests: what the admin API promises of flip, flip back, drain and watch. */
+/** A proxy's upstream in memory, for tests: behaves as the admin API promises for flip, flip back, drain and watch. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { FlipAnswer, WatchAnswer } from '../../protocol/proxy-admin.ts';
 import { tableView, targetView, upstreamView } from '../proxy-client/test-table.ts';
@@ -15,13 +15,13 @@ export class ModelProxy {
   readonly #upstreamId: string;
   generation: number;
   active: string;
-  /** The target that the last flip replaced; null once it is forgotten. */
+  /** The target that the last flip replaced; null once the proxy has forgotten it. */
   kept: string | null = null;
   verdict: WatchAnswer['verdict'] = 'good';
-  /** Changes of who serves, in order. */
+  /** The targets that served, in order. */
   readonly served: string[];
   readonly drained: string[] = [];
-  /** Called around each effect; what it throws is what the caller gets. */
+  /** Called around each effect. If it throws, the caller gets that error. */
   around: (call: string, moment: 'before' | 'after') => void = () => undefined;
 
   constructor(upstreamId: string, generation: number, active: string) {

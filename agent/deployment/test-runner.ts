@@ -1,4 +1,4 @@
-/** For tests: the runner with scripted steps, the real journal, and a clock in a hurry. */
+/** For tests: the runner with scripted steps, the real journal, and a clock whose short sleeps end at once. */
 import type { TestContext } from 'node:test';
 import type { Report } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -22,7 +22,7 @@ interface Bench {
   readonly reports: () => Report[];
 }
 
-/** A state folder with a journal, and the runner of what is accepted there. */
+/** A state folder with a journal, and a runner for the jobs accepted there. */
 export async function bench(
   t: TestContext,
   script: Script = {},
@@ -48,7 +48,7 @@ export async function bench(
   };
 }
 
-/** Steps and deployments with their states, in the order of the reports. */
+/** Steps and deployments with their statuses, in the order of the reports. */
 export const told = (reports: Report[]): string[] =>
   reports.flatMap((report) => {
     if (report.kind === 'step') return [`${report.step} ${report.status}`];

@@ -1,4 +1,6 @@
-/** Takes back what a deployment did before the flip, newest first. What cannot be taken back is told and never hides the cause. */
+/**
+ * Undoes what a deployment did before the flip, newest first. Failures to undo are reported and never hide the cause.
+ */
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import { attempt } from './attempt.ts';
@@ -7,10 +9,10 @@ import type { AnyStage } from './pipeline.ts';
 import { contextOf, Interrupted, reportOf } from './run.ts';
 import type { Run } from './run.ts';
 
-/** Beside the grace of the container, which an app that ignores SIGTERM uses up. */
+/** In addition to the grace of the container, which an app that ignores SIGTERM uses up. */
 const UNDO_SECONDS = 60;
 
-/** From `undoing` to `failed` or `cancelled`. Goes on where an earlier call was cut off. */
+/** From `undoing` to `failed` or `cancelled`. Resumes where an earlier call was interrupted. */
 export async function takeBack(run: Run, cause: ErrorReport): Promise<void> {
   const { parts, job } = run;
   const { deploymentId } = job;
@@ -32,7 +34,7 @@ export async function takeBack(run: Run, cause: ErrorReport): Promise<void> {
   });
 }
 
-/** Null when it is taken back, else why not. */
+/** Null if the step is undone, or else why not. */
 async function undoStep(run: Run, { step }: AnyStage): Promise<string | null> {
   if (!step.undo) return null;
   const { parts, job, signals } = run;

@@ -1,21 +1,21 @@
-/** One question to a Docker Engine, without loading dockerode (250 ms, 30 MB): for looking, not for working. */
+/** One request to Docker Engine without loading dockerode (250 ms, 30 MB): for status checks, not for work. */
 import type { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { askHttp } from '../lib/http-call.ts';
 
-/** Largest answer that is read, bytes: some thousands of containers. */
+/** Largest response that is read, bytes: some thousands of containers. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 
 interface Question<T> {
-  /** Path and query of Docker Engine's API, without a version: the engine then takes its newest. */
+  /** Path and query of the Engine API, without a version: the engine then uses its newest. */
   readonly path: string;
   readonly schema: z.ZodType<T>;
   readonly method?: 'GET' | 'DELETE';
-  /** Deadline of the whole call, ms: a hung engine accepts and stays silent for ever. */
+  /** Deadline of the whole call, ms: a hung engine accepts connections and never responds. */
   readonly deadlineMs: number;
 }
 
-/** @throws OrkestrError ORK_ENGINE_UNREACHABLE, ORK_ENGINE_TIMEOUT; ORK_INTERNAL when the engine refuses */
+/** @throws OrkestrError ORK_ENGINE_UNREACHABLE, ORK_ENGINE_TIMEOUT; ORK_INTERNAL if the engine refuses */
 export async function askEngine<T>(
   socketPath: string,
   { path, schema, method = 'GET', deadlineMs }: Question<T>,

@@ -1,11 +1,11 @@
-/** How every app container is made: nothing allowed but what its deployment asked for. */
+/** The configuration of every app container: it permits only what its deployment asked for. */
 import type { ContainerCreateOptions } from 'dockerode';
 import type { ContainerRequest } from '../deployment/ports.ts';
 import { ownerLabels } from '../lib/labels.ts';
 
 const MIB = 1_048_576;
 
-/** Options of a hardened container: DESIGN.md rule 13, CIS Docker Benchmark 1.6 section 5. */
+/** Options of a hardened container: docs/isolation.md, CIS Docker Benchmark 1.6 section 5. */
 export function containerConfig(scope: string, request: ContainerRequest): ContainerCreateOptions {
   const memory = request.limits.memoryMiB * MIB;
   const scratch = `rw,exec,nosuid,nodev,mode=1777,size=${Math.floor(memory / 2)}`;
@@ -20,7 +20,8 @@ export function containerConfig(scope: string, request: ContainerRequest): Conta
       CapAdd: [...request.capabilities],
       SecurityOpt: ['no-new-privileges'],
       ReadonlyRootfs: request.readOnlyRoot,
-      // Both count against the memory limit. /run hides what an image put there, so only where it cannot write otherwise.
+      // Both count against the memory limit. /run hides what the image has there, so it is mounted only if the app
+      // cannot write otherwise.
       Tmpfs: { '/tmp': scratch, ...(request.readOnlyRoot ? { '/run': scratch } : {}) },
       Memory: memory,
       MemorySwap: memory,
@@ -29,7 +30,7 @@ export function containerConfig(scope: string, request: ContainerRequest): Conta
       Init: true,
       NetworkMode: request.networkName,
       LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
-      // Not kept running yet: a crash on start must be seen as one. `keepRunning` changes it when the app goes live.
+      // No restart policy yet: a crash on start must be noticed. `keepRunning` sets one when the app goes live.
       RestartPolicy: { Name: 'no' },
     },
   };

@@ -46,7 +46,7 @@ test('a time of Docker is told to the nanosecond', () => {
   assert.equal(nanoseconds('2030-01-01T00:00:00.5Z'), 1_893_456_000_500_000_000n);
 });
 
-/** An engine whose every answer the test writes, and what it was asked. */
+/** An engine whose responses the test scripts, and the requests that it got. */
 async function engine(t: TestContext, answer: (path: string) => { status: number; body: Buffer; breaks?: boolean }) {
   const asked: string[] = [];
   const server = createServer((request, response) => {

@@ -1,4 +1,4 @@
-/** What a container wrote, as Docker keeps it: a stream of pieces, each with its time. It is read no faster than it is taken. */
+/** A container's output as Docker keeps it: a stream of pieces, each with its time, read no faster than consumed. */
 import { LINE_TIME } from '../../protocol/app-log.ts';
 import type { LineTime } from '../../protocol/app-log.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -7,7 +7,7 @@ import { callHttp } from '../lib/http-call.ts';
 import { framesOf } from './streams.ts';
 import type { Frame } from './streams.ts';
 
-/** A line, or a part of one that is longer than 16 KiB: only its last has the newline. */
+/** A line, or a part of one that is longer than 16 KiB: only its last part has the newline. */
 export interface LogPiece {
   readonly at: LineTime;
   readonly stream: 'stdout' | 'stderr';
@@ -15,11 +15,11 @@ export interface LogPiece {
 }
 
 export interface ContainerLogRequest {
-  /** Newest lines from before; null: all of them. */
+  /** Number of newest existing lines; null: all of them. */
   readonly tail: number | null;
-  /** Of lines at or after this, ns since the epoch; null: whenever written. */
+  /** Only lines at or after this time, ns since the epoch; null: all. */
   readonly since: bigint | null;
-  /** Until the container stops. */
+  /** Continue until the container stops. */
   readonly follow: boolean;
 }
 
@@ -32,8 +32,8 @@ export type OpenContainerLog = (
 const MOST_WORDS = 500;
 
 /**
- * The log of a container; null when there is none of that name. The engine's deadline is for the beginning of its answer: an app may
- * be silent for days.
+ * The log of a container; null if there is none of that name. The engine's deadline covers only the start of its
+ * response: an app may be silent for days.
  */
 export const containerLogs =
   (engine: Engine): OpenContainerLog =>
@@ -72,7 +72,7 @@ function query({ tail, since, follow }: ContainerLogRequest): URLSearchParams {
 
 const SECOND = 1_000_000_000n;
 
-/** A time of Docker, ns since the epoch. */
+/** Converts a time of Docker to ns since the epoch. */
 export function nanoseconds(at: LineTime): bigint {
   const [seconds = '', fraction = ''] = at.slice(0, -1).split('.');
   return BigInt(Date.parse(`${seconds}Z`)) * 1_000_000n + BigInt(fraction.padEnd(9, '0'));
@@ -93,12 +93,12 @@ async function* piecesOf(answer: AsyncIterable<Buffer>, signal: AbortSignal): As
 }
 
 /**
- * A frame is a time, a space and a piece; newer engines send the three as a frame each. What the engine has to say itself
- * ("Error grabbing logs") has no time, and a kind of its own.
+ * A frame is a time, a space and a piece; newer engines send each of the three in a frame of its own. The engine's own
+ * messages ("Error grabbing logs") have no time, and a kind of their own.
  */
 function makePieces(): (frame: Frame) => LogPiece | null {
   let at: LineTime = new Date().toISOString();
-  /** What comes next, after a time that was a frame of its own. */
+  /** What follows a time that was a frame of its own. */
   let next: 'space' | 'piece' | null = null;
   return ({ kind, payload }) => {
     const stream = kind === 1 ? 'stdout' : 'stderr';

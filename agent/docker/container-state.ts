@@ -1,4 +1,4 @@
-/** What the engine tells of a container, in our words. */
+/** Converts the engine's data about a container to our types. */
 import type { ContainerInspectInfo } from 'dockerode';
 import type { ContainerState } from '../deployment/ports.ts';
 import { memoryCgroupOf, oomKills } from '../lib/cgroup.ts';
@@ -6,7 +6,7 @@ import { LABEL } from '../lib/labels.ts';
 
 const MAX_HEALTH_OUTPUT = 2000;
 
-/** @param killed whether the kernel is known to have killed a process of it for want of memory */
+/** @param killed whether the kernel is known to have killed a process of the container for lack of memory */
 export function toState(info: ContainerInspectInfo, killed: boolean): ContainerState {
   const { State: state, Config: config, NetworkSettings: network } = info;
   const labels = config.Labels ?? {};
@@ -26,7 +26,7 @@ export function toState(info: ContainerInspectInfo, killed: boolean): ContainerS
   };
 }
 
-/** Whether the kernel killed a process of this running container: Docker's own flag only knows of its first process. */
+/** Whether the kernel killed a process of this running container. Docker's own flag only covers its first process. */
 export async function killedForMemory(pid: number): Promise<boolean> {
   const folder = pid > 0 ? await memoryCgroupOf(pid) : null;
   return folder !== null && ((await oomKills(folder)) ?? 0) > 0;

@@ -1,4 +1,4 @@
-/** Against the real engine of the machine. Needs the debian base image. */
+/** Against the machine's real engine. Needs the debian base image. */
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -28,7 +28,7 @@ const firewall = makeFirewall({ scope });
 const runtime = makeContainerRuntime(engine, { scope, beforeStart: () => firewall.ensure() });
 const made: string[] = [];
 
-/** A request that runs `script` in a shell of the container. */
+/** A request whose container runs `script` in a shell. */
 function request(script: string, changes: Partial<ContainerRequest> = {}): ContainerRequest {
   const deploymentId = randomUUID();
   const name = `orkestr-${deploymentId}`;
@@ -145,7 +145,7 @@ describe('containers on a real engine', () => {
 
   test('a command that does not exist is a failed start with the reason', async () => {
     const wanted = request('', { command: ['/no/such/program'] });
-    // With an init in front the container starts and ends at once; the engine may also refuse it.
+    // With an init in front the container starts and exits at once; the engine may also refuse to start it.
     const state = await runtime.start(wanted).catch((error: OrkestrError) => error);
     if (state instanceof Error) assert.equal(state.code, 'ORK_START_FAILED');
     else assert.equal((await ended(wanted.name)).exitCode, 127);
@@ -200,7 +200,7 @@ describe('containers on a real engine', () => {
     await runtime.start(stubborn);
     await runtime.stopAndRemove(stubborn.name, 1);
     assert.equal(await runtime.inspect(stubborn.name), null);
-    await runtime.stopAndRemove(stubborn.name, 1); // nothing to do is fine
+    await runtime.stopAndRemove(stubborn.name, 1); // a no-op
   });
 
   test('a command in it gives exit code and cut output, and is killed when its time is up', async () => {
@@ -293,7 +293,7 @@ async function reachableFromHost(address: string, port: number): Promise<void> {
   await until(answers, `${address}:${port} is reachable from the host`);
 }
 
-/** The host's own address on its way out: what a port on 0.0.0.0 is reachable by. */
+/** The host's own address on its outgoing interface, at which a port on 0.0.0.0 is reachable. */
 async function outgoingAddress(): Promise<string> {
   const text = await readFile('/proc/net/fib_trie', 'utf8');
   const own = [...text.matchAll(/(\d+\.\d+\.\d+\.\d+)\n\s+\/32 host LOCAL/g)].map((match) => match[1] ?? '');

@@ -1,4 +1,4 @@
-/** The port ContainerRuntime on Docker Engine. */
+/** Implements ContainerRuntime with Docker Engine. */
 import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -16,7 +16,7 @@ import { listenersOf } from './listeners.ts';
 import { ensureNetwork, removeNetwork } from './networks.ts';
 import { demultiplex } from './streams.ts';
 
-/** Beyond the grace: a container whose shim died takes the engine over 13 s to remove. */
+/** In addition to the grace: a container whose shim died takes the engine over 13 s to remove. */
 const STOP_MARGIN_MS = 60_000;
 const APPEAR_TRIES = 100;
 const APPEAR_PAUSE_MS = 50;
@@ -25,11 +25,13 @@ const MAX_LINE_CHARACTERS = 2000;
 
 interface ContainerRuntimeOptions {
   readonly scope: string;
-  /** Runs before each start: the firewall of project networks, which a restarted engine may have dropped. */
+  /**
+   * Runs before each start: installs the firewall rules of project networks, which a restarted engine may have dropped.
+   */
   readonly beforeStart?: () => Promise<void>;
 }
 
-/** The port ContainerRuntime; its calls throw the engine's codes, ORK_START_FAILED, and what `beforeStart` throws. */
+/** The port ContainerRuntime. Its calls throw the engine's codes, ORK_START_FAILED, and what `beforeStart` throws. */
 export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOptions): ContainerRuntime {
   const { scope } = options;
 
@@ -47,7 +49,7 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
 
   const stop = async (name: string, graceSeconds: number): Promise<void> => {
     if ((await lookAtOurs(name)) === null) return;
-    // 304: it stands still already. 404: gone.
+    // 304: already stopped. 404: gone.
     await tolerate([304, 404], () =>
       engine.call(
         `stop ${name}`,
@@ -57,7 +59,7 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
     );
   };
 
-  /** Null: it has just been made. */
+  /** Null if the container was created just now. */
   const findOrCreate = async (request: ContainerRequest): Promise<ContainerInspectInfo | null> => {
     const [existing] = await together(
       look(request.name),
@@ -70,7 +72,7 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
     stop,
 
     async start(request) {
-      // At the same time: nothing runs before both are done. And both are heard out, so that no container comes late.
+      // In parallel: nothing runs before both are done. Waits for both even if one fails, so no container appears late.
       const [existing] = await together(findOrCreate(request), options.beforeStart?.() ?? Promise.resolve());
       if (existing !== null) refuseForeign(existing, scope, request);
       if (existing?.State.Running !== true) await startContainer(engine, request.name);
@@ -148,7 +150,7 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
   };
 }
 
-/** Null, or the container of that name that another call has made. */
+/** Null, or the container of that name that another call created. */
 async function create(
   engine: Engine,
   scope: string,
@@ -161,10 +163,10 @@ async function create(
     );
     return null;
   } catch (error) {
-    // 409: another create of this name has come first; it may have lost its answer, and that container is taken.
+    // 409: another create of this name came first, perhaps one whose response was lost. Its container is used.
     if (statusOf(error) !== 409) throw asStartFailure(error);
   }
-  // The engine gives the name away a moment before it shows the container.
+  // The engine reserves the name a moment before it lists the container.
   for (let tries = 0; tries < APPEAR_TRIES; tries += 1) {
     const info = await look(request.name);
     if (info !== null) return info;
@@ -184,7 +186,7 @@ async function startContainer(engine: Engine, name: string): Promise<void> {
   }
 }
 
-/** The engine's own words, without its HTTP wrapping. */
+/** The engine's own message, without its HTTP wrapping. */
 function asStartFailure(error: unknown): unknown {
   if (statusOf(error) === undefined || !(error instanceof Error)) return error;
   const reason = error.message
@@ -212,14 +214,14 @@ async function describe(info: ContainerInspectInfo, engine: Engine): Promise<Con
   return toState(info, suspicious && (await wasKilledForMemory(engine, info)));
 }
 
-/** The kernel's word first: an engine that looks too late, when the container's group is gone, never tells of it. */
+/** The kernel log comes first: an engine that looks too late, when the cgroup is gone, never reports the kill. */
 const wasKilledForMemory = async (engine: Engine, info: ContainerInspectInfo): Promise<boolean> =>
   killedByLimit(info.Id, Date.parse(info.State.StartedAt)) || toldOfOom(engine, info);
 
-/** How much later than the end of its container an OOM kill may be told, on a host that has no time. */
+/** How much later than the end of its container a busy host may report an OOM kill, seconds. */
 const LATE_SECONDS = 2;
 
-/** Whether the engine told of an OOM kill in this container's last run: it keeps its last 256 events. */
+/** Whether the engine reported an OOM kill in this container's last run. It keeps its last 256 events. */
 async function toldOfOom(engine: Engine, info: ContainerInspectInfo): Promise<boolean> {
   const seconds = (moment: string): number => Date.parse(moment) / 1000;
   return engine.call('events of a container', async (docker: Docker, abortSignal) => {
@@ -234,7 +236,7 @@ async function toldOfOom(engine: Engine, info: ContainerInspectInfo): Promise<bo
   });
 }
 
-/** Runs `work`; the listed HTTP statuses mean that there was nothing to do. */
+/** Runs `work`. The listed HTTP statuses mean that there was nothing to do. */
 async function tolerate(statuses: readonly number[], work: () => Promise<unknown>): Promise<void> {
   try {
     await work();

@@ -32,7 +32,7 @@ async function listen(t: TestContext, server: Server): Promise<string> {
   return path;
 }
 
-/** An engine that answers its version and then whatever `answer` does. */
+/** An engine that serves its version and passes all other requests to `answer`. */
 const fakeEngine = (answer: RequestListener, version = '1.41'): HttpServer =>
   createHttpServer((request, response) => {
     if (request.url === '/version') response.end(JSON.stringify({ ApiVersion: version, MinAPIVersion: '1.12' }));
@@ -128,7 +128,7 @@ test('an engine that was replaced by one which takes other versions of the API i
     const version = /^\/v([\d.]+)\//.exec(request.url ?? '')?.[1] ?? '';
     asked.push(version);
     if (!older(version, least)) return response.end('OK');
-    // As Docker Engine says it.
+    // As Docker Engine words it.
     const message = `client version ${version} is too old. Minimum supported API version is ${least}, please upgrade your client to a newer version`;
     return response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ message }));
   });

@@ -1,12 +1,12 @@
 /**
- * One Docker Engine behind its unix socket. Every call has a deadline: a hung engine accepts and stays silent for ever.
- * dockerode is loaded with the first call, since importing it costs 250 ms and 30 MB.
+ * One Docker Engine behind its unix socket. Every call has a deadline, because a hung engine accepts connections and
+ * never responds. The first call loads dockerode, since importing it costs 250 ms and 30 MB.
  */
 import type Docker from 'dockerode';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { type Engine, statusOf } from '../lib/engine.ts';
 
-/** API versions that this code was tried with; the engine's own newest is taken when it lies between. */
+/** Range of API versions that this code was tested with; the engine's newest is used if it lies in between. */
 export const OLDEST_API = '1.41';
 export const NEWEST_API = '1.50';
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -15,7 +15,7 @@ interface EngineOptions {
   readonly socketPath: string;
   /** Default deadline of a call, ms. */
   readonly timeoutMs?: number;
-  /** Whose disk it writes to: that of the host, or one that was made for builds. */
+  /** The disk that it writes to: the host's, or one made for builds. */
   readonly disk?: keyof typeof DISK_FULL;
 }
 
@@ -23,7 +23,7 @@ export function makeEngine(options: EngineOptions): Engine {
   const { socketPath, timeoutMs: defaultTimeout = DEFAULT_TIMEOUT_MS, disk = 'host' } = options;
   let negotiated: Promise<Docker> | undefined;
 
-  /** One client for all calls; a failed negotiation is tried again by the next call. */
+  /** One client for all calls; after a failed negotiation the next call tries again. */
   const client = (): Promise<Docker> => {
     negotiated ??= negotiate(socketPath).catch((error: unknown) => {
       negotiated = undefined;
@@ -48,19 +48,19 @@ export function makeEngine(options: EngineOptions): Engine {
       given?.addEventListener('abort', cancel, { once: true });
       const timer = setTimeout(() => expire(timeoutError(what, timeoutMs, socketPath)), timeoutMs);
       const done = client().then((docker) => {
-        deadline.signal.throwIfAborted(); // its caller has given it up, and may have asked for something else since
+        deadline.signal.throwIfAborted(); // the caller has given up, and may have asked for something else since
         return work(docker, deadline.signal);
       });
       try {
         return await Promise.race([done, expired.promise]);
       } catch (error) {
-        // The engine's negotiation may have been what hung: let the next call begin anew.
+        // Perhaps the negotiation hung: let the next call start over.
         if (deadline.signal.aborted) {
           negotiated = undefined;
-          done.catch(() => undefined); // the call's late failure is already told by the deadline
+          done.catch(() => undefined); // the deadline's error already covers the call's late failure
           throw deadline.signal.reason;
         }
-        // It was replaced by another version while this process runs: the next call negotiates with that one.
+        // The engine was replaced by another version while this process runs: the next call negotiates with that one.
         if (isOtherVersion(error)) negotiated = undefined;
         throw explain(error, what, socketPath, disk);
       } finally {
@@ -88,7 +88,9 @@ async function negotiate(socketPath: string): Promise<Docker> {
   return new Client({ socketPath, version: `v${version}` });
 }
 
-/** Whether API version `a` ("1.41") is older than `b`. Not by `localeCompare`: collation takes 3 MB for good. */
+/**
+ * Whether API version `a` ("1.41") is older than `b`. Not by `localeCompare`: loading collation costs 3 MB for good.
+ */
 export function older(a: string, b: string): boolean {
   const [major = 0, minor = 0] = a.split('.').map(Number);
   const [majorOfB = 0, minorOfB = 0] = b.split('.').map(Number);
@@ -102,7 +104,9 @@ function timeoutError(what: string, timeoutMs: number, socketPath: string): Orke
   );
 }
 
-/** "client version 1.41 is too old. Minimum supported API version is 1.44, …", or too new: said before anything is done. */
+/**
+ * "client version 1.41 is too old. Minimum supported API version is 1.44, …", or too new: sent before anything is done.
+ */
 const isOtherVersion = (error: unknown): boolean =>
   statusOf(error) === 400 && error instanceof Error && /client version \S+ is too (?:old|new)/.test(error.message);
 

@@ -1,4 +1,4 @@
-/** Run a command inside a container. */
+/** Runs a command inside a container. */
 import type { Exec } from 'dockerode';
 import type { Duplex } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -6,12 +6,13 @@ import { type Engine, statusOf } from '../lib/engine.ts';
 import { demultiplex, readBounded } from './streams.ts';
 
 const MAX_OUTPUT_BYTES = 16_384;
-/** Exit code of a command that ran out of time, as timeout(1) has it. */
+/** Exit code of a command that timed out, the same as that of timeout(1). */
 const TIMED_OUT = 124;
 
 /**
- * Exit code and cut output of `argv`. A command that is not done after `timeoutMs` is killed and answered with 124.
- * @throws OrkestrError ORK_APP_EXITED when the container does not run
+ * Exit code and truncated output of `argv`. A command that is not done after `timeoutMs` is killed; its exit code is
+ * 124.
+ * @throws OrkestrError ORK_APP_EXITED if the container does not run
  */
 export async function execIn(
   engine: Engine,
@@ -31,7 +32,7 @@ export async function execIn(
     });
   const stream: Duplex = await engine.call(`run a command in ${name}`, async (_docker, abortSignal) => {
     const started: Duplex = await exec.start({ hijack: true, stdin: false });
-    // The engine may answer after whoever asked has given up: nobody has this connection then.
+    // The engine may respond after the caller has given up: nobody owns this connection then.
     if (abortSignal.aborted) started.on('error', () => undefined).destroy();
     return started;
   });
@@ -41,7 +42,7 @@ export async function execIn(
     stream.destroy();
   }, timeoutMs);
   const raw = await readBounded(stream as AsyncIterable<Buffer>, MAX_OUTPUT_BYTES).catch((error: unknown) => {
-    if (timedOut) return Buffer.alloc(0); // we ended it ourselves
+    if (timedOut) return Buffer.alloc(0); // we destroyed the stream ourselves
     throw error;
   });
   clearTimeout(timer);
@@ -61,7 +62,7 @@ function inspectExec(
   return engine.call(`ask after a command in ${name}`, (_docker, abortSignal) => exec.inspect({ abortSignal }));
 }
 
-/** The engine has no call to end an exec, but gives its process id on the host. */
+/** The Engine API cannot end an exec, but returns its process id on the host. */
 function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');

@@ -1,6 +1,6 @@
 /**
- * A running app container as the kernel has it, against section 5 of the CIS Docker Benchmark 1.6 and DESIGN rule 13: what
- * a setting asks for is one thing, what a process of the app has is another.
+ * A running app container as the kernel sees it, against section 5 of the CIS Docker Benchmark 1.6 and
+ * docs/isolation.md: a setting is one thing, its effect on a process of the app is another.
  */
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -18,7 +18,7 @@ const networkName = `orkestr-${projectId}`;
 const runtime = makeContainerRuntime(makeEngine({ socketPath: '/var/run/docker.sock' }), { scope });
 const names: string[] = [];
 
-/** Starts an app with the least that an environment can ask for. Answers its name and the process that runs `script`. */
+/** Starts an app with minimal settings. Returns its name and the process that runs `script`. */
 async function start(script: string): Promise<{ name: string; pid: number }> {
   const deploymentId = randomUUID();
   const name = `orkestr-${deploymentId}`;
@@ -61,7 +61,7 @@ async function mountsOf(pid: number): Promise<Mount[]> {
   });
 }
 
-/** A limit of the control group of a process: the file of cgroup v1 below its controller, or that of v2. */
+/** A limit of the cgroup of a process: the file of cgroup v1 below its controller, or that of v2. */
 async function limit(pid: number, controller: string, v1: string, v2: string): Promise<string> {
   const lines = (await readFile(`/proc/${pid}/cgroup`, 'utf8')).trim().split('\n');
   const entries = lines.map((line) => line.split(':'));
@@ -147,7 +147,7 @@ describe('a running app container', () => {
   test('that is a fork bomb stays within its processes, and its neighbour starts some of its own', async () => {
     const bomb = await start('bomb() { bomb | bomb & }; bomb; sleep 1000');
     const neighbour = await start('sleep 1000');
-    // So long that an open one would have thousands.
+    // Long enough for an unlimited bomb to have thousands of processes.
     for (let looks = 0; looks < 20; looks += 1) {
       assert.ok(Number(await limit(bomb.pid, 'pids', 'pids.current', 'pids.current')) <= 64);
       await delay(50);

@@ -1,4 +1,4 @@
-/** The port ImageStore on Docker Engine. */
+/** Implements ImageStore with Docker Engine. */
 import type { ImageInfo, ImageInspectInfo } from 'dockerode';
 import type { Image } from '../../protocol/steps.ts';
 import type { ImageStore, OwnedImage } from '../deployment/ports.ts';
@@ -30,7 +30,7 @@ export function makeImageStore(engine: Engine, { scope }: { readonly scope: stri
           .flatMap(builtHere),
         ...(await list({ reference: [pulledRepository(scope, environmentId)] })).flatMap((info) => pulled(info, scope)),
       ];
-      // Deployment ids are UUIDv7: their order is the order of creation. `Created` is that of the last layer, which may be a cached one.
+      // Deployment ids are UUIDv7, so they sort by time. `Created` is that of the last layer, which may be cached.
       return owned.sort((a, b) => (a.deploymentId < b.deploymentId ? 1 : -1));
     },
 
@@ -53,7 +53,7 @@ function builtHere({ Id, RepoTags, Labels }: ImageInfo): OwnedImage[] {
   return deploymentId === undefined ? [] : [{ id: Id, reference, deploymentId }];
 }
 
-/** One for each deployment that pulled it. */
+/** One entry for each deployment that pulled it. */
 function pulled({ Id, RepoTags }: ImageInfo, scope: string): OwnedImage[] {
   return pulledNames(scope, RepoTags).map((reference) => ({
     id: Id,
@@ -62,7 +62,7 @@ function pulled({ Id, RepoTags }: ImageInfo, scope: string): OwnedImage[] {
   }));
 }
 
-/** False when the engine keeps it because something uses it (409). */
+/** False if the engine keeps the image because something uses it (409). */
 async function removeName(engine: Engine, name: string): Promise<boolean> {
   try {
     await engine.call(
@@ -79,7 +79,7 @@ async function removeName(engine: Engine, name: string): Promise<boolean> {
 }
 
 function toImage(info: ImageInspectInfo, asked: string): Image {
-  // Engines differ in whether they say nothing, null or an empty one.
+  // Without tags, engines omit the field, or send null or an empty list.
   const names = (info.RepoTags as readonly string[] | null | undefined) ?? [];
   const exposed = Object.keys(info.Config.ExposedPorts ?? {}).filter((port) => !port.endsWith('/udp'));
   const healthcheck = info.Config.Healthcheck?.Test ?? [];

@@ -1,13 +1,13 @@
-/** Listening TCP sockets from /proc/net/tcp and tcp6 (proc(5)): what a container really listens on, without exec. */
+/** Listening TCP sockets from /proc/net/tcp and tcp6 (proc(5)): what a container really listens on, without an exec. */
 import { readFile } from 'node:fs/promises';
 import type { Listener } from '../../protocol/steps.ts';
 
 const LISTEN = '0A';
-/** Docker's resolver inside every container of a user-made network: not the app's doing. */
+/** Docker's resolver inside every container of a user-defined network, which is not the app's. */
 const EMBEDDED_DNS = '127.0.0.11';
 const MAX_LISTENERS = 100;
 
-/** Listeners in the network namespace of process `pid` of the host. Empty when it has just ended. */
+/** Listeners in the network namespace of process `pid` of the host. Empty if it has just ended. */
 export async function listenersOf(pid: number): Promise<Listener[]> {
   const [tcp, tcp6] = await Promise.all(['tcp', 'tcp6'].map((file) => readIfThere(`/proc/${pid}/net/${file}`)));
   const found = [...parseListeners(tcp ?? ''), ...parseListeners(tcp6 ?? '')];
@@ -15,7 +15,7 @@ export async function listenersOf(pid: number): Promise<Listener[]> {
   return [...seen.values()].sort((a, b) => a.port - b.port).slice(0, MAX_LISTENERS);
 }
 
-/** LISTEN lines of one of the two files; addresses as people write them, `::ffff:a.b.c.d` as `a.b.c.d`. */
+/** The LISTEN lines of one of the two files. Addresses are in their usual notation, `::ffff:a.b.c.d` as `a.b.c.d`. */
 export function parseListeners(text: string): Listener[] {
   return text
     .split('\n')
@@ -41,7 +41,7 @@ function ipv6(bytes: Buffer): string {
   const mapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes.readUInt16BE(10) === 0xffff;
   if (mapped) return ipv4(bytes.subarray(12));
   const words = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16)).join(':');
-  // The URL parser writes the shortest form (RFC 5952).
+  // The URL parser produces the shortest form (RFC 5952).
   return new URL(`http://[${words}]`).hostname.slice(1, -1);
 }
 

@@ -22,14 +22,16 @@ const OVERLAPS = 'invalid pool request: Pool overlaps with other one on this add
 const OURS = { scope: '0a0b0c0d', network: { name: 'orkestr-p1', projectId: 'p1' } };
 
 interface Scene {
-  /** What the engine answers to the creation of a network in this subnet; null: it makes it. */
+  /** The engine's error for creating a network in this subnet; null: it creates it. */
   readonly answer: (subnet: string | undefined) => string | null;
-  /** Subnets of the networks that are there. */
+  /** Subnets of the existing networks. */
   readonly networks?: readonly string[];
   readonly pools?: readonly object[];
 }
 
-/** An engine that has what the test says. Answers how to ask it for our network, and the subnets it was asked for. */
+/**
+ * An engine with what the test sets up. Returns a call that requests our network, and the subnets that were requested.
+ */
 async function aScene(t: TestContext, { answer, networks = [], pools }: Scene) {
   const folder = await mkdtemp(join(tmpdir(), 'ork-networks-'));
   const asked: (string | undefined)[] = [];

@@ -1,4 +1,4 @@
-/** A bridge network per project: its apps reach each other by name, and nobody else's. */
+/** One bridge network per project: its apps reach each other by name, and no others. */
 import { createHash } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -7,18 +7,18 @@ import { LABEL } from '../lib/labels.ts';
 import { type Engine, orNull, statusOf } from '../lib/engine.ts';
 import { freeSubnets } from './subnets.ts';
 
-/** As engines say it before version 27, and since then. */
+/** Wording of engines before version 27, and since then. */
 const NONE_LEFT = /non-overlapping IPv4 address pool|address pools have been fully subnetted/;
-/** Another network has it: as Docker says it, and its bridge driver. */
+/** Another network uses the subnet, in the words of Docker and of its bridge driver. */
 const OVERLAPS = /overlap/i;
 
-/** Name of a project network's interface on the host; firewall rules match its first seven letters. At most 15 long. */
+/** Name of a project network's interface on the host, at most 15 characters; firewall rules match its first seven. */
 export function bridgeName(scope: string, networkName: string): string {
   const hash = createHash('sha256').update(networkName).digest('hex');
   return `ork${scope.slice(0, 4)}-${hash.slice(0, 7)}`;
 }
 
-/** Makes the network when it is absent. */
+/** Creates the network if it is absent. */
 export async function ensureNetwork(
   engine: Engine,
   scope: string,
@@ -45,14 +45,15 @@ export async function ensureNetwork(
   try {
     await inSomeSubnet(engine, create);
   } catch (error) {
-    // Two deployments of one project may have raced; what counts is that it is there.
+    // Two deployments of one project may have raced; what counts is that the network exists.
     if (statusOf(error) !== undefined && (await isThere(engine, scope, network.name))) return;
     throw error;
   }
 }
 
 /**
- * In one of Docker's choice, as long as it has any: 31 networks on a host, where nobody gave it other pools.
+ * Creates the network in a subnet of Docker's choice as long as it has any: 31 networks per host with the default
+ * pools.
  * @throws OrkestrError ORK_SUBNET_NONE
  */
 async function inSomeSubnet(engine: Engine, create: (subnet?: string) => Promise<unknown>): Promise<void> {
@@ -67,7 +68,7 @@ async function inSomeSubnet(engine: Engine, create: (subnet?: string) => Promise
   });
 }
 
-/** None where somebody gave Docker its pools: what else is free at such a site only they know. */
+/** None if an admin configured Docker's pools: only the admin knows which other subnets are free at the site. */
 async function subnetsToTry(engine: Engine): Promise<readonly string[]> {
   const { DefaultAddressPools: pools } = await engine.call(
     'read its address pools',
@@ -82,7 +83,7 @@ async function subnetsToTry(engine: Engine): Promise<readonly string[]> {
   );
 }
 
-/** Null when `work` was done; the engine's answer when it has these words. */
+/** Null if `work` succeeded; the engine's error if its message matches. */
 async function refused(work: Promise<unknown>, words: RegExp): Promise<Error | null> {
   try {
     await work;
@@ -93,7 +94,7 @@ async function refused(work: Promise<unknown>, words: RegExp): Promise<Error | n
   }
 }
 
-/** Removes the network when nothing is attached to it; nothing to do is fine. */
+/** Removes the network if nothing is attached to it. No-op if it does not exist. */
 export async function removeNetwork(engine: Engine, scope: string, name: string): Promise<void> {
   if (!(await isThere(engine, scope, name))) return;
   try {
@@ -101,12 +102,12 @@ export async function removeNetwork(engine: Engine, scope: string, name: string)
       docker.getNetwork(name).remove({ abortSignal }),
     );
   } catch (error) {
-    // 403: something is still attached, so it stays. 404: another one was faster.
+    // 403: something is still attached, so it stays. 404: another call was faster.
     if (statusOf(error) !== 403 && statusOf(error) !== 404) throw error;
   }
 }
 
-/** @throws OrkestrError ORK_CONFLICT when a network of this name is not ours */
+/** @throws OrkestrError ORK_CONFLICT if a network of this name is not ours */
 async function isThere(engine: Engine, scope: string, name: string): Promise<boolean> {
   const found = await orNull(engine.call(`inspect network ${name}`, (docker) => docker.getNetwork(name).inspect()));
   if (found === null) return false;

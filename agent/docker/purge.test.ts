@@ -5,7 +5,7 @@ import { scripted } from '../deployment/test-context.ts';
 import type { Engine } from '../lib/engine.ts';
 import { purgeEngine } from './purge.ts';
 
-/** An engine with one container of ours. @returns how it was removed */
+/** An engine with one container of ours. @returns the options that it was removed with */
 async function removedWith(keepData: boolean): Promise<object[]> {
   const removed: object[] = [];
   const container = scripted<Docker.Container>('container', {

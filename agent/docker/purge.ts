@@ -1,4 +1,4 @@
-/** Takes everything that carries this agent's scope out of the engine: containers, images, networks, in that order. */
+/** Removes everything with this agent's scope from the engine: containers, images, networks, in that order. */
 import type { ImageInfo } from 'dockerode';
 import { type Engine, orNull } from '../lib/engine.ts';
 import { isOurImage, LABEL, namesOfOurs, pulledRepository } from '../lib/labels.ts';
@@ -13,8 +13,8 @@ interface Purged {
 }
 
 /**
- * Others' things are never touched. Calling it again is fine.
- * @param keepData images stay, and volumes that containers have without a name: what an app wrote there is its owner's
+ * Never touches what is not ours. Idempotent.
+ * @param keepData keeps images, and the anonymous volumes of containers: what an app wrote there belongs to its owner
  */
 export async function purgeEngine(
   engine: Engine,
@@ -49,8 +49,8 @@ export async function purgeEngine(
 
 async function removeContainer(engine: Engine, id: string, withVolumes: boolean): Promise<void> {
   const timeoutMs = REMOVE_TIMEOUT_MS;
-  // For the app's sake alone, that it can end in order. It may stand still or be gone, and where it does not stop it is removed by
-  // force: that failing is told.
+  // Only gives the app a chance to end cleanly. It may be stopped or gone already. If it does not stop, the removal
+  // below is forced, and its failure is reported.
   await engine
     .call(`stop ${id}`, (docker, abortSignal) => docker.getContainer(id).stop({ t: STOP_GRACE_SECONDS, abortSignal }), {
       timeoutMs,
@@ -67,7 +67,7 @@ async function removeContainer(engine: Engine, id: string, withVolumes: boolean)
   );
 }
 
-/** With all its names, as nothing of ours runs any more that could use it; without ours, where another agent has it too. */
+/** Removes the image with all its names, as nothing of ours needs it; only our names, if another agent has it too. */
 async function removeImage(engine: Engine, scope: string, { Id, Labels, RepoTags }: ImageInfo): Promise<void> {
   const names = namesOfOurs(scope, Labels, RepoTags);
   const isShared = names.length < (RepoTags ?? []).length;

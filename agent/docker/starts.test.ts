@@ -70,7 +70,7 @@ test('an engine that was away is listened to again, and what may have been misse
   listeners[1]?.write(start('c'));
   await until(() => told.length === 2);
   assert.deepEqual(told, [null, 'c']);
-  // Something else than an event is an engine that is away, too.
+  // Anything but an event counts as an unreachable engine, too.
   listeners[1]?.write('no JSON\n');
   await until(() => listeners.length === 3);
 });

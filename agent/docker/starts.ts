@@ -1,6 +1,7 @@
 /**
- * Starts of this agent's containers, and removals, as the engine tells of them. After a crash it starts an app again by itself, often
- * at another address; and one that somebody has removed by hand serves nobody: whoever routes there must hear of both at once.
+ * Starts and removals of this agent's containers, from the engine's events. After a crash the engine restarts an app by
+ * itself, often at another address, and a container that somebody removed by hand serves nobody: routing must learn of
+ * both at once.
  */
 import { z } from 'zod';
 import type { Logger } from '../../protocol/service/logger.ts';
@@ -10,14 +11,14 @@ import { linesOf } from '../lib/engine-answer.ts';
 import type { Engine } from '../lib/engine.ts';
 import { LABEL } from '../lib/labels.ts';
 
-/** Of asking again, when the engine is away. */
+/** Pace of reconnecting while the engine is unreachable. */
 const PACE = { baseMs: 1000, capMs: 30_000 } as const;
 
 const Happened = z.object({ Actor: z.object({ Attributes: z.record(z.string(), z.string()) }) });
 
 interface ChangeWatch {
   readonly scope: string;
-  /** One was started or removed. @param deploymentId null: some may have been missed, for the engine was away */
+  /** A container was started or removed. @param deploymentId null: events may have been missed */
   onChange(deploymentId: string | null): void;
   readonly clock: Pick<Clock, 'sleep'>;
   readonly random: () => number;
@@ -37,7 +38,7 @@ export async function watchStarts(engine: Engine, watch: ChangeWatch, signal: Ab
       if (!signal.aborted) watch.log.warn({ err: error }, 'starts and removals of containers are not told of for now');
     }
     wasAway = true;
-    await watch.clock.sleep(backoffMs(failures, PACE, watch.random), signal).catch(() => undefined); // the loop ends then
+    await watch.clock.sleep(backoffMs(failures, PACE, watch.random), signal).catch(() => undefined); // the loop ends
   }
 }
 

@@ -2,7 +2,7 @@
 
 const HEADER_BYTES = 8;
 
-/** Payloads of a whole multiplexed buffer, in order. A cut last frame gives what is there. */
+/** Payloads of a whole multiplexed buffer, in order. Of a truncated last frame, the part that is there. */
 export function demultiplex(buffer: Buffer): Buffer {
   const payloads: Buffer[] = [];
   for (let at = 0; at + HEADER_BYTES <= buffer.length;) {
@@ -13,7 +13,7 @@ export function demultiplex(buffer: Buffer): Buffer {
   return Buffer.concat(payloads);
 }
 
-/** No frame of a log is longer: Docker cuts lines at 16 KiB. */
+/** Upper bound for a frame of a log: Docker splits lines at 16 KiB. */
 const MAX_FRAME_BYTES = 1_048_576;
 
 export interface Frame {
@@ -22,7 +22,7 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-/** The frames of a stream, as many at a time as came together. A cut last frame is left out. */
+/** The frames of a stream, grouped as they arrive. A truncated last frame is left out. */
 export async function* framesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<readonly Frame[]> {
   let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of stream) {
@@ -42,7 +42,7 @@ export async function* framesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<r
   }
 }
 
-/** Up to `maxBytes` of a stream; the rest is read and dropped so that the sender is not held up. */
+/** Up to `maxBytes` of a stream. The rest is read and dropped, so that the sender does not block. */
 export async function readBounded(stream: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;

@@ -4,14 +4,14 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { freeSubnets } from './subnets.ts';
 
-/** Of the kinds of Docker's built-in pools. */
+/** The subnets of Docker's built-in pools. */
 const POOLS = [
   ...Array.from({ length: 15 }, (_, index) => `172.${17 + index}.0.0/16`),
   ...Array.from({ length: 16 }, (_, index) => `192.168.${index * 16}.0/20`),
 ];
 
 const address = (number: number): string => [24, 16, 8, 0].map((shift) => (number >>> shift) & 255).join('.');
-/** Near to what is given out, so that most of them matter. */
+/** Close to the ranges in use, so that most of them matter. */
 const nearby = fc.oneof(
   fc.integer({ min: 0, max: 2 ** 20 - 1 }).map((offset) => address(0xac_10_00_00 + offset)),
   fc.integer({ min: 0, max: 2 ** 20 - 1 }).map((offset) => address(0x0a_40_00_00 + offset)),
@@ -27,7 +27,7 @@ function listOf(networks: readonly string[], widest = 32): BlockList {
   return list;
 }
 
-/** One block contains the other or they are apart: then it is enough to ask for the first address of each. */
+/** Two blocks either nest or are disjoint, so it is enough to check the first address of each. */
 const overlaps = (one: string, others: readonly string[], widest?: number): boolean =>
   listOf(others, widest).check(one.split('/')[0] ?? '') ||
   others.some((other) => listOf([one]).check(other.split('/')[0] ?? ''));
@@ -63,7 +63,7 @@ test('subnets are taken one by one until none is left, none twice, all of them p
   const networks: string[] = [];
   for (let [next] = freeSubnets(networks, []); next !== undefined; [next] = freeSubnets(networks, networks)) {
     assert.ok(!networks.includes(next));
-    // Others are made between.
+    // Other networks are created in between.
     networks.push(next, ...freeSubnets([...networks, next], []).slice(5, 400));
   }
   assert.deepEqual(freeSubnets(networks, []), []);

@@ -1,16 +1,18 @@
-/** Which subnets of the host are free for another bridge network. */
+/** Finds subnets that are free on the host for another bridge network. */
 
-/** As many addresses as a bridge of the kernel has ports (BR_MAX_PORTS): of no project the network gets full before. */
+/**
+ * As many addresses as a bridge of the kernel has ports (BR_MAX_PORTS), so no project's network runs out of them first.
+ */
 const SUBNET_BITS = 22;
 /**
- * Of RFC 1918, since frameworks believe a proxy with such an address by default. First around Docker's own pools, whose
- * addresses do no harm at a site where it has used up all of them; then a part of 10.0.0.0/8 where no cloud, VPN or
- * Kubernetes begins by default.
+ * From RFC 1918, since frameworks trust a proxy with such an address by default. First the range around Docker's own
+ * pools, whose addresses do no harm at a site where Docker has used up all of them; then a part of 10.0.0.0/8 where no
+ * cloud, VPN or Kubernetes begins by default.
  */
 const RANGES = ['172.16.0.0/12', '10.64.0.0/12'];
-/** A site's network is mostly no wider, and often only a part of it is directly behind an interface. */
+/** A site's network is usually no wider, and often only a part of it is directly behind an interface. */
 const SITE_BITS = 16;
-/** Wider routes are ways out: 0.0.0.0/0, or its halves, as some VPNs set them. */
+/** Wider routes lead out: 0.0.0.0/0, or its halves, as some VPNs set them. */
 const LEAST_BITS = 8;
 
 interface Block {
@@ -19,9 +21,9 @@ interface Block {
 }
 
 /**
- * In the order in which they are to be tried.
+ * In the order in which to try them.
  * @param networks IPv4 subnets of Docker's networks
- * @param around IPv4 addresses and networks that the host has to do with: none within 16 bits of them is free
+ * @param around IPv4 addresses and networks that the host uses: nothing in the same /16 counts as free
  */
 export function freeSubnets(networks: readonly string[], around: readonly string[]): string[] {
   const dockers = networks.map((network) => blockOf(network));
@@ -42,7 +44,7 @@ function subnetsOf(range: string): string[] {
   });
 }
 
-/** @param atMostBits the block is widened to so many */
+/** @param atMostBits widens the block to this prefix length */
 function blockOf(network: string, atMostBits = 32): Block {
   const [address = ''] = network.split('/');
   const number = address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0);

@@ -1,23 +1,23 @@
 /**
- * The contract of a doctor's check: one file each under checks/, one line in checks/index.ts. A check gathers facts (the
- * only part that touches the host) and judges them (pure). What can be wrong stands in the check as data, so that
- * docs/troubleshooting.md is made from it.
+ * The contract of a doctor's check: one file each under checks/, one line in checks/index.ts. A check gathers facts
+ * (the only part that touches the host) and judges them (pure). The possible problems are data of the check, so that
+ * docs/troubleshooting.md can be generated from them.
  */
 import { shellWord } from '../../protocol/shell-word.ts';
 import type { Mend } from './mend-text.ts';
 import type { Subject } from './subject.ts';
 
-/** skipped: what it looks at is not there or does not answer, and another check says so. */
+/** skipped: the check's subject is absent or does not respond, which another check reports. */
 export type Level = 'ok' | 'warn' | 'fail' | 'skipped';
 
-/** One thing that can be wrong. `{name}` in its texts stands for a value of the finding. */
+/** One possible problem. `{name}` in its texts is replaced by a value of the finding. */
 export interface ProblemKind {
   readonly level: 'warn' | 'fail';
   /** One sentence: what is wrong. */
   readonly says: string;
-  /** What to do. */
+  /** How to repair it. */
   readonly mend: Mend;
-  /** `safe`: `--fix` mends it. `confirmed`: `--fix --yes` does, since something is taken away. */
+  /** `safe`: `--fix` repairs it. `confirmed`: only `--fix --yes` does, because something is removed. */
   readonly fix?: 'safe' | 'confirmed';
 }
 
@@ -39,17 +39,17 @@ export interface Skipped {
 }
 
 interface About<P extends string> {
-  /** Never renamed: support asks for it. */
+  /** Never rename: support asks for it by name. */
   readonly name: string;
-  /** One sentence: what it looks at, and why that matters. */
+  /** One sentence: what it checks, and why that matters. */
   readonly about: string;
   readonly problems: Readonly<Record<P, ProblemKind>>;
-  /** Mends one finding whose kind has `fix`. @returns what was done */
+  /** Repairs a finding whose kind has `fix`. @returns what was done */
   readonly fix?: (finding: Finding, subject: Subject) => Promise<string>;
 }
 
 interface CheckParts<Facts, P extends string> extends About<P> {
-  /** Throws what keeps it from looking; the doctor's deadline is in `signal`. */
+  /** Throws if it cannot look. The doctor's deadline is in `signal`. */
   gather(subject: Subject, signal: AbortSignal): Promise<Facts>;
   judge(facts: Facts): Verdict<NoInfer<P>> | Skipped;
 }
@@ -58,14 +58,14 @@ export interface Check extends About<string> {
   run(subject: Subject, signal: AbortSignal): Promise<Verdict | Skipped>;
 }
 
-/** A check of its two halves. `judge` stays reachable for tests. */
+/** Makes a check from its two halves. `judge` stays accessible for tests. */
 export function defineCheck<Facts, P extends string>(
   parts: CheckParts<Facts, P>,
 ): Check & Pick<CheckParts<Facts, P>, 'judge'> {
   return { ...parts, run: async (subject, signal) => parts.judge(await parts.gather(subject, signal)) };
 }
 
-/** A problem's text with the values of a finding. Inside backticks they are quoted for a shell where they need it. */
+/** Inserts the values of a finding into a problem's text. Inside backticks they are quoted for a shell if necessary. */
 export function fill(text: string, values: Finding['values'] = {}): string {
   return text
     .split('`')
@@ -79,6 +79,6 @@ export function fill(text: string, values: Finding['values'] = {}): string {
     .join('`');
 }
 
-/** The finding when `holds`, as a list to be spread among others. */
+/** The finding if `holds`, as a list to spread into others. */
 export const when = <const P extends string>(holds: boolean, finding: Finding<P>): Finding<P>[] =>
   holds ? [finding] : [];

@@ -1,4 +1,4 @@
-/** `orkestr-agent doctor`: look, mend when told so, look again, and pack it up for somebody else to look at. */
+/** `orkestr-agent doctor`: checks the host, repairs if told to, checks again, and packs the results for support. */
 import type { Writable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { StatusReport } from '../local-api/status-report.ts';
@@ -13,20 +13,20 @@ import type { Subject } from './subject.ts';
 import { renderDoctor } from './text.ts';
 
 interface DoctorRequest {
-  /** Names of the checks that are asked; empty: all. */
+  /** Names of the checks to run; empty: all. */
   readonly only: readonly string[];
   readonly json: boolean;
   readonly fix: boolean;
-  /** With `fix`: also what takes something away. */
+  /** With `fix`: also repair what requires removing something. */
   readonly yes: boolean;
-  /** For each check, ms. */
+  /** Deadline of each check, ms. */
   readonly deadlineMs: number;
-  /** Where a support archive is to be written; null: none. */
+  /** Path for a support archive; null: none. */
   readonly bundle: string | null;
 }
 
 interface DoctorParts {
-  /** Looks anew with every call: what was asked once is not asked again within one. `answerMs`: for what may not answer. */
+  /** Each call returns a fresh subject, which caches its answers. `answerMs`: how long to wait for each part. */
   readonly subject: (answerMs: number) => Subject;
   readonly out: Writable;
   /** The host's status, for the archive. */
@@ -36,8 +36,9 @@ interface DoctorParts {
 const ANSWER_SHARE = 0.75;
 
 /**
- * @returns the exit code: 0 all is well, 1 something to look at, 2 something to mend
- * @throws OrkestrError ORK_INVALID (a check that there is not, options that do not go together), ORK_CONFLICT (the archive is there already)
+ * @returns the exit code: 0 all is well, 1 warnings, 2 failures
+ * @throws OrkestrError ORK_INVALID (an unknown check, options that do not go together), ORK_CONFLICT (the archive
+ *   exists)
  */
 export async function doctor(
   parts: DoctorParts,
@@ -45,7 +46,7 @@ export async function doctor(
 ): Promise<number> {
   const checks = checksOf(only);
   if (yes && !fix) throw new OrkestrError('ORK_INVALID', '--yes needs --fix: it does nothing alone.');
-  // Shorter than the check's own deadline: what does not answer is then told as such, and not as a slow check.
+  // Shorter than the check's own deadline: a part that does not respond is then reported as such, not as a slow check.
   const look = (): Subject => parts.subject(deadlineMs * ANSWER_SHARE);
   const mended = fix ? await mend(look(), { checks, confirmed: yes, deadlineMs }) : null;
   const report = await examine(look(), { checks, deadlineMs });

@@ -22,7 +22,7 @@ import { renderDoctor } from './text.ts';
 
 const subject = scripted<Subject>('subject', { clock: systemClock, has: () => true });
 
-/** A check that looks by `gather`; what that gives is the problem, null is none. */
+/** A check whose `gather` returns the problem; null: none. */
 const check = (name: string, gather: () => Promise<'bad' | 'worse' | null>, fix?: Check['fix']): Check =>
   defineCheck({
     name,

@@ -1,4 +1,4 @@
-/** Asks all checks at once, each within its deadline, and says what they found together. */
+/** Runs all checks concurrently, each within its deadline, and combines their findings. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { Check, Finding, Level, ProblemKind, Skipped, Verdict } from './check.ts';
@@ -7,17 +7,17 @@ import { mendFor } from './mend-text.ts';
 import type { HasProgram } from './programs.ts';
 import type { Subject } from './subject.ts';
 
-/** For one check, ms: with the start of the process all of it stays below 2 s. */
+/** Deadline of one check, ms: all of them, with the start of the process, take less than 2 s. */
 export const CHECK_MS = 1200;
 
 export interface ToldProblem {
-  /** `check/problem`: what docs/troubleshooting.md has it under. */
+  /** `check/problem`: the heading in docs/troubleshooting.md. */
   readonly id: string;
   readonly level: 'warn' | 'fail';
   readonly says: string;
   readonly mend: string;
   readonly evidence: readonly string[];
-  /** Whether `--fix` mends it: by itself, or with `--yes`. */
+  /** Whether `--fix` repairs it: alone, or with `--yes`. */
   readonly fix: 'safe' | 'confirmed' | null;
 }
 
@@ -42,7 +42,7 @@ interface DoctorOptions {
   readonly deadlineMs?: number;
 }
 
-/** What every check may find when it cannot look; documented with the others. */
+/** Problems that every check may have when it cannot look; documented with the others. */
 export const LOOKING: Readonly<Record<'slow' | 'blind', ProblemKind>> = {
   slow: {
     level: 'warn',
@@ -56,7 +56,7 @@ export const LOOKING: Readonly<Record<'slow' | 'blind', ProblemKind>> = {
   },
 };
 
-/** Another check has these as its own finding. */
+/** Another check reports these as its own finding. */
 const TOLD_ELSEWHERE: readonly ErrorCode[] = [
   'ORK_ENGINE_UNREACHABLE',
   'ORK_ENGINE_TIMEOUT',
@@ -64,7 +64,7 @@ const TOLD_ELSEWHERE: readonly ErrorCode[] = [
   'ORK_IDENTITY_UNREADABLE',
 ];
 
-/** Never throws, and ends a moment after the deadline, whatever hangs. */
+/** Never throws, and ends soon after the deadline, whatever hangs. */
 export async function examine(
   subject: Subject,
   { checks, deadlineMs = CHECK_MS }: DoctorOptions,
@@ -103,7 +103,7 @@ async function inTime(check: Check, subject: Subject, deadlineMs: number): Promi
     return await Promise.race([check.run(subject, deadline.signal), late.promise]);
   } catch (error) {
     if (error instanceof OrkestrError && TOLD_ELSEWHERE.includes(error.code)) return { skipped: error.message };
-    // What a check cannot do is what it found.
+    // A check that fails to run reports that as its finding.
     const message = error instanceof Error ? error.message : String(error);
     return { summary: 'could not run', findings: [{ problem: 'blind', values: { message } }] };
   } finally {
@@ -111,7 +111,7 @@ async function inTime(check: Check, subject: Subject, deadlineMs: number): Promi
   }
 }
 
-/** @throws Error for a problem that the check does not have: a slip in the check */
+/** @throws Error if the check has no such problem, which is a bug in the check */
 export function kindOf(check: Check, problem: string): ProblemKind {
   const kind = check.problems[problem] ?? (LOOKING as Readonly<Record<string, ProblemKind>>)[problem];
   if (kind === undefined) throw new Error(`the check ${check.name} has no problem called ${problem}`);

@@ -1,4 +1,4 @@
-/** What the doctor asks Docker Engine: each question at most once for all checks. */
+/** What the doctor reads from Docker Engine: each request at most once for all checks. */
 import { z } from 'zod';
 import { askEngine } from '../docker/ask.ts';
 import { LABEL } from '../lib/labels.ts';
@@ -55,7 +55,9 @@ export type EngineContainer = z.infer<typeof Containers>[number];
 export type EngineImage = z.infer<typeof Images>[number];
 type EngineNetwork = z.infer<typeof Networks>[number];
 
-/** Every call throws OrkestrError ORK_ENGINE_UNREACHABLE or ORK_ENGINE_TIMEOUT. The lists: what an agent has made. */
+/**
+ * Every call throws OrkestrError ORK_ENGINE_UNREACHABLE or ORK_ENGINE_TIMEOUT. The lists contain only what agents made.
+ */
 export interface EngineAsked {
   version(): Promise<EngineVersion>;
   info(): Promise<EngineInfo>;

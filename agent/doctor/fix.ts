@@ -1,4 +1,4 @@
-/** Mends what can be mended without asking anybody: never restarts Docker, never takes anything away unless told so. */
+/** Repairs what can be repaired without asking anybody. Never restarts Docker; removes something only if told to. */
 import { toErrorReport } from '../../protocol/errors.ts';
 import type { Check, Finding } from './check.ts';
 import { CHECK_MS, kindOf } from './doctor.ts';
@@ -14,13 +14,13 @@ export interface Mended {
 
 interface FixOptions {
   readonly checks: readonly Check[];
-  /** Also what takes something away. */
+  /** Also repair what requires removing something. */
   readonly confirmed: boolean;
-  /** For each look, ms. */
+  /** Deadline of each check, ms. */
   readonly deadlineMs?: number;
 }
 
-/** One after the other, in the order of the checks; what one cannot mend does not keep the others from it. */
+/** Runs the repairs one after the other, in the order of the checks. A failed one does not affect the others. */
 export async function mend(
   subject: Subject,
   { checks, confirmed, deadlineMs = CHECK_MS }: FixOptions,
@@ -49,6 +49,6 @@ async function findingsOf(check: Check, subject: Subject, deadlineMs: number): P
     const outcome = await check.run(subject, AbortSignal.timeout(deadlineMs));
     return 'skipped' in outcome ? [] : outcome.findings;
   } catch {
-    return []; // what it cannot see it cannot mend; the report says that it could not look
+    return []; // a check that cannot look cannot repair; the report says that it could not look
   }
 }

@@ -13,7 +13,7 @@ const answering =
   (exitCode: number | null, stdout: string): Exec =>
   async () => ({ exitCode, stdout, stderr: '', timedOut: exitCode === null });
 
-/** Of glibc 2.36: a line for each kind of socket, the name behind the first. */
+/** Output of glibc 2.36: a line for each socket type, the name after the first. */
 const FOUND = `2001:db8::7     STREAM hub.example.com
 2001:db8::7     DGRAM
 192.0.2.7       STREAM

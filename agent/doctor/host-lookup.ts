@@ -1,16 +1,17 @@
 /**
- * Looks a name up as all programs of this host do: with /etc/hosts, and whatever nsswitch.conf(5) names. By a program that can be
- * ended: a thread of this process that waits for a silent name server keeps it from its exit for ten seconds.
+ * Resolves a name as all programs of this host do: with /etc/hosts, and whatever nsswitch.conf(5) lists. Uses a
+ * program, which can be killed: a thread of this process that waits for a silent name server delays its exit by ten
+ * seconds.
  */
 import type { LookupAddress } from 'node:dns';
 import { isIP } from 'node:net';
 import type { LookupFunction } from 'node:net';
 import type { Exec } from '../lib/exec.ts';
 
-/** @throws Error with a `code`: ENOTFOUND, or ETIMEOUT when that is not known in time */
+/** @throws Error with a `code`: ENOTFOUND, or ETIMEOUT if there is no result in time */
 export async function lookUp(exec: Exec, name: string, timeoutMs: number): Promise<readonly LookupAddress[]> {
   const { stdout, timedOut } = await exec('getent', ['ahosts', '--', name], { timeoutMs });
-  // One line for each kind of socket.
+  // One line for each socket type.
   const addresses = [...new Set(stdout.match(/^\S+/gm))];
   if (addresses.length > 0) return addresses.map((address) => ({ address, family: isIP(address) }));
   throw timedOut
@@ -18,7 +19,7 @@ export async function lookUp(exec: Exec, name: string, timeoutMs: number): Promi
     : Object.assign(new Error(`getent finds no address of ${name}`), { code: 'ENOTFOUND' });
 }
 
-/** The same for what connects by a name. */
+/** The same as a LookupFunction, for code that connects by name. */
 export const lookupWith =
   (exec: Exec, timeoutMs: number): LookupFunction =>
   (name, { all }, tell) => {

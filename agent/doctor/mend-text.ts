@@ -1,11 +1,11 @@
-/** What a mend says on a host: by the package manager that it has, and what to do about a program that it lacks. */
+/** Adapts the text of a repair to the host: to its package manager, and to a missing docker program. */
 import type { HasProgram } from './programs.ts';
 
-/** A sentence, or commands that can be pasted between backticks; two where package managers make a difference. */
+/** A sentence, with commands for pasting between backticks; two texts if they depend on the package manager. */
 export type Mend = string | Readonly<Record<PackageManager, string>>;
 type PackageManager = 'apt' | 'dnf';
 
-/** Debian and its like have the client of Docker Engine in a package of its own by now. */
+/** Debian and its derivatives now have Docker's client in a package of its own. */
 const NO_CLIENT: Readonly<Record<PackageManager, string>> = {
   apt: 'The program docker is missing on this host: run `apt-get install docker-cli`.',
   dnf: 'The program docker is missing on this host: run `dnf install docker-ce-cli`.',

@@ -16,12 +16,12 @@ import { askServer } from './name-server.ts';
 import { HOST_PLACES } from './subject.ts';
 import type { Subject } from './subject.ts';
 
-/** A loopback address of its own: port 53 of it is nobody's. */
+/** A loopback address of its own, on which nothing listens on port 53. */
 const ADDRESS = '127.53.7.20';
-/** A check has less; a machine that is busy with other tests is given some. */
+/** A check has less time; a machine busy with other tests needs more. */
 const DEADLINE_MS = 1500;
 
-/** Name → RCODE (RFC 1035, 4.1.1) of a server's answer; a name that is not there gets none. */
+/** Name → RCODE (RFC 1035, 4.1.1) of the server's response; it does not respond for other names. */
 async function serve(t: TestContext, codes: Readonly<Record<string, number>>, on = ADDRESS): Promise<void> {
   const server = createSocket('udp4');
   t.after(() => server.close());
@@ -79,7 +79,7 @@ test('what says nothing is told so and not asked on: a server does not hold the 
     has: () => true,
     places: { ...HOST_PLACES, resolvConf },
     identity: () => scripted<Identity>('identity', identity),
-    // As getent waits for them, longer than any check has.
+    // As getent waits for such servers: longer than any check may take.
     exec: async (_program, _args, { timeoutMs }) => {
       await delay(timeoutMs);
       return { exitCode: null, stdout: '', stderr: '', timedOut: true };

@@ -1,29 +1,29 @@
-/** Asks one name server, and tells one that works from one that finds nothing, is late, or is not there. */
+/** Queries one name server, and distinguishes one that works from one that fails, is late, or is not there. */
 import { Resolver } from 'node:dns/promises';
 
-/** A check has little more. */
+/** A check has little more time. */
 export const ANSWER_MS = 900;
-/** Known to every server that reaches the internet; that there is no such name is an answer, too. */
+/** Known to every server that reaches the internet; NXDOMAIN would be an answer, too. */
 const ANY_NAME = 'example.com';
-/** A server has this one itself (RFC 6761, 6.3): what it says, and be it a failure, tells that it is there. */
+/** A server answers this name itself (RFC 6761, 6.3): any response, even a failure, shows that it is there. */
 const NEAR_NAME = 'localhost';
-/** Of a server that looked and knows. The others (SERVFAIL, REFUSED, …) send whoever asks to the next server. */
+/** Codes of a conclusive response. After the others (SERVFAIL, REFUSED, …) a resolver tries the next server. */
 const FOUND = ['ENOTFOUND', 'ENODATA'];
 const AWAY = ['ETIMEOUT', 'ECANCELLED', 'ECONNREFUSED'];
 
 export interface NameServer {
   readonly address: string;
-  /** late: it is there and still looks, as it does for a name that nobody has asked it for before. */
+  /** late: it is there but still resolving, as a server does for names that it has not cached. */
   readonly state: 'answers' | 'late' | 'failing' | 'silent';
-  /** How that is known; empty: it answers. */
+  /** The evidence; empty: it answers. */
   readonly why: string;
 }
 
-/** @param names that it should find beside those that everybody knows: of a network without internet it may be the only one */
+/** @param names further names that it should resolve: in a network without internet they may be the only ones */
 export async function askServer(address: string, names: readonly string[]): Promise<NameServer> {
   const resolver = new Resolver({ tries: 1 });
   resolver.setServers([address]);
-  // Its own `timeout` is a measure and no bound: with 900 ms it took up to twice as long.
+  // Its own `timeout` is no upper bound: with 900 ms it took up to twice as long.
   const timer = setTimeout(() => resolver.cancel(), ANSWER_MS);
   const ask = (name: string): Promise<string | null> =>
     resolver.resolve4(name).then(
@@ -39,6 +39,6 @@ export async function askServer(address: string, names: readonly string[]): Prom
   return { address, state: isThere ? 'late' : 'silent', why: nothing(answers) };
 }
 
-/** Where nobody listens the kernel says so at once. */
+/** If nothing listens, the kernel reports that at once. */
 const nothing = (answers: readonly (string | null)[]): string =>
   answers.includes('ECONNREFUSED') ? 'ECONNREFUSED' : `no answer in ${ANSWER_MS} ms`;

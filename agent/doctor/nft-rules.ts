@@ -1,13 +1,13 @@
 /**
- * Whether rules of the owner in nftables let a packet through, as far as can be told: `nft -j list ruleset`
- * (libnftables-json(5)). Of what is not understood it is believed that it does: nobody is told what is not so.
+ * Whether the owner's nftables rules accept a packet, as far as that can be determined: `nft -j list ruleset`
+ * (libnftables-json(5)). Anything not understood counts as accepting, so that there are no false alarms.
  */
 import { z } from 'zod';
 
-/** A new TCP connection that comes in. */
+/** A new incoming TCP connection. */
 interface Packet {
   readonly hook: 'input' | 'forward';
-  /** The beginning of its interface's name; null: one by which visitors come. */
+  /** Prefix of its interface's name; null: an interface on which visitors arrive. */
   readonly from: string | null;
   /** Null: any. */
   readonly port: number | null;
@@ -45,15 +45,15 @@ export interface Rules {
   readonly rules: readonly Rule[];
 }
 
-/** @throws when it is not what nft says */
+/** @throws if it is not output of nft */
 export function readRules(json: string): Rules {
   const parts = Ruleset.parse(JSON.parse(json)).nftables;
   return { chains: parts.flatMap(({ chain }) => chain ?? []), rules: parts.flatMap(({ rule }) => rule ?? []) };
 }
 
 /**
- * Chains of the owner that drop what nothing in them lets through, and nothing does for this packet. Those of
- * iptables are not looked at, nor firewalld's: they have their own words.
+ * Chains of the owner that drop by default and accept this packet nowhere. Chains of iptables and firewalld are not
+ * examined: other checks cover those.
  */
 export function closedChains(rules: Rules, packet: Packet): readonly Chain[] {
   return rules.chains
@@ -67,7 +67,7 @@ const isOwners = ({ table, name }: Chain): boolean => table !== 'firewalld' && n
 const rulesIn = ({ rules }: Rules, { family, table, name }: Chain): readonly Rule[] =>
   rules.filter((rule) => rule.family === family && rule.table === table && rule.chain === name);
 
-/** By its policy, or by a last rule that is about everything. */
+/** By its policy, or by a last rule that matches everything. */
 function dropsTheRest({ policy }: Chain, rules: readonly Rule[]): boolean {
   const last = rules.at(-1)?.expr.filter((part) => !('counter' in part) && !('log' in part));
   return (
@@ -88,7 +88,7 @@ function lets(rules: Rules, chain: Chain, packet: Packet, seen: Set<string>): bo
   };
   const byMap = (given: unknown): boolean => {
     const vmap = Vmap.safeParse(given).data;
-    if (vmap === undefined) return true; // a named one: not understood
+    if (vmap === undefined) return true; // a named map: not understood
     return vmap.data.set.some(
       ([value, verdict]) => mayBe(vmap.key, value, packet) && decides((verdict ?? {}) as Record<string, unknown>),
     );
@@ -108,7 +108,7 @@ function mayMatch(given: unknown, packet: Packet): boolean {
   return mayBe(left, right, packet);
 }
 
-/** Whether what `left` names may have the value `right`, or one of its values. */
+/** Whether the field `left` may have the value `right`, or one of its values. */
 function mayBe(left: unknown, right: unknown, packet: Packet): boolean {
   const choice = Choice.safeParse(right).data;
   if (choice !== undefined) return choice.some((one) => mayBe(left, one, packet));
@@ -125,19 +125,19 @@ function mayBe(left: unknown, right: unknown, packet: Packet): boolean {
 /** The loopback, links of ours, networks of Docker. */
 const NO_VISITORS = /^(?:lo$|ob|ork|docker|br-)/;
 
-/** Of a dynamic name the beginning is known: `ob*` and a whole name that begins so may be it. */
+/** Of a dynamic interface name only the prefix is known: `ob*`, and a full name with that prefix, may match it. */
 function isFrom(from: string | null, name: string): boolean {
   if (from === null) return !NO_VISITORS.test(name);
   const beginning = name.replace(/\*$/, '');
   return beginning.startsWith(from) || (name.endsWith('*') && from.startsWith(beginning));
 }
 
-/** What is known of the packet; null: nothing. */
+/** The packet's value for a field; null: unknown. */
 function valueOf(left: unknown, { port }: Packet): string | null {
   const key = Key.safeParse(left).data ?? '';
   if (key === 'ct state') return 'new';
   if (['meta l4proto', 'ip protocol', 'ip6 nexthdr'].includes(key)) return 'tcp';
-  // What goes out through the host is of any port: a rule about one of them is not enough.
+  // Forwarded packets have any port: a rule about one port is not enough.
   if (key === 'tcp dport' || key === 'th dport') return port === null ? 'any' : String(port);
   return null;
 }

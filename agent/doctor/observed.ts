@@ -1,4 +1,4 @@
-/** The host as reconcile sees it, read by the doctor's own quick means. What does not answer is null: it is not guessed. */
+/** The host as reconcile sees it, observed by the doctor's quick means. Parts that do not respond are null. */
 import type { TableView } from '../../protocol/proxy-admin.ts';
 import { LABEL } from '../lib/labels.ts';
 import type { ObservedContainer, Observed, Remembered } from '../reconcile/plan.ts';
@@ -8,11 +8,11 @@ import type { Subject } from './subject.ts';
 export async function observedOf(subject: Subject): Promise<Observed> {
   const scope = subject.scope();
   const [containers, table] = await Promise.all([
-    subject.engine.containers().catch(() => null), // the engine's own check tells it
-    subject.proxy.table().catch((): TableView | null => null), // the proxy's own check tells it
+    subject.engine.containers().catch(() => null), // the engine's own check reports it
+    subject.proxy.table().catch((): TableView | null => null), // the proxy's own check reports it
   ]);
   return {
-    // Without a scope it cannot be told which are ours.
+    // Without a scope it is unknown which ones are ours.
     containers:
       scope === null
         ? null
@@ -22,7 +22,7 @@ export async function observedOf(subject: Subject): Promise<Observed> {
   };
 }
 
-/** Null: there is no readable journal. */
+/** Null if there is no readable journal. */
 export async function rememberedOf(subject: Subject): Promise<Remembered | null> {
   const journal = await subject.journal();
   if (journal === null || 'unreadable' in journal) return null;

@@ -1,4 +1,4 @@
-/** `work` is done when its result is first asked for, and then never again: a failure is the result of all who ask. */
+/** Runs `work` on the first call and caches its result, even a failure, for all later calls. */
 export function once<T>(work: () => Promise<T>): () => Promise<T> {
   let result: Promise<T> | undefined;
   return () => (result ??= work());

@@ -1,6 +1,6 @@
 /**
- * Which process has which listening socket, from /proc: proc(5), proc_net(5). Needs root for others' processes. Read at
- * once and not in turns: of some ten thousand short reads each turn would cost more than the read itself.
+ * Which process has which listening socket, from /proc: proc(5), proc_net(5). Needs root for other users' processes.
+ * Reads synchronously: with some ten thousand short reads, an asynchronous call would cost more than the read itself.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -14,9 +14,9 @@ export interface Holder {
   readonly pid: number;
   readonly parent: number;
   readonly name: string;
-  /** Its command line, cut. */
+  /** Its command line, truncated. */
   readonly command: string;
-  /** Of the sockets asked for, those that it has. */
+  /** Which of the requested sockets it has. */
   readonly inodes: readonly string[];
   /** All TCP ports that it listens on. */
   readonly tcpPorts: readonly number[];
@@ -26,7 +26,7 @@ export interface Holder {
 const LISTEN = '0A';
 const MAX_COMMAND = 200;
 
-/** TCP sockets that listen in this network namespace. */
+/** Listening TCP sockets in this network namespace. */
 export function listeningPorts(proc: string): readonly Listening[] {
   return ['net/tcp', 'net/tcp6'].flatMap((name) =>
     read(join(proc, name))
@@ -40,19 +40,19 @@ export function listeningPorts(proc: string): readonly Listening[] {
 }
 
 /**
- * Inode of the listening unix socket at `path`; null: nobody listens there. The kernel tells the name that was bound: the
- * proxy binds `path.PID` and renames it into place.
+ * Inode of the listening unix socket at `path`; null: nothing listens there. The kernel shows the name that was bound:
+ * the proxy binds `path.PID` and renames it into place.
  */
 export function unixSocketInode(proc: string, path: string): string | null {
   const lines = read(join(proc, 'net/unix')).split('\n');
-  // Columns: Num RefCount Protocol Flags Type St Inode Path; flag 00010000 (__SO_ACCEPTCON) is a socket that listens.
+  // Columns: Num RefCount Protocol Flags Type St Inode Path; flag 00010000 (__SO_ACCEPTCON) is a listening socket.
   const line = lines
     .map((one) => one.split(/\s+/))
     .find(([, , , flags, , , , bound = '']) => flags === '00010000' && bound.replace(/\.\d+$/, '') === path);
   return line?.[6] ?? null;
 }
 
-/** The processes that have one of `wanted`. */
+/** The processes that have one of the `wanted` sockets. */
 export const holdersOf = (
   proc: string,
   listening: readonly Listening[],
@@ -78,7 +78,7 @@ function holder(
   return {
     pid: Number(pid),
     parent: Number(/^PPid:\s+(\d+)/m.exec(read(join(proc, pid, 'status')))?.[1] ?? 0),
-    // `nginx: master process` and `/usr/sbin/nginx` alike.
+    // Both `nginx: master process` and `/usr/sbin/nginx`.
     name: basename(command.split(' ')[0] ?? '').replace(/:$/, '') || 'unknown',
     command: command.slice(0, MAX_COMMAND),
     inodes: mine,
@@ -89,7 +89,7 @@ function holder(
 const socketsOf = (folder: string): string[] =>
   list(folder).flatMap((name) => /^socket:\[(\d+)\]$/.exec(linkOf(join(folder, name)))?.[1] ?? []);
 
-// A process that ends meanwhile, or that is not ours to look at, has nothing to tell: so says an empty answer.
+// A process that ends meanwhile, or that we may not look at, yields empty results.
 const read = (path: string): string => orElse(() => readFileSync(path, 'utf8'), '');
 const list = (path: string): string[] => orElse(() => readdirSync(path), []);
 const linkOf = (path: string): string => orElse(() => readlinkSync(path), '');

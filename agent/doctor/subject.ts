@@ -1,4 +1,6 @@
-/** What the doctor looks at: the host through the agent's configuration. Each thing is asked at most once for all checks. */
+/**
+ * What the doctor examines: the host, by the agent's configuration. Each part is queried at most once for all checks.
+ */
 import type { CertificateList, HealthAnswer, TableView } from '../../protocol/proxy-admin.ts';
 import type { Config } from '../config.ts';
 import type { Clock } from '../deployment/ports.ts';
@@ -20,21 +22,21 @@ import { once } from './once.ts';
 import { programsAt } from './programs.ts';
 import type { HasProgram } from './programs.ts';
 
-/** Of the time for the hub: that its name was not found in time is told before all that is known is that it did not answer. */
+/** Share of the hub's time for resolving its name, so that a slow lookup is not reported as a silent hub. */
 const LOOKUP_SHARE = 0.9;
 
-/** Where the kernel and the system tell things. */
+/** Paths in which kernel and system publish facts, and ports. */
 export interface Places {
   readonly proc: string;
   readonly cgroup: string;
   readonly resolvConf: string;
-  /** The servers that systemd-resolved asks (systemd-resolved.service(8)). */
+  /** Lists the servers that systemd-resolved queries (systemd-resolved.service(8)). */
   readonly resolvedConf: string;
-  /** There when systemd runs the machine (sd_booted(3)). */
+  /** Exists if systemd runs the machine (sd_booted(3)). */
   readonly systemd: string;
-  /** Of the file system on which an installation is. */
+  /** Root of the file system that holds the installation. */
   readonly root: string;
-  /** Ports on which visitors come. */
+  /** Ports at which visitors arrive. */
   readonly ports: readonly number[];
 }
 
@@ -59,9 +61,9 @@ export interface Subject {
   readonly clock: Clock;
   readonly exec: Exec;
   readonly has: HasProgram;
-  /** Null: this host has not joined a hub. @throws OrkestrError ORK_IDENTITY_UNREADABLE */
+  /** Null if this host has not joined a hub. @throws OrkestrError ORK_IDENTITY_UNREADABLE */
   readonly identity: () => Identity | null;
-  /** What marks the things of this agent; null without an identity. */
+  /** Marks everything that this agent makes; null without an identity. */
   readonly scope: () => string | null;
   readonly engine: EngineAsked;
   readonly proxy: {
@@ -74,7 +76,7 @@ export interface Subject {
   };
   journal(): Promise<JournalSnapshot | UnreadableJournal | null>;
   agent(): Promise<AgentView | NoAnswer>;
-  /** Null: this host belongs to no hub. */
+  /** Null if this host belongs to no hub. */
   hub(): Promise<HubAnswer | null>;
 }
 

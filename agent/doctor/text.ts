@@ -1,4 +1,4 @@
-/** A doctor's report for a terminal: what is wrong first in its line, then how that is known, then the mend. */
+/** Formats a doctor's report for a terminal: for each problem what is wrong, then the evidence, then the repair. */
 import type { DoctorReport, ToldProblem } from './doctor.ts';
 
 export function renderDoctor(report: DoctorReport): string {

@@ -6,7 +6,7 @@ import { lacksOf, makeChainKeeper, removeChain } from '../lib/iptables.ts';
 import type { Chain } from '../lib/iptables.ts';
 import { makeFirewall } from './firewall.ts';
 
-/** Rules of both families that name `word`, with how often each stands there. */
+/** Rules of both families that contain `word`, with their counts. */
 async function rules(word: string): Promise<string[]> {
   const texts = await Promise.all(
     ['iptables-save', 'ip6tables-save'].map((program) =>
@@ -72,7 +72,7 @@ test('nothing is written while all is as it was left, and a rule that was change
   assert.deepEqual([await writes(), await writes()], [2, 0]);
   const all = await rules(scope);
 
-  // As many rules as before, and one of them lets through what it should drop.
+  // As many rules as before, but one of them accepts what it should drop.
   const iptables = (...args: string[]) => run('iptables', ['-w', '10', '-t', 'mangle', ...args], { timeoutMs: 10_000 });
   await iptables('-R', `ORKESTR-${scope}`, '2', '-j', 'ACCEPT');
   assert.deepEqual(await firewall.lacks(), [

@@ -1,6 +1,6 @@
 /**
  * Keeps apps on project networks from the host's own ports, from metadata services, and from containers and virtual
- * machines that are not Docker's. Docker's isolation keeps its networks apart and leaves the rest open, even with icc=false
+ * machines that are not Docker's. Docker's isolation only separates its networks from each other, even with icc=false
  * or --internal (measured).
  */
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -13,13 +13,13 @@ const REPLIES = ['-m', 'conntrack', '--ctstate', 'RELATED,ESTABLISHED', '-j', 'R
 
 export interface Firewall {
   /**
-   * Brings all rules in place; cheap and safe to repeat, also while apps run. Needs neither Docker nor its networks: bridges of
-   * ours are told by the beginning of their names, before there is one.
+   * Installs all rules; cheap and idempotent, also while apps run. Needs neither Docker nor its networks: the rules
+   * match our bridges by the prefix of their names, before there are any.
    * @throws OrkestrError ORK_FIREWALL
    */
   ensure(): Promise<void>;
   remove(): Promise<void>;
-  /** What is not in place, one line each; changes nothing. */
+  /** What is missing, one line each; changes nothing. */
   lacks(): Promise<readonly string[]>;
 }
 
@@ -28,10 +28,10 @@ interface FirewallOptions {
   readonly exec?: Exec;
 }
 
-/** The rules of one agent's apps; to bring them in place throws ORK_FIREWALL where the packet filter does not take them. */
+/** The rules for one agent's apps. Installing them throws ORK_FIREWALL if the packet filter does not accept them. */
 export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firewall {
   const keeper = makeChainKeeper(by);
-  // Of two that look for a rule at once, both would add it.
+  // Two concurrent calls would both find a rule missing and both add it.
   const inTurn = serialize();
 
   return {
@@ -63,15 +63,15 @@ async function chainsOf(scope: string): Promise<readonly Chain[]> {
     rules,
     jump: { from, match: ['-i', bridges] },
   });
-  // Replies go back to the host (the proxy dials containers); nothing else comes in.
+  // Replies go back to the host (the proxy dials containers); nothing else gets in.
   const input = (version: 4 | 6): Chain => chain(version, `ORKESTR-${scope}`, 'INPUT', [REPLIES, ['-j', 'DROP']]);
   const forward = chain(4, `ORKESTR-${scope}-FWD`, 'FORWARD', [
     ...(await metadataRules([])),
-    // Within a project; between projects Docker's isolation drops.
+    // Traffic within a project; between projects, Docker's isolation drops it.
     ['-o', bridges, '-j', 'RETURN'],
     ...(await guestRules([])),
   ]);
   if (!(await hasIpv6())) return [input(4), forward];
-  // Project networks have no IPv6, so whatever an app sends over it goes nowhere.
+  // Project networks have no IPv6, so an app has no use for it.
   return [input(4), forward, input(6), chain(6, `ORKESTR-${scope}-FWD`, 'FORWARD', [['-j', 'DROP']])];
 }

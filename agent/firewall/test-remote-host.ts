@@ -1,4 +1,4 @@
-/** For tests: machines behind this host, each a network namespace with servers that really answer. */
+/** For tests: machines behind this host, each a network namespace with real servers. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -7,12 +7,12 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { exec, run } from '../lib/exec.ts';
 
-/** What a test or a script does when it ends: TestContext has it. */
+/** Registers work for the end of a test or script; TestContext fits. */
 export interface Ending {
   after(work: () => Promise<unknown>): void;
 }
 
-/** For what lives longer than one test: hooks have no context to end with. The last one begun ends first. */
+/** For what outlives one test: hooks have no context of their own. Runs the works in reverse order. */
 export function makeEndings(): Ending & { end(): Promise<void> } {
   const works: (() => Promise<unknown>)[] = [];
   return {
@@ -23,7 +23,7 @@ export function makeEndings(): Ending & { end(): Promise<void> } {
   };
 }
 
-/** Says `word` to whoever comes to TCP port 80, and sends back what comes to UDP ports 7 and 53. */
+/** Sends `word` to every client of TCP port 80, and echoes what arrives at UDP ports 7 and 53. */
 const SERVERS = (word: string): string => `
   require('node:net').createServer((socket) => socket.on('error', () => {}).end(${JSON.stringify(word)})).listen(80);
   for (const port of [7, 53]) {
@@ -31,7 +31,7 @@ const SERVERS = (word: string): string => `
     echo.on('message', (message, from) => echo.send(message, from.port, from.address)).bind(port);
   }`;
 
-/** Until the test ends. @param address IPv4, one below a multiple of two: the one before it is the host's end */
+/** Lasts until the test ends. @param address IPv4; the host's end of the link gets the address before it */
 export async function openRemoteHost(t: Ending, address: string, word: string): Promise<void> {
   const id = randomBytes(3).toString('hex');
   const [namespace, outside, inside] = [`orkremote-${id}`, `oro${id}`, `ori${id}`];
@@ -51,10 +51,10 @@ export async function openRemoteHost(t: Ending, address: string, word: string): 
   await reachable(address, word);
 }
 
-/** The metadata service of most clouds: says "meta" on port 80 of 169.254.169.254. */
+/** The metadata service of most clouds: sends "meta" on port 80 of 169.254.169.254. */
 export const openMetadataService = (t: Ending): Promise<void> => openRemoteHost(t, '169.254.169.254', 'meta');
 
-/** Runs `script` with Node in a network namespace until the test ends. */
+/** Runs `script` with Node.js in a network namespace until the test ends. */
 export function serveIn(t: Ending, namespace: string, script: string): ChildProcess {
   const server = spawn('nsenter', [`--net=/run/netns/${namespace}`, '--', process.execPath, '-e', script], {
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -66,7 +66,7 @@ export function serveIn(t: Ending, namespace: string, script: string): ChildProc
   return server;
 }
 
-/** The host itself reaches it: so that a test which does not reach it has shown something. */
+/** Waits until the host itself reaches it: only then does it mean something that a container does not. */
 async function reachable(host: string, word: string): Promise<void> {
   for (let tries = 0; tries < 100; tries += 1) {
     const socket = connect({ host, port: 80, timeout: 500 });

@@ -1,4 +1,6 @@
-/** Where the owner has the proxy listen, beside a web server that has 80 and 443 (docs/beside.md): by drop-ins of its sockets. */
+/**
+ * Where the owner makes the proxy listen, beside a web server on 80 and 443 (docs/beside.md): drop-ins of its sockets.
+ */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -7,17 +9,17 @@ type EdgeSocket = 'orkestr-proxy.socket' | 'orkestr-proxy-tls.socket';
 const UNITS = 'etc/systemd/system';
 const LISTEN = /^[ \t]*ListenStream[ \t]*=[ \t]*(\S+)/gm;
 
-/** @returns `[address:]port` of each; empty: where its unit says */
+/** @returns `[address:]port` of each; empty: the addresses of the unit itself */
 export const givenAddresses = (root: string, socket: EdgeSocket): readonly string[] =>
   globSync(join(root, UNITS, `${socket}.d/*.conf`)).flatMap((file) =>
     [...readFileSync(file, 'utf8').matchAll(LISTEN)].map(([, address = '']) => address),
   );
 
-/** Nobody but this host reaches the proxy there: something of the owner's passes visitors on. */
+/** Whether only this host reaches the proxy there, so that the owner's web server must forward visitors. */
 export function isBehind(root: string, socket: EdgeSocket): boolean {
   const given = givenAddresses(root, socket);
   return given.length > 0 && given.every((address) => /^(?:127\.|\[::1\]:)/.test(address));
 }
 
-/** A web server of the owner has the certificates. */
+/** Whether the owner's web server terminates TLS. */
 export const endsTlsBefore = (root: string): boolean => isBehind(root, 'orkestr-proxy-tls.socket');

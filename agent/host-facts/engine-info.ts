@@ -1,4 +1,4 @@
-/** What Docker Engine tells of itself. Asked directly, without loading dockerode. */
+/** Docker Engine's data about itself, requested without loading dockerode. */
 import { z } from 'zod';
 import { askEngine } from '../docker/ask.ts';
 
@@ -8,7 +8,7 @@ const Info = z.object({ ServerVersion: z.string(), LiveRestoreEnabled: z.boolean
 
 interface EngineInfo {
   readonly version: string;
-  /** Containers outlive it. */
+  /** Containers outlive the engine. */
   readonly liveRestore: boolean;
 }
 

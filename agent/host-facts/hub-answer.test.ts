@@ -5,7 +5,7 @@ import { askHub } from './hub-answer.ts';
 
 test('a hub none of whose addresses can be reached is told with each of them', async () => {
   const addresses = ['127.0.0.2', '127.0.0.3'].map((address) => ({ address, family: 4 }));
-  // Nobody listens on port 1 (tcpmux).
+  // Nothing listens on port 1 (tcpmux).
   const answer = await askHub('http://hub.invalid:1', systemClock, 10_000, (_name, _options, done) =>
     done(null, addresses),
   );

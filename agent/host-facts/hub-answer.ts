@@ -1,4 +1,6 @@
-/** One request to the hub that tells three things: whether it answers, by which certificate, and what time it has. */
+/**
+ * One request to the hub that shows three things: whether it responds, with which certificate, and what time it has.
+ */
 import { request as plain } from 'node:http';
 import { request as secure } from 'node:https';
 import type { IncomingMessage } from 'node:http';
@@ -7,7 +9,7 @@ import type { TLSSocket } from 'node:tls';
 import { reasonOf } from '../../protocol/service/dialling.ts';
 import type { Clock } from '../deployment/ports.ts';
 
-/** Largest part of the answer that is read, bytes. */
+/** Largest part of the response that is read, bytes. */
 const MAX_BODY_BYTES = 4096;
 
 export type HubAnswer =
@@ -15,17 +17,17 @@ export type HubAnswer =
       readonly reached: true;
       readonly status: number;
       readonly body: string;
-      /** The hub's clock less ours, ms; its header counts whole seconds. Null: it told none. */
+      /** The hub's clock minus ours, ms; its Date header counts whole seconds. Null: it sent none. */
       readonly skewMs: number | null;
-      /** End of its certificate, ms since the epoch; null without TLS. */
+      /** Expiry of its certificate, ms since the epoch; null without TLS. */
       readonly certificateUntil: number | null;
     }
   | { readonly reached: false; readonly code: string; readonly message: string };
 
 /**
- * Never rejects: a hub that cannot be reached is an answer.
+ * Never rejects: an unreachable hub is a result.
  *
- * @param lookup absent: as Node does it
+ * @param lookup absent: Node's default
  */
 export function askHub(hubUrl: string, clock: Clock, deadlineMs: number, lookup?: LookupFunction): Promise<HubAnswer> {
   return new Promise((resolve) => {
@@ -55,7 +57,7 @@ export function askHub(hubUrl: string, clock: Clock, deadlineMs: number, lookup?
   });
 }
 
-/** RFC 9110, 6.6.1: Date has a resolution of one second, so half of one is added. */
+/** RFC 9110, 6.6.1: Date has a resolution of one second, so half a second is added. */
 function skewOf(date: string | undefined, asked: number, answered: number): number | null {
   const theirs = Date.parse(date ?? '');
   return Number.isNaN(theirs) ? null : Math.round(theirs + 500 - (asked + answered) / 2);

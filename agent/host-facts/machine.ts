@@ -1,4 +1,4 @@
-/** Facts of the machine, read where the kernel tells them. */
+/** Facts about the machine, as the kernel reports them. */
 import { existsSync } from 'node:fs';
 import { readFile, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -16,7 +16,7 @@ export function cgroupVersion(root = '/sys/fs/cgroup'): CgroupVersion {
   return existsSync(`${root}/memory`) || existsSync(`${root}/cpu`) ? '1' : 'unknown';
 }
 
-/** proc_meminfo(5). MemAvailable counts what caches would give back. */
+/** proc_meminfo(5). MemAvailable includes what caches would give back. */
 export async function memory(path = '/proc/meminfo'): Promise<Amount> {
   const text = await readFile(path, 'utf8');
   const bytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * 1024;
@@ -28,7 +28,9 @@ export interface DiskFacts extends Amount {
   readonly availableInodes: number;
 }
 
-/** Of the file system that `path` is on (or would be); available to those who are not root. */
+/**
+ * Facts about the file system that `path` is on (or would be). The available space is that for users other than root.
+ */
 export async function disk(path: string): Promise<DiskFacts> {
   if (!existsSync(path) && dirname(path) !== path) return disk(dirname(path));
   const { blocks, bavail, bsize, files, ffree } = await statfs(path);

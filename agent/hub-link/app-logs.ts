@@ -1,4 +1,7 @@
-/** The reads of app logs that the hub has ordered over one connection: each sends as far as it has credit, and ends with it. */
+/**
+ * The reads of app logs that the hub ordered over one connection. Each read sends as long as it has credit, and ends
+ * with the connection.
+ */
 import { APP_LOG_WINDOW, HOST_APP_LOG_READS } from '../../protocol/app-log.ts';
 import type { AppLogClose, AppLogCredit, AppLogOrder, AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
 import type { AgentMessage } from '../../protocol/agent-link.ts';
@@ -12,7 +15,7 @@ interface AppLogReads {
   order(order: AppLogOrder): void;
   credit(credit: AppLogCredit): void;
   close(close: AppLogClose): void;
-  /** The connection is over. */
+  /** The connection has ended. */
   stop(): void;
 }
 
@@ -22,7 +25,7 @@ interface Open {
   wake: () => void;
 }
 
-/** @param send resolves when the message has left this process: what waits to leave is not added to */
+/** @param send resolves when the message has left this process, so that a slow connection slows down the read */
 export function makeAppLogReads(source: AppLogSource, send: (message: AgentMessage) => Promise<void>): AppLogReads {
   const reads = new Map<string, Open>();
 
@@ -38,7 +41,7 @@ export function makeAppLogReads(source: AppLogSource, send: (message: AgentMessa
     } catch (thrown) {
       error = thrown;
     }
-    // Closed by the hub: there is nobody to tell.
+    // If the hub closed the read, it does not expect an end.
     if (reads.delete(readId)) await send(endOf(readId, error));
   };
   const forget = (readId: string): void => {

@@ -1,4 +1,4 @@
-/** One WebSocket to the hub, from dialling to its end. A half-open one is found by silence. */
+/** One WebSocket to the hub, from dialling to its end. Silence reveals a half-open connection. */
 import { WebSocket } from 'ws';
 import type { RawData } from 'ws';
 import type { AgentMessage, HostStatus, UpgradeOrder } from '../../protocol/agent-link.ts';
@@ -21,16 +21,16 @@ export interface LinkTiming {
   /** From dialling to the hub's proof. */
   readonly handshakeMs: number;
   readonly pingMs: number;
-  /** Silence after which the other side counts as gone; also for a report that is never acknowledged. */
+  /** Silence after which the other side counts as gone; also the limit for the acknowledgement of a report. */
   readonly deadMs: number;
 }
 
 export const DEFAULT_TIMING: LinkTiming = { handshakeMs: 10_000, pingMs: 10_000, deadMs: 30_000 };
 
-/** Reports on the wire without acknowledgement. With full log chunks that is less than 4 MiB. */
+/** Most unacknowledged reports in flight. With full log chunks that is less than 4 MiB. */
 const WINDOW = 32;
 
-/** What the hub asks for. A handler that throws drops the connection, not the process. */
+/** The hub's orders. A handler that throws drops the connection, not the process. */
 interface HubOrders {
   job(envelope: SignedJob): void;
   cancel(deploymentId: string): void;
@@ -44,7 +44,7 @@ export interface ConnectionOptions {
   readonly agentVersion: string;
   readonly outbox: OutboxStore;
   readonly readLog: ReadLog;
-  /** Deployments that are accepted and not ended. */
+  /** Deployments accepted and not ended. */
   readonly running: () => readonly string[];
   readonly status: () => Promise<HostStatus>;
   readonly orders: HubOrders;
@@ -53,13 +53,13 @@ export interface ConnectionOptions {
   readonly appLogs: AppLogSource;
   readonly timing: LinkTiming;
   readonly monotonic: () => number;
-  /** Called with everything that comes from a hub that has proved its key. */
+  /** Called for everything received from a hub that has proved its key. */
   readonly heard: () => void;
   readonly log: Logger;
 }
 
 /**
- * Connect and stay until the connection ends or `signal` aborts.
+ * Connects and stays until the connection ends or `signal` aborts.
  * @returns why it ended; never throws
  */
 export function connection(
@@ -97,13 +97,13 @@ export function connection(
   });
 }
 
-/** This agent has one connection at a time: a newer one of its host is another machine's. */
+/** The agent has one connection at a time, so a newer one for its host comes from another machine. */
 const closedByHub = (code: number, text: string): Error =>
   code === CLOSE_REPLACED
     ? new OrkestrError('ORK_HOST_TWICE', 'Another machine has connected to the hub with the identity of this host.')
     : new Error(`the hub closed the connection (${code}${text === '' ? '' : `, ${text}`})`);
 
-/** The hub's address as that of its agent socket. */
+/** The URL of the hub's agent socket. */
 export function linkUrl(hubUrl: string): URL {
   const url = new URL(AGENT_LINK_PATH, hubUrl);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
@@ -113,7 +113,7 @@ export function linkUrl(hubUrl: string): URL {
 interface Talk {
   message(data: RawData, isBinary: boolean): void;
   heard(this: void): void;
-  /** Called regularly: pings, finds silence, renews leases, tells how the host is. */
+  /** Called regularly: pings, detects silence, renews leases, sends the host's status. */
   watch(this: void): void;
   stop(): void;
 }
@@ -133,7 +133,7 @@ function makeTalk(
   let sender: OutboxSender | null = null;
   let statusAt = -Infinity;
 
-  /** Told, when asked, once the message is on its way or never will be. */
+  /** Calls `gone` once the message has left or cannot be sent any more. */
   const send = (message: AgentMessage, gone?: () => void): void => {
     const said = inVersion(message, welcome?.protocol ?? OLDEST_PROTOCOL);
     if (said && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(said), () => gone?.());
@@ -160,7 +160,7 @@ function makeTalk(
       welcome.acknowledged,
     );
     onWelcome(welcome.protocol);
-    // Told once somebody listens: what changes in between is told twice rather than never.
+    // Sent once the hub listens: a change in between is then reported twice rather than never.
     options.upgrades.onChanged(tellUpgrade);
     tellUpgrade();
     options.edge.onNews(send);
@@ -198,7 +198,7 @@ function makeTalk(
     try {
       return leases.due();
     } catch (error) {
-      end(error as Error); // the journal cannot be read: it is tried again with the next connection
+      end(error as Error); // the journal cannot be read: the next connection tries again
       return null;
     }
   };
@@ -233,7 +233,7 @@ function makeTalk(
         if (welcome) obey(message);
         else greet(message);
       } catch (error) {
-        // Whatever the other side sent: this connection is over, the process lives and dials again.
+        // Whatever the other side sent: this connection ends, the process lives on and dials again.
         end(error as Error);
       }
     },

@@ -1,4 +1,4 @@
-/** Edge settings that the hub sends by themselves: from the signed frame to the order that is obeyed. */
+/** Edge settings that the hub sends on their own: from the signed frame to the accepted order. */
 import { z } from 'zod';
 import type { EdgeNews } from '../../protocol/agent-link.ts';
 import type { EdgeOrder } from '../../protocol/edge-order.ts';
@@ -11,17 +11,17 @@ import type { Logger } from '../../protocol/service/logger.ts';
 import { openEdgeOrder } from '../../protocol/signing.ts';
 import type { Credentials } from './handshake.ts';
 
-/** What a verified order or an unreadable one leads to. */
+/** Receives verified orders and refusals of unreadable ones. */
 export interface HostEdge {
   accept(order: EdgeOrder): void;
   refuse(order: { readonly environmentId: string; readonly revision: number }, error: ErrorReport): void;
-  /** Called with all that is to be told; one listener, null ends it. */
+  /** Calls `listener` with all news for the hub. One listener at a time; null removes it. */
   onNews(listener: ((news: EdgeNews) => void) | null): void;
 }
 
 const Named = z.object({ environmentId: Uuid, revision: z.int().min(0), hostId: Uuid });
 
-/** Signature first; then whether it is for this host. */
+/** Checks the signature first, then whether the order is for this host. */
 export function takeEdgeOrder(
   { credentials, edge, log }: { credentials: Credentials; edge: HostEdge; log: Logger },
   envelope: SignedJob,
@@ -32,7 +32,7 @@ export function takeEdgeOrder(
   } catch (error) {
     log.error({ err: error }, 'edge settings were refused');
     if (error instanceof OrkestrError && error.code === 'ORK_SIGNATURE') return;
-    // Signed by our hub, yet with a value that this version does not know.
+    // Signed by our hub, but with a value that this version does not know.
     const named = Named.safeParse(parseJson(envelope.payload));
     if (named.success && named.data.hostId === credentials.hostId) {
       const { environmentId, revision } = named.data;

@@ -1,12 +1,12 @@
-/** A report that the hub would not take comes first on every connection, and holds up all that wait behind it. */
+/** Makes reports acceptable to the hub: a rejected one would come first on every connection and block all behind it. */
 import { MAX_FRAME_BYTES, Report } from '../../protocol/agent-link.ts';
 import { withinBounds } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 
-/** What a frame has around its report, bytes: far more than that. */
+/** Upper bound for the rest of a frame around its report, bytes. */
 const ENVELOPE_BYTES = 1024;
 
-/** The report itself when the hub takes it; else the same without what may be too much of it. */
+/** The report itself if the hub accepts it; else the report without the parts that may be too large. */
 export function fitting(report: Report, log: Logger): Report {
   const bytes = Buffer.byteLength(JSON.stringify(report));
   const problem = Report.safeParse(report).error?.issues[0];
@@ -20,7 +20,7 @@ export function fitting(report: Report, log: Logger): Report {
 }
 
 function shortened(report: Report): Report {
-  if (report.kind === 'log') return report; // made within its bounds
+  if (report.kind === 'log') return report; // already made within the limits
   const short = { ...report, ...(report.error !== undefined && { error: withinBounds(report.error) }) };
   if (short.kind === 'deployment') delete short.release;
   else {

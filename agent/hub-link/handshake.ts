@@ -1,4 +1,4 @@
-/** The first three messages of a connection: each side proves its key before anything else is said. */
+/** The first three messages of a connection: each side proves its key before anything else is sent. */
 import { randomBytes } from 'node:crypto';
 import type { AgentMessage, HubMessage } from '../../protocol/agent-link.ts';
 import { helloProof, welcomeProof } from '../../protocol/agent-link.ts';
@@ -16,11 +16,14 @@ export interface Credentials {
 export type Welcome = Extract<HubMessage, { type: 'welcome' }>;
 
 interface Handshake {
-  /** The next message of the hub: what to answer, or the end of the handshake. @throws OrkestrError ORK_SIGNATURE, ORK_PROTOCOL */
+  /**
+   * Takes the next message of the hub; returns the answer, or the end of the handshake.
+   * @throws OrkestrError ORK_SIGNATURE, ORK_PROTOCOL
+   */
   take(message: HubMessage): { readonly hello: AgentMessage } | { readonly welcome: Welcome };
 }
 
-/** For one connection; `take` also throws the code with which the hub refuses this host. */
+/** For one connection. `take` also throws the code with which the hub refuses this host. */
 export function makeHandshake(
   credentials: Credentials,
   agentVersion: string,

@@ -31,7 +31,7 @@ test('a hub of the version before hears no word that it does not know', async (t
   const { hub, link, appLogs, report } = await linkBench(t, { protocol: OLDEST_PROTOCOL });
   await hub.until(() => hub.messages.length > 1);
   assert.equal(link.state().connected, true);
-  // It would never order one: whatever comes of it is not said.
+  // A hub of that version never orders a read. Even if it did, the result must not be sent.
   hub.send({ type: 'app-log', readId: readIdOf(1), ...ORDER });
   await until(() => appLogs[0]?.taken === APP_LOG_WINDOW + 1);
   report();
@@ -105,7 +105,7 @@ test('a machine that was made from an image of this one is told, and dialled bes
   let now = 0;
   const clock = {
     ...systemClock,
-    monotonic: () => (now += 15_000), // each connection holds for long
+    monotonic: () => (now += 15_000), // each connection lasts long
     sleep: (ms: number, signal?: AbortSignal) => (waits.push(ms), systemClock.sleep(1, signal)),
   };
   const { hub, link } = await linkBench(t, {}, {}, undefined, clock);

@@ -1,15 +1,15 @@
-/** Leases of accepted jobs: renewed in good time while the hub listens. Losing one stops nothing here. */
+/** Leases of accepted jobs, renewed well before they expire while the hub listens. Losing one stops nothing here. */
 
 interface Leases {
   /** The hub granted or renewed a lease. */
   granted(leaseSeconds: number): void;
-  /** Ids to renew now, or null when it is not time yet. */
+  /** Ids to renew now, or null if it is not time yet. */
   due(): readonly string[] | null;
 }
 
-/** Renewed when a third of the shortest lease is over: two more tries fit in before it ends. */
+/** Renew after a third of the shortest lease: two more tries fit in before it expires. */
 const RENEW_AFTER = 1 / 3;
-/** Most ids in one message (protocol/agent-link.ts). */
+/** Maximum number of ids in one message (protocol/agent-link.ts). */
 const MAX_IDS = 1000;
 const FIRST_SECONDS = 15;
 

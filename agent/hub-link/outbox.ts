@@ -1,6 +1,6 @@
 /**
- * Sends the outbox over one connection: in order, a bounded number ahead of the acknowledgements, each row once per
- * connection. What is not acknowledged when the connection ends goes out again over the next.
+ * Sends the outbox over one connection: in order, at most a window ahead of the acknowledgements, each row once per
+ * connection. What is not acknowledged when the connection ends is sent again over the next one.
  */
 import type { AgentMessage, Report } from '../../protocol/agent-link.ts';
 import type { StepName } from '../../protocol/steps.ts';
@@ -17,13 +17,13 @@ export interface OutboxStore {
   onAdded(listener: (() => void) | null): void;
 }
 
-/** Reads bytes of a step's log; fewer when the file is gone. */
+/** Reads bytes of a step's log; fewer if the file is shorter or gone. */
 export type ReadLog = (deploymentId: string, step: StepName, offset: number, length: number) => Buffer;
 
 export interface OutboxSender {
-  /** Everything up to `sequence` is stored at the hub. */
+  /** The hub has stored everything up to `sequence`. */
   acknowledged(sequence: number): void;
-  /** The oldest report that waits for its acknowledgement was sent at this monotonic time; null when none waits. */
+  /** Monotonic time at which the oldest unacknowledged report was sent; null if there is none. */
   waitingSince(): number | null;
   stop(): void;
 }
@@ -32,15 +32,15 @@ interface SenderOptions {
   readonly store: OutboxStore;
   readonly readLog: ReadLog;
   send(message: AgentMessage): void;
-  /** Something went wrong while sending: the connection is of no use any more. */
+  /** Sending failed: the connection is of no use any more. */
   failed(error: Error): void;
   readonly monotonic: () => number;
-  /** Most reports on the wire without acknowledgement. */
+  /** Maximum number of unacknowledged reports in flight. */
   readonly window: number;
   readonly log: Logger;
 }
 
-/** Starts sending after what the hub has. */
+/** Starts sending after the last report that the hub has. */
 export function startSender(options: SenderOptions, hubHas: number): OutboxSender {
   const { store, window } = options;
   const inFlight: { readonly sequence: number; readonly at: number }[] = [];
@@ -59,7 +59,7 @@ export function startSender(options: SenderOptions, hubHas: number): OutboxSende
     }
     if (rows.length > 0) store.markSent(sent);
   };
-  // One look at the table for all reports that a transaction adds, and only after it is committed.
+  // One query for all reports that a transaction adds, and only after it is committed.
   const schedule = (): void => {
     if (scheduled) return;
     scheduled = true;
@@ -67,7 +67,7 @@ export function startSender(options: SenderOptions, hubHas: number): OutboxSende
       try {
         pump();
       } catch (error) {
-        // A log file or the journal cannot be read: the next connection tries again, the process lives.
+        // A log file or the journal cannot be read: the next connection tries again, the process lives on.
         options.failed(error as Error);
       }
     });
@@ -78,7 +78,7 @@ export function startSender(options: SenderOptions, hubHas: number): OutboxSende
   schedule();
   return {
     acknowledged(sequence) {
-      // An acknowledgement of what was never sent is no reason to throw reports away.
+      // An acknowledgement of reports that were never sent must not delete them.
       store.acknowledge(Math.min(sequence, sent));
       while (inFlight[0] && inFlight[0].sequence <= sequence) inFlight.shift();
       schedule();
@@ -103,5 +103,5 @@ function bytesOf(row: Extract<OutboxRow, { kind: 'log' }>, readLog: ReadLog, len
   return bytes.length === length ? bytes : mark(`${length} bytes of log are no longer on the host`, length);
 }
 
-/** Never longer than what it stands for, so that it cannot run into the next chunk. */
+/** Never longer than the chunk it replaces, so that it cannot run into the next one. */
 const mark = (text: string, length: number): Buffer => Buffer.from(`[orkestr: ${text}]\n`).subarray(0, length);

@@ -1,4 +1,4 @@
-/** Keeps a connection to the hub: dials, dials again with growing, jittered pauses, and knows how it stands. */
+/** Keeps a connection to the hub: dials, redials with growing, jittered pauses, and knows the state of the link. */
 import type { UpgradeOrder } from '../../protocol/agent-link.ts';
 import { openJob } from '../../protocol/signing.ts';
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
@@ -17,27 +17,27 @@ import { takeEdgeOrder } from './edge.ts';
 
 export const DEFAULT_PACE: BackoffLimits = { baseMs: 1000, capMs: 30_000 };
 
-/** A hub that refuses this version will do so until a person has upgraded something: that may take days. */
+/** A hub that refuses this version does so until a person upgrades something, which may take days. */
 const FOR_PEOPLE_FACTOR = 10;
 const VERSION_REFUSED: readonly (ErrorCode | null)[] = ['ORK_PROTOCOL_AGENT_OLD', 'ORK_PROTOCOL_HUB_OLD'];
-/** Likewise: two of one identity take the connection from each other, which is not to happen every second. */
+/** Likewise two machines with one identity, which would take the connection from each other every second. */
 const FOR_PEOPLE: readonly (ErrorCode | null)[] = [...VERSION_REFUSED, 'ORK_HOST_TWICE'];
 
-/** A connection that held this long starts the pauses from the shortest again, ms. */
+/** After a connection that lasted this long, the pauses start from the shortest again, ms. */
 const STEADY_MS = 10_000;
 
 export interface LinkState {
   readonly hubUrl: string;
   readonly connected: boolean;
-  /** ISO 8601: since when it is as it is. */
+  /** ISO 8601: time of the last change of `connected` or `lastError`. */
   readonly since: string;
-  /** Why the last connection ended; null when there was none. */
+  /** Why the last connection ended; null if there was none. */
   readonly lastError: string | null;
-  /** Its code, where it has one. */
+  /** Error code of `lastError`, if it has one. */
   readonly lastCode: ErrorCode | null;
-  /** ISO 8601: when the hub was last heard; null: not yet. */
+  /** ISO 8601: when the hub last sent anything; null: not yet. */
   readonly lastContact: string | null;
-  /** ISO 8601: when another machine with the identity of this host has last taken the connection; absent: never. */
+  /** ISO 8601: when another machine with the identity of this host last took over the connection; absent: never. */
   readonly twiceAt?: string;
 }
 
@@ -46,7 +46,7 @@ export interface HubLink {
   stop(): Promise<void>;
 }
 
-/** What a verified job or an unreadable one leads to. */
+/** Receives verified jobs, refusals of unreadable ones, and cancels. */
 interface JobSink {
   accept(job: Job): void;
   refuse(job: { readonly deploymentId: string; readonly generation: number }, error: ErrorReport): void;
@@ -89,7 +89,7 @@ export function startHubLink(options: LinkOptions): HubLink {
   };
   const monotonic = (): number => clock.monotonic();
 
-  // Dial for ever: the host must never need a person to come back to its hub.
+  // Dial forever: the host must never need a person to get back to its hub.
   const dial = async (): Promise<void> => {
     for (let failures = 0; !stopped.signal.aborted; failures++) {
       const began = clock.monotonic();
@@ -105,7 +105,7 @@ export function startHubLink(options: LinkOptions): HubLink {
       const slower = FOR_PEOPLE.includes(state.lastCode) ? FOR_PEOPLE_FACTOR : 1;
       const waitMs = backoffMs(failures, options.pace, options.random) * slower;
       log.warn({ hub: options.hubUrl, reason, waitMs: Math.round(waitMs) }, 'no connection to the hub');
-      await clock.sleep(waitMs, stopped.signal).catch(() => undefined); // stopped: the loop's condition ends it
+      await clock.sleep(waitMs, stopped.signal).catch(() => undefined); // stopped: the loop condition ends it
     }
   };
 
@@ -119,7 +119,9 @@ export function startHubLink(options: LinkOptions): HubLink {
   };
 }
 
-/** Signature first; then whether it is for this host. What is not signed by our hub is not even looked into. */
+/**
+ * Checks the signature first, then whether the job is for this host. A job not signed by our hub is not even parsed.
+ */
 function takeJob({ credentials, jobs, log }: LinkOptions, envelope: SignedJob): void {
   let job: Job;
   try {
@@ -140,7 +142,7 @@ function takeJob({ credentials, jobs, log }: LinkOptions, envelope: SignedJob): 
 
 const Addressed = z.object({ deploymentId: Uuid, generation: z.int(), hostId: Uuid });
 
-/** Signed by our hub, yet not a job that this version knows: the hub gets to know as far as the job can be named. */
+/** Signed by our hub, but not a job that this version knows: reported to the hub if at least its ids can be read. */
 function refuseUnreadable(
   { jobs, log, hostId }: Pick<LinkOptions, 'jobs' | 'log'> & { hostId: string },
   payload: string,
@@ -151,7 +153,7 @@ function refuseUnreadable(
   try {
     body = JSON.parse(payload);
   } catch {
-    return; // not even JSON: there is no id to report on, the log line above is all that can be said
+    return; // not even JSON: there is no id to report, the log line above is all that is left
   }
   const named = Addressed.safeParse(body);
   if (named.success && named.data.hostId === hostId) jobs.refuse(named.data, toErrorReport(error, 'ORK_JOB_REFUSED'));

@@ -1,4 +1,4 @@
-/** A hub for tests: a real WebSocket server that speaks the protocol, and can be told to misbehave. */
+/** A hub for tests: a real WebSocket server that speaks the protocol and can be made to misbehave. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -14,38 +14,38 @@ export interface FakeHub {
   readonly keys: KeyPairPem;
   /** Reports as stored, by sequence: a replay changes nothing. */
   readonly stored: Map<number, Report>;
-  /** Sequences in the order in which they came, replays included. */
+  /** Sequences in the order of arrival, replays included. */
   readonly received: number[];
   readonly messages: AgentMessage[];
   connections(): number;
-  /** The next connection that has got its welcome. */
+  /** Resolves when the next connection has received its welcome. */
   nextSession(): Promise<void>;
-  /** Resolves when `holds`; looked at after each message. */
+  /** Resolves when `holds` is true; checked after each message. */
   until(holds: () => boolean): Promise<void>;
   send(message: HubMessage | string | Buffer): void;
-  /** Cut the connection without a word. */
+  /** Cuts the connection without a close frame. */
   cut(): void;
-  /** Close it as a hub does to which the same host has connected anew. */
+  /** Closes the connection as a hub does when the same host has connected again. */
   replace(): void;
-  /** Stop reading and answering, pongs too, while the connection stays open. */
+  /** Stops reading and answering, including pongs, while the connection stays open. */
   freeze(): void;
   close(): Promise<void>;
 }
 
 export interface FakeHubBehaviour {
-  /** What it is dialled by; absent: its address. */
+  /** Host name under which the agent dials it; absent: its address. */
   readonly name?: string;
-  /** Acknowledge what comes; default true. */
+  /** Acknowledge reports; default true. */
   acknowledge?: boolean;
   /** Sign the welcome with another key. */
   impostor?: boolean;
-  /** Send this in place of the challenge. */
+  /** Sent in place of the challenge. */
   greeting?: string | Buffer;
-  /** What the hub says it has; default the highest stored. */
+  /** The sequence that the hub claims to have; default the highest stored. */
   remembers?: number;
   readonly hostPublicKey: string;
   readonly heartbeatSeconds?: number;
-  /** The version of its welcome; default the newest. */
+  /** Protocol version of its welcome; default the newest. */
   readonly protocol?: number;
 }
 
@@ -74,7 +74,7 @@ export async function startFakeHub(behaviour: FakeHubBehaviour): Promise<FakeHub
     connections += 1;
     socket = client;
     const nonce = randomBytes(32).toString('base64url');
-    client.on('error', () => undefined); // a cut connection is what many tests are about
+    client.on('error', () => undefined); // many tests cut connections
     client.on('message', (data: Buffer) => {
       const parsed = AgentMessage.safeParse(JSON.parse(data.toString('utf8')));
       if (!parsed.success) return client.close(1008, 'not a message of an agent');

@@ -1,4 +1,4 @@
-/** For tests of the link to the hub: a link, its journal, and what it was asked for. */
+/** For tests of the link to the hub: a link, its journal, and the orders that it received. */
 import type { TestContext } from 'node:test';
 import type { EdgeNews } from '../../protocol/agent-link.ts';
 import type { AppLogPart, AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
@@ -20,10 +20,10 @@ import { temporaryFolder } from '../lib/test-folder.ts';
 import { silent } from '../lib/test-logger.ts';
 import { IDS, openTestJournal } from '../deployment/test-bench.ts';
 
-/** The deployment that the host says it runs. */
+/** The deployment that the host reports as running. */
 export const RUNNING = '018f0000-0000-7000-8000-0000000000ff';
 
-/** What a hub asks for when somebody follows the log of an app. */
+/** The hub's order when somebody follows the log of an app. */
 export const ORDER: AppLogRequest = { environmentId: RUNNING, tail: 5, sinceSeconds: null, follow: true, after: [] };
 export const readIdOf = (n: number): string => `018f0000-0000-7000-8000-${String(n).padStart(12, '0')}`;
 
@@ -37,7 +37,7 @@ interface LinkBench {
   readonly cancelled: string[];
   readonly orders: EdgeOrder[];
   readonly upgrades: HostUpgrades;
-  /** The reads that the hub has ordered. */
+  /** The reads that the hub ordered. */
   readonly appLogs: ScriptedRead[];
   readonly report: (status?: 'running' | 'failed') => void;
 }
@@ -119,12 +119,12 @@ export async function linkBench(
   return { hub, link, journal, behaviour: whole, accepted, refused, cancelled, orders, upgrades, appLogs, report };
 }
 
-/** The log of an app that never ends to write. */
+/** The log of an app that never stops writing. */
 class ScriptedRead implements AppLogRead {
   readonly request: AppLogRequest;
   taken = 0;
   closed = false;
-  /** What the next call does. */
+  /** If set, the next call throws it. */
   fails: Error | null = null;
 
   constructor(request: AppLogRequest) {

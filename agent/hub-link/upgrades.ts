@@ -1,16 +1,16 @@
-/** The upgrades of this host, as far as the hub orders them and hears of them. */
+/** The upgrades of this host that the hub orders and gets reports of. */
 import type { UpgradeNews, UpgradeOrder } from '../../protocol/agent-link.ts';
 
 export interface HostUpgrades {
-  /** Begin it, unless it is the one that was ordered last. What comes of it is told by `news`, never thrown. */
+  /** Begins the upgrade, unless it is the one ordered last. Its result is in `news`, never thrown. */
   order(order: UpgradeOrder): void;
-  /** Where the last one stands; null when there was none in the last hour. */
+  /** State of the last upgrade; null if there was none in the last hour. */
   news(): UpgradeNews | null;
-  /** Called at each change of `news`; one listener, null ends it. */
+  /** Called at each change of `news`. One listener at a time; null removes it. */
   onChanged(listener: (() => void) | null): void;
 }
 
-/** Of an agent that cannot replace itself: every order fails with ORK_UPGRADE_UNSUPPORTED. @param reason a sentence */
+/** For an agent that cannot replace itself: every order fails with ORK_UPGRADE_UNSUPPORTED. @param reason a sentence */
 export function noUpgrades(reason: string): HostUpgrades {
   let news: UpgradeNews | null = null;
   let changed: (() => void) | null = null;

@@ -1,4 +1,4 @@
-/** The ed25519 key that this host signs with. */
+/** The ed25519 key with which this host signs. */
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -7,13 +7,13 @@ import type { KeyPairPem } from '../../protocol/signing.ts';
 import { readIfThere, writeFileAtomic } from '../lib/files.ts';
 
 export const KEY_FILE = 'host-key.pem';
-/** A key that the hub has not been told, or whose answer was lost. */
+/** A key that the hub does not know yet, or whose response was lost. */
 const JOINING_KEY_FILE = `${KEY_FILE}.joining`;
 
-/** Signs as this host. The key stays inside. */
+/** Signs as this host, without exposing the key. */
 type HostSigner = (text: string) => string;
 
-/** The host's signing function. @throws OrkestrError ORK_CONFIG when there is no key, or what is left of one */
+/** The host's signing function. @throws OrkestrError ORK_CONFIG if there is no complete key pair */
 export function hostSigner(stateFolder: string): HostSigner {
   const pair = readHostKey(stateFolder);
   if (!pair) {
@@ -25,14 +25,14 @@ export function hostSigner(stateFolder: string): HostSigner {
   return (text) => signText(text, pair.privateKey);
 }
 
-/** @returns null when there is none, or not a whole one */
+/** @returns null if there is no complete key pair */
 export const readHostKey = (stateFolder: string): KeyPairPem | null => readKey(stateFolder, KEY_FILE);
 
-/** What a host without a key sends a hub: the same one until {@link keepJoiningKey}, also after a crash. */
+/** The key that a host without one sends to a hub: the same one until {@link keepJoiningKey}, even after a crash. */
 export const joiningKey = (stateFolder: string): KeyPairPem =>
   readKey(stateFolder, JOINING_KEY_FILE) ?? makeKey(stateFolder);
 
-/** The hub has taken it: from now on it is this host's. */
+/** The hub has accepted the key: from now on it is this host's. */
 export const keepJoiningKey = (stateFolder: string): void =>
   renameSync(join(stateFolder, JOINING_KEY_FILE), join(stateFolder, KEY_FILE));
 
@@ -50,8 +50,8 @@ function readKey(stateFolder: string, file: string): KeyPairPem | null {
 const PROBE = 'one pair?';
 
 /**
- * Both halves stand in one file, so that they can never be of two pairs: what the one signs, the other must accept.
- * @returns null when they are not there, whole
+ * Both halves are in one file, so that they cannot come from two pairs; checks that one verifies what the other signs.
+ * @returns null if the pair is not complete
  */
 export function keyPairOf(text: string): KeyPairPem | null {
   const border = text.indexOf('-----BEGIN PUBLIC KEY-----');

@@ -18,7 +18,7 @@ import { IDS } from '../deployment/test-bench.ts';
 
 const hubKey = makeKeyPair().publicKey;
 
-/** A hub that enrols; `answer` may put something else in place of that. */
+/** A hub that enrols hosts; `answer` can replace its response. */
 async function hubThat(
   t: TestContext,
   answer?: (request: EnrolRequest) => { status: number; body: unknown } | 'hang up',

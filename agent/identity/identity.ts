@@ -1,4 +1,4 @@
-/** Who this host is: its id, and the hub it belongs to with that hub's pinned key. */
+/** The identity of this host: its id, and its hub with that hub's pinned key. */
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,10 +18,10 @@ export const Identity = z.object({
 });
 export type Identity = z.infer<typeof Identity>;
 
-/** First 8 hex digits of SHA-256 of the host id: what marks everything that this agent makes on the machine. */
+/** First 8 hex digits of SHA-256 of the host id. Marks everything that this agent makes on the machine. */
 export const scopeOf = (hostId: string): string => createHash('sha256').update(hostId).digest('hex').slice(0, 8);
 
-/** @returns null when this state folder has no identity yet. @throws OrkestrError ORK_IDENTITY_UNREADABLE */
+/** @returns null if this state folder has no identity yet. @throws OrkestrError ORK_IDENTITY_UNREADABLE */
 export function readIdentity(stateFolder: string): Identity | null {
   const path = join(stateFolder, IDENTITY_FILE);
   const text = readIfThere(path);
@@ -36,11 +36,11 @@ export function readIdentity(stateFolder: string): Identity | null {
 interface Found {
   /** Null: there is none, or it is damaged. */
   readonly known: Identity | null;
-  /** Path of one that is not readable. */
+  /** Path of a damaged identity. */
   readonly damaged: string | null;
 }
 
-/** For what goes on without an identity: one that is damaged is told and not thrown. */
+/** For callers that can continue without an identity: a damaged one is returned, not thrown. */
 export function lookUpIdentity(stateFolder: string): Found {
   try {
     return { known: readIdentity(stateFolder), damaged: null };
@@ -50,7 +50,7 @@ export function lookUpIdentity(stateFolder: string): Found {
   }
 }
 
-/** @throws OrkestrError ORK_CONFIG when there is none yet, ORK_IDENTITY_UNREADABLE */
+/** @throws OrkestrError ORK_CONFIG if there is none yet, ORK_IDENTITY_UNREADABLE */
 export function requireIdentity(stateFolder: string): Identity {
   const identity = readIdentity(stateFolder);
   if (identity) return identity;
@@ -61,7 +61,7 @@ export function requireIdentity(stateFolder: string): Identity {
   );
 }
 
-/** The identity of a host without a hub, made when there is none. */
+/** The identity of a host without a hub, created if there is none. */
 export function localIdentity(stateFolder: string, now: number): Identity {
   const known = readIdentity(stateFolder);
   if (known) return known;

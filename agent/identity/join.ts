@@ -1,4 +1,4 @@
-/** How a host becomes a hub's: a join token for an identity. */
+/** Joins a host to a hub: exchanges a join token for an identity. */
 import { renameSync } from 'node:fs';
 import { EnrolAnswer } from '../../protocol/agent-link.ts';
 import type { EnrolRequest } from '../../protocol/agent-link.ts';
@@ -22,16 +22,16 @@ interface Enrolment {
 
 interface Joined {
   readonly identity: Identity;
-  /** False: it was there already. */
+  /** False: this host had already joined. */
   readonly joined: boolean;
-  /** Where a damaged identity that was in the way is kept. */
+  /** Path under which a damaged identity was kept. */
   readonly keptAside: string | null;
 }
 
 /**
- * Exchange a join token for an identity, also in the place of one that is damaged, or whose key is. The key pair is stored before
- * the token is used: when the answer is lost, the same call sends the same key and gets the same answer. It is this host's key once
- * the hub has taken it: until then a host whose key was damaged has not joined.
+ * Exchanges a join token for an identity, also to replace a damaged identity or key. The key pair is stored before the
+ * token is used: if the response is lost, the same call sends the same key and gets the same response. The key becomes
+ * this host's once the hub has accepted it; until then a host whose key was damaged has not joined.
  * @throws OrkestrError ORK_JOIN_TOKEN, ORK_HUB_UNREACHABLE, ORK_CONFLICT
  */
 export async function joinHub(stateFolder: string, enrolment: Enrolment): Promise<Joined> {
@@ -57,7 +57,7 @@ export async function joinHub(stateFolder: string, enrolment: Enrolment): Promis
   return { identity, joined: true, keptAside };
 }
 
-/** Only once there is another one. What is left of it may tell somebody which host this was. */
+/** Only once there is a new one. Its remains may tell somebody which host this was. */
 function keepAside(path: string): string {
   renameSync(path, `${path}.damaged`);
   return `${path}.damaged`;

@@ -1,4 +1,4 @@
-/** Where a host reaches its hub, and that it is somewhere else from now on. */
+/** The address at which a host reaches its hub, and its change. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Clock } from '../deployment/ports.ts';
 import { askHub } from '../host-facts/hub-answer.ts';
@@ -7,8 +7,8 @@ import { readIdentity, storeIdentity } from './identity.ts';
 const ANSWER_MS = 15_000;
 
 /**
- * The same hub at another address: its key stays pinned, so that another one there is refused.
- * @throws OrkestrError ORK_CONFIG without a hub, ORK_INVALID, ORK_HUB_UNREACHABLE: then nothing has changed
+ * The same hub at another address: its key stays pinned, so another hub there is refused.
+ * @throws OrkestrError ORK_CONFIG without a hub, ORK_INVALID, ORK_HUB_UNREACHABLE; nothing has changed then
  */
 export async function moveHub(stateFolder: string, url: string, clock: Clock): Promise<{ from: string; to: string }> {
   const identity = hubOf(stateFolder);

@@ -1,11 +1,11 @@
-/** A copy of the journal beside a running agent: to try on it what must not be tried on the real one. */
+/** A copy of the journal beside a running agent, for what must not be tried on the real one. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { JOURNAL_FILE, loadSqlite } from './database.ts';
 
 /**
- * All of one moment, however much the agent writes meanwhile (sqlite.org/lang_vacuum.html).
- * @returns false when this state folder has no journal
+ * A consistent snapshot, however much the agent writes meanwhile (sqlite.org/lang_vacuum.html).
+ * @returns false if this state folder has no journal
  */
 export async function copyJournal(stateFolder: string, toFolder: string): Promise<boolean> {
   const path = join(stateFolder, JOURNAL_FILE);

@@ -1,4 +1,4 @@
-/** Opens the journal's SQLite file: right runtime, sound file, known schema. */
+/** Opens the journal's SQLite file; makes sure of a suitable runtime, an intact file and a known schema. */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type BetterSqlite3 from 'better-sqlite3';
@@ -8,14 +8,14 @@ import type { Logger } from '../../protocol/service/logger.ts';
 
 export type Database = BetterSqlite3.Database;
 
-/** N-API level that the prebuilt better-sqlite3 needs; below it the process would segfault on import. */
+/** N-API level that the prebuilt better-sqlite3 needs; with a lower one the process would segfault on import. */
 const NEEDED_NAPI = 10;
 const KEPT_QUARANTINES = 3;
 const SCHEMA_FOLDER = join(import.meta.dirname, 'schema');
-/** In the agent's state folder. */
+/** Name in the agent's state folder. */
 export const JOURNAL_FILE = 'journal.sqlite';
 
-/** @throws OrkestrError ORK_CONFIG on a Node that cannot load the addon. */
+/** @throws OrkestrError ORK_CONFIG on a Node.js that cannot load the addon */
 export async function loadSqlite(napi: string | undefined = process.versions.napi): Promise<typeof BetterSqlite3> {
   if (!(Number(napi) >= NEEDED_NAPI)) {
     throw new OrkestrError(
@@ -28,14 +28,14 @@ export async function loadSqlite(napi: string | undefined = process.versions.nap
 
 interface Opened {
   readonly database: Database;
-  /** Folder with the damaged file when there was one and an empty journal took its place. */
+  /** Folder with the damaged file, if there was one and an empty journal took its place. */
   readonly quarantined: string | null;
 }
 
 /**
- * The journal at `path`, migrated to the newest schema. A damaged file is moved aside and an empty one started: what runs
- * is then found again by reconcile from docker labels and the proxy's table.
- * @throws OrkestrError ORK_CONFIG when a newer version of the agent wrote it
+ * The journal at `path`, migrated to the newest schema. A damaged file is moved aside and an empty one created:
+ * reconcile then finds what runs from Docker labels and the proxy's table.
+ * @throws OrkestrError ORK_CONFIG if a newer version of the agent wrote it
  */
 export async function openDatabase(path: string, log: Logger, now: () => number): Promise<Opened> {
   const Sqlite = await loadSqlite();
@@ -82,7 +82,7 @@ function isDamage(error: unknown): boolean {
   return typeof code === 'string' && (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB');
 }
 
-/** Move the file and what belongs to it into a folder beside it; only the newest few are kept. */
+/** Moves the file and its WAL files into a folder beside it; keeps only the newest few such folders. */
 function quarantine(path: string, now: number): string {
   const prefix = `${basename(path)}.damaged-`;
   const folder = join(dirname(path), `${prefix}${now}`);
@@ -102,7 +102,7 @@ function quarantine(path: string, now: number): string {
   return folder;
 }
 
-/** Numbered files, each in one transaction that also moves `user_version`. A copy from before them is kept. */
+/** Applies numbered files, each in one transaction that also advances `user_version`. Keeps a copy from before. */
 function migrate(database: Database, path: string): void {
   const files = schemaFiles();
   const present = Number(database.pragma('user_version', { simple: true }));
@@ -129,5 +129,5 @@ const schemaFiles = (): readonly string[] =>
     .filter((name) => /^\d{3}-[a-z0-9-]+\.sql$/.test(name))
     .sort();
 
-/** Schema that this version writes. */
+/** Schema version that this agent writes. */
 export const newestSchema = (): number => schemaFiles().length;

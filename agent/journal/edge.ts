@@ -28,13 +28,15 @@ export function forgetEdge(database: Database, environmentId: string): void {
   database.prepare('DELETE FROM edge WHERE environment_id = ?').run(environmentId);
 }
 
-/** A job brings settings too. A hub that does not number them sends no others: what was heard before counts no more. */
+/**
+ * A job brings settings, too. A hub that does not number them sends no separate ones, so earlier ones no longer count.
+ */
 export function takeEdgeOfJob(database: Database, { environment, edgeRevision, settings }: ReleaseJob): void {
   if (edgeRevision === undefined) forgetEdge(database, environment.id);
   else takeEdge(database, { environmentId: environment.id, revision: edgeRevision, ...edgePartOf(settings) });
 }
 
-/** Settings of an order or a job, unless newer ones are known: what serves is to have them from now on. */
+/** Stores the settings of an order or a job, unless newer ones are known, and puts them into the live record. */
 export function takeEdge(database: Database, { environmentId, revision, routes, edge }: EdgeRecord): void {
   database.transaction(() => {
     if (!putEdge(database, { environmentId, revision, routes, edge })) return;
@@ -48,7 +50,7 @@ export function takeEdge(database: Database, { environmentId, revision, routes, 
   })();
 }
 
-/** False when newer ones are known. */
+/** Returns false if newer ones are known. */
 function putEdge(database: Database, { environmentId, revision, routes, edge }: EdgeRecord): boolean {
   const { changes } = database
     .prepare(

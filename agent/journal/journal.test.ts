@@ -134,7 +134,7 @@ test('a write-ahead log cut at any page: the journal opens, with all that was co
   const jobs = Array.from({ length: 6 }, (_, index) => deployJob({ generation: index + 1 }));
   for (const job of jobs) journal.accept(job);
   const crashed = join(folder, 'crashed');
-  cpSync(source, crashed, { recursive: true }); // what a power cut leaves: the log not merged yet
+  cpSync(source, crashed, { recursive: true }); // as after a power cut: the WAL is not checkpointed yet
   journal.close();
   const walSize = statSync(join(crashed, 'journal.sqlite-wal')).size;
   let before = -1;

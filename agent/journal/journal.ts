@@ -1,4 +1,4 @@
-/** The agent's durable truth: jobs, their steps, what is live, and the outbox, changed together in transactions. */
+/** The agent's durable state: jobs, their steps, what is live, and the outbox, changed together in transactions. */
 import { join } from 'node:path';
 import type { Report } from '../../protocol/agent-link.ts';
 import type { EdgeOrder } from '../../protocol/edge-order.ts';
@@ -27,25 +27,25 @@ import type { JobRow, LiveRow, StepRow } from './rows.ts';
 
 export interface Journal extends DeploymentJournal, JobIntake {
   readonly outbox: Outbox;
-  /** Folder of a damaged predecessor when this journal was started empty because of it. */
+  /** Folder of a damaged predecessor, if this journal was created empty because of it. */
   readonly quarantined: string | null;
   allLive(): readonly LiveRecord[];
-  /** Take over what was found serving although the journal does not know it. */
+  /** Records a deployment that was found serving but is not in the journal. */
   adopt(live: LiveRecord): void;
-  /** New edge settings, unless newer ones are known: from now on what serves is to have them. */
+  /** Stores new edge settings, unless newer ones are known, and puts them into the live record. */
   takeEdge(order: EdgeOrder): void;
-  /** The live target answers at another address now. */
+  /** Records that the live target now has another address. */
   moveLive(environmentId: string, address: string): void;
-  /** All that this journal knows of, newest first. */
+  /** All deployments in this journal, newest first. */
   deployments(limit: number): readonly JobRecord[];
-  /** Every environment and project that ever had a job here. */
+  /** Every environment that ever had a job here, with its project. */
   places(): readonly { readonly environmentId: string; readonly projectId: string }[];
   /**
-   * Forget ended deployments beyond the newest `keep` of each environment, and all but the removal of one that was removed;
-   * their ids, whose logs may go too.
+   * Deletes ended deployments beyond the newest `keep` of each environment; of a removed environment, all but the
+   * removal. Returns their ids, whose logs may go too.
    */
   prune(keep: number): readonly string[];
-  /** Proof that the journal answers; throws when not. Reads only: a full disk is nothing that a restart mends. */
+  /** Throws unless the journal can be read. Does not write, because a restart does not help against a full disk. */
   ping(): void;
   close(): void;
 }
@@ -58,7 +58,7 @@ interface JournalOptions {
   readonly outboxLimits?: OutboxLimits;
 }
 
-/** @throws OrkestrError ORK_CONFIG when a newer agent wrote the journal */
+/** @throws OrkestrError ORK_CONFIG if a newer agent wrote the journal */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
   const path = join(options.stateFolder, JOURNAL_FILE);
   const { database, quarantined } = await openDatabase(path, options.log, options.now);
@@ -127,7 +127,7 @@ function intake(database: Database, sealer: Sealer, outbox: Outbox): Omit<JobInt
   const accept = database.transaction((job: Job): Acceptance => {
     if (known(job.deploymentId)) return 'known';
     const newest = newestGeneration(database, job.environment.id);
-    // An adopted live deployment has a generation and no job: its own job, sent again, is welcome.
+    // An adopted live deployment has a generation but no job: its own job, sent again, is welcome.
     const own = newest.deploymentId === job.deploymentId && newest.generation === job.generation;
     if (job.kind !== 'remove' && job.generation <= newest.generation && !own) return 'stale';
     const sealed = sealer.seal(JSON.stringify(job), job.deploymentId);
@@ -154,7 +154,7 @@ function intake(database: Database, sealer: Sealer, outbox: Outbox): Omit<JobInt
     requeue(removal) {
       const { deploymentId, environment, project } = removal;
       const sealed = sealer.seal(JSON.stringify(removal), deploymentId);
-      // All of it: the payload went with the failure, and of one that was refused there is the id alone.
+      // Sets all columns: the payload was deleted on failure, and a refused removal has only its id.
       database
         .prepare(
           `UPDATE job SET environment_id = ?, project_id = ?, kind = 'remove', payload = ?, state = 'queued', error = NULL,
@@ -209,7 +209,7 @@ function liveTargets(database: Database): LiveTargets {
   };
 }
 
-/** What the newest job or the live target of an environment says; 0 when it was never seen. */
+/** Generation of the newest job or live target of an environment; 0 if there was none. */
 function newestGeneration(
   database: Database,
   environmentId: string,
@@ -225,7 +225,7 @@ function newestGeneration(
 
 function setState(database: Database, deploymentId: string, state: DeploymentState): void {
   database.prepare('UPDATE job SET state = ? WHERE deployment_id = ?').run(state, deploymentId);
-  // What neither runs nor serves needs its secrets no more.
+  // A deployment that neither runs nor serves no longer needs its secrets.
   database
     .prepare(
       `UPDATE job SET payload = '' WHERE deployment_id = ? AND state IN ('built', 'failed', 'cancelled', 'superseded')
@@ -293,7 +293,7 @@ function prune(database: Database, outbox: Outbox, keep: number): readonly strin
     )
     .all(keep)
     .map((row) => row.deployment_id)
-    // Its log files are still to be read for the hub.
+    // The outbox still has to read its log files.
     .filter((deploymentId) => !outbox.hasLogsOf(deploymentId));
   const remove = database.prepare('DELETE FROM job WHERE deployment_id = ?');
   database.transaction(() => old.forEach((deploymentId) => remove.run(deploymentId)))();

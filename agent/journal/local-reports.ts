@@ -1,4 +1,6 @@
-/** On a host without a hub nobody acknowledges reports: this end takes them instead, so that they do not pile up. */
+/**
+ * On a host without a hub nobody acknowledges reports. This consumer takes them instead, so that they do not pile up.
+ */
 import type { Report } from '../../protocol/agent-link.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { StepName } from '../../protocol/steps.ts';
@@ -14,7 +16,7 @@ interface ReadLog {
   read(deploymentId: string, step: StepName, offset: number, length: number): Buffer;
 }
 
-/** Takes what is there and what comes, in order. Call the answer to take what is left and stop. */
+/** Takes existing and future reports, in order. The returned function takes what is left and stops. */
 export function takeReports(
   outbox: Outbox,
   logs: ReadLog,
@@ -34,14 +36,14 @@ export function takeReports(
     }
   };
   let scheduled: NodeJS.Immediate | null = null;
-  // After the transaction that adds them.
+  // After the commit of the transaction that adds them.
   outbox.onAdded(() => {
     scheduled ??= setImmediate(() => {
       scheduled = null;
       try {
         drain();
       } catch (error) {
-        // They stay where they are, and are taken with the next ones.
+        // They stay in the outbox and are taken with the next ones.
         log.error({ err: error }, 'reports could not be taken');
       }
     });

@@ -1,6 +1,6 @@
 /**
  * One agent per state folder. The lock is a POSIX record lock that SQLite holds on a small file (an open exclusive
- * transaction), so the kernel drops it when the process ends in whatever way: no stale pid file, no guess about pids.
+ * transaction), so the kernel drops it however the process ends: no stale pid file, no guess about pids.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ interface StateLock {
   release(): void;
 }
 
-/** @throws OrkestrError ORK_ALREADY_RUNNING naming the process that holds it */
+/** @throws OrkestrError ORK_ALREADY_RUNNING naming the process that holds the lock */
 export async function lockState(stateFolder: string): Promise<StateLock> {
   const Sqlite = await loadSqlite();
   const pidPath = join(stateFolder, 'agent.pid');
@@ -53,6 +53,6 @@ function readPid(path: string): string {
   try {
     return ` (process ${readFileSync(path, 'utf8').trim()})`;
   } catch {
-    return ''; // the holder has not written it yet, or the file was removed by hand
+    return ''; // the holder has not written it yet, or somebody deleted the file
   }
 }

@@ -1,11 +1,13 @@
-/** Reports for the hub, numbered, kept until acknowledged. Log ranges are rows without bytes: those stay in the log files. */
+/**
+ * Reports for the hub, numbered, kept until acknowledged. Log ranges are rows without bytes: those stay in the files.
+ */
 import type { Report } from '../../protocol/agent-link.ts';
 import { MAX_LOG_CHUNK_BYTES } from '../../protocol/agent-link.ts';
 import type { StepName } from '../../protocol/steps.ts';
 import type { OutboxRow } from '../deployment/records.ts';
 import type { Database } from './database.ts';
 
-/** How much log may wait for an absent hub. Step and deployment reports always wait. */
+/** How much log may wait while the hub is offline. Step and deployment reports always wait. */
 export interface OutboxLimits {
   readonly maxLogBytes: number;
   readonly maxLogRows: number;
@@ -15,27 +17,31 @@ export const DEFAULT_OUTBOX_LIMITS: OutboxLimits = { maxLogBytes: 64 * 1024 * 10
 
 export interface Outbox {
   add(report: Report): void;
-  /** Hand over bytes `offset … offset + length` of a step's log file, in rows of at most one chunk. */
+  /** Hands over bytes `offset … offset + length` of a step's log file, in rows of at most one chunk. */
   addLogRange(deploymentId: string, step: StepName, offset: number, length: number): void;
-  /** Bytes of a step's log that were handed over so far, also those acknowledged. */
+  /** Number of bytes of a step's log handed over so far, including acknowledged ones. */
   logEnd(deploymentId: string, step: StepName): number;
   after(sequence: number, limit: number): readonly OutboxRow[];
   /**
-   * What is to be sent after `sequence`, which the hub has or is about to get: numbered on from there, for it refuses a gap.
-   * There is one where log was given up, and where the hub was put back from a backup and knows less than it did.
+   * Rows to send after `sequence`, which the hub has or is about to get. They are renumbered if they do not follow it
+   * directly, because the hub rejects a gap. Gaps arise where log was given up, and where the hub was restored from a
+   * backup and knows less than it did.
    */
   following(sequence: number, limit: number): readonly OutboxRow[];
   acknowledge(sequence: number): void;
   /**
-   * The hub's word on what it has: that goes. A journal that is newer or older than the hub's memory of this host (lost, damaged,
-   * put back from a copy) would give numbers again that the hub takes for replays: then all its rows are numbered on from there.
+   * Takes the hub's word for what it has. A journal that is newer or older than the hub's memory of this host (lost,
+   * damaged, restored from a copy) would reuse numbers that the hub takes for replays: then all its rows are renumbered
+   * from there.
    */
   resume(acknowledged: number): void;
-  /** Rows up to here are on the wire: they are no longer given up. */
+  /** Rows up to here were sent: they are no longer given up. */
   markSent(sequence: number): void;
   size(): number;
   hasLogsOf(deploymentId: string): boolean;
-  /** Called after each addition, outside of the transaction's control flow. */
+  /**
+   * Called at each addition, perhaps inside a transaction that may roll back: the listener should only schedule work.
+   */
   onAdded(listener: (() => void) | null): void;
 }
 
@@ -71,7 +77,7 @@ export function makeOutbox(database: Database, limits: OutboxLimits): Outbox {
   const ofDeployment = database.prepare('SELECT 1 FROM outbox WHERE deployment_id = ? AND body IS NULL LIMIT 1');
   getLogEnd.pluck();
 
-  // Counted here, not by a query per chunk; read once at open and after each acknowledgement.
+  // Counted in memory instead of a query per chunk; read from the database at open and after each acknowledgement.
   let waiting = waitingLogs.get() ?? { bytes: 0, rows: 0 };
   let sent = 0;
   let listener: (() => void) | null = null;
@@ -87,7 +93,7 @@ export function makeOutbox(database: Database, limits: OutboxLimits): Outbox {
     setLogEnd.run(deploymentId, step, offset + length);
     while (bytes > limits.maxLogBytes || rows > limits.maxLogRows) {
       const dropped = dropOldest(database, sent);
-      if (dropped === 0) break; // all that waits is on the wire already
+      if (dropped === 0) break; // all that waits was sent already
       bytes -= dropped;
       rows -= 1;
     }
@@ -132,7 +138,9 @@ export function makeOutbox(database: Database, limits: OutboxLimits): Outbox {
   };
 }
 
-/** Turn the oldest log row that is not on the wire into (part of) a marker; the bytes given up, 0 when there is none. */
+/**
+ * Turns the oldest log row that was not sent into (part of) a marker. Returns the bytes given up, 0 if there was none.
+ */
 function dropOldest(database: Database, sent: number): number {
   const oldest = database
     .prepare<[number], Row>(
@@ -172,13 +180,13 @@ function resume(database: Database, acknowledged: number): void {
   })();
 }
 
-/** The rows above `from`, and whatever is added later, follow `last` without a gap. */
+/** Renumbers the rows above `from`, and all later ones, so that they follow `last` without a gap. */
 function numberOn(database: Database, last: number, from = last): void {
   const rows = database
     .prepare<[number], Pick<Row, 'sequence'>>('SELECT sequence FROM outbox WHERE sequence > ? ORDER BY sequence')
     .all(from);
   if (!isWithoutGap(rows, last)) {
-    // By way of negative numbers, so that no row is moved onto another.
+    // By way of negative numbers, so that no row collides with another.
     database.prepare('UPDATE outbox SET sequence = -sequence WHERE sequence > ?').run(from);
     const move = database.prepare('UPDATE outbox SET sequence = ? WHERE sequence = ?');
     rows.forEach(({ sequence }, index) => move.run(last + 1 + index, -sequence));

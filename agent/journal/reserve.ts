@@ -1,7 +1,7 @@
 /**
- * Room on the disk that is kept for the agent's start. SQLite cannot open a journal that was closed in order without writing some
- * 32 KiB beside it; and a host whose disk is full is often booted again, after which apps have other addresses: without an
- * agent visitors are led to the old ones.
+ * Disk space reserved for the agent's start. SQLite cannot open a journal that was closed cleanly without writing about
+ * 32 KiB beside it. A host with a full disk is often rebooted, after which apps have other addresses; without an agent,
+ * the proxy would keep sending visitors to the old ones.
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,10 +10,13 @@ import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 
 const RESERVE_FILE = 'reserve';
-/** Also for some first records. */
+/** Enough for some first records, too. */
 const RESERVE_BYTES = 256 * 1024;
 
-/** What `work` makes of the state folder; where its disk is full, with the room that was kept. @throws what `work` throws */
+/**
+ * Runs `work` on the state folder. If the disk is full, frees the reserve and runs it again.
+ * @throws what `work` throws
+ */
 export async function withReserve<T>(stateFolder: string, log: Logger, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -26,12 +29,12 @@ export async function withReserve<T>(stateFolder: string, log: Logger, work: () 
   }
 }
 
-/** Puts it by for the next start, unless it is there or there is no room for it now. */
+/** Creates the reserve for the next start, unless it exists or there is no room for it now. */
 export function keepReserve(stateFolder: string, log: Logger): void {
   const path = join(stateFolder, RESERVE_FILE);
   if (existsSync(path)) return;
   try {
-    // Random: a file system that compresses would keep no room for zeros.
+    // Random: a compressing file system would reserve no room for zeros.
     writeFileSync(path, randomBytes(RESERVE_BYTES), { mode: 0o600, flush: true });
   } catch (error) {
     rmSync(path, { force: true });

@@ -1,4 +1,4 @@
-/** Rows of the journal's tables as the domain's records, and a step as the report of it. */
+/** Converts rows of the journal's tables to the domain's records, and a step to its report. */
 import type { Report } from '../../protocol/agent-link.ts';
 import { ReadErrorReport } from '../../protocol/errors.ts';
 import type { Job } from '../../protocol/job.ts';
@@ -78,7 +78,7 @@ export const liveFromRow = (row: LiveRow): LiveRecord => ({
   release: row.release === null ? null : Release.parse(JSON.parse(row.release)),
 });
 
-/** What the hub is told of a step. */
+/** The report of a step for the hub. */
 export const stepReport = (deploymentId: string, step: StepRecord): Report => ({
   kind: 'step',
   deploymentId,

@@ -1,4 +1,6 @@
-/** What serves on this host, read from the journal beside a running agent, whose changes are seen, or without one. Never writes. */
+/**
+ * What serves on this host, read from the journal with or without a running agent, whose changes show. Never writes.
+ */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Job } from '../../protocol/job.ts';
@@ -12,7 +14,7 @@ export interface Serving extends Pick<Journal, 'allLive' | 'live' | 'job' | 'pay
   close(): void;
 }
 
-/** @returns null when this state folder has no journal */
+/** @returns null if this state folder has no journal */
 export async function openServing(stateFolder: string): Promise<Serving | null> {
   const path = join(stateFolder, JOURNAL_FILE);
   if (!existsSync(path)) return null;

@@ -11,7 +11,7 @@ import { loadSqlite } from './database.ts';
 import { openJournal } from './journal.ts';
 import { readJournal, readPayloads } from './snapshot.ts';
 
-/** A state folder with one job, its journal closed in order. */
+/** A state folder with one job, its journal closed cleanly. */
 async function stateFolder(t: TestContext): Promise<string> {
   const folder = temporaryFolder(t);
   const journal = await openTestJournal(folder);

@@ -1,4 +1,4 @@
-/** The journal as it stands, read beside a running agent or without one. Never writes, never migrates, never repairs. */
+/** The journal's current state, read with or without a running agent. Never writes, never migrates, never repairs. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeSealer } from '../../protocol/sealing.ts';
@@ -15,20 +15,20 @@ const BUSY_MS = 300;
 
 export interface JournalSnapshot {
   readonly live: readonly LiveRecord[];
-  /** All jobs that it knows of, newest first. */
+  /** All jobs in the journal, newest first. */
   readonly deployments: readonly JobRecord[];
   readonly projectIds: readonly string[];
-  /** Reports that wait for the hub. */
+  /** Number of reports that wait for the hub. */
   readonly outbox: number;
 }
 
-/** What cannot be read as a journal, and why. */
+/** Why a file cannot be read as a journal. */
 export interface UnreadableJournal {
   readonly unreadable: 'damaged' | 'newer';
   readonly why: string;
 }
 
-/** @returns null when this state folder has no journal */
+/** @returns null if this state folder has no journal */
 export async function readJournal(stateFolder: string): Promise<JournalSnapshot | UnreadableJournal | null> {
   const path = join(stateFolder, JOURNAL_FILE);
   if (!existsSync(path)) return null;
@@ -49,8 +49,9 @@ export async function readJournal(stateFolder: string): Promise<JournalSnapshot 
 }
 
 /**
- * SQLite writes beside a file in WAL mode even to read it, which fails on a full or read-only disk. A file that was closed
- * in order has no WAL: then a copy in memory tells all. Beside a running agent, and after a killed one, the WAL is there.
+ * In WAL mode SQLite writes files beside the database even to read it, which fails on a full or read-only disk. A file
+ * that was closed cleanly has no WAL, so a copy in memory is complete. With a running agent, and after a killed one,
+ * there is a WAL.
  */
 export async function openForLooking(path: string): Promise<Database> {
   const Sqlite = await loadSqlite();
@@ -58,7 +59,7 @@ export async function openForLooking(path: string): Promise<Database> {
     return new Sqlite(path, { readonly: true, fileMustExist: true, timeout: BUSY_MS });
   }
   const copy = readFileSync(path);
-  // File format versions of "no WAL" (sqlite.org/fileformat.html, 1.3.3): a copy in memory cannot have one.
+  // Sets the file format versions to "no WAL" (sqlite.org/fileformat.html, 1.3.3): a copy in memory cannot have one.
   copy.fill(1, 18, 20);
   return new Sqlite(copy, { readonly: true });
 }
@@ -81,7 +82,7 @@ const snapshotOf = (database: Database): JournalSnapshot => ({
   outbox: database.prepare<[], { n: number }>('SELECT count(*) AS n FROM outbox').get()?.n ?? 0,
 });
 
-/** The bodies of all jobs, opened: with them every secret that the journal holds. Only to take them out of other texts. */
+/** The bodies of all jobs, decrypted, and with them every secret in the journal. Only for redacting other texts. */
 export async function readPayloads(stateFolder: string): Promise<readonly unknown[]> {
   const path = join(stateFolder, JOURNAL_FILE);
   const keyPath = join(stateFolder, 'secret.key');
@@ -98,6 +99,6 @@ export async function readPayloads(stateFolder: string): Promise<readonly unknow
   }
 }
 
-/** Of a key that is there: it is not made where it is missing. */
+/** For an existing key: does not create a missing one. */
 export const sealerToRead = (keyPath: string): Sealer =>
   makeSealer(Buffer.from(readFileSync(keyPath, 'utf8'), 'base64'));

@@ -1,6 +1,8 @@
-/** Containers get no Linux capabilities but those that their environment asks for: how it does. */
+/**
+ * Containers get no Linux capabilities except those that their environment requests; this tells how to request them.
+ */
 
-/** What a program needs that starts as root, and goes on as a user of its own. */
+/** What a program needs that starts as root and then switches to its own user. */
 export const CHANGE_USER = ['CHOWN', 'SETGID', 'SETUID'] as const;
 
 /** The command that gives an environment these capabilities. */

@@ -1,10 +1,10 @@
-/** The memory counters of a control group, under cgroup v1 (kernel: admin-guide/cgroup-v1/memory.rst) and v2 (cgroup-v2.rst). */
+/** Memory counters of a cgroup, under v1 (kernel: admin-guide/cgroup-v1/memory.rst) and v2 (cgroup-v2.rst). */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const ROOT = '/sys/fs/cgroup';
 
-/** Folder of the memory controller of a process; null when the process is gone. */
+/** Folder of a process's memory cgroup; null if the process is gone. */
 export async function memoryCgroupOf(pid: number): Promise<string | null> {
   const text = await readIfThere(`/proc/${pid}/cgroup`);
   return text === null ? null : memoryFolder(text);
@@ -22,14 +22,16 @@ export function memoryFolder(text: string): string | null {
   return v2?.[2] === undefined ? null : join(ROOT, v2[2]);
 }
 
-/** How many processes the kernel killed for want of memory in this group (in v2 with those below); null: the group is gone. */
+/**
+ * How many processes the kernel killed in this cgroup for lack of memory (v2: and below it); null: the cgroup is gone.
+ */
 export async function oomKills(folder: string): Promise<number | null> {
   const text =
     (await readIfThere(join(folder, 'memory.events'))) ?? (await readIfThere(join(folder, 'memory.oom_control')));
   return text === null ? null : counterIn(text, 'oom_kill');
 }
 
-/** How often this group met its own limit and had to have a process killed (v2, with those below); null: it is not told. */
+/** How often this cgroup hit its own limit and needed an OOM kill (v2, including those below it); null: unknown. */
 export async function ownOoms(folder: string): Promise<number | null> {
   const text = await readIfThere(join(folder, 'memory.events'));
   return text === null ? null : counterIn(text, 'oom');
@@ -41,8 +43,8 @@ function counterIn(text: string, name: string): number | null {
 }
 
 /**
- * Highest memory use in bytes since the group was made or reset; null where the kernel does not tell (v2 before Linux 5.19),
- * and when there was none.
+ * Highest memory use in bytes since the cgroup was created or reset; null if the kernel does not record it (v2 before
+ * Linux 5.19), or if there was none.
  */
 export async function peakMemory(folder: string): Promise<number | null> {
   const text =
@@ -50,7 +52,7 @@ export async function peakMemory(folder: string): Promise<number | null> {
   return Number(text?.trim()) || null;
 }
 
-/** Memory in bytes that the kernel cannot take back from this group's processes (v1: with those below); null: the group is gone. */
+/** Unreclaimable memory in bytes of this cgroup's processes (v1: and of those below it); null: the cgroup is gone. */
 export async function heldMemory(folder: string): Promise<number | null> {
   const text = await readIfThere(join(folder, 'memory.stat'));
   const bytes = text === null ? undefined : /^(?:anon|total_rss) (\d+)$/m.exec(text)?.[1];
@@ -61,6 +63,6 @@ async function readIfThere(path: string): Promise<string | null> {
   try {
     return await readFile(path, 'utf8');
   } catch {
-    return null; // the other cgroup version, or a process that has just ended: both are answers
+    return null; // the other cgroup version, or a process that has just ended: both are results
   }
 }

@@ -2,11 +2,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 export const systemClock = {
-  /** Wall clock, ms since the epoch: only for showing. */
+  /** Wall clock, ms since the epoch: only for display. */
   now: (): number => Date.now(),
   /** Monotonic, ms: for durations and deadlines. */
   monotonic: (): number => performance.now(),
-  /** Rejects with the signal's reason when it aborts first. */
+  /** Rejects with the signal's reason if that aborts first. */
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     try {
       await delay(ms, undefined, { signal });
@@ -17,5 +17,5 @@ export const systemClock = {
   },
 } as const;
 
-/** A wall-clock moment as the wire shows it. */
+/** A wall-clock time in the format of the protocol. */
 export const timestamp = (ms: number): string => new Date(ms).toISOString();

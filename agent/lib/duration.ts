@@ -1,4 +1,4 @@
-/** How long, for people: the two largest units. */
+/** Formats a duration for people: its two largest units. */
 
 const UNITS = [
   ['d', 86_400],
@@ -7,7 +7,7 @@ const UNITS = [
   ['s', 1],
 ] as const;
 
-/** @param ms negative counts as nothing: clocks may have been set */
+/** @param ms negative counts as 0, because clocks may have been set */
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const first = UNITS.findIndex(([, size]) => seconds >= size);

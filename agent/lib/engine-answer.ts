@@ -1,4 +1,7 @@
-/** The JSON lines that an engine answers to build, load, push and pull, and as which it tells of events. An error among them comes with status 200. */
+/**
+ * JSON lines, the format of an engine's responses to build, load, push and pull, and of its events. An error among them
+ * comes with status 200.
+ */
 import { z } from 'zod';
 
 const MAX_LINE_BYTES = 16 * 1_048_576;
@@ -7,16 +10,16 @@ export const AnswerLine = z.object({
   id: z.string().optional(),
   /** base64 for BuildKit's trace; an object for the id of the image, or the digest of a pushed one. */
   aux: z.union([z.string(), z.object({ ID: z.string().optional(), Digest: z.string().optional() })]).optional(),
-  /** Of a push or pull: what becomes of the layer `id`, and how far it is, bytes. */
+  /** For a push or pull: the state of layer `id`, and its progress, bytes. */
   status: z.string().optional(),
   progressDetail: z.object({ current: z.number().optional(), total: z.number().optional() }).nullish(),
-  /** In words, for people; of a load, also the id of an image without a name. */
+  /** Text for people; for a load, also the id of an image without a name. */
   stream: z.string().optional(),
   error: z.string().optional(),
 });
 export type AnswerLine = z.infer<typeof AnswerLine>;
 
-/** Reads to the end, giving each line to `onLine`. The error that the engine reported, or null. */
+/** Reads to the end and passes each line to `onLine`. Returns the error that the engine reported, or null. */
 export async function readAnswer(
   stream: NodeJS.ReadableStream,
   onLine: (line: AnswerLine) => void = () => undefined,
@@ -30,7 +33,7 @@ export async function readAnswer(
   return { error };
 }
 
-/** Lines of a stream as they come, without empty ones. */
+/** The lines of a stream as they arrive, without empty ones. */
 export async function* linesOf(stream: NodeJS.ReadableStream): AsyncGenerator<string> {
   let rest = '';
   stream.setEncoding('utf8');

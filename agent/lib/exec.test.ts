@@ -70,7 +70,7 @@ test('`run` throws on an exit code with the last words of the program', async ()
   await assert.rejects(run('/no/such/program', [], limits), /ENOENT/);
 });
 
-/** Run by another process, which has few file descriptors. */
+/** Runs in another process, which has few file descriptors. */
 const STARVED = `
   import { closeSync, openSync } from 'node:fs';
   import { exec } from ${JSON.stringify(new URL('exec.ts', import.meta.url).href)};

@@ -1,33 +1,33 @@
-/** Run a program by argv: no shell, a time limit, bounded output, and the child gone when the caller loses interest. */
+/** Runs a program by argv: no shell, a time limit, bounded output, and the child is killed when the caller aborts. */
 import { spawn, type ChildProcess } from 'node:child_process';
 
 interface ExecOptions {
   /** Kill the program (SIGKILL) after this many ms. */
   readonly timeoutMs: number;
   readonly cwd?: string;
-  /** The whole environment of the child; absent: that of this process. */
+  /** The whole environment of the child; absent: this process's. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Bytes for its standard input; absent: none. */
+  /** Text for its standard input; absent: none. */
   readonly input?: string;
-  /** Keep at most this many bytes of each output stream: the end, where errors stand. Default 64 KiB. */
+  /** Keep at most this many bytes of each output stream: its end, where errors are. Default 64 KiB. */
   readonly maxOutputBytes?: number;
   readonly signal?: AbortSignal;
-  /** Called with every chunk of either stream as it comes. */
+  /** Called with every chunk of either stream as it arrives. */
   readonly onOutput?: (chunk: Buffer) => void;
 }
 
 export interface ExecResult {
-  /** Null when a signal ended it. */
+  /** Null if a signal ended it. */
   readonly exitCode: number | null;
   readonly stdout: string;
   readonly stderr: string;
   readonly timedOut: boolean;
 }
 
-/** Runs a program: the seam where tests put a scripted one. */
+/** Runs a program. Tests replace it with a scripted one. */
 export type Exec = (program: string, args: readonly string[], options: ExecOptions) => Promise<ExecResult>;
 
-/** A program that could be started and did not do its work. */
+/** A program started but failed. */
 export class ExecError extends Error {
   readonly result: ExecResult;
 
@@ -42,11 +42,11 @@ export class ExecError extends Error {
 
 const DEFAULT_OUTPUT_BYTES = 65_536;
 
-/** Runs to the end whatever the exit code. Rejects only when the program cannot be started or `signal` aborts. */
+/** Runs to the end whatever the exit code. Rejects only if the program cannot be started or `signal` aborts. */
 export const exec: Exec = (program, args, options) =>
   new Promise((resolve, reject) => {
     options.signal?.throwIfAborted();
-    // Out of file descriptors it has no streams, and an error that nobody listens to would end this process.
+    // When file descriptors run out, the child has no streams, and an unhandled 'error' event would end this process.
     const child: ChildProcess = spawn(program, args, {
       cwd: options.cwd,
       env: options.env,
@@ -76,7 +76,7 @@ export const exec: Exec = (program, args, options) =>
       stderr.push(chunk);
       options.onOutput?.(chunk);
     });
-    // A program that ends without reading its input closes the pipe (EPIPE): its exit code tells what happened.
+    // A program that ends without reading its input closes the pipe (EPIPE): its exit code is what counts.
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(options.input);
     child.on('error', (error) => {
@@ -90,7 +90,7 @@ export const exec: Exec = (program, args, options) =>
     });
   });
 
-/** Like {@link exec}, but anything else than exit code 0 throws {@link ExecError}. */
+/** Like {@link exec}, but any exit code other than 0 throws {@link ExecError}. */
 export async function run(
   program: string,
   args: readonly string[],

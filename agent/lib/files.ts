@@ -1,17 +1,17 @@
-/** File operations that survive a power cut or keep a secret. */
+/** File operations that survive a power cut or protect a secret. */
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { run } from './exec.ts';
 
-/** A release on a slow disk that others write to as well. */
+/** Enough for a release on a slow, busy disk. */
 const SYNC_MS = 120_000;
 
-/** Make a folder (and those above it) that only its owner may enter. */
+/** Creates a folder, and its parents, that only the owner may enter. */
 export function makePrivateFolder(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
 }
 
-/** @returns null when there is no such file */
+/** @returns null if there is no such file */
 export function readIfThere(path: string): string | null {
   try {
     return readFileSync(path, 'utf8');
@@ -22,8 +22,8 @@ export function readIfThere(path: string): string | null {
 }
 
 /**
- * Write a file so that after a crash it is the old one or the new one, never a part: temp file, fsync, rename, fsync of
- * the folder (rename(2) alone is not durable).
+ * Writes a file so that after a crash it is the old one or the new one, never a part: temp file, fsync, rename, fsync
+ * of the folder (rename(2) alone is not durable).
  */
 export function writeFileAtomic(path: string, text: string, mode: number): void {
   const temporary = `${path}.new`;
@@ -32,7 +32,7 @@ export function writeFileAtomic(path: string, text: string, mode: number): void 
   syncFolder(dirname(path));
 }
 
-/** What was made, renamed or removed in it is so after a power cut. */
+/** Makes creations, renames and removals in a folder durable. */
 export function syncFolder(path: string): void {
   const folder = openSync(path, 'r');
   try {
@@ -42,8 +42,8 @@ export function syncFolder(path: string): void {
   }
 }
 
-/** All that was written to the file system of this folder is on its disk. @throws ExecError */
+/** Flushes the file system of this folder to its disk. @throws ExecError */
 export async function syncFileSystem(folder: string): Promise<void> {
-  // Node has no syncfs(2).
+  // Node.js has no syncfs(2).
   await run('sync', ['--file-system', '--', folder], { timeoutMs: SYNC_MS });
 }

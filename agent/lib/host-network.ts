@@ -1,4 +1,4 @@
-/** What the host's network looks like to those who make networks on it. */
+/** Facts about the host's network for code that creates networks on it. */
 import { readFile } from 'node:fs/promises';
 import { isIPv4 } from 'node:net';
 import { z } from 'zod';
@@ -18,7 +18,7 @@ const AddressList = z.array(
   }),
 );
 
-/** Every address of the host, of both IP versions, also of interfaces that lead nowhere at the moment. */
+/** Every address of the host, IPv4 and IPv6, including those of interfaces that are down. */
 export async function hostAddresses(by?: Exec): Promise<readonly HostAddress[]> {
   const { stdout } = await run(
     'ip',
@@ -34,8 +34,8 @@ export async function hostAddresses(by?: Exec): Promise<readonly HostAddress[]> 
 const RouteList = z.array(z.object({ dst: z.string() }));
 
 /**
- * IPv4 addresses and networks (`10.0.0.0/8`) that this host has to do with: its own, its routes of every table, its name
- * servers, and whom it is connected to at this moment, such as its hub or what stands before it.
+ * IPv4 addresses and networks (`10.0.0.0/8`) that this host uses: its own, the routes of every table, its name servers,
+ * and its current peers, such as its hub or what stands before it.
  */
 export async function networksAround(by?: Exec): Promise<readonly string[]> {
   const ask = async (program: string, ...args: readonly string[]): Promise<string> =>
@@ -54,12 +54,12 @@ export async function networksAround(by?: Exec): Promise<readonly string[]> {
   ];
 }
 
-/** IPv4 addresses of the last column of `ss -Htn`, also where a socket of IPv6 has them: `[::ffff:10.0.0.7]:443`. */
+/** IPv4 addresses in the last column of `ss -Htn`, including mapped ones of IPv6 sockets: `[::ffff:10.0.0.7]:443`. */
 export function parsePeers(text: string): string[] {
   return [...text.matchAll(/[\s:](\d+(?:\.\d+){3})\]?:\d+\s*$/gm)].map(([, address = '']) => address);
 }
 
-/** MTU that fits the way out of the host, bytes. Bridges with a larger one make connections hang where ICMP is lost. */
+/** MTU of the host's outgoing interface, bytes. Bridges with a larger one make connections hang where ICMP is lost. */
 export async function outgoingMtu(): Promise<number> {
   const name = await defaultInterface();
   if (name === null) return 1500;
@@ -67,19 +67,19 @@ export async function outgoingMtu(): Promise<number> {
 }
 
 /**
- * IPv4 name servers that can be asked from another network namespace. A loopback one (systemd-resolved, dnsmasq) can
- * not, so then those behind it are given where systemd tells them. Empty: none is known.
+ * IPv4 name servers that are reachable from another network namespace. A loopback one (systemd-resolved, dnsmasq) is
+ * not; instead, those behind systemd-resolved are returned, if known. Empty: none is known.
  */
 export async function reachableNameServers(): Promise<readonly string[]> {
   for (const path of ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf']) {
-    const text = await readFile(path, 'utf8').catch(() => ''); // not every host has either
+    const text = await readFile(path, 'utf8').catch(() => ''); // not every host has both
     const servers = parseNameServers(text).filter((server) => !server.startsWith('127.'));
     if (servers.length > 0) return servers;
   }
   return [];
 }
 
-/** IPv4 name servers of /etc/resolv.conf that only this network namespace has. */
+/** IPv4 name servers of /etc/resolv.conf that are reachable in this network namespace only. */
 export async function loopbackNameServers(): Promise<readonly string[]> {
   const text = await readFile('/etc/resolv.conf', 'utf8').catch(() => ''); // not every host has it
   return parseNameServers(text).filter((server) => server.startsWith('127.'));

@@ -12,7 +12,7 @@ import type { HttpCall } from './http-call.ts';
 
 const MAX_BYTES = 1000;
 
-/** A call to a server that answers so. */
+/** A call to a server with this listener. */
 async function callTo(t: TestContext, listener: RequestListener): Promise<HttpCall> {
   const socketPath = join(temporaryFolder(t), 'server.sock');
   const server = createServer(listener).listen(socketPath);

@@ -1,11 +1,12 @@
 /**
- * One HTTP request on a connection of its own. By node's client and not by undici, which brings a second parser of HTTP, in
- * WebAssembly, and much that nobody uses here: a host at rest would carry it all the time (docs/performance.md).
+ * One HTTP request on a connection of its own. Uses Node's client rather than undici, which brings a second HTTP
+ * parser, in WebAssembly, and much that nobody uses here: even an idle host would keep it in memory
+ * (docs/performance.md).
  */
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 
-/** Where to: a program on this host by its unix socket, or an app by its address. */
+/** A program on this host by its unix socket, or an app by its address. */
 type HttpPeer = { readonly socketPath: string } | { readonly host: string; readonly port: number };
 
 export interface HttpCall {
@@ -15,7 +16,7 @@ export interface HttpCall {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as JSON. */
   readonly body?: unknown;
-  /** Ends the call, also while its answer is read; what it gives as its reason is thrown. */
+  /** Aborts the call, even while its response is read; its reason is then thrown. */
   readonly signal: AbortSignal;
 }
 
@@ -24,31 +25,31 @@ export interface HttpAnswer {
   readonly text: string;
 }
 
-/** @returns the head of the answer: its body is to be read, or to be destroyed */
+/** @returns the head of the response; the caller must read or destroy its body */
 export function callHttp({ peer, body, signal, headers, ...call }: HttpCall): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const json = body === undefined ? null : { 'content-type': 'application/json' };
-    // No agent, no kept connection: the other side may be another process the next time.
+    // No agent and no keep-alive: the peer may be another process the next time.
     request({ ...peer, ...call, signal, headers: { ...headers, ...json }, agent: false }, resolve)
       .on('error', (error) => reject(signal.aborted ? signal.reason : error))
       .end(json && JSON.stringify(body));
   });
 }
 
-/** @throws Error also when the answer has more than `maxBytes` */
+/** @throws Error also if the response has more than `maxBytes` */
 export async function askHttp(call: HttpCall, maxBytes: number): Promise<HttpAnswer> {
   const answer = await callHttp(call);
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
-    // Whoever leaves this loop destroys the answer, and its connection with it.
+    // Leaving this loop destroys the response and its connection.
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       chunks.push(chunk);
       bytes += chunk.length;
       if (bytes > maxBytes) throw new Error(`the answer has more than ${maxBytes} bytes`);
     }
   } catch (error) {
-    call.signal.throwIfAborted(); // why it was given up says more than how it broke off
+    call.signal.throwIfAborted(); // the reason of the abort says more than the broken read
     throw error;
   }
   return { status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') };

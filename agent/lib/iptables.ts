@@ -1,37 +1,38 @@
-/** Chains of our own in the kernel's packet filter, by the iptables programs (both the nft and the legacy kind). */
+/** Chains of our own in the kernel's packet filter, through the iptables programs (iptables-nft or iptables-legacy). */
 import { access } from 'node:fs/promises';
 import { type Exec, ExecError, run } from './exec.ts';
 import { together } from './together.ts';
 
 const TIMEOUT_MS = 15_000;
-/** Begin of the names of all chains of orkestr, also of another agent's. */
+/** Prefix of the names of all chains of orkestr, including those of other agents. */
 const OURS = 'ORKESTR-';
-/** Of a host with tens of thousands of rules. */
+/** Enough for a host with tens of thousands of rules. */
 const MAX_RULES_BYTES = 16_777_216;
 
 type IpVersion = 4 | 6;
 type Table = 'filter' | 'mangle' | 'nat';
 
-/** A chain of ours: replaced as a whole, reached by one jump rule at the top of a chain of the system. */
+/** A chain of ours: replaced as a whole, reached by one jump rule at the top of a built-in chain. */
 export interface Chain {
   readonly version: IpVersion;
   readonly table: Table;
   readonly name: string;
-  /** Matches and target of each rule, in order, best in the kernel's own words: `iptables -S` shows them. */
+  /** Matches and target of each rule, in order, preferably in the kernel's own words: those of `iptables -S`. */
   readonly rules: readonly (readonly string[])[];
   readonly jump: { readonly from: string; readonly match: readonly string[] };
 }
 
 interface ChainKeeper {
   /**
-   * Brings chains to exactly these rules, and each jump to the top of its `from` when it is absent or, in `mangle`, comes after
-   * one of others: only there nothing of others has to be before it. Nothing is written while the same chains are wanted as last time and the kernel tells of them as it did then: looking is several times cheaper
-   * (in the kernel too, which swaps whole tables), and what somebody else took away or changed is seen by it.
+   * Sets chains to exactly these rules, and puts each jump at the top of its `from` if it is absent or, in `mangle`,
+   * comes after a rule of others: only there no rule of others needs to come first. Writes nothing while the same
+   * chains are wanted as last time and the kernel's output has not changed. Comparing is several times cheaper than
+   * writing (in the kernel too, which swaps whole tables), and notices what somebody else removed or changed.
    */
   ensure(chains: readonly Chain[]): Promise<void>;
 }
 
-/** @param by runs the programs where the chains are: they may be those of another network namespace */
+/** @param by runs the programs where the chains are, perhaps in another network namespace */
 export function makeChainKeeper(by: Exec): ChainKeeper {
   const kept = new Map<IpVersion, { readonly wanted: string; readonly told: string }>();
 
@@ -43,7 +44,7 @@ export function makeChainKeeper(by: Exec): ChainKeeper {
     kept.delete(version);
     await write(version, chains, there, by);
     const after = await rulesOf(version, by);
-    // Else somebody changed them at the same time: then they are written anew by the next call, too.
+    // Otherwise somebody changed them at the same time, and the next call must write them again.
     if (areComplete(chains, after)) kept.set(version, { wanted, told: rulesAbout(chains, after) });
   };
 
@@ -66,14 +67,14 @@ async function write(version: IpVersion, chains: readonly Chain[], there: readon
   );
 }
 
-/** What the kernel tells of these chains and of the way into them. */
+/** The kernel's output about these chains and the jumps to them. */
 function rulesAbout(chains: readonly Chain[], rules: readonly string[]): string {
   const isAbout = (rule: string): boolean =>
     chains.some((chain) => rule.startsWith(ruleOf(chain)) || rule === `${chain.table} -A ${jumpOf(chain)}`);
   return rules.filter(isAbout).join('\n');
 }
 
-/** Rules are counted: the kernel may tell them in other words than they were given in. */
+/** Compares the number of rules, because the kernel may print them in other words than they were given in. */
 const areComplete = (chains: readonly Chain[], rules: readonly string[]): boolean =>
   chains.every(
     (chain) =>
@@ -82,11 +83,11 @@ const areComplete = (chains: readonly Chain[], rules: readonly string[]): boolea
       !isLate(chain, rules),
   );
 
-/** Whether the jump of a chain comes after a rule of others, where it must not. */
+/** Whether the jump of a chain comes after a rule of others where it must not. */
 const isLate = (chain: Chain, rules: readonly string[]): boolean =>
   chain.table === 'mangle' && beforeJump(chain, rules, `${chain.table} -A `) !== undefined;
 
-/** The first rule of others that stands before a jump. @param start of each line that is a rule */
+/** The first rule of others that precedes a jump. @param start prefix of each line that is a rule */
 function beforeJump(chain: Chain, rules: readonly string[], start: string): string | undefined {
   const siblings = rules.filter((rule) => rule.startsWith(`${start}${chain.jump.from} `));
   return siblings
@@ -96,7 +97,7 @@ function beforeJump(chain: Chain, rules: readonly string[], start: string): stri
 
 const ruleOf = ({ table, name }: Chain): string => `${table} -A ${name} `;
 
-/** For iptables-restore: one transaction per table, so at no moment is a chain empty. */
+/** Input for iptables-restore: one transaction per table, so that a chain is never empty. */
 function linesOf(table: Table, chains: readonly Chain[], there: readonly string[]): string[] {
   const own = chains.filter((chain) => chain.table === table);
   const late = own.filter((chain) => isLate(chain, there));
@@ -126,7 +127,7 @@ async function rulesOf(version: IpVersion, by: Exec): Promise<readonly string[]>
   return rules;
 }
 
-/** Takes the jump and the chain away. Nothing to do is fine. */
+/** Removes the jump and the chain. No-op if they do not exist. */
 export async function removeChain(chain: Chain, by: Exec): Promise<void> {
   const rule = [...chain.jump.match, '-j', chain.name];
   while (await succeeds(chain, ['-C', chain.jump.from, ...rule], by))
@@ -136,7 +137,7 @@ export async function removeChain(chain: Chain, by: Exec): Promise<void> {
   await call(chain, ['-X', chain.name], by);
 }
 
-/** What is not as {@link ChainKeeper.ensure} leaves it, in words; changes nothing. */
+/** How the rules differ from what {@link ChainKeeper.ensure} sets, in words; changes nothing. */
 export async function lacksOf(chains: readonly Chain[], by: Exec): Promise<readonly string[]> {
   const options = { timeoutMs: TIMEOUT_MS, maxOutputBytes: MAX_RULES_BYTES };
   const tables = Map.groupBy(chains, (chain) => `${program(chain)} -t ${chain.table}`);
@@ -170,7 +171,7 @@ async function lackIn(lines: readonly string[], chain: Chain, by: Exec): Promise
   return before === undefined ? null : `"${before}" comes before the way to chain ${name}`;
 }
 
-/** One that the kernel tells in other words is asked for: then place and verdict have to be the same, and it has to be there. */
+/** A rule that the kernel prints in other words is looked up with `-C`; its position and target must match, too. */
 async function isRule(chain: Chain, told: string, rule: readonly string[], by: Exec): Promise<boolean> {
   if (told === rule.join(' ')) return true;
   return told.endsWith(` -j ${rule.at(-1)}`) && succeeds(chain, ['-C', chain.name, ...rule], by);
@@ -192,7 +193,7 @@ async function call(place: Place, args: readonly string[], by: Exec): Promise<vo
   await run(program(place), argv(place, args), { timeoutMs: TIMEOUT_MS }, by);
 }
 
-/** Exit code 1 is iptables' "no such rule or chain"; anything else is a failure. */
+/** Exit codes 1 and 2 are iptables' "no such rule or chain"; any other one is a failure. */
 async function succeeds(place: Place, args: readonly string[], by: Exec): Promise<boolean> {
   const result = await by(program(place), argv(place, args), { timeoutMs: TIMEOUT_MS });
   if (result.exitCode === 0) return true;

@@ -40,7 +40,7 @@ function whyNoLog(): string | false {
 
 test('each kill since a watch began is counted once, and none from before', { skip: whyNoLog() }, () => {
   const group = `/orkestr-test-${randomUUID()}`;
-  // A record without an end of its line is not to be read until the next one comes.
+  // A record without a newline cannot be read until the next one comes.
   const kill = (victim: string): void => writeFileSync(LOG, `${record(victim).replace(/^[^;]*;/, '')}\n`);
   kill(`${group}/before`);
   const watch = watchKills(group);

@@ -1,29 +1,30 @@
 /**
- * Out-of-memory kills from the kernel's log (/dev/kmsg, kernel: ABI/testing/dev-kmsg). Under cgroup v1 a kill is counted
- * only in the group of its victim, which is gone with what died; the log still names it.
+ * Out-of-memory kills from the kernel's log (/dev/kmsg, kernel: ABI/testing/dev-kmsg). Under cgroup v1 only the
+ * victim's cgroup counts a kill, and it is removed together with the container; the log still names it.
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { uptime } from 'node:os';
 
 const RECORD_BYTES = 8192;
-/** By how much the kernel's clock and the engine's may differ. */
+/** Maximum difference between the kernel's clock and the engine's. */
 const SKEW_MS = 1000;
 
 interface Kills {
   readonly oomKills: number;
-  /** Those of them that no limit was the cause of: the host had no memory left. */
+  /** Those of them that were not caused by a limit: the host ran out of memory. */
   readonly hostOomKills: number;
 }
 
 interface KillWatch {
-  /** Since it began. */
+  /** Kills since the watch began. */
   count(): Kills;
   close(): void;
 }
 
 /**
- * Watches for kills below control group `parent` ("/name"). The log stays open, so that each look reads what is new: all of it
- * takes milliseconds of a processor. Where it cannot be read (a container without the device) nothing is counted.
+ * Watches for kills below cgroup `parent` ("/name"). The log stays open, so that each count reads only new records:
+ * reading all of it takes milliseconds of CPU time. If the log cannot be read (a container without the device), nothing
+ * is counted.
  */
 export function watchKills(parent: string): KillWatch {
   const file = openLog();
@@ -46,8 +47,8 @@ export function watchKills(parent: string): KillWatch {
 }
 
 /**
- * Whether the limit of a container has killed a process of it from `since` on (ms since the epoch). Engines name its control
- * group by its id: "/docker/ID", "docker-ID.scope".
+ * Whether the limit of a container caused a kill in it from `since` on (ms since the epoch). Engines name its cgroup by
+ * its id: "/docker/ID", "docker-ID.scope".
  */
 export function killedByLimit(containerId: string, since: number): boolean {
   const bootedAt = Date.now() - uptime() * 1000;
@@ -70,19 +71,19 @@ export const isKillOf = (containerId: string, text: string): boolean =>
 /** ms since the host booted: the third field of a record has microseconds. */
 const momentOf = (text: string): number => Number(text.split(',', 3)[2]) / 1000;
 
-/** A group that met its limit is named as the constraint (mm/oom_kill.c of Linux). */
+/** If a cgroup hit its limit, the record names that as the constraint (mm/oom_kill.c of Linux). */
 export const isOfHost = (text: string): boolean => !text.includes('constraint=CONSTRAINT_MEMCG');
 
-/** Whether a record tells of a process that was killed in the group `parent` or below it. */
+/** Whether a record reports a kill in the cgroup `parent` or below it. */
 export function isKillBelow(parent: string, text: string): boolean {
   const victim = victimOf(text);
   return victim !== undefined && (victim === parent || victim.startsWith(`${parent}/`));
 }
 
-/** Control group of the process that was killed. */
+/** Cgroup of the killed process. */
 const victimOf = (text: string): string | undefined => /oom-kill:.*\btask_memcg=([^,]+)/.exec(text)?.[1];
 
-/** At its oldest record; null where there is none to read. */
+/** Opens the log at its oldest record; null if there is no log. */
 function openLog(): number | null {
   try {
     return openSync('/dev/kmsg', constants.O_RDONLY | constants.O_NONBLOCK);
@@ -106,7 +107,7 @@ function readRecord(file: number, into: Buffer): number | 'end' {
     try {
       return readSync(file, into, 0, into.length, null);
     } catch (error) {
-      // EPIPE: records were overwritten while we read; the next read goes on behind them. EAGAIN: no more.
+      // EPIPE: records were overwritten while we read; the next read continues after them. EAGAIN: no more.
       if ((error as NodeJS.ErrnoException).code !== 'EPIPE') return 'end';
     }
   }

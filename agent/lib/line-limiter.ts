@@ -2,7 +2,7 @@
 
 const NEWLINE = 0x0a;
 
-/** A function from chunk to chunk that remembers where in a line it is. */
+/** Returns a function from chunk to chunk that keeps its position in the line. */
 export function makeLineLimiter(maxBytes: number): (chunk: Buffer) => Buffer {
   const mark = Buffer.from(` [orkestr: line cut at ${maxBytes} bytes]`);
   let used = 0;

@@ -1,6 +1,6 @@
 /**
- * What neither an app nor a build may reach through the host, as rules for forwarded packets. They stand in the table
- * `mangle`, which comes before `filter` and which Docker leaves alone: in `filter` it puts the rules of each new network
+ * What neither an app nor a build may reach through the host, as rules for forwarded packets. They are in the table
+ * `mangle`, which precedes `filter` and which Docker leaves alone: in `filter` it inserts the rules of each new network
  * above ours (measured), and what it accepts there is accepted.
  */
 import { BlockList } from 'node:net';
@@ -9,12 +9,12 @@ import { guestBridges, interfaceNames } from '../../protocol/service/guest-bridg
 import { reachableNameServers } from './host-network.ts';
 import type { Chain } from './iptables.ts';
 
-/** Bridges that container engines and hypervisors make, for those that come after the rules. */
+/** Names of bridges that container engines and hypervisors create, to cover those created later. */
 const GUEST_PATTERNS = ['ork+', 'ob+', 'docker+', 'br-+', 'podman+', 'cni+', 'lxdbr+', 'virbr+'] as const;
 
 type Rules = Chain['rules'];
 
-/** Drops what goes from `match` to a metadata service. A name server among those addresses stays open on port 53. */
+/** Drops packets from `match` to a metadata service. A name server among those addresses stays open on port 53. */
 export async function metadataRules(match: readonly string[]): Promise<Rules> {
   const networks = new BlockList();
   for (const network of METADATA_NETWORKS) {
@@ -42,11 +42,13 @@ export async function metadataRules(match: readonly string[]): Promise<Rules> {
   ];
 }
 
-/** Drops what goes from `match` to containers and virtual machines of this host, by their addresses or published ports. */
+/**
+ * Drops packets from `match` to containers and virtual machines of this host, by their addresses or published ports.
+ */
 export async function guestRules(match: readonly string[]): Promise<Rules> {
   const named = (await guestBridges()).filter((name) => !isGuest(name));
   return [
-    // A port of the host that leads to a container is an address that was changed on the way.
+    // A published port of the host is translated to a container's address by DNAT.
     [...match, '-m', 'conntrack', '--ctstate', 'DNAT', '--ctdir', 'ORIGINAL', '-j', 'DROP'],
     ...[...GUEST_PATTERNS, ...named].map((name) => [...match, '-o', name, '-j', 'DROP']),
   ];

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { array, assert as check, double, property, stringMatching } from 'fast-check';
 import { makeRedactor } from './redactor.ts';
 
-/** Feed `text` cut at the given fractions. */
+/** Feeds `text`, split at the given fractions. */
 function redact(secrets: readonly string[], text: string, cuts: readonly number[] = []): string {
   const bytes = Buffer.from(text);
   const redactor = makeRedactor(secrets);

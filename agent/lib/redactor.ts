@@ -1,18 +1,18 @@
 /**
- * Takes secrets out of a byte stream, also where a secret is cut by the border of two chunks. Every occurrence of every
- * secret is found, overlapping ones are covered as one, and what is given out never depends on how the stream was cut.
- * Held back is only a suffix that may be the start of a secret: at most the longest secret less one byte.
+ * Redacts secrets in a byte stream, even if a secret is split across two chunks. Every occurrence of every secret is
+ * found, overlapping ones are covered as one, and the output does not depend on how the stream was split. Only a suffix
+ * that may be the start of a secret is held back: at most the longest secret minus one byte.
  */
 
-/** Shorter values would turn ordinary words of a log into marks and hardly protect anything. */
+/** Shorter values would redact ordinary words of a log and hardly protect anything. */
 export const MIN_SECRET_BYTES = 6;
-/** Stands in the place of a secret. */
+/** Replaces a secret. */
 export const MARK = '[redacted]';
 
 interface Redactor {
-  /** What can be given out by now. */
+  /** Returns what can be output by now. */
   push(chunk: Uint8Array): Buffer;
-  /** The rest, at the end of the stream. */
+  /** Returns the rest, at the end of the stream. */
   end(): Buffer;
 }
 
@@ -26,7 +26,7 @@ export function makeRedactor(values: Iterable<string>): Redactor {
     .map((value) => Buffer.from(value))
     .filter((bytes) => bytes.length >= MIN_SECRET_BYTES);
   let held: Buffer = Buffer.alloc(0);
-  // How many bytes at the front of `held` belong to an occurrence whose mark is out already.
+  // How many bytes at the front of `held` belong to an occurrence whose mark was already output.
   let masked = 0;
 
   const take = (chunk: Uint8Array, final: boolean): Buffer => {
@@ -56,7 +56,9 @@ export function makeRedactor(values: Iterable<string>): Redactor {
   return { push: (chunk) => take(chunk, false), end: () => take(Buffer.alloc(0), true) };
 }
 
-/** Where secrets stand, overlapping ones joined, in order. The first `masked` bytes count as the end of an earlier one. */
+/**
+ * Positions of secrets, overlapping ones joined, in order. The first `masked` bytes count as the end of an earlier one.
+ */
 function occurrences(text: Buffer, secrets: readonly Buffer[], masked: number): Span[] {
   const found: Span[] = masked > 0 ? [{ from: 0, to: masked }] : [];
   for (const secret of secrets) {

@@ -1,4 +1,4 @@
-/** For tests: a log that nobody reads. */
+/** For tests: a logger without output. */
 import type { Logger } from '../../protocol/service/logger.ts';
 import { makeLogger } from '../../protocol/service/logger.ts';
 

@@ -1,8 +1,8 @@
-/** Several things at the same time. */
+/** Runs several things concurrently. */
 
 /**
- * What all of them give. Unlike `Promise.all` it hears all out before it rejects, with the first failure in their order:
- * nothing goes on behind the back of a caller who cleans up.
+ * The results of all. Unlike `Promise.all` it waits for all of them before it rejects, with the first failure in their
+ * order: nothing runs on behind the back of a caller that cleans up.
  */
 export async function together<T extends readonly unknown[]>(
   ...work: {

@@ -1,21 +1,21 @@
-/** What the running agent knows of itself, as it tells it to programs on its host. */
+/** The running agent's view of itself, for programs on its host. */
 import { z } from 'zod';
 
 const LinkView = z.object({
   hubUrl: z.string(),
   connected: z.boolean(),
-  /** ISO 8601: since when it is as it is. */
+  /** ISO 8601: time of the last change of `connected` or `lastError`. */
   since: z.string(),
   lastError: z.string().nullable(),
-  /** Code of `lastError`, where it has one. */
+  /** Code of `lastError`, if it has one. */
   lastCode: z.string().nullable(),
-  /** When the hub was last heard, ISO 8601; null: not since the agent started. */
+  /** When the hub last sent anything, ISO 8601; null: never since the agent started. */
   lastContact: z.string().nullable(),
-  /** When another machine with the identity of this host was connected, ISO 8601. */
+  /** When another machine with the identity of this host last took over the connection, ISO 8601. */
   twiceAt: z.string().optional(),
 });
 
-/** What the running agent knows of itself. */
+/** The running agent's view of itself. */
 export const AgentView = z.object({
   version: z.string(),
   hostId: z.string(),
@@ -24,7 +24,7 @@ export const AgentView = z.object({
   since: z.string(),
   /** Null for a host without a hub. */
   hub: LinkView.nullable(),
-  /** What waits and runs. */
+  /** Waiting and running deployments. */
   deployments: z.array(
     z.object({
       deploymentId: z.string(),
@@ -33,11 +33,11 @@ export const AgentView = z.object({
       step: z.string().nullable(),
     }),
   ),
-  /** The newest of all, the last one first. */
+  /** The most recent deployments, newest first. */
   recent: z.array(
     z.object({
       deploymentId: z.string(),
-      /** `project/environment` where it is known, else the environment's id. */
+      /** `project/environment` if known, else the environment's id. */
       environment: z.string(),
       kind: z.string(),
       state: z.string(),

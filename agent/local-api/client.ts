@@ -1,4 +1,4 @@
-/** Asks the running agent over its local API (server.ts): for the CLI, the doctor and upgrades on the same host. */
+/** Client of the running agent's local API (server.ts), for the CLI, the doctor and upgrades on the same host. */
 import { z } from 'zod';
 import { OrkestrError, Problem, ReadErrorReport } from '../../protocol/errors.ts';
 import { parseJson } from '../../protocol/json.ts';
@@ -9,13 +9,13 @@ import { ANSWER_HEADER, ANSWER_MS } from './status-report.ts';
 import type { StatusReport } from './status-report.ts';
 
 const DEADLINE_MS = 20_000;
-/** The agent looks for as long as it is told; and then has to say it, ms. */
+/** The agent waits for its parts as long as the request says; this is for the response itself, ms. */
 const MARGIN_MS = 500;
-/** Names are asked for while somebody looks on, ms. */
+/** Deadline for names, which are requested while a person waits, ms. */
 const NAMES_MS = 1000;
-/** Of the names of some ten thousand environments. */
+/** Enough for the names of some ten thousand environments. */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
-/** Engine and proxy may have to be asked what there is, ms. */
+/** The agent may have to query engine and proxy first, ms. */
 const ORDER_MS = 30_000;
 
 const Level = z.enum(['ok', 'degraded', 'down']);
@@ -34,7 +34,7 @@ const Report = z.object({
   ),
 });
 
-/** Nobody is behind the socket; or somebody is, and gives no usable answer in time (an agent that hangs). */
+/** absent: nothing is behind the socket. silent: there is no usable response in time, because the agent hangs. */
 export type NoAnswer = 'absent' | 'silent';
 
 /** The running agent's own report of its host. */
@@ -46,7 +46,7 @@ export const askAgent = (socketPath: string, answerMs = ANSWER_MS): Promise<Stat
     headers: { [ANSWER_HEADER]: String(answerMs) },
   });
 
-/** What the running agent knows of itself. */
+/** The running agent's view of itself. */
 export const askView = (socketPath: string, deadlineMs = DEADLINE_MS): Promise<AgentView | NoAnswer> =>
   answerOf(socketPath, { path: '/v1/agent', schema: AgentView, deadlineMs });
 
@@ -57,20 +57,20 @@ async function answerOf<T>(
   try {
     return schema.parse(await ask(socketPath, question));
   } catch (error) {
-    // Not answering is one of the answers that this asks for.
+    // No answer is one of the expected results.
     const { code } = error as NodeJS.ErrnoException;
     return code === 'ENOENT' || code === 'ECONNREFUSED' ? 'absent' : 'silent';
   }
 }
 
-/** Environment id → `project/environment`; empty when no agent answers. */
+/** Environment id → `project/environment`; empty if no agent answers. */
 export async function askNames(socketPath: string): Promise<ReadonlyMap<string, string>> {
   try {
     return new Map(
       Object.entries(EnvironmentNames.parse(await ask(socketPath, { path: '/v1/environments', deadlineMs: NAMES_MS }))),
     );
   } catch {
-    return new Map(); // names are an adornment: ids do as well
+    return new Map(); // names are optional: callers can show ids
   }
 }
 
@@ -79,8 +79,8 @@ const Removal = z.object({ ended: z.boolean(), error: ReadErrorReport.nullable()
 export type Removal = z.infer<typeof Removal>;
 
 /**
- * Has the running agent remove an environment.
- * @returns the id of its removal
+ * Makes the running agent remove an environment.
+ * @returns the id of the removal
  * @throws OrkestrError ORK_AGENT_UNREACHABLE, ORK_NOT_FOUND
  */
 export const orderRemoval = async (socketPath: string, environmentId: string): Promise<string> => {
@@ -88,7 +88,7 @@ export const orderRemoval = async (socketPath: string, environmentId: string): P
   return (await answerTo(socketPath, question, Ordered)).removalId;
 };
 
-/** How that stands. @throws OrkestrError ORK_AGENT_UNREACHABLE, ORK_NOT_FOUND */
+/** The state of a removal. @throws OrkestrError ORK_AGENT_UNREACHABLE, ORK_NOT_FOUND */
 export const askRemoval = (socketPath: string, removalId: string): Promise<Removal> =>
   answerTo(socketPath, { path: `/v1/removals/${removalId}`, deadlineMs: DEADLINE_MS }, Removal);
 

@@ -2,12 +2,12 @@
  * The agent's own small API on a unix socket (0600), for its CLI on the same host.
  *
  *   GET    /v1/status            → StatusReport
- *   GET    /v1/agent             → AgentView, at once: it asks neither engine nor proxy
+ *   GET    /v1/agent             → AgentView, at once: it queries neither engine nor proxy
  *   GET    /v1/environments      → { "<environment id>": "<project>/<environment>" }
- *   DELETE /v1/environments/:id  → Ordered: its removal is begun, or goes on
+ *   DELETE /v1/environments/:id  → Ordered: begins its removal, or returns the one in progress
  *   GET    /v1/removals/:id      → Removal
  *
- * A refusal is a problem document.
+ * An error is a problem document.
  */
 import { rmSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -18,19 +18,19 @@ import type { AgentView } from './agent-view.ts';
 import { ANSWER_HEADER, ANSWER_MS } from './status-report.ts';
 import type { StatusReport } from './status-report.ts';
 
-/** What the API tells. */
+/** Provides the responses of the API. */
 interface LocalAnswers {
-  /** @param answerMs how long what may not answer is waited for */
+  /** @param answerMs how long to wait for a part that may not answer */
   readonly status: (answerMs: number) => Promise<StatusReport>;
   readonly agent: () => AgentView;
-  /** Environment id → `project/environment`, of what is live. */
+  /** Environment id → `project/environment`, for live environments. */
   readonly environments: () => ReadonlyMap<string, string>;
   readonly removals: LocalRemovals;
 }
 
 interface Asked {
   readonly answerMs: number;
-  /** Of what it is about; '' where it is about none. */
+  /** Id in the path; '' if there is none. */
   readonly id: string;
 }
 
@@ -48,7 +48,7 @@ export interface LocalApi {
   close(): Promise<void>;
 }
 
-/** Call only while holding the state lock: a socket file that is there is then a dead agent's. */
+/** Call only while holding the state lock: an existing socket file is then a dead agent's. */
 export async function serveLocalApi(socketPath: string, answers: LocalAnswers): Promise<LocalApi> {
   const server = createServer((request, response) => {
     const answer = (code: number, body: unknown): void => {
@@ -81,7 +81,7 @@ export async function serveLocalApi(socketPath: string, answers: LocalAnswers): 
   };
 }
 
-/** The socket is never open to others, not even for the moment between bind and chmod. */
+/** The socket is never open to other users, not even for the moment between bind and chmod. */
 function listenPrivately(server: Server, socketPath: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);

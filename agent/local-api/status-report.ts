@@ -1,4 +1,4 @@
-/** How the host is, as `orkestr-agent status` tells it: all checks with what they found. */
+/** The state of the host, as in `orkestr-agent status`: all checks with their findings. */
 
 /** ok: nothing to do. degraded: it works, but a person should look. down: deployments or visitors are affected. */
 export type Level = 'ok' | 'degraded' | 'down';
@@ -18,8 +18,10 @@ export interface StatusReport {
   readonly checks: Readonly<Record<string, Finding>>;
 }
 
-/** How long Docker Engine, proxy, and the count of a cache may take, ms: `status` ends within 2 s whatever hangs. */
+/**
+ * How long Docker Engine, proxy, and the measuring of a cache may take, ms: `status` ends within 2 s whatever hangs.
+ */
 export const ANSWER_MS = 900;
 
-/** How long the agent may look, ms; one of another release takes its own time. */
+/** Header with the time the agent may wait for its parts, ms. Agents of other releases may ignore it. */
 export const ANSWER_HEADER = 'x-orkestr-answer-ms';

@@ -11,7 +11,7 @@ export const command: Probe<'command'> = {
     if (exitCode !== 0) {
       return { ok: false, got: `command ${check.argv[0]} exited with ${exitCode}${said && `, "${said}"`}` };
     }
-    // As with the image's HEALTHCHECK: what passes inside the container says nothing about the way into it.
+    // As with the image's HEALTHCHECK: success inside the container does not show that the port is reachable.
     const reached = await tryConnection(subject, timeoutMs, signal);
     return { ok: reached.ok, got: `command ${check.argv[0]} exited with 0; ${reached.got}` };
   },

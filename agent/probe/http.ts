@@ -1,8 +1,10 @@
-/** Probe `http`: a GET whose status lies in the expected range. Redirects are an answer, never followed. */
+/**
+ * Probe `http`: a GET whose status must be in the expected range. Redirects count as responses and are never followed.
+ */
 import { callHttp } from '../lib/http-call.ts';
 import type { Probe } from './probe.ts';
 
-/** What went wrong on the wire, in plain words, by the code of the error. */
+/** Network errors in plain words, by error code. */
 const TROUBLES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'the connection was refused',
   ECONNRESET: 'the connection was reset',
@@ -11,12 +13,12 @@ const TROUBLES: Readonly<Record<string, string>> = {
   EPIPE: 'the connection was reset',
   HPE_HEADER_OVERFLOW: 'the answer had too many headers',
 };
-/** What Node tells of an end of the connection that came before the answer. */
+/** Node's message for a connection that ended before the response. */
 const HUNG_UP = 'socket hang up';
-/** Begins the codes of what Node's parser of HTTP refuses. */
+/** Prefix of the error codes of Node's HTTP parser. */
 const NOT_HTTP = 'HPE_';
 
-/** Why an app gave no answer, in words for its owner. */
+/** Why an app gave no response, in words for its owner. */
 export function trouble(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.message === HUNG_UP) return 'the connection was closed without an answer';
@@ -42,7 +44,7 @@ export const http: Probe<'http'> = {
         },
         signal: AbortSignal.any([signal, deadline]),
       });
-      // The status is the answer; the body may be endless and is not read.
+      // The status is enough; the body may be endless and is not read.
       answer.destroy();
       const { statusCode = 0 } = answer;
       const [lowest, highest] = check.status;
@@ -51,7 +53,7 @@ export const http: Probe<'http'> = {
       const ms = Math.round(subject.monotonic() - started);
       return { ok, got: `HTTP ${statusCode} from GET ${check.path} in ${ms} ms${expected}` };
     } catch (error) {
-      // Not silent: what the wire did is this probe's result. Only the caller's own abort is not.
+      // A network error is this probe's result. Only an abort by the caller is thrown.
       signal.throwIfAborted();
       if (deadline.aborted) return { ok: false, got: `no answer to GET ${check.path} within ${timeoutMs} ms` };
       return { ok: false, got: `GET ${check.path}: ${trouble(error)}` };

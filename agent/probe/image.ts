@@ -1,4 +1,4 @@
-/** Probe `image`: Docker's own HEALTHCHECK says healthy, and the port can be reached from outside the container. */
+/** Probe `image`: Docker's own HEALTHCHECK reports healthy, and the port can be reached from outside the container. */
 import { lastLine } from './probe.ts';
 import type { Probe } from './probe.ts';
 import { tryConnection } from './tcp.ts';

@@ -1,4 +1,4 @@
-/** Probe kinds. A new kind is one file, one line here and one in protocol/job.ts; the compiler names the rest. */
+/** Probe kinds. A new kind takes one file, one line here and one in protocol/job.ts; the compiler finds the rest. */
 import type { HealthCheck } from '../../protocol/job.ts';
 import { command } from './command.ts';
 import { http } from './http.ts';
@@ -21,7 +21,7 @@ export async function tryOnce(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<ProbeResult> {
-  // The map pairs each kind with the probe of that kind, which the compiler cannot follow through an index.
+  // PROBES pairs each kind with its probe, which the compiler cannot follow through an index.
   const probe = PROBES[check.kind] as Probe<ProbeKind>;
   return probe.probe(check, subject, timeoutMs, signal);
 }

@@ -11,7 +11,7 @@ import { CLOSED_PORT } from '../../test/harness/free-port.ts';
 import { resolveCheck, tryOnce } from './index.ts';
 import type { ProbeResult, ProbeSubject } from './index.ts';
 
-/** Only what never answers waits for it. */
+/** Only a server that never responds takes this long. */
 const TIMEOUT_MS = 30_000;
 
 async function listen(t: TestContext, server: Server): Promise<number> {
@@ -29,7 +29,7 @@ async function listen(t: TestContext, server: Server): Promise<number> {
 const http = (t: TestContext, listener: RequestListener): Promise<number> => listen(t, createHttpServer(listener));
 const tcp = (t: TestContext, onSocket: (socket: Socket) => void): Promise<number> => {
   const server = createServer((socket) => {
-    socket.on('error', () => undefined); // the probe may go before the server has answered
+    socket.on('error', () => undefined); // the probe may close the connection before the server has responded
     onSocket(socket);
   });
   return listen(t, server);

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { trouble } from './http.ts';
 import type { Probe, ProbeResult, ProbeSubject } from './probe.ts';
 
-/** Open and close one connection. */
+/** Opens and closes one connection. */
 export async function tryConnection(
   subject: ProbeSubject,
   timeoutMs: number,
@@ -18,12 +18,12 @@ export async function tryConnection(
     const ms = Math.round(subject.monotonic() - started);
     return { ok: true, got: `port ${subject.port} accepted a connection in ${ms} ms` };
   } catch (error) {
-    // Not silent: what the wire did is this probe's result. Only the caller's own abort is not.
+    // A network error is this probe's result. Only an abort by the caller is thrown.
     signal.throwIfAborted();
     if (deadline.aborted) return { ok: false, got: `port ${subject.port} did not answer within ${timeoutMs} ms` };
     return { ok: false, got: `port ${subject.port}: ${trouble(error)}` };
   } finally {
-    // Destroying a socket that is still connecting may emit an error that nobody waits for any more.
+    // Destroying a socket that is still connecting may emit an error that nobody handles any more.
     socket.on('error', () => undefined);
     socket.destroy();
   }

@@ -14,7 +14,7 @@ import { makeProxyClient } from './edge-proxy.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 
-/** @param waitMs how long it is waited for: short where no answer comes, and far more than a busy machine needs elsewhere */
+/** @param waitMs deadline: short where no response comes, else far longer than even a busy machine needs */
 async function proxyThat(t: TestContext, answer: Answer, waitMs = 60_000) {
   const socketPath = join(temporaryFolder(t), 'proxy.sock');
   const server = createServer((request, response) => {

@@ -1,4 +1,4 @@
-/** The proxy's admin API (protocol/proxy-admin.ts) over its unix socket. */
+/** Client of the proxy's admin API (protocol/proxy-admin.ts) over its unix socket. */
 import type { z } from 'zod';
 import { OrkestrError, Problem } from '../../protocol/errors.ts';
 import { parseJson } from '../../protocol/json.ts';
@@ -23,11 +23,11 @@ import type { HttpAnswer } from '../lib/http-call.ts';
 
 /** Deadline of a call that only changes or reads the table, ms. */
 const CALL_MS = 10_000;
-/** How much later than its own deadline a call that waits may answer, ms. */
+/** How much later than its own deadline a waiting call may respond, ms. */
 const MARGIN_MS = 10_000;
-/** The proxy gives its successor a minute to come to serve (docs/adr/0012), ms. */
+/** How long the proxy gives its successor to start serving (docs/adr/0012), ms. */
 const HAND_OVER_MS = 60_000;
-/** Largest answer that is read: the table of a few thousand upstreams. */
+/** Largest response that is read: the table of a few thousand upstreams. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 interface Call {
@@ -35,7 +35,7 @@ interface Call {
   readonly path: string;
   readonly body?: unknown;
   readonly deadlineMs?: number;
-  /** Ends the wait for the answer. */
+  /** Aborts the wait for the response. */
   readonly signal?: AbortSignal;
 }
 
@@ -45,19 +45,19 @@ interface ProxyClientOptions {
   readonly marginMs?: number;
 }
 
-/** The port, and what is asked only by those who look at the host or upgrade it. */
+/** The port EdgeProxy, and calls that only status and upgrades use. */
 export interface ProxyClient extends EdgeProxy {
   health(): Promise<HealthAnswer>;
-  /** @throws OrkestrError ORK_NOT_FOUND when no CA is asked for the host */
+  /** @throws OrkestrError ORK_NOT_FOUND if the proxy requests no certificate for the host */
   retryCertificate(request: RetryRequest): Promise<RetryAnswer>;
-  /** @throws OrkestrError ORK_PROXY_HAND_OVER: the proxy that was asked serves on */
+  /** @throws OrkestrError ORK_PROXY_HAND_OVER: the current proxy continues to serve */
   handOver(request: HandOverRequest): Promise<HandOverAnswer>;
 }
 
 /**
- * A client of the proxy behind `socketPath`. A connection per call: the proxy may be another process each time, and flips
- * are rare.
- * @throws (each call) OrkestrError ORK_PROXY_UNREACHABLE when nothing (right) answers in time, else the proxy's own code
+ * A client of the proxy behind `socketPath`. One connection per call: the proxy may be another process each time, and
+ * flips are rare.
+ * @throws (each call) OrkestrError ORK_PROXY_UNREACHABLE if no valid response comes in time, else the proxy's own code
  */
 export function makeProxyClient(socketPath: string, options: ProxyClientOptions = {}): ProxyClient {
   const { callMs = CALL_MS, marginMs = MARGIN_MS } = options;

@@ -1,4 +1,4 @@
-/** Tables of the proxy for tests: whole views from the parts that a test cares about. */
+/** Tables of the proxy for tests: full views from the parts that a test cares about. */
 import { EdgeSettings } from '../../protocol/edge.ts';
 import type { TableView, TargetView } from '../../protocol/proxy-admin.ts';
 

@@ -59,7 +59,7 @@ const unfinished = (deployment: string, environment: string, kind: 'deploy' | 'r
 const kinds = (actions: readonly Action[]): string[] =>
   actions.map((action) => (action.kind === 'revive' ? `revive: ${action.why}` : action.kind));
 
-/** What serves, whole: container runs, the table names it, the journal knows it. */
+/** A consistent host: the container runs, the table names it, the journal knows it. */
 const WHOLE = {
   observed: observed({ containers: [container('d1', 'e')], table: table(upstream('e', [['d1']])) }),
   remembered: { live: [live('d1', 'e')], unfinished: [] },

@@ -1,6 +1,6 @@
 /**
- * Decide, then do: the pure half of reconcile. From what is observed on the host and what the journal holds to the list of
- * actions that makes them agree. It never guesses: what could not be observed leads to no action.
+ * Decide, then do: the pure half of reconcile. From what is observed on the host and what the journal holds, it
+ * computes the actions that make them agree. It never guesses: what could not be observed leads to no action.
  */
 import { isSameEdge } from '../../protocol/edge-order.ts';
 import type { TableView } from '../../protocol/proxy-admin.ts';
@@ -9,16 +9,16 @@ import type { JobRecord, LiveRecord } from '../deployment/records.ts';
 
 type UpstreamView = TableView['upstreams'][number];
 
-/** What the plan needs to know of a container. */
+/** The facts about a container that the plan needs. */
 export type ObservedContainer = Pick<
   ContainerState,
   'name' | 'deploymentId' | 'environmentId' | 'projectId' | 'running' | 'address'
 >;
 
 export interface Observed {
-  /** All containers of this agent; null when the engine does not answer. */
+  /** All containers of this agent; null if the engine does not answer. */
   readonly containers: readonly ObservedContainer[] | null;
-  /** The proxy's table; null when the proxy does not answer. */
+  /** The proxy's table; null if the proxy does not answer. */
   readonly table: TableView | null;
   /** Deployments that have a workspace folder. */
   readonly workspaces: readonly string[];
@@ -28,19 +28,19 @@ type Unfinished = Pick<JobRecord, 'deploymentId' | 'environmentId' | 'kind' | 's
 
 export interface Remembered {
   readonly live: readonly LiveRecord[];
-  /** Deployments that wait or run, and their environments: nothing of those is taken away. */
+  /** Deployments that wait or run. Nothing of theirs, or of their environments, is removed. */
   readonly unfinished: readonly Unfinished[];
 }
 
 export type Action =
-  /** The journal was lost, or is of an older copy: take over what serves. */
+  /** The journal was lost, or restored from an older copy: take over what serves. */
   | { readonly kind: 'adopt'; readonly live: LiveRecord }
-  /** Start it if need be, probe it, and let the proxy's table name the address that it has now. */
+  /** Start it if necessary, probe it, and point the proxy's table at its current address. */
   | { readonly kind: 'revive'; readonly live: LiveRecord; readonly why: string }
   | { readonly kind: 'remove-container'; readonly name: string; readonly deploymentId: string }
   | { readonly kind: 'remove-workspace'; readonly deploymentId: string };
 
-/** What to do, in this order: first what serves, last what is swept up. */
+/** The actions in this order: what serves comes first, clean-up last. */
 export function plan(observed: Observed, remembered: Remembered): readonly Action[] {
   const adopted = adoptions(observed, remembered);
   const live = [...remembered.live, ...adopted.map((action) => action.live)];
@@ -52,15 +52,17 @@ export function plan(observed: Observed, remembered: Remembered): readonly Actio
   ];
 }
 
-/** A newer flip that the journal has not heard of. One that was taken back left its generation behind and nothing else. */
+/**
+ * The proxy has a newer flip that the journal does not know. A flip that was undone leaves only its generation behind.
+ */
 const isBehind = ({ deploymentId, entry }: LiveRecord, upstream: UpstreamView): boolean =>
   upstream.generation > entry.generation && activeOf(upstream)?.id !== deploymentId;
 
 type ActionOf<K extends Action['kind']> = Extract<Action, { kind: K }>;
 
 /**
- * An upstream whose active target is a container of ours, in an environment of which the journal knows nothing, or less than the
- * proxy: it was put back from an older copy.
+ * Upstreams whose active target is a container of ours, in an environment of which the journal knows nothing, or less
+ * than the proxy because it was restored from an older copy.
  */
 function adoptions({ containers, table }: Observed, { live, unfinished }: Remembered): ActionOf<'adopt'>[] {
   if (containers === null || table === null) return [];
@@ -106,21 +108,21 @@ function revivals(observed: Observed, { unfinished }: Remembered, live: readonly
   });
 }
 
-/** A deployment holds the visitors: it has stopped the container itself, to make room, or has yet to start it again. */
+/** A deployment holds the requests: it stopped the container itself, to make room, or has yet to start it again. */
 export const isHeldByDeployment = ({ id, held }: UpstreamView, unfinished: readonly Unfinished[]): boolean =>
   held !== null && unfinished.some(({ environmentId, state }) => environmentId === id && state !== 'queued');
 
-/** What a removal takes off the host is not brought back beside it. */
+/** An environment that is being removed is not revived meanwhile. */
 export const isBeingRemoved = (environmentId: string, unfinished: readonly Unfinished[]): boolean =>
   unfinished.some((one) => one.kind === 'remove' && one.environmentId === environmentId);
 
-/** Null when the live target runs and the table names it, or when that cannot be seen. */
+/** Null if the live target runs and the table names it, or if that cannot be observed. */
 function whyRevive({ containers, table }: Observed, live: LiveRecord): string | null {
   const { deploymentId, entry } = live;
   if (containers === null) return null;
   const container = containers.find((one) => one.deploymentId === deploymentId);
   const upstream = table?.upstreams.find(({ id }) => id === entry.id);
-  // The deployment that flipped is still at work, or what it flipped to is adopted.
+  // The deployment that flipped is still in progress, or the target of its flip gets adopted.
   if (upstream && isBehind(live, upstream)) return null;
   if (!container) return 'its container is gone';
   if (!container.running) return 'its container does not run';
@@ -153,7 +155,7 @@ function strayContainers(
   { unfinished }: Remembered,
   live: readonly LiveRecord[],
 ): ActionOf<'remove-container'>[] {
-  // Without the table it cannot be told what still serves or drains.
+  // Without the table it is unknown which containers still serve or drain.
   if (containers === null || table === null) return [];
   const busy = new Set(unfinished.map(({ environmentId }) => environmentId));
   const needed = new Set(live.map(({ deploymentId }) => deploymentId));

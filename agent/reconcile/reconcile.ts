@@ -1,6 +1,7 @@
 /**
- * Observe, plan, do: makes the host agree with the journal, at boot, every minute and when something has changed. One round at
- * a time; what is revived in it goes on beside the next ones, since an app may take an hour to start or never get healthy.
+ * Observe, plan, do: makes the host agree with the journal, at boot, every minute and when something has changed. One
+ * round runs at a time. Its revivals continue alongside later rounds, because an app may take an hour to start or never
+ * get healthy.
  */
 import { isSameEdge } from '../../protocol/edge-order.ts';
 import type { FlipRequest, TableView, UpstreamEntry } from '../../protocol/proxy-admin.ts';
@@ -14,33 +15,35 @@ import { isBeingRemoved, isHeldByDeployment, isServedAt, plan } from './plan.ts'
 type UpstreamView = TableView['upstreams'][number];
 
 const REMOVE_GRACE_SECONDS = 10;
-/** Changes come several at a time: when a host has booted, or a whole engine has come back. */
+/** Changes come several at a time: when a host has booted, or the whole engine has come back. */
 const SOON_MS = 200;
 
 export interface ReconcileParts {
   readonly ports: Pick<Ports, 'containers' | 'proxy' | 'workspaces' | 'clock'>;
-  /** Brings back what every round relies on: the firewall. Its failure is told and ends nothing. */
+  /** Restores what every round relies on: the firewall. Its failure is logged and does not end the round. */
   readonly before: () => Promise<void>;
   readonly listWorkspaces: () => Promise<readonly string[]>;
   readonly remembered: () => Remembered;
   adopt(live: LiveRecord): void;
   moveLive(environmentId: string, address: string): void;
-  /** Starts and probes the live target; its address. */
+  /** Starts and probes the live target. Returns its address. */
   revive(live: LiveRecord, signal: AbortSignal): Promise<string>;
   readonly log: Logger;
 }
 
 interface Reconciler {
-  /** One round; a call during a round waits for that one and does no second. What it revives goes on. Never throws. */
+  /**
+   * Runs one round. A call during a round waits for that round and starts no second. Revivals continue. Never throws.
+   */
   look(): Promise<void>;
-  /** One round, and what it revives. */
+  /** Runs one round and waits for its revivals. */
   run(): Promise<void>;
-  /** Something has changed: a round soon, and after the one that is under way. */
+  /** Something has changed: runs a round soon, after the one in progress. */
   lookSoon(): void;
   stop(): Promise<void>;
 }
 
-/** @param everyMs pause between rounds; the first is the caller's, who knows when the rest is ready */
+/** @param everyMs pause between rounds; the caller starts the first, since it knows when the rest is ready */
 export function makeReconciler(parts: ReconcileParts, everyMs: number): Reconciler {
   const stopped = new AbortController();
   const revivals = makeRevivals(parts, stopped.signal);
@@ -49,7 +52,7 @@ export function makeReconciler(parts: ReconcileParts, everyMs: number): Reconcil
   const begin = async (): Promise<void> => {
     if (stopped.signal.aborted) return;
     round ??= reconcile(parts, revivals, stopped.signal)
-      // What is not known for sure is left as it is: a journal that cannot be read is no list of what may go.
+      // Leaves what is not known for sure as it is: an unreadable journal must not count as an empty one.
       .catch((error: unknown) => parts.log.error({ err: error }, 'reconcile could not look at the journal'))
       .finally(() => {
         round = null;
@@ -80,9 +83,9 @@ export function makeReconciler(parts: ReconcileParts, everyMs: number): Reconcil
 }
 
 interface Revivals {
-  /** One at a time for an environment. */
+  /** At most one at a time per environment. */
   begin(live: LiveRecord): void;
-  /** Settles when those under way have ended. */
+  /** Resolves when those in progress have ended. */
   ended(): Promise<void>;
 }
 
@@ -93,7 +96,7 @@ function makeRevivals(parts: ReconcileParts, signal: AbortSignal): Revivals {
     try {
       await restore(parts, live, signal);
     } catch (error) {
-      // It must not keep others from their turn; the next round tries it again.
+      // It must not hold up others; the next round tries again.
       parts.log.warn({ err: error, action: 'revive', on: live.deploymentId }, 'reconcile');
     } finally {
       running.delete(live.environmentId);
@@ -117,7 +120,7 @@ async function reconcile(parts: ReconcileParts, revivals: Revivals, signal: Abor
     try {
       await perform(parts, revivals, action);
     } catch (error) {
-      // One that fails must not keep the others from their turn; the next round tries it again.
+      // A failed action must not hold up the others; the next round tries again.
       parts.log.warn({ err: error, action: action.kind, on: subjectOf(action) }, 'reconcile');
     }
   }
@@ -169,29 +172,29 @@ function isNeededNow({ remembered }: ReconcileParts, deploymentId: string): bool
 }
 
 /**
- * Same generation, same target id, the address it has now: the proxy takes that as a move (protocol/proxy-admin.ts). The
- * generation is the table's where a newer flip was taken back. A canary stays.
+ * Same generation, same target id, current address: the proxy treats that as a move (protocol/proxy-admin.ts). If a
+ * newer flip was undone, the generation is the table's. A canary stays.
  */
 async function restore(parts: ReconcileParts, live: LiveRecord, signal: AbortSignal): Promise<void> {
   const address = await parts.revive(live, signal);
   const { upstreams } = await parts.ports.proxy.table();
-  // Nor does a route come back that was removed while the app took its time, or an edge setting that was changed.
+  // Read again: a route removed, or an edge setting changed, while the app started must not come back.
   const entry = stillLive(parts, live)?.entry;
   if (entry === undefined) return;
   const seen = upstreams.find(({ id }) => id === entry.id);
   const active = seen?.targets.find(({ state }) => state === 'healthy');
   const isOurs = active?.id === live.deploymentId;
   if (seen && seen.generation > entry.generation && !isOurs) return; // a newer deployment flipped meanwhile
-  // Begun meanwhile, it has its own way to the flip, or back.
+  // A deployment that began meanwhile has its own way to the flip, or back.
   if (seen && isHeldByDeployment(seen, parts.remembered().unfinished)) return;
   if (!isOurs || !isRight(seen, entry, live.deploymentId, address))
     await parts.ports.proxy.flip(moveTo(address, entry, seen));
-  // A deployment that could not take its hold back: now there is somebody to serve again. Not every flip ends a hold.
+  // A deployment may have been unable to end its hold. Now a target serves again, and not every flip ends a hold.
   if (seen && seen.held !== null) await parts.ports.proxy.resume({ upstreamId: entry.id });
   if (entry.targets.some((target) => target.address !== address)) parts.moveLive(live.environmentId, address);
 }
 
-/** Whether the table has of it what it should. */
+/** Whether the table has the right data for the target. */
 const isRight = (
   seen: UpstreamView | undefined,
   entry: UpstreamEntry,
@@ -203,7 +206,7 @@ const isRight = (
   seen.generation >= entry.generation &&
   isSameEdge(seen, entry);
 
-/** As it is remembered now. */
+/** The live record as it is now. */
 function stillLive(
   { remembered }: ReconcileParts,
   { deploymentId, environmentId }: LiveRecord,

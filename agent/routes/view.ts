@@ -1,9 +1,9 @@
-/** The proxy's table for people: one row per target, with what happened since the last look. Pure. */
+/** Formats the proxy's table for people: one row per target, with the activity since the last look. Pure. */
 import type { TableView, TargetView } from '../../protocol/proxy-admin.ts';
 
 type UpstreamView = TableView['upstreams'][number];
 
-/** A table and when it was looked at, ms on a monotonic clock. */
+/** A table, and when it was read, ms on a monotonic clock. */
 export interface Look {
   readonly table: TableView;
   readonly at: number;
@@ -12,18 +12,20 @@ export interface Look {
 /** Environment id → `project/environment`. */
 export type Names = ReadonlyMap<string, string>;
 
-/** What a target did since the last look; null when that is not known: the first look, a restarted proxy, a new target. */
+/**
+ * Activity of a target since the last look. Null if unknown: at the first look, for a restarted proxy, or a new target.
+ */
 interface Pace {
   readonly perSecond: number;
-  /** Broken requests and answers of 500 and above. */
+  /** Broken requests and responses with a status of 500 or above. */
   readonly errors: number;
 }
 
 const HEADINGS = ['ROUTE', 'ENVIRONMENT', 'TARGET', 'STATE', 'IN FLIGHT', 'STREAMS', 'REQ/S', 'ERRORS'] as const;
-/** Columns of numbers stand to the right. */
+/** Columns of numbers are right-aligned. */
 const FIRST_NUMBER = 4;
 
-/** Lines of a table; without a trailing newline. */
+/** The lines of a table, without a trailing newline. */
 export function renderRoutes(look: Look, before: Look | null, names: Names): string {
   const { upstreams } = look.table;
   if (upstreams.length === 0) return 'No routes: nothing is deployed on this host.';
@@ -49,7 +51,7 @@ interface Scene {
   readonly names: Names;
 }
 
-/** As many rows as the longer of routes and targets needs. */
+/** As many rows as the longest of routes, remarks and targets needs. */
 function rowsOf(upstream: UpstreamView, { look, before, names }: Scene): string[][] {
   const routes = upstream.routes.map(({ host, pathPrefix }) => host + (pathPrefix === '/' ? '' : pathPrefix));
   const about = [names.get(upstream.id) ?? upstream.id, ...remarksOf(upstream, before)];
@@ -64,7 +66,7 @@ function rowsOf(upstream: UpstreamView, { look, before, names }: Scene): string[
   ]);
 }
 
-/** What holds for the upstream as a whole. */
+/** Remarks about the upstream as a whole. */
 function remarksOf(upstream: UpstreamView, before: Look | null): string[] {
   const { held, canary } = upstream;
   const failed = upstream.failed - (upstreamIn(before, upstream.id)?.failed ?? upstream.failed);

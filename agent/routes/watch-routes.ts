@@ -1,4 +1,4 @@
-/** `orkestr-agent routes`: who serves what, from the proxy's own table. The agent is asked for names only. */
+/** `orkestr-agent routes`: who serves what, from the proxy's own table. The agent only provides names. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toErrorReport } from '../../protocol/errors.ts';
 import { HUB_UPSTREAM } from '../../protocol/hub-upstream.ts';
@@ -7,13 +7,13 @@ import type { EdgeProxy } from '../deployment/ports.ts';
 import { renderRoutes } from './view.ts';
 import type { Look, Names } from './view.ts';
 
-/** From one look to the next, ms. */
+/** Pause between two looks, ms. */
 const EVERY_MS = 1000;
 const HOME_AND_CLEAR = '\u001b[H\u001b[J';
 
 export interface RoutesParts {
   readonly proxy: Pick<EdgeProxy, 'table'>;
-  /** What the agent knows; empty when none answers. */
+  /** The agent's names; empty if no agent answers. */
   readonly names: () => Promise<Names>;
   readonly out: NodeJS.WritableStream & { isTTY?: boolean; columns?: number; rows?: number };
   readonly monotonic: () => number;
@@ -27,7 +27,7 @@ interface RoutesOptions {
 }
 
 /**
- * One snapshot, or on a terminal a view that goes on.
+ * Prints one snapshot, or on a terminal a view that refreshes.
  * @throws OrkestrError ORK_PROXY_UNREACHABLE from a snapshot; the live view waits for the proxy
  */
 export async function showRoutes(parts: RoutesParts, { json, once, signal }: RoutesOptions): Promise<void> {
@@ -52,7 +52,7 @@ async function live(parts: RoutesParts, signal: AbortSignal): Promise<void> {
       screen = renderRoutes(look, before, known);
       before = look;
     } catch (error) {
-      // It may be restarting: the view is there to see that too.
+      // The proxy may be restarting, which the view should show, too.
       screen = toErrorReport(error).message;
     }
     parts.out.write(HOME_AND_CLEAR + fit(screen, parts.out));
@@ -61,7 +61,7 @@ async function live(parts: RoutesParts, signal: AbortSignal): Promise<void> {
   parts.out.write('\n');
 }
 
-/** Also of what is no environment. */
+/** Includes the hub's upstream, which is no environment. */
 const namesFor = async ({ names }: RoutesParts): Promise<Names> =>
   new Map([[HUB_UPSTREAM, 'orkestr hub'], ...(await names())]);
 
@@ -70,7 +70,7 @@ async function lookAt({ proxy, monotonic }: RoutesParts): Promise<Look> {
   return { table, at: monotonic() };
 }
 
-/** Cut to the terminal, so that nothing wraps or scrolls. */
+/** Cuts the text to the terminal's size, so that nothing wraps or scrolls. */
 function fit(text: string, { columns = 80, rows = 24 }: RoutesParts['out']): string {
   return text
     .split('\n')
@@ -79,7 +79,7 @@ function fit(text: string, { columns = 80, rows = 24 }: RoutesParts['out']): str
     .join('\n');
 }
 
-/** For programs. The settings are left out: they are the hub's to show, and hold hashes of passwords. */
+/** For programs. The edge settings are left out: the hub shows them, and they contain password hashes. */
 function withNames({ upstreams, ...table }: TableView, names: Names): object {
   return {
     ...table,

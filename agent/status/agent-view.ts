@@ -1,4 +1,4 @@
-/** What a running agent tells of itself: read from its journal and its link, asking nobody. */
+/** What a running agent reports about itself, from its journal and its link alone. */
 import type { JobRecord } from '../deployment/records.ts';
 import type { LinkState } from '../hub-link/session.ts';
 import type { Identity } from '../identity/identity.ts';
@@ -55,7 +55,7 @@ const recent = (
   errorCode: error?.code ?? null,
 });
 
-/** What is live, by the names that the hub gave with its job. What was adopted without a readable one has none. */
+/** Live environments with the names that the hub gave in their jobs. One adopted without a readable job has no name. */
 export function namesOf(journal: Pick<Journal, 'allLive' | 'job' | 'payload'>): ReadonlyMap<string, string> {
   return new Map(
     journal.allLive().flatMap(({ environmentId, deploymentId }): [string, string][] => {

@@ -1,4 +1,4 @@
-/** Certificates that the proxy serves with, those that end first at the top. */
+/** Certificates that the proxy serves, the first to expire on top. */
 import type { CertificateView } from '../../protocol/proxy-admin.ts';
 import { duration } from '../lib/duration.ts';
 import type { Check } from './check.ts';

@@ -1,4 +1,4 @@
-/** Which control groups the kernel has: without them no limit of an app or a build holds. */
+/** The kernel's cgroup version: without cgroups no limit of an app or a build is enforced. */
 import type { Check } from './check.ts';
 import { cgroupVersion } from '../host-facts/machine.ts';
 

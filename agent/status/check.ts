@@ -6,7 +6,7 @@ import type { ProxyClient } from '../proxy-client/edge-proxy.ts';
 import type { Upgrade } from '../upgrade/record.ts';
 
 export interface StatusSubject {
-  /** How long what may not answer is waited for, ms; absent: ANSWER_MS. */
+  /** How long to wait for a part that may not answer, ms; absent: ANSWER_MS. */
   readonly answerMs?: number;
   readonly dockerSocket: string;
   readonly stateFolder: string;
@@ -14,18 +14,18 @@ export interface StatusSubject {
   readonly sandboxFolder: string;
   readonly proxy: Pick<ProxyClient, 'table' | 'certificates' | 'health'>;
   readonly clock: Pick<Clock, 'now'>;
-  /** Null when no agent answers for this state folder. */
+  /** Null if no agent answers for this state folder. */
   readonly agent: AgentView | null;
-  /** An agent runs and does not answer. */
+  /** An agent runs but does not answer. */
   readonly silent?: boolean;
-  /** Of this installation; null or absent: there was none. */
+  /** The last upgrade of this installation; null or absent if there was none. */
   readonly lastUpgrade?: Upgrade | null;
-  /** A web server of the owner has the certificates: those of the proxy nobody sees (docs/beside.md). */
+  /** The owner's web server terminates TLS, so visitors do not see the proxy's certificates (docs/beside.md). */
   readonly endsTlsBefore?: boolean;
 }
 
 export interface Check {
   readonly name: string;
-  /** Always ends within some seconds; throwing counts as `down` with the error's sentence. */
+  /** Always ends within some seconds. An error counts as `down`, with its message. */
   run(subject: StatusSubject): Promise<Finding>;
 }

@@ -1,4 +1,4 @@
-/** What waits and runs right now, and the last ones. */
+/** Waiting and running deployments, and the most recent ones. */
 import type { AgentView } from '../local-api/agent-view.ts';
 import type { Check } from './check.ts';
 

@@ -1,4 +1,4 @@
-/** Room on the disk that holds journal, logs and workspaces: bytes and inodes. */
+/** Free bytes and inodes on the disk that holds journal, logs and workspaces. */
 import type { Level } from '../local-api/status-report.ts';
 import type { Check } from './check.ts';
 import { disk as readDisk, gibibytes, share } from '../host-facts/machine.ts';
@@ -10,7 +10,7 @@ export const disk: Check = {
   name: 'disk',
   async run({ stateFolder }) {
     const facts = await readDisk(stateFolder);
-    // Some file systems have no fixed number of inodes and say 0.
+    // Some file systems have no fixed number of inodes and report 0.
     const inodes = facts.totalInodes === 0 ? 1 : facts.availableInodes / facts.totalInodes;
     const least = Math.min(share(facts), inodes);
     const level: Level = least < FULL ? 'down' : least < LOW ? 'degraded' : 'ok';

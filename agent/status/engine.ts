@@ -1,4 +1,4 @@
-/** Docker Engine: does it answer, which version, do containers outlive it. */
+/** Docker Engine: whether it responds, its version, and whether containers outlive it. */
 import { readEngine } from '../host-facts/engine-info.ts';
 import { ANSWER_MS } from '../local-api/status-report.ts';
 import type { Check } from './check.ts';

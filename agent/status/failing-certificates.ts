@@ -1,19 +1,20 @@
-/** What the hub is told of certificates: the domains whose visitors meet no valid one, or will not soon. */
+/** Domains whose visitors get no valid certificate, now or soon, for the hub. */
 import { type FailingCertificate, MAX_FAILING_CERTIFICATES } from '../../protocol/agent-link.ts';
 import { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { CertificateList, CertificateView } from '../../protocol/proxy-admin.ts';
 
-/** ACME certificates are asked for anew 30 days before their end: with 14 left something keeps failing. */
+/** ACME certificates are renewed 30 days before they expire: with 14 left, renewal keeps failing. */
 const SOON_MS = 14 * 86_400_000;
-/** Of what is left when a renewal is due: how much of it the renewal may take. */
+/** The share of the time between due renewal and expiry that a renewal may take. */
 const SHARE_FOR_RENEWAL = 1 / 4;
 
 const CODED = /^(ORK_\w+): (.*)$/s;
 const MOST_CHARACTERS = 500;
 
 /**
- * Pure. A domain without a certificate for which none is asked, or not yet, does not fail: a host may do without https.
+ * Pure. A domain without a certificate does not count as failing if none is requested, or not yet: a host may do
+ * without https.
  * @param now ms since 1970
  */
 export function failingCertificates({ certificates, missing }: CertificateList, now: number): FailingCertificate[] {
@@ -29,7 +30,7 @@ export function failingCertificates({ certificates, missing }: CertificateList, 
 }
 
 /**
- * Whether a certificate is about to end, and nothing is about to renew it: some CAs give them for a week or a day. Pure.
+ * Whether a certificate expires soon and is not about to be renewed. Some CAs issue them for a week or a day. Pure.
  * @param now ms since 1970
  */
 export function endsSoon({ notAfter, renewAt, lastError }: CertificateView, now: number): boolean {
@@ -39,11 +40,11 @@ export function endsSoon({ notAfter, renewAt, lastError }: CertificateView, now:
   return isFailure(lastError) || due >= end || now >= due + (end - due) * SHARE_FOR_RENEWAL;
 }
 
-/** While an order is under way it stands there as one that the proxy's end has cut off. */
+/** While an order is in progress, `lastError` says that the proxy's exit interrupted it. */
 const isFailure = (lastError: string | null): boolean =>
   lastError !== null && !lastError.startsWith('ORK_INTERRUPTED:');
 
-/** Of each domain the certificate that ends last, also among wildcards: one that was replaced may lie there still. */
+/** For each domain the certificate that expires last, wildcards included: a replaced one may still be in the list. */
 function longestLived(certificates: readonly CertificateView[]): CertificateView[] {
   const best = new Map<string, CertificateView>();
   for (const one of certificates) if (!outlasts(best.get(one.host), one)) best.set(one.host, one);
@@ -53,13 +54,13 @@ function longestLived(certificates: readonly CertificateView[]): CertificateView
 const outlasts = (other: CertificateView | undefined, one: CertificateView): boolean =>
   other !== undefined && Date.parse(other.notAfter) > Date.parse(one.notAfter);
 
-/** Of a wildcard, the wildcard itself. */
+/** For a wildcard, returns the wildcard itself. */
 const wildcardOf = (host: string): string => `*${host.slice(host.indexOf('.'))}`;
 
 const endOf = (notAfter: string): string =>
   `ORK_CERTIFICATE_EXPIRED: The certificate ends ${notAfter}, and nothing has renewed it yet.`;
 
-/** The proxy tells a code and a sentence in one. */
+/** The proxy puts code and message into one string. */
 function errorOf(reason: string): ErrorReport {
   const [, code, message = reason] = CODED.exec(reason) ?? [];
   const known = ErrorCode.safeParse(code);

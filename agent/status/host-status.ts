@@ -1,4 +1,4 @@
-/** What the host tells the hub with every heartbeat. Whatever does not answer is told as such, and in time. */
+/** The status that the host sends to the hub with every heartbeat. It says so if a part does not respond in time. */
 import type { HostStatus } from '../../protocol/agent-link.ts';
 import type { EdgeProxy } from '../deployment/ports.ts';
 import { readEngine } from '../host-facts/engine-info.ts';
@@ -10,7 +10,7 @@ interface HostStatusSources {
   readonly dockerSocket: string;
   readonly stateFolder: string;
   readonly proxy: Pick<EdgeProxy, 'table' | 'certificates'>;
-  /** A web server of the owner has the certificates. */
+  /** The owner's web server terminates TLS. */
   readonly endsTlsBefore: boolean;
   readonly outboxSize: () => number;
   /** Ms since 1970. */
@@ -19,14 +19,14 @@ interface HostStatusSources {
 
 export async function hostStatus(sources: HostStatusSources): Promise<HostStatus> {
   const [engine, proxy, certificates, memoryFacts, diskFacts] = await Promise.all([
-    readEngine(sources.dockerSocket).catch(() => null), // not answering is the news
+    readEngine(sources.dockerSocket).catch(() => null), // not responding is the result
     sources.proxy.table().then(
       () => true,
-      () => false, // the same
+      () => false, // likewise
     ),
     sources.proxy.certificates().then(
       (list) => (sources.endsTlsBefore ? [] : failingCertificates(list, sources.now())),
-      () => null, // the same: what is known of them stays as it was
+      () => null, // likewise: the hub keeps what it knows of them
     ),
     memory(),
     disk(sources.stateFolder),

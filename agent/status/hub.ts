@@ -1,11 +1,14 @@
-/** The connection to the hub. Without it everything goes on; only new jobs do not come. */
+/** The connection to the hub. Without it everything continues, except that no new jobs come. */
 import { duration } from '../lib/duration.ts';
 import type { Check } from './check.ts';
 
-/** Two of one identity meet every few minutes. */
+/** Two machines with one identity meet every few minutes. */
 const TWICE_MS = 3_600_000;
 
-/** Whether another machine with the identity of this host was connected lately: also told while this one is, as they take turns. */
+/**
+ * Whether another machine with this host's identity was connected lately. True also while this one is connected, as
+ * they take turns.
+ */
 export const isTwice = (twiceAt: string | undefined, now: number): boolean =>
   now - Date.parse(twiceAt ?? '') < TWICE_MS;
 

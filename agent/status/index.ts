@@ -1,4 +1,4 @@
-/** All checks in the order in which a person reads them, and what they come to together. */
+/** All checks in reading order, and the overall level. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { toErrorReport } from '../../protocol/errors.ts';
 import { ANSWER_MS } from '../local-api/status-report.ts';
@@ -37,14 +37,14 @@ const RANK: Readonly<Record<Level, number>> = { ok: 0, degraded: 1, down: 2 };
 /** Exit code of `orkestr-agent status`. */
 export const exitCode = (level: Level): number => RANK[level];
 
-/** Runs all checks at once; one that fails does not keep the others from answering. */
+/** Runs all checks concurrently. A failed check does not affect the others. */
 export async function checkAll(subject: StatusSubject, checks: readonly Check[] = CHECKS): Promise<StatusReport> {
   const entries = await Promise.all(checks.map(async (check) => [check.name, await runOne(check, subject)] as const));
   const worst = entries.reduce<Level>((level, [, one]) => (RANK[one.level] > RANK[level] ? one.level : level), 'ok');
   return { level: worst, checks: Object.fromEntries(entries) };
 }
 
-/** What a check adds to the answers that it waits for, ms. A file system that hangs never answers. */
+/** Time that a check may need on top of the answers that it waits for, ms. A file system that hangs never answers. */
 const MARGIN_MS = 300;
 
 async function runOne(check: Check, subject: StatusSubject): Promise<Finding> {
@@ -52,7 +52,7 @@ async function runOne(check: Check, subject: StatusSubject): Promise<Finding> {
   try {
     return await Promise.race([check.run(subject), noResult((subject.answerMs ?? ANSWER_MS) + MARGIN_MS, over.signal)]);
   } catch (error) {
-    // A check that cannot look found that its subject does not answer: that is its finding.
+    // A check fails because its subject does not answer: that is its finding.
     const report = toErrorReport(error);
     return { level: 'down', summary: report.message, data: { error: report } };
   } finally {
@@ -65,7 +65,7 @@ async function noResult(ms: number, signal: AbortSignal): Promise<never> {
   throw new Error(`no result in ${ms / 1000} s: something on the host hangs; \`orkestr-agent doctor\` shows what`);
 }
 
-/** For a terminal. */
+/** Formats the report for a terminal. */
 export function renderStatus(report: StatusReport): string {
   const width = Math.max(...Object.keys(report.checks).map((name) => name.length));
   const lines = Object.entries(report.checks).flatMap(([name, { level, summary, details = [] }]) => [

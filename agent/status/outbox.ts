@@ -1,4 +1,4 @@
-/** Reports that the hub has not acknowledged. Many of them are no fault of this host. */
+/** Reports that the hub has not acknowledged. A large number is not this host's fault. */
 import type { Check } from './check.ts';
 
 export const outbox: Check = {

@@ -1,4 +1,4 @@
-/** The proxy: does it answer, and who serves what with how much in flight. */
+/** The proxy: whether it responds, and which target serves which route with how many requests in flight. */
 import type { TableView } from '../../protocol/proxy-admin.ts';
 import { duration } from '../lib/duration.ts';
 import type { Check } from './check.ts';
@@ -14,7 +14,7 @@ export const proxy: Check = {
       level: without.length > 0 ? 'degraded' : 'ok',
       summary: `${upstreams.length} ${upstreams.length === 1 ? 'upstream' : 'upstreams'}, up ${duration(subject.clock.now() - Date.parse(startedAt))}`,
       details: upstreams.flatMap(describe),
-      // Without the settings: they hold hashes of passwords.
+      // Without the edge settings: they contain password hashes.
       data: { startedAt, upstreams: upstreams.map(({ edge: _edge, ...upstream }) => upstream) },
     };
   },

@@ -1,4 +1,4 @@
-/** The build engines: which run, and what their caches hold. Read from files, so that nothing is started by looking. */
+/** The build engines: which ones run, and the size of their caches. Read from files, so that looking starts nothing. */
 import { readdir, readFile, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exec } from '../lib/exec.ts';
@@ -6,7 +6,7 @@ import { ANSWER_MS } from '../local-api/status-report.ts';
 import type { Check } from './check.ts';
 import { gibibytes } from '../host-facts/machine.ts';
 
-/** What an engine mounts for its containers is no cache of its own. */
+/** File systems that an engine mounts for its containers, which are not its cache. */
 const LAYERED = ['overlay', 'tmpfs', 'nsfs', 'fuse-overlayfs', 'shm', 'proc', 'sysfs'];
 
 export const sandbox: Check = {
@@ -24,7 +24,7 @@ export const sandbox: Check = {
   },
 };
 
-/** By the pid files below the run folder, where the process is still a dockerd of this folder. */
+/** From the pid files below the run folder, as far as the process is still a dockerd. */
 async function runningEngines(folder: string): Promise<readonly number[]> {
   const files = await readdir(folder, { recursive: true }).catch(() => []); // no engine was ever started
   const pids = await Promise.all(
@@ -43,14 +43,14 @@ async function isEngine(pid: number): Promise<boolean> {
   return argv.includes('dockerd');
 }
 
-/** Bytes in use on the engines' own disks where they have any, else of the folder; null: it could not be counted in time. */
+/** Bytes used on the engines' own disks, if there are any, or else in the folder; null: not counted in time. */
 async function cacheUse(folder: string, longestMs: number): Promise<number | null> {
   const disks = await mountsBelow(folder);
   if (disks.length > 0) {
     const used = await Promise.all(disks.map(async (path) => usedOf(await statfs(path))));
     return used.reduce((sum, bytes) => sum + bytes, 0);
   }
-  // Adding up a large cache on a slow disk takes its time. One that is not there uses nothing: du says so with exit code 1.
+  // Summing up a large cache on a slow disk takes time. A missing folder uses nothing: du then exits with code 1.
   const options = { timeoutMs: longestMs };
   const { stdout, timedOut } = await exec('du', ['--summarize', '--block-size=1', '--', folder], options);
   return timedOut ? null : Number.parseInt(stdout, 10) || 0;
@@ -59,7 +59,7 @@ async function cacheUse(folder: string, longestMs: number): Promise<number | nul
 const usedOf = ({ blocks, bfree, bsize }: { blocks: number; bfree: number; bsize: number }): number =>
   (blocks - bfree) * bsize;
 
-/** proc_mounts(5): file systems of their own below a folder. */
+/** File systems mounted below a folder, by proc_mounts(5). */
 async function mountsBelow(folder: string): Promise<string[]> {
   const lines = (await readFile('/proc/self/mounts', 'utf8')).split('\n');
   return lines.flatMap((line) => {

@@ -73,7 +73,7 @@ const certificate = (host: string, notAfter: string): CertificateView => ({
   lastError: null,
 });
 
-/** A Docker Engine that knows /info and /version, or stays silent. */
+/** A Docker Engine that serves /info and /version, or never responds. */
 async function engineThat(t: TestContext, info: object | null): Promise<string> {
   const socketPath = join(temporaryFolder(t), 'docker.sock');
   const server = createServer((_request, response) => {
@@ -97,7 +97,7 @@ async function subject(t: TestContext, changes: Partial<StatusSubject> = {}): Pr
   });
   const stateFolder = temporaryFolder(t);
   const clock = { now: () => Date.parse(AT) + 90_000 };
-  // What answers is waited for on a busy machine too.
+  // Long enough for a busy machine.
   const found = { dockerSocket, stateFolder, sandboxFolder: join(stateFolder, 'run'), proxy, clock, agent };
   return { ...found, answerMs: 60_000, ...changes };
 }

@@ -1,4 +1,4 @@
-/** Versions of all that works together here, and how long the machine is up. */
+/** Versions of all parts that work together here, and the uptime of the machine. */
 import { release } from 'node:os';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
@@ -20,7 +20,7 @@ export const versions: Check = {
     const [engine, proxy, upSeconds] = await Promise.all([engineVersions(subject), proxyVersion(subject), uptime()]);
     const data = {
       orkestr: manifest.version,
-      // What runs may be older than what is installed.
+      // The running version may be older than the installed one.
       agent: subject.agent?.version ?? null,
       proxy,
       ...engine,
@@ -48,7 +48,7 @@ interface EngineVersions {
   readonly containerd: string | null;
 }
 
-/** What does not answer has no version; that it does not answer is another check's news. */
+/** A part that does not respond has no version here; another check reports that. */
 async function engineVersions({ dockerSocket, answerMs = ANSWER_MS }: StatusSubject): Promise<EngineVersions> {
   const question = { path: '/version', schema: Version, deadlineMs: answerMs };
   const found = await askEngine(dockerSocket, question).catch(() => null); // see above

@@ -5,7 +5,7 @@ import { purgeEngine } from '../docker/purge.ts';
 import type { Cleanup } from './cleanup.ts';
 import { inEngine } from './in-engine.ts';
 
-/** `keepData`: images stay, and what builds may use again. */
+/** `keepData`: keeps images, and build caches. */
 export function agentThings(config: Config, scope: string, keepData: boolean): readonly Cleanup[] {
   const { engine, firewall, sandbox, ports } = buildHost(config, scope, null);
   const routes: Cleanup = {
@@ -13,7 +13,7 @@ export function agentThings(config: Config, scope: string, keepData: boolean): r
     run: () =>
       inEngine(async () => {
         const table = await ports.proxy.table().catch(() => null);
-        // Its routes go with its own state folder: a proxy that does not run serves nobody.
+        // A proxy that does not run serves nobody; its routes are deleted with its own state folder.
         if (table === null) return 'the proxy is not running';
         const ours = new Set((await ports.containers.list()).map(({ environmentId }) => environmentId));
         for (const { id } of table.upstreams) if (ours.has(id)) await ports.proxy.remove(id);
@@ -21,7 +21,7 @@ export function agentThings(config: Config, scope: string, keepData: boolean): r
       }),
   };
   return [
-    // With the data stays the table: the next agent finds in it what served.
+    // With the data the table is kept: the next agent finds in it what served.
     ...(keepData ? [] : [routes]),
     {
       what: 'engine',

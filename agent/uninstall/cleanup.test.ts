@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { uninstall } from './cleanup.ts';
 import type { Cleanup } from './cleanup.ts';
 
-/** What is told of parts that run, one of which may fail; and which ran. */
+/** The results of three parts, one of which may fail; and which parts ran. */
 async function told(failing: string | null): Promise<{ ran: readonly string[]; levels: readonly string[] }> {
   const ran: string[] = [];
   const part = (what: string, isNeededToGoOn?: true): Cleanup => ({

@@ -1,15 +1,15 @@
-/** Takes what this agent made off the host. What one part cannot remove does not keep the others from going. */
+/** Removes what this agent made on the host. A part that fails does not stop the others. */
 import { toErrorReport } from '../../protocol/errors.ts';
 
 export interface Cleanup {
   readonly what: string;
-  /** It stays when something before it could not be removed: without it nobody can call this again. */
+  /** Kept if anything before it failed: without it nobody can run the uninstallation again. */
   readonly isNeededToGoOn?: true;
   /** @returns what was done, for people */
   run(): Promise<string | Warning>;
 }
 
-/** It is as removed as it can be; its owner is to know what that means. */
+/** Removed as far as possible, but the owner should know about the rest. */
 interface Warning {
   readonly warning: string;
 }
@@ -20,7 +20,7 @@ export interface CleanupResult {
   readonly told: string;
 }
 
-/** In order; later ones may rely on earlier ones having been tried. */
+/** Runs the parts in order: later ones may rely on earlier ones having been tried. */
 export async function uninstall(
   cleanups: readonly Cleanup[],
   onResult: (result: CleanupResult) => void,

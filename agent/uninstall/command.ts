@@ -1,4 +1,4 @@
-/** `orkestr-agent uninstall`: takes everything of ours off the host. And `leave`: only what belongs to its hub. */
+/** `orkestr-agent uninstall` removes everything of ours from the host; `leave` only what belongs to its hub. */
 import { rmSync } from 'node:fs';
 import { isInstalled } from '../../protocol/service/installation.ts';
 import type { Config } from '../config.ts';
@@ -14,13 +14,13 @@ import type { MadeParts } from './made.ts';
 
 const WORDS = { done: 'done', warning: 'warning', failed: 'FAILED' } as const;
 
-/** @param keepData leaves state, settings and images for the next installation */
+/** @param keepData keeps state, settings and images for the next installation */
 export async function uninstallHost(config: Config, keepData: boolean): Promise<void> {
   const installed = isInstalled(process.execPath);
   const ok = !installed || (await tell([stopAgent]));
   const engine = makeEngine({ socketPath: config.dockerSocket });
   if (!ok || !(await removeMade(madeParts(config, engine, keepData)))) {
-    // The identity stays: it is what tells our things from others' when this is called again.
+    // The identity stays: it tells our objects from others' in the next run.
     process.exitCode = 1;
     return;
   }
@@ -35,8 +35,8 @@ export async function uninstallHost(config: Config, keepData: boolean): Promise<
 }
 
 /**
- * Off its hub: the agent's state goes, with everything that it has made. Programs, the proxy and a hub on this host stay, so that
- * it can join another hub, or the one that was put in the place of its own.
+ * Leaves the hub: removes the agent's state and everything that it made. Programs, the proxy and a hub on this host
+ * stay, so that the host can join another hub, or a replacement of its own.
  */
 export async function leaveHub(config: Config): Promise<void> {
   const stopped = !isInstalled(process.execPath) || (await tell([stopAgent]));

@@ -1,11 +1,11 @@
-/** Where the owner has the proxy listen elsewhere than on 80 and 443: drop-ins that installer/install/edge.sh writes. */
+/** Drop-ins that installer/install/edge.sh writes if the owner makes the proxy listen elsewhere than on 80 and 443. */
 import { readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 const LISTEN = 'zz-listen.conf';
 
 /**
- * Ours go, with the folder when it is empty then. Those of the owner stay, and are told.
+ * Removes our files, and the folder if it is then empty. Files of the owner stay and are reported.
  * @param units systemd's folder of unit files
  * @returns folders that stay
  */

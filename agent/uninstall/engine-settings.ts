@@ -1,4 +1,4 @@
-/** The file of Docker Engine's settings. It is its owner's: an engine does not start with half of it. */
+/** Docker Engine's settings file. It belongs to the host's owner, and an engine does not start with half of it. */
 import {
   chmodSync,
   chownSync,
@@ -17,7 +17,7 @@ import { writeFileAtomic } from '../lib/files.ts';
 
 type EngineSettings = Readonly<Record<string, unknown>>;
 
-/** Empty when there is no such file. @throws OrkestrError ORK_CONFIG when it is not readable JSON */
+/** Empty if there is no such file. @throws OrkestrError ORK_CONFIG if it is not readable JSON */
 export function readEngineSettings(path: string): EngineSettings {
   if (!existsSync(path)) return {};
   try {
@@ -28,7 +28,7 @@ export function readEngineSettings(path: string): EngineSettings {
 }
 
 /**
- * Of a file that is there: whole or, on a full disk, not at all. Mode and owner stay, and a link leads where it led.
+ * Rewrites an existing file atomically: on a full disk the old one stays. Keeps mode and owner, and follows a link.
  * @throws Error of the file system
  */
 export function writeEngineSettings(path: string, settings: EngineSettings): void {
@@ -45,8 +45,9 @@ export function writeEngineSettings(path: string, settings: EngineSettings): voi
 }
 
 /**
- * What was not there before the installation goes, as far as nobody else has put something into it since.
- * @param were as installer/install/engine.sh wrote it down: there, absent or no-folder @param settings without that of the installation
+ * Removes what the installation created, unless somebody has added something since.
+ * @param were as recorded by installer/install/engine.sh: there, absent or no-folder
+ * @param settings without those of the installation
  * @throws Error of the file system
  */
 export function takeBackEngineSettings(path: string, were: string, settings: EngineSettings): void {

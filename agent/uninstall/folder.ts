@@ -1,10 +1,10 @@
-/** A folder of ours goes, wherever its owner has put it. */
+/** Removes a folder of ours, wherever its owner has put it. */
 import { existsSync, lstatSync, readdirSync, realpathSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * All that is in it, then itself. A mount point is emptied and stays. A link goes, and not what it leads to: whose that is,
- * nobody here knows.
+ * Removes the contents, then the folder. A mount point is emptied and stays. A link is removed, but not its target,
+ * because nobody here knows who owns that.
  * @returns what stays, in words for people
  */
 export function removeFolder(path: string): readonly string[] {
@@ -16,7 +16,7 @@ export function removeFolder(path: string): readonly string[] {
     return [];
   }
   const stays = readdirSync(path).flatMap((name) => removeEntry(join(path, name)));
-  // A mount point is below it.
+  // There is a mount point below it.
   if (readdirSync(path).length > 0 && stays.length > 0) return stays;
   try {
     rmdirSync(path);
@@ -27,7 +27,7 @@ export function removeFolder(path: string): readonly string[] {
   }
 }
 
-/** In one call where nothing is in the way, which is faster. What is, the other way finds, and tells. */
+/** Tries one call first, which is faster. If that fails, the other way finds and reports the obstacle. */
 function removeEntry(path: string): readonly string[] {
   if (!lstatSync(path).isDirectory()) return removeFolder(path);
   try {

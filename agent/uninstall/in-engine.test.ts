@@ -7,7 +7,7 @@ import { inEngine } from './in-engine.ts';
 
 const away = (): Promise<never> => Promise.reject(new OrkestrError('ORK_ENGINE_UNREACHABLE', 'not reachable'));
 
-/** What is told of three parts, the second of which is in the engine. */
+/** The results of three parts, the second of which works in the engine. */
 const told = (work: () => Promise<string>, isInstalled: boolean): Promise<readonly CleanupResult[]> =>
   uninstall(
     [

@@ -1,4 +1,4 @@
-/** What is to be removed from a Docker Engine that may have been taken off the host before orkestr. */
+/** Removals from a Docker Engine that may itself have been uninstalled before orkestr. */
 import { existsSync } from 'node:fs';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Cleanup } from './cleanup.ts';
@@ -12,9 +12,9 @@ const ENGINES = [
 const isEngineInstalled = (): boolean => ENGINES.some((path) => existsSync(path));
 
 /**
- * An engine that is not on the host any more has nothing that could be removed. One that is only down has it still, and
- * starts it with the next boot.
- * @throws OrkestrError ORK_ENGINE_UNREACHABLE with the mend
+ * An engine that is no longer installed has nothing that could be removed. One that is only stopped still has it, and
+ * starts it at the next boot.
+ * @throws OrkestrError ORK_ENGINE_UNREACHABLE with the repair
  */
 export async function inEngine(work: Cleanup['run'], isInstalled = isEngineInstalled): ReturnType<Cleanup['run']> {
   try {

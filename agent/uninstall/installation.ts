@@ -1,4 +1,4 @@
-/** What installer/install.sh made on the host: units, users, files, a setting of Docker Engine. Each may be gone already. */
+/** What installer/install.sh created on the host: units, users, files, a setting of Docker Engine. Any may be gone. */
 import { existsSync, readdirSync, readFileSync, rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../lib/clock.ts';
@@ -23,17 +23,17 @@ const RUN = '/run/orkestr';
 const UNITS = '/etc/systemd/system';
 const PROGRAMS = '/usr/local/bin';
 const ENGINE_SETTINGS = '/etc/docker/daemon.json';
-/** Written by installer/install/engine.sh: whether there were settings of the engine before, or a folder for them. */
+/** Written by installer/install/engine.sh: whether the engine had a settings file before, or a folder for it. */
 const ENGINE_SETTINGS_WERE = join(SETTINGS, 'engine-settings-were');
 const USERS = ['orkestr-proxy', 'orkestr-hub'] as const;
 
-/** systemd stops a unit within its TimeoutStopSec, 30 s at most for ours, one after the other. */
+/** systemd stops a unit within its TimeoutStopSec, for ours at most 30 s, one after the other. */
 const TIMEOUT_MS = 120_000;
 /** `systemctl reload` does not wait until the engine has read its settings. */
 const RELOAD_TRIES = 50;
 const RELOAD_PAUSE_MS = 100;
 
-/** Before everything else: while the agent runs it would make anew what is taken away, and an upgrade would start it again. */
+/** Before everything else: a running agent would recreate what is removed, and an upgrade would restart the agent. */
 export const stopAgent: Cleanup = {
   what: 'agent',
   async run() {
@@ -44,7 +44,7 @@ export const stopAgent: Cleanup = {
   },
 };
 
-/** In this order: what runs, who it ran as, what it ran from. */
+/** In this order: what runs, its users, its programs. */
 export const installationThings = (engine: Engine, keepData: boolean): readonly Cleanup[] => [
   ...(keepData ? [] : [{ what: 'base images', run: () => inEngine(() => removeBaseImages(engine)) }]),
   { what: 'units', run: () => removeUnits(keepData) },
@@ -54,20 +54,21 @@ export const installationThings = (engine: Engine, keepData: boolean): readonly 
 ];
 
 /**
- * What hub and proxy keep, settings and sockets. Call it last: without them nothing tells what was installed.
+ * Removes the state of hub and proxy, settings and sockets. Call it last: without them nothing shows what was
+ * installed.
  * @returns what stays
  */
 export function removeFolders(keepData: boolean): readonly string[] {
   const { record } = layoutAt();
   const last = lastUpgrade(record);
-  // Nothing is left that could go on with it.
+  // Nothing is left that could resume the upgrade.
   if (last !== null && !isEnded(last)) rmSync(record);
   return [RUN, ...(keepData ? [] : [STATE, SETTINGS])].flatMap(removeFolder);
 }
 
 const systemctl = (...args: readonly string[]): ReturnType<Exec> => run('systemctl', args, { timeoutMs: TIMEOUT_MS });
 
-/** `keepData`: where the proxy listens is a setting, and stays for the next installation. */
+/** `keepData`: the addresses of the proxy are a setting, and stay for the next installation. */
 async function removeUnits(keepData: boolean): ReturnType<Cleanup['run']> {
   const units = readdirSync(UNITS).filter((name) => /^orkestr-[a-z-]+\.(?:service|socket|slice|timer)$/.test(name));
   if (units.length === 0) return 'none left';
@@ -78,7 +79,7 @@ async function removeUnits(keepData: boolean): ReturnType<Cleanup['run']> {
   removeTimerStamps(units);
   for (const unit of units) unlinkSync(join(UNITS, unit));
   await systemctl('daemon-reload');
-  // Remembered failures of units that are gone.
+  // Clears remembered failures of the removed units.
   await systemctl('reset-failed', 'orkestr-*').catch(() => undefined); // none had failed
   const told = `${units.length} stopped and removed`;
   return yours.length === 0 ? told : { warning: `${told}; drop-ins of yours stay: ${yours.join(', ')}` };
@@ -93,15 +94,15 @@ async function removeBaseImages(engine: Engine): Promise<string> {
   for (const { Id } of images) {
     await engine
       .call(`remove image ${Id}`, (docker, abortSignal) => docker.getImage(Id).remove({ abortSignal }))
-      // Somebody else's image is built on it, or has been given a name of its own.
+      // Another image is based on it, or somebody gave it a name.
       .catch(() => (kept += 1));
   }
   return `${images.length - kept} removed${kept > 0 ? `, ${kept} in use by others` : ''}`;
 }
 
 /**
- * live-restore was switched on by the installer; it is switched off as it was switched on, without a restart. An engine that
- * reads its settings anew keeps what they do not mention: they have to say so first.
+ * The installer switched live-restore on; this switches it off without a restart. On reload an engine keeps settings
+ * that the file does not mention, so the file must first say `false`.
  */
 async function restoreEngineSettings(engine: Engine): Promise<string> {
   if (!existsSync(ENGINE_SETTINGS_WERE)) return 'not changed by the installation';
@@ -126,7 +127,7 @@ async function reloadUntilOff(engine: Engine): Promise<boolean> {
       await systemClock.sleep(RELOAD_PAUSE_MS);
     }
   } catch {
-    // It does not run: it reads its settings when it starts.
+    // The engine does not run: it reads its settings when it starts.
   }
   return false;
 }

@@ -22,7 +22,9 @@ interface Thing {
 
 const of = (scope: string): Thing['Labels'] => ({ 'orkestr.scope': scope });
 
-/** An engine with a container of one agent, a network of another one, and images of four, one of which is on another host. */
+/**
+ * An engine with a container of one agent, a network of another, and images of four, one of which is on another host.
+ */
 function engineWith(containers: readonly Thing[]): Engine {
   const images: readonly Thing[] = [
     { Id: 'i1', Labels: of('cccccccc'), RepoTags: ['orkestr/shop:1'] },
@@ -51,7 +53,7 @@ COMMIT
 
 const rules: Exec = async () => ({ exitCode: 0, stdout: CHAINS, stderr: '', timedOut: false });
 
-/** What is removed, by scope, and what is told. */
+/** What is removed, by scope, and the output. */
 async function removed(parts: Pick<MadeParts, 'stateFolder' | 'installed' | 'keepData'> & Partial<MadeParts>) {
   const scopes: string[] = [];
   const told: string[] = [];

@@ -1,4 +1,4 @@
-/** Removes what the agent has made; also where no identity tells any more what that is. */
+/** Removes what the agent made, even if no identity is left that identifies it. */
 import { existsSync } from 'node:fs';
 import { lookUpIdentity, scopeOf } from '../identity/identity.ts';
 import { lockState } from '../journal/lock.ts';
@@ -13,18 +13,18 @@ export interface MadeParts {
   readonly stateFolder: string;
   readonly engine: Engine;
   readonly exec?: Exec;
-  /** An installation is the host's; an agent that runs from sources may be one of several on its machine. */
+  /** An installation owns the host; an agent that runs from sources may be one of several on its machine. */
   readonly installed: boolean;
   readonly keepData: boolean;
-  /** What the agent of a scope has made. */
+  /** Removals of what the agent with a scope made. */
   readonly thingsOf: (scope: string) => readonly Cleanup[];
-  /** Does them and tells of each. @returns whether none has failed */
+  /** Runs them and prints each result. @returns whether none failed */
   readonly tell: (cleanups: readonly Cleanup[]) => Promise<boolean>;
 }
 
 /**
- * The state folder is its own for as long as this takes.
- * @returns whether all that was to go is gone
+ * Holds the lock of the state folder meanwhile.
+ * @returns whether everything that should be removed is gone
  */
 export async function removeMade(parts: MadeParts): Promise<boolean> {
   const { stateFolder, installed, thingsOf, tell } = parts;
@@ -40,11 +40,11 @@ export async function removeMade(parts: MadeParts): Promise<boolean> {
   }
 }
 
-/** All apps of the host were to go, so those of any agent do; where that was not said they are named. */
+/** Without an identity: if all apps of the host should go, removes those of any agent; otherwise lists them. */
 async function removeUnknown(parts: MadeParts): Promise<boolean> {
   const { engine, exec, installed, keepData, thingsOf, tell } = parts;
   if (!installed || keepData) return tell([whatStays(parts, null)]);
-  // They tell it also where the engine is not on the host any more.
+  // The packet filter knows scopes even if the engine is gone.
   let scopes = await scopesInFilter(exec);
   const look: Cleanup = {
     what: 'identity',
@@ -58,7 +58,7 @@ async function removeUnknown(parts: MadeParts): Promise<boolean> {
   return (await tell([look])) && tell(scopes.flatMap(thingsOf));
 }
 
-/** Those of another agent, which may be somebody's: beside an identity, and where all of the host was not asked for. */
+/** Reports containers of other agents, which are kept: if there is an identity, or not everything should go. */
 const whatStays = ({ engine }: MadeParts, own: string | null): Cleanup => ({
   what: 'other containers',
   run: () =>

@@ -1,25 +1,25 @@
-/** Whose things are on this host: scopes of all agents that have made any. Asked for where no identity tells it. */
+/** Scopes of all agents that made anything on this host. Used if there is no identity. */
 import { exec, run } from '../lib/exec.ts';
 import type { Exec } from '../lib/exec.ts';
 import type { Engine } from '../lib/engine.ts';
 import { LABEL, scopesOfImage } from '../lib/labels.ts';
 
 const TIMEOUT_MS = 15_000;
-/** Of a host with tens of thousands of rules. */
+/** Enough for a host with tens of thousands of rules. */
 const MAX_RULES_BYTES = 16_777_216;
 
-/** A label of this name with anything else as its value is somebody else's. */
+/** A label of this name with any other value is somebody else's. */
 const SCOPE = /^[0-9a-f]{8}$/;
-/** Chains of apps, and with a letter more those of builds. */
+/** Chains for apps, and with one more letter those for builds. */
 const CHAIN = /^:ORKESTR-([0-9a-f]{8})/gm;
 
-/** Of those that have containers, networks or images. */
+/** Scopes with containers, networks or images. */
 export async function scopesInEngine(engine: Engine): Promise<readonly string[]> {
   const scopes = (await Promise.all([ofLabelled(engine), ofImages(engine)])).flat();
   return [...new Set(scopes)].filter((scope) => SCOPE.test(scope));
 }
 
-/** Of those that have chains in the packet filter. */
+/** Scopes with chains in the packet filter. */
 export async function scopesInFilter(by: Exec = exec): Promise<readonly string[]> {
   const options = { timeoutMs: TIMEOUT_MS, maxOutputBytes: MAX_RULES_BYTES };
   // Without the program there are no chains of ours, either.
@@ -28,7 +28,7 @@ export async function scopesInFilter(by: Exec = exec): Promise<readonly string[]
   return [...new Set(scopes)];
 }
 
-/** Names of containers of any agent. @param own scope of the one whose containers are left out */
+/** Names of containers of any agent. @param own scope of the agent whose containers are left out */
 export async function containersOn(engine: Engine, own: string | null): Promise<readonly string[]> {
   const containers = (await labelledContainers(engine)).filter(({ Labels }) => {
     const scope = Labels[LABEL.scope] ?? '';

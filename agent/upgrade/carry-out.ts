@@ -1,7 +1,7 @@
 /**
- * Carries an upgrade out, from the record of what was ordered to its end. It runs in a unit of its own and from the release
- * that is replaced, so it outlives the agent and does not depend on the new one. Killed at any point, it is started again
- * by systemd (also after a reboot: the agent's unit wants it) and goes on from what the record says.
+ * Carries out an upgrade, from the record of the order to its end. It runs in a unit of its own and from the release
+ * that is replaced, so it outlives the agent and does not depend on the new release. If it is killed at any point,
+ * systemd restarts it (also after a reboot: the agent's unit wants it), and it continues from the record.
  */
 import { rmSync } from 'node:fs';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
@@ -19,7 +19,7 @@ import { pruneReleases } from './releases.ts';
 import { dropServed, publishServed } from './served.ts';
 import { moveTo } from './switch.ts';
 
-/** One that was killed twice while it switched is not tried a third time. */
+/** If the upgrader was killed twice during the switch, there is no third try. */
 const MOST_SWITCHES = 2;
 
 /** @returns how it ended; null: there was nothing to do */
@@ -27,12 +27,15 @@ export async function carryOut(parts: UpgradeParts, say: (upgrade: Upgrade) => v
   const { layout } = parts;
   const ordered = readOrder(layout);
   const ended = ordered === null || isEnded(ordered) ? null : await new Carrier(parts, ordered, say).run();
-  // Last: while it is there, nobody begins another one, and this one is gone on with; also when its end cannot be written.
+  // Last, and even if the end cannot be recorded: while the link exists, no other upgrade begins and this one resumes.
   rmSync(layout.upgrader, { force: true });
   return ended;
 }
 
-/** @throws OrkestrError ORK_CONFIG when it is not readable: then nothing can be gone on with, and the next one may begin */
+/**
+ * @throws OrkestrError ORK_CONFIG if the record is not readable: this upgrade cannot be resumed, and the next one may
+ *   begin
+ */
 function readOrder(layout: Layout): Upgrade | null {
   try {
     return readUpgrade(layout.record);
@@ -73,11 +76,11 @@ class Carrier {
     await obtainRelease(layout, this.#upgrade, clock);
     this.#become({ state: 'trial', doing: `trying orkestr ${version} on this host` });
     await rehearse(layout, version);
-    // Before the switch is written down: whoever has to repeat that cannot tell an earlier upgrade's copies from its own.
+    // Before the switch is recorded: a run that repeats it could not tell an earlier upgrade's copies from its own.
     forgetCopies(layout, config.stateFolder);
   }
 
-  /** Afterwards the new release runs, or it is to go back. @throws before anything is touched, when that cannot be written down */
+  /** Afterwards the new release runs or `goingBack` is set. @throws before any change, if that cannot be recorded */
   async #switch(): Promise<void> {
     const { from, version, switches } = this.#upgrade;
     const isWornOut = switches >= MOST_SWITCHES;
@@ -116,7 +119,7 @@ class Carrier {
     return this.#end({ state: 'reverted', doing: `orkestr ${from} runs again` });
   }
 
-  /** In the middle of a switch, which goes on also when the disk is full: whoever has to repeat it begins with what was written. */
+  /** During a switch, which continues even if the disk is full: a repeated run starts from the last state recorded. */
   #note(change: Partial<Upgrade>): void {
     try {
       this.#become(change);
@@ -132,7 +135,7 @@ class Carrier {
     this.#say(this.#upgrade);
   }
 
-  /** What is left of a release that does not run goes before the end is told. */
+  /** Removes the files of a release that does not run before it records the end. */
   #end(change: Pick<Upgrade, 'state' | 'doing'> & Partial<Upgrade>): Upgrade {
     const { layout } = this.#parts;
     dropServed(layout);
@@ -142,7 +145,7 @@ class Carrier {
   }
 }
 
-/** Why it was to go back, and why it could not. */
+/** Why the upgrade was to be rolled back, and why that failed. */
 function bothOf(first: ErrorReport | null, stuck: unknown): ErrorReport {
   const { message, evidence } = toErrorReport(stuck);
   const why = first === null ? [] : [`before that: ${first.code}: ${first.message}`, ...first.evidence];

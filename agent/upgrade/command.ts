@@ -1,4 +1,6 @@
-/** `orkestr-agent upgrade`: orders an upgrade, or carries out the one that was ordered (by its unit), and tells of it. */
+/**
+ * `orkestr-agent upgrade`: orders an upgrade, or carries out the ordered one (run by its unit), and shows the progress.
+ */
 import { randomUUIDv7 } from 'node:crypto';
 import { resolve } from 'node:path';
 import { OrkestrError, toProblem } from '../../protocol/errors.ts';
@@ -22,14 +24,14 @@ export interface UpgradeFlags {
 }
 
 interface Out {
-  /** The result, alone. */
+  /** The result, and nothing else. */
   result(text: string): void;
   progress(text: string): void;
 }
 
 /**
- * @returns the exit code: 0 when the version runs that was asked for
- * @throws OrkestrError what keeps it from being ordered
+ * @returns the exit code: 0 if the requested version runs
+ * @throws OrkestrError why it cannot be ordered
  */
 export async function upgradeHost(parts: UpgradeParts, flags: UpgradeFlags, out: Out): Promise<number> {
   if (flags.carryOut) {

@@ -45,7 +45,7 @@ test('what is larger than a file of a release is not taken, and not asked for ag
   let asked = 0;
   const { path, get } = await placeThat(t, (_request, response) => {
     asked += 1;
-    // Without a length: it is the bytes that count.
+    // Without a Content-Length: the actual bytes count.
     response.write('x'.repeat(600));
     response.end('x'.repeat(600));
   });

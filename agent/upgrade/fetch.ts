@@ -1,4 +1,4 @@
-/** The files of a release from where it is to be had, each within a bound. */
+/** Fetches the files of a release from its source, each within a size limit. */
 import { createWriteStream, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { copyFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,11 +12,11 @@ import { isDiskFull } from '../../protocol/service/disk-full.ts';
 import type { Clock } from '../deployment/ports.ts';
 import type { ReleaseSource } from './record.ts';
 
-/** One file, from the first byte that is asked for to the last, ms. */
+/** Time limit for one file, ms. */
 const FILE_MS = 10 * 60_000;
-/** Silence after which the other side counts as gone, ms. */
+/** Silence after which the server counts as gone, ms. */
 const IDLE_MS = 30_000;
-/** A release's archive has 35 MB. */
+/** A release's archive has about 35 MB. */
 export const MAX_ARCHIVE_BYTES = 300_000_000;
 const MAX_TEXT_BYTES = 65_536;
 const TRIES = 3;
@@ -24,15 +24,15 @@ const PAUSE_MS = 2000;
 
 interface FileWish {
   readonly name: string;
-  /** Where to. */
+  /** Where to write it. */
   readonly path: string;
-  /** More is refused. */
+  /** A larger file is refused. */
   readonly maxBytes: number;
 }
 
 /**
- * Fetches one file of a release; a network that fails is tried three times.
- * @throws OrkestrError ORK_UPGRADE_SOURCE when it is not there, ORK_UPGRADE_FETCH
+ * Fetches one file of a release. Network errors are retried, up to three tries.
+ * @throws OrkestrError ORK_UPGRADE_SOURCE if the source does not have it, ORK_UPGRADE_FETCH
  */
 export async function fetchFile(source: ReleaseSource, wish: FileWish, clock: Pick<Clock, 'sleep'>): Promise<void> {
   switch (source.kind) {
@@ -53,7 +53,7 @@ export async function fetchFile(source: ReleaseSource, wish: FileWish, clock: Pi
   }
 }
 
-/** A small text of a release's place. @throws OrkestrError as {@link fetchFile} */
+/** Fetches a small text file from a release's source. @throws OrkestrError as {@link fetchFile} */
 export async function fetchText(source: ReleaseSource, name: string, clock: Pick<Clock, 'sleep'>): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-upgrade-'));
   try {
@@ -98,7 +98,7 @@ async function download(url: string, { path, maxBytes }: FileWish): Promise<void
   }
 }
 
-/** Whatever a server says of the length: no more than that is taken. */
+/** Enforces the limit whatever length the server declares. */
 function bounded(what: string, maxBytes: number): Transform {
   let bytes = 0;
   return new Transform({

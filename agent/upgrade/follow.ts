@@ -1,4 +1,4 @@
-/** Looks on while an upgrade is carried out by its unit. Who goes away meanwhile changes nothing. */
+/** Watches while the unit carries out an upgrade. If the watching process ends, the upgrade goes on. */
 import { existsSync } from 'node:fs';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { UpgradeParts } from './health.ts';
@@ -7,12 +7,12 @@ import type { Upgrade } from './record.ts';
 import { UPGRADE_UNIT } from './services.ts';
 
 const EVERY_MS = 200;
-/** So long may nobody carry it out: systemd starts one that was killed a second later. */
+/** How long the upgrade unit may be down: systemd restarts it a second after it was killed. */
 const ABANDONED_MS = 15_000;
 
 /**
- * Tells every change of what is being done, until the end.
- * @throws OrkestrError ORK_NOT_FOUND when this host was never upgraded, ORK_UPGRADE_INTERRUPTED when nobody goes on with it
+ * Passes every change of progress to `tell`, until the end.
+ * @throws OrkestrError ORK_NOT_FOUND if this host was never upgraded, ORK_UPGRADE_INTERRUPTED if nothing resumes it
  */
 export async function followUpgrade(parts: UpgradeParts, tell: (upgrade: Upgrade) => void): Promise<Upgrade> {
   const { layout, clock } = parts;

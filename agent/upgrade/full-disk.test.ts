@@ -13,10 +13,10 @@ import { readUpgrade } from './record.ts';
 import { startTestHost } from './test-host.ts';
 import type { TestHost } from './test-host.ts';
 
-/** Puts small disks of memory in the place of folders, with what is in them. */
+/** Mounts a small tmpfs over a folder and copies the folder's contents into it. */
 type OnSmallDisk = (folder: string, size: string) => void;
 
-/** A host whose disks are taken off again before its folders. */
+/** A host whose small disks are unmounted before its folders are removed. */
 async function hostWithDisks(t: TestContext): Promise<{ host: TestHost; onSmallDisk: OnSmallDisk }> {
   const mounted: string[] = [];
   t.after(() => {

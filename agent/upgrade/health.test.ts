@@ -10,7 +10,7 @@ import { layoutAt } from './layout.ts';
 
 const MINUTE = 60_000;
 
-/** How long a hub that never comes to serve is waited for, when it writes at a copy of its database for so long; both ms. */
+/** How long untilWell waits for a hub that never serves, if it copies its database for `copies` ms; both ms. */
 async function waitedFor(t: TestContext, copies: number): Promise<number> {
   const layout = layoutAt(temporaryFolder(t));
   mkdirSync(layout.hubState, { recursive: true });
@@ -56,7 +56,9 @@ const ABSENT: Look = { well: false, why: 'No agent is running.', silent: false }
 const UNCONNECTED: Look = { well: false, why: 'no connection', silent: false, answers: true };
 const WELL: Look = { well: true, run: '7' };
 
-/** How one that is found so at each of these times, ms, is waited for: until it is well, or how long in vain. */
+/**
+ * The outcome for a patient with these looks over time, ms: whether it got well or was given up, and after how long.
+ */
 async function outcome(at: (ms: number) => Look): Promise<string> {
   let now = 0;
   const clock: Clock = {

@@ -1,4 +1,4 @@
-/** Whether what was started is well: asked again until it is, or the time is over. */
+/** Whether a started service is healthy: checks again until it is, or the time is over. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import { isBeingCopied } from '../../protocol/service/database-copy.ts';
 import type { Config } from '../config.ts';
@@ -14,18 +14,18 @@ import { AGENT_UNIT, HUB_UNIT, PROXY_UNIT } from './services.ts';
 import type { Services } from './services.ts';
 
 interface Patience {
-  /** From its start until it answers, and from then until it is well, ms: on a busy machine to start takes a while. */
+  /** Time limit from the start to the first answer, and from there to health, ms: a busy machine starts slowly. */
   readonly healthyMs: number;
-  /** It has to be well for this long in one process, ms: one that falls over again and again is well in between. */
+  /** How long it must stay healthy in one process, ms: one that crashes again and again is healthy in between. */
   readonly steadyMs: number;
-  /** Between two looks, ms. */
+  /** Pause between two looks, ms. */
   readonly everyMs: number;
 }
 
 export const DEFAULT_PATIENCE: Patience = { healthyMs: 60_000, steadyMs: 3000, everyMs: 250 };
 
 const ANSWER_MS = 3000;
-/** One that has ended as often has not come to serve, and will not: systemd goes on starting it, the upgrade does not wait. */
+/** After so many exits a service will not come up: systemd keeps restarting it, the upgrade stops waiting. */
 const MOST_RESTARTS = 4;
 const LOG_LINES = 15;
 
@@ -39,8 +39,8 @@ export interface UpgradeParts {
 }
 
 /**
- * What a look has found. `run` is another one after each restart; `silent`: there was no answer, so it may be well; `busy`: with
- * what takes its time before the start, and gets on; `answers`: it runs, as the version that is wanted.
+ * Result of one look. `run` changes with each restart; `silent`: there was no answer, so it may be well; `busy`: it
+ * makes progress with slow work before its start; `answers`: it runs, in the version that is wanted.
  */
 export type Look =
   | { readonly well: true; readonly run: string }
@@ -52,15 +52,15 @@ export type Look =
       readonly answers?: true;
     };
 
-/** A unit, and how one sees that it is well. */
+/** A unit, and how to see that it is well. */
 export interface Patient {
   readonly unit: string;
   look(): Promise<Look>;
 }
 
 /**
- * Returns once it is well and has stayed so.
- * @throws OrkestrError ORK_UPGRADE_UNHEALTHY with what was wrong last, and the end of its log
+ * Returns once the patient is well and has stayed so.
+ * @throws OrkestrError ORK_UPGRADE_UNHEALTHY with the last problem and the end of its log
  */
 export async function untilWell({ clock, patience, services }: UpgradeParts, patient: Patient): Promise<void> {
   const { unit } = patient;
@@ -69,7 +69,7 @@ export async function untilWell({ clock, patience, services }: UpgradeParts, pat
   for (;;) {
     const { verdict, why } = judge(await patient.look(), clock.monotonic());
     if (verdict === 'well') return;
-    // systemd that does not answer starts itself anew, when its package is updated: it is asked again at the next look.
+    // systemd does not answer while it restarts itself, after an update of its package: the next look asks again.
     const state = await services.state(unit).catch(() => null);
     restartsBefore ??= state?.restarts ?? null;
     const isHopeless = state !== null && (state.failed || state.restarts - (restartsBefore ?? 0) >= MOST_RESTARTS);
@@ -83,7 +83,7 @@ export async function untilWell({ clock, patience, services }: UpgradeParts, pat
   }
 }
 
-/** What a look comes to, after all those before it; `why`: what was wrong last. */
+/** The verdict on a look, given all looks before it; `why`: the last problem. */
 type HealthWindow = (found: Look, now: number) => { readonly verdict: 'well' | 'wait' | 'late'; readonly why: string };
 
 function makeHealthWindow({ healthyMs, steadyMs }: Patience, start: number): HealthWindow {
@@ -94,12 +94,12 @@ function makeHealthWindow({ healthyMs, steadyMs }: Patience, start: number): Hea
   return (found, now) => {
     if (found.well) {
       if (steady?.run !== found.run) steady = { run: found.run, since: now };
-      // One that is well has the time to show that it stays so.
+      // One that is well gets the time to show that it stays so, even past the limit.
       return { verdict: now - steady.since >= steadyMs ? 'well' : 'wait', why };
     }
     steady = null;
     why = found.why;
-    // By its first answer once: what answers now and then does not get on.
+    // The first answer extends the limit, once: a service that answers only now and then makes no progress.
     if (found.busy || (found.answers && !hasAnswered)) began = now;
     hasAnswered ||= found.answers === true;
     return { verdict: now - began > healthyMs ? 'late' : 'wait', why };
@@ -108,7 +108,7 @@ function makeHealthWindow({ healthyMs, steadyMs }: Patience, start: number): Hea
 
 const ill = (why: string, silent = false): Look => ({ well: false, why, silent });
 
-/** It answers with this version, the hub has welcomed it, and it has an engine to work with. */
+/** Well if it answers with this version, the hub has welcomed it, and its engine responds. */
 export const agentPatient = ({ config }: UpgradeParts, version: string): Patient => ({
   unit: AGENT_UNIT,
   async look() {
@@ -129,7 +129,7 @@ export const agentPatient = ({ config }: UpgradeParts, version: string): Patient
   },
 });
 
-/** @param url where this host reaches it; null: its agent has not joined it */
+/** @param url where this host reaches the hub; null: its agent has not joined it */
 export const hubPatient = (
   { layout, services, clock }: UpgradeParts,
   version: string,

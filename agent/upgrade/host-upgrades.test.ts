@@ -23,7 +23,7 @@ interface Bench {
 
 async function bench(t: TestContext): Promise<Bench> {
   const host = await startTestHost(t);
-  // It stands on the host: in a test there is no hub to fetch it from.
+  // Unpacked on the host beforehand: this test has no hub to fetch it from.
   const path = await host.publish({ version: '1.1.0' });
   const { layout, clock } = host.parts;
   await obtainRelease(layout, { from: '1.0.0', version: '1.1.0', source: { kind: 'folder', path } }, clock);

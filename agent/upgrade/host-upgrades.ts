@@ -1,4 +1,4 @@
-/** The upgrades of this host as its hub orders them and hears of them. */
+/** The upgrades of this host that its hub orders and gets reports of. */
 import type { UpgradeNews } from '../../protocol/agent-link.ts';
 import { toErrorReport } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
@@ -8,14 +8,14 @@ import { planUpgrade, startUpgrade } from './order.ts';
 import { newsOf, readUpgrade, watchUpgrade } from './record.ts';
 import type { Upgrade } from './record.ts';
 
-/** Older news are of no use to a hub, ms. */
+/** Older news is of no use to a hub, ms. */
 const NEWS_MS = 3_600_000;
 
 export function hostUpgrades(parts: UpgradeParts, log: Logger): HostUpgrades {
   const { layout, clock } = parts;
-  /** Of an order that came to no upgrade: the record is another one's. */
+  /** News of an order that led to no upgrade: the record then belongs to another one. */
   let answer: UpgradeNews | null = null;
-  /** The order that came last: it is in no record yet while it is looked for where its release is to be had. */
+  /** Id of the last order. While its release is still being looked for, it is not in the record yet. */
   let taken: string | null = null;
   let listener: (() => void) | null = null;
   let told = '';
@@ -34,7 +34,7 @@ export function hostUpgrades(parts: UpgradeParts, log: Logger): HostUpgrades {
     const upgrade = last();
     return upgrade === null || clock.now() - Date.parse(upgrade.changedAt) > NEWS_MS ? null : newsOf(upgrade);
   };
-  /** The record changes more often than what the hub hears of it. */
+  /** The record changes more often than the news derived from it. */
   const look = (): void => {
     const now = JSON.stringify(news());
     if (now !== told) listener?.();
@@ -42,7 +42,7 @@ export function hostUpgrades(parts: UpgradeParts, log: Logger): HostUpgrades {
   };
   const begin = async (upgradeId: string, version: string): Promise<void> => {
     const plan = await planUpgrade(parts, { version, folder: null, allowDowngrade: false });
-    if (taken !== upgradeId) return; // another was ordered meanwhile
+    if (taken !== upgradeId) return; // another upgrade was ordered meanwhile
     if (plan.version === plan.from) answer = { type: 'upgrade-state', upgradeId, version, state: 'healthy' };
     else await startUpgrade(parts, plan, upgradeId);
     look();
@@ -50,7 +50,7 @@ export function hostUpgrades(parts: UpgradeParts, log: Logger): HostUpgrades {
 
   return {
     order({ upgradeId, version }) {
-      // Sent again, since the hub has not heard of it.
+      // The hub sends the order again because it has not received the news.
       if ([taken, last()?.upgradeId].includes(upgradeId)) return listener?.();
       taken = upgradeId;
       answer = null;

@@ -1,4 +1,4 @@
-/** Where an installation keeps what an upgrade touches. installer/install.sh makes it; docs/install.md lists it for people. */
+/** Paths of an installation that an upgrade touches. installer/install.sh creates them; docs/install.md lists them. */
 import { existsSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -6,19 +6,19 @@ import { ORIGIN_FILE, ReleaseOrigin } from '../../protocol/release.ts';
 import { syncFolder } from '../lib/files.ts';
 
 export interface Layout {
-  /** Versions beside each other, a folder each. */
+  /** Folder with one folder per version. */
   readonly releases: string;
   /** Link to the release that runs. */
   readonly current: string;
-  /** Link to the one before it; absent: there was none. */
+  /** Link to the release before it; absent if there was none. */
   readonly previous: string;
-  /** Link to the release whose code carries an upgrade out. It is there for as long as that takes, and is its lock. */
+  /** Link to the release whose code carries out an upgrade. It exists while the upgrade lasts, and is its lock. */
   readonly upgrader: string;
-  /** What a hub on this host hands on to others. */
+  /** Release files that a hub on this host offers to other hosts. */
   readonly served: string;
-  /** Of systemd, for the host's own units. */
+  /** systemd's folder for the host's own units. */
   readonly units: string;
-  /** The last upgrade. */
+  /** The record of the last upgrade. */
   readonly record: string;
   /** Folder of the services' settings. */
   readonly settings: string;
@@ -26,7 +26,7 @@ export interface Layout {
   readonly hubState: string;
 }
 
-/** @param root of the file system: tests have one of their own */
+/** @param root root of the file system; tests have their own */
 export function layoutAt(root = '/'): Layout {
   const programs = join(root, 'opt/orkestr');
   const state = join(root, 'var/lib/orkestr');
@@ -48,7 +48,7 @@ export const releaseFolder = ({ releases }: Layout, version: string): string => 
 export const programOf = (layout: Layout, version: string, name: string): string =>
   join(releaseFolder(layout, version), 'bin', name);
 
-/** The version that a link leads to; null when it is not there. */
+/** The version that a link points to; null if there is no link. */
 export function linkedVersion(link: string): string | null {
   try {
     return basename(readlinkSync(link));
@@ -58,16 +58,16 @@ export function linkedVersion(link: string): string | null {
   }
 }
 
-/** In one step: at any moment the link leads to the old or to the new one, and after a power cut to the new one. */
+/** Atomic: at any moment the link points to the old or the new release, and after a power cut to the new one. */
 export function linkTo(link: string, version: string): void {
   rmSync(`${link}.new`, { force: true });
   symlinkSync(`releases/${version}`, `${link}.new`);
   renameSync(`${link}.new`, link);
-  // The record of the upgrade may be on another disk: what it says was done is done.
+  // The record of the upgrade may be on another disk: the link must be on disk before the record says so.
   syncFolder(dirname(link));
 }
 
-/** @throws OrkestrError ORK_UPGRADE_UNSUPPORTED when the release was not made to be upgraded from */
+/** @throws OrkestrError ORK_UPGRADE_UNSUPPORTED if the release was not made to be upgraded from */
 export function originOf(layout: Layout, version: string): ReleaseOrigin {
   const file = join(releaseFolder(layout, version), ORIGIN_FILE);
   if (!existsSync(file)) {
@@ -79,5 +79,5 @@ export function originOf(layout: Layout, version: string): ReleaseOrigin {
   return ReleaseOrigin.parse(JSON.parse(readFileSync(file, 'utf8')));
 }
 
-/** Whether the hub runs on this host, too. */
+/** Whether the hub, too, runs on this host. */
 export const hasHub = ({ units }: Layout): boolean => existsSync(join(units, 'orkestr-hub.service'));

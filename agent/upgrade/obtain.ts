@@ -1,4 +1,4 @@
-/** A release on this host: fetched, checked, unpacked beside the others. What runs is not touched. */
+/** Brings a release to this host: fetched, verified, unpacked beside the others. What runs is not touched. */
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -21,21 +21,21 @@ import type { ReleaseSource } from './record.ts';
 import { keepServed } from './served.ts';
 import { checkSum, readSums } from './verify.ts';
 
-/** A release has about ten files. */
+/** A list for about ten files. */
 const MAX_SUMS_BYTES = 65_536;
 const SIGNATURE_BYTES = 64;
-/** Of a host that builds, on a small processor. */
+/** Enough for a slow processor that is busy with builds. */
 const UNPACK_MS = 10 * 60_000;
 
 interface ReleaseWish {
-  /** The release that runs: it says whom to believe. */
+  /** The release that runs: its key verifies the new one. */
   readonly from: string;
   readonly version: string;
   readonly source: ReleaseSource;
 }
 
 /**
- * Safe to repeat: a release that stands there whole is taken as it is, half of one is made anew.
+ * Idempotent: a complete release is kept as it is, an incomplete one is made anew.
  * @throws OrkestrError ORK_UPGRADE_SOURCE, ORK_UPGRADE_FETCH, ORK_UPGRADE_SIGNATURE, ORK_UPGRADE_UNPACK, ORK_DISK_FULL
  */
 export async function obtainRelease(
@@ -46,7 +46,7 @@ export async function obtainRelease(
   const folder = releaseFolder(layout, version);
   if (existsSync(folder)) return;
   const archive = archiveName(version, ReleaseTarget.parse(`linux-${process.arch}`));
-  // Beside its place, so that a run that is cut off leaves no half release under a whole one's name.
+  // In a folder beside its final place, so that an interrupted run leaves no incomplete release under the final name.
   const making = join(layout.releases, '.making');
   rmSync(making, { recursive: true, force: true });
   mkdirSync(making, { mode: 0o700 });
@@ -77,7 +77,7 @@ async function unpack(making: string, archive: string): Promise<string> {
   const args = ['--extract', `--file=${join(making, archive)}`, `--directory=${making}`, '--no-same-owner'];
   try {
     await run('tar', args, { timeoutMs: UNPACK_MS });
-    // Its files come before its name: a release that is there after a power cut is taken as it is.
+    // Files reach the disk before the name: a release that exists after a power cut counts as complete.
     await syncFileSystem(making);
   } catch (cause) {
     throw new OrkestrError('ORK_UPGRADE_UNPACK', `${archive} could not be unpacked: ${String(cause)}.`, { cause });
@@ -85,7 +85,7 @@ async function unpack(making: string, archive: string): Promise<string> {
   return join(making, archive.replace(/\.tar\.xz$/, ''));
 }
 
-/** The name is the list's; what is in it says itself what it is. */
+/** The list only gives the archive's name; the release inside says what it is. */
 function checkVersion(unpacked: string, version: string): void {
   const origin = ReleaseOrigin.parse(JSON.parse(readFileSync(join(unpacked, ORIGIN_FILE), 'utf8')));
   if (origin.version === version) return;

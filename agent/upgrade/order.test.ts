@@ -16,7 +16,7 @@ import { layoutAt, linkTo, releaseFolder } from './layout.ts';
 import { planUpgrade } from './order.ts';
 import type { UpgradePlan } from './order.ts';
 
-/** A web server that has these texts, and nothing else. @returns its address */
+/** A web server that serves only these texts. @returns its address */
 async function serve(t: TestContext, texts: Readonly<Record<string, string>>): Promise<string> {
   const server = createServer((request, response) => {
     const text = texts[request.url ?? ''];
@@ -27,7 +27,7 @@ async function serve(t: TestContext, texts: Readonly<Record<string, string>>): P
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** A host that runs 1.0.0. @param url where releases are published @returns what plans its upgrades */
+/** A host that runs 1.0.0. @param url where releases are published @returns the parts to plan its upgrades with */
 function hostWith(t: TestContext, { url, hub }: { readonly url: string; readonly hub: string | null }) {
   const root = temporaryFolder(t);
   const layout = layoutAt(root);

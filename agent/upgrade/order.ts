@@ -1,4 +1,6 @@
-/** Orders an upgrade: which version, where from, whether it may be; then the unit that carries it out is started. */
+/**
+ * Orders an upgrade: decides which version, from where, and whether it is allowed; then starts the unit that does it.
+ */
 import { existsSync, lstatSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -14,19 +16,19 @@ import { writeUpgrade } from './record.ts';
 import type { ReleaseSource, Upgrade } from './record.ts';
 import { UPGRADE_UNIT } from './services.ts';
 
-/** Longer than it takes from the link to the start of the unit. */
+/** More than the time from the creation of the link to the start of the unit. */
 const ORDER_MS = 15_000;
 
-/** What somebody asks for. */
+/** The request of a person or the hub. */
 export interface UpgradeWish {
-  /** Null: the newest of where it comes from. */
+  /** Null: the newest version of the source. */
   readonly version: string | null;
   /** Folder with the files of a release; null: from the hub, or from where releases are published. */
   readonly folder: string | null;
   readonly allowDowngrade: boolean;
 }
 
-/** What would be done. */
+/** What an upgrade would do. */
 export interface UpgradePlan {
   readonly from: string;
   readonly version: string;
@@ -35,7 +37,7 @@ export interface UpgradePlan {
 
 /**
  * Changes nothing.
- * @returns `version` equal to `from` when there is nothing to do
+ * @returns `version` equal to `from` if there is nothing to do
  * @throws OrkestrError ORK_UPGRADE_UNSUPPORTED, ORK_UPGRADE_VERSION, ORK_UPGRADE_SOURCE, ORK_UPGRADE_FETCH
  */
 export async function planUpgrade(parts: UpgradeParts, wish: UpgradeWish): Promise<UpgradePlan> {
@@ -66,7 +68,7 @@ async function find(parts: UpgradeParts, from: string, { version, folder }: Upgr
   throw new OrkestrError('ORK_UPGRADE_SOURCE', `There is no known source for ${what}.${hands}`);
 }
 
-/** Null on the hub's own host: it hands on what it runs. */
+/** Null on the hub's own host: the hub offers the release that it runs itself. */
 const hubOf = ({ layout, config }: UpgradeParts): string | null =>
   hasHub(layout) ? null : (readIdentity(config.stateFolder)?.hub?.url ?? null);
 
@@ -75,7 +77,7 @@ async function published(parts: UpgradeParts, url: string, version: string | nul
   return { version: wanted, source: { kind: 'url', url: `${url}/${wanted}` } };
 }
 
-/** @returns null for a hub that hands nothing on, where a version is named: that may be published */
+/** @returns null if the hub offers no release but a version was requested, which may be published elsewhere */
 async function atHub(parts: UpgradeParts, hub: string, version: string | null): Promise<Found | null> {
   try {
     return await inPlace(parts, { kind: 'url', url: `${hub.replace(/\/$/, '')}/releases` }, null);
@@ -85,7 +87,9 @@ async function atHub(parts: UpgradeParts, hub: string, version: string | null): 
   }
 }
 
-/** A place with the files of one release. What its list says is only a name: what is fetched by it is checked. */
+/**
+ * A source with the files of one release. Its manifest only gives the version; the files are verified after fetching.
+ */
 async function inPlace({ clock }: UpgradeParts, source: ReleaseSource, version: string | null): Promise<Found> {
   if (version !== null) return { version, source };
   const text = await fetchText(source, MANIFEST_FILE, clock);
@@ -102,7 +106,7 @@ async function newest({ clock, config: { channel } }: UpgradeParts, url: string)
 }
 
 /**
- * Writes down what is to be done and starts the unit that does it.
+ * Records the order and starts the unit that carries it out.
  * @throws OrkestrError ORK_UPGRADE_RUNNING
  */
 export async function startUpgrade(parts: UpgradeParts, plan: UpgradePlan, upgradeId: string): Promise<Upgrade> {
@@ -131,7 +135,7 @@ export async function startUpgrade(parts: UpgradeParts, plan: UpgradePlan, upgra
   }
 }
 
-/** The link is the lock: making it either works or says that somebody has it. */
+/** The link is the lock: symlink(2) fails if it exists. */
 async function takeTurn(parts: UpgradeParts, from: string): Promise<void> {
   const { layout, services } = parts;
   try {
@@ -142,14 +146,16 @@ async function takeTurn(parts: UpgradeParts, from: string): Promise<void> {
     if (!(await isCutOff(parts))) {
       throw new OrkestrError('ORK_UPGRADE_RUNNING', 'Another upgrade is running on this host.', { cause });
     }
-    // It goes on with what was written down, or takes the link away where nothing was.
+    // The unit resumes the recorded upgrade, or removes the link if nothing was recorded.
     await services.start(UPGRADE_UNIT);
     const message = 'An upgrade of this host was interrupted when it was requested. It is now resumed or given up.';
     throw new OrkestrError('ORK_UPGRADE_RUNNING', message, { cause });
   }
 }
 
-/** Whether nobody carries it out, and nobody is about to start that: whoever ordered it was ended in between. */
+/**
+ * Whether nothing carries the upgrade out or is about to: the process that ordered it died before it started the unit.
+ */
 async function isCutOff({ layout, clock, services }: UpgradeParts): Promise<boolean> {
   const made = lstatSync(layout.upgrader, { throwIfNoEntry: false })?.mtimeMs;
   if (made === undefined || clock.now() - made < ORDER_MS) return false;

@@ -1,4 +1,4 @@
-/** What an upgrade has put on the disk when the power goes: read from a copy of the disk as it is at that moment. */
+/** What an upgrade has on disk when the power fails: read from a copy of the disk at that moment. */
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ const TIMEOUT_MS = 20_000;
 
 const program = (name: string, ...args: string[]) => run(name, args, { timeoutMs: TIMEOUT_MS });
 
-/** A disk with an ext4 on it: a file behind a loop device. What the kernel has not written is not in the file. */
+/** An ext4 disk in a file behind a loop device. What the kernel has not flushed is not in the file. */
 class Disk {
   readonly root: string;
   readonly #file: string;
@@ -39,7 +39,7 @@ class Disk {
     return disk;
   }
 
-  /** As after a power cut now. @returns where it is mounted */
+  /** The disk as after a power cut now. @returns where it is mounted */
   async cutPower(): Promise<string> {
     const [file, root] = [`${this.#file}-after`, `${this.root}-after`];
     copyFileSync(this.#file, file);

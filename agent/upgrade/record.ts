@@ -1,4 +1,4 @@
-/** The last upgrade of this host, on disk: what it is to do, how far it is, how it ended. Written whole at every step. */
+/** The last upgrade of this host, on disk: its order, its progress, its end. Each step rewrites the whole file. */
 import { existsSync, readFileSync, statSync, watch } from 'node:fs';
 import type { FSWatcher } from 'node:fs';
 import { basename, dirname } from 'node:path';
@@ -10,7 +10,7 @@ import { Timestamp, Uuid } from '../../protocol/ids.ts';
 import { ReleaseVersion } from '../../protocol/release.ts';
 import { writeFileAtomic } from '../lib/files.ts';
 
-/** Where the files of the release are. `none`: it stands unpacked on the host. */
+/** Where to get the files of the release. `none`: it is already unpacked on the host. */
 export const ReleaseSource = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('url'), url: z.url({ protocol: /^https?$/ }) }),
   z.object({ kind: z.literal('folder'), path: z.string().startsWith('/').max(4096) }),
@@ -24,11 +24,11 @@ export const Upgrade = z.object({
   version: ReleaseVersion,
   source: ReleaseSource,
   state: HostUpgradeState,
-  /** What is being done, a few words for people. */
+  /** What is being done, in a few words for people. */
   doing: z.string().max(200),
-  /** Decided, and not done yet: the reason is in `error`. */
+  /** Going back was decided but is not done yet; the reason is in `error`. */
   goingBack: z.boolean(),
-  /** How often an upgrader has begun to switch: one that was killed is started again. */
+  /** How many times an upgrader began to switch: a killed one is restarted. */
   switches: z.int().min(0),
   orderedAt: Timestamp,
   changedAt: Timestamp,
@@ -40,7 +40,7 @@ const ENDED: ReadonlySet<HostUpgradeState> = new Set(['healthy', 'reverted', 'fa
 
 export const isEnded = ({ state }: Upgrade): boolean => ENDED.has(state);
 
-/** @returns null when this host was never upgraded @throws OrkestrError ORK_CONFIG when the file is not readable as one */
+/** @returns null if this host was never upgraded @throws OrkestrError ORK_CONFIG if the file is not a valid record */
 export function readUpgrade(file: string): Upgrade | null {
   if (!existsSync(file)) return null;
   try {
@@ -53,27 +53,27 @@ export function readUpgrade(file: string): Upgrade | null {
 export const writeUpgrade = (file: string, upgrade: Upgrade): void =>
   writeFileAtomic(file, `${JSON.stringify(upgrade, null, 2)}\n`, 0o600);
 
-/** Only to be shown. @returns null also when the record is not readable */
+/** For display only. @returns null also if the record is not readable */
 export function lastUpgrade(file: string): Upgrade | null {
   try {
     return readUpgrade(file);
   } catch {
-    return null; // the doctor says so
+    return null; // the doctor reports it
   }
 }
 
-/** In a line, for people. */
+/** One line for people. */
 export const upgradeLine = ({ from, version, state, changedAt, doing }: Upgrade): string =>
   `${from} to ${version}: ${state} (${doing}), ${changedAt}`;
 
-/** Where the kernel does not tell of changes, ms. */
+/** Poll interval if the kernel does not report changes, ms. */
 const LOOK_MS = 1000;
 
-/** Calls `changed` after each change of the file, until the answer is called. The folder must be there. */
+/** Calls `changed` after each change of the file, until the returned function is called. The folder must exist. */
 export function watchUpgrade(file: string, changed: () => void): () => void {
   let watcher: FSWatcher;
   try {
-    // The folder: every write is a new file under the old name.
+    // Watches the folder, because every write is a new file under the old name.
     watcher = watch(dirname(file), (_event, name) => {
       if (name === null || name === basename(file)) changed();
     });
@@ -85,7 +85,7 @@ export function watchUpgrade(file: string, changed: () => void): () => void {
   return () => watcher.close();
 }
 
-/** Not by `watchFile`: what changes before its first look, which it takes some time later, it never tells. */
+/** Not by `watchFile`: it takes its first look some time later and misses changes before that. */
 function lookAgainAndAgain(file: string, changed: () => void): () => void {
   const look = (): string => {
     const found = statSync(file, { throwIfNoEntry: false });
@@ -101,7 +101,7 @@ function lookAgainAndAgain(file: string, changed: () => void): () => void {
   return () => clearInterval(timer);
 }
 
-/** As the hub is told. */
+/** The news of an upgrade for the hub. */
 export const newsOf = ({ upgradeId, version, state, error }: Upgrade): UpgradeNews => ({
   type: 'upgrade-state',
   upgradeId,

@@ -1,4 +1,4 @@
-/** A release is tried where it is to run, before anything is switched: each of its programs, and its agent's own trial. */
+/** Tries a release where it is to run, before anything is switched: each of its programs, and its agent's own trial. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import { parseJson } from '../../protocol/json.ts';
 import { exec } from '../lib/exec.ts';
@@ -9,10 +9,10 @@ import { TrialReport } from './trial.ts';
 
 const PROGRAM_MS = 60_000;
 const TRIAL_MS = 120_000;
-/** Of what a program said: an error of Node's with its stack. */
+/** Number of output lines kept: enough for a Node.js error with its stack. */
 const MOST_LINES = 25;
 
-/** @throws OrkestrError ORK_UPGRADE_TRIAL with what does not work as evidence */
+/** @throws OrkestrError ORK_UPGRADE_TRIAL with the failures as evidence */
 export async function rehearse(layout: Layout, version: string): Promise<void> {
   for (const name of ['orkestr-proxy', 'orkestr', ...(hasHub(layout) ? ['orkestr-hub'] : [])]) {
     const said = await tryProgram(programOf(layout, version, name), ['--version'], PROGRAM_MS);

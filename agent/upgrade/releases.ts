@@ -1,11 +1,11 @@
-/** Which releases stay on the host: the one that runs, the one before it, and what a process still runs from. */
+/** Which releases stay on the host: the current one, the previous one, and any that a process still runs from. */
 import { readdirSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { linkedVersion } from './layout.ts';
 import type { Layout } from './layout.ts';
 import { executableOf } from './services.ts';
 
-/** A proxy that has handed over drains for up to an hour, from its own release. */
+/** Removes all other releases. A proxy that has handed over drains for up to an hour, from its own release. */
 export function pruneReleases(layout: Layout): readonly string[] {
   const kept = new Set([linkedVersion(layout.current), linkedVersion(layout.previous), ...versionsInUse(layout)]);
   const gone = readdirSync(layout.releases).filter((version) => !kept.has(version));
@@ -13,7 +13,7 @@ export function pruneReleases(layout: Layout): readonly string[] {
   return gone;
 }
 
-/** The version that a process runs; null: it runs no release of ours. */
+/** The version that a process runs; null if it runs no release of ours. */
 export function versionOfProcess(layout: Layout, pid: number): string | null {
   const executable = executableOf(pid);
   const prefix = `${realpathSync(layout.releases)}/`;

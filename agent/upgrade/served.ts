@@ -1,4 +1,6 @@
-/** What a hub on this host hands on to others: brought along when the release is fetched, in its place once it runs. */
+/**
+ * The release files that a hub on this host offers to others: fetched along with the release, published once it runs.
+ */
 import {
   chmodSync,
   copyFileSync,
@@ -27,7 +29,7 @@ const coming = ({ served }: Layout): string => `${served}.new`;
 
 interface FetchedFiles {
   readonly layout: Layout;
-  /** Folder with the checked files of this machine's kind. */
+  /** Folder with the verified files for this machine's platform. */
   readonly making: string;
   readonly archive: string;
   readonly sums: Sums;
@@ -35,7 +37,10 @@ interface FetchedFiles {
   readonly clock: Pick<Clock, 'sleep'>;
 }
 
-/** With the archives for other kinds of machines, where they are to be had. @throws OrkestrError ORK_UPGRADE_SIGNATURE, ORK_UPGRADE_FETCH */
+/**
+ * Also fetches the archives for other platforms, as far as the source has them.
+ * @throws OrkestrError ORK_UPGRADE_SIGNATURE, ORK_UPGRADE_FETCH
+ */
 export async function keepServed({ layout, making, archive, sums, source, clock }: FetchedFiles): Promise<void> {
   const folder = coming(layout);
   rmSync(folder, { recursive: true, force: true });
@@ -56,8 +61,9 @@ export async function keepServed({ layout, making, archive, sums, source, clock 
 }
 
 /**
- * From now on others get this version. Installer and list of files are made here, of what the signature covers: as they
- * are published nothing is signed. One that was on the host already brought no files: the hub goes on with what it has.
+ * From now on other hosts get this version. Installer and manifest are made here, from what the signature covers,
+ * because their published forms are not signed. A release that was already on the host brought no files: the hub
+ * continues to offer the files that it has.
  */
 export async function publishServed(
   layout: Layout,
@@ -68,16 +74,16 @@ export async function publishServed(
   copyFileSync(join(releaseFolder(layout, version), INSTALLER_FILE), join(folder, INSTALLER_FILE));
   const names = readdirSync(folder).filter((name) => name !== MANIFEST_FILE);
   const files = await Promise.all(names.toSorted().map((name) => describe(folder, name)));
-  // Who signed it: the release before it believes that key. Its own file may name the key of the next one.
+  // The key that signed it, which the release before it trusts. Its own origin file may name the key of the next one.
   const { publicKey } = originOf(layout, from);
   const { protocol } = originOf(layout, version);
   const manifest: ReleaseManifest = { version, publicKey, protocol, files };
   writeFileSync(join(folder, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
-  // Whatever the umask: the hub reads it as another user.
+  // Whatever the umask: the hub reads the files as another user.
   chmodSync(folder, 0o755);
   for (const name of readdirSync(folder)) chmodSync(join(folder, name), 0o644);
   await syncFileSystem(folder);
-  // Not one step: a hub that is asked in between answers that it has no release, and hosts ask again.
+  // Not atomic: a hub that is asked in between answers that it has no release, and hosts ask again.
   rmSync(layout.served, { recursive: true, force: true });
   renameSync(folder, layout.served);
 }

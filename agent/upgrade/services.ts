@@ -1,4 +1,6 @@
-/** The units of orkestr, as an upgrade needs them: by systemctl(1). A test has processes of its own behind the same port. */
+/**
+ * The units of orkestr as an upgrade needs them, by systemctl(1). Tests implement this port with their own processes.
+ */
 import { readlinkSync } from 'node:fs';
 import { run } from '../lib/exec.ts';
 
@@ -6,32 +8,32 @@ export const AGENT_UNIT = 'orkestr-agent.service';
 export const HUB_UNIT = 'orkestr-hub.service';
 export const PROXY_UNIT = 'orkestr-proxy.service';
 export const UPGRADE_UNIT = 'orkestr-upgrade.service';
-/** Only on a host with the hub. */
+/** Units that exist only on the hub's host. */
 export const HUB_UNITS: readonly string[] = [HUB_UNIT, 'orkestr-hub-backup.service', 'orkestr-hub-backup.timer'];
 
 export interface UnitState {
-  /** systemd gave up on it, as units of older releases say: no start comes by itself. */
+  /** systemd gave up on the unit (those of older releases limit restarts) and does not start it by itself. */
   readonly failed: boolean;
-  /** How often systemd has started it again by itself. */
+  /** Number of automatic restarts by systemd. */
   readonly restarts: number;
   readonly active: boolean;
-  /** Null: none runs. */
+  /** Null if no process runs. */
   readonly mainPid: number | null;
 }
 
 export interface Services {
-  /** Read all unit files anew. */
+  /** Reloads all unit files. */
   reload(): Promise<void>;
-  /** Returns when it has stopped. */
+  /** Returns when the unit has stopped. */
   stop(unit: string): Promise<void>;
-  /** Returns at once; what comes of it, `state` tells. Forgets earlier failures. */
+  /** Returns at once; `state` shows the result. Clears earlier failures. */
   start(unit: string): Promise<void>;
   state(unit: string): Promise<UnitState>;
-  /** The last lines of its log. */
+  /** The last lines of the unit's log. */
   lines(unit: string, count: number): Promise<readonly string[]>;
 }
 
-/** systemd stops a unit within its TimeoutStopSec, 30 s at most for ours. */
+/** systemd stops a unit within its TimeoutStopSec, for ours at most 30 s. */
 const TIMEOUT_MS = 60_000;
 const LOOK_MS = 10_000;
 
@@ -39,7 +41,7 @@ export const systemServices: Services = {
   reload: () => systemctl('daemon-reload'),
   stop: (unit) => systemctl('stop', unit),
   async start(unit) {
-    await systemctl('reset-failed', unit).catch(() => undefined); // it is not loaded yet: it has not failed
+    await systemctl('reset-failed', unit).catch(() => undefined); // not loaded yet, so it has not failed
     await systemctl('start', '--no-block', unit);
   },
   async state(unit) {
@@ -61,7 +63,7 @@ const systemctl = async (...args: readonly string[]): Promise<void> => {
   await run('systemctl', args, { timeoutMs: TIMEOUT_MS });
 };
 
-/** The binary that a process runs (proc_pid_exe(5)), where it really is; null: it has ended, or is not ours to look at. */
+/** Real path of the binary that a process runs (proc_pid_exe(5)); null: it has ended, or we may not look at it. */
 export function executableOf(pid: number): string | null {
   try {
     return readlinkSync(`/proc/${pid}/exe`);

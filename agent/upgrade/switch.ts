@@ -1,6 +1,6 @@
 /**
- * From one release to another and back, by the same steps: hub, agent, then proxy. Visitors are served by the proxy that
- * runs until its successor does (docs/adr/0012).
+ * Switches from one release to another, and back by the same steps: hub, agent, then proxy. The running proxy serves
+ * visitors until its successor does (docs/adr/0012).
  */
 import { join } from 'node:path';
 import { readIdentity } from '../identity/identity.ts';
@@ -12,18 +12,18 @@ import { hasHub, linkTo } from './layout.ts';
 import { AGENT_UNIT, HUB_UNIT, PROXY_UNIT } from './services.ts';
 import { installUnits } from './units.ts';
 
-/** A proxy that says nothing for this long does not hand over either, ms. */
+/** A proxy that is silent for this long cannot hand over either, ms. */
 const SILENT_MS = 10_000;
 
 interface Move {
   readonly from: string;
   readonly to: string;
-  /** Going back: databases are as they were before the newer version migrated them. */
+  /** Going back: restores the databases from before the newer version migrated them. */
   readonly back: boolean;
 }
 
 /**
- * Safe to repeat: whoever was killed in the middle begins anew.
+ * Idempotent: after a kill, the next run starts over.
  * @throws OrkestrError ORK_UPGRADE_UNHEALTHY, ORK_PROXY_HAND_OVER
  */
 export async function moveTo(parts: UpgradeParts, move: Move, say: (doing: string) => void): Promise<void> {
@@ -32,7 +32,7 @@ export async function moveTo(parts: UpgradeParts, move: Move, say: (doing: strin
   const withHub = hasHub(layout);
   say('stopping the agent; apps keep serving');
   await services.stop(AGENT_UNIT);
-  // Hub before agent: it knows the older agents, they need not know a newer hub.
+  // Hub before agent: the hub knows older agents, but agents need not know a newer hub.
   if (withHub) await services.stop(HUB_UNIT);
   if (back) restoreCopies(layout, config.stateFolder);
   const unitsChanged = installUnits(layout, to, from);
@@ -50,7 +50,10 @@ export async function moveTo(parts: UpgradeParts, move: Move, say: (doing: strin
   await moveProxy(parts, to, back);
 }
 
-/** A proxy of that version hands over no more. Going back, one that cannot is started anew: ports stay open for it. */
+/**
+ * Does nothing if a proxy of that version runs. When going back, a proxy that cannot hand over is restarted; systemd
+ * keeps its ports open.
+ */
 async function moveProxy(parts: UpgradeParts, to: string, back: boolean): Promise<void> {
   const { layout, config, services } = parts;
   const patient = proxyPatient(parts, to);
@@ -66,7 +69,7 @@ async function moveProxy(parts: UpgradeParts, to: string, back: boolean): Promis
   await untilWell(parts, patient);
 }
 
-/** A busy proxy may answer late. One that runs as it should is not to be started anew for that: connections would be lost. */
+/** A busy proxy may answer late. One of the right version must not be restarted for that: connections would be lost. */
 async function lookUntilAnswered({ clock, patience }: UpgradeParts, patient: Patient): Promise<Look> {
   const until = clock.monotonic() + SILENT_MS;
   for (;;) {

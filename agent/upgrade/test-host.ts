@@ -1,6 +1,6 @@
 /**
  * A host for tests: folders of its own in place of /opt and /etc, and small releases that are really packed, signed and
- * run. Only systemd is missing: behind its port processes are started and stopped here.
+ * run. Only systemd is missing: its port starts and stops processes here.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -30,21 +30,21 @@ type Flaw = 'agent-ends' | 'agent-other-version' | 'proxy-ends' | 'proxy-stumble
 export interface SmallRelease {
   readonly version: string;
   readonly flaw?: Flaw;
-  /** Name → text of its unit files. */
+  /** Unit files: name → text. */
   readonly units?: Readonly<Record<string, string>>;
 }
 
 export interface TestHost {
   readonly parts: UpgradeParts;
-  /** Private key (PEM) of who made its first release. */
+  /** Private key (PEM) that signed its first release. */
   readonly key: string;
   readonly processes: Processes;
-  /** Packs a release into a folder as it is published. @returns the folder */
+  /** Packs a release into a folder, in its published form. @returns the folder */
   publish(release: SmallRelease, key?: string, nextKey?: string): Promise<string>;
   agentVersion(): Promise<string | null>;
 }
 
-/** With release 1.0.0 installed and running. `proxy-stumbles`: its proxy answers every second question only. */
+/** With release 1.0.0 installed and running. `proxy-stumbles`: its proxy answers only every second request. */
 export async function startTestHost(t: TestContext, flaw?: Flaw): Promise<TestHost> {
   const root = mkdtempSync(join(tmpdir(), 'ork-up-'));
   const layout = layoutAt(root);
@@ -94,7 +94,7 @@ export async function startTestHost(t: TestContext, flaw?: Flaw): Promise<TestHo
 const publicKeyOf = (key: string): string =>
   createPublicKey(createPrivateKey(key)).export({ type: 'spki', format: 'der' }).toString('base64');
 
-/** The one question of an upgrade to Docker Engine: whether it is there. */
+/** The one request of an upgrade to Docker Engine: whether it responds. */
 async function openEngine(socket: string): Promise<ReturnType<typeof createServer>> {
   const server = createServer((request, response) => {
     if (!request.url?.endsWith('/info')) throw new Error(`nobody should ask the engine for ${request.url}`);
@@ -139,7 +139,9 @@ async function pack(folder: string, version: string, key: string): Promise<void>
 
 const STOP_MS = 5000;
 
-/** Units as processes of this test: each in a process group, so that a successor goes with the one before it. */
+/**
+ * Units as processes of this test, each in a process group, so that a successor is stopped along with its predecessor.
+ */
 class Processes implements Services {
   readonly started: string[] = [];
   reloads = 0;
@@ -174,7 +176,7 @@ class Processes implements Services {
     await Promise.race([ended, systemClock.sleep(STOP_MS)]);
   }
 
-  /** It does not start again what has ended: it gives up at once. */
+  /** Does not restart what has ended: it counts as failed at once. */
   async state(unit: string): Promise<UnitState> {
     const child = this.#children.get(unit);
     const failed = child !== undefined && (child.exitCode ?? 0) !== 0;

@@ -1,4 +1,4 @@
-// Agent and proxy of the small releases of test-host.ts: they answer what an upgrade asks, and nothing else.
+// Agent and proxy of the small releases of test-host.ts: they answer the requests of an upgrade, and nothing else.
 import { spawn } from 'node:child_process';
 import { readFileSync, renameSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -8,7 +8,7 @@ const facts = JSON.parse(readFileSync(new URL('facts.json', import.meta.url), 'u
 const { version, flaw, agentSocket, proxySocket } = facts;
 const [name, command] = process.argv.slice(2);
 
-/** Takes the socket's name from whoever had it, as the proxy's successor does. */
+/** Takes over the socket's name from its holder, as the proxy's successor does. */
 function serve(socket, answer) {
   const server = createServer((request, response) => {
     const say = (body, status = 200) => {

@@ -1,4 +1,4 @@
-/** `orkestr-agent trial`: whether this release would work on this host. It looks, and changes nothing. */
+/** `orkestr-agent trial`: whether this release would work on this host. Looks, and changes nothing. */
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -15,7 +15,7 @@ import { openJournal } from '../journal/journal.ts';
 import { makeProxyClient } from '../proxy-client/edge-proxy.ts';
 import { readEngine } from '../host-facts/engine-info.ts';
 
-/** Never renamed: an older release reads what a newer one answers. */
+/** Never rename anything: an older release reads the output of a newer one. */
 export const TrialReport = z.object({
   version: z.string(),
   ok: z.boolean(),
@@ -24,12 +24,12 @@ export const TrialReport = z.object({
 export type TrialReport = z.infer<typeof TrialReport>;
 
 const ANSWER_MS = 10_000;
-/** A host with much to do answers late once, and an upgrade is not given up for that. */
+/** A busy host may answer late once, which is no reason to give up an upgrade. */
 const TRIES = 3;
 const BETWEEN_TRIES_MS = 2000;
-/** Folders with a copy of the journal, in the state folder. */
+/** Prefix of folders with a copy of the journal, in the state folder. */
 const WORK_PREFIX = 'trial-';
-/** More than any trial takes: an upgrade waits for a minute. */
+/** More than any trial takes: an upgrade waits two minutes for it. */
 const LONGEST_MS = 10 * 60_000;
 
 interface TrialParts {
@@ -41,7 +41,7 @@ interface TrialParts {
 
 interface TrialCheck {
   readonly name: string;
-  /** @returns what it found; throws what is wrong */
+  /** @returns the finding; throws what is wrong */
   readonly run: (parts: TrialParts) => Promise<string>;
 }
 
@@ -82,7 +82,7 @@ async function tryIdentity({ config }: TrialParts): Promise<string> {
   return `host ${identity.hostId}`;
 }
 
-/** Migrates a copy: what would only fail at the switch fails here. */
+/** Migrates a copy: a migration that would fail at the switch already fails here. */
 async function tryJournal({ config, clock, log }: TrialParts): Promise<string> {
   const { stateFolder } = config;
   if (!existsSync(stateFolder)) return 'none yet';
@@ -103,7 +103,7 @@ async function tryJournal({ config, clock, log }: TrialParts): Promise<string> {
   }
 }
 
-/** Copies of trials that were killed, or whose host lost its power. */
+/** Removes copies of trials that were killed, or whose host lost its power. */
 function removeLeft(stateFolder: string, clock: Clock): void {
   for (const name of readdirSync(stateFolder).filter((one) => one.startsWith(WORK_PREFIX))) {
     const path = join(stateFolder, name);

@@ -1,4 +1,7 @@
-/** The unit files of a release in systemd's folder. Settings of the proxy's hold from its next start: a successor keeps its own. */
+/**
+ * The unit files of a release in systemd's folder. Changes of the proxy's unit apply from its next start: a successor
+ * started by hand-over keeps the old ones.
+ */
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../lib/files.ts';
@@ -9,8 +12,8 @@ import { HUB_UNITS } from './services.ts';
 const UNIT_MODE = 0o644;
 
 /**
- * Puts in what the release `to` brings and takes out what only `from` brought.
- * @returns whether anything changed: systemd has to read them anew then
+ * Installs the units of release `to` and removes those that only `from` had.
+ * @returns whether anything changed: systemd must then reload them
  */
 export function installUnits(layout: Layout, to: string, from: string): boolean {
   const wanted = unitsOf(layout, to);
@@ -31,7 +34,7 @@ export function installUnits(layout: Layout, to: string, from: string): boolean 
   return changed;
 }
 
-/** Of a release, for this host: name → text. */
+/** The unit files of a release that apply to this host: name → text. */
 function unitsOf(layout: Layout, version: string): ReadonlyMap<string, string> {
   const names = namesOf(layout, version).filter((name) => !HUB_UNITS.includes(name) || hasHub(layout));
   return new Map(names.map((name) => [name, readFileSync(join(folderOf(layout, version), name), 'utf8')]));

@@ -38,7 +38,7 @@ const wishOf = (folder: string, changes: Partial<UpgradeWish> = {}): UpgradeWish
   ...changes,
 });
 
-/** Orders it and carries it out, as the unit does. @returns how it ended, and every state on the way */
+/** Orders an upgrade and carries it out, as the unit does. @returns its end, and every state on the way */
 async function upgrade(host: TestHost, folder: string, version: string): Promise<{ ended: Upgrade; states: string[] }> {
   const plan = await planUpgrade(host.parts, wishOf(folder, { version, allowDowngrade: true }));
   await startUpgrade(host.parts, plan, randomUUIDv7());
@@ -116,7 +116,7 @@ test('an agent that ends each time it is started is not waited for, though syste
   const { host, folder } = await published(t, { version: '1.1.0', flaw: 'agent-ends' });
   const state = host.processes.state.bind(host.processes);
   let looks = 0;
-  // Some were before the upgrade: they count for nothing.
+  // Restarts from before the upgrade: they do not count.
   t.mock.method(host.processes, 'state', async (unit: string) => {
     const isNew = unit === AGENT_UNIT && linkedVersion(host.parts.layout.current) === '1.1.0';
     return { ...(await state(unit)), failed: false, restarts: isNew ? 7 + looks++ : 100 };
@@ -209,7 +209,7 @@ test('a new key is believed by way of a release that names it, and by no shorter
   assert.equal(tooFar.ended.error?.code, 'ORK_UPGRADE_SIGNATURE');
   assert.equal((await upgrade(host, naming, '1.1.0')).ended.error, null);
 
-  // What a hub hands on of it is told with the key that signed it.
+  // The hub offers it with the key that signed it.
   mkdirSync(`${layout.served}.new`);
   writeFileSync(join(layout.releases, '1.1.0', INSTALLER_FILE), '');
   await publishServed(layout, { from: '1.0.0', version: '1.1.0' });
@@ -221,7 +221,7 @@ test('a new key is believed by way of a release that names it, and by no shorter
   await runs(host, '1.2.0');
 });
 
-/** A record of an upgrade that was cut off in the switch. */
+/** A record of an upgrade that was interrupted in the switch. */
 async function cutOff(host: TestHost, folder: string, change: Partial<Upgrade>): Promise<Upgrade | null> {
   const { layout } = host.parts;
   const plan = await planUpgrade(host.parts, wishOf(folder, { version: '1.1.0' }));

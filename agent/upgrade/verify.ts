@@ -1,16 +1,16 @@
-/** Who made a release, and whether its files are the ones that were released. */
+/** Verifies who made a release, and that its files are the released ones. */
 import { createHash, createPublicKey, verify, type KeyObject } from 'node:crypto';
 import { createReadStream, readFileSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { Sha256 } from '../../protocol/release.ts';
 
-/** Sums by file name, of a list that `publicKey` has signed. */
+/** SHA-256 sums by file name, from a list that `publicKey` signed. */
 export type Sums = ReadonlyMap<string, string>;
 
 /**
- * The list of sums, once its ed25519 signature (RFC 8032) is known to be right: nothing of it is read before.
- * @param publicKey base64 of its DER SubjectPublicKeyInfo, of the release that runs
+ * Parses the list of sums after it has verified its ed25519 signature (RFC 8032).
+ * @param publicKey base64 of its DER SubjectPublicKeyInfo, from the release that runs
  * @throws OrkestrError ORK_UPGRADE_SIGNATURE; ORK_UPGRADE_UNSUPPORTED for a damaged key
  */
 export function readSums(sumsFile: string, signatureFile: string, publicKey: string): Sums {
@@ -46,7 +46,7 @@ export async function sumOf(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** @throws OrkestrError ORK_UPGRADE_SIGNATURE when the file is not the one that the list names */
+/** @throws OrkestrError ORK_UPGRADE_SIGNATURE if the sum of the file differs from the list */
 export async function checkSum(path: string, name: string, sums: Sums): Promise<void> {
   const found = await sumOf(path);
   if (found === sums.get(name)) return;

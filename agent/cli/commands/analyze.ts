@@ -57,7 +57,7 @@ async function printPlan(
     checkout: await folder(path),
     rootDirectory: rootDirectory.data,
     settings: settings.data,
-    // No engine is asked: what a host made itself is only known there.
+    // No engine is queried: only the engine knows which images a host made itself.
     surroundings: { baseImages, isMadeHere: async () => false, cacheScope: 'project' },
   });
   const files = plan.files.map((file) => `file beside it: ${file.path}`);

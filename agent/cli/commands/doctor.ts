@@ -61,6 +61,6 @@ async function examineHost(only: readonly string[], { json, fix, yes, bundle, wa
       bundle: bundle ?? null,
     },
   );
-  // What hangs is left hanging: a look at a dead file system would hold this process, too.
+  // Does not wait for checks that hang: a call into a dead file system would block this process, too.
   process.stdout.write('', () => process.exit(code));
 }

@@ -20,7 +20,9 @@ export function addFirewallCommand(cli: Command): void {
     .action(setRules);
 }
 
-/** At boot, before Docker Engine starts apps (installer/units/orkestr-firewall.service): it needs no other process of ours. */
+/**
+ * Runs at boot, before Docker Engine starts apps (installer/units/orkestr-firewall.service). Needs no other process.
+ */
 async function setRules(): Promise<void> {
   const { hostId } = requireIdentity(readConfig().stateFolder);
   await makeFirewall({ scope: scopeOf(hostId) }).ensure();

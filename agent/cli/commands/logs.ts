@@ -1,4 +1,6 @@
-/** `orkestr-agent logs`: the step logs of a deployment from this host's files, or what an app writes; no agent and no hub needed. */
+/**
+ * `orkestr-agent logs`: step logs of a deployment from this host's files, or an app's output. Needs no agent, no hub.
+ */
 import type { Command } from 'commander';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { AppLogFlags } from '../../app-log/command.ts';

@@ -44,7 +44,7 @@ export function addMembershipCommands(cli: Command): void {
 
 async function enrolHost({ hub, token, name }: { hub: string; token: string; name: string }): Promise<void> {
   const { stateFolder } = readConfig();
-  // From stdin it stands in no process list.
+  // From stdin, because the process list shows arguments.
   const joinToken = token === '-' ? readFileSync(process.stdin.fd, 'utf8').trim() : token;
   const enrolment = { hubUrl: hub, joinToken, name, now: systemClock.now() };
   const { identity, joined, keptAside } = await joinHub(stateFolder, enrolment);

@@ -8,7 +8,7 @@ import { askNames, askRemoval, orderRemoval } from '../../local-api/client.ts';
 import type { Removal } from '../../local-api/client.ts';
 
 const LOOK_MS = 500;
-/** An agent that is restarted meanwhile goes on with it; it is waited for this long, ms. */
+/** How long to wait for an agent that is restarted meanwhile and then resumes the removal, ms. */
 const AWAY_MS = 60_000;
 
 const REMOVE_HELP = `

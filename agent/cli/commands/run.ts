@@ -24,7 +24,7 @@ async function runFile(path: string): Promise<void> {
   if (identity.hub !== null) {
     throw new OrkestrError('ORK_CONFLICT', `This host belongs to the hub ${identity.hub.url}: deploy through it.`);
   }
-  // Progress is on stderr, the result alone on stdout.
+  // Progress goes to stderr, so that stdout has the result alone.
   const agent = await buildAgent(config, identity, makeLogger('agent', 'silent'));
   try {
     const job = readJob(
@@ -50,7 +50,8 @@ interface LocalResult {
 }
 
 /**
- * The job in `path`. What a hub would set may be left out: ids of the deployment, its generation and the host.
+ * Parses the job in `path`. Fields that a hub would set may be left out: ids of the deployment, its generation and the
+ * host.
  * @throws OrkestrError ORK_INVALID naming the field
  */
 function readJob(path: string, hostId: string, generation: (environmentId: string) => number, now: number): Job {
@@ -74,7 +75,7 @@ function readJob(path: string, hostId: string, generation: (environmentId: strin
   throw new OrkestrError('ORK_INVALID', `${path}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}.`);
 }
 
-/** Accepts the job and goes with it to its end. Progress goes to `tell`, line by line or as raw log output. */
+/** Accepts the job and waits for its end. Progress goes to `tell`, line by line or as raw log output. */
 async function runJob(agent: Agent, job: Job, tell: (text: string | Buffer) => void): Promise<LocalResult> {
   const ms: Partial<Record<StepName, number>> = {};
   let final: DeploymentReport | null = null;

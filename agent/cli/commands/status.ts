@@ -24,6 +24,6 @@ export function addStatusCommand(cli: Command): void {
 async function status({ json, wait }: { json?: true; wait: number }): Promise<void> {
   const report = await hostReport(readConfig(), wait * 1000);
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : renderStatus(report));
-  // What hangs is left hanging: a look at a dead file system would hold this process, too.
+  // Does not wait for checks that hang: a call into a dead file system would block this process, too.
   process.stdout.write('', () => process.exit(exitCode(report.level)));
 }

@@ -1,4 +1,4 @@
-/** `orkestr-agent upgrade`, and `trial`, which is what it asks of the new release before it switches. */
+/** `orkestr-agent upgrade`, and `trial`, which an upgrade runs from the new release before it switches. */
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { OrkestrError } from '../../../protocol/errors.ts';

@@ -1,4 +1,6 @@
-/** Step 2, analyze: from the checkout to a build plan with its evidence; for a rebuild the plan of the release. Only reads. */
+/**
+ * Step 2, analyze: from the checkout to a build plan with evidence; for a rebuild, the plan of the release. Only reads.
+ */
 import manifest from '../../../package.json' with { type: 'json' };
 import type { BuildPlan, Release } from '../../../protocol/steps.ts';
 import { planInProcess } from '../../detect/analysis.ts';
@@ -15,7 +17,7 @@ export const analyze: Step<'analyze'> = {
   name: 'analyze',
 
   async run({ job, ports, log, signal }) {
-    // A rebuild is of what was released: the same Dockerfile, whatever today's detectors would write.
+    // A rebuild repeats what was released: the same Dockerfile, whatever today's detectors would write.
     if (job.kind === 'rollback') return keptPlan(job.release, log);
     const { settings } = job;
     const request: PlanRequest = {

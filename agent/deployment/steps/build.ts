@@ -1,6 +1,6 @@
 /**
- * Step 3, build: the image, in the sandbox, pushed to the registry if there is one, handed to the host's engine. A rollback whose
- * image is still to be had does not come here: the runner takes the output from the release.
+ * Step 3, build: the image, built in the sandbox, pushed to the registry if there is one, handed to the host's engine.
+ * A rollback whose image is still available skips this step: the runner takes the output from the release.
  */
 import { join } from 'node:path';
 import { OrkestrError } from '../../../protocol/errors.ts';
@@ -47,5 +47,5 @@ export const build: Step<'build'> = {
   undo: dropImages,
 };
 
-/** For people who look into the registry: the commit, and the end of the deployment's id, which makes it another one each time. */
+/** For people who look into the registry: the commit, and the end of the deployment id, which makes the tag unique. */
 const tagOf = ({ commit, deploymentId }: ReleaseJob): string => `${commit.slice(0, 12)}-${deploymentId.slice(-12)}`;

@@ -8,7 +8,7 @@ export const clone: Step<'clone'> = {
   async run(context) {
     const { job, ports, log, signal } = context;
     await mustBeFree(context);
-    // Its engine starts while the code comes.
+    // The build engine starts while the code is fetched.
     ports.builder.warm({ environmentId: job.environment.id, limits: job.settings.build, log });
     const directory = ports.workspaces.checkoutDirectory(job.deploymentId);
     const { source, commit } = job;

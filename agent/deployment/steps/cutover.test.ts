@@ -39,7 +39,7 @@ const drained = (parts: Partial<DrainAnswer> = {}): DrainAnswer => ({
 
 const lost = new OrkestrError('ORK_PROXY_UNREACHABLE', 'The answer was lost.');
 
-/** What a proxy says that was restarted since the flip, and has no certificates. */
+/** Answers of a proxy that was restarted since the flip and has no certificates. */
 const RESTARTED: Partial<EdgeProxy> = {
   receipt: () => Promise.reject(new OrkestrError('ORK_NOT_FOUND', 'No flip since the restart.')),
   certificates: async () => ({ certificates: [], missing: [] }),
@@ -69,7 +69,7 @@ function contextWith(
   });
 }
 
-/** Answers that come one after the other; the last one stays. */
+/** Returns the values one after the other; the last one repeats. */
 function inTurn<T>(...values: T[]): () => Promise<T> {
   return async () => (values.length > 1 ? values.shift() : values[0]) as T;
 }

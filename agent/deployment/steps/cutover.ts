@@ -1,11 +1,11 @@
 /**
- * Step 6, cutover: compare-and-set flip of the proxy's upstream to the new target; then drain the old one and, as long as it
- * is kept anyway, watch how the new one does with real visitors.
+ * Step 6, cutover: compare-and-set flip of the proxy's upstream to the new target. Then drains the old one and, as long
+ * as it is kept anyway, watches how the new one does with real visitors.
  *
- * The flip is the point of no return but for one way back: a new target that goes bad in the watch window is flipped away
- * from again (../regression.ts). This step has no `undo`. When `run` throws, the runner asks {@link hasFlipped}: false means
- * visitors are on the old target, so earlier steps may be undone; true means only forward, so `run` is called again; when it
- * throws, the proxy cannot say, so neither is allowed yet and the runner asks again later.
+ * The flip is the point of no return, with one exception: if the new target goes bad in the watch window, the proxy is
+ * flipped back (../regression.ts). This step has no `undo`. When `run` throws, the runner calls {@link hasFlipped}:
+ * false means visitors are on the old target, so earlier steps may be undone; true means only forward, so `run` is
+ * called again; if it throws, the proxy cannot say, so neither is allowed yet and the runner asks again later.
  */
 import type { EdgePart } from '../../../protocol/edge-order.ts';
 import { isSameEdge } from '../../../protocol/edge-order.ts';
@@ -19,7 +19,7 @@ import { addressNow, standUp } from '../standing.ts';
 import { names } from '../step.ts';
 import type { Step, StepContext } from '../step.ts';
 
-/** How often the flip is tried when its answer was lost or something else changed the upstream in between. */
+/** How many times to try the flip if its answer is lost or something else changes the upstream in between. */
 const TRIES = 3;
 const PAUSE_MS = 500;
 
@@ -37,7 +37,7 @@ export const cutover: Step<'cutover'> = {
   },
 };
 
-/** Whether visitors of the environment are served by this deployment. Throws when the proxy does not tell. */
+/** Whether this deployment serves the visitors of the environment. Throws if the proxy does not answer. */
 export async function hasFlipped(context: StepContext): Promise<boolean> {
   return isOurs(await upstreamOf(context), context);
 }
@@ -47,22 +47,22 @@ async function upstreamOf({ job, ports }: StepContext): Promise<UpstreamView | u
   return upstreams.find(({ id }) => id === job.environment.id);
 }
 
-/** The active target is the first that is not on its way out. */
+/** The active target is the first in the list. */
 function isOurs(upstream: UpstreamView | undefined, { job }: StepContext): boolean {
   return upstream?.generation === job.generation && upstream.targets[0]?.id === job.deploymentId;
 }
 
-/** Flip, whatever happens to the answers. */
+/** Flips, even if answers get lost. */
 async function flip(context: StepContext): Promise<FlipAnswer> {
   const { job, output, ports, log, signal } = context;
   const port = servingPort(output('deploy'), output('health'));
   for (let attempt = 1; ; attempt += 1) {
-    // Read anew each time: a lost answer may hide a flip that was done, and the proxy answers that one again.
+    // Read again each time: a lost answer may hide a flip that was done, and the proxy answers a repeated flip alike.
     const before = await upstreamOf(context);
     if (wasFlippedBack(before, context)) throw await endAfterFlipBack(context);
     const seen = before?.generation ?? 0;
     if (seen > job.generation || (seen === job.generation && !isOurs(before, context))) throw stale(seen, context);
-    // The last moment to turn back. After the call below a cancellation comes too late.
+    // The last moment to turn back: after the call below a cancel comes too late.
     if (!isOurs(before, context)) signal.throwIfAborted();
     const address = await addressNow(context, isOurs(before, context));
     const entry = {
@@ -84,14 +84,14 @@ async function flip(context: StepContext): Promise<FlipAnswer> {
   }
 }
 
-/** Newer settings may have come while the flip was on its way. */
+/** Newer settings may have come while the flip was in progress. */
 async function keepUp({ job, ports, edge }: StepContext, flipped: EdgePart): Promise<void> {
   const now = edge();
   if (isSameEdge(now, flipped)) return;
   await ports.proxy.edge({ upstreamId: job.environment.id, expectedGeneration: job.generation, ...now });
 }
 
-/** Errors after which the table has to be read again: someone was faster, or the answer was lost on the way. */
+/** Errors after which the table has to be read again: someone else was faster, or the answer was lost. */
 function mayHaveChanged(error: unknown): error is OrkestrError {
   return (
     error instanceof OrkestrError && (error.code === 'ORK_GENERATION_STALE' || error.code === 'ORK_PROXY_UNREACHABLE')
@@ -106,19 +106,19 @@ function stale(seen: number, { job }: StepContext): OrkestrError {
 }
 
 /**
- * The old target finishes what it has, and the new one is watched meanwhile. Null when there is no old one, or when nobody
- * waits for it any more as the environment is to go.
- * @throws OrkestrError ORK_APP_REGRESSED when the new one went bad and the old one serves again
+ * The old target finishes its requests while the new one is watched. Null if there is no old one, or if the environment
+ * is being removed and nobody waits for it.
+ * @throws OrkestrError ORK_APP_REGRESSED if the new one went bad and the old one serves again
  */
 async function settle(context: StepContext, { previous }: FlipAnswer): Promise<DrainAnswer | null> {
   const isAlone = previous === null || previous.targetId === context.job.deploymentId;
-  // Where there is no way back. After a reboot it may have no restart policy yet, and come up at another address.
+  // Past the way back. After a reboot the new one may have no restart policy yet, and come up at another address.
   if ((isAlone || context.isLive) && (await standUp(context))) await flip(context);
   if (isAlone) return null;
   const { targetId, inFlight, streams } = previous;
   context.log.line(`${targetId} has ${inFlight} in flight, ${streams} of them streams`);
   const over = new AbortController();
-  // Only a container that the journal knows is surely kept until the next step.
+  // Only a container that the journal knows is certain to be kept until the next step.
   const isKept = context.previous?.deploymentId === targetId;
   const until = AbortSignal.any([over.signal, context.removal]);
   const drained = drainTarget(context, targetId, until);
@@ -131,23 +131,23 @@ async function settle(context: StepContext, { previous }: FlipAnswer): Promise<D
     context.log.line('the environment is being deleted: not waiting for requests in flight');
     return null;
   } finally {
-    // The drain of a target that serves again would only end by its deadline. And a step that runs again must not meet a
-    // flip back that is still under way.
+    // The drain of a target that serves again would only end at its deadline. And a step that runs again must not meet
+    // a flip back that is still in progress.
     over.abort();
     await Promise.allSettled(work);
   }
 }
 
 /**
- * What is left is the drain, and streams may take a day to end: meanwhile no other deployment is to wait for them, and an app
- * that crashes is started again as any that is live.
+ * What is left is the drain, and streams may take a day to end. Meanwhile no other deployment should wait, and an app
+ * that crashes is restarted like any live one.
  */
 async function stay(context: StepContext): Promise<void> {
   const { job, ports, log } = context;
   try {
     await ports.containers.keepRunning(names.container(job.deploymentId));
   } catch (error) {
-    // The last step does it again; nothing of the drain depends on it.
+    // The last step does it again, and the drain does not depend on it.
     log.line(`the engine does not take that the app is to be kept running: ${toErrorReport(error).message}`);
   }
   context.takeOver();

@@ -1,4 +1,6 @@
-/** Step 4, deploy: the new container, hardened and limited, beside the one that serves; or in its place (../hold.ts). */
+/**
+ * Step 4, deploy: the new container, hardened and limited, beside the one that serves; or in its place (../hold.ts).
+ */
 import type { Settings } from '../../../protocol/job.ts';
 import { startArgv } from '../../detect/start-command.ts';
 import { diagnoseExit, TAIL_LINES } from '../diagnosis.ts';
@@ -21,10 +23,10 @@ export const deploy: Step<'deploy'> = {
     const port = choosePort(job, image, output('analyze'), foundEarlier(context));
     const name = names.container(job.deploymentId);
     const command = commandOverride(context);
-    // Before visitors are held, where there is no room for two: a pull may take minutes.
+    // Before requests are held, where there is no room for two: a pull may take minutes.
     const imageId = await ensureImage(context);
     await beginHold(context);
-    context.signal.throwIfAborted(); // the old one is stopped: it is brought back, not replaced
+    context.signal.throwIfAborted(); // cancelled: the old one, which is stopped by now, is brought back, not replaced
     const state = await ports.containers.start({
       owner: ownerOf(job),
       name,
@@ -55,27 +57,27 @@ export const deploy: Step<'deploy'> = {
     const { job, ports } = context;
     await removeWithWords(context, names.container(job.deploymentId), graceSeconds(job.settings));
     await undoHold(context);
-    // Of the others the step build takes back what it made.
+    // For other jobs, the undo of step build removes what it made.
     if (mayPull(job)) await dropImages(context);
-    // The network is the project's: other environments may live in it.
+    // The network belongs to the project: other environments may use it.
     const left = await ports.containers.list();
     if (left.some(({ projectId }) => projectId === job.project.id)) return;
     await ports.containers.removeNetwork(names.network(job.project.id));
   },
 };
 
-/** Where visitors are held they wait for this, and none of them has been on it yet. */
+/** While requests are held, they wait for this stop, and the new container has not served any. */
 const graceSeconds = ({ cutover, stopGraceSeconds }: Settings): number =>
   cutover === 'hold' ? Math.min(stopGraceSeconds, HELD_GRACE_SECONDS) : stopGraceSeconds;
 
-/** The port that was found by the release a rollback goes back to, or by the deployment that is live. */
+/** The port that was found for the release a rollback goes back to, or for the live deployment. */
 function foundEarlier({ job, previous }: StepContext): number | null {
   if (job.kind === 'rollback') return job.release.foundPort;
   const built = job.kind === 'serve' ? job.built.foundPort : null;
   return built ?? previous?.foundPort ?? null;
 }
 
-/** The environment's variables, the port, and who this container is. */
+/** The environment's variables, the port, and the identity of this container. */
 function environmentOf({ job }: StepContext, port: number): Record<string, string> {
   return {
     ...job.env,
@@ -87,7 +89,7 @@ function environmentOf({ job }: StepContext, port: number): Record<string, strin
   };
 }
 
-/** A generated Dockerfile holds the start command already; in front of a repository's own one it is an override. */
+/** A generated Dockerfile already contains the start command; for a repository's own Dockerfile it is an override. */
 function commandOverride({ output }: StepContext): string[] | undefined {
   const { dockerfile, startCommand } = output('analyze');
   if (dockerfile.origin === 'generated' || startCommand === undefined) return undefined;

@@ -1,6 +1,7 @@
 /**
- * Step 7, finalize: the deployment is live. Keep it running, stop and remove what it supersedes, prune images, free the
- * workspace. Comes after the point of no return, so there is no undo: it is called again until it is done.
+ * Step 7, finalize: the deployment is live. Sets its restart policy, stops and removes what it supersedes, prunes
+ * images, removes the workspace. Comes after the point of no return, so there is no undo: it is called again until it
+ * is done.
  */
 import { toErrorReport } from '../../../protocol/errors.ts';
 import { retire } from '../last-words.ts';
@@ -31,7 +32,7 @@ export const finalize: Step<'finalize'> = {
   },
 };
 
-/** All other containers of the environment: the previous deployment's, and whatever a crash may have left before it. */
+/** Removes all other containers of the environment: the previous deployment's, and any that a crash left before it. */
 async function removeSuperseded(context: StepContext): Promise<void> {
   const { job, ports, log } = context;
   for (const { name, environmentId, deploymentId } of await ports.containers.list()) {
@@ -41,12 +42,12 @@ async function removeSuperseded(context: StepContext): Promise<void> {
   }
 }
 
-/** The image as this host names it. */
+/** The id of the image on this host. */
 const imageIdOf = ({ output }: StepContext): string => output('deploy').imageId ?? output('build').id;
 
 /**
- * Removes images beyond the plan's number; the ids of those that went. An image in use stays, as the engine refuses it. One that the
- * engine cannot let go is no failure of a deployment that serves: the next one tries again.
+ * Removes images beyond the plan's number and returns their ids. The engine refuses to remove an image in use, which
+ * stays. If it fails to remove one, that does not fail a deployment that serves: the next one tries again.
  */
 async function prune(context: StepContext): Promise<string[]> {
   const { job, ports, log } = context;
@@ -64,13 +65,13 @@ async function prune(context: StepContext): Promise<string[]> {
   return pruned;
 }
 
-/** The store goes by the ids, which are of the hub's clock: it may have been ahead for a time. */
+/** The store sorts by deployment id, which depends on the hub's clock: the clock may have been ahead for a time. */
 const newestFirst = (images: readonly OwnedImage[], { generationOf }: StepContext): readonly OwnedImage[] =>
   images.toSorted((a, b) => (generationOf(b.deploymentId) ?? 0) - (generationOf(a.deploymentId) ?? 0));
 
 /**
- * Ids beyond the `keep` that stay: the live one, whatever its age, and the newest of the others. Counted by id, for a build
- * without any change gives one image two names.
+ * Ids beyond the `keep` that stay: the live one, whatever its age, and the newest of the others. Counted by id, because
+ * a build without changes gives one image two names.
  */
 export const surplus = (newestFirst: readonly OwnedImage[], live: string, keep: number): string[] =>
   [...new Set([live, ...newestFirst.map(({ id }) => id)])].slice(keep);

@@ -28,7 +28,7 @@ describe('probes of the step health', () => {
     const upAfter = async (ms: number): Promise<{ readonly late: number; readonly attempts: number }> => {
       const clock = new VirtualClock();
       const exec = async () => ({ exitCode: clock.monotonic() < ms ? 1 : 0, output: '' });
-      // The watch on the container never answers, so that time only passes between the probes.
+      // Inspecting the container never resolves, so that time only passes between the probes.
       const inspect = () => new Promise<null>(() => undefined);
       const containers = { inspect, exec, listeners: async () => [] };
       const check = { kind: 'command', argv: ['ready'], startSeconds: 60, intervalSeconds: 0.5 };
@@ -51,7 +51,7 @@ describe('probes of the step health', () => {
         first ??= clock.monotonic();
         return { exitCode: 0, output: '' };
       };
-      // The watch on the container never answers, so that time only passes between the probes.
+      // Inspecting the container never resolves, so that time only passes between the probes.
       const inspect = () => new Promise<null>(() => undefined);
       const containers = { inspect, exec, listeners: async () => [] };
       await health.run(contextOf({ port, clock, check: { kind: 'command', argv: ['ready'] }, containers }));
@@ -73,7 +73,7 @@ describe('probes of the step health', () => {
         good.push(clock.monotonic());
         return { exitCode: 0, output: '' };
       };
-      // The watch on the container never answers, so that time only passes between the probes.
+      // Inspecting the container never resolves, so that time only passes between the probes.
       const inspect = () => new Promise<null>(() => undefined);
       const containers = { inspect, exec, listeners: async () => [] };
       await health.run(contextOf({ port, clock, check: { kind: 'command', argv: ['ready'] }, containers }));

@@ -31,7 +31,7 @@ describe('the step health', () => {
   test('a budget of one second is enough for an app that is up', async (t) => {
     const port = await openPort(t);
     const check = { kind: 'command', argv: ['ready'], startSeconds: 1, intervalSeconds: 0.1 };
-    // The watch on the container never answers, so that time only passes between the probes.
+    // Inspecting the container never resolves, so that time only passes between the probes.
     const inspect = () => new Promise<null>(() => undefined);
     const containers = { inspect, exec: exits(0), listeners: async () => [] };
     const report = await health.run(contextOf({ port, check, containers }));

@@ -1,4 +1,6 @@
-/** Step 5, health: probe until it is healthy, or say why it is not. Changes nothing, so there is nothing to undo. */
+/**
+ * Step 5, health: probes until the app is healthy, or says why it is not. Changes nothing, so there is nothing to undo.
+ */
 import { resolveCheck, tryOnce } from '../../probe/index.ts';
 import type { ProbeSubject } from '../../probe/index.ts';
 import type { Domain } from '../../../protocol/edge.ts';
@@ -8,17 +10,20 @@ import { isOpen, otherPort } from '../port.ts';
 import type { ContainerState } from '../ports.ts';
 import type { Step, StepContext } from '../step.ts';
 
-/** How often the container is looked at while a probe or a pause is under way, ms. */
+/** How often to inspect the container during a probe or a pause, ms. */
 const WATCH_MS = 500;
 
-/** A failed probe with less time than this, at the end of the budget, must not hide what the one before it got. */
+/**
+ * A failed probe that had less time than this, at the end of the budget, must not hide the result of the one before it.
+ */
 const LEAST_PROBE_MS = 1000;
 
-/** The pause after a failed probe, and after a good one, is at least this, ms. */
+/** The least pause after a failed probe and after a successful one, ms. */
 const LEAST_PAUSE_MS = { failed: 10, ok: 25 } as const;
 /**
- * And this part of the time since the start: an app that is up soon is seen soon, and one that is not is not hammered. Good
- * probes of an app that takes long to start are as much further apart, since its beginnings last as much longer.
+ * The pause is also at least this share of the time since the start: an app that is up soon is noticed soon, and one
+ * that is not is not hammered. An app that takes long to start also takes longer to settle, so its successful probes
+ * are spread out likewise.
  */
 const PAUSE_SHARE = { failed: 0.1, ok: 0.2 } as const;
 
@@ -29,7 +34,7 @@ export const health: Step<'health'> = {
     const over = new AbortController();
     const signal = AbortSignal.any([context.signal, over.signal]);
     try {
-      // A container that exits is seen at once, not when the probe's or the pause's time is up.
+      // A container that exits is noticed at once, not at the end of the probe or the pause.
       return await Promise.race([untilHealthy(context, signal), untilExit(context, signal)]);
     } finally {
       over.abort();
@@ -47,7 +52,7 @@ async function untilHealthy(context: StepContext, signal: AbortSignal): Promise<
   let attempts = 0;
   let successes = 0;
   let last = '';
-  /** Read while the next probe is waited for: what the app has open does not change between two good ones. */
+  /** Read while waiting for the next probe: the app's open ports do not change between two successful ones. */
   let listening: Promise<Listener[] | null> | null = null;
   while (remaining() > 0) {
     const timeoutMs = Math.ceil(Math.min(check.timeoutSeconds * 1000, remaining()));
@@ -80,16 +85,16 @@ async function untilHealthy(context: StepContext, signal: AbortSignal): Promise<
   });
 }
 
-/** The interval is the longest pause, which is reached when the start takes several times as long. */
+/** The interval is the longest pause. It is reached when the start takes several times as long. */
 function pauseMs(sinceStart: number, ok: boolean, interval: number): number {
   const result = ok ? 'ok' : 'failed';
   return Math.min(interval, Math.max(sinceStart * PAUSE_SHARE[result], LEAST_PAUSE_MS[result]));
 }
 
-/** A probe's result is the same as the one before when only its time differs: then the log has it already. */
+/** A result that differs from the one before only in its time is not logged again. */
 const withoutTime = (got: string): string => got.replace(/ in \d+ ms/, '');
 
-/** Never answers; throws the reason as soon as the container no longer runs. */
+/** Never resolves; throws the reason as soon as the container no longer runs. */
 async function untilExit(context: StepContext, signal: AbortSignal): Promise<never> {
   for (;;) {
     await ensureRunning(context, ({ running }) => running);
@@ -97,7 +102,7 @@ async function untilExit(context: StepContext, signal: AbortSignal): Promise<nev
   }
 }
 
-/** @throws OrkestrError ORK_APP_EXITED or ORK_APP_MEMORY unless the container is there and `isFine` */
+/** @throws OrkestrError ORK_APP_EXITED or ORK_APP_MEMORY unless the container exists and `isFine` */
 async function ensureRunning(
   { job, output, ports }: StepContext,
   isFine: (state: ContainerState) => boolean,
@@ -109,28 +114,28 @@ async function ensureRunning(
   throw diagnoseExit(state, job.settings.limits.memoryMiB, tail);
 }
 
-/** A name that visitors use too: apps may refuse others. Of a wildcard any one will do. */
+/** A name that visitors use: apps may reject others. For a wildcard, any name that it covers. */
 function probedHost(domains: readonly Domain[]): string | undefined {
   const exact = domains.find(({ host }) => !host.startsWith('*.'));
   return exact?.host ?? domains[0]?.host.replace('*', 'www');
 }
 
-/** Looks in a row that find the same other port open: an app opens one for its metrics or debugger first. */
+/** Consecutive looks that must find the same other port open: an app may open one for metrics or a debugger first. */
 const SAME_PORT_TIMES = 3;
 
 interface PortSearch {
   /** The port to probe. */
   port(): number;
-  /** It, when it is not the guessed one. */
+  /** That port, if it is not the guessed one. */
   found(): number | null;
   /**
-   * After a failed probe: when the port was a guess and the app keeps exactly one other open, that one is probed from now
-   * on; but no longer than until the guessed one is open, too. A helper may be there long before the app: Erlang's epmd.
+   * Called after a failed probe. If the port was a guess and the app keeps exactly one other open, that one is probed
+   * from now on, until the guessed one opens too: a helper such as Erlang's epmd may be there long before the app.
    */
   lookAround(): Promise<void>;
 }
 
-/** @param interval ms between two looks: probes that follow each other faster would all see what is open first */
+/** @param interval ms between two looks: more frequent looks would all see only what opens first */
 function portSearch(context: StepContext, interval: number): PortSearch {
   const { port, portFrom, portGuessed } = context.output('deploy');
   let found: number | null = null;
@@ -174,12 +179,12 @@ function subjectOf({ job, output, ports }: StepContext, port: number): ProbeSubj
   };
 }
 
-/** Listening sockets, or null when they cannot be read: they are evidence and decide nothing. */
+/** Listening sockets, or null if they cannot be read: they are evidence and decide nothing. */
 async function listenersOf({ output, ports, log }: StepContext): Promise<Listener[] | null> {
   try {
     return [...(await ports.containers.listeners(output('deploy').containerName))];
   } catch (error) {
-    // The verdict stands without them, and hiding it behind this error would be worse. The log tells.
+    // The verdict stands without them, and hiding it behind this error would be worse. The log records it.
     log.line(`listening sockets could not be read: ${String(error)}`);
     return null;
   }

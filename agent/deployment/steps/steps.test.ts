@@ -110,7 +110,7 @@ describe('the step analyze', () => {
   });
 
   test('a rollback keeps the plan of its release, though the repository says something else today', async () => {
-    // No port is scripted: the repository is not looked at.
+    // No port is scripted: the repository is not read.
     const context = aContext({ job: aRollback() });
     assert.deepEqual(await analyze.run(context), plan);
     assert.match(context.lines.join(), new RegExp(`the plan of deployment ${IDS.previous} is kept`));

@@ -1,4 +1,4 @@
-/** For tests of the step health: an app that is up, and what the step is told of it. */
+/** For tests of the step health: an app that is up, and the step's context. */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -12,7 +12,7 @@ export const NAME = `orkestr-${IDS.deployment}`;
 
 export const running = containerOf(IDS.deployment, { address: '127.0.0.1' });
 
-/** A port that accepts connections, as an app that is up has it. */
+/** A port that accepts connections, as that of an app that is up. */
 export async function openPort(t: TestContext): Promise<number> {
   const server = createServer((socket) => void socket.on('error', () => undefined).resume()).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -30,7 +30,7 @@ interface Scene {
   readonly hasHealthcheck?: boolean;
 }
 
-/** The step has this container, port and check before it. */
+/** A context for the step with this container, port and check. */
 export function contextOf({
   port = 8080,
   portGuessed = true,
@@ -67,7 +67,7 @@ export function contextOf({
   });
 }
 
-/** Exit codes of the probe's command, one per try; the last one stays. */
+/** Exit codes of the probe's command, one per try; the last one repeats. */
 export function exits(...codes: number[]): ContainerRuntime['exec'] {
   return async () => ({ exitCode: (codes.length > 1 ? codes.shift() : codes[0]) ?? 0, output: '' });
 }

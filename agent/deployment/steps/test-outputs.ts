@@ -1,4 +1,4 @@
-/** For tests of the steps: what the steps before have given, and the container that an app runs in. */
+/** For tests of the steps: outputs of the steps before, and the container that an app runs in. */
 import type { RollbackJob } from '../../../protocol/job.ts';
 import type { BuildPlan, Checkout, Image, Release } from '../../../protocol/steps.ts';
 import type { ContainerState } from '../ports.ts';

@@ -1,4 +1,4 @@
-/** 40 canaries in settings, environment, journal and logs of a host: none of them is in its support archive. */
+/** 40 canaries in settings, environment, journal and logs of a host: none of them may be in its support archive. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -20,13 +20,13 @@ import { makeScrubber } from './scrub.ts';
 
 const MAIN = join(import.meta.dirname, '..', '..', 'main.ts');
 
-/** Canaries, each noted when it is made. They look like what people choose: no rule can know all of them by looks. */
+/** Makes and records canaries. They look like secrets that people choose: no rule can recognize all of them. */
 class Canaries {
   readonly all: string[] = [];
-  /** Words, as a person's password. */
+  /** Words, like a person's password. */
   words = (): string =>
     this.#note(`canary-${['otter', 'heron', 'lynx', 'stoat'][this.all.length % 4]}-${this.all.length}x`);
-  /** As a machine makes a key. */
+  /** A key as machines generate it. */
   key = (): string => this.#note(`K${randomBytes(18).toString('base64url')}7`);
 
   #note(value: string): string {
@@ -35,7 +35,7 @@ class Canaries {
   }
 }
 
-/** Lines of a log as processes of ours and apps write them. */
+/** Log lines as our processes and apps write them. */
 const logLines = ({ words, key }: Canaries): string[] => [
   `{"level":"info","msg":"calling","authorization":"Bearer ${words()}"}`,
   `{"level":"warn","err":{"message":"login failed for https://bob:${words()}@git.example.com/shop.git"}}`,
@@ -73,7 +73,7 @@ test('of 40 canaries in settings, environment, journal and logs none is in the a
   mkdirSync(state, { mode: 0o700 });
   mkdirSync(join(folder, 'logs'));
 
-  // Journal: a job's environment and token, and what a failed step left.
+  // Journal: a job's environment and token, and the error of a failed step.
   const env = {
     DATABASE_URL: `postgres://shop:${canaries.words()}@db/shop`,
     MULTI: `first ${canaries.words()}\nsecond ${canaries.words()}`,
@@ -98,7 +98,7 @@ test('of 40 canaries in settings, environment, journal and logs none is in the a
   journal.accept(waiting);
   journal.close();
 
-  // Settings: the address of the hub, keys; the environment of the doctor itself.
+  // Settings: the hub's address, keys; the environment of the doctor itself.
   const hub = { url: `http://admin:${canaries.words()}@127.0.0.1:1/`, publicKey: makeKeyPair().publicKey };
   const identity = { hostId: IDS.host, name: 'a host', hub, since: new Date(0).toISOString() };
   writeFileSync(join(state, 'identity.json'), JSON.stringify(identity), { mode: 0o600 });
@@ -116,7 +116,7 @@ test('of 40 canaries in settings, environment, journal and logs none is in the a
     HOME: `/home/${canaries.words()}`,
   };
 
-  // Logs: what the journal knows, bare and in other forms, and what only looks like a secret.
+  // Logs: values from the journal, bare and encoded, and values that only look like secrets.
   const known = Object.values(env).flatMap((value) => value.split('\n'));
   const lines = [
     ...logLines(canaries),

@@ -1,6 +1,6 @@
 /**
- * `orkestr-agent doctor --bundle`: an archive for support. What is known to be harmless by its structure is put in; all of
- * it goes through the scrubber as text. The journal itself, keys, and the environment of processes are never in it.
+ * `orkestr-agent doctor --bundle`: an archive for support. It contains only what is harmless by its structure, and all
+ * of it passes the scrubber as text. It never contains the journal itself, keys, or the environment of processes.
  */
 import { writeFileSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
@@ -36,7 +36,7 @@ interface BundleParts {
   readonly status: StatusReport;
 }
 
-/** Writes the archive (tar.gz, for its owner only). @throws OrkestrError ORK_CONFLICT when the file is there already */
+/** Writes the archive (tar.gz, for its owner only). @throws OrkestrError ORK_CONFLICT if the file exists */
 export async function writeBundle(path: string, parts: BundleParts): Promise<void> {
   const archive = pack();
   const whole = buffer(archive);
@@ -68,13 +68,13 @@ async function filesOf({ subject, doctor, status }: BundleParts): Promise<readon
   return [['README', [README, ...gaps.map((gap) => `Note: ${scrubber.text(gap)}\n`)].join('\n')], ...files];
 }
 
-/** By name, so that a setting that is new is not in it by itself. */
+/** Listed by name, so that a new setting is not included by accident. */
 function settingsOf({ config }: Subject): unknown {
   const { stateFolder, agentSocket, sandboxFolder, proxySocket, dockerSocket, baseImages } = config;
   return { stateFolder, agentSocket, sandboxFolder, proxySocket, dockerSocket, baseImages };
 }
 
-/** Without messages and evidence: those may be an app's own lines. */
+/** Without messages and evidence: they may quote an app's output. */
 async function deploymentsOf(subject: Subject): Promise<unknown> {
   const journal = await subject.journal();
   if (journal === null || 'unreadable' in journal) return journal;

@@ -1,4 +1,4 @@
-/** The last lines of our processes: from systemd's journal, or from the files of `npm start`. */
+/** The last log lines of our processes: from systemd's journal, or from the log files of `npm start`. */
 import { open } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,7 +9,7 @@ const LINES = 2000;
 const MAX_BYTES = 1_048_576;
 const LOOK_MS = 10_000;
 
-/** Name of the process → its last lines. One without a log here is not among them. */
+/** Name of the process → its last lines. Processes without a log here are left out. */
 export async function lastLines(subject: Subject): Promise<ReadonlyMap<string, string>> {
   const found = await Promise.all(
     PROCESSES.map(async (name): Promise<[string, string]> => [name, await linesOf(subject, name)]),
@@ -30,7 +30,7 @@ async function linesOf({ places, config, exec }: Subject, name: string): Promise
   }
 }
 
-/** The end of a file, from the start of a line on. */
+/** The end of a file, from the beginning of a line. */
 async function tailOf(path: string): Promise<string> {
   const file = await open(path, 'r');
   try {

@@ -1,6 +1,6 @@
 /**
- * Takes secrets out of text that leaves the host: every value that is known to be one, in each form that it may have been
- * written in, and whatever looks like one. Rather a harmless word too many than a secret: the text is for support.
+ * Redacts secrets in text that leaves the host: every known value, in each encoding in which it may appear, and
+ * whatever looks like a secret. It rather redacts a harmless word than miss a secret: the text is for support.
  */
 import { makeRedactor } from '../../lib/redactor.ts';
 
@@ -14,15 +14,15 @@ const IS_SECRET_NAME = new RegExp(SECRET_NAME, 'i');
 
 type Rule = readonly [pattern: RegExp, replacement: string | ((...groups: (string | undefined)[]) => string)];
 
-/** A value in quotes, in quotes that are escaped (JSON within JSON), cut off in the middle, or bare. */
+/** A value in quotes, in escaped quotes (JSON within JSON), truncated in the middle, or bare. */
 const VALUE = String.raw`(?:(\\")(?:(?!\\").)*(\\")?|(")(?:[^"\\\n]|\\.)*("?)|(')[^'\n]*('?)|[^\s,;&}\]"'\\]+)`;
-/** The end of the name; what stands before it stays. Bounded, as all below: the time must not grow with the square of a line. */
+/** The rest of the name. Bounded, like all below: the time must not be quadratic in the line length. */
 const NAME = String.raw`(?:${SECRET_NAME})[\w.-]{0,64}`;
 
 const RULES: readonly Rule[] = [
-  // RFC 7468, also where a JSON string has its line ends escaped, or its end was cut off.
+  // RFC 7468, also if a JSON string escapes its line ends, or its end is missing.
   [/-----BEGIN [A-Z0-9 ]{1,64}-----(?:[\s\S]{0,4096}?-----END [A-Z0-9 ]{1,64}-----|(?:\\n|[\sA-Za-z0-9+/=])*)/g, MARK],
-  // RFC 9110, 11.4: a scheme and its credentials; and headers that are nothing but secrets.
+  // RFC 9110, 11.4: a scheme and its credentials; and headers that consist of secrets.
   [/\b(bearer|basic|digest|negotiate)\s+[^\s"',;\\]+/gi, `$1 ${MARK}`],
   [/\b((?:set-)?cookie\s*:\s*)[^\r\n"]*/gi, `$1${MARK}`],
   // RFC 3986, 3.2.1: user information of a URL.
@@ -30,27 +30,27 @@ const RULES: readonly Rule[] = [
   // A field, variable or query parameter by its name; an option of a command line.
   [new RegExp(String.raw`(${NAME}\\?["']?\s*[:=]\s*)${VALUE}`, 'gi'), keepQuotes],
   [new RegExp(String.raw`(?<=\s--?[\w-]{0,64})(${NAME}\s+)${VALUE}`, 'gi'), keepQuotes],
-  // Addresses of people.
+  // E-mail addresses.
   [/[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+/g, MARK],
 ];
 
-/** What stays JSON stays it. */
+/** Keeps JSON valid. */
 function keepQuotes(_match: string | undefined, name: string | undefined, ...quotes: (string | undefined)[]): string {
   const [open = '', close = open] = quotes.slice(0, 6).filter((quote) => quote !== undefined);
   return `${name}${open}${MARK}${close}`;
 }
 
-/** A word this long that mixes letters and digits is a key, unless it is one of our own ids. */
+/** A word of this length that mixes letters and digits is a key, unless it is one of our own ids. */
 const LONG_WORD = /[A-Za-z0-9+_=-]{20,}/g;
 const ID = /sha256:[0-9a-f]{64}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 
 interface Scrubber {
   text(this: void, text: string): string;
-  /** The same of every text within; what its name calls a secret goes as a whole. */
+  /** Scrubs every text within a value. Texts under a secret name are replaced as a whole. */
   value(this: void, value: unknown): unknown;
 }
 
-/** @param known values that are secret, whatever they look like; shorter ones than the redactor's least are left */
+/** @param known secret values, whatever they look like; values below the redactor's minimum length are left */
 export function makeScrubber(known: Iterable<string>): Scrubber {
   const values = [...new Set([...known].flatMap(formsOf))];
   const scrub = (text: string): string => {
@@ -71,7 +71,7 @@ export function makeScrubber(known: Iterable<string>): Scrubber {
   return { text: scrub, value: within };
 }
 
-/** As it is, each of its lines, and as JSON, a URL or base64 has it. */
+/** As it is, line by line, and as encoded in JSON, a URL, base64 or hex. */
 function formsOf(value: string): string[] {
   const lines = value.split(/\r?\n/).filter((line) => line !== '');
   return [value, ...lines].flatMap((text) => [
@@ -84,7 +84,7 @@ function formsOf(value: string): string[] {
   ]);
 }
 
-/** Ids are kept: without them nothing in the archive can be followed. */
+/** Keeps ids: without them nothing in the archive can be correlated. */
 function scrubLongWords(text: string): string {
   let out = '';
   let at = 0;

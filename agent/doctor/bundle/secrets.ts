@@ -1,4 +1,4 @@
-/** Every secret that this host knows, only to take it out of other texts. */
+/** Every secret that this host knows, only for redacting other texts. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readPayloads } from '../../journal/snapshot.ts';
@@ -8,18 +8,18 @@ const SECRET_PART = /env|secret|token|password|credential|registr|auth|key/i;
 
 interface KnownSecrets {
   readonly values: readonly string[];
-  /** Why not all of them are known, for whoever reads the archive; empty: all are. */
+  /** Why some of them are unknown, for the reader of the archive; empty: all are known. */
   readonly gaps: readonly string[];
 }
 
-/** All that this host knows of secrets; what could not be read is a gap, which the archive then names. */
+/** All secrets that this host knows. What could not be read is a gap, which the archive then mentions. */
 export async function knownSecrets(stateFolder: string): Promise<KnownSecrets> {
   const files = await Promise.all(['host-key.pem', 'secret.key'].map((name) => readOr(join(stateFolder, name))));
   try {
     const payloads = await readPayloads(stateFolder);
     return { values: [...files, ...payloads.flatMap((payload) => secretTexts(payload, false))], gaps: [] };
   } catch (error) {
-    // A damaged journal, or another key: what looks like a secret is taken out all the same.
+    // A damaged journal, or another key: what looks like a secret is still redacted.
     const why = error instanceof Error ? error.message : String(error);
     return { values: files, gaps: [`the journal's own secrets are not known: ${why}`] };
   }

@@ -22,7 +22,7 @@ const RUNS = AgentView.parse({
   outbox: 0,
 });
 
-/** What is found when the agent answers so, and its identity is as `prepare` leaves it. */
+/** The findings if the agent answers with `view`, and `prepare` sets up its identity. */
 async function found(t: TestContext, view: AgentView | NoAnswer, prepare: (folder: string) => unknown) {
   const stateFolder = temporaryFolder(t);
   prepare(stateFolder);

@@ -1,4 +1,4 @@
-/** The agent's own process, and who it is. */
+/** The agent's own process, and its identity. */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { defineCheck, when } from '../check.ts';
 import type { Subject } from '../subject.ts';
@@ -37,7 +37,7 @@ export const agent = defineCheck({
     return { view: await subject.agent(), socket: agentSocket, folder: stateFolder, identity: identityOf(subject) };
   },
   judge({ view, socket, folder, identity }) {
-    // Also while it runs: it would not start again.
+    // Also while it runs, because it would not start again.
     const unnamed = [
       ...when(identity === 'none', { problem: 'identity', values: { folder } }),
       ...when(identity === 'damaged', { problem: 'identity-damaged', values: { folder } }),

@@ -1,11 +1,11 @@
-/** Certificates that the proxy serves with. */
+/** Certificates that the proxy serves. */
 import type { CertificateList, CertificateView } from '../../../protocol/proxy-admin.ts';
 import { defineCheck } from '../check.ts';
 import type { Finding } from '../check.ts';
 import { endsTlsBefore } from '../../host-facts/edge-sockets.ts';
 
 const DAY_MS = 86_400_000;
-/** Of a certificate that nobody renews, or whose renewal keeps failing. */
+/** For a certificate that nothing renews, or whose renewal keeps failing. */
 const SOON_DAYS = 14;
 
 export const certificates = defineCheck({
@@ -50,7 +50,7 @@ const judgeMissing = ({ host, reason }: CertificateList['missing'][number]): Fin
 
 function judgeOne({ host, notAfter, renewAt, lastError }: CertificateView, now: number): Finding<'ended' | 'ends'>[] {
   const days = Math.floor((Date.parse(notAfter) - now) / DAY_MS);
-  // Those of some CAs are good for a week or a day, and it is not their turn yet.
+  // Some CAs issue certificates for a week or a day: renewal is not due yet.
   const isInTime = renewAt !== null && now < Date.parse(renewAt) && Date.parse(renewAt) < Date.parse(notAfter);
   if (days >= SOON_DAYS || (days >= 0 && isInTime)) return [];
   const evidence = [`ends ${notAfter}`, ...(lastError === null ? [] : [`last try: ${lastError}`])];

@@ -1,4 +1,4 @@
-/** Control groups: without them no limit of an app or a build holds. */
+/** Control groups: without them no limit of an app or a build is enforced. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defineCheck } from '../check.ts';
@@ -38,7 +38,7 @@ export const cgroup = defineCheck({
   },
 });
 
-/** cgroups(7): v2 lists them in a file; of v1 the last column of /proc/cgroups says which are on. */
+/** cgroups(7): v2 lists them in a file; for v1 the last column of /proc/cgroups says which are enabled. */
 async function controllersOf(
   version: string,
   { proc, cgroup: root }: { proc: string; cgroup: string },

@@ -1,4 +1,4 @@
-/** Judgements on facts that a test machine does not have; faults put into a real host are in test/integration/doctor/. */
+/** Judgements on facts that a test machine does not have; test/integration/doctor/ injects faults into a real host. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -158,7 +158,7 @@ test("a certificate of an authority that is not trusted, or for another name, is
     const answer = { reached: false, code, message: 'so' } as const;
     return problems(hub.judge({ url: 'https://hub.example.com', now: 0, keyReadable: true, answer, link: null }));
   };
-  // Codes of Node (tls.html, X509 certificate error codes).
+  // Error codes of Node.js (tls.html, X509 certificate error codes).
   for (const code of [
     'DEPTH_ZERO_SELF_SIGNED_CERT',
     'SELF_SIGNED_CERT_IN_CHAIN',

@@ -1,4 +1,6 @@
-/** The host's clock against the hub's, and who keeps it right: certificates, tokens and times in logs depend on it. */
+/**
+ * The host's clock: its distance from the hub's, and its synchronization. Certificates, tokens and logs depend on it.
+ */
 import { run } from '../../lib/exec.ts';
 import type { Exec } from '../../lib/exec.ts';
 import { defineCheck, when } from '../check.ts';
@@ -58,9 +60,11 @@ function compare(answer: HubAnswer | null): { readonly skipped: string } | { sec
   };
 }
 
-/** As the kernel was told by whoever keeps it; on the hub's own host nothing else can be compared. Null: systemd does not say. */
+/**
+ * The kernel's flag, set by the time service; the hub's own host has nothing else to check. Null: unknown to systemd.
+ */
 const isSynchronised = (exec: Exec): Promise<boolean | null> =>
   run('timedatectl', ['show', '--property=NTPSynchronized', '--value'], { timeoutMs: LOOK_MS }, exec).then(
     ({ stdout }) => (stdout.trim() === '' ? null : stdout.trim() === 'yes'),
-    () => null, // no systemd, or too busy to say it now: nothing is said that is not known
+    () => null, // no systemd, or too busy to answer: report nothing that is not known
   );

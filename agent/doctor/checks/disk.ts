@@ -1,4 +1,4 @@
-/** Room on every file system that holds something of ours: bytes, inodes, and whether it can be written at all. */
+/** Every file system that holds something of ours: free bytes and inodes, and whether it is writable at all. */
 import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -11,7 +11,7 @@ import type { Subject } from '../subject.ts';
 
 const LOW = 0.1;
 const FULL = 0.01;
-/** With this much room a large disk is not low, whatever its share, bytes. */
+/** A large disk with this much room is not low, whatever its share, bytes. */
 const PLENTY_BYTES = 20 * 1024 ** 3;
 
 interface FileSystem extends DiskFacts {
@@ -71,7 +71,7 @@ function judgeOne(one: FileSystem & { readonly mount: string }): Finding<Problem
   const { what, path, mount, totalInodes, availableInodes } = one;
   const bytes = { what, path, free: gibibytes(one.availableBytes), total: gibibytes(one.totalBytes) };
   const inodes = { what, path, free: availableInodes, total: totalInodes };
-  // Some file systems have no fixed number of inodes and say 0.
+  // Some file systems have no fixed number of inodes and report 0.
   const inodeShare = totalInodes === 0 ? 1 : availableInodes / totalInodes;
   const found: Finding<Problem>[] = [];
   if (one.readOnly) found.push({ problem: 'read-only', values: { what, path, mount } });
@@ -88,13 +88,13 @@ interface Place {
 }
 
 async function placesOf({ config, engine, places }: Subject): Promise<Place[]> {
-  // Without an engine its usual place.
+  // Without an engine, its default folder.
   const dockerRoot = await engine.info().then(
     ({ DockerRootDir }) => DockerRootDir,
     () => '/var/lib/docker',
   );
   const state = dirname(config.stateFolder);
-  // Not every host has the hub, and what runs from sources has no releases.
+  // Not every host has the hub, and an agent that runs from sources has no releases.
   const perhaps = [
     { what: 'hub state', path: join(state, 'hub') },
     { what: 'programs', path: layoutAt(places.root).releases },
@@ -109,10 +109,10 @@ async function placesOf({ config, engine, places }: Subject): Promise<Place[]> {
   ];
 }
 
-/** What is there of a path that may be absent. */
+/** The nearest existing ancestor of a path. */
 const nearest = (path: string): string => (existsSync(path) || dirname(path) === path ? path : nearest(dirname(path)));
 
-/** One place per file system. */
+/** Keeps one place per file system. */
 async function distinct(places: readonly Place[]): Promise<Place[]> {
   const devices = await Promise.all(places.map(async ({ path }) => (await stat(path)).dev));
   return places.filter((_, index) => devices.indexOf(devices[index] ?? 0) === index);
@@ -126,7 +126,7 @@ function mountOf(mounts: string, path: string): { mount: string; readOnly: boole
     .map(([, mount = '', , options = '']) => ({ mount: mount.replaceAll('\\040', ' '), options: options.split(',') }))
     .filter(({ mount }) => mount === '/' || path === mount || path.startsWith(`${mount}/`))
     .filter(({ mount }) => mount !== '');
-  // Of two with the same length the later lies over the earlier one.
+  // Of two mounts on the same path, the later one hides the earlier one.
   const nearestMount = holding.reduce((best, one) => (one.mount.length >= best.mount.length ? one : best), {
     mount: '/',
     options: [] as string[],

@@ -1,4 +1,6 @@
-/** Names: are there servers, do they answer, do they know the hub, and can builds ask them, which have IPv4 only. */
+/**
+ * DNS: are there name servers, do they answer, do they know the hub, and can builds, which have IPv4 only, use them.
+ */
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
@@ -10,7 +12,7 @@ import { lookUp } from '../host-lookup.ts';
 import { ANSWER_MS, askServer } from '../name-server.ts';
 import type { NameServer } from '../name-server.ts';
 
-/** systemd-resolved on the host itself (systemd-resolved.service(8)): which servers it asks, resolv.conf does not tell. */
+/** systemd-resolved on the host (systemd-resolved.service(8)): resolv.conf does not show which servers it queries. */
 const STUBS = ['127.0.0.53', '127.0.0.54'];
 
 export const dns = defineCheck({
@@ -69,10 +71,10 @@ export const dns = defineCheck({
     },
   },
   async gather({ places, identity, exec }) {
-    const text = await readOrNothing(places.resolvConf); // absent: no server is named, which is the finding
+    const text = await readOrNothing(places.resolvConf); // if absent, no server is listed, which is the finding
     const url = identity()?.hub?.url;
     const host = url === undefined ? null : new URL(url).hostname;
-    // One that has its address in place of a name needs no name server.
+    // An address in place of a name needs no name server.
     const name = host === null || isIP(host.replaceAll(/[[\]]/g, '')) !== 0 ? null : host;
     const [servers, hubError, behind, routes] = await Promise.all([
       Promise.all(serversOf(text).map((address) => askServer(address, name === null ? [] : [name]))),
@@ -108,7 +110,7 @@ export const dns = defineCheck({
 
 type ServerProblem = 'silent' | 'some-silent' | 'failing' | 'some-failing' | 'resolved' | 'late';
 
-/** None answers. One that is late may well be asked; else what one says is worse than that another is not there. */
+/** None answers. A late one may well be usable; else an error response says more than a server that is not there. */
 function ofAll(servers: readonly NameServer[], file: string): Finding<ServerProblem>[] {
   const worst = (['late', 'failing', 'silent'] as const)
     .map((state) => servers.find((server) => server.state === state))
@@ -121,7 +123,7 @@ function ofAll(servers: readonly NameServer[], file: string): Finding<ServerProb
   ];
 }
 
-/** Others answer: one that is late is no matter then. */
+/** Others answer, so a late one does not matter. */
 function ofSome(servers: readonly NameServer[], file: string): Finding<ServerProblem>[] {
   return (['silent', 'failing'] as const).flatMap((state): Finding<ServerProblem>[] => {
     const found = servers.filter((server) => server.state === state);
@@ -134,7 +136,7 @@ function ofSome(servers: readonly NameServer[], file: string): Finding<ServerPro
   });
 }
 
-/** Not one that only this host can ask: builds are led to another one (agent/lib/host-network.ts). */
+/** Excludes servers that only this host can reach: builds are given another one (agent/lib/host-network.ts). */
 const isForBuilds = (address: string): boolean => !address.startsWith('127.') && address !== '::1';
 
 interface DefaultRoutes {
@@ -142,7 +144,7 @@ interface DefaultRoutes {
   readonly ipv6: boolean;
 }
 
-/** By proc(5). Where nothing is to go by IPv6, the kernel shows a default route to `lo`. */
+/** From proc(5). If IPv6 is unreachable, the kernel shows a default route to `lo`. */
 async function defaultRoutes(proc: string): Promise<DefaultRoutes> {
   const [ipv4, ipv6] = await Promise.all(['route', 'ipv6_route'].map((file) => readOrNothing(join(proc, 'net', file))));
   return {
@@ -153,11 +155,11 @@ async function defaultRoutes(proc: string): Promise<DefaultRoutes> {
 
 const readOrNothing = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
 
-/** Addresses of the nameserver lines of a resolv.conf(5), of both kinds. */
+/** Addresses of the nameserver lines of a resolv.conf(5), IPv4 and IPv6. */
 const serversOf = (text: string): string[] =>
   [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].flatMap(([, server = '']) => (isIP(server) === 0 ? [] : [server]));
 
-/** As the agent itself looks the name up. What is not known in time the findings about the servers tell. */
+/** Resolves the name as the agent itself does. A timeout is left to the findings about the servers. */
 const lookupError = (exec: Exec, host: string): Promise<string | null> =>
   lookUp(exec, host, ANSWER_MS).then(
     () => null,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { dockerRules } from './docker-rules.ts';
 
-/** As the programs tell them with Docker Engine 20.10, and with 28. */
+/** Output of iptables with Docker Engine 20.10, and with 28. */
 const OLD = ['-P FORWARD DROP', '-A FORWARD -j DOCKER-USER', '-A FORWARD -j DOCKER-ISOLATION-STAGE-1', ''];
 const NEW = ['-P FORWARD ACCEPT', '-A FORWARD -j DOCKER-USER', '-A FORWARD -j DOCKER-FORWARD', ''];
 const NAT = [

@@ -1,10 +1,10 @@
-/** Rules of Docker Engine in the packet filter. It sets them when it starts and never looks again: who takes them away, takes them for good. */
+/** Packet filter rules of Docker Engine. It sets them only when it starts, so removed rules stay removed. */
 import { run } from '../../lib/exec.ts';
 import { LABEL } from '../../lib/labels.ts';
 import { defineCheck, when } from '../check.ts';
 
 const LOOK_MS = 1000;
-/** Of a host with tens of thousands of rules. */
+/** Enough for a host with tens of thousands of rules. */
 const MAX_RULES_BYTES = 16_777_216;
 
 export const dockerRules = defineCheck({
@@ -20,7 +20,7 @@ export const dockerRules = defineCheck({
   },
   async gather({ engine, exec, has, scope }) {
     const [{ FirewallBackend }, networks] = await Promise.all([engine.info(), engine.networks()]);
-    // Of its newer kind the iptables programs do not tell.
+    // iptables does not show the rules of Docker's nftables backend.
     if (!has('iptables') || FirewallBackend.Driver.startsWith('nftables')) return null;
     const ours = networks.filter(({ Labels }) => Labels?.[LABEL.scope] === scope());
     const rulesOf = async (...args: readonly string[]): Promise<readonly string[]> => {

@@ -1,4 +1,6 @@
-/** Whether the proxy's table, the journal and Docker say the same about what serves: the agent's own plan tells what differs. */
+/**
+ * Whether the proxy's table, the journal and Docker agree on what serves. The plan of reconcile shows the differences.
+ */
 import { HUB_UPSTREAM } from '../../../protocol/hub-upstream.ts';
 import { defineCheck } from '../check.ts';
 import type { Finding } from '../check.ts';
@@ -61,13 +63,15 @@ function toFinding(action: Action): Finding<Problem>[] {
     }
     case 'remove-container':
     case 'remove-workspace':
-      return []; // orphans: another check
+      return []; // orphans: reported by another check
     default:
       return action satisfies never;
   }
 }
 
-/** Upstreams of an environment that nobody knows; the hub's own is of none. Without Docker's word it cannot be told. */
+/**
+ * Upstreams of an unknown environment; the hub's own belongs to none. Without Docker's answer nothing can be concluded.
+ */
 function routesToNothing({ containers, table }: Observed, { live, unfinished }: Remembered): Finding<Problem>[] {
   if (containers === null || table === null) return [];
   const known = new Set([...live, ...unfinished, ...containers].map(({ environmentId }) => environmentId));

@@ -1,4 +1,4 @@
-/** Docker Engine: does it answer, and in words that orkestr knows. */
+/** Docker Engine: whether it responds, with an API version that orkestr knows. */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { NEWEST_API, OLDEST_API, older } from '../../docker/engine.ts';
 import { defineCheck, when } from '../check.ts';

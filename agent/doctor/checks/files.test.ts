@@ -12,7 +12,7 @@ import { files } from './files.ts';
 
 const HUB_USER = 4711;
 
-/** A host on which install.sh has made the hub: settings, a token, state folders. @returns its root */
+/** A host on which install.sh has installed the hub: settings, a token, state folders. @returns its root */
 function installed(t: TestContext): string {
   const root = temporaryFolder(t);
   for (const folder of ['etc/orkestr', 'var/lib/orkestr/agent', 'var/lib/orkestr/hub']) {

@@ -1,4 +1,4 @@
-/** Who may read and write our files and sockets. */
+/** Permissions and owners of our files and sockets. */
 import { chmod, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { layoutAt } from '../../upgrade/layout.ts';
@@ -8,10 +8,10 @@ import type { Subject } from '../subject.ts';
 
 interface Rule {
   readonly path: string;
-  /** Bits that it may have at most. */
+  /** The most permissive mode allowed. */
   readonly mode: number;
   readonly kind: 'ours' | 'engine';
-  /** Of a service that is not the agent: the user whose it has to be. */
+  /** For services other than the agent: the required owner. */
   readonly user?: string;
 }
 
@@ -20,7 +20,7 @@ interface Found extends Rule {
   readonly owner: number;
 }
 
-/** Name → number. */
+/** User name → uid. */
 type Users = ReadonlyMap<string, number>;
 
 type Problem = 'too-open' | 'wrong-owner' | 'engine-open';
@@ -63,7 +63,7 @@ export const files = defineCheck({
   },
 });
 
-/** Deeper ones are behind a state folder, which nobody else may enter. What is not on this host is not looked at. */
+/** Deeper files lie below a state folder, which no other user may enter. Files that do not exist are skipped. */
 const rulesOf = (subject: Subject): Rule[] => [...agentRules(subject), ...serviceRules(subject)];
 
 const agentRules = ({
@@ -81,7 +81,9 @@ const agentRules = ({
   { path: dockerSocket, mode: 0o660, kind: 'engine' },
 ];
 
-/** As installer/install/ and the units make them. Only there hub and proxy have users of their own. */
+/**
+ * As installer/install/ and the units create them. Only in an installation do hub and proxy have users of their own.
+ */
 function serviceRules({ config, places }: Subject): Rule[] {
   const { settings, hubState } = layoutAt(places.root);
   const state = dirname(config.stateFolder);
@@ -102,19 +104,19 @@ function serviceRules({ config, places }: Subject): Rule[] {
   ];
 }
 
-/** By passwd(5). Without the file whose a folder is cannot be told, and is not. */
+/** From passwd(5). Without the file, owners are not checked. */
 async function usersIn(file: string): Promise<Users> {
   const text = await readFile(file, 'utf8').catch(() => '');
   return new Map(text.split('\n').map((line) => [line.split(':')[0] ?? '', Number(line.split(':')[2])]));
 }
 
-/** Links are the owner's good right: what counts is what they lead to, as it does for `chmod` and `chown`. */
+/** Follows links, which the owner may use: as with `chmod` and `chown`, the target counts. */
 async function lookAt(rule: Rule): Promise<Found | null> {
   try {
     const { mode, uid } = await stat(rule.path);
     return { ...rule, actual: mode & 0o777, owner: uid };
   } catch (error) {
-    // What is not there is nobody's to read; whether it should be, other checks say.
+    // A missing file cannot be read by others; whether it should exist is for other checks.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
@@ -122,7 +124,7 @@ async function lookAt(rule: Rule): Promise<Found | null> {
 
 function judgeOne({ path, mode, kind, actual, owner, user }: Found, self: number, users: Users): Finding<Problem>[] {
   const values = { path, actual: octal(actual), mode: octal(actual & mode), owner, user: user ?? self };
-  // Root may have the agent's: it reads them all the same.
+  // Root may own the agent's files: it can read them anyway.
   const rightful = user === undefined ? [self, 0] : [users.get(user) ?? owner];
   const foreign = !rightful.includes(owner) && kind === 'ours' && !path.endsWith('.sock');
   return [

@@ -35,7 +35,7 @@ export const firewall = defineCheck({
   },
 });
 
-/** @param longestMs of each call: iptables itself waits long for its lock */
+/** @param longestMs limit of each call: iptables itself waits long for its lock */
 function rulesOf({ scope, exec }: Subject, longestMs = Infinity): Firewall | null {
   const known = scope();
   if (known === null) return null;

@@ -10,7 +10,7 @@ import { HOST_PLACES } from '../subject.ts';
 import type { Subject } from '../subject.ts';
 import { hostFirewall } from './host-firewall.ts';
 
-/** Of ufw 0.36 on Debian 12, `ufw default deny`; the lines that are not about what comes in are left out. */
+/** Rules of ufw 0.36 on Debian 12, `ufw default deny`; lines that do not concern incoming packets are left out. */
 const UFW = `-P INPUT DROP
 -P FORWARD DROP
 -P OUTPUT ACCEPT
@@ -27,7 +27,7 @@ const UFW = `-P INPUT DROP
 -A ufw-user-limit-accept -j ACCEPT
 `;
 
-/** Of firewalld 1.3 on RHEL 9. */
+/** Output of firewalld 1.3 on RHEL 9. */
 const FIREWALLD = `public (active)
   target: default
   icmp-block-inversion: no
@@ -90,7 +90,7 @@ test('firewalld that has neither services nor ports for visitors is told', () =>
   }
 });
 
-/** A host with firewalld that says this, and whose default route leads to eth0; a later one to eth9. */
+/** A host whose firewalld has this output, and whose default route leads to eth0; a later one to eth9. */
 async function asked(t: TestContext, said: Readonly<Record<string, string>>): Promise<unknown[]> {
   const proc = temporaryFolder(t);
   mkdirSync(join(proc, 'net'));

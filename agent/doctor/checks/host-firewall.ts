@@ -1,15 +1,15 @@
-/** Firewalls of the host's owner that keep visitors from the proxy: ufw by what it has put into the kernel, firewalld by its word. */
+/** Firewalls of the host's owner that block visitors: ufw is judged by its kernel rules, firewalld by its output. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../../lib/exec.ts';
 import type { Exec } from '../../lib/exec.ts';
 import { defineCheck, when } from '../check.ts';
 
-/** firewall-cmd is a Python program that asks over the message bus. */
+/** firewall-cmd is a Python program that queries firewalld over D-Bus. */
 const LOOK_MS = 1000;
-/** Of a host with tens of thousands of rules. */
+/** Enough for a host with tens of thousands of rules. */
 const MAX_RULES_BYTES = 16_777_216;
-/** Links of builds (docs/isolation.md), in firewalld's words. */
+/** Interfaces of builds (docs/isolation.md), in firewalld's notation. */
 const BUILDS = 'ob+';
 const FIREWALLD_SERVICES: Readonly<Record<number, string>> = { 80: 'http', 443: 'https' };
 
@@ -67,16 +67,16 @@ export const hostFirewall = defineCheck({
   },
 });
 
-/** What a program says; null: it does not run (firewalld is installed and off), or is too busy to say it now. */
+/** Output of a program; null: it does not run (firewalld is installed but off), or is too busy to answer. */
 const told = (exec: Exec, program: string, args: readonly string[]): Promise<string | null> =>
   run(program, args, { timeoutMs: LOOK_MS, maxOutputBytes: MAX_RULES_BYTES }, exec).then(
     ({ stdout }) => stdout,
-    () => null, // nothing is said that is not known
+    () => null, // report nothing that is not known
   );
 
-/** Where the default route leads, by proc_net(5): visitors come there. Empty: nowhere. */
+/** Interface of the default route, by proc_net(5): visitors arrive there. Empty if there is none. */
 async function outerLink(proc: string): Promise<string> {
-  const text = await readFile(join(proc, 'net/route'), 'utf8').catch(() => ''); // without it the standard zone is asked
+  const text = await readFile(join(proc, 'net/route'), 'utf8').catch(() => ''); // without it the default zone is used
   const [first] = text
     .split('\n')
     .map((line) => line.split(/\s+/))
@@ -85,11 +85,11 @@ async function outerLink(proc: string): Promise<string> {
   return first?.[0] ?? '';
 }
 
-/** Of `firewall-cmd --list-all-zones` the zone that has the link; null: it is in none, and so in the standard one. */
+/** From `firewall-cmd --list-all-zones`, the zone with the interface; null: none, so the default zone applies. */
 const zoneOf = (zones: string, link: string): string | null =>
   zones.split(/\n(?=\S)/).find((zone) => wordsOf(zone, 'interfaces').includes(link)) ?? null;
 
-/** `public (active)` is its first line. */
+/** The first line is like `public (active)`. */
 const nameOf = (zone: string): string => /^\S*/.exec(zone)?.[0] ?? '';
 
 const wordsOf = (zone: string, name: string): readonly string[] =>
@@ -98,10 +98,10 @@ const wordsOf = (zone: string, name: string): readonly string[] =>
     ?.split(/\s+/)
     .filter((word) => word !== '') ?? [];
 
-/** Chains that let in before the policy drops; in the last one stands what its owner has allowed. */
+/** Chains that accept before the policy drops; the last one holds what the owner allowed. */
 const UFW_CHAINS = ['INPUT', 'ufw-before-input', 'ufw-after-input', 'ufw-user-input'];
 
-/** By `iptables -S`: switched off, ufw takes its users' chain away and sets the policy to ACCEPT. */
+/** From `iptables -S`. When ufw is switched off, it removes its users' chain and sets the policy to ACCEPT. */
 function closedByUfw(rules: string, ports: readonly number[]): readonly number[] {
   const lines = rules.split('\n');
   if (!lines.includes('-N ufw-user-input') || lines.includes('-P INPUT ACCEPT')) return [];
@@ -111,7 +111,7 @@ function closedByUfw(rules: string, ports: readonly number[]): readonly number[]
   return ports.filter((port) => !allowing.some((rule) => allows(rule, port)));
 }
 
-/** Some addresses are enough: whom to let in is the owner's to say. */
+/** A rule for some addresses is enough: the owner decides whom to let in. */
 function allows(rule: string, port: number): boolean {
   if (/ -p (?!tcp )/.test(rule)) return false;
   const given = / --dports? (\S+)/.exec(rule)?.[1];
@@ -119,7 +119,7 @@ function allows(rule: string, port: number): boolean {
   return rule.startsWith('-A ufw-user-input ') && !/ -[sd] /.test(rule);
 }
 
-/** By what `firewall-cmd --list-all` says of one zone. */
+/** From what `firewall-cmd --list-all` prints for one zone. */
 function closedByFirewalld(zone: string, ports: readonly number[]): readonly number[] {
   if (wordsOf(zone, 'target')[0] === 'ACCEPT') return [];
   const open = wordsOf(zone, 'ports').flatMap((entry) => (entry.endsWith('/tcp') ? [entry.slice(0, -4)] : []));
@@ -131,7 +131,7 @@ function closedByFirewalld(zone: string, ports: readonly number[]): readonly num
   });
 }
 
-/** Whether `port` is in `80` or in `8000:8100`. */
+/** Whether `port` is in a range such as `80` or `8000:8100`. */
 function isIn(range: string, port: number, between: string): boolean {
   const [from, to = from] = range.split(between).map(Number);
   return from !== undefined && to !== undefined && from <= port && port <= to;

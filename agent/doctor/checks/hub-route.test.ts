@@ -22,7 +22,7 @@ const ROUTED = upstreamView({
 });
 const WITH_DOMAIN = 'ORKESTR_HUB_URL=https://hub.example.com\nORKESTR_APPS_URL=https://hub.example.com\n';
 
-/** A host with the hub on it. */
+/** A host that runs the hub. */
 function hubHost(t: TestContext, settings: string, ...upstreams: UpstreamView[]): Subject {
   const root = temporaryFolder(t);
   const layout = layoutAt(root);

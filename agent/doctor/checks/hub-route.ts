@@ -1,4 +1,4 @@
-/** The way from this host's proxy to the hub on the same host, where the hub is reached under a domain. */
+/** The route from this host's proxy to the hub on the same host, if the hub has a domain. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HUB_UPSTREAM } from '../../../protocol/hub-upstream.ts';
@@ -52,7 +52,7 @@ export const hubRoute = defineCheck({
   },
 });
 
-/** `--domain` of install.sh: hub and apps have one address, by https. Null: something else leads to the hub, or nothing. */
+/** The domain of install.sh's `--domain`: hub and apps share an https address. Null: the hub is reached otherwise. */
 function hostThroughProxy(settings: ReadonlyMap<string, string> | undefined): string | null {
   const [hub = '', apps = ''] = ['ORKESTR_HUB_URL', 'ORKESTR_APPS_URL'].map((name) => settings?.get(name));
   if (hub !== apps || !URL.canParse(hub)) return null;

@@ -1,4 +1,4 @@
-/** The hub: does it answer, is its certificate good, is it the one that this host was enrolled with. */
+/** The hub: does it answer, is its certificate valid, and is it the one that this host was enrolled with. */
 import { readPublicKey } from '../../../protocol/signing.ts';
 import { duration } from '../../lib/duration.ts';
 import { isTwice } from '../../status/hub.ts';
@@ -8,15 +8,15 @@ import type { HubAnswer } from '../../host-facts/hub-answer.ts';
 
 const DAY_MS = 86_400_000;
 const SOON_DAYS = 14;
-/** Why there is no connection, where a finding of its own says it. */
+/** Reasons for a lost connection that have findings of their own. */
 const TOLD_ABOVE: readonly (string | null)[] = ['ORK_SIGNATURE', 'ORK_HOST_TWICE'];
-/** Error codes of Node's TLS (openssl verify(1)) that are about the certificate. */
+/** Error codes of Node's TLS (openssl verify(1)) that concern the certificate. */
 const CERTIFICATE = /CERT|SIGNATURE|ISSUER|ALTNAME|SELF_SIGNED|CRL|VERIFY/;
-/** Of those, that nobody whom this host trusts has signed it, and that it is for another name. */
+/** Of those: the issuer is not trusted by this host, and the name does not match. */
 const AUTHORITY = /GET_ISSUER_CERT|SELF_SIGNED|VERIFY_LEAF/;
 const OTHER_NAME = /ALTNAME/;
 
-/** Of those, what a clock that is wrong looks like: nothing can be compared with the hub's then. */
+/** Of those: codes that a wrong clock also causes. Without a connection the clock cannot be compared with the hub's. */
 const OUT_OF_TIME: Readonly<Record<string, string>> = {
   CERT_NOT_YET_VALID: 'is not valid yet',
   CERT_HAS_EXPIRED: 'has expired',
@@ -40,7 +40,7 @@ interface Facts {
   readonly answer: HubAnswer;
   readonly now: number;
   readonly keyReadable: boolean;
-  /** Of the running agent; null without one. */
+  /** Link of the running agent; null without one. */
   readonly link: {
     readonly connected: boolean;
     readonly lastError: string | null;
@@ -49,7 +49,7 @@ interface Facts {
   } | null;
 }
 
-/** All programs of orkestr trust what the host trusts (docs/install.md), and read it when they start. */
+/** All programs of orkestr trust the CAs that the host trusts (docs/install.md), and read them when they start. */
 function trusting(file: string, update: string): string {
   return `If it is your own authority, copy its certificate to ${file}, then run \`${update} && systemctl restart orkestr-agent\`. If it is a public one, the hub must send the intermediate certificates too; \`openssl s_client -showcerts -connect {address} </dev/null\` shows what it sends. Otherwise another server answers in place of the hub.`;
 }
@@ -171,7 +171,7 @@ function whyNot(code: string): Problem {
   return CERTIFICATE.test(code) ? 'certificate-refused' : 'unreachable';
 }
 
-/** The hub's own health answer: see hub/api/health.ts. */
+/** The hub's own health response: see hub/api/health.ts. */
 const isHealthy = ({ status, body }: Extract<HubAnswer, { reached: true }>): boolean =>
   status === 200 && /"status"\s*:\s*"ok"/.test(body);
 

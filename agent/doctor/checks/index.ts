@@ -1,4 +1,4 @@
-/** All checks in the order in which a person reads them: first what visitors and deployments need, then the host below. */
+/** All checks in reading order: first what visitors and deployments need, then the host below. */
 import type { Check } from '../check.ts';
 import { agent } from './agent.ts';
 import { certificates } from './certificates.ts';

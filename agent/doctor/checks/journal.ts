@@ -1,4 +1,4 @@
-/** The agent's journal: what was done and what is live. */
+/** The agent's journal, the record of deployments and of what is live. */
 import { defineCheck } from '../check.ts';
 
 const MANY_REPORTS = 10_000;

@@ -1,11 +1,11 @@
-/** Keys of this host: there, whole, and of one pair. */
+/** Keys of this host: they exist, are intact, and form a pair. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KEY_FILE, keyPairOf } from '../../identity/host-key.ts';
 import { defineCheck, when } from '../check.ts';
 
 const SECRET_BYTES = 32;
-/** The hub knows this host by its name: what belongs to it stays its own under a new key. */
+/** The hub identifies this host by its name, so it keeps its id and apps under a new key. */
 const NEW_KEY =
   'Restore it from a backup. Without a backup, run `orkestr hosts join-token NAME` with the name of this host, then here `orkestr-agent join --hub URL --token -`: the host keeps its id, and its apps keep running. Then run `systemctl restart orkestr-agent`.';
 

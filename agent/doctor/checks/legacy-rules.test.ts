@@ -12,7 +12,7 @@ import { legacyRules } from './legacy-rules.ts';
 
 const NEWER = 'iptables v1.8.9 (nf_tables)\n';
 
-/** @param tables that the older kind has; asked for its rules without any it would make some */
+/** @param tables of iptables-legacy; asked for its rules without any, it would create some */
 async function found(t: TestContext, tables: string, version: string, rules: string): Promise<string[]> {
   const proc = temporaryFolder(t);
   mkdirSync(join(proc, 'net'));

@@ -1,4 +1,4 @@
-/** Rules of the older kind of iptables, beside those of the kind that this host uses now: both hold, and each program shows its own. */
+/** Rules of iptables-legacy beside those of iptables-nft: both apply, but each program shows only its own. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../../lib/exec.ts';
@@ -19,7 +19,7 @@ export const legacyRules = defineCheck({
   },
   async gather({ places, exec, has }, signal) {
     if (!has('iptables') || !has('iptables-legacy')) return null;
-    // To ask iptables-legacy makes tables where there are none.
+    // Asking iptables-legacy creates its tables where there are none.
     const tables = (await readFile(join(places.proc, 'net/ip_tables_names'), 'utf8').catch(() => '')).split('\n'); // no such module
     if (!tables.includes('filter')) return null;
     const options = { timeoutMs: LOOK_MS, signal };
@@ -31,7 +31,7 @@ export const legacyRules = defineCheck({
   },
   judge(facts) {
     if (facts === null) return { skipped: 'there are none' };
-    // Else they are those of Docker and of ours.
+    // Otherwise they are Docker's and ours.
     if (!facts.used.includes('nf_tables')) return { skipped: 'this host uses iptables-legacy itself' };
     const [policy, ...rules] = facts.rules.trim().split('\n');
     const drops = policy === '-P FORWARD DROP' && !rules.includes('-A FORWARD -j ACCEPT');

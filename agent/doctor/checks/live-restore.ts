@@ -1,4 +1,6 @@
-/** Whether apps outlive a restart of Docker Engine. In a swarm they cannot: an engine with both does not start. */
+/**
+ * Whether apps outlive a restart of Docker Engine. In a swarm they cannot: an engine with both settings does not start.
+ */
 import { defineCheck } from '../check.ts';
 import type { Finding } from '../check.ts';
 

@@ -1,4 +1,4 @@
-/** Memory: how much is left, and whether processes wait for it. */
+/** Memory: how much is available, and whether processes wait for it. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defineCheck, when } from '../check.ts';
@@ -40,7 +40,9 @@ export const memory = defineCheck({
   },
 });
 
-/** Kernel, accounting/psi.rst: percent of the last 60 s in which some task was stalled; null where the kernel does not tell. */
+/**
+ * Kernel, accounting/psi.rst: percent of the last 60 s in which some task was stalled; null if the kernel does not say.
+ */
 async function readPressure(path: string): Promise<number | null> {
   const text = await readFile(path, 'utf8').catch(() => ''); // kernels before 4.20, or psi=0
   const average = /^some .*\bavg60=([\d.]+)/m.exec(text)?.[1];

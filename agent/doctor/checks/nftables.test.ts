@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { readRules } from '../nft-rules.ts';
 import { nftables } from './nftables.ts';
 
-/** In the words of nft 1.0.6: `nft -j -t list ruleset`. */
+/** The format of nft 1.0.6: `nft -j -t list ruleset`. */
 const place = { family: 'inet', table: 'owner' };
 const base = (hook: string, policy: string, name = hook, table = place.table): object => ({
   chain: { ...place, table, name, handle: 1, type: 'filter', hook, prio: 0, policy },
@@ -16,7 +16,7 @@ const tcp = { payload: { protocol: 'tcp', field: 'dport' } };
 const state = { ct: { key: 'state' } };
 const accept = { accept: null };
 const replies = match(state, ['established', 'related'], 'in');
-/** What hosts have that let in visitors and ssh, and what builds send to their proxy. */
+/** Typical rules of hosts that accept visitors and ssh, and traffic from builds to their proxy. */
 const INPUT = [
   base('input', 'drop'),
   rule('input', { vmap: { key: state, data: { set: [['established', accept]] } } }),

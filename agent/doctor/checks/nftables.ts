@@ -1,4 +1,4 @@
-/** Rules of the host's owner in nftables: what these drop, no rule of ours or of Docker's can let through. */
+/** The owner's nftables rules: a packet that they drop cannot be accepted by any rule of ours or of Docker's. */
 import { run } from '../../lib/exec.ts';
 import { defineCheck } from '../check.ts';
 import type { Finding } from '../check.ts';
@@ -6,9 +6,9 @@ import { closedChains, readRules } from '../nft-rules.ts';
 import type { Chain, Rules } from '../nft-rules.ts';
 
 const LOOK_MS = 1000;
-/** Of a host with tens of thousands of rules; the elements of its sets are not asked for. */
+/** Enough for a host with tens of thousands of rules; `-t` leaves out the elements of its sets. */
 const MAX_RULES_BYTES = 16_777_216;
-/** Beginnings of the names of bridges of projects, and of links of builds (docs/isolation.md). */
+/** Name prefixes of the bridges of projects, and of the interfaces of builds (docs/isolation.md). */
 const APPS = 'ork';
 const BUILDS = 'ob';
 const KEEP =
@@ -39,7 +39,7 @@ export const nftables = defineCheck({
     const options = { timeoutMs: LOOK_MS, maxOutputBytes: MAX_RULES_BYTES, signal };
     return run('nft', ['-j', '-t', 'list', 'ruleset'], options, exec).then(
       ({ stdout }) => ({ rules: readRules(stdout), ports: places.ports }),
-      () => null, // a kernel without nftables, or an nft that has no JSON: what is not known is not told
+      () => null, // a kernel without nftables, or an nft without JSON: report nothing that is not known
     );
   },
   judge(facts) {

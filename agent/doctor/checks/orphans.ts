@@ -1,4 +1,4 @@
-/** Things in Docker that carry our scope and that no record knows: left by a crash, or by a journal that was lost. */
+/** Objects in Docker with our scope that no record knows: left by a crash, or by a lost journal. */
 import { z } from 'zod';
 import { defineCheck } from '../check.ts';
 import type { Finding } from '../check.ts';
@@ -65,7 +65,7 @@ export const orphans = defineCheck({
       networks: networks
         .filter((one) => isOurs(one) && !projects.has(one.Labels?.[LABEL.project] ?? '') && !attached.has(one.Name))
         .map(({ Name }) => Name),
-      // After a rollback the image of a deployment that was forgotten long ago is in use again.
+      // After a rollback, the image of a deployment that was pruned long ago is in use again.
       images: images
         .filter((one) => isOurImage(scope, one.Labels, one.RepoTags) && !inUse.has(one.Id))
         .filter((one) => !deploymentsOf(one, scope).some((deploymentId) => deployments.has(deploymentId)))

@@ -51,7 +51,7 @@ test('a port that Docker has for a container is told with how to find the contai
   }
 });
 
-/** Of systemd 252: port 80 is the proxy's and kept, port 443 could not be had. */
+/** Output of systemd 252: it holds port 80 for the proxy, and could not bind port 443. */
 const SHOWN = `Listen=[::]:80 (Stream)
 ActiveState=active
 
@@ -59,7 +59,7 @@ Listen=[::]:443 (Stream)
 ActiveState=failed
 `;
 
-/** A host on which nobody but systemd listens on 80 and 443, and what systemctl says there. */
+/** A host on which only systemd listens on 80 and 443, with this output of systemctl. */
 function keptBySystemd(t: TestContext, exec: Exec): Subject {
   const proc = temporaryFolder(t);
   const line = (port: number, inode: number): string =>

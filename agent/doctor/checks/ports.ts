@@ -1,4 +1,4 @@
-/** Who listens where visitors come: ports 80 and 443. */
+/** Which programs listen on the ports for visitors, 80 and 443. */
 import { run } from '../../lib/exec.ts';
 import type { Exec } from '../../lib/exec.ts';
 import { defineCheck } from '../check.ts';
@@ -9,18 +9,18 @@ import type { Holder } from '../sockets.ts';
 
 interface Facts {
   readonly ports: readonly { readonly port: number; readonly holders: readonly Holder[] }[];
-  /** What the process behind the proxy's admin socket listens on; null: nobody is behind it. */
+  /** Ports of the process behind the proxy's admin socket; null: there is none. */
   readonly proxy: { readonly pid: number; readonly ports: readonly number[] } | null;
-  /** What systemd keeps for the proxy; null: it has none of the ports, the proxy has them from it, or it does not say. */
+  /** Ports that systemd holds for the proxy. Null: it holds none, has passed them to the proxy, or does not answer. */
   readonly kept: readonly number[] | null;
-  /** The owner has it listen elsewhere: these ports are another's with good reason. */
+  /** The owner makes the proxy listen elsewhere, so others may hold these ports. */
   readonly isBeside: boolean;
-  /** And where only this host reaches it. */
+  /** It listens only where this host can reach it. */
   readonly isBehind: boolean;
 }
 
 const SOCKETS = ['orkestr-proxy.socket', 'orkestr-proxy-tls.socket'] as const;
-/** What listens in place of a container. They are of docker.service, which is not to be stopped for the sake of a port. */
+/** Listeners on behalf of containers. They belong to docker.service, which must not be stopped to free a port. */
 const OF_CONTAINERS = ['docker-proxy', 'dockerd'];
 const LOOK_MS = 1000;
 
@@ -133,14 +133,14 @@ function heldBy(holder: Holder): Held {
   return OF_CONTAINERS.includes(holder.name) ? 'held-by-container' : 'held';
 }
 
-/** Without certificates nobody needs 443, and behind a web server of https alone nobody 80: one port that is served will do. */
+/** Without certificates 443 is not needed, and behind an https-only web server 80 is not: one port in use is enough. */
 function judgeFree(port: number, { ports: looked, proxy, isBehind: isPassedOn }: Facts): PortFinding[] {
   if (looked[0]?.port !== port || looked.some(({ holders }) => holders.length > 0)) return [];
   if (isPassedOn) return [{ problem: 'nobody-before', values: { port } }];
   return (proxy?.ports ?? []).length > 0 ? [] : [{ problem: 'nobody', values: { port } }];
 }
 
-/** The process behind the admin socket; what its workers listen on is its own. */
+/** The process behind the admin socket; ports of its workers count as its own. */
 function proxyAmong(holders: readonly Holder[], admin: string | null): Facts['proxy'] {
   // Under socket activation systemd has the socket, too.
   const proxy = holders.find(({ pid, inodes }) => pid !== 1 && admin !== null && inodes.includes(admin));
@@ -149,7 +149,7 @@ function proxyAmong(holders: readonly Holder[], admin: string | null): Facts['pr
   return { pid: proxy.pid, ports: [...new Set(family.flatMap(({ tcpPorts }) => tcpPorts))].sort((a, b) => a - b) };
 }
 
-/** The proxy, a worker of its, or systemd that keeps the sockets for it. */
+/** The proxy, one of its workers, or systemd holding the sockets for it. */
 function isOurs(holder: Holder, port: number, { proxy, kept }: Facts): boolean {
   if (holder.pid === proxy?.pid || holder.parent === proxy?.pid) return true;
   if (isSystemd(holder)) return kept === null || kept.includes(port);
@@ -158,7 +158,7 @@ function isOurs(holder: Holder, port: number, { proxy, kept }: Facts): boolean {
 
 const isSystemd = ({ pid }: Holder): boolean => pid === 1;
 
-/** Ports of our socket units: whose a socket of its is, systemd alone knows. */
+/** Ports of our socket units: only systemd knows which unit a socket of its belongs to. */
 const keptPorts = (exec: Exec): Promise<readonly number[] | null> =>
   run('systemctl', ['show', '--property=ActiveState,Listen', '--', ...SOCKETS], { timeoutMs: LOOK_MS }, exec).then(
     ({ stdout }) =>
@@ -166,5 +166,5 @@ const keptPorts = (exec: Exec): Promise<readonly number[] | null> =>
         .split(/\n\n+/)
         .filter((unit) => /^ActiveState=active$/m.test(unit))
         .flatMap((unit) => [...unit.matchAll(/^Listen=.*:(\d+) \(Stream\)$/gm)].map(([, port]) => Number(port))),
-    () => null, // that it does not say it is told by the check units
+    () => null, // the check units reports it if systemd does not answer
   );

@@ -1,4 +1,4 @@
-/** The proxy: does it answer, and has every route somebody to answer it. */
+/** The proxy: whether it responds, and whether every route has a target. */
 import { existsSync } from 'node:fs';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { HUB_UPSTREAM } from '../../../protocol/hub-upstream.ts';
@@ -61,7 +61,7 @@ export const proxy = defineCheck({
       return { summary: 'does not answer', findings: [{ problem: away, values: { socket }, evidence: [why] }] };
     }
     const { upstreams, startedAt } = facts.table;
-    // The hub's own: another check.
+    // The hub's own upstream belongs to another check.
     const empty = upstreams.filter((one) => one.id !== HUB_UPSTREAM && !takesRequests(one));
     return {
       summary: `${upstreams.length} ${upstreams.length === 1 ? 'upstream' : 'upstreams'}, up since ${startedAt}`,
@@ -80,7 +80,9 @@ export const proxy = defineCheck({
   },
 });
 
-/** systemd's word: who runs without a socket cannot be asked. Starting a unit that is active would do nothing. */
+/**
+ * Asks systemd, because a process without a socket cannot be asked. Starting a unit that is active would do nothing.
+ */
 async function isActive({ places, exec }: Subject, signal: AbortSignal): Promise<boolean> {
   if (!existsSync(places.systemd)) return false;
   const argv = ['show', '--property=ActiveState', '--value', '--', 'orkestr-proxy.service'];
@@ -88,11 +90,11 @@ async function isActive({ places, exec }: Subject, signal: AbortSignal): Promise
   return stdout.trim() === 'active';
 }
 
-/** Whether a request would be sent somewhere, now or when the hold on it ends. */
+/** Whether a request would be forwarded, now or when the hold ends. */
 export const takesRequests = ({ targets, held }: TableView['upstreams'][number]): boolean =>
   held !== null || targets.some(({ state, suspended }) => state === 'healthy' && !suspended);
 
-/** What the proxy says about its table file; empty: nothing is wrong with it. */
+/** The proxy's complaint about its table file; empty: none. */
 async function unreadableTable({ proxy: asked }: Subject): Promise<readonly string[]> {
   try {
     await asked.health();

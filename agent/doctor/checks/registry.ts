@@ -8,7 +8,7 @@ const ANSWER_MS = 900;
 
 interface Registry {
   readonly host: string;
-  /** Null: it answers. */
+  /** Null: it responds. */
   readonly error: string | null;
 }
 
@@ -37,13 +37,15 @@ export const registry = defineCheck({
   },
 });
 
-/** As Docker reads a name: the part before the first slash is a host when it has a dot or a port, or is localhost. */
+/**
+ * Docker's rule for image names: the part before the first slash is a host if it has a dot or a port, or is localhost.
+ */
 export function registryOf(image: string): string[] {
   const [first = '', ...rest] = image.split('/');
   return rest.length > 0 && (/[.:]/.test(first) || first === 'localhost') ? [first] : [];
 }
 
-/** OCI distribution-spec, end-1: any answer of /v2/ tells that it is there; 401 asks for a login. */
+/** OCI distribution-spec, end-1: /v2/ responds with 200, or with 401 if a login is required. */
 async function ask(host: string, exec: Exec, signal: AbortSignal): Promise<Registry> {
   try {
     const { Agent, request } = await import('undici');

@@ -1,5 +1,5 @@
 /**
- * Versions with known ways out of a container. By version number only: distributions mend without changing it.
+ * Versions with known container escapes. Judges by version number only: distributions fix bugs without changing it.
  * Sources: the advisories of opencontainers/runc, containerd and moby/buildkit that the CVE numbers name.
  */
 import { defineCheck } from '../check.ts';
@@ -8,7 +8,10 @@ import type { EngineVersion } from '../engine-facts.ts';
 
 interface Escape {
   readonly cves: string;
-  /** First mended version of each line that got one, oldest first; older lines than the first have it, newer than the last not. */
+  /**
+   * First fixed version of each release line that got a fix, oldest first. A line without a fix is vulnerable if it is
+   * older than the last of these.
+   */
   readonly mended: readonly string[];
 }
 
@@ -21,7 +24,7 @@ const CONTAINERD: readonly Escape[] = [
   { cves: 'CVE-2022-23648', mended: ['1.4.13', '1.5.10', '1.6.1'] },
   { cves: 'CVE-2024-40635', mended: ['1.6.38', '1.7.27', '2.0.4'] },
 ];
-/** BuildKit is a part of the engine and tells no version of its own: 0.12.5 came with these engines. */
+/** BuildKit is part of the engine and reports no version of its own: 0.12.5 came with these engines. */
 const BUILDKIT: readonly Escape[] = [
   { cves: 'CVE-2024-23651, CVE-2024-23652, CVE-2024-23653', mended: ['24.0.9', '25.0.2'] },
 ];
@@ -82,7 +85,7 @@ function told<P extends string>(problem: P, part: Part, escapes: readonly Escape
   ];
 }
 
-/** Whether a version is from before the mend of its own line. Exported for its test. */
+/** Whether a version is older than the fix for its release line. */
 function isOpen(version: string, mended: readonly string[]): boolean {
   const line = mended.find((one) => lineOf(one) === lineOf(version));
   if (line !== undefined) return compare(version, line) < 0;

@@ -1,7 +1,7 @@
-/** How Docker Engine keeps images. */
+/** How Docker Engine stores images. */
 import { defineCheck, when } from '../check.ts';
 
-/** overlayfs is what the containerd image store calls it. */
+/** overlayfs is the name in the containerd image store. */
 const GOOD = ['overlay2', 'overlayfs', 'fuse-overlayfs', 'btrfs', 'zfs'];
 
 export const storage = defineCheck({

@@ -58,7 +58,7 @@ ActiveState=inactive
   assert.ok(asked[0]?.includes('orkestr-hub-backup.service'), 'nobody else tells of a backup that failed at night');
 });
 
-/** What systemctl shows of a unit that runs. */
+/** Output of systemctl for a running unit. */
 const WELL = {
   LoadState: 'loaded',
   ActiveState: 'active',

@@ -1,4 +1,4 @@
-/** Units of systemd, where systemd runs the machine. */
+/** systemd units, if systemd runs the machine. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../../lib/exec.ts';
@@ -21,7 +21,7 @@ const UNITS = [
   BACKUP,
   'docker.service',
 ];
-/** Well when they are not active: the first is stopped by whoever ends all builds, the others run while there is an upgrade or a backup. */
+/** May be inactive: the first is stopped when all builds are ended, the others run only during an upgrade or backup. */
 const AT_TIMES = ['orkestr-build.service', 'orkestr-upgrade.service', BACKUP];
 const INSTALL_AGAIN =
   "run install.sh again with `sh /opt/orkestr/current/install.sh`, on the hub's own host `sh /opt/orkestr/current/install.sh --hub-here`.";
@@ -35,7 +35,7 @@ type Problem = 'failed' | 'restarting' | 'inactive' | 'disabled' | 'restarts' | 
 
 interface Facts {
   readonly shown: readonly Unit[];
-  /** Those that install.sh puts on this host. */
+  /** Units that install.sh installs on this host. */
   readonly installed: readonly string[];
 }
 
@@ -98,7 +98,7 @@ export const units = defineCheck({
   },
 });
 
-/** What the release that runs has; those of the hub only where one was installed. */
+/** Units of the current release; those of the hub only if a hub was installed. */
 function installedAt(root: string): readonly string[] {
   const { current, settings } = layoutAt(root);
   const released = UNITS.filter((unit) => existsSync(join(current, 'units', unit)));
@@ -108,7 +108,7 @@ function installedAt(root: string): readonly string[] {
 const inShort = ({ Id = '', LoadState = '', ActiveState = '' }: Unit): string =>
   `${Id} ${LoadState === 'loaded' ? ActiveState : LoadState}`;
 
-/** The output of `systemctl show`: `Name=value` lines, units apart by an empty line. */
+/** The output of `systemctl show`: `Name=value` lines, units separated by an empty line. */
 const unitsOf = (text: string): readonly Unit[] =>
   text
     .trim()
@@ -119,7 +119,7 @@ const unitsOf = (text: string): readonly Unit[] =>
       ),
     );
 
-/** By the first word of what systemd has to say of its file; of one that it could not load the rest tells nothing. */
+/** The first word of the load state decides; if systemd could not load the unit, the other fields mean nothing. */
 function judgeUnit(fields: Unit): Finding<Problem>[] {
   const { Id: unit = '', LoadState: load = '' } = fields;
   switch (load) {

@@ -1,13 +1,13 @@
-/** The last upgrade of this host: how it ended, and that none is left halfway. */
+/** The last upgrade of this host: how it ended, and that it did not stop halfway. */
 import { existsSync } from 'node:fs';
 import { layoutAt, linkedVersion } from '../../upgrade/layout.ts';
 import { isEnded, readUpgrade, upgradeLine } from '../../upgrade/record.ts';
 import type { Upgrade } from '../../upgrade/record.ts';
 import { defineCheck, when } from '../check.ts';
 
-/** One that did not work is news for a day; after that its owner knows, ms. */
+/** How long a failed upgrade is reported; after that its owner knows, ms. */
 const NEWS_MS = 86_400_000;
-/** The longest silence of one that works: fetching a file. */
+/** The longest time without a change during a working upgrade: fetching a file. */
 const SILENT_MS = 11 * 60_000;
 
 export const upgrade = defineCheck({
@@ -53,7 +53,7 @@ export const upgrade = defineCheck({
     const values = { from, version, doing, minutes: Math.round(age / 60_000) };
     const evidence = error === null ? [] : [`${error.code}: ${error.message}`, ...error.evidence];
     const stuck = isStuck(last);
-    // It was healthy for a minute, which not every fault needs to show.
+    // It was healthy right after the switch, but some faults show only later.
     const isSuspect = state === 'healthy' && away && previous === from && age < NEWS_MS;
     const bad = ['failed', 'reverted'].includes(state) && age < NEWS_MS;
     return {
