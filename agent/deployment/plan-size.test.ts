@@ -39,7 +39,9 @@ test('what is only for people is cut', () => {
 
 test('what is too long in a plan is named: the command, not the Dockerfile that was generated with it', () => {
   const startCommand = `node . ${'\u0001'.repeat(50_000)}`; // six bytes each as JSON
-  assert.throws(() => boundedPlan(plan({ startCommand })), {
+  const { dockerfile } = plan();
+  const text = `FROM scratch\nCMD ${startCommand}`;
+  assert.throws(() => boundedPlan(plan({ startCommand, dockerfile: { ...dockerfile, text } })), {
     code: 'ORK_MANIFEST_INVALID',
     message: /^The start command has 300009 bytes/,
   });

@@ -32,7 +32,7 @@ export function boundedPlan(plan: BuildPlan): BuildPlan {
   );
 }
 
-/** A generated Dockerfile repeats the commands, so they come before it. */
+/** A generated Dockerfile repeats the commands: naming it would not help. */
 function largestPart(plan: BuildPlan): readonly [what: string, bytes: number] {
   const { installCommand, buildCommand, startCommand, dockerfile, files } = plan;
   const parts: readonly (readonly [string, string | undefined])[] = [
@@ -40,7 +40,7 @@ function largestPart(plan: BuildPlan): readonly [what: string, bytes: number] {
     ['The build command', buildCommand],
     ['The start command', startCommand],
     ...files.map(({ path, text }) => [path, text] as const),
-    [dockerfile.path, dockerfile.text],
+    ...(dockerfile.origin === 'generated' ? [] : [[dockerfile.path, dockerfile.text] as const]),
   ];
   const sized = parts.map(([what, text]) => [what, text === undefined ? 0 : bytesOf(text)] as const);
   return sized.reduce((largest, part) => (part[1] > largest[1] ? part : largest));
