@@ -157,7 +157,7 @@ describe('install.sh on a host of its own', () => {
       assert.match(await told(), /certificate/);
       await host.must(['sh', '-ec', `cp /tls/ca.pem ${OWN_AUTHORITIES}/private.crt && update-ca-certificates`]);
       assert.doesNotMatch(await told(), /certificate/);
-      assert.match(await told(), /status 418\) is not an orkestr hub/);
+      assert.match(await told(), /is not an orkestr hub \(status 418\)/);
     } finally {
       await host.must(['systemctl', 'stop', 'private-hub']);
       await host.must([
