@@ -62,7 +62,9 @@ async function member(whole: Whole, folder: string, warnings: readonly string[])
 /** The only member that is an app; if there are several, the user must choose. */
 async function chooseMember(whole: Whole, workspace: Workspace, own: Running): Promise<NodeApp> {
   const apps: NodeApp[] = [];
-  const warnings = workspace.cut ? ['The workspace has more folders than are looked at.'] : [];
+  const warnings = workspace.cut
+    ? ['The workspace has more folders than orkestr looks at. If the app is in another one, set rootDirectory.']
+    : [];
   for (const folder of workspace.members) {
     try {
       const found = await member(whole, folder, warnings);
