@@ -92,7 +92,7 @@ async function chooseMember(whole: Whole, workspace: Workspace, own: Running): P
     const path = context === '.' ? folder : `${context}/${folder}`;
     return `${path} (${running.framework?.name ?? 'Node.js'})`;
   });
-  throw new OrkestrError('ORK_APP_AMBIGUOUS', `Several apps of this workspace could be meant: ${names.join(', ')}.`, {
+  throw new OrkestrError('ORK_APP_AMBIGUOUS', `This workspace has several apps: ${names.join(', ')}.`, {
     evidence: names,
   });
 }
