@@ -21,7 +21,7 @@ describe('orkestr-agent analyze', () => {
     assert.match(stdout, /^Next\.js \(node\), detected as node \(certain\)\n/);
     assert.match(stdout, /^start: next start \(package\.json scripts\.start\)$/m);
     assert.match(stdout, /^ {2}CMD \["next","start"\]$/m);
-    assert.match(stdout, /^file beside it: \.dockerignore$/m);
+    assert.match(stdout, /^generated file: \.dockerignore$/m);
   });
 
   test('with --json gives the plan as a deployment would keep it', async () => {

@@ -26,7 +26,7 @@ async function refusal(files: Record<string, string>): Promise<OrkestrError> {
 test('the only folder with an app is the root directory, and the plan says so', async () => {
   const plan = await repository.plan({ 'README.md': '', ...go('backend'), 'docs/intro.md': '' });
   assert.deepEqual([plan.detector, plan.rootDirectory], ['go', 'backend']);
-  assert.match(plan.warnings[0] ?? '', /^The root directory is backend, the only folder with an app/);
+  assert.match(plan.warnings[0] ?? '', /^orkestr uses backend as the root directory: there is no app at the root/);
 });
 
 test('several are an error that names each, and how to choose', async () => {
@@ -34,20 +34,20 @@ test('several are an error that names each, and how to choose', async () => {
   assert.equal(error.code, 'ORK_NOTHING_DETECTED');
   assert.match(
     error.message,
-    /below: client \(Node\.js\), server \(Go\)\. Set rootDirectory, as in "rootDirectory": "client"/,
+    /below contain apps: client \(Node\.js\), server \(Go\)\. Set rootDirectory, for example "rootDirectory": "client"/,
   );
 });
 
 test('a folder that is but a guess, or that cannot be read, is named and not entered', async () => {
-  assert.match((await refusal({ 'landing/index.html': '' })).message, /below: landing \(Static site\)/);
+  assert.match((await refusal({ 'landing/index.html': '' })).message, /below contain apps: landing \(Static site\)/);
   const broken = await refusal({ 'app/package.json': '{' });
-  assert.match(broken.message, /below: app\. Set rootDirectory/);
+  assert.match(broken.message, /below contain apps: app\. Set rootDirectory/);
 });
 
 test('a compose file is not passed over for the one folder that is an app', async () => {
   const error = await refusal({ 'compose.yaml': 'services:\n  web:\n    build: web\n', ...go('web') });
   assert.equal(error.code, 'ORK_COMPOSE_FILE');
-  assert.match(error.message, /below: web \(Go\)/);
+  assert.match(error.message, /below contain apps: web \(Go\)/);
 });
 
 test('a root directory that was named is not left for one below it', async () => {
@@ -57,5 +57,5 @@ test('a root directory that was named is not left for one below it', async () =>
 
 test('folders that help with an app are none', async () => {
   const { message } = await refusal({ 'docker/Dockerfile': 'FROM a:1', 'tests/app.py': '' });
-  assert.doesNotMatch(message, /folders below/);
+  assert.doesNotMatch(message, /Folders below/);
 });

@@ -63,6 +63,6 @@ export function describeApps(apps: readonly AppBelow[]): string {
   const [first] = apps;
   if (first === undefined) return '';
   const all = apps.map(({ folder, framework }) => (framework === null ? folder : `${folder} (${framework})`));
-  const several = apps.length === 1 ? '' : ' Each of them is an environment of its own.';
-  return ` Apps are in folders below: ${all.join(', ')}. Set rootDirectory, as in "rootDirectory": "${first.folder}" of an orkestr.json.${several}`;
+  const several = apps.length === 1 ? '' : ' Create an environment for each of them.';
+  return ` Folders below contain apps: ${all.join(', ')}. Set rootDirectory, for example "rootDirectory": "${first.folder}" in an orkestr.json.${several}`;
 }

@@ -49,7 +49,7 @@ describe('a Procfile', () => {
   test('that a language does not start by is a warning with what starts the app', async () => {
     const files = { 'go.mod': 'module x\n', 'main.go': 'package main', Procfile: 'web: bin/x -v\n' };
     assert.deepEqual((await plan(files)).warnings, [
-      'The web line of the Procfile is not used: /usr/local/bin/app starts the app. Set startCommand if it needs another.',
+      'orkestr does not use the web line of the Procfile: /usr/local/bin/app starts the app. If it needs another command, set startCommand.',
     ]);
     assert.deepEqual((await plan(files, { startCommand: 'bin/x -v' })).warnings, []);
     const python = { 'app.py': '', 'requirements.txt': 'flask', Procfile: 'web: python app.py\n' };

@@ -102,7 +102,7 @@ async function planBelow(
   const only = (await composeFile(detect.repository)) === null ? onlyApp(apps) : null;
   if (only === null) throw await nothingFound(detect, outcomes, apps);
   const plan = await planBuild({ ...request, rootDirectory: only.folder });
-  const taken = `The root directory is ${only.folder}, the only folder with an app, since there is none at the root of the repository. Write "rootDirectory": "${only.folder}" into an orkestr.json there to be sure.`;
+  const taken = `orkestr uses ${only.folder} as the root directory: there is no app at the root of the repository, and no other folder has one. To keep this choice, write "rootDirectory": "${only.folder}" into an orkestr.json at the root.`;
   return { ...plan, warnings: [taken, ...plan.warnings] };
 }
 

@@ -25,7 +25,7 @@ export function publicBuildArgs(
   return {
     args,
     warnings: [
-      `The public variables ${leftOut.join(', ')} do not go into the build: it takes 100, of up to 8192 characters each.`,
+      `The build does not get the public variables ${leftOut.join(', ')}: the limit is 100, of up to 8192 characters each.`,
     ],
   };
 }

@@ -142,7 +142,7 @@ export function openRepository(directory: string, budget = new ReadingBudget()):
         else if (entry.isFile()) found.push(entry.name);
         if (found.length < MAX_ENTRIES) continue;
         budget.notes.add(
-          `Of ${folder === '.' ? 'the root directory' : folder} only ${MAX_ENTRIES} entries were looked at.`,
+          `orkestr looked at only ${MAX_ENTRIES} entries of ${folder === '.' ? 'the root directory' : folder}.`,
         );
         break;
       }

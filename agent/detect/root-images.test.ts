@@ -56,6 +56,6 @@ test('a VOLUME of the stage that runs is a warning: what is written there goes w
   const said = await warnings(
     'FROM node:26 AS base\nVOLUME ["/data"]\nFROM node:26 AS other\nFROM base\nVOLUME /more\n',
   );
-  assert.match(said, /^Dockerfile line 2 has a VOLUME: each deployment begins with an empty one/);
+  assert.match(said, /^Dockerfile line 2 has a VOLUME: each deployment begins with an empty volume/);
   assert.equal(await warnings('FROM node:26 AS build\nVOLUME /data\nFROM node:26\n'), '');
 });

@@ -27,9 +27,10 @@ export function capabilityWarning(
   const isRoot = user === undefined || /^(?:root|0)(?::|$)/.test(user);
   if (!isRoot && image.marked === undefined) return [];
   const why =
-    image.marked === undefined ? 'starts as root and goes on as another user' : 'has a program that is marked with one';
-  const instead = image.instead === undefined ? '' : ` ${image.instead} does without, on port 8080.`;
+    image.marked === undefined ? 'starts as root and switches to another user' : 'has a program with file capabilities';
+  const instead =
+    image.instead === undefined ? '' : ` Or use ${image.instead}, which needs none and listens on port 8080.`;
   return [
-    `${base} ${why}, and containers have no capabilities: give the environment those it needs by ${capabilityCommand(image.needs)}.${instead}`,
+    `${base} ${why}, but containers have no capabilities by default. Grant the environment those that it needs: ${capabilityCommand(image.needs)}.${instead}`,
   ];
 }

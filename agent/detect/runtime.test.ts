@@ -90,7 +90,7 @@ test('a version without security fixes is a warning that names what to ask for',
   for (const old of ['20', '18', '25', '16']) {
     const { warnings } = await node({ files: { '.nvmrc': old } });
     assert.deepEqual(warnings, [
-      `Node.js ${old} (.nvmrc: ${old}) gets no security fixes any more. Ask for 26 or 24 or 22.`,
+      `Node.js ${old} (.nvmrc: ${old}) no longer gets security fixes. Ask for 26 or 24 or 22.`,
     ]);
   }
   for (const line of RUNTIME.supported ?? []) assert.deepEqual((await node({ engines: line })).warnings, []);
@@ -101,7 +101,7 @@ test('on a host that made its base images itself, another version is one warning
   const madeHere = ['node:26-trixie-slim'];
   const plan = await node({ engines: '^20' }, { madeHere });
   assert.deepEqual(plan.warnings, [
-    'package.json engines.node asks for Node.js ^20, but this host made its base images itself, and has 26.',
+    'package.json engines.node asks for Node.js ^20, but this host made its base images itself and has only 26.',
   ]);
   assert.equal(image(plan), 'node:26-trixie-slim');
   const made = await node({ engines: '^24' }, { madeHere });
@@ -118,7 +118,7 @@ test('such a host goes on with what it has made when the default has moved on, a
   const plan = await node({}, { madeHere });
   assert.deepEqual([image(plan), version(plan)], ['node:24-trixie-slim', '24 (base image of this host)']);
   assert.deepEqual(plan.warnings, [
-    'This host made its base images itself, and has Node.js 24, not 26. Make it: `orkestr-agent base-images build node`.',
+    'This host made its base images itself and has Node.js 24, but not 26. To make the missing image, run `orkestr-agent base-images build node`.',
   ]);
   assert.deepEqual((await node({ engines: '>=18' }, { madeHere })).warnings, []);
   assert.equal(image(await node({ engines: '<24' }, { madeHere })), 'node:22-trixie-slim');
@@ -137,7 +137,7 @@ test('a line of two numbers is old, supported or newer than all that is known he
     );
   for (const line of ['3.13', '3.12', '3.15', '3.16']) assert.deepEqual(await warnings(line), [], line);
   assert.deepEqual(await warnings('3.9'), [
-    'Python 3.9 (.python-version: 3.9) gets no security fixes any more. Ask for 3.15 or 3.14 or 3.13 or 3.12 or 3.11.',
+    'Python 3.9 (.python-version: 3.9) no longer gets security fixes. Ask for 3.15 or 3.14 or 3.13 or 3.12 or 3.11.',
   ]);
 });
 

@@ -138,7 +138,7 @@ function amongAll({ runtime, standard, have, wanted }: Asked): Choice {
   const isNearest = runtime.nearest !== true || line === have;
   if (have === null || (isNearest && admits(wanted.value, have))) return { ...usual, from };
   if (line !== null) return { image: publishedImage(standard, line, runtime), version: line, from };
-  const warning = `${asksFor(wanted, runtime)}, which no base image is known for; it gets ${have}.`;
+  const warning = `${asksFor(wanted, runtime)}, but orkestr knows no base image for that and uses ${have}.`;
   return { ...usual, from: 'default', warnings: [warning] };
 }
 
@@ -158,21 +158,22 @@ function amongMade({ runtime, standard, have, made, wanted }: Asked): Choice {
   const { name, kind } = runtime;
   const line = made.find((version) => wanted === null || admits(wanted.value, version)) ?? made[0] ?? '';
   const found = { image: withVersion(standard, line), version: line };
-  const missing = (which: string): string => `Make it: \`orkestr-agent base-images build ${which}\`.`;
+  const missing = (which: string): string =>
+    `To make the missing image, run \`orkestr-agent base-images build ${which}\`.`;
   if (wanted !== null && admits(wanted.value, line)) {
     const from = saidBy(wanted);
     if (exactVersion(wanted.value, runtime) === null) return { ...found, from };
-    const refused = `${asksFor(wanted, runtime)}, and ${runtime.exactFor} refuses any other. This host made its base images itself: its ${name} ${line} may be another patch. Ask for "~> ${line}.0".`;
+    const refused = `${asksFor(wanted, runtime)}, and ${runtime.exactFor} refuses any other version. This host made its base images itself, so its ${name} ${line} may have another patch version. Ask for "~> ${line}.0".`;
     return { ...found, from, warnings: [refused] };
   }
   if (wanted === null) {
     if (line === have) return { ...found, from: defaultOf(runtime, standard) };
-    const warning = `This host made its base images itself, and has ${name} ${line}, not ${have}. ${missing(kind)}`;
+    const warning = `This host made its base images itself and has ${name} ${line}, but not ${have}. ${missing(kind)}`;
     return { ...found, from: HOST, warnings: [warning] };
   }
   const other = lineFor(wanted.value, runtime);
   const mend = other !== null && runtime.makeable?.includes(other) ? ` ${missing(`${kind}:${other}`)}` : '';
-  const warning = `${asksFor(wanted, runtime)}, but this host made its base images itself, and has ${made.join(', ')}.${mend}`;
+  const warning = `${asksFor(wanted, runtime)}, but this host made its base images itself and has only ${made.join(', ')}.${mend}`;
   return { ...found, from: HOST, warnings: [warning] };
 }
 
@@ -201,7 +202,7 @@ function endOfLife({ name, supported = [] }: Runtime, version: string | null, fr
   const [newest] = supported;
   if (version === null || newest === undefined || supported.some((line) => admits(line, version))) return [];
   if (admits(`>${newest}`, version)) return [];
-  return [`${name} ${version} (${from}) gets no security fixes any more. Ask for ${supported.join(' or ')}.`];
+  return [`${name} ${version} (${from}) no longer gets security fixes. Ask for ${supported.join(' or ')}.`];
 }
 
 /** The version line for a range: the best known one, else the one that the range names. */

@@ -62,7 +62,7 @@ describe('orkestr.json', () => {
     const [warning, ...more] = plan.warnings;
     assert.match(
       warning ?? '',
-      /buildArgs \(orkestr\.json line 3\) has NPM_TOKEN: .*orkestr env set --build NPM_TOKEN=-/,
+      /buildArgs \(orkestr\.json line 3\) contains NPM_TOKEN, .*orkestr env set --build NPM_TOKEN=-/,
     );
     assert.deepEqual(more, []);
     const [last = ''] = describePlan(plan).slice(-1);
@@ -73,7 +73,7 @@ describe('orkestr.json', () => {
     const own = await folder.plan({ ...dockerfile, 'orkestr.json': json(said) }, { buildArgs: { VERSION: '2' } });
     assert.deepEqual(own.buildArgs, { VERSION: '2' }, 'args of the environment are taken as a whole');
     const none = await folder.plan({ ...app, 'orkestr.json': json({ target: 'app' }) });
-    assert.match(none.warnings.join(), /target \(orkestr\.json line 2\) is not used/);
+    assert.match(none.warnings.join(), /target \(orkestr\.json line 2\) has no effect/);
   });
 
   const BROKEN: readonly [string, string, RegExp][] = [
@@ -143,7 +143,7 @@ describe('a compose file', () => {
 
   test('is a warning beside an app', async () => {
     const plan = await folder.plan({ ...app, 'compose.yaml': compose });
-    assert.match(plan.warnings.join(), /compose\.yaml is not used: its other services \(web, db\)/);
+    assert.match(plan.warnings.join(), /does not use compose\.yaml\. .* its other services \(web, db\)/);
   });
 });
 
@@ -165,10 +165,10 @@ test('a setting that this kind of app has no use for is told, and one that it us
     ...go,
     'orkestr.json': json({ ...said, outputDirectory: undefined, runtimeVersion: '1.22' }),
   });
-  assert.match(warnings.join(), /installCommand \(orkestr\.json line 2\) is not used: an app of this kind \(go\)/);
+  assert.match(warnings.join(), /installCommand \(orkestr\.json line 2\) has no effect: an app of this kind \(go\)/);
   assert.deepEqual(
     (await folder.plan(app, { ...said, outputDirectory: undefined })).warnings.filter((one) =>
-      one.includes('not used'),
+      one.includes('no effect'),
     ),
     [],
   );
@@ -177,10 +177,10 @@ test('a setting that this kind of app has no use for is told, and one that it us
 test('a broken manifest of a weaker detector is shown, and does not stop what is surer', async () => {
   const plan = await folder.plan({ Dockerfile: 'FROM a:1\n', 'package.json': '{' });
   assert.equal(plan.detector, 'dockerfile');
-  assert.match(plan.warnings.join(), /detector node could not look: package\.json cannot be read/);
+  assert.match(plan.warnings.join(), /detector node failed: package\.json cannot be read/);
 });
 
 test('the release line of a Procfile is told to be left out', async () => {
   const plan = await folder.plan({ ...app, Procfile: 'web: node a.js\nrelease: node migrate.js\n' });
-  assert.match(plan.warnings.join(), /release line of the Procfile is not run/);
+  assert.match(plan.warnings.join(), /does not run the release line of the Procfile/);
 });

@@ -11,14 +11,14 @@ export function othersOf([winner, ...others]: ReturnType<typeof rank<Finding>>):
   return others.flatMap((other) => {
     if (other.kind === 'failed') {
       const why = other.error instanceof Error ? other.error.message : String(other.error);
-      return [`The detector ${other.detector.name} could not look: ${why.slice(0, 300)}`];
+      return [`The detector ${other.detector.name} failed: ${why.slice(0, 300)}`];
     }
     // A Dockerfile is the user's explicit choice, and an index.html is found in all kinds of repositories.
     if (winner.finding.confidence === 'stated' || other.finding.confidence === 'guess') return [];
     if (winner.finding.includes?.includes(other.detector.name)) return [];
     const { framework, evidence } = { ...other.finding.facts, evidence: other.finding.evidence };
     return [
-      `Taken as ${winner.detector.name}, though ${other.detector.name} fits too (${framework}: ${evidence[0]?.from ?? ''}). Name the detector in orkestr.json, or add a Dockerfile, if that is not what you mean.`,
+      `orkestr builds this as ${winner.detector.name}, but ${other.detector.name} fits too (${framework}: ${evidence[0]?.from ?? ''}). If ${other.detector.name} is right, set "detector": "${other.detector.name}" in orkestr.json, or add a Dockerfile.`,
     ];
   });
 }
@@ -32,7 +32,9 @@ export async function unusedFiles(
   const compose = await composeFile(repository);
   if (compose !== null) {
     const others = compose.services.length > 1 ? ` (${compose.services.join(', ')})` : '';
-    warnings.push(`${compose.path} is not used: its other services${others} need environments of their own.`);
+    warnings.push(
+      `orkestr does not use ${compose.path}. Create an environment for each of its other services${others}.`,
+    );
   }
   if (dockerfile.origin === 'generated') warnings.push(...(await unusedProcesses({ repository, stated }, evidence)));
   return warnings;
@@ -48,11 +50,13 @@ async function unusedProcesses(
   const isOurs = stated.startCommand === undefined;
   if (isOurs && start !== undefined && start.from !== 'Procfile' && (await procfileWeb(repository)) !== null) {
     warnings.push(
-      `The web line of the Procfile is not used: ${start.value} starts the app. Set startCommand if it needs another.`,
+      `orkestr does not use the web line of the Procfile: ${start.value} starts the app. If it needs another command, set startCommand.`,
     );
   }
   if (/^release:/m.test((await repository.text('Procfile')) ?? ''))
-    warnings.push('The release line of the Procfile is not run: let the start command do it, or the build.');
+    warnings.push(
+      'orkestr does not run the release line of the Procfile. Run its command in the start command or in the build.',
+    );
   return warnings;
 }
 
@@ -75,7 +79,7 @@ export function unusedSettings(
     const said = stated[field as keyof StatedSettings];
     if (said === undefined || used) return [];
     return [
-      `${field} (${said.from}) is not used: ${own ? dockerfile.path : `an app of this kind (${runtime})`} has no such step.`,
+      `${field} (${said.from}) has no effect: ${own ? dockerfile.path : `an app of this kind (${runtime})`} does not use it.`,
     ];
   });
 }
@@ -88,7 +92,7 @@ export function secretBuildArgs({ buildArgs }: StatedSettings): string[] {
   const names = Object.keys(buildArgs?.value ?? {}).filter((name) => SECRET_NAME.test(name));
   if (names.length === 0) return [];
   return [
-    `buildArgs (${buildArgs?.from ?? ''}) has ${names.join(', ')}: build args stand in the history of the image. Use a build secret: orkestr env set --build ${names[0] ?? ''}=-`,
+    `buildArgs (${buildArgs?.from ?? ''}) contains ${names.join(', ')}, but the history of the image shows build args. Use a build secret: orkestr env set --build ${names[0] ?? ''}=-`,
   ];
 }
 

@@ -4,4 +4,4 @@
 
 /** @param where what declares it: "Dockerfile line 4 has a VOLUME" */
 export const volumeWarning = (where: string): string =>
-  `${where}: each deployment begins with an empty one, and the last one's is deleted with its container. What is to stay belongs in a database or an object store.`;
+  `${where}: each deployment begins with an empty volume, and orkestr deletes the previous one with its container. Keep lasting data in a database or an object store.`;

@@ -109,7 +109,7 @@ describe('what goes into a build', () => {
 
   test('volumes of an image are told in the log, since they go with their container', async () => {
     const { text } = await builder.build([`FROM ${DEBIAN}`, 'VOLUME ["/data"]']);
-    assert.match(text, /^warning: The image has the volumes \/data: each deployment begins with an empty one/m);
+    assert.match(text, /^warning: The image has the volumes \/data: each deployment begins with an empty volume/m);
   });
 
   test('what the engine is too old for is told with its line and the version, not as a slip of the pen', async () => {

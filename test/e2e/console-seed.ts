@@ -250,7 +250,7 @@ const PLAN: StepOutputs['analyze'] = {
     { subject: 'start', value: 'npm start', from: 'package.json scripts.start' },
     { subject: 'port', value: '3000', from: 'server.js reads $PORT, else 3000' },
   ],
-  warnings: ['No engines.node in package.json: Node.js 26 is taken.'],
+  warnings: ['package.json has no engines.node, so orkestr uses Node.js 26.'],
   rootDirectory: '.',
   dockerfile: {
     origin: 'generated',

@@ -60,7 +60,7 @@ async function printPlan(
     // No engine is queried: only the engine knows which images a host made itself.
     surroundings: { baseImages, isMadeHere: async () => false, cacheScope: 'project' },
   });
-  const files = plan.files.map((file) => `file beside it: ${file.path}`);
+  const files = plan.files.map((file) => `generated file: ${file.path}`);
   const lines = [...describePlan(plan), ...files].map((line) => safeLine(line, false));
   out.write(json ? `${JSON.stringify(plan, null, 2)}\n` : `${lines.join('\n')}\n`);
 }

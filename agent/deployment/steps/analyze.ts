@@ -43,6 +43,6 @@ export const analyze: Step<'analyze'> = {
 function keptPlan({ deploymentId, plan }: Release, log: StepLog): BuildPlan {
   const by = plan.detectorVersion === undefined ? 'an older version' : `version ${plan.detectorVersion}`;
   const ours = plan.detectorVersion === VERSION ? '' : `; this agent is version ${VERSION}`;
-  log.line(`the plan of deployment ${deploymentId} is kept; it was made by ${by}${ours}`);
+  log.line(`using the plan of deployment ${deploymentId}, made by ${by}${ours}`);
   return plan;
 }

@@ -113,7 +113,7 @@ describe('the step analyze', () => {
     // No port is scripted: the repository is not read.
     const context = aContext({ job: aRollback() });
     assert.deepEqual(await analyze.run(context), plan);
-    assert.match(context.lines.join(), new RegExp(`the plan of deployment ${IDS.previous} is kept`));
+    assert.match(context.lines.join(), new RegExp(`using the plan of deployment ${IDS.previous}, made by`));
   });
 
   test('a Dockerfile that is too long for a plan is named', async (t) => {

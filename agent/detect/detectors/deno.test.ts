@@ -55,7 +55,7 @@ test('a task that watches files gives way to preview, or loses its watcher', asy
   assert.deepEqual(await planned({ start, preview: 'deno run -A main.ts' }), ['deno task preview', '']);
   const [command, warnings] = await planned({ start });
   assert.equal(command, 'deno run -A dev.ts');
-  assert.match(warnings, /^deno\.json tasks\.start watches files .*: `deno run -A dev\.ts` is run instead/);
+  assert.match(warnings, /^deno\.json tasks\.start watches files .* orkestr runs `deno run -A dev\.ts` instead/);
   const [kept, why] = await planned({ start: 'tool | deno run --watch main.ts' });
   assert.equal(kept, 'deno task start');
   assert.match(why, /after a crash/);

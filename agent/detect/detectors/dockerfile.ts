@@ -41,7 +41,7 @@ export const dockerfile: Detector = {
       warnings: [
         ...(more.length === 0
           ? []
-          : [`${path} exposes several ports: set the port of the environment to one of them.`]),
+          : [`${path} exposes several ports. Set the port of the environment to one of them.`]),
         ...capabilityWarning({ base: image, user }, capabilities),
         ...(stage.volumeLine === undefined ? [] : [volumeWarning(`${path} line ${stage.volumeLine} has a VOLUME`)]),
       ],

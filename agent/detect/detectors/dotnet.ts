@@ -52,7 +52,10 @@ export const dotnet: Detector = {
       };
     if (second !== undefined) {
       const paths = projects.map(({ path }) => path);
-      throw new OrkestrError('ORK_APP_AMBIGUOUS', `Several projects could be meant: ${paths.slice(0, 20).join(', ')}.`);
+      throw new OrkestrError(
+        'ORK_APP_AMBIGUOUS',
+        `Several projects could be the app: ${paths.slice(0, 20).join(', ')}.`,
+      );
     }
     const version = await versionOf(repository, project, stated.runtimeVersion);
     const { target } = version;

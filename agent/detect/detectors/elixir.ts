@@ -81,11 +81,11 @@ function needsOf(mix: string): Need[] {
   return [
     ...(database ? [file ? DATABASE_PATH : DATABASE_URL] : []),
     { anyOf: ['SECRET_KEY_BASE'], hint: '`mix phx.gen.secret` makes one.' },
-    { anyOf: ['PHX_HOST'], hint: 'It is the domain that visitors come to.' },
+    { anyOf: ['PHX_HOST'], hint: 'It is the domain of the app.' },
   ];
 }
-const DATABASE_URL = { anyOf: ['DATABASE_URL'], hint: 'It is like ecto://USER:PASSWORD@HOST/DATABASE.' };
-const DATABASE_PATH = { anyOf: ['DATABASE_PATH'], hint: 'It is the file of the database.' };
+const DATABASE_URL = { anyOf: ['DATABASE_URL'], hint: 'It has the form ecto://USER:PASSWORD@HOST/DATABASE.' };
+const DATABASE_PATH = { anyOf: ['DATABASE_PATH'], hint: 'It is the path of the database file.' };
 
 /** Node.js packages that bundle the assets, or null. */
 async function assetsOf(assets: RepositoryView): Promise<FrontEnd | null> {

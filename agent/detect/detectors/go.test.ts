@@ -70,7 +70,7 @@ describe('a go.work', () => {
   test('its only app is built with the modules beside it, and runs in its folder', async () => {
     const plan = await repository.plan(WORKSPACE);
     assert.equal(plan.rootDirectory, '.');
-    assert.match(plan.warnings[0] ?? '', /^The root directory is services\/api, /);
+    assert.match(plan.warnings[0] ?? '', /^orkestr uses services\/api as the root directory: /);
     const manifests = [
       'COPY go.work go.work.sum ./',
       'COPY services/api/go.mod services/api/',
@@ -110,7 +110,7 @@ describe('a go.work', () => {
     const work = `${WORKSPACE['go.work']}use ./services/web\n`;
     await assert.rejects(repository.plan({ ...WORKSPACE, ...web, 'go.work': work }), {
       code: 'ORK_NOTHING_DETECTED',
-      message: /Apps are in folders below: services\/api \(Go\), services\/web \(Go\)\. Set rootDirectory/,
+      message: /Folders below contain apps: services\/api \(Go\), services\/web \(Go\)\. Set rootDirectory/,
     });
   });
 

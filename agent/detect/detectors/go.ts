@@ -151,7 +151,9 @@ function cgoOf(text: string): GoRecipe['cgo'] {
 function severalWarnings(mains: readonly MainPackage[]): string[] {
   const [first, ...others] = mains;
   if (first === undefined || others.length === 0) return [];
-  return [`Several main packages: building ${first.path}, not ${others.map(({ path }) => path).join(', ')}.`];
+  return [
+    `There are several main packages: orkestr builds ${first.path}, not ${others.map(({ path }) => path).join(', ')}.`,
+  ];
 }
 
 interface Asking {
@@ -186,6 +188,6 @@ function unreadable({ text, path }: Asking, image: string): string[] {
   const [version, have] = [goLine(text), imageVersion(image)];
   if (version === undefined || have === null || admits('>=1.21', have)) return [];
   return version.split('.').length > 2 || /^toolchain\b/m.test(text)
-    ? [`Go ${have} cannot read this ${path}: write "go ${have}" and no toolchain line, or use a newer base image.`]
+    ? [`Go ${have} cannot read this ${path}. Write "go ${have}" and no toolchain line, or use a newer base image.`]
     : [];
 }

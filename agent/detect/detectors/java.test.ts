@@ -48,7 +48,7 @@ test('of a Gradle build whose root has only settings too', async () => {
 
 test('modules of which none is packaged to run are a warning for Maven, and no app for settings alone', async () => {
   const made = await plan({ 'pom.xml': pom('a'), 'a/pom.xml': '<project/>' });
-  assert.match(made.warnings.join(), /none is packaged by the plugin of a framework/);
+  assert.match(made.warnings.join(), /No framework plugin packages a module/);
   await assert.rejects(
     plan({ 'settings.gradle': "include 'a', 'b'\n", 'a/build.gradle': '', 'b/build.gradle': '' }),
     /java: no pom\.xml/,
@@ -103,7 +103,7 @@ test('a Gradle wrapper without its jar is a warning', async () => {
 });
 
 test('Gradle without a wrapper is a warning, since Debian has an old one', async () => {
-  const warned = /no gradlew, .* run `gradle wrapper`/;
+  const warned = /no gradlew, .* Run `gradle wrapper`/;
   assert.match((await plan({ 'build.gradle': '' })).warnings.join(), warned);
   assert.doesNotMatch((await plan({ 'build.gradle': '', gradlew: '' })).warnings.join(), warned);
   assert.doesNotMatch((await plan({ 'pom.xml': '<project/>' })).warnings.join(), warned);

@@ -176,23 +176,25 @@ async function wrapperWarning(repository: RepositoryView, { tool, wrapper }: Bui
   if (tool === 'maven') return [];
   if (!wrapper) {
     return [
-      'There is no gradlew, and the Gradle of Debian is 4.4.1, too old for most builds: run `gradle wrapper` and commit what it writes.',
+      'There is no gradlew, and the Gradle of Debian, 4.4.1, is too old for most builds. Run `gradle wrapper` and commit the files that it writes.',
     ];
   }
   // A `*.jar` in .gitignore would exclude it.
   if (await repository.has(jar)) return [];
-  return [`${jar} is not in the repository, and gradlew cannot run without it: \`git add --force ${jar}\`.`];
+  return [
+    `${jar} is not in the repository, and gradlew cannot run without it. Run \`git add --force ${jar}\` and commit it.`,
+  ];
 }
 
 function modulesWarning({ app, all, runnable }: Modules, tool: 'maven' | 'gradle'): string[] {
   if (tool === 'maven' && all.length > 0 && runnable.length === 0) {
     return [
-      'pom.xml has modules, of which none is packaged by the plugin of a framework, and the jar is looked for in target/ of the root directory: add a Dockerfile that copies the one that is meant.',
+      'No framework plugin packages a module of pom.xml, so orkestr looks for the jar in target/ of the root directory. If the jar is elsewhere, add a Dockerfile that copies it.',
     ];
   }
   if (app !== null || runnable.length === 0) return [];
   return [
-    `The build has several modules that could be the app: ${runnable.join(', ')}. ${tool} builds all, and the jar is looked for at the root: add a Dockerfile that copies the one that is meant.`,
+    `The build has several modules that could be the app: ${runnable.join(', ')}. ${tool} builds all of them, and orkestr looks for the jar at the root. Add a Dockerfile that copies the right jar.`,
   ];
 }
 

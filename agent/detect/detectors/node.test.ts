@@ -218,7 +218,7 @@ describe('detector node', () => {
         'package.json': json(vite),
         'vite.config.ts': `export default { build: { outDir: '${outDir}' } }`,
       });
-      assert.match(error.message, /vite\.config\.ts puts the build into [./]+etc, outside of what is built/);
+      assert.match(error.message, /vite\.config\.ts writes the build to [./]+etc, outside the build context/);
     }
   });
 });

@@ -99,7 +99,7 @@ function refuseUnfit({ manifest }: NodeApp, { framework, config, start }: Runnin
 
 /** Nx describes projects in files of its plugins, each in its own format. */
 const NX_MEND =
-  'for a project of Nx that is no package, leave the root directory at that of nx.json, and say buildCommand ("nx build web") and outputDirectory or startCommand in orkestr.json';
+  'for a project of Nx without a package.json, keep the folder of nx.json as the root directory, and set buildCommand (for example "nx build web") and outputDirectory or startCommand in orkestr.json';
 
 const isOfNx = async ({ checkout }: DetectRequest): Promise<boolean> =>
   checkout.rootDirectory !== '.' && checkout.repository.has('nx.json');
@@ -113,14 +113,12 @@ async function isRootOfNx({ root, folder }: NodeApp, { framework, output }: Runn
 /** Such a build may serve another runtime's assets; if no other detector matches, this is the reason. */
 function outsideBuild({ folder }: NodeApp, { config, output }: Running): string | null {
   if (output === null || !posix.join(folder, output.folder).startsWith('..')) return null;
-  return `${config.path || 'the build script'} puts the build into ${output.folder}, outside of what is built: let it stay inside, or set the root directory further up`;
+  return `${config.path || 'the build script'} writes the build to ${output.folder}, outside the build context: write it inside, or set the root directory further up`;
 }
 
 async function whyNot({ workspace, root, running: { notices } }: NodeApp): Promise<string> {
   if (notices.length > 0) return notices.join('; ');
-  const reasons = [
-    `package.json has no start script, no main file that is there, and none of ${ENTRY_FILES.join(', ')}`,
-  ];
+  const reasons = [`no start script in package.json, no existing main file, and none of ${ENTRY_FILES.join(', ')}`];
   if (workspace !== null) reasons.push(`no app among the ${workspace.members.length} members of its workspace`);
   else if (await root.has('nx.json')) reasons.push(NX_MEND);
   return reasons.join('; ');
@@ -270,9 +268,9 @@ function warningsOf({ app, running, manager, recipe, runtime }: Told): string[] 
 function developmentWarning(app: NodeApp, { prunes }: ChosenManager, recipe: NodeRecipe): string[] {
   const { whyKept, output } = recipe;
   if (output !== null) return [];
-  if (whyKept !== null) return [`${whyKept}: all of them stay in the image.`];
+  if (whyKept !== null) return [`All development dependencies stay in the image: ${whyKept}.`];
   const has = [app.manifest, app.rootManifest].some(({ devDependencies }) => Object.keys(devDependencies).length > 0);
   return has && !prunes
-    ? ['Before Yarn 4 nothing leaves development dependencies out: all of them stay in the image.']
+    ? ['All development dependencies stay in the image: Yarn before version 4 cannot leave them out.']
     : [];
 }

@@ -117,7 +117,7 @@ function laravelNeeds({ 'laravel/framework': range = '' }: ComposerFacts['packag
   const key = { anyOf: ['APP_KEY'], hint: '`php artisan key:generate --show` makes one.' };
   if (admits(range, '10')) return [key];
   const hint =
-    'A new app keeps sessions and cache in a database; with SESSION_DRIVER=file and CACHE_STORE=file it does without.';
+    'A new app keeps sessions and cache in a database. To do without one, set SESSION_DRIVER=file and CACHE_STORE=file.';
   return [key, { anyOf: ['DB_CONNECTION', 'DB_URL', 'SESSION_DRIVER'], hint }];
 }
 
@@ -171,5 +171,7 @@ async function assetsOf(repository: RepositoryView): Promise<PhpRecipe['assets']
 function extensionWarning(unknown: readonly string[]): string[] {
   if (unknown.length === 0) return [];
   const names = unknown.slice(0, 10).map((name) => `ext-${name}`);
-  return [`composer asks for ${names.join(', ')}, which orkestr cannot install. Add a Dockerfile if the app needs it.`];
+  return [
+    `composer asks for extensions that orkestr cannot install: ${names.join(', ')}. If the app needs them, add a Dockerfile.`,
+  ];
 }

@@ -139,7 +139,12 @@ async function needsOf(repository: RepositoryView): Promise<Need[]> {
   if (await repository.has('config/master.key')) return [];
   const encrypted = await repository.has('config/credentials.yml.enc');
   return encrypted
-    ? [{ anyOf: ['RAILS_MASTER_KEY', 'SECRET_KEY_BASE'], hint: 'config/master.key has the first.' }]
+    ? [
+        {
+          anyOf: ['RAILS_MASTER_KEY', 'SECRET_KEY_BASE'],
+          hint: 'RAILS_MASTER_KEY is the content of config/master.key.',
+        },
+      ]
     : [{ anyOf: ['SECRET_KEY_BASE'], hint: '`bin/rails secret` makes one.' }];
 }
 

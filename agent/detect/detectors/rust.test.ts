@@ -54,7 +54,7 @@ test('of a workspace the program with a web framework is taken', async () => {
   });
   assert.match(made.buildCommand ?? '', /--bin server$/);
   assert.equal(made.framework, 'Axum');
-  assert.match(made.warnings.join(), /building server, not migrate/);
+  assert.match(made.warnings.join(), /builds server, not migrate/);
 });
 
 test('a member of a workspace, the root directory, is built at its root by the lockfile of all, and runs in its folder', async () => {
@@ -90,7 +90,7 @@ test('a channel is named as the version, and one that is not stable is a warning
   assert.deepEqual([version(stable), stable.warnings], ['rust-toolchain.toml: stable', []]);
   const nightly = await app({ 'rust-toolchain': 'nightly-2026-01-31\n', 'Cargo.lock': '' });
   assert.match(nightly.dockerfile.text, /^FROM rust:1\.96-slim-trixie AS build$/m);
-  assert.match(nightly.warnings.join(), /rust-toolchain: nightly-2026-01-31 is fetched in each build/);
+  assert.match(nightly.warnings.join(), /^Each build downloads the toolchain of rust-toolchain: nightly-2026-01-31, /);
 });
 
 test('a version from before Debian 13 has an image without its name', async () => {

@@ -140,13 +140,13 @@ function warningsOf(runtime: ChosenRuntime, targets: readonly [Binary, ...Binary
 function channelWarning({ evidence: { from }, version }: ChosenRuntime): string[] {
   if (!/: (?:beta|nightly)\b/.test(from)) return [];
   return [
-    `${from} is fetched in each build, which takes a while; a host that made its base images itself builds with ${version} instead. Name a version in that file if a stable one will do.`,
+    `Each build downloads the toolchain of ${from}, which takes a while. A host that made its base images itself builds with ${version} instead. If a stable version is enough, name it in that file.`,
   ];
 }
 
 function severalWarning({ binary }: Binary, ...others: readonly Binary[]): string[] {
   if (others.length === 0) return [];
-  return [`Several binaries: building ${binary}, not ${others.map((one) => one.binary).join(', ')}.`];
+  return [`There are several binaries: orkestr builds ${binary}, not ${others.map((one) => one.binary).join(', ')}.`];
 }
 
 interface Binary {

@@ -18,7 +18,7 @@ export const staticSite: Detector = {
       const path = folder === '.' ? 'index.html' : `${folder}/index.html`;
       if (!(await repository.has(path))) continue;
       const source = stated.outputDirectory === undefined ? await sourceIn(repository, path) : null;
-      if (source !== null) return { missed: `${path} loads ${source}, which has to be built first` };
+      if (source !== null) return { missed: `${path} loads ${source}, which a build must produce first` };
       return {
         confidence: stated.outputDirectory === undefined ? 'guess' : 'stated',
         facts: { framework: 'Static site', runtime: 'static', port: STATIC_PORT, outputDirectory: folder },

@@ -82,7 +82,7 @@ function withSettings(recipe: NodeRecipe, { facts, stated }: WriteRequest): Node
         ...recipe,
         output,
         install: installCommand.value,
-        sourcesFirst: `the install command is that of ${installCommand.from}`,
+        sourcesFirst: `the install command is your own (${installCommand.from})`,
       };
 }
 
@@ -99,7 +99,7 @@ function buildStage(recipe: NodeRecipe, request: WriteRequest): string[] {
   if (name === 'berry') lines.push('ENV YARN_NODE_LINKER=node-modules YARN_ENABLE_TELEMETRY=0');
   lines.push(...toolsOf(recipe, buildCommand));
   if (install !== null) {
-    if (sourcesFirst !== null) lines.push(`# All files before the install: ${sourcesFirst}.`, 'COPY . .');
+    if (sourcesFirst !== null) lines.push(`# Copies all files before the install: ${sourcesFirst}.`, 'COPY . .');
     else lines.push(...copyManifests(recipe.manifests), ...withoutScripts(recipe.lateScripts));
     const whole = keepsDevelopment(recipe, buildCommand) || stated.installCommand !== undefined;
     lines.push(`RUN ${mount} ${install}${whole ? '' : ` ${manager.productionOnly}`}`);

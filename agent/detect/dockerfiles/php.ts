@@ -114,10 +114,10 @@ LogFormat "%h %l %u %t \\"%r\\" %>s %O" short
 CustomLog /dev/stdout short
 DocumentRoot ${root}
 DirectoryIndex index.php index.html
-# The proxy takes TLS off, and is the only one who reaches the app.
+# The proxy decrypts TLS, and only the proxy can reach the app.
 SetEnvIf X-Forwarded-Proto "^https$" HTTPS=on
 <IfModule php_module>
-  # Without a php.ini, as the official image is, errors would go to visitors. They are in the log.
+  # The official image has no php.ini, so PHP would show errors to visitors. They go to the log.
   php_flag display_errors off
   php_admin_flag expose_php off
 </IfModule>
@@ -133,7 +133,7 @@ SetEnvIf X-Forwarded-Proto "^https$" HTTPS=on
   Require all granted
   FallbackResource /index.php
 </Directory>
-# Files that begin with a dot are never part of a site, except those of RFC 8615.
+# Files that begin with a dot are never part of a site, except .well-known (RFC 8615).
 <LocationMatch "/\\.(?!well-known/)">
   Require all denied
 </LocationMatch>

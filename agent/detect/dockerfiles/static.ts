@@ -76,7 +76,7 @@ function nginxConf({ port, singlePage, fallback, hashed, partlyHashed }: StaticR
   const code = singlePage ? [HASHED_CODE] : [];
   const complete = [...whole, ...[...named.map((name) => `^${name}`), ...code].map((name) => `~ "${name}"`)].map(
     (which) => `
-    # No other file stands in for one of these that is gone.
+    # If one of these files is missing, no other file replaces it.
     location ${which} {
     }
 `,
@@ -92,7 +92,7 @@ events {
 }
 http {
   include /etc/nginx/mime.types;
-  # Not in all of its versions: browsers run no module of another type.
+  # Some versions of mime.types lack these two. Browsers run no module of another type.
   types {
     text/javascript mjs;
     application/manifest+json webmanifest;
@@ -108,13 +108,13 @@ http {
   uwsgi_temp_path /tmp/nginx-uwsgi;
   scgi_temp_path /tmp/nginx-scgi;
   gzip on;
-  # Files that the build compressed itself: app.js.gz beside app.js.
+  # Serves files that the build compressed itself: app.js.gz beside app.js.
   gzip_static on;
   gzip_vary on;
   gzip_proxied any;
   gzip_min_length 1024;
   gzip_types text/css text/plain text/javascript application/javascript application/json application/manifest+json application/xml image/svg+xml application/wasm;
-  # And app.js.br, which takes a module that the official image has not: the file is looked for here.
+  # Serves app.js.br too: the official image lacks the module for it, so these maps find the file.
   map $http_accept_encoding $brotli {
     default "";
     "~*(?:^|[ ,])br(?! *; *q=0(?:\\.0*)? *(?:,|$)) *(?:[,;]|$)" .br;
@@ -126,7 +126,7 @@ http {
     default "";
     "~^\\.br ." $document_root$uri.br;
   }
-  # Names that change with their content are kept; anything else is asked for anew, and answered 304 when nothing changed.
+  # Browsers keep files whose names change with their content. They revalidate all others: 304 if nothing changed.
   map $uri $caching {
     default no-cache;${caching.join('')}
   }
@@ -135,7 +135,7 @@ http {
     root ${ROOT};
     index index.html;
     absolute_redirect off;${singlePage ? '' : '\n    error_page 404 /404.html;'}
-    # Files that begin with a dot are never part of a site, except those of RFC 8615.
+    # Files that begin with a dot are never part of a site, except .well-known (RFC 8615).
     location ~ /\\.(?!well-known/) {
       return 404;
     }
@@ -157,7 +157,7 @@ http {
       try_files $plain.br =404;
     }
 ${complete.join('')}
-    # The page blog.html goes before a folder blog, in which its articles may be.
+    # Prefers the page blog.html to a folder blog, which may contain its articles.
     location = / {
       try_files /index.html ${unknown};
     }

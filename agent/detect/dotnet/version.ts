@@ -62,13 +62,13 @@ const sdkOf = (global: GlobalJson | null): Stated<string> => ({
   from: 'global.json',
 });
 
-const PACKAGED = `Ubuntu packages ${LINES.join(' and ')}`;
+const PACKAGED = `Ubuntu packages only ${LINES.join(' and ')}`;
 
 const forwardWarning = (path: string, written: number, line: number): string =>
-  `${path} is written for .NET ${written}. ${PACKAGED}: it is built with .NET ${line}, and runs on that.`;
+  `${path} targets .NET ${written}, but ${PACKAGED}. orkestr builds the app with .NET ${line} and runs it on that.`;
 
 const sdkWarning = (sdk: string, line: number): string =>
-  `global.json asks for the SDK ${sdk.slice(0, 60)}, and Ubuntu packages ${line}.0.1xx, which builds the app instead. Add a Dockerfile if it must be that one.`;
+  `global.json asks for the SDK ${sdk.slice(0, 60)}, but Ubuntu packages only ${line}.0.1xx, so orkestr builds the app with that. If the app needs the other SDK, add a Dockerfile.`;
 
 /** Ubuntu packages only the first feature band of an SDK. */
 function isPackaged(global: GlobalJson | null, line: number): boolean {
@@ -102,7 +102,7 @@ function lineOf(asked: readonly Stated<string>[]): { readonly line: number; read
   if (line !== undefined) return { line, from: `${most.from}: ${value}` };
   throw new OrkestrError(
     'ORK_MANIFEST_INVALID',
-    `${most.from} asks for .NET ${value}, and ${PACKAGED}. Add a Dockerfile that starts from an image with it.`,
+    `${most.from} asks for .NET ${value}, but ${PACKAGED}. Add a Dockerfile that starts from an image with that version.`,
   );
 }
 

@@ -62,7 +62,9 @@ async function member(whole: Whole, folder: string, warnings: readonly string[])
 /** The only member that is an app; if there are several, the user must choose. */
 async function chooseMember(whole: Whole, workspace: Workspace, own: Running): Promise<NodeApp> {
   const apps: NodeApp[] = [];
-  const warnings = workspace.cut ? ['The workspace has more folders than are looked at.'] : [];
+  const warnings = workspace.cut
+    ? ['The workspace has more folders than orkestr looks at. If the app is in another one, set rootDirectory.']
+    : [];
   for (const folder of workspace.members) {
     try {
       const found = await member(whole, folder, warnings);
@@ -90,7 +92,7 @@ async function chooseMember(whole: Whole, workspace: Workspace, own: Running): P
     const path = context === '.' ? folder : `${context}/${folder}`;
     return `${path} (${running.framework?.name ?? 'Node.js'})`;
   });
-  throw new OrkestrError('ORK_APP_AMBIGUOUS', `Several apps of this workspace could be meant: ${names.join(', ')}.`, {
+  throw new OrkestrError('ORK_APP_AMBIGUOUS', `This workspace has several apps: ${names.join(', ')}.`, {
     evidence: names,
   });
 }

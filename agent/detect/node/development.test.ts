@@ -16,7 +16,7 @@ const plan = (manifest: object, files: Files = { 'package-lock.json': '{}' }, as
   repository.plan({ 'package.json': JSON.stringify(manifest), ...files }, asked);
 const prunes = ({ dockerfile }: BuildPlan): boolean => /prune|--omit=dev|--prod|focus/.test(dockerfile.text);
 const kept = ({ warnings }: BuildPlan): string =>
-  warnings.find((text) => text.endsWith('all of them stay in the image.')) ?? '';
+  warnings.find((text) => text.startsWith('All development dependencies stay in the image: ')) ?? '';
 
 test('a start line that needs a development dependency anywhere keeps them all, and says which', async () => {
   const lines: Record<string, string> = {
@@ -33,11 +33,7 @@ test('a start line that needs a development dependency anywhere keeps them all, 
   const devDependencies = { tsx: '4', prisma: '6', typescript: '5', '@swc-node/register': '1' };
   for (const [start, name] of Object.entries(lines)) {
     const made = await plan({ scripts: { start, compile: 'yarn run tsc', tsc: 'tsc -p .' }, devDependencies });
-    assert.equal(
-      kept(made),
-      `The start command needs ${name}, a development dependency: all of them stay in the image.`,
-      start,
-    );
+    assert.equal(kept(made), `All development dependencies stay in the image: the start command needs ${name}.`, start);
     assert.ok(!prunes(made), start);
   }
   const plain = await plan({ scripts: { start: 'node main.js', compile: 'tsc' }, devDependencies });
@@ -68,7 +64,7 @@ test('Next.js reads its configuration when it starts, and keeps the compiler for
   };
   const lock = { 'package-lock.json': '{}' };
   const typed = await plan(manifest, { ...lock, 'next.config.ts': 'export default {}' });
-  assert.match(kept(typed), /^next\.config\.ts needs typescript at the start, a development dependency/);
+  assert.match(kept(typed), /: next\.config\.ts needs typescript when the app starts\.$/);
   assert.ok(!prunes(typed));
   assert.ok(prunes(await plan(manifest, { ...lock, 'next.config.mjs': 'export default {}' })));
 });
@@ -83,7 +79,7 @@ test('pnpm takes development dependencies out without making the others anew', a
 test('Yarn 4 would run the own scripts of an app again, and keeps what they may need', async () => {
   const manifest = { scripts: { postinstall: 'nuxt prepare', start: 'node a.js' }, dependencies: { koa: '2' } };
   const berry = { 'yarn.lock': '__metadata:\n  version: 8\n' };
-  assert.match(kept(await plan(manifest, berry)), /^yarn would run scripts\.postinstall again/);
+  assert.match(kept(await plan(manifest, berry)), /yarn would run scripts\.postinstall again/);
   assert.ok(prunes(await plan({ ...manifest, scripts: { prepare: 'husky', start: 'node a.js' } }, berry)));
 });
 
@@ -93,9 +89,9 @@ test('bun installs production anew, unless something that was made since would b
   const anew = /rm -rf node_modules && bun install --production --frozen-lockfile$/m;
   assert.match((await plan(manifest, bun)).dockerfile.text, anew);
   const others: [object, RegExp][] = [
-    [{ ...manifest, dependencies: { '@prisma/client': '6' } }, /^bun would take the client that Prisma generates out/],
-    [{ ...manifest, scripts: { ...manifest.scripts, prepare: 'husky' } }, /^bun would run scripts\.prepare again/],
-    [{ ...manifest, workspaces: ['packages/*'] }, /^bun would install every member again/],
+    [{ ...manifest, dependencies: { '@prisma/client': '6' } }, /remove the client that Prisma generates/],
+    [{ ...manifest, scripts: { ...manifest.scripts, prepare: 'husky' } }, /bun would run scripts\.prepare again/],
+    [{ ...manifest, workspaces: ['packages/*'] }, /bun would install every member again/],
   ];
   for (const [other, why] of others) {
     const made = await plan(other, bun);

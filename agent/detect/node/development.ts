@@ -28,7 +28,7 @@ const PACKAGES_OF: Readonly<Record<string, readonly string[]>> = {
 /** Manifests of the app, and of the root of its workspace. */
 type Manifests = readonly PackageJson[];
 
-/** The beginning of a warning, or null if they can be removed. */
+/** The reason for the warning, or null if they can be removed. */
 export function whyKept(
   app: NodeApp,
   { config, framework, start }: Running,
@@ -39,10 +39,10 @@ export function whyKept(
     manifests.some(({ devDependencies }) => Object.hasOwn(devDependencies, name)) &&
     !manifests.some(({ dependencies }) => Object.hasOwn(dependencies, name));
   const program = packagesIn(linesOf(manifests, start?.command ?? '')).find(isDevelopment);
-  if (program !== undefined) return `The start command needs ${program}, a development dependency`;
+  if (program !== undefined) return `the start command needs ${program}`;
   const needed = framework?.needsAtStart?.(config) ?? null;
   if (needed !== null && isDevelopment(needed)) {
-    return `${config.path} needs ${needed} at the start, a development dependency`;
+    return `${config.path} needs ${needed} when the app starts`;
   }
   return whyNotPruned(app, manifests, manager.name);
 }
@@ -51,15 +51,15 @@ export function whyKept(
 function whyNotPruned({ workspace }: NodeApp, manifests: Manifests, name: ManagerName): string | null {
   const { pruneInstallsAnew, pruneRunsScripts } = managerOf({ name });
   if (pruneInstallsAnew === true && manifests.some((manifest) => lists(manifest, 'prisma', '@prisma/client'))) {
-    return `${shownName(name)} would take the client that Prisma generates out with development dependencies`;
+    return `if ${shownName(name)} removed them, it would also remove the client that Prisma generates`;
   }
   if (pruneInstallsAnew === true && workspace !== null) {
-    return `${shownName(name)} would install every member again, without the tools that it was built with`;
+    return `to remove them, ${shownName(name)} would install every member again, without the tools that built it`;
   }
   const script = manifests.flatMap((manifest) => installScriptsOf(manifest, name))[0];
   return pruneRunsScripts !== true || script === undefined
     ? null
-    : `${shownName(name)} would run scripts.${script} again, without the development dependencies that it may need`;
+    : `to remove them, ${shownName(name)} would run scripts.${script} again, which may need them`;
 }
 
 /** Scripts that package managers run during an install: they may need any file of the repository. */

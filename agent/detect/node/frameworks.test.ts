@@ -139,10 +139,10 @@ describe('builds without a server', () => {
   for (const [manifest, file, text] of NITRO) {
     test(`a preset of another platform in ${file} is an error, and one of Node.js is not`, async () => {
       const { message } = await refusal(manifest, { [file]: text('cloudflare_pages') });
-      assert.ok(message.startsWith(`${file} names the preset cloudflare_pages of Nitro`), message);
+      assert.ok(message.startsWith(`${file} sets the preset cloudflare_pages of Nitro`), message);
       for (const start of ['node .output/server/index.mjs', 'vinxi start']) {
         const template = { ...manifest, scripts: { start } };
-        assert.match((await refusal(template, { [file]: text('vercel') })).message, /names the preset vercel/);
+        assert.match((await refusal(template, { [file]: text('vercel') })).message, /sets the preset vercel/);
       }
       const bun = { ...manifest, scripts: { start: 'bun .output/server/index.mjs' } };
       assert.equal((await plan(bun, { [file]: text('bun') })).startCommand, bun.scripts.start);
@@ -159,7 +159,7 @@ describe('builds without a server', () => {
     const nuxt = { dependencies: { nuxt: '4' } };
     for (const build of ['nuxt build --preset=vercel-edge', 'NITRO_PRESET=vercel nuxt build']) {
       const { message } = await refusal({ ...nuxt, scripts: { build } });
-      assert.match(message, /^package\.json scripts\.build names the preset vercel/);
+      assert.match(message, /^package\.json scripts\.build sets the preset vercel/);
     }
     const files = await plan(nuxt, { 'nuxt.config.ts': "{ nitro: { preset: 'static' } }" });
     assert.deepEqual(site(files), ['static', '.output/public', '=404']);
@@ -185,7 +185,7 @@ describe('builds without a server', () => {
   test('Astro with an adapter of another platform is an error with the mend, unless it is not used', async () => {
     const manifest = { dependencies: { astro: '5', '@astrojs/vercel': '9' } };
     const error = await refusal(manifest, { 'astro.config.mjs': "import vercel from '@astrojs/vercel';" });
-    assert.match(error.message, /astro\.config\.mjs names @astrojs\/vercel.*npx astro add node/);
+    assert.match(error.message, /astro\.config\.mjs uses @astrojs\/vercel.*npx astro add node/);
     assert.equal((await plan(manifest, { 'astro.config.mjs': 'export default {}' })).runtime, 'static');
   });
 
@@ -262,7 +262,7 @@ describe('Vite', () => {
 
   test('a folder outside of what is built is told before the build, and one in the workspace is taken', async () => {
     const error = await refusal(vite, { 'vite.config.ts': "{ build: { outDir: '../public' } }" });
-    assert.match(error.message, /vite\.config\.ts puts the build into \.\.\/public, outside of what is built/);
+    assert.match(error.message, /vite\.config\.ts writes the build to \.\.\/public, outside the build context/);
     const member = {
       'apps/web/package.json': JSON.stringify({ name: 'web', ...vite }),
       'apps/web/index.html': '',
@@ -279,7 +279,7 @@ describe('Vite', () => {
         () => assert.fail(src),
         (thrown: unknown) => String(thrown),
       );
-      assert.ok(error.includes(`index.html loads ${src}, which has to be built first`), error);
+      assert.ok(error.includes(`index.html loads ${src}, which a build must produce first`), error);
       assert.equal((await repository.plan({ 'index.html': page }, { outputDirectory: '.' })).runtime, 'static');
     }
     for (const src of ['app.js', 'src/app.js', 'https://cdn.example/x.ts?a', '/assets/index-BfX3a9_k.js']) {
@@ -294,7 +294,8 @@ describe('Vite', () => {
       'apps/web/index.html': '<script type="module" src="/src/main.tsx"></script>',
       'apps/web/vite.config.ts': '',
     };
-    const mend = /leave the root directory at that of nx\.json, and say buildCommand \("nx build web"\)/;
+    const mend =
+      /keep the folder of nx\.json as the root directory, and set buildCommand \(for example "nx build web"\)/;
     assert.match((await refusal(vite, files)).message, mend);
     assert.match((await refusal(vite, files, { rootDirectory: 'apps/web' })).message, mend);
     const told = await plan(vite, files, { buildCommand: 'nx build web', outputDirectory: 'dist/apps/web' });
@@ -318,7 +319,7 @@ describe('a server that is compiled', () => {
   test('is a warning where its start script names a file that only TypeScript is there for', async () => {
     const started = async (start: string, ...files: string[]): Promise<string> =>
       (await plan({ scripts: { start } }, Object.fromEntries(files.map((file) => [file, ''])))).warnings.join();
-    const warning = /^package\.json scripts\.start runs src\/server\.js, and the repository has src\/server\.ts: /;
+    const warning = /^package\.json scripts\.start runs src\/server\.js, but the repository has src\/server\.ts\. /;
     assert.match(await started('node src/server.js', 'src/server.ts'), warning);
     assert.match(await started('A=1 node --enable-source-maps ./src/server.js 80', 'src/server.ts'), warning);
     assert.equal(await started('node src/server.js', 'src/server.ts', 'src/server.js'), '');
@@ -360,7 +361,7 @@ describe('a site that is built for a path', () => {
     ],
   ];
   const warned = ({ warnings }: BuildPlan): string =>
-    /is built to be served below (\S+)\. /.exec(warnings.join())?.[1] ?? '';
+    /expects the site at the path (\S+), but /.exec(warnings.join())?.[1] ?? '';
 
   for (const [name, manifest, files] of CASES) {
     test(`of ${name} is a warning, and one for the root is none`, async () => {

@@ -139,7 +139,7 @@ async function whySourcesFirst(
   },
 ): Promise<string | null> {
   if (told.installs.length > 0) return `scripts.${told.installs[0]} may need any file`;
-  if (told.members > MAX_MANIFESTS) return 'the manifests of all workspaces are needed';
+  if (told.members > MAX_MANIFESTS) return 'the workspace has too many manifests to copy them one by one';
   if (Object.values(told.dependencies).some((range) => /^(?:file|link|portal|patch):/.test(range))) {
     return 'a dependency is a folder of the repository';
   }
@@ -148,8 +148,10 @@ async function whySourcesFirst(
     Object.hasOwn(told.dependencies, '@prisma/client') &&
     !told.scripts.some((line) => line.includes('prisma generate'))
   ) {
-    return 'the client that Prisma generates at the install needs its schema';
+    return 'Prisma generates its client during the install, from its schema';
   }
   const folders = await repository.entries('.');
-  return folders.includes('.yarn/') || folders.includes('patches/') ? 'the package manager has files of its own' : null;
+  return folders.includes('.yarn/') || folders.includes('patches/')
+    ? 'the package manager needs its files in .yarn or patches'
+    : null;
 }

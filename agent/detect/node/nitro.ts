@@ -15,7 +15,7 @@ export function foreignPreset({ scripts }: PackageJson, { path, text }: ConfigFi
   const from = configured === undefined ? 'package.json scripts.build' : path;
   return preset === undefined
     ? null
-    : `${from} names the preset ${preset} of Nitro, whose build does not run on Node.js. Take it out, since without one the build is a server of Node.js, or say startCommand in orkestr.json.`;
+    : `${from} sets the preset ${preset} of Nitro, and its build does not run on Node.js. Remove the preset, so that the build is a server for Node.js, or set startCommand in orkestr.json.`;
 }
 
 /** Whether its build is only files. */

@@ -27,7 +27,7 @@ const runs = ({ dockerfile }: BuildPlan): string[] =>
 test('packageManager decides the version, and a strange one is a warning and never a command', async () => {
   assert.equal(manager(await node({ packageManager: 'pnpm@9.1.0' }, { 'pnpm-lock.yaml': '' })), 'pnpm 9.1.0');
   const hostile = await node({ packageManager: 'pnpm@9.1.0 && curl evil' });
-  assert.match(hostile.warnings.join(), /is not supported; using npm/);
+  assert.match(hostile.warnings.join(), /does not support packageManager .* uses npm/);
   assert.doesNotMatch(hostile.dockerfile.text, /evil/);
 });
 
@@ -55,7 +55,7 @@ test('lockfiles of several package managers are a warning that names them, unles
   const warned = await node({}, several);
   assert.equal(manager(warned), 'npm');
   assert.deepEqual(warned.warnings, [
-    'Packages are installed from package-lock.json, and there is pnpm-lock.yaml and yarn.lock too: delete what is not used, or name the package manager in packageManager of package.json.',
+    'orkestr installs packages from package-lock.json, but there is also pnpm-lock.yaml and yarn.lock. Delete the lockfiles that you do not use, or set packageManager in package.json.',
   ]);
   assert.deepEqual((await node({ packageManager: 'pnpm@10.1.0' }, several)).warnings, []);
   assert.deepEqual((await node({}, { 'npm-shrinkwrap.json': '{}' })).warnings, []);
@@ -100,7 +100,7 @@ test('that of Yarn 2 and later is the hash of its one program, as corepack defin
 test('a hash that cannot be checked is a warning, and nothing of it is a command', async () => {
   for (const hash of ['sha512.ab', 'md5.d41d8cd98f00b204e9800998ecf8427e', `sha512.${'AB'.repeat(64)}`]) {
     const plan = await node({ packageManager: `pnpm@9.1.0+${hash}` });
-    assert.match(plan.warnings.join(), /hash in packageManager .* none that can be checked/, hash);
+    assert.match(plan.warnings.join(), /cannot check the hash in packageManager/, hash);
     assert.deepEqual(runs(plan), ['RUN npm install --global --no-fund --no-audit pnpm@9.1.0']);
   }
 });
@@ -148,7 +148,7 @@ test('before Yarn 4 development dependencies stay, with a warning, unless the re
   const three = { 'yarn.lock': '__metadata:\n  version: 6\n' };
   const kept = await yarn(three);
   assert.doesNotMatch(kept.dockerfile.text, /focus/);
-  assert.match(kept.warnings.join(), /development dependencies out: all of them stay/);
+  assert.match(kept.warnings.join(), /All development dependencies stay in the image: Yarn before/);
   const plugin = { ...three, '.yarn/plugins/@yarnpkg/plugin-workspace-tools.cjs': '' };
   assert.match((await yarn(plugin)).dockerfile.text, /yarn workspaces focus --all --production$/m);
   const four = { ...three, '.yarnrc.yml': 'yarnPath: .yarn/releases/yarn-4.1.0.cjs\n' };

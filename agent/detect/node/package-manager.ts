@@ -157,7 +157,7 @@ function otherLockfiles(present: ReadonlyMap<string, string>, { name, from }: Ch
   return others.length === 0
     ? []
     : [
-        `Packages are installed from ${from}, and there is ${others.join(' and ')} too: delete what is not used, or name the package manager in packageManager of package.json.`,
+        `orkestr installs packages from ${from}, but there is also ${others.join(' and ')}. Delete the lockfiles that you do not use, or set packageManager in package.json.`,
       ];
 }
 
@@ -175,10 +175,12 @@ function shown(name: ManagerName, setup: ManagerSetup | null): string {
 function fieldWarnings(field: string | undefined, name: ManagerName, setup: ManagerSetup | null): string[] {
   if (field === undefined) return [];
   if (fromField(field) === null) {
-    return [`packageManager "${field.slice(0, 60)}" of package.json is not supported; using ${name}.`];
+    return [`orkestr does not support packageManager "${field.slice(0, 60)}" of package.json and uses ${name}.`];
   }
   return setup?.hash === null && field.includes('+')
-    ? ['The hash in packageManager of package.json is none that can be checked, like sha512 with its 128 hex digits.']
+    ? [
+        'orkestr cannot check the hash in packageManager of package.json. Use, for example, sha512 with 128 lower-case hex digits.',
+      ]
     : [];
 }
 

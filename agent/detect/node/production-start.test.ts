@@ -42,7 +42,10 @@ describe('a watcher', () => {
     test(`of ${start} is left out, with a notice`, async () => {
       const made = await started(start);
       assert.equal(made.startCommand, command);
-      assert.match(made.warnings.join(), /^package\.json scripts\.start watches files .*: `[^`]+` is run instead\. /);
+      assert.match(
+        made.warnings.join(),
+        /^package\.json scripts\.start watches files .* orkestr runs `[^`]+` instead\. /,
+      );
     });
   }
 
@@ -92,7 +95,7 @@ test('pm2 stays in the foreground, so that the container does not end with its s
   const more = { devDependencies: { pm2: '6', tap: '1' } };
   const made = await started('pm2 start ecosystem.config.js -i max', more);
   assert.equal(made.startCommand, 'pm2-runtime start ecosystem.config.js -i max');
-  assert.match(made.warnings.join(), /The start command needs pm2, a development dependency/);
+  assert.match(made.warnings.join(), /development dependencies stay in the image: the start command needs pm2\./);
   assert.equal((await started('pm2 start app.js --no-daemon')).startCommand, 'pm2 start app.js --no-daemon');
 });
 
@@ -130,12 +133,15 @@ describe('a development server', () => {
       const made = await plan({ scripts: { start, build }, devDependencies: { webpack: '5' } }, files);
       assert.deepEqual([made.runtime, made.outputDirectory, made.startCommand], ['static', folder, undefined]);
       assert.equal(made.confidence, 'likely');
-      assert.match(made.warnings.join(), /is a development server: the files that the build puts into \S+ are served/);
+      assert.match(
+        made.warnings.join(),
+        /is a development server, so orkestr serves the files that the build writes to \S+\. /,
+      );
     });
   }
 
   test('without a build, beside a library that serves, or of a platform is no plan, with what to say', async () => {
-    const mend = /scripts\.start is a development server: say startCommand, or buildCommand and outputDirectory/;
+    const mend = /scripts\.start is a development server: set startCommand, or buildCommand and outputDirectory/;
     const entry = { 'src/index.js': '' };
     assert.match(await refusal({ scripts: { start: 'parcel src/index.html' } }, entry), mend);
     const scripts = { start: 'wrangler dev', build: 'tsc' };

@@ -134,7 +134,7 @@ export function withoutWatcher(line: string): string | null {
 }
 
 export const withoutWatcherNotice = (from: string, command: string): string =>
-  `${from} watches files or goes into the background: \`${command}\` is run instead. Set startCommand if it should be another one.`;
+  `${from} watches files or goes into the background, so orkestr runs \`${command}\` instead. If the app needs another command, set startCommand.`;
 
 const WATCHES =
   /(?:^|[\s"';&|(])(?:(?:nodemon|ts-node-dev|tsnd|node-dev)(?=[\s"']|$)|tsx watch\b|(?:node|tsx|bun|deno)\s(?:[^;&|]*\s)?--(?:watch|hot)\b)/;
@@ -144,11 +144,11 @@ export function developmentNotices({ command, from }: { readonly command: string
   const notices: string[] = [];
   if (WATCHES.test(command)) {
     notices.push(
-      `${from} watches files: after a crash it waits for a changed one, and its container never ends. Set startCommand to what runs in production.`,
+      `${from} watches files: after a crash it waits for one to change, and the container never exits. Set startCommand to the command for production.`,
     );
   }
   if (/\bNODE_ENV=["']?dev/.test(command)) {
-    notices.push(`${from} runs the app with NODE_ENV=development. Set startCommand to what runs in production.`);
+    notices.push(`${from} runs the app with NODE_ENV=development. Set startCommand to the command for production.`);
   }
   return notices;
 }

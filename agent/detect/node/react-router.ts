@@ -17,7 +17,7 @@ export const REACT_ROUTER: Framework = {
   unfit: (manifest, config) =>
     isSinglePage(config) || lists(manifest, '@react-router/serve')
       ? null
-      : 'React Router runs here with @react-router/serve, and package.json does not list it. Run `npm install @react-router/serve` and take plugins and presets of other platforms out of the configuration; for a site without a server say `ssr: false` in react-router.config; or say startCommand in orkestr.json.',
+      : 'React Router needs @react-router/serve to run here, but package.json does not list it. Run `npm install @react-router/serve` and remove plugins and presets of other platforms from the configuration. For a site without a server, set `ssr: false` in react-router.config instead. For another server, set startCommand in orkestr.json.',
   output: (_manifest, config) =>
     isSinglePage(config)
       ? {

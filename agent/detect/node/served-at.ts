@@ -23,6 +23,6 @@ export function servedAtWarning(framework: Framework | undefined, manifest: Pack
   return path === '/'
     ? []
     : [
-        `The site is built to be served below ${path}. Here it is served at the root of its domain, where a browser does not find its scripts: build it for /.`,
+        `The build expects the site at the path ${path}, but orkestr serves it at the root of its domain, where browsers do not find its scripts. Build it for /.`,
       ];
 }

@@ -81,7 +81,7 @@ export const FULL_STACK: readonly Framework[] = [
       const adapter = ASTRO_ADAPTERS.find((name) => lists(manifest, name) && config.text.includes(name));
       return adapter === undefined
         ? null
-        : `${config.path} names ${adapter}, whose build runs on another platform. Run \`npx astro add node\`; if all pages are static, take the adapter out.`;
+        : `${config.path} uses ${adapter}, an adapter for another platform. Run \`npx astro add node\`, or, if all pages are static, remove the adapter.`;
     },
     output: (manifest, config) =>
       lists(manifest, '@astrojs/node')

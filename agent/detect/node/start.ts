@@ -76,7 +76,7 @@ async function onlyTypeScript(repository: RepositoryView, command: string): Prom
   const file = /^(?:\S+=\S* +)*node +(?:-\S+ +)*(?:\.\/)?([\w@-][\w@./-]*\.[cm]?)js(?=\s|$)/.exec(command)?.[1];
   if (file === undefined || file.includes('..') || (await repository.has(`${file}js`))) return null;
   if (!(await repository.has(`${file}ts`))) return null;
-  return `runs ${file}js, and the repository has ${file}ts: unless the build writes it there, set startCommand to where it does.`;
+  return `runs ${file}js, but the repository has ${file}ts. Unless the build writes ${file}js, set startCommand to run the file that it writes.`;
 }
 
 /** If only a development server would start it: the files of its build, or why there is nothing to run. */
@@ -91,10 +91,10 @@ async function instead(
   const from = `package.json scripts.${script.name} is a development server`;
   if (kind === 'bundler' && framework === undefined && Object.hasOwn(manifest.scripts, 'build')) {
     const { config, output } = await bundled(repository, manifest);
-    const notice = `${from}: the files that the build puts into ${output.folder} are served instead. Set outputDirectory if it puts them elsewhere, or startCommand.`;
+    const notice = `${from}, so orkestr serves the files that the build writes to ${output.folder}. If it writes them elsewhere, set outputDirectory. To run a server, set startCommand.`;
     return { config, output, notices: [notice] };
   }
-  return { notices: [`${from}: say startCommand, or buildCommand and outputDirectory, in orkestr.json`] };
+  return { notices: [`${from}: set startCommand, or buildCommand and outputDirectory, in orkestr.json`] };
 }
 
 async function frameworkAndStart(repository: RepositoryView, manifest: PackageJson, bun: boolean): Promise<Running> {

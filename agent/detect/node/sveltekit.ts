@@ -27,7 +27,7 @@ function pagesOf(config: ConfigFile): StaticOutput {
 }
 
 const MEND =
-  'Run `npm install -D @sveltejs/adapter-node` and name it as the adapter in svelte.config.js or vite.config.js';
+  'Run `npm install -D @sveltejs/adapter-node` and set it as the adapter in svelte.config.js or vite.config.js';
 
 export const SVELTEKIT: Framework = {
   name: 'SvelteKit',
@@ -45,10 +45,10 @@ export const SVELTEKIT: Framework = {
   env: { PROTOCOL_HEADER: 'x-forwarded-proto' },
   warning: (manifest, config) =>
     adapterOf(manifest, config) === 'auto'
-      ? `@sveltejs/adapter-auto takes @sveltejs/adapter-node from the registry during the build, in a version that no lockfile fixes. ${MEND}.`
+      ? `@sveltejs/adapter-auto downloads @sveltejs/adapter-node from the registry during the build, and no lockfile pins its version. ${MEND}.`
       : null,
   unfit: (manifest, config) =>
     adapterOf(manifest, config) === null
-      ? `SvelteKit runs here with an adapter for Node.js or for static files, and package.json lists none of them. ${MEND}, or say startCommand in orkestr.json.`
+      ? `SvelteKit needs an adapter for Node.js or for static files to run here, but package.json lists neither. ${MEND}, or set startCommand in orkestr.json.`
       : null,
 };

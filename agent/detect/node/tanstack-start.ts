@@ -33,6 +33,6 @@ export const TANSTACK_START: Framework = {
     if (isSinglePage(config)) return null;
     return hasServer(manifest)
       ? foreignPreset(manifest, config)
-      : 'TanStack Start runs here with Nitro, and package.json does not list it. Run `npm install -D @tanstack/nitro-v2-vite-plugin` and add nitroV2Plugin() to the plugins in vite.config, or say startCommand in orkestr.json.';
+      : 'TanStack Start needs Nitro to run here, but package.json does not list it. Run `npm install -D @tanstack/nitro-v2-vite-plugin` and add nitroV2Plugin() to the plugins in vite.config, or set startCommand in orkestr.json.';
   },
 };

@@ -78,9 +78,12 @@ test('the Procfile of another language in a folder makes no Python of it', async
 
 test('what an app imports and nothing installs is a warning', async () => {
   const flask = { 'app.py': 'from flask import Flask\n' };
-  const warned = /^app\.py imports flask, and nothing is installed: no .* lists a package\. Write one/;
+  const warned = /^app\.py imports flask, but orkestr installs nothing: no .* lists a package\. Write one/;
   assert.match((await plan(flask)).warnings.join(), warned);
-  assert.match((await plan({ ...flask, 'setup.py': '' })).warnings.join(), /and setup\.py is not read\. Write one/);
+  assert.match(
+    (await plan({ ...flask, 'setup.py': '' })).warnings.join(),
+    /and orkestr does not read setup\.py\. Write one/,
+  );
   assert.deepEqual((await plan({ ...flask, 'setup.py': '' }, { installCommand: 'pip install .' })).warnings, []);
   assert.deepEqual((await plan({ 'app.py': 'import http.server\n' })).warnings, []);
 });

@@ -14,8 +14,8 @@ const COLLECT = 'python manage.py collectstatic --noinput';
 
 /** Message if collectstatic fails: the build stops, since pages would fail without these files. */
 export const COLLECT_ADVICE =
-  'collectstatic failed. Variables that your settings need are given to the build by: orkestr env set --build NAME=- ' +
-  'To build without it, write "buildCommand": "true" into orkestr.json.';
+  'collectstatic failed. If your settings need a variable, pass it to the build with `orkestr env set --build NAME=-`. ' +
+  'To build without collectstatic, write "buildCommand": "true" into orkestr.json.';
 
 /** Folders searched for a manage.py. */
 const MAX_FOLDERS = 20;
@@ -135,7 +135,7 @@ export function djangoBuild(settings: DjangoSettings, names: ReadonlySet<string>
     ...(isNamed ? [`DJANGO_SETTINGS_MODULE=${module}`] : []),
     ...[...new Set(keys)].map((name) => `${name}=only-for-this-build`),
   ];
-  const unserved = `STATIC_ROOT is set, and whitenoise is not listed: nothing serves the static files unless your code does. Add it to your dependencies and to MIDDLEWARE.`;
+  const unserved = `STATIC_ROOT is set, but whitenoise is not listed in your dependencies. Unless your code serves the static files, nothing does. Add whitenoise to your dependencies and to MIDDLEWARE.`;
   const command = commandIn(settings, [...environment, COLLECT].join(' '));
   return {
     command,
@@ -152,7 +152,7 @@ export function staticWarning({ files }: DjangoSettings, startCommand: string): 
   );
   if (from === undefined || isServed || /\brunserver\b/.test(startCommand)) return [];
   return [
-    `${from} sets no STATIC_ROOT: nothing serves the static files, those of the admin neither. Set it, and add whitenoise to your dependencies and to MIDDLEWARE.`,
+    `${from} sets no STATIC_ROOT, so nothing serves the static files, not even those of the admin. Set it, and add whitenoise to your dependencies and to MIDDLEWARE.`,
   ];
 }
 
@@ -160,7 +160,7 @@ export function staticWarning({ files }: DjangoSettings, startCommand: string): 
 export function djangoNeeds({ files }: DjangoSettings): Need[] {
   const [, name, end] = files.map(({ text }) => SECRET_KEY.exec(text)).find((found) => found !== null) ?? [];
   if (name === undefined || end === ',') return [];
-  return [{ anyOf: [name], hint: 'The settings read their SECRET_KEY from it: any long random text.' }];
+  return [{ anyOf: [name], hint: 'The settings read SECRET_KEY from it. Any long random text will do.' }];
 }
 
 /** A warning if every external visitor would be rejected: a new project allows no host. */
@@ -170,7 +170,7 @@ export function hostsWarning({ files }: DjangoSettings): string[] {
   const [first] = local;
   if (first === undefined || all.length !== local.length) return [];
   return [
-    `ALLOWED_HOSTS in ${first.path} names no domain: Django answers 400 to every visitor. Add the domains of the environment, or '*', since the proxy only lets those in.`,
+    `ALLOWED_HOSTS in ${first.path} names no domain, so Django answers every visitor with 400. Add the domains of the environment, or '*': the proxy only passes on requests for those domains.`,
   ];
 }
 

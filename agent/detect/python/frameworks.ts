@@ -25,4 +25,4 @@ export interface PythonStart {
   readonly warning?: string;
 }
 
-export const NO_SERVER = 'is not listed, so the development server is used. Add it to your dependencies.';
+export const NO_SERVER = 'is not listed in your dependencies, so the development server serves the app. Add it.';

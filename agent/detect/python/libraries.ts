@@ -41,5 +41,7 @@ export function systemPackages({ names, needsGit }: Pick<PythonDependencies, 'na
 export function headlessWarning(names: ReadonlySet<string>): string[] {
   const found = ['opencv-python', 'opencv-contrib-python'].find((name) => names.has(name));
   if (found === undefined) return [];
-  return [`${found} needs libraries of a screen, which are installed for it: ${found}-headless does without them.`];
+  return [
+    `${found} needs libraries for a screen, so orkestr installs them. Use ${found}-headless, which does not need them.`,
+  ];
 }

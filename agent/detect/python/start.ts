@@ -120,7 +120,7 @@ function serve(
     : {
         command: `${environment}python ${file}`,
         from: file,
-        warning: 'uvicorn is not listed, so the file is run as it is. Add it to your dependencies.',
+        warning: 'uvicorn is not listed in your dependencies, so orkestr runs the file itself. Add it.',
       };
 }
 
@@ -140,8 +140,8 @@ export async function unlistedWarning(
   const [, name] = IMPORTED.exec((await repository.text(from)) ?? '') ?? [];
   if (name === undefined) return [];
   const [unread] = await present(repository, UNREAD);
-  const but = unread === undefined ? '' : `, and ${unread} is not read`;
+  const but = unread === undefined ? '' : `, and orkestr does not read ${unread}`;
   return [
-    `${from} imports ${name}, and nothing is installed: no requirements.txt, pyproject.toml or Pipfile lists a package${but}. Write one, or say how to install, as in "installCommand": "pip install ." of an orkestr.json.`,
+    `${from} imports ${name}, but orkestr installs nothing: no requirements.txt, pyproject.toml or Pipfile lists a package${but}. Write one, or set the install command, for example "installCommand": "pip install ." in an orkestr.json.`,
   ];
 }
