@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseEnvironmentFile } from './environment-file.ts';
-import { CASES } from './environment-file.testing.ts';
+import { CASES } from './test-environment-file.ts';
 
 for (const { what, text, settings } of CASES) {
   test(`a file of settings is read as systemd reads it: ${what}`, () => {

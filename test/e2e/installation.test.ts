@@ -1,7 +1,7 @@
 /** One host with systemd and its own engine: installed like a person would, used, and uninstalled. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
-import { CASES } from '../../protocol/service/environment-file.testing.ts';
+import { CASES } from '../../protocol/service/test-environment-file.ts';
 import { containerImage } from '../lab/container/image.ts';
 import type { LabHost } from '../lab/host.ts';
 import { differences, takeInventory } from '../lab/inventory.ts';

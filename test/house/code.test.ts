@@ -72,7 +72,7 @@ test('files that the pages name are there', () => {
   assert.deepEqual(gone, []);
 });
 
-test('no file is so large that nobody reads it', () => {
+test('no dump or binary is committed by mistake', () => {
   const large = repositoryFiles().filter(
     (file) => file !== 'package-lock.json' && statSync(join(ROOT, file)).size > MAX_FILE_BYTES,
   );
