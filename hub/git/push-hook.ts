@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { MissedPushes } from './missed-pushes.ts';
-import { parseUpdate, reasonOf, type Push, type RefUpdate } from './push.ts';
+import { parseUpdate, publicReason, type Push, type RefUpdate } from './push.ts';
 
 /** Returns the lines to print for the pusher. */
 type OnPush = (push: Push, updates: readonly RefUpdate[]) => Promise<readonly string[]>;
@@ -94,7 +94,7 @@ export class PushHook {
           this.#log.error({ err: error }, 'a push could not be taken up');
           // Pushing the same commit again would not move the branch, so it would not deploy either.
           socket.end(
-            `orkestr: the push is stored, but it could not be deployed: ${reasonOf(error)}\nonce that is fixed, run: orkestr deploy\n${HEARD}`,
+            `orkestr: the push is stored, but it could not be deployed: ${publicReason(error)}\nonce that is fixed, run: orkestr deploy\n${HEARD}`,
           );
         },
       );

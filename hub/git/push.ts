@@ -73,7 +73,7 @@ export async function deployMissed(
 }
 
 /** Why a deployment could not be created. For internal errors, which are not disclosed, it points to the log. */
-export function reasonOf(error: unknown): string {
+export function publicReason(error: unknown): string {
   const known = storeTrouble(error) ?? error;
   return known instanceof OrkestrError ? known.message : 'see the log of the hub.';
 }
@@ -91,7 +91,7 @@ async function deployOrSay(
   } catch (error) {
     deps.log.error({ err: error, environmentId: id }, 'no deployment could be made of a push');
     return [
-      `orkestr: the push is stored, but it could not be deployed to ${slug}: ${reasonOf(error)}`,
+      `orkestr: the push is stored, but it could not be deployed to ${slug}: ${publicReason(error)}`,
       `once that is fixed, run: orkestr deploy --environment ${slug}`,
     ];
   }
