@@ -221,6 +221,7 @@ test('a host that has nothing but IPv6 is told that builds, which have none, fin
       proc: here,
       resolvConf: join(here, 'resolv'),
       resolvedConf: join(here, 'resolved'),
+      engineSettings: join(here, 'daemon.json'),
     };
     const exec: Exec = () => Promise.reject(new Error('no hub is looked for'));
     const subject = scripted<Subject>('subject', { places, identity: () => null, exec });
@@ -233,6 +234,15 @@ test('a host that has nothing but IPv6 is told that builds, which have none, fin
   assert.deepEqual(await judged(stub, '', DEFAULT, ANYWHERE), []);
   assert.deepEqual(await judged('nameserver ::1\n', '', '', ANYWHERE), ['no-ipv4-route']);
   assert.deepEqual(await judged(stub, '', '', NOWHERE), []);
+});
+
+test('name servers that only the host itself can reach are reported, unless builds have another one', () => {
+  const judged = (address: string, ...behind: string[]): string[] =>
+    problems(dns.judge({ ...NAMED, behind, servers: [{ address, state: 'answers', why: '' }] }));
+  assert.deepEqual(judged('127.0.0.1'), ['loopback-only']);
+  assert.deepEqual(judged('::1'), ['loopback-only']);
+  assert.deepEqual(judged('127.0.0.53', '192.0.2.1'), []);
+  assert.deepEqual(judged('192.0.2.1'), []);
 });
 
 test('one name server of two that is of no use is a warning, both are a failure', () => {
