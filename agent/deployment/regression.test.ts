@@ -38,7 +38,7 @@ function aScene(settings: Parameters<typeof aJob>[0] = {}, isLive = false): Scen
 const regressed = (error: unknown): boolean => error instanceof OrkestrError && error.code === 'ORK_APP_REGRESSED';
 
 for (const verdict of ['refuses', 'errors'] as const) {
-  test(`after a target that ${verdict} in its window, the old one serves again, the new one drains, the error says why`, async () => {
+  test(`if a target ${verdict} in its window, the old one serves again, the new one drains, and the error says why`, async () => {
     const { proxy, context } = aScene();
     proxy.verdict = verdict;
     await assert.rejects(cutover.run(context), (error: OrkestrError) => {

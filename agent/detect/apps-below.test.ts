@@ -38,7 +38,7 @@ test('several folders with apps are an error that names each and says how to cho
   );
 });
 
-test('the error names a folder that is only a guess or cannot be read, and does not use it', async () => {
+test('a folder that is only a guess or cannot be read is not used, and the error names it', async () => {
   assert.match((await refusal({ 'landing/index.html': '' })).message, /below contain apps: landing \(Static site\)/);
   const broken = await refusal({ 'app/package.json': '{' });
   assert.match(broken.message, /below contain apps: app\. Set rootDirectory/);

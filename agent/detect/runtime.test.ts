@@ -113,7 +113,7 @@ test('an additional version that the host made is used', async () => {
   assert.deepEqual([image(plan), plan.warnings], ['node:24-trixie-slim', []]);
 });
 
-test('a host that made its images keeps using them after the default changes, with a hint what to make', async () => {
+test('a host with self-made images keeps using them after the default changes, and a warning names the missing one', async () => {
   const madeHere = ['node:24-trixie-slim', 'node:22-trixie-slim'];
   const plan = await node({}, { madeHere });
   assert.deepEqual([image(plan), version(plan)], ['node:24-trixie-slim', '24 (base image of this host)']);

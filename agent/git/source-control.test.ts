@@ -58,7 +58,7 @@ describe('clone', () => {
     assert.equal(unsafe.error?.code, 'ORK_URL_REFUSED');
   });
 
-  test('opens a private repository with its token and leaks it to no argv, environment, file name, log or file', async (t) => {
+  test('opens a private repository with its token and leaks it to no argv, environment, file name, log or leftover', async (t) => {
     const repo = await remote.repository('private');
     const commit = await repo.commit({ 'a.txt': 'one' });
     const seen: string[] = [];

@@ -82,7 +82,7 @@ test('a Gradle application without a plugin for a single jar runs through its st
   assert.match((await plan({ 'build.gradle': plugins("id 'java'") })).startCommand ?? '', /-jar app\.jar$/);
 });
 
-test('of several jars the one that contains the libraries is used, whatever its name', async () => {
+test('the jar that contains the libraries is used among several, whatever its name', async () => {
   const made = await plan({ 'build.gradle.kts': 'plugins { id("io.ktor.plugin") version "3.4.0" }\n', gradlew: '' });
   const libs = join(repository.path, 'build/libs');
   await mkdir(libs, { recursive: true });

@@ -138,7 +138,7 @@ describe('Django', () => {
 });
 
 describe('requirements', () => {
-  test('of several files the one for production is installed, with the files that it includes', async () => {
+  test('the requirements for production are installed among several files, with the files that they include', async () => {
     const made = await plan({
       'requirements/base.txt': 'flask\n',
       'requirements/production.txt': '-r base.txt\ngunicorn\n',

@@ -236,7 +236,7 @@ describe('Angular', () => {
     assert.equal((await plan(ssr, angular({ outputMode: 'static' }))).outputDirectory, 'dist/shop/browser');
   });
 
-  test('of several apps the one that the script builds is used', async () => {
+  test('the app that the script builds is used among several', async () => {
     const more = {
       admin: { projectType: 'application', architect: { build: { builder: '@angular/build:application' } } },
     };
@@ -287,7 +287,7 @@ describe('Vite', () => {
     }
   });
 
-  test('a project of Nx is an error that asks for it, both at the root and in its folder', async () => {
+  test('a project of Nx is an error that asks for its build command, both at the root and in its folder', async () => {
     const files = {
       'nx.json': '{}',
       'apps/web/project.json': '{"name":"web"}',

@@ -31,7 +31,7 @@ test('packageManager sets the version, and an invalid one causes a warning and n
   assert.doesNotMatch(hostile.dockerfile.text, /evil/);
 });
 
-test('the version of pnpm is one that reads the lockfile in the same way as the one that wrote it', async () => {
+test('the version of pnpm reads the lockfile in the same way as the version that wrote it', async () => {
   const patched = (hash: string): string =>
     `lockfileVersion: '9.0'\n\npatchedDependencies:\n  koa@2.0.0${hash}\n\nimporters:\n`;
   const sha256 = 'c1'.repeat(32);

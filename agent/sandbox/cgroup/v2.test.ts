@@ -99,7 +99,7 @@ test('builds are idle, or have a low weight on kernels without cpu.idle, until t
   assert.equal(await priority.cpuMs(), 7);
 });
 
-test('of two concurrent changes to the weight of builds the last one wins', async (t) => {
+test('the last of two concurrent changes to the weight of builds wins', async (t) => {
   const root = fakeRoot(t, 'cpu');
   const idle = join(root, 'orkestr-build-test', 'cpu.idle');
   const priority = makeBuildPriority({ path: 'orkestr-build-test', atTop: 'orkestr-build-test' }, root);

@@ -188,7 +188,7 @@ test('a file that is now missing, shorter or a link ends the call, and the error
   }
 });
 
-test('of a file that has grown only the announced size is sent', LIMITED, async (t) => {
+test('only the announced size of a file that has grown is sent', LIMITED, async (t) => {
   const { receiver, folder } = await sync(t, { b: Buffer.from('12345') });
   await receiver.saw(isLastStat);
   await writeFile(join(folder, 'b'), '1234567');
