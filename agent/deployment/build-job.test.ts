@@ -50,7 +50,7 @@ const toldSteps = (journal: Journal): string[] => [
 ];
 const endOf = (journal: Journal) => reportsOf(journal).findLast(({ kind }) => kind === 'deployment');
 
-test('a build job goes up to the image, frees its workspace, and ends built', async (t) => {
+test('a build job runs the steps up to the image, removes its workspace, and ends in the state built', async (t) => {
   const { folder, journal } = await bench(t);
   const removed: string[] = [];
   const workspaces = scripted<Ports['workspaces']>('workspaces', { remove: async (id) => void removed.push(id) });
@@ -66,7 +66,7 @@ test('a build job goes up to the image, frees its workspace, and ends built', as
   assert.throws(() => journal.payload(job.deploymentId), 'its secrets are forgotten');
 });
 
-test('a build job that fails takes back what it did and ends failed', async (t) => {
+test('a build job that fails undoes its steps and ends in the state failed', async (t) => {
   const { folder, journal } = await bench(t);
   const run = async (): Promise<never> => {
     throw new OrkestrError('ORK_REGISTRY_DENIED', 'no');
@@ -80,7 +80,7 @@ test('a build job that fails takes back what it did and ends failed', async (t) 
   assert.deepEqual([end.status, end.error?.code], ['failed', 'ORK_REGISTRY_DENIED']);
 });
 
-test('a serve job is entered at deploy, and tells nothing of the steps that another host took', async (t) => {
+test('a serve job starts at deploy and reports no steps that another host ran', async (t) => {
   const { folder, journal } = await bench(t);
   const pipeline = scriptedPipeline();
   const job = serveJob();
@@ -91,7 +91,7 @@ test('a serve job is entered at deploy, and tells nothing of the steps that anot
   assert.equal(journal.job(job.deploymentId)?.state, 'live');
 });
 
-test('a serve job of a release tells that its first steps are skipped, and never builds', async (t) => {
+test('a serve job of a release reports its first steps as skipped and never builds', async (t) => {
   const { folder, journal } = await bench(t);
   const pipeline = scriptedPipeline();
   const job = serveJob(IDS.previous);
@@ -108,7 +108,7 @@ for (const [there, first] of [
   ['the registry has', 'run deploy'],
   ['nobody has any more', 'run clone'],
 ] as const) {
-  test(`a rollback whose image is pruned and ${there} begins with ${first}`, async (t) => {
+  test(`a rollback whose image was pruned here and ${there} starts with ${first}`, async (t) => {
     const { folder, journal } = await bench(t);
     const release = outputFor('finalize', { job: deployJob() });
     const job = rollbackJob({ ...release, image: { ...release.image, registryReference: REFERENCE } });
@@ -130,7 +130,7 @@ for (const [there, first] of [
   });
 }
 
-test('the step deploy pulls an image that is not here, and starts what the pull gave', async () => {
+test('the step deploy pulls an image that is missing on this host and starts the pulled image', async () => {
   const image: Image = { ...outputFor('build', { job: aJob() }), registryReference: REFERENCE };
   const here = `sha256:${'b'.repeat(64)}`;
   const started: string[] = [];
@@ -168,7 +168,7 @@ test('the step deploy pulls an image that is not here, and starts what the pull 
   assert.deepEqual([pulled, started, target.imageId], [[REFERENCE], [here], here]);
 });
 
-test('a serve job whose image is neither here nor in a registry fails as gone, and starts nothing', async () => {
+test('a serve job whose image is neither here nor in a registry fails with that error and starts nothing', async () => {
   const { registryReference: _, ...image } = serveJob().built.image;
   const gone = new OrkestrError('ORK_IMAGE_GONE', 'in no registry');
   const context = aContext({

@@ -76,7 +76,7 @@ const finals = (reports: Report[]): string[] =>
 const onTheWay = ALL_FAILPOINTS.filter((point) => !point.endsWith(':undo'));
 
 for (const failpoint of onTheWay) {
-  test(`killed at ${failpoint}: the next start brings the deployment to its end, with nothing twice`, async (t) => {
+  test(`after a kill at ${failpoint} the next start completes the deployment and repeats no finished step`, async (t) => {
     const { state, live, effects, reports, ledger } = await killAndResume(t, failpoint);
     assert.equal(state, 'live');
     assert.ok(live);
@@ -95,7 +95,7 @@ for (const failpoint of onTheWay) {
 }
 
 for (const step of ['clone', 'analyze', 'build', 'deploy', 'health', 'cutover'] as const) {
-  test(`killed while taking back ${step}: the next start takes back the rest and reports one failure`, async (t) => {
+  test(`after a kill while undoing ${step} the next start undoes the rest and reports one failure`, async (t) => {
     const failing = step === 'cutover' ? 'cutover' : 'health';
     const { state, live, effects, reports, ledger } = await killAndResume(t, `${step}:undo`, failing);
     assert.equal(state, 'failed');

@@ -6,23 +6,23 @@ import type { DeploymentEvent, DeploymentState } from './deployment.ts';
 
 const walk = (...events: DeploymentEvent[]): DeploymentState => events.reduce(transition, 'queued' as DeploymentState);
 
-test('the happy road: queued, running, live, superseded', () => {
+test('a successful deployment passes through queued, running, live and superseded', () => {
   assert.equal(walk('start'), 'running');
   assert.equal(walk('start', 'finish'), 'live');
   assert.equal(walk('start', 'finish', 'supersede'), 'superseded');
 });
 
-test('a failure before the flip goes through undoing, and the cause decides between failed and cancelled', () => {
+test('a failure before the flip leads to undoing, and the cause decides between failed and cancelled', () => {
   assert.equal(walk('start', 'fail'), 'undoing');
   assert.equal(walk('start', 'fail', 'end-failed'), 'failed');
   assert.equal(walk('start', 'fail', 'end-cancelled'), 'cancelled');
 });
 
-test('past the flip a failure takes nothing back', () => {
+test('a failure after the flip undoes nothing', () => {
   assert.equal(walk('start', 'lose'), 'failed');
 });
 
-test('every pair of state and event that is not on the map is refused as a bug', () => {
+test('the state machine rejects every pair of state and event outside its map as a bug', () => {
   const allowed = new Set([
     'queued start',
     'queued refuse',
@@ -45,7 +45,7 @@ test('every pair of state and event that is not on the map is refused as a bug',
   }
 });
 
-test('an ended deployment never becomes one that has work left', () => {
+test('an ended deployment never returns to a state with work left', () => {
   for (const state of DEPLOYMENT_STATES.filter(isEnded)) {
     for (const event of DEPLOYMENT_EVENTS) {
       try {

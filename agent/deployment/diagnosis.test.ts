@@ -15,8 +15,8 @@ const facts = (listeners: readonly Listener[] | null) => ({
   tail: ['starting', 'ready'],
 });
 
-describe('diagnosis of an app that runs and is not healthy', () => {
-  test('an app that listens nowhere: the port is closed', () => {
+describe('diagnosis of a running but unhealthy app', () => {
+  test('an app without a listening socket is diagnosed as a closed port', () => {
     const error = diagnose(facts([]));
     assert.equal(error.code, 'ORK_PORT_CLOSED');
     assert.equal(
@@ -25,11 +25,11 @@ describe('diagnosis of an app that runs and is not healthy', () => {
     );
   });
 
-  test("Docker's own DNS server in the container is not taken for the app", () => {
+  test("a listening socket of Docker's own DNS server in the container does not count as the app", () => {
     assert.equal(diagnose(facts([{ address: '127.0.0.11', port: 41_235 }])).code, 'ORK_PORT_CLOSED');
   });
 
-  test('an app on loopback only: the sentence says where and what it means', () => {
+  test('for an app that listens on loopback only, the message names the address and the consequence', () => {
     const error = diagnose(facts([{ address: '127.0.0.1', port: 3000 }]));
     assert.equal(error.code, 'ORK_PORT_LOOPBACK');
     assert.equal(
@@ -38,7 +38,7 @@ describe('diagnosis of an app that runs and is not healthy', () => {
     );
   });
 
-  test('loopback in both families is named in both', () => {
+  test('the message names the loopback addresses of both families', () => {
     const error = diagnose(
       facts([
         { address: '127.0.0.1', port: 3000 },
@@ -48,25 +48,25 @@ describe('diagnosis of an app that runs and is not healthy', () => {
     assert.match(error.message, /on 127\.0\.0\.1:3000 and \[::1\]:3000 only/);
   });
 
-  test('an app on another port: the sentence names what it listens on and what was expected', () => {
+  test('for an app on another port, the message names the actual and the expected port', () => {
     const error = diagnose(facts([{ address: '0.0.0.0', port: 4999 }]));
     assert.equal(error.code, 'ORK_PORT_WRONG');
     assert.equal(error.message, 'The app listens on 0.0.0.0:4999, but not on port 3000 (environment setting).');
   });
 
-  test('the right port on every address, and a bad answer: unhealthy, with what the probe got', () => {
+  test('an app on the right port with a bad answer is unhealthy, and the message quotes the probe', () => {
     const error = diagnose({ ...facts([{ address: '::', port: 3000 }]), last: 'HTTP 500 from GET / in 3 ms' });
     assert.equal(error.code, 'ORK_UNHEALTHY');
     assert.match(error.message, /HTTP 500 from GET \//);
   });
 
-  test('listening sockets that could not be read: the probe alone is told', () => {
+  test('without readable listening sockets the diagnosis rests on the probe alone', () => {
     const error = diagnose(facts(null));
     assert.equal(error.code, 'ORK_UNHEALTHY');
     assert.ok(error.evidence.includes('listening: could not be read'));
   });
 
-  test('the evidence holds sockets, last probe and the last 20 lines of the app', () => {
+  test('the evidence contains the sockets, the last probe and the last 20 lines of the app', () => {
     const tail = Array.from({ length: 50 }, (_, index) => `line ${index}`);
     const { evidence } = diagnose({ ...facts([{ address: '0.0.0.0', port: 4999 }]), tail });
     assert.equal(evidence[0], 'listening: 0.0.0.0:4999');
@@ -75,7 +75,7 @@ describe('diagnosis of an app that runs and is not healthy', () => {
     assert.equal(evidence.length, 22);
   });
 
-  test('whatever listens, the code follows from it and the report fits its schema', () => {
+  test('for any set of sockets the code matches them and the report fits its schema', () => {
     const address = fc.constantFrom('127.0.0.1', '127.1.2.3', '::1', '::ffff:127.0.0.1', '0.0.0.0', '::', '172.20.0.2');
     const listener = fc.record({ address, port: fc.constantFrom(3000, 4999, 8080) });
     fc.assert(
@@ -97,8 +97,8 @@ describe('diagnosis of an app that runs and is not healthy', () => {
   });
 });
 
-describe('diagnosis of an app that ended', () => {
-  test('an exit code and the last error are in the sentence', () => {
+describe('diagnosis of an app that exited', () => {
+  test('the message contains the exit code and the last error', () => {
     const error = diagnoseExit({ exitCode: 3, oomKilled: false }, 512, ['connecting', 'fatal: no database', '']);
     assert.equal(error.code, 'ORK_APP_EXITED');
     assert.equal(
@@ -108,7 +108,7 @@ describe('diagnosis of an app that ended', () => {
     assert.ok(error.evidence.includes('app: connecting'));
   });
 
-  test('an app that may not change its user is told what lets it', () => {
+  test('an app that is not permitted to change its user gets a hint with the capabilities setting', () => {
     const lines = [
       'nginx: [emerg] chown("/var/cache/nginx/client_temp", 101) failed (1: Operation not permitted)',
       '(1)Operation not permitted: AH02156: setgid: unable to set group id to Group 33',
@@ -125,22 +125,22 @@ describe('diagnosis of an app that ended', () => {
     }
   });
 
-  test('an exit by a signal names the signal', () => {
+  test('the message of an exit by a signal names the signal', () => {
     const error = diagnoseExit({ exitCode: 139, oomKilled: false }, 512, []);
     assert.match(error.message, /by signal SIGSEGV \(exit code 139\).*It wrote nothing/);
   });
 
-  test('a kill for memory names the limit', () => {
+  test('the message of an out-of-memory kill names the limit', () => {
     const error = diagnoseExit({ exitCode: 137, oomKilled: true }, 256, ['allocating']);
     assert.equal(error.code, 'ORK_APP_MEMORY');
     assert.match(error.message, /limit of 256 MiB/);
   });
 
-  test('a container that someone removed is told apart from one that ended', () => {
+  test('the message for a removed container differs from the one for an exited container', () => {
     assert.match(diagnoseExit(null, 512, []).message, /gone/);
   });
 
-  test('only codes of 128 and a signal number are signals', () => {
+  test('an exit code names a signal only if it is 128 plus a signal number', () => {
     assert.equal(signalName(143), 'SIGTERM');
     assert.equal(signalName(137), 'SIGKILL');
     assert.equal(signalName(0), null);

@@ -62,7 +62,7 @@ test('a job that is delivered five times runs once', async (t) => {
   assert.deepEqual(finals(), ['live']);
 });
 
-test('a hub that sends an ended job again gets the same answer, and nothing runs', async (t) => {
+test('a hub that resends an ended job gets the same answer, and nothing runs', async (t) => {
   const { dispatcher, calls, finals, journal } = await bench(t);
   const job = deployJob();
   dispatcher.accept(job);
@@ -84,7 +84,7 @@ test('an older generation never runs, whatever the order of arrival', async (t) 
   assert.equal(journal.live(IDS.environment)?.entry.generation, 7);
 });
 
-test('a job that was too old for this host runs when the hub sends it again above what the host has had', async (t) => {
+test('a stale job runs once the hub resends it with a generation above the newest on this host', async (t) => {
   const { dispatcher, finals, journal } = await bench(t);
   dispatcher.accept(deployJob({ generation: 7 }));
   await dispatcher.idle();
@@ -98,7 +98,7 @@ test('a job that was too old for this host runs when the hub sends it again abov
   assert.deepEqual(finals(), ['live', 'failed ORK_GENERATION_STALE', 'live']);
 });
 
-test('shuffled jobs of many environments: generations that go live only grow', async (t) => {
+test('with shuffled jobs of many environments, the live generation of each only increases', async (t) => {
   const { dispatcher, journal } = await bench(t, {}, { maxRunning: 4, maxWaiting: 1000 });
   const environments = [IDS.environment, IDS.project, IDS.host];
   const jobs = Array.from({ length: 60 }, (_, index) =>
@@ -119,7 +119,7 @@ test('shuffled jobs of many environments: generations that go live only grow', a
   }
 });
 
-test('when too many wait, the next one is told so and does not run later', async (t) => {
+test('a job that exceeds the queue limit is rejected at once and does not run later', async (t) => {
   const blocked = Promise.withResolvers<undefined>();
   const { dispatcher, finals } = await bench(
     t,
@@ -133,7 +133,7 @@ test('when too many wait, the next one is told so and does not run later', async
   assert.deepEqual(finals().sort(), ['failed ORK_QUEUE_FULL', 'live', 'live']);
 });
 
-test('a removal that failed, or met a full queue once, is done when the hub asks again', async (t) => {
+test('a removal that failed, or met a full queue once, runs when the hub sends it again', async (t) => {
   let broken = true;
   const blocked = Promise.withResolvers<undefined>();
   const nothing = { list: async () => [], removeNetwork: async () => undefined };
@@ -176,14 +176,14 @@ test('a removal that failed, or met a full queue once, is done when the hub asks
   ]);
 });
 
-test('a removal is done whatever its generation: a hub that was put back counts from an older one', async (t) => {
+test('a removal is accepted at any generation, since a restored hub counts from an older one', async (t) => {
   const { journal } = await bench(t);
   assert.equal(journal.accept(deployJob({ generation: 7 })), 'new');
   assert.equal(journal.accept(RemoveJob.parse({ ...deployJob({ generation: 3 }), kind: 'remove' })), 'new');
   assert.equal(journal.nextGeneration(IDS.environment), 8);
 });
 
-test('a removal ends what drains for a day and takes back what is not flipped yet, also when the agent restarts meanwhile', async (t) => {
+test('a removal cuts a long drain short and undoes what has not flipped yet, also after a restart of the agent', async (t) => {
   const drains = Promise.withResolvers<void>();
   const nothing = { list: async () => [], removeNetwork: async () => undefined };
   const ports = {
@@ -223,7 +223,7 @@ test('a removal ends what drains for a day and takes back what is not flipped ye
   assert.equal(journal.live(IDS.environment), null);
 });
 
-test('a cancel reaches what runs and what waits', async (t) => {
+test('a cancel reaches both the running and the waiting deployment', async (t) => {
   const started = Promise.withResolvers<void>();
   const { dispatcher, finals } = await bench(t, {
     clone: {
@@ -244,7 +244,7 @@ test('a cancel reaches what runs and what waits', async (t) => {
   assert.deepEqual(finals(), ['cancelled ORK_CANCELLED', 'cancelled ORK_CANCELLED']);
 });
 
-test('a cancel reaches what waits behind the builds of other environments, and takes none of their slots', async (t) => {
+test('a cancel ends a deployment that waits behind builds of other environments and takes none of their slots', async (t) => {
   const started: string[] = [];
   const blocked = Promise.withResolvers<undefined>();
   const { dispatcher, finals } = await bench(t, {
@@ -270,7 +270,7 @@ test('a cancel reaches what waits behind the builds of other environments, and t
   assert.deepEqual(finals(), ['cancelled ORK_CANCELLED', 'live', 'live', 'live']);
 });
 
-test('a disk on which no cancel can be noted keeps nothing from being cancelled', async (t) => {
+test('a cancel takes effect even if a full disk keeps the journal from recording it', async (t) => {
   const started = Promise.withResolvers<void>();
   const { dispatcher, journal, finals } = await bench(t, {
     build: {
@@ -294,7 +294,7 @@ test('a disk on which no cancel can be noted keeps nothing from being cancelled'
   assert.deepEqual(finals(), ['cancelled ORK_CANCELLED']);
 });
 
-test('while two drain for long, a third environment is deployed', async (t) => {
+test('a third environment is deployed while two others are draining', async (t) => {
   const drained = Promise.withResolvers<undefined>();
   const third = deployJob({ environment: { id: IDS.host, slug: 'c' } });
   const { dispatcher, journal } = await bench(t, {
@@ -321,7 +321,7 @@ test('while two drain for long, a third environment is deployed', async (t) => {
   assert.equal(dispatcher.unfinished().length, 0);
 });
 
-test('a journal that cannot be written for a while: the deployment waits, goes on, and ends once', async (t) => {
+test('while the journal cannot be written the deployment retries the step, and then it ends once', async (t) => {
   let failures = 3;
   const { dispatcher, finals, calls } = await bench(t, {}, DEFAULT_QUEUE_LIMITS, (journal) => ({
     ...journal,
@@ -339,7 +339,7 @@ test('a journal that cannot be written for a while: the deployment waits, goes o
   assert.equal(calls.filter((call) => call === 'run clone').length, 1);
 });
 
-test('what a restart cut off goes on by itself, before anything new of its environment', async (t) => {
+test('after a restart an interrupted deployment resumes before any newer one of its environment', async (t) => {
   const { dispatcher, journal, calls, finals } = await bench(t);
   const [cut, next] = [deployJob(), deployJob({ generation: 2 })];
   journal.accept(cut);

@@ -67,7 +67,7 @@ async function bench(t: TestContext, { served = true } = {}) {
 
 const state = (revision: number) => ({ type: 'edge-state', environmentId: IDS.environment, revision });
 
-test('new settings go into the table of the proxy, and the hub hears of it; the same once more changes nothing', async (t) => {
+test('new settings reach the proxy table and the hub is notified; a repeated order changes nothing', async (t) => {
   const { orders, asked, told, upstream } = await bench(t);
   orders.accept(order(1));
   await orders.idle();
@@ -79,7 +79,7 @@ test('new settings go into the table of the proxy, and the hub hears of it; the 
   assert.deepEqual(told, [state(1), state(1)]);
 });
 
-test('an older order than the newest that came is passed over, and the hub hears which that is', async (t) => {
+test('an order older than the newest one is skipped, and the hub hears the newest revision', async (t) => {
   const { orders, told, upstream } = await bench(t);
   orders.accept(order(9));
   await orders.idle();
@@ -89,7 +89,7 @@ test('an older order than the newest that came is passed over, and the hub hears
   assert.deepEqual(told, [state(9), state(9)]);
 });
 
-test('a flip in between is followed', async (t) => {
+test('an order that meets a flip is retried with the new generation', async (t) => {
   const { orders, asked, told, before, flip } = await bench(t);
   before.push(flip);
   orders.accept(order(1));
@@ -101,7 +101,7 @@ test('a flip in between is followed', async (t) => {
   assert.deepEqual(told, [state(1)]);
 });
 
-test('a proxy that does not take them is told of, and tried again until it does', async (t) => {
+test('a failing proxy is reported to the hub, and the order is retried until it succeeds', async (t) => {
   const { orders, told, before, upstream } = await bench(t);
   const fail = (): never => {
     throw new OrkestrError('ORK_PROXY_UNREACHABLE', 'Nobody there.');
@@ -116,7 +116,7 @@ test('a proxy that does not take them is told of, and tried again until it does'
   assert.equal(upstream().edge.maintenance, true);
 });
 
-test('two that have changed names with each other both get them, whichever comes first', async (t) => {
+test('two environments that swap host names both get them, whichever order comes first', async (t) => {
   const journal = await openTestJournal(temporaryFolder(t));
   t.after(() => journal.close());
   const route = (host: string) => ({ host, pathPrefix: '/' });
@@ -156,14 +156,14 @@ test('two that have changed names with each other both get them, whichever comes
   );
 });
 
-test('where nothing of the environment is served there is nothing to be set', async (t) => {
+test('an order for an environment that is not served sends nothing to the proxy', async (t) => {
   const { orders, asked, told } = await bench(t, { served: false });
   orders.accept(order(1));
   await orders.idle();
   assert.deepEqual([asked, told], [[], [state(1)]]);
 });
 
-test('what serves is remembered with its new settings, and goes on to speak what it speaks', async (t) => {
+test('an order updates the journaled live settings but keeps the protocol that the app speaks', async (t) => {
   const { journal, orders } = await bench(t);
   const edge = EdgeSettings.parse({ appProtocol: 'h2c' });
   const targets = [{ id: IDS.host, address: '172.20.0.3', port: 80 }];
@@ -183,7 +183,7 @@ test('what serves is remembered with its new settings, and goes on to speak what
   assert.equal(journal.live(IDS.environment)?.entry.edge.maintenance, false, 'a job brings newer ones');
 });
 
-test('a deployment flips to the newest settings that came, by itself or without it', async (t) => {
+test('a deployment flips with the newest settings, whether its job or an edge order brought them', async (t) => {
   const { journal } = await bench(t);
   const job = (edgeRevision?: number, generation = 4) =>
     deployJob({ generation, ...(edgeRevision !== undefined && { edgeRevision }) });
@@ -199,7 +199,7 @@ test('a deployment flips to the newest settings that came, by itself or without 
   assert.equal(journal.edge(IDS.environment), null, 'such a hub will send no others');
 });
 
-test('with the removal of an environment its settings are forgotten', async (t) => {
+test('the removal of an environment deletes its edge settings from the journal', async (t) => {
   const { journal } = await bench(t);
   journal.takeEdge(order(5));
   const { generation, hostId, issuedAt, project, environment } = deployJob();
@@ -210,7 +210,7 @@ test('with the removal of an environment its settings are forgotten', async (t) 
   assert.equal(journal.edge(environment.id), null);
 });
 
-test('an environment is looked at whenever it is told of, also in the moment in which nothing was left to do', async () => {
+test('every request to check an environment is honoured, even at the moment when the loop runs out of work', async () => {
   for (let turns = 0; turns < 20; turns += 1) {
     const looked: string[] = [];
     const orders = makeEdgeOrders({
@@ -227,7 +227,7 @@ test('an environment is looked at whenever it is told of, also in the moment in 
   }
 });
 
-test('an order that comes again while its next try is set makes no second try of it, and tries get rarer', async (t) => {
+test('a repeated order starts no second retry timer, and the retries back off', async (t) => {
   const journal = await openTestJournal(temporaryFolder(t));
   t.after(() => journal.close());
   const pauses: number[] = [];

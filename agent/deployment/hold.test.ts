@@ -158,7 +158,7 @@ async function aScene(t: TestContext, cutover: Cutover = 'hold', signals: Signal
 const OLD = nameOf(IDS.previous);
 const NEW = nameOf(IDS.deployment);
 
-test('visitors are held, what is in flight ends, the old container stops, the new one starts in its place', async (t) => {
+test('the proxy holds visitors, requests finish, the old container stops, and the new one starts in its place', async (t) => {
   const { host, context } = await aScene(t);
   await deploy.run(context);
   assert.deepEqual(host.did, ['hold 95', `stop ${OLD}`, `start ${NEW}`]);
@@ -166,7 +166,7 @@ test('visitors are held, what is in flight ends, the old container stops, the ne
   assert.ok(host.held, 'the flip will end it');
 });
 
-test('requests that do not end in time are not waited for; streams are not either', async (t) => {
+test('neither requests that miss the deadline nor streams delay the cutover', async (t) => {
   const { host, context } = await aScene(t);
   host.inFlight = 1000;
   await deploy.run(context);
@@ -174,7 +174,7 @@ test('requests that do not end in time are not waited for; streams are not eithe
   assert.ok(host.running.has(NEW));
 });
 
-test('the way back: the new container goes, the old one runs again, visitors are let through', async (t) => {
+test('undo removes the new container, starts the old one again, and lets visitors through', async (t) => {
   const { host, context } = await aScene(t);
   await deploy.run(context);
   host.did.length = 0;
@@ -184,7 +184,7 @@ test('the way back: the new container goes, the old one runs again, visitors are
   assert.equal(host.graceSeconds, 5, 'visitors wait while it ends, and it has served nobody');
 });
 
-test('an old container that comes back at another address is followed there', async (t) => {
+test('undo points the proxy to the new address of the restarted old container', async (t) => {
   const { host, context, port } = await aScene(t);
   await listen(t, '127.0.0.2', port);
   await deploy.run(context);
@@ -194,7 +194,7 @@ test('an old container that comes back at another address is followed there', as
   assert.ok(!host.held);
 });
 
-test('edge settings that are changed while the old container starts are kept', async (t) => {
+test('undo keeps edge settings that change while the old container starts', async (t) => {
   const { host, context, port } = await aScene(t);
   await listen(t, '127.0.0.2', port);
   await deploy.run(context);
@@ -206,7 +206,7 @@ test('edge settings that are changed while the old container starts are kept', a
   assert.equal(host.address, '127.0.0.2');
 });
 
-test('an old container that cannot be started: that is an error, and visitors do not wait for it', async (t) => {
+test('undo fails if the old container cannot be started, and releases the visitors all the same', async (t) => {
   const { host, context } = await aScene(t);
   await deploy.run(context);
   host.made.delete(OLD);
@@ -214,7 +214,7 @@ test('an old container that cannot be started: that is an error, and visitors do
   assert.ok(!host.held);
 });
 
-test('where both copies have room nothing of it happens', async (t) => {
+test('with the cutover mode overlap the proxy holds nobody and the old container keeps running', async (t) => {
   const { host, context } = await aScene(t, 'overlap');
   host.running.clear(); // only so that this small host accepts the new one
   await deploy.run(context);
@@ -225,7 +225,7 @@ test('where both copies have room nothing of it happens', async (t) => {
 
 const CANCELLED = new OrkestrError('ORK_CANCELLED', 'The deployment was cancelled.');
 
-test('a cancel while the old container ends: nothing is started beside it, and then it is brought back', async (t) => {
+test('a cancel while the old container stops starts no new container, and undo restores the old one', async (t) => {
   const cancel = new AbortController();
   const { host, context } = await aScene(t, 'hold', { signal: cancel.signal });
   const ended = Promise.withResolvers<void>();
@@ -247,7 +247,7 @@ test('a cancel while the old container ends: nothing is started beside it, and t
   assert.ok(!host.held);
 });
 
-test('a cancel before the old container is told to stop leaves it alone', async (t) => {
+test('a cancel before the stop of the old container leaves it running', async (t) => {
   const cancel = new AbortController();
   const { host, context } = await aScene(t, 'hold', { signal: cancel.signal });
   host.inFlight = 0;
@@ -256,7 +256,7 @@ test('a cancel before the old container is told to stop leaves it alone', async 
   assert.deepEqual(host.did, ['hold 95']);
 });
 
-test('where the whole environment is to go, an old container that takes its time to end is not waited for', async (t) => {
+test('when the environment is being removed, the deployment does not wait for a slow old container to stop', async (t) => {
   const removal = new AbortController();
   const { host, context } = await aScene(t, 'hold', { signal: removal.signal, removal: removal.signal });
   host.ending = setTimeout(300);
@@ -268,7 +268,7 @@ test('where the whole environment is to go, an old container that takes its time
   assert.ok(host.running.has(OLD), 'its removal will end it sooner');
 });
 
-test('a crash after every effect: the step that runs again, or is taken back, ends as without it', async (t) => {
+test('after a crash at any effect, a rerun or an undo of the step ends as it does without the crash', async (t) => {
   for (let crashAt = 1; crashAt <= 3; crashAt += 1) {
     const forward = await aScene(t);
     forward.host.crashAt = crashAt;
@@ -285,7 +285,7 @@ test('a crash after every effect: the step that runs again, or is taken back, en
   }
 });
 
-test('a crash in the way back: the next try ends it', async (t) => {
+test('after a crash during undo, the next undo completes it', async (t) => {
   for (let crashAt = 4; crashAt <= 6; crashAt += 1) {
     const { host, context } = await aScene(t);
     host.crashAt = crashAt;

@@ -16,8 +16,8 @@ function written(program: string): string[] {
   return ['listening soon', ...stderr.split('\n')];
 }
 
-describe('of an app that ended by an error its error is told', () => {
-  test('of Node.js, not the version that it ends with', () => {
+describe('the last error of an app', () => {
+  test('of Node.js is the error and not the version line at the end', () => {
     assert.equal(lastError(written('throw new TypeError("no database")')), 'Its last error: TypeError: no database');
     assert.equal(lastError(written('require("./gone")')), "Its last error: Error: Cannot find module './gone'");
     const listen =
@@ -27,7 +27,7 @@ describe('of an app that ended by an error its error is told', () => {
     assert.equal(lastError(written(cause)), 'Its last error: [cause]: Error: no route');
   });
 
-  test('of Python, also when gunicorn goes on after it', () => {
+  test('of Python is found even if gunicorn writes more after it', () => {
     const trace = lines(`
       Traceback (most recent call last):
         File "/venv/lib/gunicorn/arbiter.py", line 608, in spawn_worker
@@ -45,7 +45,7 @@ describe('of an app that ended by an error its error is told', () => {
     );
   });
 
-  test('of the JVM the innermost cause', () => {
+  test('of the JVM is the innermost cause', () => {
     const trace = lines(`
       Exception in thread "main" java.lang.IllegalStateException: no start
       \tat shop.Main.main(Main.java:5)
@@ -56,7 +56,7 @@ describe('of an app that ended by an error its error is told', () => {
     assert.equal(lastError(trace), 'Its last error: Caused by: java.net.ConnectException: Connection refused');
   });
 
-  test('of Go', () => {
+  test('of Go is the panic', () => {
     const trace = lines(`
       panic: no database
 
@@ -72,7 +72,7 @@ describe('of an app that ended by an error its error is told', () => {
     assert.equal(lastError(trace), 'Its last error: panic: no database');
   });
 
-  test('of Ruby, .NET and Elixir', () => {
+  test('of Ruby, .NET and Elixir is the line with the exception', () => {
     const ruby = "config.ru:3:in 'block in <main>': undefined local variable or method 'shop' (NameError)";
     assert.equal(
       lastError([ruby, "\tfrom config.ru:1:in 'new'", "\tfrom bin/rackup:25:in '<main>'"]),
@@ -88,7 +88,7 @@ describe('of an app that ended by an error its error is told', () => {
     );
   });
 
-  test('of Rust, with what stands below it', () => {
+  test('of Rust is the panic, with the last line after it', () => {
     const trace = lines(`
       thread 'main' panicked at src/main.rs:2:5:
       no database
@@ -101,13 +101,13 @@ describe('of an app that ended by an error its error is told', () => {
   });
 });
 
-test('without an error it is the last line that says something, without its colours', () => {
+test('without an error the last line that contains words is used, stripped of its colours', () => {
   assert.equal(lastError(['connecting', '\u001b[31mno database\u001b[0m', '', '}']), 'Its last line: no database');
   assert.equal(lastError(['{', '}']), 'Its last line: }');
   assert.equal(lastError(['', ' ']), 'It wrote nothing.');
 });
 
-test('words that only speak of errors are none', () => {
+test('a line that merely mentions errors is no error', () => {
   for (const line of ['ErrorHandler is ready', 'Errors: 0', 'no Exception so far', 'error pages are on']) {
     assert.equal(lastError([line, 'no database']), 'Its last line: no database', line);
   }

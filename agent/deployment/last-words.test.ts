@@ -22,7 +22,7 @@ function ending(state: Partial<ContainerState>, lines: readonly string[] | Error
 const SAID = ['listening', 'key: old secret', 'fatal: boom'];
 const WORDS = '  app: listening\n  app: key: [redacted]\n  app: fatal: boom';
 
-test('what never served leaves its last words, read once it has ended', async () => {
+test('a container that never served leaves its last lines in the log, read after it has stopped', async () => {
   const { context, calls, told } = ending({}, SAID);
   await removeWithWords(context, 'c', 10);
   // The job's own secrets are redacted by the step log.
@@ -30,7 +30,7 @@ test('what never served leaves its last words, read once it has ended', async ()
   assert.deepEqual(calls, ['stop', 'remove']);
 });
 
-test('of an old version only one that did not end as it was asked to leaves its words, without the values of its variables', async () => {
+test('an old version leaves its last lines only after an unclean exit, and without the values of its variables', async () => {
   for (const exitCode of [0, 143, 130]) {
     const well = ending({ exitCode }, SAID);
     await retire(well.context, 'c', 10);
@@ -47,7 +47,7 @@ test('of an old version only one that did not end as it was asked to leaves its 
   }
 });
 
-test('words are bounded, and a container whose words cannot be read goes all the same', async () => {
+test('last lines are bounded, and a container is removed even if its lines cannot be read', async () => {
   const long = ending(
     {},
     Array.from({ length: 200 }, () => 'x'.repeat(2000)),

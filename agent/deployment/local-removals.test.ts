@@ -66,7 +66,7 @@ async function host(t: TestContext, { container, route = container }: { containe
   return { journal, dispatcher, removals, removed, left, failures, networks };
 }
 
-test('an environment goes as by the hub: route, containers, network, and what the journal has as live', async (t) => {
+test("a local removal deletes the route, the containers, the network and the journal's live record", async (t) => {
   const { journal, dispatcher, removed, left, networks } = await host(t, { container: IDS.environment });
   dispatcher.accept(deployJob({ generation: 4 }));
   await dispatcher.idle();
@@ -76,7 +76,7 @@ test('an environment goes as by the hub: route, containers, network, and what th
   assert.equal(journal.nextGeneration(IDS.environment), 5, 'a hub that knows it after all goes on with its own number');
 });
 
-test('what the journal has never heard of goes by what Docker or the proxy has of it', async (t) => {
+test('an environment that the journal does not know is removed if Docker or the proxy has something of it', async (t) => {
   for (const has of [{ container: IDS.environment, route: IDS.project }, { route: IDS.environment }]) {
     const { removed, left } = await host(t, has);
     assert.equal(await removed(IDS.environment), null);
@@ -84,14 +84,14 @@ test('what the journal has never heard of goes by what Docker or the proxy has o
   }
 });
 
-test('what this host does not have is refused, and so is the route of the hub', async (t) => {
+test('a local removal rejects an unknown environment and the route of the hub', async (t) => {
   const { removals, journal } = await host(t, { route: HUB_UPSTREAM });
   for (const id of [IDS.environment, HUB_UPSTREAM]) await assert.rejects(removals.begin(id), { code: 'ORK_NOT_FOUND' });
   assert.throws(() => removals.standing(DEPLOYMENT), { code: 'ORK_NOT_FOUND' });
   assert.deepEqual(journal.unfinished(), []);
 });
 
-test('asked for twice it is one removal; one that failed is told, and tried anew when it is asked for again', async (t) => {
+test('two concurrent requests start one removal, and a failed removal is reported and runs again on request', async (t) => {
   const { removals, removed, left, failures } = await host(t, { container: IDS.environment });
   const both = await Promise.all([removals.begin(IDS.environment), removals.begin(IDS.environment)]);
   assert.equal(both[0], both[1]);

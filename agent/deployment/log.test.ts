@@ -42,7 +42,7 @@ function bench(t: TestContext, limits: Partial<LogLimits> = {}): Bench {
   };
 }
 
-test('bytes are kept as they are, also when they are no text', (t) => {
+test('the log stores bytes unchanged, even if they are not text', (t) => {
   const { logs, folder, checkRanges } = bench(t);
   const bytes = Buffer.from(Array.from({ length: 512 }, (_, index) => index % 256));
   const log = logs.open(ID, 'build', []);
@@ -54,7 +54,7 @@ test('bytes are kept as they are, also when they are no text', (t) => {
   checkRanges();
 });
 
-test('our own lines never run into a line of the program', (t) => {
+test("orkestr's own lines never run into a line of the program", (t) => {
   const { logs, text } = bench(t);
   const log = logs.open(ID, 'build', []);
   log.write(Buffer.from('half a line'));
@@ -64,7 +64,7 @@ test('our own lines never run into a line of the program', (t) => {
   assert.equal(text(), 'half a line\nours\nours again\n');
 });
 
-test('an endless log is cut at the limit of the deployment with a visible mark, and a later step still has its say', (t) => {
+test('an endless log is cut with a mark at the limit of the deployment, and a later step can still write', (t) => {
   const { logs, text, checkRanges } = bench(t, { deploymentBytes: 10_000, stepReserveBytes: 500 });
   const build = logs.open(ID, 'build', []);
   for (let index = 0; index < 1000; index++) build.write(Buffer.from(`${'y'.repeat(99)}\n`));
@@ -78,7 +78,7 @@ test('an endless log is cut at the limit of the deployment with a visible mark, 
   assert.equal(text('health'), 'the port never opened\n');
 });
 
-test('a line of many megabytes is cut with a mark, and the next line is whole', (t) => {
+test('a line of many megabytes is cut with a mark, and the next line is complete', (t) => {
   const { logs, text, checkRanges } = bench(t, { lineBytes: 1000 });
   const log = logs.open(ID, 'build', []);
   for (let index = 0; index < 64; index++) log.write(Buffer.alloc(1_000_000, 'x'));
@@ -88,7 +88,7 @@ test('a line of many megabytes is cut with a mark, and the next line is whole', 
   checkRanges();
 });
 
-test('a log that cannot be opened fails nothing, and says what it lacks once it can', (t) => {
+test('a log that cannot be opened fails nothing, and later notes how many bytes it lacks', (t) => {
   const { logs, folder, text, checkRanges } = bench(t, { flushBytes: 1 });
   // As on a disk that has run out of inodes: no folder can be created.
   rmSync(folder, { recursive: true });
@@ -102,7 +102,7 @@ test('a log that cannot be opened fails nothing, and says what it lacks once it 
   checkRanges();
 });
 
-test('a restart goes on where the file ends', (t) => {
+test('a log that is opened again appends at the end of the file', (t) => {
   const { logs, text, checkRanges } = bench(t);
   for (const line of ['one', 'two', 'three']) {
     const log = logs.open(ID, 'build', []);
@@ -113,7 +113,7 @@ test('a restart goes on where the file ends', (t) => {
   checkRanges();
 });
 
-test('bytes that a crash left in the file without handing them over are handed over at the next opening', (t) => {
+test('bytes that a crash left unindexed in the file are indexed when the log is opened again', (t) => {
   const { logs, folder, checkRanges, ranges } = bench(t);
   const log = logs.open(ID, 'build', []);
   log.line('handed over');
@@ -124,7 +124,7 @@ test('bytes that a crash left in the file without handing them over are handed o
   assert.equal(ranges.length, 2);
 });
 
-test('bytes that a power cut took out of the file leave a mark of the same length, so no offset is given twice', (t) => {
+test('bytes lost in a power cut are replaced by a mark of the same length, so no offset is used twice', (t) => {
   const { logs, folder, text, checkRanges } = bench(t);
   const log = logs.open(ID, 'build', []);
   log.line('x'.repeat(200));
@@ -138,7 +138,7 @@ test('bytes that a power cut took out of the file leave a mark of the same lengt
   checkRanges();
 });
 
-test('what a program prints is handed over while it still runs', async (t) => {
+test('output is indexed while the program still runs', async (t) => {
   const { logs, ranges } = bench(t, { flushMs: 1 });
   const log = logs.open(ID, 'build', []);
   log.line('first');
@@ -147,7 +147,7 @@ test('what a program prints is handed over while it still runs', async (t) => {
   log.close();
 });
 
-test('a secret that is cut by two writes does not reach the file', (t) => {
+test('a secret that is split across two writes does not reach the file', (t) => {
   const { logs, text } = bench(t);
   const log = logs.open(ID, 'build', ['s3cret-value']);
   log.write(Buffer.from('token=s3cret'));

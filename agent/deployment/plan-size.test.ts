@@ -17,7 +17,7 @@ const plan = (changes: Partial<BuildPlan> = {}): BuildPlan => ({
   ...changes,
 });
 
-test('an ordinary plan is taken as it is', () => {
+test('a plan of ordinary size stays unchanged', () => {
   const ordinary = plan({
     evidence: [{ subject: 'start', value: 'node .', from: 'package.json' }],
     warnings: ['a word'],
@@ -25,7 +25,7 @@ test('an ordinary plan is taken as it is', () => {
   assert.deepEqual(boundedPlan(ordinary), ordinary);
 });
 
-test('what is only for people is cut', () => {
+test('evidence and warnings, which only people read, are cut', () => {
   const line = 'x'.repeat(100_000);
   const { evidence, warnings } = boundedPlan(
     plan({
@@ -37,7 +37,7 @@ test('what is only for people is cut', () => {
   assert.deepEqual([evidence[0]?.value.length, evidence[0]?.from.length, warnings[0]?.length], [500, 500, 500]);
 });
 
-test('what is too long in a plan is named: the command, not the Dockerfile that was generated with it', () => {
+test('the error for an oversized plan names the start command, not the Dockerfile generated with it', () => {
   const startCommand = `node . ${'\u0001'.repeat(50_000)}`; // six bytes each as JSON
   const { dockerfile } = plan();
   const text = `FROM scratch\nCMD ${startCommand}`;

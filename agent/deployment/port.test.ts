@@ -13,7 +13,7 @@ const choose = (job: Parameters<typeof aJob>[0], exposedPorts: number[], from: P
   choosePort(aJob(job), { exposedPorts }, from);
 
 describe('the port of an app', () => {
-  test('the variable PORT wins, for the app will read it', () => {
+  test('the variable PORT wins, because the app reads it', () => {
     const job = { env: { PORT: '5000' }, settings: { port: 6000 } };
     assert.deepEqual(choose(job, [3000], { ...plan, evidence: [...plan.evidence] }), {
       value: 5000,
@@ -22,7 +22,7 @@ describe('the port of an app', () => {
     });
   });
 
-  test('then the setting of the environment', () => {
+  test('the setting of the environment comes next', () => {
     assert.deepEqual(choose({ settings: { port: 6000 } }, [3000], nothing), {
       value: 6000,
       from: 'environment setting',
@@ -30,7 +30,7 @@ describe('the port of an app', () => {
     });
   });
 
-  test('then the one port that the image exposes', () => {
+  test('the only port that the image exposes comes next', () => {
     assert.deepEqual(choose({}, [3000], { ...plan, evidence: [...plan.evidence] }), {
       value: 3000,
       from: 'EXPOSE of the image',
@@ -38,7 +38,7 @@ describe('the port of an app', () => {
     });
   });
 
-  test('of several exposed ports none is taken, but what the analysis found', () => {
+  test('among several exposed ports none is chosen, and the port of the analysis applies', () => {
     assert.deepEqual(choose({}, [3000, 9229], { ...plan, evidence: [...plan.evidence] }), {
       value: 4000,
       from: 'package.json scripts.start',
@@ -46,11 +46,11 @@ describe('the port of an app', () => {
     });
   });
 
-  test('else 8080', () => {
+  test('the default is 8080', () => {
     assert.deepEqual(choose({}, [], nothing), { value: 8080, from: 'default', guessed: true });
   });
 
-  test('what orkestr.json says goes before EXPOSE, which a base image may have brought', () => {
+  test('a port in orkestr.json precedes EXPOSE, which may come from a base image', () => {
     const said = {
       port: 5000,
       portGuessed: false,
@@ -63,7 +63,7 @@ describe('the port of an app', () => {
     });
   });
 
-  test('what an earlier deployment found goes before a guess, and behind what is said', () => {
+  test('a port found by an earlier deployment precedes a guess but not a stated port', () => {
     const found = (exposedPorts: number[], from: Parameters<typeof choosePort>[2]) =>
       choosePort(aJob(), { exposedPorts }, from, 4999).value;
     assert.equal(found([], { ...plan, evidence: [] }), 4999);
@@ -80,7 +80,7 @@ describe('the port of an app', () => {
     assert.equal(portToRemember({ port: 8080, portFrom: 'default' }, { foundPort: null }), null);
   });
 
-  test('the only other port counts, on whatever address, but not one of the loopback', () => {
+  test('the only other listening port counts on any address but loopback', () => {
     const at = (address: string, port: number) => ({ address, port });
     assert.equal(otherPort(80, [at('0.0.0.0', 81), at('::', 81), at('127.0.0.1', 82)]), 81);
     assert.equal(otherPort(80, [at('0.0.0.0', 81), at('0.0.0.0', 82)]), null);
@@ -90,7 +90,7 @@ describe('the port of an app', () => {
   });
 
   for (const PORT of ['', 'http', '0', '65536', '8e3', '-1', '80 ']) {
-    test(`PORT=${JSON.stringify(PORT)} is refused`, () => {
+    test(`PORT=${JSON.stringify(PORT)} is rejected`, () => {
       assert.throws(() => askedPort(aJob({ env: { PORT } })), { code: 'ORK_INVALID' });
     });
   }

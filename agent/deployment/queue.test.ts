@@ -37,7 +37,7 @@ const item = (deploymentId: string, environmentId = deploymentId): QueueItem => 
   kind: 'deploy',
 });
 
-test('of one environment only one runs at a time, in order of arrival', async () => {
+test('each environment runs one item at a time, in order of arrival', async () => {
   const { queue, started, end } = bench();
   for (const id of ['a1', 'a2', 'a3']) queue.add(item(id, 'a'));
   assert.deepEqual(started, ['a1']);
@@ -54,7 +54,7 @@ test('a busy environment does not hold up another', async () => {
   assert.deepEqual(started, ['a1', 'b1']);
 });
 
-test('no more than the limit run at once', async () => {
+test('at most maxRunning items run at once', async () => {
   const { queue, started, end } = bench();
   for (const id of ['a', 'b', 'c']) queue.add(item(id));
   assert.deepEqual(started, ['a', 'b']);
@@ -62,7 +62,7 @@ test('no more than the limit run at once', async () => {
   assert.deepEqual(started, ['a', 'b', 'c']);
 });
 
-test('what has left its slot makes room for another environment, once, and keeps its own busy until it has ended', async () => {
+test('an item that leaves its slot frees it once, and keeps its own environment busy until it ends', async () => {
   const { queue, started, end, leave } = bench({ maxRunning: 1, maxWaiting: 9 });
   for (const [id, environment] of [
     ['a1', 'a'],
@@ -82,7 +82,7 @@ test('what has left its slot makes room for another environment, once, and keeps
   assert.deepEqual(started, ['a1', 'b1', 'a2'], 'and it cannot give away the slot of the next of its environment');
 });
 
-test('whatever order things come in: one per environment, never more slots than there are, and all run', async () => {
+test('in any order of arrival each environment runs one item, the slots suffice, and every item runs', async () => {
   for (let seed = 1; seed <= 200; seed++) {
     const dice = seeded(seed);
     const maxRunning = 1 + dice(3);
@@ -121,7 +121,7 @@ test('whatever order things come in: one per environment, never more slots than 
   }
 });
 
-test('a queue is idle only when what has left its slot has ended too', async () => {
+test('a queue is idle only after items that left their slot have ended too', async () => {
   const { queue, end, leave } = bench();
   queue.add(item('a'));
   leave('a');
@@ -133,7 +133,7 @@ test('a queue is idle only when what has left its slot has ended too', async () 
   await idle;
 });
 
-test('a full queue says so by its code', () => {
+test('a full queue throws ORK_QUEUE_FULL', () => {
   const { queue } = bench();
   for (const id of ['a', 'b', 'c', 'd', 'e']) {
     queue.checkRoom();
@@ -145,14 +145,14 @@ test('a full queue says so by its code', () => {
   );
 });
 
-test('removals are not counted: one always finds room, and takes none from a deployment', () => {
+test('removals do not count towards the limit: they always find room and take none from a deployment', () => {
   const { queue } = bench({ maxRunning: 1, maxWaiting: 1 });
   queue.add(item('running'));
   for (const id of ['gone-1', 'gone-2']) queue.add({ ...item(id), kind: 'remove' });
   assert.doesNotThrow(() => queue.checkRoom());
 });
 
-test('many removals at once are looked at no more often than each beside each', () => {
+test('the number of comparisons for many waiting removals grows at most quadratically', () => {
   const { queue } = bench();
   const count = 200;
   let looks = 0;
@@ -170,7 +170,7 @@ test('many removals at once are looked at no more often than each beside each', 
   assert.ok(looks < 4 * count ** 2, `${looks} looks at ${count} removals`);
 });
 
-test('a removal waits for no build of another environment, comes after all of its own, and removals go one by one', async () => {
+test('a removal waits for earlier items of its own environment only, and removals run one by one', async () => {
   const { queue, started, end } = bench({ maxRunning: 1, maxWaiting: 3 });
   for (const id of ['a1', 'b1', 'c1']) queue.add(item(id, id.slice(0, 1)));
   for (const id of ['b2', 'c2']) queue.add({ ...item(id, id.slice(0, 1)), kind: 'remove' });
@@ -182,7 +182,7 @@ test('a removal waits for no build of another environment, comes after all of it
   assert.deepEqual(started, ['a1', 'b1', 'c1', 'b2', 'c2']);
 });
 
-test('what has only to end waits for no slot and takes none, but for its environment', async () => {
+test('an item that only has to end needs no slot but still waits for its environment', async () => {
   const { queue, started, end } = bench({ maxRunning: 1, maxWaiting: 9 });
   for (const id of ['a1', 'b1', 'a2', 'c1']) queue.add(item(id, id.slice(0, 1)));
   queue.letGo('b1');
@@ -195,7 +195,7 @@ test('what has only to end waits for no slot and takes none, but for its environ
   assert.deepEqual(started, ['a1', 'b1', 'a2', 'c1']);
 });
 
-test('the same deployment is not queued twice, waiting or running', () => {
+test('the same deployment is not queued twice, whether it waits or runs', () => {
   const { queue, started } = bench({ maxRunning: 1, maxWaiting: 3 });
   for (const id of ['a', 'a', 'b', 'b']) queue.add(item(id));
   assert.deepEqual(started, ['a']);
@@ -203,7 +203,7 @@ test('the same deployment is not queued twice, waiting or running', () => {
   assert.deepEqual([...queue.environments()], ['a', 'b']);
 });
 
-test('a closed queue starts nothing more and is idle when the running ones have ended', async () => {
+test('a closed queue starts nothing more and becomes idle when its running items have ended', async () => {
   const { queue, started, end } = bench({ maxRunning: 1, maxWaiting: 3 });
   queue.add(item('a'));
   queue.add(item('b'));

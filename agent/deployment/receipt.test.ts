@@ -38,12 +38,12 @@ const contextOf = (proxy: Partial<EdgeProxy>) =>
     },
   });
 
-test('the counts are those that the proxy kept of this very flip', async () => {
+test('the receipt uses the counts that the proxy kept of the same flip', async () => {
   const receipt = await makeReceipt(contextOf({ receipt: async () => COUNTED }), ANSWER, null);
   assert.deepEqual(receipt, { ...COUNTED, urls: [] });
 });
 
-test('counts of another flip are not taken for those of this one', async () => {
+test("the receipt ignores the proxy's counts of another flip", async () => {
   const others: FlipReceipt[] = [
     { ...COUNTED, generation: 1 },
     { ...COUNTED, current: { ...SIDE, targetId: IDS.previous } },
@@ -57,7 +57,7 @@ test('counts of another flip are not taken for those of this one', async () => {
   }
 });
 
-test('a proxy that refuses to tell ends nothing; one that does not answer is asked again by the runner', async () => {
+test('a proxy error does not fail the receipt, but an unreachable proxy does, so that the runner retries', async () => {
   const refuse = () => Promise.reject(new OrkestrError('ORK_INTERNAL', 'no idea'));
   const context = contextOf({ receipt: refuse, certificates: refuse });
   assert.equal((await makeReceipt(context, ANSWER, null)).generation, 2);
@@ -66,7 +66,7 @@ test('a proxy that refuses to tell ends nothing; one that does not answer is ask
   await assert.rejects(makeReceipt(away, ANSWER, null), { code: 'ORK_PROXY_UNREACHABLE' });
 });
 
-test('URLs are https where a certificate covers the host, or http is never served', () => {
+test('URLs use https where a certificate covers the host, or where http is never served', () => {
   const domains = ['shop.example', '*.shop.example', 'a.b.example', 'c.b.example'].map((host) => ({
     host,
     pathPrefix: '/',
@@ -83,7 +83,7 @@ test('URLs are https where a certificate covers the host, or http is never serve
   assert.ok(only.every((url) => url.startsWith('https://')));
 });
 
-test('the log tells of both sides and of what was held', () => {
+test('the log line counts the requests of both targets and the held ones', () => {
   assert.equal(
     describeReceipt({ ...COUNTED, urls: [] }),
     'requests: 7 by the old target, 7 by the new, 4 held for at most 80 ms, 1 of them refused, 0 failed',

@@ -38,7 +38,7 @@ function aScene(settings: Parameters<typeof aJob>[0] = {}, isLive = false): Scen
 const regressed = (error: unknown): boolean => error instanceof OrkestrError && error.code === 'ORK_APP_REGRESSED';
 
 for (const verdict of ['refuses', 'errors'] as const) {
-  test(`a new target that ${verdict} in its window: the old one serves again, the new one is drained, the error says why`, async () => {
+  test(`if a target ${verdict} in its window, the old one serves again, the new one drains, and the error says why`, async () => {
     const { proxy, context } = aScene();
     proxy.verdict = verdict;
     await assert.rejects(cutover.run(context), (error: OrkestrError) => {
@@ -58,7 +58,7 @@ for (const verdict of ['refuses', 'errors'] as const) {
   });
 }
 
-test('a target that does well, or was replaced by somebody else, is not flipped back from', async () => {
+test('a healthy target, or one that another deployment replaced, is not flipped back', async () => {
   for (const verdict of ['good', 'replaced'] as const) {
     const { proxy, context } = aScene();
     proxy.verdict = verdict;
@@ -68,7 +68,7 @@ test('a target that does well, or was replaced by somebody else, is not flipped 
   }
 });
 
-test('the slot is left once the window is over, however long the drain goes on', async () => {
+test('the deployment leaves its slot once the window is over, however long the drain takes', async () => {
   const { proxy, context } = aScene();
   const watching = Promise.withResolvers<void>();
   const draining = Promise.withResolvers<void>();
@@ -92,7 +92,7 @@ test('the slot is left once the window is over, however long the drain goes on',
   await ended;
 });
 
-test('once the window is over the new target is kept running and looked after, however long streams drain', async () => {
+test('once the window is over the new container gets its restart policy, however long streams drain', async () => {
   const { proxy, context, kept } = aScene();
   const draining = Promise.withResolvers<void>();
   const real = proxy.port();
@@ -117,14 +117,14 @@ test('once the window is over the new target is kept running and looked after, h
   await ended;
 });
 
-test('an engine that is away when the window is over holds up neither the drain nor what comes after it', async () => {
+test('an unreachable engine at the end of the window holds up neither the drain nor the takeover', async () => {
   const { context } = aScene();
   context.ports.containers.keepRunning = () => Promise.reject(new OrkestrError('ORK_ENGINE_UNREACHABLE', 'away'));
   await cutover.run(context);
   assert.equal(context.hasTakenOver(), true);
 });
 
-test('what has taken over is not watched again by an agent that was restarted in its drain, for there is no way back', async () => {
+test('after a restart during its drain, a target that has taken over is not watched again', async () => {
   const { proxy, context } = aScene({}, true);
   proxy.verdict = 'refuses';
   await cutover.run(context);
@@ -132,14 +132,14 @@ test('what has taken over is not watched again by an agent that was restarted in
   assert.deepEqual(proxy.drained, [IDS.previous]);
 });
 
-test('a target that was flipped back from is not what is live', async () => {
+test('a target that was flipped back does not become live', async () => {
   const { proxy, context, kept } = aScene();
   proxy.verdict = 'refuses';
   await assert.rejects(cutover.run(context), regressed);
   assert.deepEqual([kept, context.hasTakenOver()], [[], false]);
 });
 
-test('after a flip back the slot is left while the new target drains', async () => {
+test('after a flip back the deployment leaves its slot while the new target drains', async () => {
   const { proxy, context } = aScene();
   proxy.verdict = 'refuses';
   const left: boolean[] = [];
@@ -156,7 +156,7 @@ test('after a flip back the slot is left while the new target drains', async () 
   assert.deepEqual(left, [false, true]);
 });
 
-test('what makes a target bad is for the environment to say', async () => {
+test('the settings of the environment define what makes a target bad', async () => {
   const watch = { refusals: 9, errorRatio: 0.5, errorFactor: 2, minRequests: 100 };
   const { context } = aScene({ settings: { watch, watchSeconds: 7 } });
   const asked: unknown[] = [];
@@ -168,7 +168,7 @@ test('what makes a target bad is for the environment to say', async () => {
   assert.deepEqual(asked, [{ upstreamId: IDS.environment, targetId: IDS.deployment, seconds: 7, ...watch }]);
 });
 
-test('a container that ends in the window is seen without a single visitor', async () => {
+test('a container that exits in the window is detected without any visitor', async () => {
   const scene = aScene();
   scene.proxy.around = (call) => {
     if (call === 'flip') scene.container = { running: false, exitCode: 3, oomKilled: false } as ContainerState;
@@ -184,7 +184,7 @@ test('a container that ends in the window is seen without a single visitor', asy
   assert.equal(scene.proxy.active, IDS.previous);
 });
 
-test('an engine that does not answer in the window says nothing about the app', async () => {
+test('an engine that does not answer in the window does not count against the app', async () => {
   const { proxy, context } = aScene();
   context.ports.proxy.watch = async () => {
     await context.ports.clock.sleep(2000);
@@ -196,14 +196,14 @@ test('an engine that does not answer in the window says nothing about the app', 
   assert.equal(context.lines.filter((line) => line.startsWith('the container cannot be looked at')).length, 1);
 });
 
-test('without a window, or without an old target, nothing is watched', async () => {
+test('without a watch window nothing is watched, so even a bad target is not flipped back', async () => {
   const { proxy, context } = aScene({ settings: { watchSeconds: 0 } });
   proxy.verdict = 'refuses';
   await cutover.run(context);
   assert.deepEqual(proxy.served, [IDS.previous, IDS.deployment]);
 });
 
-test('an old target that is not kept any more: no way back, so the step fails and visitors stay on the new one', async () => {
+test('if the proxy no longer knows the old target, the step fails and visitors stay on the new one', async () => {
   const { proxy, context } = aScene();
   proxy.verdict = 'errors';
   proxy.around = (call, moment) => {
@@ -213,7 +213,7 @@ test('an old target that is not kept any more: no way back, so the step fails an
   assert.equal(await hasFlipped(context), true);
 });
 
-test('a drain that fails while the flip back is under way: the step ends only when that has ended too', async () => {
+test('if a drain fails during the flip back, the step ends only after the flip back has ended', async () => {
   const { proxy, context } = aScene();
   proxy.verdict = 'errors';
   const { clock } = context.ports;
@@ -232,7 +232,7 @@ test('a drain that fails while the flip back is under way: the step ends only wh
   assert.equal(proxy.active, IDS.previous);
 });
 
-test('lines of the app that cannot be read hide nothing', async () => {
+test('a flip back happens even if the lines of the app cannot be read', async () => {
   const { proxy, context } = aScene();
   proxy.verdict = 'errors';
   context.ports.containers.tail = () => Promise.reject(new Error('the engine is away'));
@@ -240,7 +240,7 @@ test('lines of the app that cannot be read hide nothing', async () => {
   assert.equal(proxy.active, IDS.previous);
 });
 
-test('a crash around every call: the step that runs again flips at most once, back at most once, and ends with the error', async () => {
+test('after a crash at any call, the rerun step flips and flips back at most once and ends with the error', async () => {
   class Crash extends Error {}
   let points = 0;
   for (let crashAt = 0; ; crashAt += 1) {

@@ -29,7 +29,7 @@ const quiet = { write: () => undefined, line: () => undefined };
 const container = (deploymentId: string, changes: Partial<ContainerState> = {}): ContainerState =>
   containerOf(deploymentId, { address: '127.0.0.1', ...changes });
 
-test('what is live is revived by the steps deploy and health, with its journaled outputs and env, and kept running', async (t) => {
+test('revive runs deploy and health with the journaled outputs and env, and sets the restart policy', async (t) => {
   const folder = temporaryFolder(t);
   const journal = await openTestJournal(folder);
   t.after(() => journal.close());
@@ -77,7 +77,7 @@ const adopted = (port: number): LiveRecord => ({
   release: null,
 });
 
-test('what was adopted without its job, or has one that cannot be read, is started as it is, and answers before anything is flipped to it', async (t) => {
+test('an adopted container without a readable job starts as it is, and must answer before it is used', async (t) => {
   const journal = await openTestJournal(temporaryFolder(t));
   t.after(() => journal.close());
   const app = createServer((socket) => socket.end()).listen(0, '127.0.0.1');
@@ -103,7 +103,7 @@ test('what was adopted without its job, or has one that cannot be read, is start
   assert.equal(started.length, 2);
 });
 
-test('an adopted container that is gone cannot be made anew, and that is said', async (t) => {
+test('revive reports that an adopted container is gone, since it cannot be recreated', async (t) => {
   const journal = await openTestJournal(temporaryFolder(t));
   t.after(() => journal.close());
   const containers = { inspect: async () => null } as unknown as Ports['containers'];
@@ -111,7 +111,7 @@ test('an adopted container that is gone cannot be made anew, and that is said', 
   await assert.rejects(revive(parts, adopted(1), new AbortController().signal), /is gone/);
 });
 
-test('the job of an adopted deployment that comes again runs forward only: a failure takes nothing back', async (t) => {
+test('the redelivered job of an adopted deployment undoes nothing when it fails', async (t) => {
   const folder = temporaryFolder(t);
   const journal = await openTestJournal(folder);
   t.after(() => journal.close());
@@ -126,7 +126,7 @@ test('the job of an adopted deployment that comes again runs forward only: a fai
   assert.equal(journal.live(IDS.environment)?.deploymentId, IDS.host);
 });
 
-test('a removal that fails behind the route leaves nothing that would be brought back for visitors', async (t) => {
+test('after a removal that fails behind the route, the environment is not live and is not revived', async (t) => {
   const folder = temporaryFolder(t);
   const journal = await openTestJournal(folder);
   t.after(() => journal.close());
@@ -155,7 +155,7 @@ test('a removal that fails behind the route leaves nothing that would be brought
   assert.equal(journal.job(removal.deploymentId)?.state, 'superseded');
 });
 
-test('a remove job takes the route first, then containers, images, network, and only of its environment', async (t) => {
+test('a remove job removes the route, containers, images and network of its environment, in that order', async (t) => {
   const folder = temporaryFolder(t);
   const journal = await openTestJournal(folder);
   t.after(() => journal.close());
@@ -202,7 +202,7 @@ test('a remove job takes the route first, then containers, images, network, and 
   assert.equal(journal.job(removal.deploymentId)?.state, 'superseded');
 });
 
-test('a full disk, on which Docker cannot write down that it is to start an app again, leads visitors to it all the same', async (t) => {
+test('revive succeeds even if a full disk keeps Docker from storing the restart policy', async (t) => {
   const journal = await openTestJournal(temporaryFolder(t));
   t.after(() => journal.close());
   const app = createServer((socket) => socket.end()).listen(0, '127.0.0.1');

@@ -13,7 +13,7 @@ import type { Script } from './test-runner.ts';
 
 const releaseOf = (): Release => outputFor('finalize', { job: deployJob() });
 
-test('a deployment goes through the seven steps in their order and is live', async (t) => {
+test('a deployment runs the seven steps in order and becomes live', async (t) => {
   const { journal, run, reports, pipeline } = await bench(t);
   const job = deployJob();
   journal.accept(job);
@@ -32,7 +32,7 @@ test('a deployment goes through the seven steps in their order and is live', asy
   ]);
 });
 
-test('what an earlier step left reaches a later one, and asking for a later one is a bug', async (t) => {
+test('a step can read the outputs of earlier steps, and asking for a later one is a bug', async (t) => {
   const seen: unknown[] = [];
   const { journal, run } = await bench(t, {
     deploy: {
@@ -49,7 +49,7 @@ test('what an earlier step left reaches a later one, and asking for a later one 
   assert.deepEqual(seen, [`orkestr/${IDS.environment}:${job.deploymentId}`]);
 });
 
-test('the next deployment supersedes the one before and knows it as previous, also after a restart', async (t) => {
+test('the next deployment supersedes the previous one and receives it as previous', async (t) => {
   const previous: unknown[] = [];
   const { journal, run } = await bench(t, {
     finalize: {
@@ -69,7 +69,7 @@ test('the next deployment supersedes the one before and knows it as previous, al
   assert.equal(journal.live(IDS.environment)?.deploymentId, second.deploymentId);
 });
 
-test('a rollback whose image is still there enters at deploy and says so', async (t) => {
+test('a rollback whose image is still here starts at deploy and says so', async (t) => {
   const release = releaseOf();
   const images = { find: async (id: string) => (id === release.image.id ? release.image : null) } as Ports['images'];
   const used: unknown[] = [];
@@ -95,7 +95,7 @@ test('a rollback whose image is still there enters at deploy and says so', async
   }
 });
 
-test('a rollback whose image is gone builds the commit of the release, and says so', async (t) => {
+test('a rollback whose image is gone builds the commit of the release and says so', async (t) => {
   const release = { ...releaseOf(), commit: 'd'.repeat(40) };
   const images = { find: async () => null } as unknown as Ports['images'];
   const commits: string[] = [];
@@ -117,7 +117,7 @@ test('a rollback whose image is gone builds the commit of the release, and says 
   assert.match(clone.note ?? '', /no longer on this host: its commit d{40} is built again/);
 });
 
-test('an agent that stops in the middle records no end, and the next start goes on at that step', async (t) => {
+test('an agent that stops during a step records no end, and the next start resumes at that step', async (t) => {
   const shutdown = new AbortController();
   let stop = true;
   const { journal, run, pipeline } = await bench(t, {
@@ -144,7 +144,7 @@ test('an agent that stops in the middle records no end, and the next start goes 
   assert.equal(journal.job(job.deploymentId)?.state, 'live');
 });
 
-test('a target that a reboot has stopped before the flip is deployed and probed again; one that stands is not', async (t) => {
+test('a target that a reboot stopped before the flip is deployed and probed again; a running one is not', async (t) => {
   for (const stands of [true, false]) {
     const shutdown = new AbortController();
     const health: ScriptedStep = {

@@ -6,7 +6,7 @@ import { makeRedactor } from '../lib/redactor.ts';
 import { secretsOf, withoutSecrets } from './secrets.ts';
 import { aJob } from './test-context.ts';
 
-test('an error keeps its code and loses the secrets of its message, evidence and stack', () => {
+test('an error keeps its code, and secrets are removed from its message, evidence and stack', () => {
   const error = new OrkestrError('ORK_APP_EXITED', 'The app said: hunter2hunter2.', {
     evidence: ['app: password=hunter2hunter2', 'exit code: 3'],
   });
@@ -18,13 +18,13 @@ test('an error keeps its code and loses the secrets of its message, evidence and
   assert.ok(!clean.stack?.includes('hunter2'));
 });
 
-test('whatever else was thrown becomes an internal error without the secrets in its words', () => {
+test('any other thrown value becomes an internal error without secrets in its message', () => {
   const clean = withoutSecrets(new TypeError('cannot read hunter2hunter2'), ['hunter2hunter2']);
   assert.equal(clean.code, 'ORK_INTERNAL');
   assert.equal(clean.message, 'cannot read [redacted]');
 });
 
-test('every secret of a job is hidden, as it stands and as programs write it', () => {
+test('every secret of a job is redacted, verbatim and in the encodings that programs use', () => {
   const job = {
     ...aJob({ env: { APP: 'variable "quoted" value' } }),
     buildSecrets: { KEY: 'build-secret-é/+ value', PEM: 'first line of the key\nsecond line of the key\n' },
@@ -49,7 +49,7 @@ test('every secret of a job is hidden, as it stands and as programs write it', (
   }
 });
 
-test('a secret that is longer than what is shown of its line is hidden too', () => {
+test('a secret that is cut off at the end of a shown line is redacted too', () => {
   const token = Array.from({ length: 600 }, (_, at) => at.toString(36)).join('.');
   const said = cutText(`Authorization: Bearer ${token} refused`, 500);
   const error = new OrkestrError('ORK_BUILD_FAILED', `Its last line: ${said}`, { evidence: [said, `cut: ${token}`] });
@@ -67,7 +67,7 @@ test('a secret that is longer than what is shown of its line is hidden too', () 
   assert.deepEqual([shown.message, ...shown.evidence], ['listening on postgres', 'connecting to post…']);
 });
 
-test('an error that is longer than a report is looked through before it is cut', () => {
+test('an error that exceeds the size of a report is redacted before it is cut', () => {
   const token = 'token-'.repeat(100);
   const error = new OrkestrError('ORK_BUILD_FAILED', `${'x'.repeat(3990)}${token}`, {
     evidence: [`${'x'.repeat(1990)}${token}`],

@@ -14,7 +14,7 @@ import { emptyStep } from './run.ts';
 import { bench, failing, told } from './test-runner.ts';
 import type { Script } from './test-runner.ts';
 
-test('an engine that does not answer for a while is asked again within the step', async (t) => {
+test('the step retries while the engine does not answer', async (t) => {
   let calls = 0;
   const { journal, run, folder } = await bench(t, {
     deploy: {
@@ -33,7 +33,7 @@ test('an engine that does not answer for a while is asked again within the step'
   assert.match(readFileSync(join(folder, 'logs', job.deploymentId, 'deploy.log'), 'utf8'), /ORK_ENGINE_UNREACHABLE/);
 });
 
-test('a git server that restarts is waited for, one that does not exist ends the deployment before its time limit', async (t) => {
+test('the step waits for a restarting git server, and fails before its time limit if there is none', async (t) => {
   let calls = 0;
   const unreachable = (until: number): Script => ({
     clone: {
@@ -54,7 +54,7 @@ test('a git server that restarts is waited for, one that does not exist ends the
   assert.equal(missing.journal.job(job.deploymentId)?.error?.code, 'ORK_REPO_UNREACHABLE');
 });
 
-test('a disk without room for another file is the matter of the host, whichever step meets it', async (t) => {
+test('a full disk counts as a fault of the host, whichever step meets it', async (t) => {
   const full = Object.assign(new Error('ENOSPC: no space left on device, mkdtemp'), { code: 'ENOSPC' });
   const { journal, run } = await bench(t, { clone: { run: () => Promise.reject(full) } });
   const job = deployJob();
@@ -65,7 +65,7 @@ test('a disk without room for another file is the matter of the host, whichever 
   assert.match(error.message, /^The disk of the host is full: .*mkdtemp/);
 });
 
-test('a failing build is not tried again', async (t) => {
+test('a failed build is not retried', async (t) => {
   const { journal, run, pipeline } = await bench(t, { build: failing('ORK_BUILD_FAILED') });
   const job = deployJob();
   journal.accept(job);
@@ -73,7 +73,7 @@ test('a failing build is not tried again', async (t) => {
   assert.equal(pipeline.calls.filter((call) => call === 'run build').length, 1);
 });
 
-test('a step that is not over in time is ended with the code of its stage', async (t) => {
+test('a step that misses its time limit ends with the error of its stage', async (t) => {
   const clock: Clock = { ...hastyClock(), sleep: async (ms, signal) => hastyClock().sleep(Math.min(ms, 1), signal) };
   const { journal, run, reports } = await bench(
     t,
@@ -92,7 +92,7 @@ test('a step that is not over in time is ended with the code of its stage', asyn
   assert.match(last.error?.message ?? '', /build did not finish within 60 s/);
 });
 
-test('a step that an engine without an answer has used up is ended with the code of the engine', async (t) => {
+test('a step whose time limit an unresponsive engine used up ends with the code of the engine', async (t) => {
   const hasty = hastyClock();
   const clock: Clock = {
     ...hasty,
@@ -121,7 +121,7 @@ test('a step that an engine without an answer has used up is ended with the code
   assert.ok(error.evidence.includes('Docker Engine is silent.'));
 });
 
-test('a step that never heeds its signal is left behind, and the deployment still ends', async (t) => {
+test('a step that never heeds its signal is abandoned, and the deployment still ends', async (t) => {
   const clock: Clock = { ...hastyClock(), sleep: async (ms, signal) => hastyClock().sleep(Math.min(ms, 1), signal) };
   const { journal, run } = await bench(t, { build: { run: () => new Promise(() => undefined) } }, { clock });
   const job = deployJob();
@@ -130,7 +130,7 @@ test('a step that never heeds its signal is left behind, and the deployment stil
   assert.equal(journal.job(job.deploymentId)?.state, 'failed');
 });
 
-test('a cancel before the flip ends the step, undoes, and is cancelled, not failed', async (t) => {
+test('a cancel before the flip aborts the step, undoes, and ends as cancelled, not failed', async (t) => {
   const cancel = new AbortController();
   const { journal, run, reports, pipeline } = await bench(t, {
     build: {
@@ -151,7 +151,7 @@ test('a cancel before the flip ends the step, undoes, and is cancelled, not fail
   assert.ok(!pipeline.calls.includes('run deploy'));
 });
 
-test('a cancel while the old app stops to make room: that is heard out before anything is taken back', async (t) => {
+test('a cancel while the old app stops to make room waits for that before it undoes', async (t) => {
   const cancel = new AbortController();
   let stopped = false;
   const { journal, run } = await bench(t, {
@@ -192,7 +192,7 @@ test('a cancel after the flip is ignored, with a note', async (t) => {
   assert.match(done?.note ?? '', /came after the flip/);
 });
 
-test('a cancel that meets the drain is too late: the step is heard out once and not repeated', async (t) => {
+test('a cancel during the drain is too late: the step finishes and does not run again', async (t) => {
   const cancel = new AbortController();
   const { journal, run, pipeline } = await bench(t, {
     cutover: {
@@ -210,7 +210,7 @@ test('a cancel that meets the drain is too late: the step is heard out once and 
   assert.equal(pipeline.calls.filter((call) => call === 'run cutover').length, 1);
 });
 
-test('what has taken over is live before its cutover is done: cut off and failing then, nothing is taken back', async (t) => {
+test('a target that has taken over stays live, even if its cutover is interrupted and then fails', async (t) => {
   const shutdown = new AbortController();
   const { journal, run, pipeline } = await bench(t, {
     cutover: {
@@ -240,7 +240,7 @@ function dieIn(journal: Journal, deploymentId: string, name: StepName, starts: n
   journal.record({ deploymentId, state: 'running', steps: [begun] });
 }
 
-test('a step in which the agent has died three times is not begun a fourth time, and the deployment fails', async (t) => {
+test('a step in which the agent has died three times is not started again, and the deployment fails', async (t) => {
   for (const [starts, state] of [
     [2, 'live'],
     [3, 'failed'],
@@ -259,7 +259,7 @@ test('a step in which the agent has died three times is not begun a fourth time,
   }
 });
 
-test('each death counts one, and being stopped, as by an upgrade, counts none', async (t) => {
+test('a stop of the agent, as by an upgrade, does not count as a death in the step', async (t) => {
   let shutdown = new AbortController();
   const { journal, run } = await bench(t, {
     build: {
@@ -281,7 +281,7 @@ test('each death counts one, and being stopped, as by an upgrade, counts none', 
   assert.equal(journal.job(job.deploymentId)?.state, 'running');
 });
 
-test('an agent that dies again and again after the flip goes forward all the same', async (t) => {
+test('a deployment whose agent dies repeatedly after the flip still goes forward', async (t) => {
   const { journal, run, pipeline } = await bench(t, {}, { hasFlipped: async () => true });
   const job = deployJob();
   journal.accept(job);
@@ -295,7 +295,7 @@ test('an agent that dies again and again after the flip goes forward all the sam
   assert.ok(!pipeline.calls.some((call) => call.startsWith('undo')));
 });
 
-test('cutover fails and the proxy says it has flipped: only forward', async (t) => {
+test('a cutover that fails after the flip, as the proxy reports, is retried and not undone', async (t) => {
   let calls = 0;
   const script: Script = {
     cutover: {
@@ -317,7 +317,7 @@ test('cutover fails and the proxy says it has flipped: only forward', async (t) 
   );
 });
 
-test('while the proxy does not say whether it flipped, the runner neither undoes nor goes on', async (t) => {
+test('while the proxy does not report whether it flipped, the runner neither undoes nor continues', async (t) => {
   let asked = 0;
   const hasFlipped = async (): Promise<boolean> => {
     asked += 1;
@@ -332,7 +332,7 @@ test('while the proxy does not say whether it flipped, the runner neither undoes
   assert.equal(pipeline.calls[6], 'undo cutover');
 });
 
-test('finalize that fails for good leaves the new one serving: failed, nothing undone, remembered as live', async (t) => {
+test('if finalize fails for good, the deployment fails but stays live, and nothing is undone', async (t) => {
   const { journal, run, reports, pipeline } = await bench(t, { finalize: failing('ORK_INTERNAL') });
   const job = deployJob();
   journal.accept(job);
@@ -347,7 +347,7 @@ test('finalize that fails for good leaves the new one serving: failed, nothing u
   assert.equal(journal.payload(job.deploymentId).deploymentId, job.deploymentId);
 });
 
-test('a failure that is told at full length after the flip keeps within the bounds of a report', async (t) => {
+test('a very long failure message after the flip stays within the limits of a report', async (t) => {
   const fail = async (): Promise<never> => {
     throw new OrkestrError('ORK_INTERNAL', 'x'.repeat(5000));
   };
@@ -359,7 +359,7 @@ test('a failure that is told at full length after the flip keeps within the boun
   assert.deepEqual(Report.parse(reports().at(-1)), reports().at(-1));
 });
 
-test('an output that does not have its shape is a failure of that step, not a surprise for a later one', async (t) => {
+test('an output with the wrong shape fails the step that produced it, not a later one', async (t) => {
   const { journal, run, reports } = await bench(t, { build: { run: async () => ({ id: 'latest' }) } });
   const job = deployJob();
   journal.accept(job);

@@ -4,7 +4,7 @@ import { deployJob, hastyClock, IDS } from './test-bench.ts';
 import type { Clock } from './ports.ts';
 import { bench, failing } from './test-runner.ts';
 
-test('a failure before the flip undoes in reverse order and keeps its cause', async (t) => {
+test('a failure before the flip undoes the steps in reverse order and keeps its cause', async (t) => {
   const { journal, run, reports, pipeline } = await bench(t, { health: failing('ORK_UNHEALTHY') });
   const job = deployJob();
   journal.accept(job);
@@ -21,7 +21,7 @@ test('a failure before the flip undoes in reverse order and keeps its cause', as
   assert.deepEqual(last.error?.evidence, ['exit code 1']);
 });
 
-test('an undo has time for an app that uses up its grace', async (t) => {
+test('an undo has time for an app that uses up its grace period', async (t) => {
   const waits: number[] = [];
   const hasty = hastyClock();
   const sleep: Clock['sleep'] = (ms, signal) => {
@@ -35,7 +35,7 @@ test('an undo has time for an app that uses up its grace', async (t) => {
   assert.ok(waits.includes(660_000));
 });
 
-test('an undo that fails is told in the evidence, the cause stays the cause, and the others are undone', async (t) => {
+test('a failing undo is added to the evidence, the cause stays, and the other steps are still undone', async (t) => {
   const { journal, run, reports, pipeline } = await bench(t, {
     health: failing('ORK_UNHEALTHY'),
     deploy: {
@@ -54,7 +54,7 @@ test('an undo that fails is told in the evidence, the cause stays the cause, and
   assert.ok(pipeline.calls.includes('undo clone'));
 });
 
-test('cutover fails and the proxy says it has not flipped: everything is undone', async (t) => {
+test('if cutover fails and the proxy reports no flip, every step is undone', async (t) => {
   const { journal, run } = await bench(t, { cutover: failing('ORK_INTERNAL') }, { hasFlipped: async () => false });
   const job = deployJob();
   journal.accept(job);

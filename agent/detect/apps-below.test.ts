@@ -23,13 +23,13 @@ async function refusal(files: Record<string, string>): Promise<OrkestrError> {
   return error;
 }
 
-test('the only folder with an app is the root directory, and the plan says so', async () => {
+test('the only folder with an app becomes the root directory, and the plan says so', async () => {
   const plan = await repository.plan({ 'README.md': '', ...go('backend'), 'docs/intro.md': '' });
   assert.deepEqual([plan.detector, plan.rootDirectory], ['go', 'backend']);
   assert.match(plan.warnings[0] ?? '', /^orkestr uses backend as the root directory: there is no app at the root/);
 });
 
-test('several are an error that names each, and how to choose', async () => {
+test('several folders with apps are an error that names each and says how to choose', async () => {
   const error = await refusal({ ...go('server'), 'client/package.json': '{ "scripts": { "start": "node a.js" } }' });
   assert.equal(error.code, 'ORK_NOTHING_DETECTED');
   assert.match(
@@ -38,24 +38,24 @@ test('several are an error that names each, and how to choose', async () => {
   );
 });
 
-test('a folder that is but a guess, or that cannot be read, is named and not entered', async () => {
+test('a folder that is only a guess or cannot be read is not used, and the error names it', async () => {
   assert.match((await refusal({ 'landing/index.html': '' })).message, /below contain apps: landing \(Static site\)/);
   const broken = await refusal({ 'app/package.json': '{' });
   assert.match(broken.message, /below contain apps: app\. Set rootDirectory/);
 });
 
-test('a compose file is not passed over for the one folder that is an app', async () => {
+test('a compose file is an error even if only one folder has an app', async () => {
   const error = await refusal({ 'compose.yaml': 'services:\n  web:\n    build: web\n', ...go('web') });
   assert.equal(error.code, 'ORK_COMPOSE_FILE');
   assert.match(error.message, /below contain apps: web \(Go\)/);
 });
 
-test('a root directory that was named is not left for one below it', async () => {
+test('a stated root directory is not replaced by a folder below it', async () => {
   await repository.replaceFiles(go('apps/api'));
   await assert.rejects(repository.planAsItIs({ rootDirectory: 'apps' }), /Nothing in apps tells/);
 });
 
-test('folders that help with an app are none', async () => {
+test('folders of helpers like docker/ or tests/ do not count as apps', async () => {
   const { message } = await refusal({ 'docker/Dockerfile': 'FROM a:1', 'tests/app.py': '' });
   assert.doesNotMatch(message, /Folders below/);
 });

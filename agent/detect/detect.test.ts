@@ -16,7 +16,7 @@ const json = (value: unknown): string => JSON.stringify(value);
 describe('settings of the environment', () => {
   const app = { 'package.json': json({ scripts: { start: 'node a.js --port 4000' } }), 'a.js': '' };
 
-  test('override start command and port, and their evidence says so', async () => {
+  test('override the start command and the port, and the evidence says so', async () => {
     const made = await plan(app, { startCommand: 'node b.js', port: { value: 5000, from: 'environment setting' } });
     assert.equal(made.startCommand, 'node b.js');
     assert.equal(made.port, 5000);
@@ -25,12 +25,12 @@ describe('settings of the environment', () => {
     assert.equal(evidenceOf(made, 'port'), '5000 (environment setting)');
   });
 
-  test('the port of a static site goes into the nginx configuration', async () => {
+  test('set the port of a static site in the nginx configuration', async () => {
     const made = await plan({ 'index.html': '' }, { port: { value: 9000, from: 'environment setting' } });
     assert.match(made.files.find(({ path }) => path === '.orkestr/nginx.conf')?.text ?? '', /listen 9000;/);
   });
 
-  test('name another Dockerfile', async () => {
+  test('can name another Dockerfile', async () => {
     const made = await plan(
       { ...app, 'docker/web.Dockerfile': 'FROM a:1\nEXPOSE 80' },
       { dockerfile: 'docker/web.Dockerfile' },
@@ -38,7 +38,7 @@ describe('settings of the environment', () => {
     assert.deepEqual([made.detector, made.dockerfile.path, made.port], ['dockerfile', 'docker/web.Dockerfile', 80]);
   });
 
-  test('a Dockerfile that they name and that is not there is an error, not another detector', async () => {
+  test('with a Dockerfile that is missing cause an error instead of another detector', async () => {
     const error = await repository.refusal(app, { dockerfile: 'docker/Dockerfile' });
     assert.equal(error.code, 'ORK_MANIFEST_INVALID');
     assert.match(error.message, /docker\/Dockerfile/);
@@ -46,7 +46,7 @@ describe('settings of the environment', () => {
 });
 
 describe('a Procfile', () => {
-  test('that a language does not start by is a warning with what starts the app', async () => {
+  test('that a language ignores causes a warning that names what starts the app', async () => {
     const files = { 'go.mod': 'module x\n', 'main.go': 'package main', Procfile: 'web: bin/x -v\n' };
     assert.deepEqual((await plan(files)).warnings, [
       'orkestr does not use the web line of the Procfile: /usr/local/bin/app starts the app. If it needs another command, set startCommand.',
@@ -57,8 +57,8 @@ describe('a Procfile', () => {
   });
 });
 
-describe('several that match', () => {
-  test('a warning names what else would have fitted, and why', async () => {
+describe('several matching detectors', () => {
+  test('cause a warning that names what else would have matched, and why', async () => {
     const made = await plan({
       'package.json': json({ scripts: { start: 'node a.js' } }),
       'requirements.txt': 'flask',
@@ -69,7 +69,7 @@ describe('several that match', () => {
   });
 });
 
-describe('manifests that cannot be read', () => {
+describe('unreadable manifests', () => {
   const broken: readonly [string, Files, RegExp][] = [
     [
       'package.json that is cut off',
@@ -96,7 +96,7 @@ describe('manifests that cannot be read', () => {
     ['package.json of two megabytes', { 'package.json': ' '.repeat(2_000_000) }, /package\.json is larger than/],
   ];
   for (const [name, files, message] of broken) {
-    test(`${name}: the file and the place are named`, async () => {
+    test(`the error for ${name} names the file and the place`, async () => {
       // Another matching file must not hide the error.
       const error = await repository.refusal({ ...files, 'index.html': '' });
       assert.equal(error.code, 'ORK_MANIFEST_INVALID');

@@ -16,24 +16,24 @@ after(() => repository.remove());
 
 describe('plans of the fixture apps', () => {
   for (const name of PLANNED) {
-    test(`${name} is planned as its golden file says`, async () => {
+    test(`${name} has the plan of its golden file`, async () => {
       const golden: unknown = JSON.parse(await readFile(planFile(name), 'utf8'));
       assert.deepEqual(BuildPlan.parse(await planOf(name)), golden);
     });
   }
 
-  test('each detector and each framework that it can name has a fixture app', async () => {
+  test('every detector and every framework that it can name has a fixture app', async () => {
     const plans = await Promise.all(PLANNED.map(planOf));
     const shown = new Set(plans.map(({ detector, framework }) => `${detector}: ${framework}`));
     const known = DETECTORS.flatMap(({ name, frameworks }) => frameworks.map((framework) => `${name}: ${framework}`));
     assert.deepEqual([...shown].toSorted(), [...new Set(known)].toSorted());
   });
 
-  test('each fixture app is built by e2e:apps, or it says why it is not', () => {
+  test('e2e:apps builds each fixture app, or the list says why not', () => {
     assert.deepEqual([...Object.keys(BUILT), ...Object.keys(PLANNED_ONLY)].toSorted(), PLANNED);
   });
 
-  test('every generated Dockerfile runs as a user without a name, in exec form, on pinned images', async () => {
+  test('every generated Dockerfile runs as a numeric user, in exec form, on pinned images', async () => {
     for (const name of PLANNED) {
       const { dockerfile } = await planOf(name);
       if (dockerfile.origin === 'repository') continue;
@@ -47,7 +47,7 @@ describe('plans of the fixture apps', () => {
     }
   });
 
-  test('nothing-detected fails with what was looked for, by each detector', async () => {
+  test('the error for nothing-detected names what each detector looked for', async () => {
     await assert.rejects(planOf('nothing-detected'), (error: unknown) => {
       assert.ok(error instanceof OrkestrError);
       assert.equal(error.code, 'ORK_NOTHING_DETECTED');

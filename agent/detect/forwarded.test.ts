@@ -37,12 +37,12 @@ const BELIEVES: readonly (readonly [string, Readonly<Record<string, string>>, Re
 ];
 
 for (const [name, files, told] of BELIEVES) {
-  test(`in a generated image ${name} believes the proxy whether a visitor came by https`, async () => {
+  test(`in a generated image ${name} trusts the proxy about whether a visitor used https`, async () => {
     assert.match(running(await repository.plan(files)), told);
   });
 }
 
-test('PHP sees HTTPS where the proxy says that a visitor came by it', async () => {
+test('PHP sees HTTPS if the proxy says that the visitor used it', async () => {
   const { files } = await repository.plan({ 'index.php': '' });
   const conf = files.find(({ path }) => path === '.orkestr/apache.conf')?.text ?? '';
   assert.match(conf, /^SetEnvIf X-Forwarded-Proto "\^https\$" HTTPS=on$/m);

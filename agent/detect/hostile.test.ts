@@ -83,10 +83,10 @@ const file = fc.oneof(
   ),
 );
 
-describe('whatever stands in the files', () => {
+describe('arbitrary content of a repository', () => {
   const CODES = /^ORK_(?:NOTHING_DETECTED|MANIFEST_INVALID|COMPOSE_FILE|APP_AMBIGUOUS|ROOT_MISSING)$/;
 
-  test('there is a plan of the schema or a coded error', async () => {
+  test('leads to a valid plan or to an error with a code', async () => {
     const repository = fc.dictionary(fc.constantFrom(...NAMES), file, { maxKeys: 8 });
     await fc.assert(
       fc.asyncProperty(repository, async (files) => {
@@ -175,7 +175,7 @@ describe('whatever stands in the files', () => {
   const evil = fc.array(part, { minLength: 1, maxLength: 6 }).map((parts) => parts.join(''));
 
   for (const [place, files] of Object.entries(PLACES)) {
-    test(`no text of ${place} becomes an instruction of a generated Dockerfile, nor an image`, async () => {
+    test(`cannot inject an instruction or an image into a generated Dockerfile through ${place}`, async () => {
       await fc.assert(
         fc.asyncProperty(evil, async (text) => {
           const plan = await folder.plan(files(text)).catch((error: unknown) => {
@@ -202,7 +202,7 @@ describe('whatever stands in the files', () => {
   }
 });
 
-describe('the bounds of an analysis', () => {
+describe('the limits of an analysis', () => {
   const looksAt = async (files: Files): Promise<ReadingBudget> => {
     const budget = new ReadingBudget();
     await folder
@@ -212,7 +212,7 @@ describe('the bounds of an analysis', () => {
   };
   const app = { 'package.json': '{"scripts":{"start":"node a.js"}}' };
 
-  test('five thousand files more do not cost one look more', async () => {
+  test('five thousand more files cause not a single additional read', async () => {
     const crowd = (each: number): Files =>
       Object.fromEntries(Array.from({ length: 50 * each }, (_, index) => [`src/d${index % 50}/f${index}`, '']));
     const few = await looksAt({ ...app, ...crowd(1) });
@@ -221,14 +221,14 @@ describe('the bounds of an analysis', () => {
     assert.ok(few.looks < 400, `${few.looks} looks`);
   });
 
-  test('a folder with very many entries is cut, and the plan says so', async () => {
+  test('a folder with too many entries is cut, and the plan says so', async () => {
     const crowd = Object.fromEntries(Array.from({ length: MAX_ENTRIES + 10 }, (_, index) => [`f${index}.txt`, '']));
     const plan = await folder.plan({ ...crowd, 'A.csproj': '<Project Sdk="Microsoft.NET.Sdk.Web">' }).catch(() => null);
     const other = await folder.plan({ ...crowd, 'index.html': '' });
     assert.match([...(plan?.warnings ?? []), ...other.warnings].join(), /only 2000 entries of the root directory/);
   });
 
-  test('the budget of looks and bytes is an error of its own when it is spent', () => {
+  test('an exhausted budget of looks or bytes has an error code of its own', () => {
     const budget = new ReadingBudget();
     budget.looks = MAX_LOOKS;
     assert.throws(() => budget.look(), { code: 'ORK_REPO_TOO_LARGE' });
@@ -301,6 +301,6 @@ describe('the bounds of an analysis', () => {
     'an app of one name': { 'requirements.txt': 'flask', 'app.py': 'a'.repeat(LARGE) },
   };
   for (const [name, files] of Object.entries(HARD)) {
-    test(`${name} are read in time`, { timeout: 60_000 }, async () => void (await looksAt(files)));
+    test(`the analysis of ${name} ends in time`, { timeout: 60_000 }, async () => void (await looksAt(files)));
   }
 });

@@ -16,7 +16,7 @@ const plan = (manifest: object, variables: EnvVars, files: Record<string, string
   repository.plan({ 'package.json': JSON.stringify(manifest), 'package-lock.json': '{}', ...files }, { variables });
 const vite = { devDependencies: { vite: '8' } };
 
-test('each framework gets the variables that it makes public, and no others', async () => {
+test('each framework gets exactly the variables that it makes public', async () => {
   const all = Object.fromEntries(
     ['VITE', 'NEXT_PUBLIC', 'NUXT_PUBLIC', 'PUBLIC', 'REACT_APP', 'GATSBY', 'VUE_APP', 'NG_APP', 'X'].map((prefix) => [
       `${prefix}_A`,
@@ -40,26 +40,26 @@ test('each framework gets the variables that it makes public, and no others', as
   }
 });
 
-test('they are build args behind the install, of the stage that builds alone', async () => {
+test('public variables are build args after the install, in the build stage only', async () => {
   const { dockerfile } = await plan(vite, { VITE_B: '2', VITE_A: '1 "a"\n$b' });
   assert.match(dockerfile.text, /npm ci\nCOPY \. \.\nARG VITE_A\nARG VITE_B\nRUN vite build\n\nFROM nginx/);
   assert.doesNotMatch(dockerfile.text, /1 "a"/, 'a value is never part of the text');
 });
 
-test('a server whose pages are built by another framework gets those of both', async () => {
+test('a server whose pages another framework builds gets the public variables of both', async () => {
   const manifest = { scripts: { build: 'vite build', start: 'node a.js' }, dependencies: { express: '5' }, ...vite };
   const made = await plan(manifest, { VITE_A: '1' });
   assert.deepEqual([made.framework, made.buildArgs], ['Express', { VITE_A: '1' }]);
 });
 
-test('without a build nothing goes in, nor into a Dockerfile of the repository', async () => {
+test('neither an app without a build nor a Dockerfile of the repository gets public variables', async () => {
   const plain = await plan({ scripts: { start: 'node a.js' }, dependencies: { hono: '4' }, ...vite }, { VITE_A: '1' });
   assert.equal(plain.buildArgs, undefined);
   const own = await plan(vite, { VITE_A: '1' }, { Dockerfile: 'FROM a:1\n' });
   assert.equal(own.buildArgs, undefined);
 });
 
-test('the plan tells names only, and what is too long for a build arg is left out with a warning', async () => {
+test('the plan shows names only, and a value too long for a build arg is left out with a warning', async () => {
   const made = await plan(vite, { VITE_A: 'first', VITE_B: 'second', VITE_BLOB: 'x'.repeat(9000) });
   const lines = describePlan(made);
   assert.ok(lines.includes('2 public variables go into the build: VITE_A, VITE_B'), lines.join('\n'));

@@ -21,27 +21,27 @@ const failed = (name: string, best: Confidence): Outcome<Finding> => ({
 const missed = (name: string): Outcome<Finding> => ({ detector: detector(name), kind: 'missed', why: 'no file' });
 const order = (...outcomes: Outcome<Finding>[]): string[] => rank(outcomes).map((one) => one.detector.name);
 
-describe('the rank of results', () => {
-  test('the surer one decides, whatever the order', () => {
+describe('the ranking of results', () => {
+  test('puts the result with the higher confidence first, whatever the order', () => {
     assert.deepEqual(order(found('static', 'guess'), found('python', 'certain')), ['python', 'static']);
   });
 
-  test('of two that are as sure the one that comes first in the list', () => {
+  test('puts the earlier detector of the list first among equally confident ones', () => {
     assert.deepEqual(order(found('go', 'certain'), found('node', 'certain')), ['go', 'node']);
   });
 
-  test('a failure stands where the best of its detector would: before a guess, behind what is surer', () => {
+  test("places a failure by its detector's best confidence: above a guess, below a more confident result", () => {
     assert.deepEqual(order(failed('node', 'certain'), found('static', 'guess')), ['node', 'static']);
     assert.deepEqual(order(failed('node', 'certain'), found('dockerfile', 'stated')), ['dockerfile', 'node']);
     assert.deepEqual(order(found('go', 'certain'), failed('node', 'certain')), ['go', 'node']);
   });
 
-  test('nothing found is nothing, and those that missed are left out', () => {
+  test('leaves out detectors that found nothing', () => {
     assert.deepEqual(order(missed('go'), missed('node')), []);
     assert.deepEqual(order(missed('go'), found('node', 'likely')), ['node']);
   });
 
-  test('no result is lost, and the first is never less sure than another', () => {
+  test('loses no result and sorts by descending confidence', () => {
     const outcome = fc.oneof(
       fc.constantFrom(...CONFIDENCES).map((confidence) => found('f', confidence)),
       fc.constantFrom(...CONFIDENCES).map((best) => failed('e', best)),

@@ -23,7 +23,7 @@ after(async () => {
 const at = (path: string): string => join(folder.path, path);
 
 describe('reading a checkout', () => {
-  test('a link that leads out is an error, whatever is asked of it', async () => {
+  test('rejects a link that leads out, whatever the operation', async () => {
     await folder.replaceFiles({});
     await symlink(join(outside, 'package.json'), at('package.json'));
     await symlink(outside, at('cmd'));
@@ -37,14 +37,14 @@ describe('reading a checkout', () => {
     await assert.rejects(folder.planAsItIs(), unsafe);
   });
 
-  test('a relative path out of the tree is an error too', async () => {
+  test('rejects a relative path out of the tree, too', async () => {
     await folder.replaceFiles({});
     await assert.rejects(openRepository(folder.path).text(`../${outside.split('/').at(-1)}/package.json`), {
       code: 'ORK_REPO_UNSAFE',
     });
   });
 
-  test('a link inside of the tree is followed; one in a circle or to nothing is absent', async () => {
+  test('follows a link within the tree, and treats a circular or dangling one as absent', async () => {
     await folder.replaceFiles({ 'real.txt': 'here' });
     await symlink('real.txt', at('link'));
     await symlink('circle', at('circle'));
@@ -55,7 +55,7 @@ describe('reading a checkout', () => {
     assert.equal(await view.has('dangling'), false);
   });
 
-  test('folders, pipes and files inside of files are not there', { timeout: 60_000 }, async () => {
+  test('treats folders, pipes and paths below a file as absent', { timeout: 60_000 }, async () => {
     await folder.replaceFiles({ file: '' });
     await mkdir(at('package.json'));
     await promisify(execFile)('mkfifo', ['--', at('Dockerfile')]);
@@ -65,7 +65,7 @@ describe('reading a checkout', () => {
     assert.equal(await view.text('file/package.json'), null);
   });
 
-  test('a huge file is refused by its size; its head still can be read', async () => {
+  test('rejects a huge file by its size, but can still read its head', async () => {
     await folder.replaceFiles({ 'package.json': '{}', 'yarn.lock': '# yarn' });
     await truncate(at('package.json'), 2 ** 40);
     await truncate(at('yarn.lock'), 2 ** 40);
@@ -74,18 +74,18 @@ describe('reading a checkout', () => {
     assert.equal(await view.head('yarn.lock', 6), '# yarn');
   });
 
-  test('a file of the largest size is read', async () => {
+  test('reads a file of the maximum size', async () => {
     await folder.replaceFiles({ 'big.txt': 'x'.repeat(MAX_FILE_BYTES) });
     assert.equal((await openRepository(folder.path).text('big.txt'))?.length, MAX_FILE_BYTES);
   });
 
-  test('of a folder with very many entries only so many are looked at', async () => {
+  test('lists only a limited number of entries of a large folder', async () => {
     await folder.replaceFiles({});
     for (let index = 0; index < MAX_ENTRIES + 100; index += 1) await writeFile(at(`f${index}`), '');
     assert.equal((await openRepository(folder.path).entries('.')).length, MAX_ENTRIES);
   });
 
-  test('a very deep tree is no matter', async () => {
+  test('copes with a very deep tree', async () => {
     await folder.replaceFiles({ 'index.html': '' });
     await mkdir(at('d/'.repeat(1000)), { recursive: true });
     assert.equal((await folder.planAsItIs()).detector, 'static');

@@ -11,7 +11,7 @@ after(() => repository.remove());
 const warnings = async (dockerfile: string, asked = {}): Promise<string> =>
   (await repository.plan({ Dockerfile: dockerfile }, asked)).warnings.join('\n');
 
-test('an image that starts as root and changes its user is a warning with the command that lets it', async () => {
+test('an image that starts as root and changes its user causes a warning with the command to permit it', async () => {
   const said = await warnings('FROM node:26 AS build\nFROM docker.io/library/nginx:1.30-alpine\nEXPOSE 80');
   assert.match(said, /nginx:1\.30-alpine starts as root/);
   assert.match(said, /orkestr environment set --setting 'capabilities=\["CHOWN","SETGID","SETUID"\]'/);
@@ -19,7 +19,7 @@ test('an image that starts as root and changes its user is a warning with the co
     assert.match(await warnings(`FROM ${image}`), /capabilities=/, image);
 });
 
-test('it is none where the environment gives what is needed, and where the image has another user', async () => {
+test('no warning appears if the environment has the capabilities or the image has another user', async () => {
   const nginx = 'FROM nginx:1\n';
   assert.equal(await warnings(nginx, { capabilities: ['SETUID', 'SETGID', 'CHOWN'] }), '');
   assert.match(await warnings(nginx, { capabilities: ['SETUID'] }), /capabilities=/);
@@ -29,17 +29,17 @@ test('it is none where the environment gives what is needed, and where the image
     assert.equal(await warnings(`FROM ${image}`), '', image);
 });
 
-test('a stage that is made from another one is of its image, and has its user', async () => {
+test('a stage based on another stage has the image and the user of that stage', async () => {
   assert.match(await warnings('FROM nginx:1 AS base\nFROM node:26 AS build\nFROM base\n'), /nginx:1 starts as root/);
   assert.equal(await warnings('FROM nginx:1 AS base\nUSER 101\nFROM base\n'), '');
   assert.equal(await warnings('FROM nginx:1 AS site\nFROM node:26\n'), '');
 });
 
-test('a program that is marked with a capability needs it as any user', async () => {
+test('a program with a file capability needs it as any user', async () => {
   assert.match(await warnings('FROM caddy:2\nUSER 1000\n'), /capabilities=\["NET_BIND_SERVICE"\]/);
 });
 
-test('of a target it is the stage of that name or number that counts', async () => {
+test('with a target the stage of that name or number counts', async () => {
   const dockerfile = 'FROM caddy:2 AS web\nEXPOSE 80\nFROM node:26 AS api\nEXPOSE 3000\nFROM nginx:1\nEXPOSE 8080';
   const made = async (target: string): Promise<readonly unknown[]> => {
     const { port, evidence, warnings } = await repository.plan({ Dockerfile: dockerfile }, { target });
@@ -52,7 +52,7 @@ test('of a target it is the stage of that name or number that counts', async () 
   assert.deepEqual(await made('2'), [8080, 'nginx:1', ['nginx:1']]);
 });
 
-test('a VOLUME of the stage that runs is a warning: what is written there goes with the container', async () => {
+test('a VOLUME of the final stage causes a warning, because its data is lost with the container', async () => {
   const said = await warnings(
     'FROM node:26 AS base\nVOLUME ["/data"]\nFROM node:26 AS other\nFROM base\nVOLUME /more\n',
   );

@@ -26,33 +26,33 @@ const version = ({ evidence }: BuildPlan): string => {
 };
 const image = ({ dockerfile }: BuildPlan): string => /^FROM (\S+)$/m.exec(dockerfile.text)?.[1] ?? '';
 
-test('an app that asks for nothing gets the current LTS, and the plan says so', async () => {
+test('an app that requests no version gets the current LTS, and the plan says so', async () => {
   const plan = await node({});
   assert.equal(version(plan), '26 (default: the current LTS)');
   assert.deepEqual([image(plan), plan.warnings], ['node:26-trixie-slim', []]);
 });
 
-test('the version that is asked for becomes the tag of the base image', async () => {
+test('the requested version becomes the tag of the base image', async () => {
   const plan = await node({ engines: '^24' });
   assert.equal(image(plan), 'node:24-trixie-slim');
   assert.equal(version(plan), '24 (package.json engines.node: ^24)');
 });
 
-test('of a range the newest LTS is taken that is in it', async () => {
+test('a range gets the newest LTS within it', async () => {
   const ranges = { '>=18': '26', '>=20 <26': '24', '>=18 <24': '22', '18 || 20': '20', '22.x': '22', '>=27': '27' };
   for (const [range, line] of Object.entries(ranges)) {
     assert.equal(image(await node({ engines: range })), `node:${line}-trixie-slim`, range);
   }
 });
 
-test('a line that ended before Debian 13 came gets the image that was published of it', async () => {
+test('a line that ended before Debian 13 gets the image that exists for it', async () => {
   for (const line of ['14', '16', '18', '21', '23'])
     assert.equal(image(await node({ engines: line })), `node:${line}-slim`);
   assert.equal(image(await node({ engines: '18.x' }, { baseImages: { node: 'node:24' } })), 'node:18');
   assert.equal(image(await node({ engines: '18' }, { baseImages: { node: 'mine:18-trixie' } })), 'mine:18-trixie');
 });
 
-test('a version file says it before engines do, and a setting before both', async () => {
+test('a version file takes precedence over engines, and a setting over both', async () => {
   const asked = { engines: '>=18', files: { '.nvmrc': 'lts/jod\n' } };
   assert.equal(version(await node(asked)), '22 (.nvmrc: 22)');
   assert.equal(version(await node(asked, { runtimeVersion: '24' })), '24 (environment setting: 24)');
@@ -60,7 +60,7 @@ test('a version file says it before engines do, and a setting before both', asyn
   assert.equal(version(await node({ ...asked, files })), '22 (.tool-versions: 22.1.0)');
 });
 
-test('mise.toml says it as .tool-versions does, and goes first', async () => {
+test('mise.toml works like .tool-versions and takes precedence over it', async () => {
   const asked = async (tools: string): Promise<string> =>
     image(await node({ files: { 'mise.toml': tools, '.tool-versions': 'nodejs 22.1.0\n' } }));
   assert.equal(await asked('[tools]\nnode = "24"\n'), 'node:24-trixie-slim');
@@ -86,7 +86,7 @@ test('the code names of nvm are known up to the current LTS', async () => {
   assert.equal(version(await node({ files: { '.nvmrc': 'lts/*' } })), '26 (.nvmrc: lts/*)');
 });
 
-test('a version without security fixes is a warning that names what to ask for', async () => {
+test('a version without security fixes causes a warning that names the supported ones', async () => {
   for (const old of ['20', '18', '25', '16']) {
     const { warnings } = await node({ files: { '.nvmrc': old } });
     assert.deepEqual(warnings, [
@@ -97,7 +97,7 @@ test('a version without security fixes is a warning that names what to ask for',
   assert.deepEqual((await node({ engines: '27' })).warnings, [], 'newer than what we know of');
 });
 
-test('on a host that made its base images itself, another version is one warning', async () => {
+test('on a host that made its base images itself, a request for another version causes one warning', async () => {
   const madeHere = ['node:26-trixie-slim'];
   const plan = await node({ engines: '^20' }, { madeHere });
   assert.deepEqual(plan.warnings, [
@@ -108,12 +108,12 @@ test('on a host that made its base images itself, another version is one warning
   assert.match(made.warnings.join('\n'), /orkestr-agent base-images build node:24`\.$/);
 });
 
-test('a further version that such a host made is taken', async () => {
+test('an additional version that the host made is used', async () => {
   const plan = await node({ engines: '^24' }, { madeHere: ['node:26-trixie-slim', 'node:24-trixie-slim'] });
   assert.deepEqual([image(plan), plan.warnings], ['node:24-trixie-slim', []]);
 });
 
-test('such a host goes on with what it has made when the default has moved on, and is told what to make', async () => {
+test('a host with self-made images keeps using them after the default changes, and a warning names the missing one', async () => {
   const madeHere = ['node:24-trixie-slim', 'node:22-trixie-slim'];
   const plan = await node({}, { madeHere });
   assert.deepEqual([image(plan), version(plan)], ['node:24-trixie-slim', '24 (base image of this host)']);
@@ -124,13 +124,13 @@ test('such a host goes on with what it has made when the default has moved on, a
   assert.equal(image(await node({ engines: '<24' }, { madeHere })), 'node:22-trixie-slim');
 });
 
-test('a host may have another default, which is not called the current LTS', async () => {
+test('a host can have another default, which is not called the current LTS', async () => {
   const plan = await node({}, { baseImages: { node: 'mirror.example/node:24-slim' } });
   assert.equal(version(plan), '24 (default of this host)');
   assert.equal(image(plan), 'mirror.example/node:24-slim');
 });
 
-test('a line of two numbers is old, supported or newer than all that is known here', async () => {
+test('a version line of two numbers can be too old, supported, or newer than any known one', async () => {
   const warnings = async (line: string): Promise<readonly string[]> =>
     (await repository.plan({ 'main.py': 'print(1)', '.python-version': line })).warnings.filter((text) =>
       text.includes('security'),
@@ -141,7 +141,7 @@ test('a line of two numbers is old, supported or newer than all that is known he
   ]);
 });
 
-test('Java is the oldest LTS that fits what the build asks for, and none that its Gradle does not run on', async () => {
+test('Java is the oldest LTS that the build accepts and its Gradle can run on', async () => {
   const wrapper = 'gradle/wrapper/gradle-wrapper.properties';
   const gradle = (version: string): string =>
     `distributionUrl=https\\://services.gradle.org/distributions/gradle-${version}-bin.zip\n`;
@@ -168,7 +168,7 @@ test('Java is the oldest LTS that fits what the build asks for, and none that it
   }
 });
 
-test('a version that was gone before Debian 13 came has an image without its name', async () => {
+test('a version that ended before Debian 13 has an image without trixie in its tag', async () => {
   const php = { 'index.php': '' };
   const lines: readonly [files: Record<string, string>, image: string][] = [
     [{ 'main.py': '', '.python-version': '3.8' }, 'python:3.8-slim'],
@@ -184,7 +184,7 @@ test('a version that was gone before Debian 13 came has an image without its nam
   }
 });
 
-test('bundler refuses any other patch than the one that is asked for, so Ruby is exactly that', async () => {
+test('Ruby has exactly the requested patch version, because bundler accepts no other', async () => {
   const ruby = (said: string, settings = {}): Promise<BuildPlan> =>
     repository.plan({ Gemfile: `ruby "${said}"\ngem "sinatra"\n`, 'app.rb': '' }, settings);
   assert.equal(image(await ruby('3.2.2')), 'ruby:3.2.2-slim');
@@ -197,14 +197,14 @@ test('bundler refuses any other patch than the one that is asked for, so Ruby is
   assert.match(here.warnings.join('\n'), /bundler refuses any other.*Ask for "~> 3\.3\.0"\./);
 });
 
-test('comments in a version file are none of the version', async () => {
+test('comments in a version file are ignored', async () => {
   for (const text of ['# ours\n22\n', '\n  # a\n#b\n v22.1.0 # c\n', '# ours\nlts/jod\n']) {
     assert.equal(image(await node({ files: { '.nvmrc': text } })), 'node:22-trixie-slim', text);
   }
   assert.match(version(await node({ files: { '.nvmrc': '# nothing\n' } })), /^26 \(default/);
 });
 
-test('what an app is developed with is what it gets, where engines ask for nothing', async () => {
+test('devEngines sets the version if engines does not', async () => {
   const manifest = (engines: object): string =>
     JSON.stringify({
       engines,

@@ -17,7 +17,7 @@ const from = (plan: BuildPlan, subject: string): string | undefined =>
   plan.evidence.find((one) => one.subject === subject)?.from;
 
 describe('orkestr.json', () => {
-  test('wins over what is detected, and is named with its line', async () => {
+  test('overrides the detection, and the evidence names its line', async () => {
     const said = { installCommand: 'npm i', buildCommand: 'make', startCommand: 'node b.js', port: 5000 };
     const plan = await folder.plan({ ...app, 'orkestr.json': json(said) });
     assert.deepEqual([plan.startCommand, plan.port, plan.portGuessed], ['node b.js', 5000, false]);
@@ -27,7 +27,7 @@ describe('orkestr.json', () => {
     assert.match(plan.dockerfile.text, /CMD \["node","b\.js"\]/);
   });
 
-  test('loses against settings of the environment, field by field', async () => {
+  test('is overridden by settings of the environment, field by field', async () => {
     const files = { ...app, 'orkestr.json': json({ buildCommand: 'make', startCommand: 'node b.js' }) };
     const plan = await folder.plan(files, {
       startCommand: 'node c.js',
@@ -37,7 +37,7 @@ describe('orkestr.json', () => {
     assert.equal(plan.startCommand, 'node c.js');
   });
 
-  test('makes a site of an app by its folder, with or without routes in the browser', async () => {
+  test('turns an app into a site through its output folder, with client-side routes on request', async () => {
     const files = { ...app, 'orkestr.json': json({ outputDirectory: 'out/www', singlePage: true }) };
     const plan = await folder.plan(files);
     assert.deepEqual([plan.runtime, plan.outputDirectory], ['static', 'out/www']);
@@ -45,7 +45,7 @@ describe('orkestr.json', () => {
     assert.match(plan.files.find(({ path }) => path.endsWith('nginx.conf'))?.text ?? '', /\$uri\/ \/index\.html;/);
   });
 
-  test('names the one detector to ask, and an unknown one is told with those that there are', async () => {
+  test('selects a single detector, and the error for an unknown one lists the valid ones', async () => {
     const files = { ...app, 'index.html': '', 'orkestr.json': json({ detector: 'static' }) };
     assert.equal((await folder.plan(files)).detector, 'static');
     await assert.rejects(folder.plan({ ...files, 'orkestr.json': json({ detector: 'cobol' }) }), {
@@ -54,7 +54,7 @@ describe('orkestr.json', () => {
     });
   });
 
-  test('names stage and build args of a Dockerfile, and warns of args that look like secrets', async () => {
+  test('sets the stage and build args of a Dockerfile, and args that look like secrets cause a warning', async () => {
     const dockerfile = { Dockerfile: 'FROM debian:12 AS app\nARG VERSION\n' };
     const said = { target: 'app', buildArgs: { VERSION: '1.10', NPM_TOKEN: 'x', MONKEY: 'y' } };
     const plan = await folder.plan({ ...dockerfile, 'orkestr.json': json(said) });
@@ -77,42 +77,42 @@ describe('orkestr.json', () => {
   });
 
   const BROKEN: readonly [string, string, RegExp][] = [
-    ['a comma too many', '{\n  "port": 1,\n}', /orkestr\.json cannot be read: it is not JSON.*line 3 column 1/],
+    ['an extra comma', '{\n  "port": 1,\n}', /orkestr\.json cannot be read: it is not JSON.*line 3 column 1/],
     ['a wrong type', '{\n  "detector": "node",\n  "port": "80"\n}', /port \(line 3\)/],
-    ['a build arg that is no text', '{\n  "buildArgs": { "VERSION": 1.10 }\n}', /buildArgs\.VERSION/],
-    ['a build arg with a name that is none', '{\n  "buildArgs": { "A-B": "1" }\n}', /buildArgs/],
+    ['a build arg that is not text', '{\n  "buildArgs": { "VERSION": 1.10 }\n}', /buildArgs\.VERSION/],
+    ['a build arg with an invalid name', '{\n  "buildArgs": { "A-B": "1" }\n}', /buildArgs/],
     ['an unknown field', '{\n  "port": 80,\n\n  "prot": 81\n}', /prot \(line 4\)/],
-    ['a path out of the repository', '{\n  "dockerfile": "../Dockerfile"\n}', /dockerfile \(line 2\)/],
+    ['a path outside the repository', '{\n  "dockerfile": "../Dockerfile"\n}', /dockerfile \(line 2\)/],
     ['a command of two lines', json({ buildCommand: 'a\nUSER root' }), /buildCommand \(line 2\): one line/],
     ['options of RUN', json({ buildCommand: '--network=host a' }), /buildCommand \(line 2\)/],
-    ['a line that goes on', json({ installCommand: 'a \\' }), /installCommand \(line 2\)/],
+    ['a continued line', json({ installCommand: 'a \\' }), /installCommand \(line 2\)/],
     ['a here-document', json({ installCommand: 'cat <<X' }), /installCommand \(line 2\)/],
-    ['a version that is none', json({ runtimeVersion: '22\nUSER root' }), /runtimeVersion \(line 2\)/],
+    ['an invalid version', json({ runtimeVersion: '22\nUSER root' }), /runtimeVersion \(line 2\)/],
   ];
   for (const [name, text, message] of BROKEN) {
-    test(`with ${name} is an error with its line`, async () => {
+    test(`with ${name} causes an error that names the line`, async () => {
       await assert.rejects(folder.plan({ ...app, 'orkestr.json': text }), { code: 'ORK_MANIFEST_INVALID', message });
     });
   }
 
-  test('in a folder below names no root directory', async () => {
+  test('in a subfolder must not set a root directory', async () => {
     const files = { 'web/package.json': app['package.json'], 'web/orkestr.json': json({ rootDirectory: 'x' }) };
     await assert.rejects(folder.plan(files, { rootDirectory: 'web' }), { code: 'ORK_MANIFEST_INVALID' });
   });
 
-  test('at the root does for a folder that has none of its own', async () => {
+  test('at the root applies to a folder without its own', async () => {
     const files = { 'web/package.json': app['package.json'], 'orkestr.json': json({ startCommand: 'node z.js' }) };
     assert.equal((await folder.plan(files, { rootDirectory: 'web' })).startCommand, 'node z.js');
   });
 });
 
-describe('lines of JSON', () => {
-  test('of a key that stands twice the line of the one that counts is told', () => {
+describe('the lines of JSON keys', () => {
+  test('are those of the last occurrence if a key appears twice', () => {
     const text = '{\n "port": 1,\n "a": [{ "b": 1 }],\n "port":\n 2\n}';
     assert.equal(jsonLines(text).get('port'), 4);
   });
 
-  test('of fields, lists and what is nested', () => {
+  test('are found for fields, lists and nested values', () => {
     const lines = jsonLines('{\n "a": {\n  "b": [1,\n   {"c": "}{\\"",\n "d": null}]\n },\n "e": 1\n}');
     assert.deepEqual(Object.fromEntries(lines), {
       a: 2,
@@ -124,7 +124,7 @@ describe('lines of JSON', () => {
     });
   });
 
-  test('of a text that is all brackets', () => {
+  test('are found without a stack overflow in deeply nested brackets', () => {
     const depth = 200_000;
     assert.equal(jsonLines(`${'['.repeat(depth)}${'1,'.repeat(depth)}1${']'.repeat(depth)}`).size, 0);
   });
@@ -134,26 +134,26 @@ describe('a compose file', () => {
   const compose =
     'services:\n  web:\n    build: .\n    ports:\n      - 80\n  db:\n    image: x\nvolumes:\n  data: {}\n';
 
-  test('is named with its services when nothing else says how to build', async () => {
+  test('causes an error that names its services if nothing else says how to build', async () => {
     await assert.rejects(folder.plan({ 'docker-compose.yml': compose }), {
       code: 'ORK_COMPOSE_FILE',
       message: /docker-compose\.yml.*Its services: web, db\./,
     });
   });
 
-  test('is a warning beside an app', async () => {
+  test('causes a warning beside an app', async () => {
     const plan = await folder.plan({ ...app, 'compose.yaml': compose });
     assert.match(plan.warnings.join(), /does not use compose\.yaml\. .* its other services \(web, db\)/);
   });
 });
 
-test('a setting names another Dockerfile, and then no other detector is asked', async () => {
+test('a setting can name another Dockerfile, and then no other detector runs', async () => {
   const files = { 'package.json': '{', 'Dockerfile.prod': 'FROM a:1\n' };
   const plan = await folder.plan(files, { dockerfile: 'Dockerfile.prod' });
   assert.deepEqual([plan.detector, plan.warnings], ['dockerfile', []]);
 });
 
-test('a setting that this kind of app has no use for is told, and one that it uses is not', async () => {
+test('a setting without effect on this kind of app causes a warning, and an effective one does not', async () => {
   const said = { installCommand: 'make deps', buildCommand: 'make app', outputDirectory: 'c', runtimeVersion: '22' };
   const own = await folder.plan({ Dockerfile: 'FROM a:1\n', 'orkestr.json': json(said) });
   assert.deepEqual(
@@ -174,13 +174,13 @@ test('a setting that this kind of app has no use for is told, and one that it us
   );
 });
 
-test('a broken manifest of a weaker detector is shown, and does not stop what is surer', async () => {
+test('a broken manifest of a less confident detector is shown, and does not stop a more confident one', async () => {
   const plan = await folder.plan({ Dockerfile: 'FROM a:1\n', 'package.json': '{' });
   assert.equal(plan.detector, 'dockerfile');
   assert.match(plan.warnings.join(), /detector node failed: package\.json cannot be read/);
 });
 
-test('the release line of a Procfile is told to be left out', async () => {
+test('a warning says that the release line of a Procfile does not run', async () => {
   const plan = await folder.plan({ ...app, Procfile: 'web: node a.js\nrelease: node migrate.js\n' });
   assert.match(plan.warnings.join(), /does not run the release line of the Procfile/);
 });

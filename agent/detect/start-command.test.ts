@@ -33,7 +33,7 @@ describe('the argv of a start command', () => {
     });
   }
 
-  test('a shell does the same with it as with the line as it was written', async () => {
+  test('has the same effect as the original line in a shell', async () => {
     const word = fc.constantFrom(
       'echo',
       'one',

@@ -59,19 +59,19 @@ describe('members of a workspace', () => {
     test(`are found by ${name}`, async () => assert.deepEqual(await members({ ...packages, ...files }), expected));
   }
 
-  test('a pnpm-workspace.yaml with settings only is no workspace', async () => {
+  test('are not read from a pnpm-workspace.yaml with settings only', async () => {
     assert.equal(
       await members({ 'package.json': '{}', 'pnpm-workspace.yaml': 'onlyBuiltDependencies:\n  - x\n' }),
       undefined,
     );
   });
 
-  test('patterns out of the repository, and strange ones, match nothing', async () => {
+  test('are not matched by patterns that are strange or lead out of the repository', async () => {
     const workspaces = ['../*', '/etc', '{apps,x}/*', 'a b', '(a+)+$', '', '.'];
     assert.deepEqual(await members({ ...packages, 'package.json': json({ workspaces }) }), []);
   });
 
-  test('a workspace that leads back into itself by links ends', async () => {
+  test('are found in finite time even if links lead back into the workspace', async () => {
     await folder.replaceFiles({ ...packages, 'package.json': json({ workspaces: ['**'] }) });
     await symlink('..', join(folder.path, 'apps', 'circle'));
     const view = openRepository(folder.path);
@@ -79,7 +79,7 @@ describe('members of a workspace', () => {
     assert.deepEqual(found?.members, ['apps/api', 'apps/web', 'tools/deep/cli']);
   });
 
-  test('of ten thousand folders a bounded number is looked at', async () => {
+  test('are searched among a limited number of folders', async () => {
     const many = Array.from({ length: 2500 }, (_, index) => [`apps/a${index}/package.json`, '{}']);
     await folder.replaceFiles({ 'package.json': json({ workspaces: ['apps/*'] }), ...Object.fromEntries(many) });
     const budget = new ReadingBudget();
@@ -89,7 +89,7 @@ describe('members of a workspace', () => {
     assert.ok(budget.looks < 2500, `${budget.looks} looks`);
   });
 
-  test('the workspace above a member is found, and that of a stranger is not', async () => {
+  test('lead to the workspace above them, but a folder that is no member does not', async () => {
     await folder.replaceFiles({ ...packages, 'package.json': json({ workspaces: ['apps/*'] }) });
     const view = openRepository(folder.path);
     assert.equal(await workspaceAbove(view, 'apps/web'), '.');
@@ -106,7 +106,7 @@ describe('the app of a workspace', () => {
     'apps/lib/index.js': '',
   };
 
-  test('is the only member that starts or has pages; libraries are none', async () => {
+  test('is the only member that starts or has pages, and libraries do not count', async () => {
     const plan = await folder.plan({ ...root, ...web, ...library });
     assert.equal(plan.framework, 'Next.js');
     assert.deepEqual(
@@ -116,14 +116,14 @@ describe('the app of a workspace', () => {
     assert.match(plan.dockerfile.text, /^WORKDIR \/app\/apps\/web$/m);
   });
 
-  test('is asked for when there are several, with what each is', async () => {
+  test('must be chosen if there are several, and the error says what each is', async () => {
     await assert.rejects(folder.plan({ ...root, ...web, ...api }), {
       code: 'ORK_APP_AMBIGUOUS',
       message: /apps\/api \(Express\), apps\/web \(Next\.js\)/,
     });
   });
 
-  test('is named by the root directory, and built where the lockfile is', async () => {
+  test('is set by the root directory, and built where the lockfile is', async () => {
     const plan = await folder.plan({ ...root, ...web, ...api }, { rootDirectory: 'apps/api' });
     assert.deepEqual([plan.framework, plan.rootDirectory], ['Express', '.']);
     assert.match(
@@ -133,12 +133,12 @@ describe('the app of a workspace', () => {
     assert.match(plan.dockerfile.text, /^WORKDIR \/app\/apps\/api$/m);
   });
 
-  test('is named by orkestr.json at the root too', async () => {
+  test('is set by orkestr.json at the root, too', async () => {
     const files = { ...root, ...web, ...api, 'orkestr.json': json({ rootDirectory: 'apps/web' }) };
     assert.equal((await folder.plan(files)).framework, 'Next.js');
   });
 
-  test('is not the root because of tools that stand there for all', async () => {
+  test('is not the root if that only has tools shared by all members', async () => {
     const manifest = json({
       workspaces: ['apps/*'],
       devDependencies: { vite: '6' },
@@ -148,7 +148,7 @@ describe('the app of a workspace', () => {
     assert.equal(plan.framework, 'Next.js');
   });
 
-  test('is told to be missing with the number of members, and how to name a project of Nx', async () => {
+  test('is reported as missing with the number of members, and with how to name a project of Nx', async () => {
     const { 'package.json': manifest } = root;
     await assert.rejects(folder.plan({ 'package.json': manifest, ...library }), {
       code: 'ORK_NOTHING_DETECTED',
@@ -158,13 +158,13 @@ describe('the app of a workspace', () => {
     await assert.rejects(folder.plan(nx), { code: 'ORK_NOTHING_DETECTED', message: /project of Nx.*orkestr\.json/ });
   });
 
-  test('is the root itself when that starts', async () => {
+  test('is the root itself if that starts', async () => {
     const plan = await folder.plan({ ...root, ...web, 'package.json': json({ workspaces: ['apps/*'], ...server }) });
     assert.equal(plan.startCommand, 'node a.js');
     assert.doesNotMatch(plan.dockerfile.text, /^WORKDIR \/app\/apps/m);
   });
 
-  test('a member whose manifest is broken is a warning beside the app, and the error when it is asked for', async () => {
+  test('is planned with a warning beside a broken manifest, which is an error only if it is chosen', async () => {
     const files = { ...root, ...web, 'apps/broken/package.json': '{' };
     assert.match((await folder.plan(files)).warnings.join(), /apps\/broken\/package\.json cannot be read/);
     await assert.rejects(folder.plan(files, { rootDirectory: 'apps/broken' }), { code: 'ORK_MANIFEST_INVALID' });

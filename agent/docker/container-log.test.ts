@@ -22,7 +22,7 @@ async function* cut(bytes: Buffer, places: readonly number[]): AsyncGenerator<Bu
   for (const [n, from] of borders.slice(0, -1).entries()) yield bytes.subarray(from, borders[n + 1]);
 }
 
-test('frames come out whole, wherever the stream is cut', async () => {
+test('frames are complete wherever the stream is split', async () => {
   const texts = ['a', '', 'ü'.repeat(40), 'last\n'];
   const bytes = Buffer.concat(texts.map((text, n) => frame(1 + (n % 2), text)));
   await fc.assert(
@@ -36,12 +36,12 @@ test('frames come out whole, wherever the stream is cut', async () => {
   );
 });
 
-test('a frame without end is refused instead of kept', async () => {
+test('a frame of excessive length is rejected instead of buffered', async () => {
   const head = Buffer.from([1, 0, 0, 0, 0xff, 0, 0, 0]);
   await assert.rejects(Array.fromAsync(framesOf(cut(head, []))), /frame of \d+ bytes/);
 });
 
-test('a time of Docker is told to the nanosecond', () => {
+test('a time from Docker is parsed to the nanosecond', () => {
   assert.equal(nanoseconds('2030-01-01T00:00:00.000000001Z'), 1_893_456_000_000_000_001n);
   assert.equal(nanoseconds('2030-01-01T00:00:00.5Z'), 1_893_456_000_500_000_000n);
 });
@@ -69,7 +69,7 @@ async function engine(t: TestContext, answer: (path: string) => { status: number
 const ALL = { tail: null, since: null, follow: false } as const;
 const never = new AbortController().signal;
 
-test('pieces have their time and stream, and the engine is asked for just what is wanted', async (t) => {
+test('pieces have their time and stream, and the request asks the engine for exactly the wanted part', async (t) => {
   const at = '2030-01-01T00:00:00.000000007Z';
   const on = await engine(t, () => ({
     status: 200,
@@ -91,7 +91,7 @@ test('pieces have their time and stream, and the engine is asked for just what i
   ]);
 });
 
-test('an engine that sends time, space and text as frames of their own is understood, whatever the text looks like', async (t) => {
+test('an engine that sends time, space and text as separate frames is understood, whatever the text', async (t) => {
   const [first, second] = ['2030-01-01T00:00:00.000000007Z', '2030-01-01T00:00:00.000000008Z'];
   const texts = ['one\n', ' ', `${second}\n`, second, ' \n', '\n'];
   const frames = texts.flatMap((text, n) =>
@@ -105,7 +105,7 @@ test('an engine that sends time, space and text as frames of their own is unders
   );
 });
 
-test('a container that is not there has no log; an engine that refuses or breaks off is told with its words', async (t) => {
+test('a missing container has no log, and the error of an engine that refuses or disconnects is passed on', async (t) => {
   const on = await engine(t, (path) => {
     if (path.includes('gone')) return { status: 404, body: Buffer.from('{}') };
     if (path.includes('odd')) return { status: 500, body: Buffer.from('the disk is odd') };

@@ -72,7 +72,7 @@ describe('containers on a real engine', () => {
     assert.deepEqual(left, []);
   });
 
-  test('a second start finds the first container, also when it was made and not started', async () => {
+  test('a second start finds the first container, even if that has stopped', async () => {
     const wanted = request('sleep 1000');
     const first = await runtime.start(wanted);
     assert.ok(first.running && first.address !== null && first.pid !== null);
@@ -84,13 +84,13 @@ describe('containers on a real engine', () => {
     assert.deepEqual([again.id, again.running], [first.id, true]);
   });
 
-  test('two starts at once make one container', async () => {
+  test('two concurrent starts create one container', async () => {
     const wanted = request('sleep 1000');
     const states = await Promise.all([runtime.start(wanted), runtime.start(wanted)]);
     assert.equal(states[0].id, states[1].id);
   });
 
-  test('a container of that name that belongs to somebody else is never touched', async (t) => {
+  test('a container of the same name that orkestr does not own is never touched', async (t) => {
     const wanted = request('sleep 1000');
     const foreign = await engine.call('make a foreign one', (docker) =>
       docker.createContainer({ name: wanted.name, Image: IMAGE, Cmd: ['true'] }),
@@ -102,7 +102,7 @@ describe('containers on a real engine', () => {
     assert.ok(await foreign.inspect());
   });
 
-  test('it is hardened and limited as the design says', async () => {
+  test('a container is hardened and limited as designed', async () => {
     const wanted = request('sleep 1000', { readOnlyRoot: true, capabilities: ['CHOWN'] });
     const { id } = await runtime.start(wanted);
     const { HostConfig: host } = await engine.call('inspect', (docker) => docker.getContainer(id).inspect());
@@ -123,7 +123,7 @@ describe('containers on a real engine', () => {
     assert.match(seen.output, /docker-init|\/sbin\/docker-init/);
   });
 
-  test('once it is kept running the engine starts it again', async () => {
+  test('keepRunning makes the engine restart a container', async () => {
     const wanted = request('sleep 1000');
     const { id } = await runtime.start(wanted);
     await runtime.keepRunning(wanted.name);
@@ -131,7 +131,7 @@ describe('containers on a real engine', () => {
     assert.equal(host.RestartPolicy?.Name, 'unless-stopped');
   });
 
-  test('what was stopped stays, and can be started again; stopping it twice, or what is not there, is fine', async () => {
+  test('a stopped container stays and can start again, and stopping it twice or a missing one is a no-op', async () => {
     const wanted = request('sleep 1000');
     const { id } = await runtime.start(wanted);
     await runtime.keepRunning(wanted.name);
@@ -143,7 +143,7 @@ describe('containers on a real engine', () => {
     assert.deepEqual([again.id, again.running], [id, true]);
   });
 
-  test('a command that does not exist is a failed start with the reason', async () => {
+  test('a command that does not exist fails the start or exits with 127, with the reason in the log', async () => {
     const wanted = request('', { command: ['/no/such/program'] });
     // With an init in front the container starts and exits at once; the engine may also refuse to start it.
     const state = await runtime.start(wanted).catch((error: OrkestrError) => error);
@@ -152,12 +152,12 @@ describe('containers on a real engine', () => {
     assert.match((await runtime.tail(wanted.name, 10)).join('\n'), /no such file|not found|No such/i);
   });
 
-  test('an image that is gone is a failed start', async () => {
+  test('a missing image is a failed start', async () => {
     const wanted = request('true', { imageId: `sha256:${'0'.repeat(64)}` });
     await assert.rejects(runtime.start(wanted), (error: OrkestrError) => error.code === 'ORK_START_FAILED');
   });
 
-  test('exit code and last lines of an app that ends are told', async () => {
+  test('the exit code and last lines of an exited app can be read', async () => {
     const wanted = request('echo one; echo two >&2; echo three; exit 3');
     await runtime.start(wanted);
     const state = await ended(wanted.name);
@@ -166,7 +166,7 @@ describe('containers on a real engine', () => {
     assert.equal((await runtime.tail(wanted.name, 2)).length, 2);
   });
 
-  test('an app that the kernel killed for memory is told apart from one that was killed', async () => {
+  test('an app that the kernel killed for memory is distinguished from one killed by a signal', async () => {
     const hungry = request('tail /dev/zero');
     await runtime.start(hungry);
     const state = await ended(hungry.name);
@@ -177,7 +177,7 @@ describe('containers on a real engine', () => {
     assert.deepEqual([other.exitCode, other.oomKilled], [137, false]);
   });
 
-  test('a child that was killed for memory is seen while the app lives on', async () => {
+  test('a child killed for memory is detected while the app keeps running', async () => {
     const wanted = request('tail /dev/zero; sleep 1000');
     await runtime.start(wanted);
     await until(async () => (await runtime.inspect(wanted.name))?.oomKilled === true);
@@ -185,7 +185,7 @@ describe('containers on a real engine', () => {
     assert.deepEqual([state?.running, state?.oomKilled], [true, true]);
   });
 
-  test('its last words and the values of its environment can be read once it has stopped', async () => {
+  test('the last lines and the environment values of a container can be read after it has stopped', async () => {
     const wanted = request('trap "echo $KEY; exit 1" TERM; while :; do sleep 0.1; done', { env: { KEY: 'a=b' } });
     await runtime.start(wanted);
     await runtime.stop(wanted.name, 10);
@@ -195,7 +195,7 @@ describe('containers on a real engine', () => {
     assert.deepEqual(await runtime.variables('orkestr-nobody'), []);
   });
 
-  test('SIGTERM first, SIGKILL after the grace, then gone', async () => {
+  test('a container gets SIGTERM, then SIGKILL after the grace period, and is removed', async () => {
     const stubborn = request('trap "" TERM; while :; do sleep 0.1; done');
     await runtime.start(stubborn);
     await runtime.stopAndRemove(stubborn.name, 1);
@@ -203,7 +203,7 @@ describe('containers on a real engine', () => {
     await runtime.stopAndRemove(stubborn.name, 1); // a no-op
   });
 
-  test('a command in it gives exit code and cut output, and is killed when its time is up', async () => {
+  test('exec returns the exit code and truncated output, and kills a command that runs out of time', async () => {
     const wanted = request('sleep 1000');
     await runtime.start(wanted);
     assert.deepEqual(await shell(wanted.name, 'echo hi; exit 4'), { exitCode: 4, output: 'hi\n' });
@@ -216,7 +216,7 @@ describe('containers on a real engine', () => {
     assert.match(await running(), /sleep 1000/);
   });
 
-  test('what it listens on is read from outside, and the resolver of Docker is not among it', async () => {
+  test("the sockets of an app are read from outside, without those of Docker's resolver", async () => {
     const wanted = request(
       'exec perl -MIO::Socket::INET -e \'$s=IO::Socket::INET->new(LocalAddr=>"127.0.0.1",LocalPort=>3000,Listen=>5) or die; sleep 1000\'',
     );
@@ -225,7 +225,7 @@ describe('containers on a real engine', () => {
     assert.deepEqual(await runtime.listeners(wanted.name), [{ address: '127.0.0.1', port: 3000 }]);
   });
 
-  test('an app reaches neither ports of the host, nor link-local addresses, nor other projects; the host reaches it', async (t) => {
+  test('an app reaches neither host ports, link-local addresses nor other projects, but the host reaches the app', async (t) => {
     const server = createServer((socket) => socket.end('open')).listen(0, '0.0.0.0');
     t.after(() => server.close());
     await once(server, 'listening');
@@ -267,7 +267,7 @@ describe('containers on a real engine', () => {
     assert.match((await shell(app.name, `getent hosts ${friend.name}`)).output, new RegExp(near.address ?? 'none'));
   });
 
-  test('a network goes when nothing is attached, and stays while something is', async () => {
+  test('a network is removed once nothing is attached, and stays until then', async () => {
     const bridge = `/sys/class/net/${bridgeName(scope, networkName)}`;
     await runtime.removeNetwork(networkName);
     assert.ok(existsSync(bridge));

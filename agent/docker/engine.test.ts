@@ -39,7 +39,7 @@ const fakeEngine = (answer: RequestListener, version = '1.41'): HttpServer =>
     else answer(request, response);
   });
 
-test('an engine that is not there is unreachable', async (t) => {
+test('a missing engine is unreachable', async (t) => {
   const engine = makeEngine({ socketPath: await socketPath(t) });
   await assert.rejects(
     engine.call('ask', (docker) => docker.ping()),
@@ -47,7 +47,7 @@ test('an engine that is not there is unreachable', async (t) => {
   );
 });
 
-test('an engine that accepts and stays silent runs into the deadline', async (t) => {
+test('an engine that accepts connections but never answers runs into the deadline', async (t) => {
   const engine = makeEngine({ socketPath: await listen(t, createServer()), timeoutMs: 50 });
   await assert.rejects(
     engine.call('ask', (docker) => docker.ping()),
@@ -55,7 +55,7 @@ test('an engine that accepts and stays silent runs into the deadline', async (t)
   );
 });
 
-test('the deadline also ends a call that hangs after the version was told, and closes its connection', async (t) => {
+test('the deadline also ends a call that hangs after the version check, and closes its connection', async (t) => {
   let closed: Promise<unknown> | undefined;
   const server = fakeEngine((request) => void (closed = once(request.socket, 'close')));
   const engine = makeEngine({ socketPath: await listen(t, server), timeoutMs: 10_000 });
@@ -64,7 +64,7 @@ test('the deadline also ends a call that hangs after the version was told, and c
   await closed;
 });
 
-test('what was given up while the engine was asked for its version is not done once that has come', async (t) => {
+test('a call that timed out during the version check is not made once the version arrives', async (t) => {
   const asked: string[] = [];
   let late: (() => void) | null = null;
   const server = createHttpServer((request, response) => {
@@ -92,7 +92,7 @@ test('an abort ends a call as cancelled', async (t) => {
   await assert.rejects(call, code('ORK_CANCELLED'));
 });
 
-test('an engine that comes back is used again', async (t) => {
+test('an engine that becomes reachable again is used again', async (t) => {
   const path = await socketPath(t);
   const engine = makeEngine({ socketPath: path });
   await assert.rejects(
@@ -106,7 +106,7 @@ test('an engine that comes back is used again', async (t) => {
   server.closeAllConnections();
 });
 
-test('the version of the API is the newest that both know', async (t) => {
+test('the API version is the newest that both sides support', async (t) => {
   const urls: string[] = [];
   for (const version of ['1.43', '1.99']) {
     const server = fakeEngine((request, response) => {
@@ -120,7 +120,7 @@ test('the version of the API is the newest that both know', async (t) => {
   assert.match(urls[1] ?? '', /^\/v1\.50\//);
 });
 
-test('an engine that was replaced by one which takes other versions of the API is negotiated with anew, and the call may be repeated', async (t) => {
+test("after a change of the engine's API versions the call fails as retryable, and the version is negotiated again", async (t) => {
   let least = '1.12';
   const asked: string[] = [];
   const server = createHttpServer((request, response) => {
@@ -142,7 +142,7 @@ test('an engine that was replaced by one which takes other versions of the API i
   assert.deepEqual(asked, ['1.41', '1.41', '1.49']);
 });
 
-test('an engine that is too old is refused with the version that is needed', async (t) => {
+test('an engine that is too old is rejected with the required version', async (t) => {
   const engine = makeEngine({
     socketPath: await listen(
       t,
@@ -155,7 +155,7 @@ test('an engine that is too old is refused with the version that is needed', asy
   );
 });
 
-test('a full disk is named, other answers keep their status', async (t) => {
+test('a full disk has its own error, and other answers keep their status', async (t) => {
   const answers = [
     { status: 500, message: 'write /var/lib/x: no space left on device' },
     { status: 404, message: 'No such container: x' },
@@ -170,7 +170,7 @@ test('a full disk is named, other answers keep their status', async (t) => {
   await assert.rejects(inspect(), (error) => statusOf(error) === 404);
 });
 
-test('versions of the API are compared as numbers', () => {
+test('API versions are compared as numbers', () => {
   const pairs = [
     ['1.9', '1.41', true],
     ['1.41', '1.9', false],

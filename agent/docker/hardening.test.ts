@@ -81,7 +81,7 @@ describe('a running app container', () => {
     await runtime.removeNetwork(networkName);
   });
 
-  test('has no capability, cannot gain one, and its system calls are filtered', async () => {
+  test('has no capability, cannot gain one, and has a seccomp filter', async () => {
     const status = await statusOf(pid);
     for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'])
       assert.match(status[set] ?? '', /^0{16}$/, set);
@@ -89,7 +89,7 @@ describe('a running app container', () => {
     assert.equal(status['Seccomp'], '2');
   });
 
-  test('shares no namespace of the host that Docker can separate', async () => {
+  test('shares no namespace with the host that Docker can separate', async () => {
     for (const kind of ['net', 'pid', 'ipc', 'uts', 'mnt']) {
       const [its, ours] = await Promise.all(
         [`/proc/${pid}/ns/${kind}`, `/proc/self/ns/${kind}`].map((path) => readlink(path)),
@@ -98,7 +98,7 @@ describe('a running app container', () => {
     }
   });
 
-  test('can write to no disk where the environment asked for that, and hands no mount back to the host', async () => {
+  test('with a read-only root can write to no disk, and propagates no mount to the host', async () => {
     const mounts = await mountsOf(pid);
     const inMemory = ['tmpfs', 'proc', 'devpts', 'mqueue', 'sysfs', 'cgroup', 'cgroup2'];
     const writable = mounts.filter(
@@ -137,14 +137,14 @@ describe('a running app container', () => {
     );
   });
 
-  test('has the limits of its environment in the kernel, and no more memory by swapping', async () => {
+  test('has the limits of its environment in the kernel, and no additional memory through swap', async () => {
     assert.equal(await limit(pid, 'memory', 'memory.limit_in_bytes', 'memory.max'), String(64 * 1_048_576));
     assert.match(await limit(pid, 'memory', 'memory.memsw.limit_in_bytes', 'memory.swap.max'), /^(?:67108864|0)$/);
     assert.equal(await limit(pid, 'pids', 'pids.max', 'pids.max'), '64');
     assert.match(await limit(pid, 'cpu', 'cpu.cfs_quota_us', 'cpu.max'), /^50000(?: 100000)?$/);
   });
 
-  test('that is a fork bomb stays within its processes, and its neighbour starts some of its own', async () => {
+  test('that is a fork bomb stays within its process limit, and its neighbour can still start processes', async () => {
     const bomb = await start('bomb() { bomb | bomb & }; bomb; sleep 1000');
     const neighbour = await start('sleep 1000');
     // Long enough for an unlimited bomb to have thousands of processes.

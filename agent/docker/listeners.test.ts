@@ -8,7 +8,7 @@ const HEADER = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->wh
 const line = (local: string, state: string): string =>
   `   0: ${local} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000 10001        0 59564 1\n`;
 
-test('listening sockets are decoded, connected ones are left out', () => {
+test('listening sockets are decoded, and connected ones are left out', () => {
   const text = HEADER + line('00000000:1F90', '0A') + line('0100007F:0BB8', '0A') + line('0100007F:0BB9', '01');
   assert.deepEqual(parseListeners(text), [
     { address: '0.0.0.0', port: 8080 },
@@ -16,11 +16,11 @@ test('listening sockets are decoded, connected ones are left out', () => {
   ]);
 });
 
-test("Docker's own resolver is no listener of the app", () => {
+test("a socket of Docker's own resolver does not count as one of the app", () => {
   assert.deepEqual(parseListeners(HEADER + line('0B00007F:9C40', '0A')), []);
 });
 
-test('IPv6 addresses come in their short form, mapped ones as IPv4', () => {
+test('IPv6 addresses have their short form, and mapped ones appear as IPv4', () => {
   const text =
     HEADER +
     line('00000000000000000000000000000000:1F90', '0A') +
@@ -33,7 +33,7 @@ test('IPv6 addresses come in their short form, mapped ones as IPv4', () => {
   );
 });
 
-test('real sockets of this process are found, of both families', async (t) => {
+test('real sockets of this process are found, in both families', async (t) => {
   const open = async (host: string): Promise<number> => {
     const server = createServer().listen(0, host);
     t.after(() => server.close());
@@ -46,6 +46,6 @@ test('real sockets of this process are found, of both families', async (t) => {
   assert.ok(found.some(({ address, port }) => address === '::1' && port === six));
 });
 
-test('a process that is gone listens nowhere', async () => {
+test('a process that has exited has no listening sockets', async () => {
   assert.deepEqual(await listenersOf(4_194_304), []);
 });

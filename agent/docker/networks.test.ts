@@ -72,7 +72,7 @@ const isNoSubnet = (error: unknown): boolean =>
   error.code === 'ORK_SUBNET_NONE' &&
   error.evidence?.[0]?.includes('subnetted') === true;
 
-test('Docker chooses the subnet of a network, which is made once', async (t) => {
+test('Docker chooses the subnet of a network, which is created once', async (t) => {
   const { asked, ensure } = await aScene(t, { answer: () => null });
   await ensure();
   await ensure();
@@ -80,7 +80,7 @@ test('Docker chooses the subnet of a network, which is made once', async (t) => 
 });
 
 for (const [engine, words] of Object.entries(NONE_LEFT)) {
-  test(`where Docker has none left a free one is chosen, the next if another was faster (${engine})`, async (t) => {
+  test(`if Docker has no subnet left, a free one is chosen, and the next one after a conflict (${engine})`, async (t) => {
     const taken: string[] = [];
     const { asked, ensure } = await aScene(t, {
       answer(subnet) {
@@ -96,7 +96,7 @@ for (const [engine, words] of Object.entries(NONE_LEFT)) {
   });
 }
 
-test('where no subnet is free the failure is of the host, with the words of the engine', async (t) => {
+test('if no subnet is free, the error blames the host and quotes the engine', async (t) => {
   const { asked, ensure } = await aScene(t, {
     answer: () => NONE_LEFT['Docker 27'],
     networks: ['172.16.0.0/12', '10.0.0.0/8'],
@@ -105,7 +105,7 @@ test('where no subnet is free the failure is of the host, with the words of the 
   assert.deepEqual(asked, [undefined]);
 });
 
-test('nothing is chosen beside pools that somebody gave Docker', async (t) => {
+test('with address pools configured for Docker, no other subnet is chosen', async (t) => {
   const { asked, ensure } = await aScene(t, {
     answer: () => NONE_LEFT['Docker 27'],
     pools: [{ Base: '10.200.0.0/24', Size: 28 }],
@@ -114,7 +114,7 @@ test('nothing is chosen beside pools that somebody gave Docker', async (t) => {
   assert.deepEqual(asked, [undefined]);
 });
 
-test('another refusal is told as it is', async (t) => {
+test('any other refusal of the engine is passed on unchanged', async (t) => {
   const { asked, ensure } = await aScene(t, { answer: () => 'plugin "bridge" not found' });
   await assert.rejects(ensure(), /plugin "bridge" not found/);
   assert.deepEqual(asked, [undefined]);

@@ -24,7 +24,7 @@ async function removedWith(keepData: boolean): Promise<object[]> {
   return removed;
 }
 
-test('volumes without a name go with their containers, unless data is to be kept', async () => {
+test('anonymous volumes are removed with their containers, unless data is to be kept', async () => {
   assert.deepEqual(await removedWith(false), [{ v: true, force: true }]);
   assert.deepEqual(await removedWith(true), [{ v: false, force: true }]);
 });

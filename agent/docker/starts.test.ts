@@ -50,7 +50,7 @@ async function aScene(t: TestContext) {
 const start = (deploymentId: string, Action = 'start'): string =>
   `${JSON.stringify({ Action, Actor: { Attributes: { [LABEL.deployment]: deploymentId } } })}\n`;
 
-test('starts and removals of this agent are told as they come, also where one comes in pieces', async (t) => {
+test("starts and removals of this agent's containers are reported at once, even if an event arrives in pieces", async (t) => {
   const { listeners, asked, told } = await aScene(t);
   await until(() => listeners.length === 1);
   assert.match(asked[0] ?? '', /"event":\["start","destroy"\].*"orkestr\.scope=0a0b0c0d"/);
@@ -62,7 +62,7 @@ test('starts and removals of this agent are told as they come, also where one co
   assert.deepEqual(told, ['a', 'b']);
 });
 
-test('an engine that was away is listened to again, and what may have been missed is told', async (t) => {
+test('after a reconnect to the engine the watch reports that events may have been missed', async (t) => {
   const { listeners, told } = await aScene(t);
   await until(() => listeners.length === 1);
   listeners[0]?.destroy();
@@ -75,7 +75,7 @@ test('an engine that was away is listened to again, and what may have been misse
   await until(() => listeners.length === 3);
 });
 
-test('the end of the watch closes its connection', async (t) => {
+test('stopping the watch closes its connection', async (t) => {
   const { listeners, stop, ended } = await aScene(t);
   await until(() => listeners.length === 1);
   stop.abort();

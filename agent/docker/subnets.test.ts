@@ -32,7 +32,7 @@ const overlaps = (one: string, others: readonly string[], widest?: number): bool
   listOf(others, widest).check(one.split('/')[0] ?? '') ||
   others.some((other) => listOf([one]).check(other.split('/')[0] ?? ''));
 
-test('what is free overlaps with no network of Docker, and is in no 16 bits around anything else of the host', () => {
+test('a free subnet overlaps no network of Docker, and no /16 around any other address of the host', () => {
   fc.assert(
     fc.property(
       fc.array(network, { maxLength: 12 }),
@@ -54,7 +54,7 @@ const isWithin = (one: string, dockers: readonly string[]): boolean => {
   return dockers.some((docker) => Number(docker.split('/')[1]) <= Number(bits) && listOf([docker]).check(base));
 };
 
-test('subnets are taken one by one until none is left, none twice, all of them private and of 1,024 addresses', () => {
+test('subnets are used up one by one, without duplicates, each private and with 1,024 addresses', () => {
   const all = freeSubnets([], []);
   assert.equal(new Set(all).size, 2048);
   assert.ok(
@@ -71,20 +71,15 @@ test('subnets are taken one by one until none is left, none twice, all of them p
 
 const cases: ReadonlyArray<readonly [string, readonly string[], readonly string[], string | undefined]> = [
   ['where Docker has used up its own, with a default route', POOLS, ['0.0.0.0/0', ...POOLS], '172.16.0.0/22'],
-  [
-    'beside a network that Docker was told to make',
-    [...POOLS.slice(1), '172.17.8.0/24'],
-    ['172.16.3.4'],
-    '172.17.0.0/22',
-  ],
+  ['beside a manually created network', [...POOLS.slice(1), '172.17.8.0/24'], ['172.16.3.4'], '172.17.0.0/22'],
   ['with a VPN that takes both halves', POOLS, ['0.0.0.0/1', '128.0.0.0/1'], '172.16.0.0/22'],
-  ['in a cloud network of which one part is behind the interface', POOLS, ['172.16.128.0/20'], '10.64.0.0/22'],
+  ['in a cloud network only partly behind the interface', POOLS, ['172.16.128.0/20'], '10.64.0.0/22'],
   ['with a name server behind the router', POOLS, ['172.16.0.2', '10.64.0.2'], '10.65.0.0/22'],
-  ['where the first is in use', [...POOLS, '172.16.0.0/22'], ['172.16.0.1/22', '172.16.0.9'], '172.16.4.0/22'],
+  ['where the first subnet is in use', [...POOLS, '172.16.0.0/22'], ['172.16.0.1/22', '172.16.0.9'], '172.16.4.0/22'],
   ['where a route covers everything private', POOLS, ['172.16.0.0/12', '10.0.0.0/8'], undefined],
 ];
 for (const [where, networks, around, expected] of cases) {
-  test(`the first that is tried ${where}: ${expected ?? 'none'}`, () => {
+  test(`the first subnet tried ${where} is ${expected ?? 'none'}`, () => {
     assert.equal(freeSubnets(networks, around)[0], expected);
   });
 }

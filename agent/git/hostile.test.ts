@@ -12,11 +12,11 @@ import { GitRemote } from './test-remote.ts';
 
 let remote: GitRemote;
 
-describe('clone of a repository that means no good', () => {
+describe('clone of a malicious repository', () => {
   before(async () => void (remote = await GitRemote.start()));
   after(() => remote.close());
 
-  test('hostile URLs, branches and commits are refused before git runs', async (t) => {
+  test('rejects hostile URLs, branches and commits before git runs', async (t) => {
     const sha = 'a'.repeat(40);
     for (const url of [
       'ext::sh -c touch% /tmp/x',
@@ -38,7 +38,7 @@ describe('clone of a repository that means no good', () => {
     }
   });
 
-  test('a name that is not UTF-8 is refused and told, of a file, in a folder and of a link; other names stay', async (t) => {
+  test('rejects a name that is not UTF-8, of a file, folder or link, and reports it; other names are accepted', async (t) => {
     const named = [
       ['caf\xe9.txt', (path: Buffer) => writeFile(path, '')],
       ['d\xe9/a', (path: Buffer) => mkdir(path.subarray(0, -2)).then(() => writeFile(path, ''))],
@@ -55,7 +55,7 @@ describe('clone of a repository that means no good', () => {
     assert.equal((await remote.checkout(t, good.url, await good.commit({ 'café/日本.txt': '1' }))).error, null);
   });
 
-  test('links that lead out of the repository are refused, others stay', async (t) => {
+  test('rejects links that lead out of the repository and accepts others', async (t) => {
     const escapes = ['/etc/passwd', '../../x', 'sub/../../../x', 'loop/../../../x'];
     for (const [index, target] of escapes.entries()) {
       const repo = await remote.repository(`links-${index}`);
@@ -83,7 +83,7 @@ describe('clone of a repository that means no good', () => {
     assert.equal((await remote.checkout(t, good.url, await good.commit({ a: '1' }))).error, null);
   });
 
-  test('too many files, too many bytes: refused before they are written', async (t) => {
+  test('rejects too many files or bytes before they are written', async (t) => {
     const repo = await remote.repository('large');
     const commit = await repo.commit(
       Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`f${index}`, 'x'.repeat(5000)])),
@@ -96,7 +96,7 @@ describe('clone of a repository that means no good', () => {
     assert.equal((await remote.checkout(t, repo.url, commit, { limits: { files: 30, bytes: 150_000 } })).error, null);
   });
 
-  test('a tree bomb is refused: a few objects that name billions of files', async (t) => {
+  test('rejects a tree bomb, whose few objects name billions of files', async (t) => {
     const repo = await remote.repository('bomb');
     await repo.commit({ seed: 'x' });
     const object = (type: string, input: string): string =>
@@ -116,7 +116,7 @@ describe('clone of a repository that means no good', () => {
     assert.equal((await remote.checkout(t, repo.url, commit)).error?.code, 'ORK_REPO_TOO_LARGE');
   });
 
-  test('objects that outgrow the limit on disk end the fetch while it runs', async (t) => {
+  test('ends the fetch as soon as its objects exceed the limit on disk', async (t) => {
     const repo = await remote.repository('heavy');
     // Above git's limit for unpacking objects one by one, so it writes the pack to disk as it arrives.
     const noise = (): string => randomBytes(15_000).toString('base64');
@@ -141,7 +141,7 @@ describe('clone of a repository that means no good', () => {
     assert.deepEqual(await readdir(directory), ['.git']);
   });
 
-  test('hooks, filters, attributes and submodules of a repository run nothing', async (t) => {
+  test('runs nothing from hooks, filters, attributes or submodules of the repository', async (t) => {
     const canary = join(remote.root, 'canary');
     const repo = await remote.repository('hostile');
     const payload = `touch ${canary}`;
@@ -165,7 +165,7 @@ describe('clone of a repository that means no good', () => {
     assert.match(log, /^warning: Submodules are not fetched, .*: module\. /m);
   });
 
-  test('a submodule that would run a command is refused with its reason', async (t) => {
+  test('rejects a submodule that would run a command, with the reason', async (t) => {
     const repo = await remote.repository('hostile-update');
     const commit = await repo.commit({
       '.gitmodules': '[submodule "m"]\n\tpath = m\n\turl = https://x/y\n\tupdate = !true\n',

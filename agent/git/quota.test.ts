@@ -8,7 +8,7 @@ import { watchFolder } from './quota.ts';
 
 const LIMITS = { bytes: 1000, files: 10, timeoutMs: 1000 };
 
-test('that a checkout cannot be watched is told once; a file that vanishes is no news, and the watch goes on', async (t) => {
+test('a failed watch of a checkout is reported once, a vanished file is not, and the watch continues', async (t) => {
   const folder = join(temporaryFolder(t), 'checkout');
   const stop = new AbortController();
   const lines: string[] = [];

@@ -19,7 +19,7 @@ describe('clone', () => {
   before(async () => void (remote = await GitRemote.start()));
   after(() => remote.close());
 
-  test('exactly the asked commit is checked out, without history, with its facts', async (t) => {
+  test('checks out exactly the requested commit, without history, and returns its facts', async (t) => {
     const repo = await remote.repository('plain');
     const first = await repo.commit({ 'a.txt': 'one', 'sub/b.txt': '12345' });
     await repo.commit({ 'a.txt': 'two' });
@@ -32,7 +32,7 @@ describe('clone', () => {
     assert.deepEqual((await readdir(directory)).sort(), ['a.txt', 'sub']);
   });
 
-  test('what an earlier attempt left in the folder is replaced', async () => {
+  test('replaces what an earlier attempt left in the folder', async () => {
     const repo = await remote.repository('again');
     const commit = await repo.commit({ 'a.txt': 'one' });
     const folder = await mkdtemp(join(remote.root, 'out-'));
@@ -44,7 +44,7 @@ describe('clone', () => {
     assert.deepEqual(await readdir(folder), ['a.txt']);
   });
 
-  test('a repository of the hub is fetched from where this host reaches the hub, with its token', async (t) => {
+  test('fetches a repository of the hub from the address at which this host reaches the hub, with its token', async (t) => {
     const repo = await remote.repository('private-of-hub');
     const commit = await repo.commit({ 'a.txt': 'one' });
     const [hubUrl, url] = [`http://127.0.0.1:${remote.port}`, 'https://hub.invalid/private-of-hub.git'];
@@ -58,7 +58,7 @@ describe('clone', () => {
     assert.equal(unsafe.error?.code, 'ORK_URL_REFUSED');
   });
 
-  test('a private repository opens with its token, which is in no argv, environment, file name, log or leftover', async (t) => {
+  test('opens a private repository with its token and leaks it to no argv, environment, file name, log or leftover', async (t) => {
     const repo = await remote.repository('private');
     const commit = await repo.commit({ 'a.txt': 'one' });
     const seen: string[] = [];
@@ -84,7 +84,7 @@ describe('clone', () => {
     assert.throws(() => execFileSync('grep', ['-r', '-e', TOKEN, '-e', encoded, directory]));
   });
 
-  test('without a token, or with a wrong one, access is what fails, and no one is asked for a password', async (t) => {
+  test('fails with an access error, and without a password prompt, if the token is missing or wrong', async (t) => {
     const repo = await remote.repository('private-too');
     const commit = await repo.commit({ a: '1' });
     for (const token of [undefined, 'wrong-token']) {
@@ -94,7 +94,7 @@ describe('clone', () => {
     }
   });
 
-  test('each refusal of a remote has its code', async (t) => {
+  test('gives each refusal of a remote its own code', async (t) => {
     const repo = await remote.repository('codes');
     const commit = await repo.commit({ a: '1' });
     const unknown = 'a'.repeat(40);
@@ -112,7 +112,7 @@ describe('clone', () => {
     }
   });
 
-  test('a remote that hands out no single commits is looked through, however deep', async (t) => {
+  test('searches the branch, however deep, if the remote does not serve single commits', async (t) => {
     const repo = await remote.repository('old');
     const first = await repo.commit({ a: 'first' });
     for (let count = 0; count < 60; count += 1) repo.git('commit', '-q', '--allow-empty', '-m', 'more');
@@ -123,7 +123,7 @@ describe('clone', () => {
     assert.match(log, /searching the branch/);
   });
 
-  test('a fetch says something, as simple-git waits 50 ms for a command that does not', async (t) => {
+  test('makes git print something, because simple-git waits 50 ms for a command that does not', async (t) => {
     const repo = await remote.repository('talks');
     const commit = await repo.commit({ a: '1' });
     const folder = await mkdtemp(join(remote.root, 'fetch-'));
@@ -141,7 +141,7 @@ describe('clone', () => {
     assert.notEqual(said[0], '');
   });
 
-  test('a server that never answers runs into the time limit, a cancel ends it at once', async (t) => {
+  test('runs into the time limit if the server never answers, and ends at once on a cancel', async (t) => {
     remote.onRequest = () => true;
     t.after(() => {
       remote.onRequest = undefined;
@@ -153,7 +153,7 @@ describe('clone', () => {
     assert.equal((await remote.checkout(t, url, 'a'.repeat(40), { signal })).error?.code, 'ORK_CANCELLED');
   });
 
-  test('files that are only pointers into Git LFS are named', async (t) => {
+  test('names files that are only Git LFS pointers', async (t) => {
     const repo = await remote.repository('lfs');
     const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'1'.repeat(64)}\nsize 1\n`;
     const commit = await repo.commit({
@@ -170,7 +170,7 @@ describe('clone', () => {
     );
   });
 
-  test('a disk that takes no more files is told as one', async (t) => {
+  test('reports a disk that accepts no more files as full', async (t) => {
     const repo = await remote.repository('no-inode');
     const commit = await repo.commit();
     const folder = await mkdtemp(join(remote.root, 'full-'));

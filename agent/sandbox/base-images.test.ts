@@ -43,14 +43,14 @@ const supplyOf = (host: Engine, sandbox: Engine): Supply => ({
   signal: new AbortController().signal,
 });
 
-test('an image that is named by its digest is pulled, also when the host has it: no engine loads it under that name', async () => {
+test('an image named by its digest is pulled even if the host has it, since a load cannot keep that name', async () => {
   const asked: string[] = [];
   const supply = supplyOf(engineWith([PINNED, ID]), engineWith([], asked));
   assert.deepEqual(await supplyImages(supply, [PINNED]), { [PINNED]: ID });
   assert.deepEqual(asked, [`pull ${PINNED}`]);
 });
 
-test('one that the build engine has is not pulled again', async () => {
+test('an image that the build engine already has is not pulled again', async () => {
   const asked: string[] = [];
   assert.deepEqual(await supplyImages(supplyOf(engineWith([]), engineWith([PINNED], asked)), [PINNED]), {
     [PINNED]: ID,
@@ -58,7 +58,7 @@ test('one that the build engine has is not pulled again', async () => {
   assert.deepEqual(asked, []);
 });
 
-test('when a release is built again, an image that is named by its digest gets no other name', async () => {
+test('a rebuild of a release gives no other name to an image named by its digest', async () => {
   const asked: string[] = [];
   const supply = supplyOf(engineWith([ID], asked), engineWith([ID], asked));
   assert.deepEqual(await supplyKept(supply, [PINNED], { baseImages: { [PINNED]: ID } }), {});

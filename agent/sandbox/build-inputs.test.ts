@@ -11,13 +11,13 @@ import { until } from '../../test/harness/until.ts';
 
 let builder: TestBuilder;
 
-describe('what goes into a build', () => {
+describe('the inputs of a build', () => {
   before(async () => {
     builder = await TestBuilder.start();
   });
   after(() => builder.stop());
 
-  test('a build secret is a file for the command that asks for it, and nowhere else', async () => {
+  test('a build secret is a file for the command that asks for it, and exists nowhere else', async () => {
     const value = `s3cr3t-${randomUUID()}\nwith a second line é`;
     const { image, text } = await builder.build(
       [
@@ -41,7 +41,7 @@ describe('what goes into a build', () => {
     assert.ok(!JSON.stringify([info, history, text]).includes(value.slice(0, 20)));
   });
 
-  test('every command of a generated Dockerfile that sees the files has the secrets as variables', async () => {
+  test('each command of a generated Dockerfile that sees the files gets the secrets as variables', async () => {
     const { text, image } = await builder.build(
       [
         'FROM debian:trixie-slim AS build',
@@ -58,13 +58,13 @@ describe('what goes into a build', () => {
     assert.ok(!(info.Config.Env ?? []).some((line) => line.startsWith('A=')));
   });
 
-  test('a secret that is required and not set is named before anything is built', async () => {
+  test('a required secret that is not set is reported before anything is built', async () => {
     const error = await builder.failure([`FROM ${DEBIAN}`, 'RUN --mount=type=secret,id=NPM_TOKEN,required true']);
     assert.equal(error.code, 'ORK_BUILD_SECRET');
     assert.match(error.message, /Line 2 .*NPM_TOKEN.*orkestr env set --build NPM_TOKEN=-/);
   });
 
-  test('a layer that was made with a secret is not taken for another environment', async () => {
+  test('a layer built with a secret is not reused for another environment', async () => {
     const lines = [
       `FROM ${DEBIAN}`,
       `RUN --mount=type=secret,id=TOKEN echo ${randomUUID()}; cat /run/secrets/TOKEN | wc -c`,
@@ -77,7 +77,7 @@ describe('what goes into a build', () => {
     assert.match(other.text, /^5$/m);
   });
 
-  test('a cache mount is of its environment, and there again after a restart of the agent', async () => {
+  test('a cache mount belongs to its environment and survives a restart of the agent', async () => {
     const put = (word: string): string[] => [
       `FROM ${DEBIAN}`,
       `RUN --mount=type=cache,id=shared,target=/c ls /c | sed 's/^/had /'; touch /c/${word}; : ${randomUUID()}`,
@@ -92,7 +92,7 @@ describe('what goes into a build', () => {
     assert.doesNotMatch((await builder.build([`FROM ${DEBIAN}`, sly], { environmentId: second })).text, /^had one$/m);
   });
 
-  test('a target ends the build at its stage, and build args go in', async () => {
+  test('a target stops the build at its stage, and build args reach the Dockerfile', async () => {
     const lines = [
       'ARG BASE=none',
       'FROM $BASE AS first',
@@ -107,12 +107,12 @@ describe('what goes into a build', () => {
     assert.match(error.message, /no stage "last".*stages are first/);
   });
 
-  test('volumes of an image are told in the log, since they go with their container', async () => {
+  test('the log warns about volumes of an image, since each container starts with empty ones', async () => {
     const { text } = await builder.build([`FROM ${DEBIAN}`, 'VOLUME ["/data"]']);
     assert.match(text, /^warning: The image has the volumes \/data: each deployment begins with an empty volume/m);
   });
 
-  test('what the engine is too old for is told with its line and the version, not as a slip of the pen', async () => {
+  test('a feature that the engine is too old for is reported with its line and the required version', async () => {
     const { Version } = await builder.host.call('version', (docker) => docker.version());
     if (!Version.startsWith('20.10.')) return;
     for (const line of [
@@ -133,7 +133,7 @@ describe('what goes into a build', () => {
     ]);
   });
 
-  test('a session ends with its build, however that ends', async () => {
+  test('a session ends with its build, whether it succeeds, fails or is cancelled', async () => {
     const connections = async (): Promise<number> =>
       (await run('ss', ['-xHp'], { timeoutMs: 5000, maxOutputBytes: 4_000_000 })).stdout
         .split('\n')
@@ -152,7 +152,7 @@ describe('what goes into a build', () => {
     await until(async () => (await connections()) <= before, 'no connection is left');
   });
 
-  test('a base image whose triggers mount a cache is refused: it would be a cache of everybody', async () => {
+  test('a base image whose trigger mounts a cache is rejected, because every environment would share it', async () => {
     await builder.build([`FROM ${DEBIAN}`, 'RUN true']); // starts the engine
     const name = 'sly.invalid/base:1';
     await builder.withEngine((engine) =>

@@ -37,7 +37,7 @@ function record(happens: readonly (BuildStatus | number)[]): { text: string; log
   return { text, log };
 }
 
-test('each command is headed by its line, with its output below and its time', () => {
+test('each command has its line as a heading, followed by its output and its duration', () => {
   const run = '[2/3] RUN npm ci';
   const { text } = record([
     news(vertex('[internal] load build context'), vertex('[1/3] FROM node', { seconds: 0.1 })),
@@ -50,7 +50,7 @@ test('each command is headed by its line, with its output below and its time', (
   assert.equal(text, '[2/3] RUN npm ci\nadded 3 packages\ndone in 2.3 s\n[3/3] COPY . . (cached)\n');
 });
 
-test('output that comes with the end of its command stands above the end', () => {
+test('output that arrives together with the end of its command precedes the end', () => {
   const run = '[1/1] RUN a';
   const { text } = record([
     {
@@ -62,7 +62,7 @@ test('output that comes with the end of its command stands above the end', () =>
   assert.equal(text, '[1/1] RUN a\nx\ndone in 1.0 s\n');
 });
 
-test('while two stages run each line says whose it is, and no line is torn apart', () => {
+test('while two stages run, each line names its stage and no line is split', () => {
   const [a, b] = ['[a 1/2] RUN a', '[b 1/1] RUN b'];
   const { text } = record([
     news(vertex(a), vertex(b)),
@@ -93,7 +93,7 @@ test('while two stages run each line says whose it is, and no line is torn apart
   );
 });
 
-test('a progress bar is one line in its last state, and colours stay', () => {
+test('a progress bar becomes one line in its last state, and colours are kept', () => {
   const run = '[1/1] RUN a';
   const { text } = record([
     news(vertex(run)),
@@ -107,14 +107,14 @@ test('a progress bar is one line in its last state, and colours stay', () => {
   assert.equal(text, `${run}\n\u001B[32m100%\u001B[0m\nnext\n99%\ndone in 1.0 s\n`);
 });
 
-test('a bar that goes on for long is shown now and then', () => {
+test('a long-running progress bar is logged at intervals', () => {
   const run = '[1/1] RUN a';
   const bar = Array.from({ length: 100 }, (_, percent) => [output(run, `\r${percent} %`), 120]).flat();
   const { text } = record([news(vertex(run)), ...bar]);
   assert.equal(text, `${run}\n42 %\n84 %\n99 %\n`);
 });
 
-test('a bar without end takes no memory', () => {
+test('an endless progress bar does not fill the memory', () => {
   const run = '[1/1] RUN a';
   const before = process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers;
   const bar = Array.from({ length: 2000 }, () => output(run, `\r${'x'.repeat(50_000)}`));
@@ -124,14 +124,14 @@ test('a bar without end takes no memory', () => {
   assert.ok(used < 250e6, `${used} bytes`);
 });
 
-test('a line without end goes out in pieces', () => {
+test('an endless line is logged in pieces', () => {
   const run = '[1/1] RUN a';
   const piece = 'x'.repeat(40_000);
   const { text } = record([news(vertex(run)), output(run, piece), output(run, piece), output(run, piece)]);
   assert.equal(text, `${run}\n${piece.repeat(3)}\n`);
 });
 
-test('what BuildKit does besides is told of when it takes long, with what it moved', () => {
+test('internal work of BuildKit is logged if it takes long, with the amount of data transferred', () => {
   const [load, pull] = ['[internal] load build context', '[1/2] FROM docker.io/library/node'];
   const MIB = 1_048_576;
   const transfer = (name: string, id: string, current: number, total: number): BuildStatus => ({
@@ -161,7 +161,7 @@ test('what BuildKit does besides is told of when it takes long, with what it mov
   );
 });
 
-test('the commands that are done are kept for the summary', () => {
+test('the finished commands are kept for the summary', () => {
   const { log } = record([
     news(vertex('[1/3] FROM a', { seconds: 1 }), vertex('[2/3] RUN a', { cached: true, seconds: 0 })),
     news(vertex('[3/3] RUN b')),
@@ -174,7 +174,7 @@ test('the commands that are done are kept for the summary', () => {
   ]);
 });
 
-test('a failed command is remembered with its last lines, cut', () => {
+test('a failed command is kept with its last lines, truncated', () => {
   const run = '[2/2] RUN make';
   const noise = Array.from({ length: 5000 }, (_, index) => `line ${index}`).join('\n');
   const { log } = record([
@@ -188,7 +188,7 @@ test('a failed command is remembered with its last lines, cut', () => {
   assert.deepEqual(failed?.lastLines.slice(-2), ['line 4999', `${'x'.repeat(499)}…`]);
 });
 
-test('of a failed command no line is remembered whose beginning is not', () => {
+test('the last lines of a failed command leave out a line whose start was dropped', () => {
   const run = '[2/2] RUN make';
   const { log } = record([
     news(vertex(run)),
@@ -198,7 +198,7 @@ test('of a failed command no line is remembered whose beginning is not', () => {
   assert.deepEqual(log.failed()?.lastLines, ['last']);
 });
 
-test('bytes that are no text pass unchanged', () => {
+test('bytes that are not text pass unchanged', () => {
   const chunks: Uint8Array[] = [];
   const log = makeBuildLog({ write: (bytes) => void chunks.push(bytes), line: () => undefined }, () => 0);
   const bytes = Buffer.from([0, 255, 10]);
@@ -206,7 +206,7 @@ test('bytes that are no text pass unchanged', () => {
   assert.deepEqual(Buffer.concat(chunks), bytes);
 });
 
-test("the engine's messages are decoded, and fields that nobody reads are skipped", async () => {
+test("the decoder reads the engine's messages and skips unused fields", async () => {
   const root = protobuf.Root.fromJSON({
     nested: {
       T: { fields: { seconds: { type: 'int64', id: 1 }, nanos: { type: 'int32', id: 2 } } },

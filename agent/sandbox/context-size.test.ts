@@ -35,17 +35,17 @@ const check = (count: number, bytes: number, msPerLook = 0): Promise<string> => 
   );
 };
 
-test('a context within its limits passes, the limits themselves included', async () => {
+test('a context up to and including its limits passes', async () => {
   assert.equal(await check(1000, 10), 'fine');
   assert.equal(await check(10, MIB), 'fine');
 });
 
-test('too many files and too many bytes are refused with the number and the limit', async () => {
+test('too many files or bytes are rejected with the number and the limit', async () => {
   assert.equal(await check(5000, 0), 'ORK_CONTEXT_TOO_LARGE The build context is too large: 5000 files, limit 1000.');
   assert.equal(await check(100, MIB), 'ORK_CONTEXT_TOO_LARGE The build context is too large: 100 MiB, limit 10 MiB.');
 });
 
-test('the folder that most of it lies in is named', async () => {
+test('the message names the folder that contains most of it', async () => {
   async function* uneven(bytes: number): AsyncGenerator<ContextEntry> {
     for (let made = 0; made < 1500; made += 1)
       yield file(made === 0 ? bytes : 1, { path: '/f' }, made < 700 ? `a/b/${made}` : `c/${made}`);
@@ -64,11 +64,11 @@ test('the folder that most of it lies in is named', async () => {
   assert.match(await refused(20 * MIB, 10_000), /: 20 MiB, limit 10 MiB, most of it in a\.$/);
 });
 
-test('what is counted for too long past its limit is refused with what was counted up to then', async () => {
+test('counting that takes too long beyond the limit stops and rejects with the count so far', async () => {
   assert.match(await check(1_000_000, 0, 100), /more than 10\d\d files, limit 1000/);
 });
 
-test('counting ends when the build does', async () => {
+test('a cancelled build stops the counting', async () => {
   const cancelled = new AbortController();
   const counting = takeContext(files(1_000_000, 0), limits, { monotonic: () => 0 }, cancelled.signal);
   cancelled.abort(new Error('cancelled'));

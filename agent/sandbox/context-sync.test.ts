@@ -54,7 +54,7 @@ describe('the context of a build', () => {
   });
   after(() => builder.stop());
 
-  test('of a context that the engine had in the last build only what has changed is sent', async () => {
+  test("only files that changed since the engine's last build of the environment are sent", async () => {
     const environmentId = randomUUID();
     assert.equal(sent((await builder.build(COPY_ALL, { environmentId })).text), '3 of 3');
     assert.equal(sent((await builder.build(COPY_ALL, { environmentId })).text), '0 of 3');
@@ -66,7 +66,7 @@ describe('the context of a build', () => {
     assert.match(text, /^bother$/m);
   });
 
-  test('the Dockerfile that is built is no part of the context: a changed last line builds nothing else anew', async () => {
+  test('the Dockerfile is not part of the context, so a changed last line leaves the other steps cached', async () => {
     const environmentId = randomUUID();
     const lines = [...COPY_ALL, 'RUN find /app'];
     assert.doesNotMatch((await builder.build(lines, { environmentId })).text, /^\/app\/.*Dockerfile/m);
@@ -74,7 +74,7 @@ describe('the context of a build', () => {
     assert.match(text, /RUN find \/app \(cached\)/);
   });
 
-  test('an environment has nothing of the context of another one', async () => {
+  test('an environment gets nothing from the context of another one', async () => {
     await builder.build(COPY_ALL, { environmentId: randomUUID() });
     await rm(inContext('a'));
     const { text } = await builder.build([...COPY_ALL, 'RUN ls /app'], { environmentId: randomUUID() });
@@ -82,7 +82,7 @@ describe('the context of a build', () => {
     assert.doesNotMatch(text, /^a$/m);
   });
 
-  test('a file that differs in nothing but what is in it is the new one, if its commit is another', async () => {
+  test('a file that differs only in its content is updated if the commit differs', async () => {
     const environmentId = randomUUID();
     const lines = [...COPY_ALL, 'RUN cat /app/a'];
     for (const [commit, words] of [
@@ -100,7 +100,7 @@ describe('the context of a build', () => {
     }
   });
 
-  test('what is in the image is what was selected, with modes, links, owner and the time of the commit', async () => {
+  test('the image contains exactly the selected files, with modes, links, owner and the time of the commit', async () => {
     await writeFile(inContext('.dockerignore'), '*\n!a\n!sub\nsub/*.log\n!deep/er/kept\n');
     await mkdir(inContext('deep/er'), { recursive: true });
     for (const name of ['sub/x.log', 'deep/er/kept', 'deep/er/not', 'ünï {1}']) await writeFile(inContext(name), name);
@@ -137,7 +137,7 @@ describe('the context of a build', () => {
     assert.doesNotMatch(text, /I=\.dockerignore/); // it excludes itself
   });
 
-  test('a .dockerignore that is part of the context is there, and what it says is not done twice', async () => {
+  test('a .dockerignore in the context is included and not applied a second time', async () => {
     await writeFile(inContext('.dockerignore'), 'plan\nb\n');
     const { text } = await builder.build(
       [`FROM ${DEBIAN}`, 'COPY .dockerignore plan /', 'RUN cat /plan /.dockerignore'],
@@ -148,14 +148,14 @@ describe('the context of a build', () => {
     assert.match(text, /^of the plan\nplan\nb$/m);
   });
 
-  test('a file that is not in it is named, as one that a COPY wants of it', async () => {
+  test('the error for a missing file names the file and the COPY that needs it', async () => {
     await writeFile(inContext('.dockerignore'), 'a\n');
     const error = await builder.failure([`FROM ${DEBIAN}`, 'COPY a /']);
     assert.equal(error.code, 'ORK_BUILD_FAILED');
     assert.match(error.message, /^There is no a for `COPY a \/`: .*\.dockerignore/);
   });
 
-  test('a file that shrinks while it is sent ends the build and is named', async () => {
+  test('a file that shrinks while it is sent fails the build, and the error names it', async () => {
     const path = await writeLarge('large');
     const failed = builder.failure(COPY_ALL);
     await untilOpen(path);
@@ -171,7 +171,7 @@ describe('the context of a build', () => {
     assert.match((await builder.build(COPY_ALL)).text, /^built in/m);
   });
 
-  test('a build that is cancelled in the middle of a large file ends at once, and the file is closed', async () => {
+  test('a build cancelled in the middle of a large file ends at once and closes the file', async () => {
     const path = await writeLarge('large');
     const stop = new AbortController();
     const failed = builder.failure(COPY_ALL, { signal: stop.signal });

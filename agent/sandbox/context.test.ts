@@ -47,7 +47,7 @@ const contextOf = (
 const textOf = async ({ content }: ContextFile): Promise<string> =>
   'bytes' in content ? content.bytes.toString() : readFile(content.path, 'utf8');
 
-test('files, empty files and folders are in it, and what is put in replaces what is there', async (t) => {
+test('files, empty files and folders are included, and added files replace those of the checkout', async (t) => {
   const folder = await checkout(t, { 'a.txt': 'a', empty: '', 'sub/b.txt': 'b', Dockerfile: 'FROM evil' });
   assert.deepEqual(await entries(folder, { '.orkestr/nginx.conf': 'conf' }), {
     'a.txt': 'a',
@@ -60,7 +60,7 @@ test('files, empty files and folders are in it, and what is put in replaces what
   });
 });
 
-test('links are links: what they point to is never read', async (t) => {
+test('links stay links, and their targets are never read', async (t) => {
   const folder = await checkout(t, { 'a.txt': 'a' });
   await symlink('/etc/passwd', join(folder, 'out'));
   await symlink('/etc', join(folder, 'outdir'));
@@ -68,7 +68,7 @@ test('links are links: what they point to is never read', async (t) => {
   assert.deepEqual([found.out, found.outdir, found['outdir/passwd']], ['-> /etc/passwd', '-> /etc', undefined]);
 });
 
-test('a link where a folder of ours goes is left out', async (t) => {
+test('a link in the place of a folder of orkestr is left out', async (t) => {
   const folder = await checkout(t, { 'a.txt': 'a' });
   await symlink('/etc', join(folder, '.orkestr'));
   assert.deepEqual(await entries(folder, { '.orkestr/x': 'x' }), {
@@ -79,7 +79,7 @@ test('a link where a folder of ours goes is left out', async (t) => {
   });
 });
 
-test('.dockerignore is honoured with its exceptions, but not for what is put in', async (t) => {
+test('.dockerignore applies with its exceptions, but not to added files', async (t) => {
   const folder = await checkout(t, {
     '.dockerignore': '*\n!src\nsrc/*.log\nlogs/**\n!logs/keep/me\n',
     'a.txt': 'a',
@@ -98,19 +98,19 @@ test('.dockerignore is honoured with its exceptions, but not for what is put in'
   });
 });
 
-test('the ignore file beside the Dockerfile goes first', async (t) => {
+test('the ignore file beside the Dockerfile takes precedence', async (t) => {
   const folder = await checkout(t, { '.dockerignore': 'a', 'Dockerfile.dockerignore': 'b', a: 'a', b: 'b' });
   const found = await entries(folder);
   assert.deepEqual([found.a, found.b], ['a', undefined]);
 });
 
-test('a .dockerignore that is put in holds, since the repository has none', async (t) => {
+test('an added .dockerignore applies if the repository has none', async (t) => {
   const folder = await checkout(t, { 'node_modules/a': 'a', b: 'b' });
   const found = await entries(folder, { '.dockerignore': 'node_modules\n' });
   assert.deepEqual(Object.keys(found).sort(), ['.dockerignore', 'Dockerfile', 'b']);
 });
 
-test('a .dockerignore that is larger than anybody writes by hand is refused, and not read', async (t) => {
+test('a .dockerignore of more than 64 KiB is rejected', async (t) => {
   const folder = await checkout(t, { '.dockerignore': 'a\n'.repeat(40_000) });
   const refused = { code: 'ORK_MANIFEST_INVALID', message: '.dockerignore is larger than 65536 bytes.' };
   await assert.rejects(entries(folder), refused);
@@ -122,17 +122,17 @@ test('a link in place of .dockerignore is not followed', async (t) => {
   assert.equal((await entries(folder)).a, 'a');
 });
 
-test('pipes and other special files stay out', async (t) => {
+test('pipes and other special files are left out', async (t) => {
   const folder = await checkout(t, { a: 'a' });
   await exec('mkfifo', [join(folder, 'pipe')], { timeoutMs: 5000 });
   assert.deepEqual(Object.keys(await entries(folder)).sort(), ['Dockerfile', 'a']);
 });
 
-test('a folder that cannot be read ends it with an error instead of giving half of it', async () => {
+test('an unreadable folder causes an error instead of an incomplete context', async () => {
   await assert.rejects(entries('/no/such/folder'), /ENOENT/);
 });
 
-test('every entry has the second of the commit, so that a checkout is the same each time', async (t) => {
+test('every entry has the second of the commit as its time, so a checkout is the same each time', async (t) => {
   const directory = await checkout(t, { 'sub/a.txt': 'a' });
   await symlink('sub', join(directory, 'link'));
   const committedAt = new Date('2026-01-02T03:04:05Z');
@@ -155,7 +155,7 @@ test('every entry has the second of the commit, so that a checkout is the same e
   assert.notEqual((await times('a', { Dockerfile: 'FROM scratcH' })).get('Dockerfile'), first.get('Dockerfile'));
 });
 
-test('names come in the order of their bytes, a folder before what is in it, and modes as they are', async (t) => {
+test('entries are sorted by bytes, a folder precedes its content, and modes are kept', async (t) => {
   const folder = await checkout(t, { 'a/b': '', 'a.txt': '', 'a-b': '', '\u{ff5e}': '', '\u{1f600}': '', B: '' });
   await chmod(join(folder, 'a.txt'), 0o4711);
   const modes: [string, string][] = [];

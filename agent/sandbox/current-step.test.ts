@@ -13,7 +13,7 @@ const vertex = (name: string, change: Partial<Vertex> = {}): Vertex => ({
   ...change,
 });
 
-test('the step of a build is the last that began and has not ended, and no work of the engine itself', () => {
+test('the current step is the last one that started and has not ended, apart from work of the engine itself', () => {
   const step = makeCurrentStep();
   assert.equal(step.command(), null);
   step.take({
@@ -26,7 +26,7 @@ test('the step of a build is the last that began and has not ended, and no work 
   assert.equal(step.command(), null);
 });
 
-test('a step that has just failed is the one that is named, and not those that were cancelled for it', () => {
+test('the current step is the one that failed, not those cancelled because of it', () => {
   const step = makeCurrentStep();
   step.take({ vertexes: [vertex('[a 1/1] RUN sleep 9'), vertex('[b 1/1] RUN tail /dev/zero')] });
   step.take({ vertexes: [vertex('[b 1/1] RUN tail /dev/zero', { seconds: 1, error: 'exit code: 1' })] });

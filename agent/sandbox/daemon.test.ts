@@ -14,7 +14,7 @@ const ENDS_SLOWLY = `
   console.log('up');
 `;
 
-test('an engine is waited for by time that passes, and not by a wall clock that is set meanwhile', async (t) => {
+test('the wait for an engine to stop uses the monotonic clock, not a wall clock that may be set meanwhile', async (t) => {
   const folder = temporaryFolder(t);
   const [stateDirectory, dataDirectory, runDirectory] = ['state', 'data', 'run'].map((name) => join(folder, name)) as [
     string,

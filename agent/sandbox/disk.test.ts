@@ -36,7 +36,7 @@ const sizeMiB = async (disk: SlotDisk): Promise<number> => {
 const mountLine = async (disk: SlotDisk): Promise<string> =>
   (await readFile('/proc/self/mounts', 'utf8')).split('\n').find((line) => line.includes(` ${disk.folder} `)) ?? '';
 
-test('a disk is sparse, mounted without devices and set-user-id programs, kept for the next time, and leaves no loop device', async (t) => {
+test('a disk is sparse, mounted nosuid and nodev, kept for the next build, and leaves no loop device behind', async (t) => {
   const { image, said, make, ensure } = await fixture(t);
   const disk = make(512);
   await ensure(disk);
@@ -55,7 +55,7 @@ test('a disk is sparse, mounted without devices and set-user-id programs, kept f
   assert.deepEqual(said, ['Build disk of 512 MiB']);
 });
 
-test('it can be filled, and what is deleted the host gets back', async (t) => {
+test('a disk can be filled, and the host regains the space of deleted files', async (t) => {
   const { image, make, ensure } = await fixture(t);
   const disk = make(256);
   await ensure(disk);
@@ -76,7 +76,7 @@ test('it can be filled, and what is deleted the host gets back', async (t) => {
   assert.ok((await held()) - before < 8 * MIB);
 });
 
-test('it grows and keeps what is in it; to be smaller it is made anew', async (t) => {
+test('a disk grows with its content kept, and is recreated to become smaller', async (t) => {
   const { said, make, ensure } = await fixture(t);
   const small = make(256);
   await ensure(small);
@@ -96,7 +96,7 @@ test('it grows and keeps what is in it; to be smaller it is made anew', async (t
   ]);
 });
 
-test('a damaged one is made anew, with a word about it', async (t) => {
+test('a damaged disk is recreated, with a message', async (t) => {
   const { image, said, make, ensure } = await fixture(t);
   const disk = make(256);
   await ensure(disk);
@@ -109,7 +109,7 @@ test('a damaged one is made anew, with a word about it', async (t) => {
   await writeFile(join(disk.folder, 'works'), '');
 });
 
-test('a host without loop devices, and one without the programs, are told so', async (t) => {
+test('missing loop devices and a missing program are each reported with their error', async (t) => {
   const stateDirectory = await mkdtemp(join(tmpdir(), 'ork-disk-'));
   t.after(() => rm(stateDirectory, { recursive: true }));
   const said = (): void => undefined;

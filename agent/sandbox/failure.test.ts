@@ -28,11 +28,11 @@ const sentence = (command: string, exitCode: number, ...lastLines: string[]): st
   return explainFailure(error, { command: `RUN ${command}`, error, lastLines }, nothing, limits).message;
 };
 
-test('a command is named with its exit code', () => {
+test('the message names the command and its exit code', () => {
   assert.equal(sentence('npm run build', 1, 'boom'), '`RUN npm run build` ended with exit code 1.');
 });
 
-test('what images of Node.js had once, and have no more, is told with what to do', () => {
+test('for programs that images of Node.js no longer have, the message says how to install them', () => {
   assert.equal(
     sentence('corepack enable', 127, '/bin/sh: 1: corepack: not found'),
     '`RUN corepack enable` ended with exit code 127. Images of Node.js 26 no longer have corepack: put `RUN npm install --global corepack` above it.',
@@ -41,7 +41,7 @@ test('what images of Node.js had once, and have no more, is told with what to do
   assert.doesNotMatch(sentence('make', 127, '/bin/sh: 1: make: not found'), /Node/);
 });
 
-test('a file that a COPY does not find is named, with where the files of a build come from', () => {
+test('for a COPY without its file, the message names the file and says where a build gets its files', () => {
   const absent = (command: string, message: string): string =>
     explainFailure(message, { command, error: message, lastLines: [] }, nothing, limits).message;
   const key = 'failed to compute cache key: ';
@@ -56,7 +56,7 @@ test('a file that a COPY does not find is named, with where the files of a build
   assert.doesNotMatch(absent('COPY --from=build /app/dist ./', `${key}"/app/dist": not found`), /dockerignore/);
 });
 
-test('a heap that is full is memory, whatever the exit code', () => {
+test('a full heap counts as out of memory, whatever the exit code', () => {
   for (const line of [
     'FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory',
     'Caused by: java.lang.OutOfMemoryError: Java heap space',
@@ -68,7 +68,7 @@ test('a heap that is full is memory, whatever the exit code', () => {
   }
 });
 
-test('a variable that a package manager misses is named as the build secret that it should be', () => {
+test('a variable that a package manager lacks is named as the build secret to set', () => {
   const said = 'Set it with `orkestr env set --build NPM_TOKEN=-`.';
   for (const line of [
     'error Failed to replace env in config: ${NPM_TOKEN}',
@@ -77,7 +77,7 @@ test('a variable that a package manager misses is named as the build secret that
     assert.ok(sentence('npm ci', 1, line).endsWith(said), line);
 });
 
-test('a package that needs a compiler or git is told how to get them', () => {
+test('for a package that needs a compiler or git, the message says how to install them', () => {
   const mend =
     /no git: put `apt-get update && apt-get install -y python3 make g\+\+ git ca-certificates` above it, or in/;
   for (const line of [

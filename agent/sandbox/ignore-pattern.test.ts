@@ -58,10 +58,11 @@ const CASES: readonly (readonly [pattern: string, path: string, fits: boolean])[
 ];
 
 for (const [pattern, path, expected] of CASES) {
-  test(`${pattern} ${expected ? 'fits' : 'does not fit'} ${path}`, () => assert.equal(fits(pattern, path), expected));
+  test(`${pattern} ${expected ? 'matches' : 'does not match'} ${path}`, () =>
+    assert.equal(fits(pattern, path), expected));
 }
 
-test('comments, blank lines, line ends of Windows and a byte order mark are no part of a pattern', () => {
+test('comments, blank lines, Windows line ends and a byte order mark are not part of a pattern', () => {
   const patterns = ignorePatterns('\uFEFFnode_modules\r\n# a\r\n\r\n  !  keep me  \r\n!\r\n');
   assert.deepEqual(
     patterns.map(({ isException }) => isException),
@@ -71,7 +72,7 @@ test('comments, blank lines, line ends of Windows and a byte order mark are no p
   assert.equal(patterns[1]?.fits(['keep me']), true);
 });
 
-test('no pattern and no name that a repository may have make it take for ever', () => {
+test('no pattern or name in a repository makes the matching take excessive time', () => {
   const began = process.cpuUsage();
   const stars = '*a'.repeat(120);
   assert.equal(fits(`${stars}b`, 'a'.repeat(255)), false);

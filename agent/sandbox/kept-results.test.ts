@@ -26,7 +26,7 @@ async function build(
   return { text, made: /^made of (.*)$/m.exec(text)?.[1] };
 }
 
-describe('a cache that keeps results by their times', () => {
+describe('a cache whose results are compared by file times', () => {
   before(async () => {
     builder = await TestBuilder.start();
   });
@@ -36,7 +36,7 @@ describe('a cache that keeps results by their times', () => {
     ['copied', ['COPY app.txt /src/', `RUN ${KEPT} ${MAKE}`]],
     ['mounted', [`RUN ${KEPT} --mount=type=bind,target=/src ${MAKE}`]],
   ] as const) {
-    test(`a commit that is older than the last build is built of its own files, ${how}`, async () => {
+    test(`a commit older than the last build is built from its own files, ${how}`, async () => {
       const environmentId = randomUUID();
       for (const words of ['one', 'two', 'one, again']) {
         assert.equal((await build(words, lines, environmentId)).made, words);
@@ -44,7 +44,7 @@ describe('a cache that keeps results by their times', () => {
     });
   }
 
-  test('a commit whose build had failed, and that comes back after another one, is built of its own files', async () => {
+  test('a commit whose earlier build failed is built from its own files, even after a build of another commit', async () => {
     const environmentId = randomUUID();
     await writeFile(join(builder.folder, 'context', 'list'), randomUUID());
     const lines = (run: string) => ['COPY list /', 'RUN cat /list', 'COPY app.txt /src/', `RUN ${KEPT} ${run}`];
@@ -56,7 +56,7 @@ describe('a cache that keeps results by their times', () => {
     assert.match(text, /RUN cat \/list \(cached\)/, 'what stood before the files is kept');
   });
 
-  test('a commit during whose build the agent was killed, and that comes back after another one, is built of its own files', async () => {
+  test('a commit whose build was killed with the agent is built from its own files, even after another commit', async () => {
     const environmentId = randomUUID();
     const lines = (run: string) => ['COPY app.txt /src/', `RUN ${KEPT} ${run}`];
     await writeFile(join(builder.folder, 'context', 'app.txt'), 'killed');

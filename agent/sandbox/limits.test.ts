@@ -27,12 +27,12 @@ const sentence = (taken: Partial<Taken>): string => {
   return breach === null ? 'none' : `${breach.code} ${toError(breach, 'RUN npm run build').message}`;
 };
 
-test('a build within its limits has broken none', () => {
+test('a build within its limits is in breach of none', () => {
   assert.equal(sentence({}), 'none');
   assert.equal(sentence({ diskBytes: 8000 * MIB, inodes: 1_900_000, peakBytes: 1024 * MIB }), 'none');
 });
 
-test('want of memory is told with limit, peak, place and a next sensible size', () => {
+test('lack of memory is reported with the limit, the peak, the command and a sensible next size', () => {
   assert.equal(
     sentence({ oomKills: 1, peakBytes: 1024 * MIB }),
     'ORK_BUILD_MEMORY The build ran out of memory: limit 1 GiB, peak 1 GiB, in `RUN npm run build`; builds of this size usually need 2 GiB.',
@@ -40,7 +40,7 @@ test('want of memory is told with limit, peak, place and a next sensible size', 
   assert.match(sentence({ engineOomKills: 1 }), /^ORK_BUILD_MEMORY .*its engine/);
 });
 
-test('a host without memory is told as that: a higher limit would not help', () => {
+test('lack of memory on the host is reported as such, since a higher limit would not help', () => {
   assert.equal(
     sentence({ oomKills: 1, hostOomKills: 1, peakBytes: 512 * MIB }),
     'ORK_BUILD_MEMORY The host had no memory left for the build: limit 1 GiB, peak 512 MiB, in `RUN npm run build`; add memory or swap to the host, or let another host build (buildHost).',
@@ -48,7 +48,7 @@ test('a host without memory is told as that: a higher limit would not help', () 
   assert.match(sentence({ oomKills: 2, hostOomKills: 1 }), /The build ran out of memory/);
 });
 
-test('disk and inodes are told with what was taken and the limit', () => {
+test('disk and inodes are reported with the amount used and the limit', () => {
   assert.match(
     sentence({ diskBytes: 8192 * MIB }),
     /^ORK_BUILD_DISK .*: 8 GiB, limit 8 GiB, in `RUN npm run build`\.$/,
@@ -56,16 +56,16 @@ test('disk and inodes are told with what was taken and the limit', () => {
   assert.match(sentence({ inodes: 1_990_000 }), /^ORK_BUILD_INODES .*: 1990000, limit 2000000/);
 });
 
-test('a host that is nearly full is told as the host, not as the build', () => {
+test('a nearly full host is reported as the cause instead of the build', () => {
   assert.match(sentence({ hostFreeBytes: 200 * MIB }), /^ORK_DISK_FULL The host has 200 MiB of disk left/);
 });
 
-test('to meet the limit of processes is no breach, to stay at it is one', () => {
+test('reaching the limit of processes is no breach, but staying at it is one', () => {
   assert.equal(sentence({ processes: 2048, refusedForks: 7, crowdedMs: 1000 }), 'none');
   assert.match(sentence({ processes: 2048, refusedForks: 90, crowdedMs: 5000 }), /^ORK_BUILD_PROCESSES .*: limit 2048/);
 });
 
-test('an engine that fills up while output comes late has a flood in it, and without late output something else', () => {
+test('growing memory of the engine breaches the log limit only while output is late', () => {
   assert.match(sentence({ engineOomKills: 1, logBytes: 40_000, behindMs: 2500 }), /^ORK_BUILD_LOG .*could hold/);
   assert.match(sentence({ engineBytes: 400 * MIB, behindMs: 2500 }), /^ORK_BUILD_LOG .*could hold/);
   assert.equal(sentence({ engineBytes: 400 * MIB, logBytes: 20 * MIB }), 'none');
@@ -76,7 +76,7 @@ test('an engine that fills up while output comes late has a flood in it, and wit
   );
 });
 
-test('log, image and time have their sentences', () => {
+test('log, image and time limits each have their own message', () => {
   assert.equal(logBreach(64 * MIB, limits), null);
   assert.match(logBreach(64 * MIB + 1, limits)?.what ?? '', /limit 64 MiB of output/);
   assert.match(sentence({ engineOomKills: 1, logBytes: 20 * MIB }), /^ORK_BUILD_LOG .*could hold/);

@@ -36,7 +36,7 @@ test('subnets of four addresses fill 198.18.0.0/16 and do not leave it', () => {
   );
 });
 
-describe('what is inside the network of a sandbox', () => {
+describe('a process in the network of a sandbox', () => {
   const name = scope();
   const network = makeSandboxNetwork(name, exec);
   const internet = `198.51.100.${randomBytes(1).readUInt8() | 3}`;
@@ -70,12 +70,12 @@ describe('what is inside the network of a sandbox', () => {
     return doors.filter((_, index) => open[index]);
   };
 
-  test('reaches a machine behind the host, and the host at none of its addresses', async () => {
+  test('reaches a machine beyond the host, but the host at none of its addresses', async () => {
     assert.ok(await reaches(network, internet, 80));
     assert.deepEqual(await openDoors(), []);
   });
 
-  test('has no way out before its rules are there', async (t) => {
+  test('has no way out before its rules exist', async (t) => {
     const own = makeSandboxNetwork(scope(), exec);
     t.after(() => own.remove());
     await own.connect();
@@ -84,7 +84,7 @@ describe('what is inside the network of a sandbox', () => {
     assert.ok(await reaches(own, internet, 80));
   });
 
-  test('reaches as much from the bridge of its engine, and twice made it is one network', async (t) => {
+  test("has the same access from the engine's bridge, and connecting twice gives one network", async (t) => {
     const own = makeSandboxNetwork(scope(), exec);
     t.after(() => own.remove());
     await own.connect();
@@ -97,7 +97,7 @@ describe('what is inside the network of a sandbox', () => {
     assert.ok(!(await reaches(own, (await own.ends()).host, hostPort, address)));
   });
 
-  test("questions to the host's own name server on loopback go to the one behind it", async (t) => {
+  test("reaches the name server behind the host's own one on loopback", async (t) => {
     const own = makeSandboxNetwork(scope(), exec, async () => ({ loopback: ['127.0.0.53'], reachable: [internet] }));
     t.after(() => own.remove());
     await own.ensure();
@@ -111,7 +111,7 @@ describe('what is inside the network of a sandbox', () => {
     assert.deepEqual([await ask(own), await ask(network)], [0, 1]);
   });
 
-  test('sends nothing under another address', async () => {
+  test('cannot send from another source address', async () => {
     const dropped = async (): Promise<number> => {
       const argv = ['-w', '10', '-t', 'mangle', '-v', '-S', `ORKESTR-${name}-BFWD`];
       const { stdout } = await run('iptables', argv, { timeoutMs: 10_000 });
@@ -146,7 +146,7 @@ socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW).sendto(packet
     assert.ok(!(await reaches(network, internet, 80)));
   });
 
-  test('reaches one port of the host and nothing else while it is restricted, and everything again afterwards', async () => {
+  test('reaches one port of the host and nothing else while restricted, and everything again afterwards', async () => {
     const { host } = await network.ends();
     await network.restrictTo(hostPort);
     const seen = await Promise.all([reaches(network, host, hostPort), reaches(network, internet, 80)]);
@@ -162,7 +162,7 @@ socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW).sendto(packet
   });
 });
 
-test('a network whose making was broken off is whole after the next try, wherever that was', async (t) => {
+test('a network whose creation was interrupted at any point is complete after the next try', async (t) => {
   for (let calls = 1, isDone = false; !isDone; calls += 1) {
     const name = scope();
     let left = calls;
@@ -185,7 +185,7 @@ test('a network whose making was broken off is whole after the next try, whereve
   }
 });
 
-test('rules that were flushed between two builds are there again before the second', async (t) => {
+test('rules that were flushed between two builds are restored before the second', async (t) => {
   const name = scope();
   const network = makeSandboxNetwork(name, exec);
   t.after(() => network.remove());

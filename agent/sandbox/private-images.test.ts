@@ -32,7 +32,7 @@ describe('private base images', () => {
 
   const lines = (): string[] => [`FROM ${PRIVATE}`, `RUN echo ${randomUUID()}`];
 
-  test('without a login, and with a wrong one, it is not to be had, and the message says what to do', async () => {
+  test('fail to pull without a login or with a wrong one, and the message says what to do', async () => {
     for (const registries of [[], [{ ...LOGIN, password: 'wrong' }], [{ ...LOGIN, host: 'other.example' }]]) {
       const error = await builder.failure(lines(), { registries });
       assert.equal(error.code, 'ORK_BASE_IMAGE');
@@ -42,7 +42,7 @@ describe('private base images', () => {
     }
   });
 
-  test('with the login it is pulled and built from, again and again, and the log has no password', async () => {
+  test('are pulled and built from with the login, repeatedly, and the log has no password', async () => {
     for (let time = 0; time < 2; time += 1) {
       const { text, image } = await builder.build(lines(), { registries: [LOGIN] });
       assert.match(text, /Pulling base image .* with the login for 127\.0\.0\.1:5000/);
@@ -51,7 +51,7 @@ describe('private base images', () => {
     }
   });
 
-  test('a project without the login does not get it because another one had it', async () => {
+  test('stay out of reach of a project without the login, even after another project pulled them', async () => {
     await builder.build(lines(), { registries: [LOGIN], projectId: randomUUID() });
     const error = await builder.failure(lines(), { projectId: randomUUID() });
     assert.equal(error.code, 'ORK_BASE_IMAGE');

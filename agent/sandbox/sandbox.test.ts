@@ -63,7 +63,7 @@ async function fixture(t: TestContext): Promise<Fixture> {
 
 const ping = (engine: Engine): Promise<unknown> => engine.call('ping', (docker) => docker.ping());
 
-test('each of two builds has an engine, groups and a disk of its own; a third waits; nothing stays but the caches', async (t) => {
+test('two builds get separate engines, groups and disks, a third waits, and only the caches remain', async (t) => {
   const { scope, folder, sandbox, said, begin } = await fixture(t);
   const [first, second] = await Promise.all([begin('a'), begin('b')]);
   assert.notEqual(first.lease.engine.socketPath, second.lease.engine.socketPath);
@@ -102,7 +102,7 @@ test('each of two builds has an engine, groups and a disk of its own; a third wa
   for (const letter of ['a', 'b']) assert.ok(existsSync(join(folder, 'state', letter, 'disk.img')));
 });
 
-test('the engine is in its own group, below the weight of apps, and not in the one of what it runs', async (t) => {
+test('the engine has its own group, separate from that of its containers, with less weight than apps', async (t) => {
   const { scope, folder, begin } = await fixture(t);
   const { done } = await begin('a');
   const { path, atTop } = buildGroup(scope);

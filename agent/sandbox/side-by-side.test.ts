@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { DEBIAN, TestBuilder } from '../../test/harness/builder.ts';
 
-test('a build that is cancelled leaves the one beside it alone, which goes through', async () => {
+test('a cancelled build does not affect the one beside it, which completes', async () => {
   const builder = await TestBuilder.start(2);
   try {
     const cancel = new AbortController();

@@ -16,7 +16,7 @@ const never = new AbortController().signal;
 const nobody = (): void => assert.fail('it should not have to wait');
 const get = (queue: SlotQueue, environmentId: string): Promise<number> => queue.acquire(environmentId, never, nobody);
 
-test('an environment goes to the slot that it had last, also after a restart, else to the first that is free', async (t) => {
+test('an environment gets its previous slot, also after a restart, or else the first free one', async (t) => {
   const folder = folderOf(t);
   const queue = makeSlotQueue(3, openSlotAffinity(folder));
   assert.deepEqual([await get(queue, 'a'), await get(queue, 'b')], [0, 1]);
@@ -29,7 +29,7 @@ test('an environment goes to the slot that it had last, also after a restart, el
   assert.deepEqual([await get(restarted, 'a'), await get(restarted, 'b')], [2, 1]);
 });
 
-test('with fewer slots than before a lost home is no hindrance, and an unreadable file none either', async (t) => {
+test('neither a previous slot that no longer exists nor an unreadable file prevents an assignment', async (t) => {
   const folder = folderOf(t);
   openSlotAffinity(folder).set('a', 3);
   assert.equal(await get(makeSlotQueue(1, openSlotAffinity(folder)), 'a'), 0);
@@ -37,7 +37,7 @@ test('with fewer slots than before a lost home is no hindrance, and an unreadabl
   assert.equal(await get(makeSlotQueue(1, openSlotAffinity(folder)), 'a'), 0);
 });
 
-test('those without a slot wait in order of arrival and are told how many wait before them', async (t) => {
+test('builds without a slot wait in order of arrival and learn how many are ahead', async (t) => {
   const queue = makeSlotQueue(1, openSlotAffinity(folderOf(t)));
   const index = await get(queue, 'a');
   const before: number[] = [];
@@ -58,7 +58,7 @@ test('those without a slot wait in order of arrival and are told how many wait b
   );
 });
 
-test('one that is cancelled while it waits leaves the queue', async (t) => {
+test('a build that is cancelled while it waits leaves the queue', async (t) => {
   const queue = makeSlotQueue(1, openSlotAffinity(folderOf(t)));
   const index = await get(queue, 'a');
   const cancel = new AbortController();
@@ -71,7 +71,7 @@ test('one that is cancelled while it waits leaves the queue', async (t) => {
   await assert.rejects(queue.acquire('d', cancel.signal, nobody), { code: 'ORK_CANCELLED' });
 });
 
-test('a queue that is full says so', async (t) => {
+test('a full queue throws ORK_QUEUE_FULL', async (t) => {
   const queue = makeSlotQueue(1, openSlotAffinity(folderOf(t)));
   await get(queue, 'a');
   for (let count = 0; count < 32; count += 1) void queue.acquire(`w${count}`, never, () => undefined);

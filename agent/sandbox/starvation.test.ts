@@ -16,27 +16,27 @@ function after(looks: number, buildMs: number, restMs: number, starvation = NOT_
   return now;
 }
 
-test('builds that get next to nothing of a busy host get a share after a while, and not before', () => {
+test('builds that get almost nothing of a busy host get a share after the patience period, and not before', () => {
   assert.equal(after(4, 20, 0).insisting, false);
   assert.equal(after(5, 20, 0).insisting, true);
 });
 
-test('builds that get on, and builds on a host that has rest, get none', () => {
+test('builds that make progress, and builds on a host with idle time, get no share', () => {
   assert.equal(after(20, 300, 0).insisting, false);
   assert.equal(after(20, 0, 500).insisting, false, 'they wait for something else than a processor');
 });
 
-test('the share stays while the host is busy, since builds get on by it; it ends with the first rest', () => {
+test('the share stays while the host is busy and ends with the first idle time', () => {
   const starved = after(5, 20, 0);
   assert.equal(after(3, 800, 0, starved).insisting, true);
   assert.deepEqual(after(1, 800, 500, starved), NOT_STARVED);
 });
 
-test('time at rest is read from the first line of /proc/stat', () => {
+test('idle time is read from the first line of /proc/stat', () => {
   assert.equal(idleMs('cpu  10 20 30 4000 500 6 7 8 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n'), 45_000);
 });
 
-test('who looks after builds ends with the last of them, and every first one begins by yielding', async () => {
+test('the guard runs until the last of the concurrent builds ends, and starts by yielding', async () => {
   const written: boolean[] = [];
   const priority: BuildPriority = {
     apply: () => assert.fail('that is for slots'),
@@ -71,7 +71,7 @@ test('who looks after builds ends with the last of them, and every first one beg
   assert.deepEqual(written, [false]);
 });
 
-test('a look that fails is told once, and the next one looks again', async () => {
+test('a failed sample is reported once, and sampling goes on', async () => {
   const lines: string[] = [];
   const wakes: (() => void)[] = [];
   let looks = 0;

@@ -105,7 +105,7 @@ describe('an image between two engines', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  test('it has the same id, and only layers that are not there are sent', async (t) => {
+  test('has the same content on both, and only the missing layers are sent', async (t) => {
     await inSandbox(async (engine) => {
       const reference = await buildIn(t, engine, EVERYTHING);
       const told: string[] = [];
@@ -128,7 +128,7 @@ describe('an image between two engines', () => {
     });
   });
 
-  test('layers that an image of the host begins with are known to be there, so it is asked once', async (t) => {
+  test('is sent in one load if an image on the host starts with the same layers', async (t) => {
     await inSandbox(async (engine) => {
       const lines = [`FROM ${BASE}`, `RUN echo ${scope} > /alike`];
       const earlier = await buildIn(t, engine, lines);
@@ -157,7 +157,7 @@ describe('an image between two engines', () => {
     });
   });
 
-  test('a load that began before there was an image takes it; one that was given up leaves nothing', async (t) => {
+  test('can be loaded by a load that began before it existed, and an abandoned load leaves nothing', async (t) => {
     await inSandbox(async (engine) => {
       const reference = `orkestr-transfer-${scope}:early`;
       const dropped = beginLoad(host, reference, never);
@@ -178,7 +178,7 @@ describe('an image between two engines', () => {
     });
   });
 
-  test('what the host has lost meanwhile is sent again', async (t) => {
+  test('is sent again after the host has lost it', async (t) => {
     await inSandbox(async (engine) => {
       const reference = await buildIn(t, engine, [`FROM ${BASE}`, `RUN echo ${scope} > /one`, 'RUN echo > /two']);
       await transferImage(engine, host, reference, never);
@@ -195,7 +195,7 @@ describe('an image between two engines', () => {
     });
   });
 
-  test('a layer that is not what its digest says is refused, and the host has no image of it', async (t) => {
+  test('is rejected if a layer does not match its digest, and the host keeps no image of it', async (t) => {
     await inSandbox(async (engine) => {
       const lines = [`FROM ${BASE}`, `RUN echo ${scope} > /changed`];
       const reference = await buildIn(t, engine, lines);
@@ -213,7 +213,7 @@ describe('an image between two engines', () => {
     });
   });
 
-  test('where the layers cannot be read the image is handed over whole, and that is told', async (t) => {
+  test('is sent whole, with a message, if its layers cannot be read', async (t) => {
     await inSandbox(async (engine) => {
       const reference = await buildIn(t, engine, [`FROM ${BASE}`, `RUN echo ${scope} > /whole`]);
       const told: string[] = [];
@@ -233,7 +233,7 @@ describe('an image between two engines', () => {
     });
   });
 
-  test('an engine that does not say which layer it misses gets all of them', async (t) => {
+  test('is sent with all layers if the engine does not say which layer it lacks', async (t) => {
     await inSandbox(async (engine) => {
       const reference = await buildIn(t, engine, [`FROM ${BASE}`, `RUN echo ${scope} > /other`]);
       const other: Engine = {
@@ -249,7 +249,7 @@ describe('an image between two engines', () => {
     });
   });
 
-  test('a host whose disk is full is told of as that', async (t) => {
+  test('fails with ORK_DISK_FULL on a host whose disk is full', async (t) => {
     await inSandbox(async (engine) => {
       const reference = await buildIn(t, engine, [`FROM ${BASE}`, `RUN echo ${scope} > /full`]);
       const full: Engine = {
@@ -271,7 +271,7 @@ describe('an image between two engines', () => {
     });
   });
 
-  test('a cancel in the middle ends it, and no file stays open', async (t) => {
+  test('can be cancelled in the middle, and no file stays open', async (t) => {
     await inSandbox(async (engine) => {
       const reference = await buildIn(t, engine, [`FROM ${BASE}`, 'RUN head -c 200000000 /dev/urandom > /large']);
       const stop = new AbortController();

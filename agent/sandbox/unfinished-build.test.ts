@@ -14,13 +14,13 @@ function begun(step: number): number {
   return began();
 }
 
-test('a build whose clock is set back meanwhile began before all that it made; else when it did', () => {
+test('a clock that is set back during a build moves its start back, but one set forward does not', () => {
   assert.equal(begun(0), 10 * HOUR);
   assert.equal(begun(-HOUR), 9 * HOUR);
   assert.equal(begun(HOUR), 10 * HOUR, 'what it made before the step is not to be missed');
 });
 
-test('what is said of a build is there until it is taken back, also for another agent', (t) => {
+test('the record of an unfinished build stays until it is cleared, also for another agent', (t) => {
   const folder = temporaryFolder(t);
   assert.equal(openUnfinishedBuild(folder).read(), null);
   openUnfinishedBuild(folder).write({ began: 5, oversized: true });

@@ -53,7 +53,7 @@ const turns = async (count: number): Promise<void> => {
   for (let index = 0; index < count; index += 1) await turn();
 };
 
-test('what was on the disk before the build is not counted', async (t) => {
+test('space that was used before the build is not counted', async (t) => {
   const { seen, watch: watched } = await watch(t);
   seen.disk = { ...seen.disk, usedBytes: 590 * MIB };
   await turns(50);
@@ -67,14 +67,14 @@ test('what was on the disk before the build is not counted', async (t) => {
   );
 });
 
-test('a disk with less room than the limit is the limit', async (t) => {
+test('on a disk with less free space than the limit the free space is the limit', async (t) => {
   const { seen, watch: watched } = await watch(t, 50 * MIB);
   seen.disk = { ...seen.disk, usedBytes: 550 * MIB };
   await turns(50);
   assert.match(watched.breach(null)?.message ?? '', /50 MiB, limit 50 MiB/);
 });
 
-test('a build that stays at its limit of processes is ended; one that leaves it again is not', async (t) => {
+test('a build that stays at its limit of processes is stopped, but one that leaves it again is not', async (t) => {
   const { seen, watch: watched } = await watch(t);
   seen.group = { ...seen.group, processes: 100 }; // at the limit, but nothing refused
   await turns(50);
@@ -91,7 +91,7 @@ test('a build that stays at its limit of processes is ended; one that leaves it 
   assert.equal(watched.breach('RUN bomb')?.code, 'ORK_BUILD_PROCESSES');
 });
 
-test('the first breach is the one that is told', async (t) => {
+test('the first breach is the one that is reported', async (t) => {
   const { seen, watch: watched } = await watch(t);
   watched.countLog({ bytes: Buffer.alloc(MIB), at: null });
   assert.equal(watched.breach(null), null);
@@ -101,7 +101,7 @@ test('the first breach is the one that is told', async (t) => {
   assert.equal(watched.breach(null)?.code, 'ORK_BUILD_LOG');
 });
 
-test('when the RUN is gone what it took is still known', async (t) => {
+test('the peak disk use of a command is still known after its end', async (t) => {
   const { seen, watch: watched } = await watch(t);
   seen.disk = { ...seen.disk, usedBytes: 570 * MIB };
   await turns(10);
@@ -109,7 +109,7 @@ test('when the RUN is gone what it took is still known', async (t) => {
   assert.equal((await watched.look()).diskBytes, 70 * MIB);
 });
 
-test('output is late when it was said long before it came, and silence is not late', async (t) => {
+test('output that arrives long after it was written is late, but silence is not', async (t) => {
   const { seen, watch: watched } = await watch(t);
   const bytes = Buffer.from('x');
   watched.countLog({ bytes, at: 0 });

@@ -75,7 +75,7 @@ function inTurn<T>(...values: T[]): () => Promise<T> {
 }
 
 describe('the step cutover', () => {
-  test('flips what it saw, drains the old target, and gives a receipt with the counts', async () => {
+  test('flips over the generation that it saw, drains the old target, and returns a receipt with the counts', async () => {
     const flips: FlipRequest[] = [];
     const drains: unknown[] = [];
     const side = { errors: 0, firstRequestAt: AT, lastRequestAt: AT };
@@ -136,7 +136,7 @@ describe('the step cutover', () => {
     assert.equal(receipt.drain, null);
   });
 
-  test('an app that has ended since its last check is not flipped to', async () => {
+  test('rejects an app that has exited since its last check', async () => {
     const context = contextWith(
       { table: inTurn(tableOf(upstream(1, IDS.previous))) },
       {},
@@ -151,7 +151,7 @@ describe('the step cutover', () => {
     });
   });
 
-  test('an engine that does not answer before the flip holds it up no more than after it', async () => {
+  test('an engine that does not answer before the flip does not delay it', async () => {
     const context = contextWith(
       { table: inTurn(tableOf()), flip: async () => answer({ previous: null }) },
       {},
@@ -162,7 +162,7 @@ describe('the step cutover', () => {
     assert.equal((await cutover.run(context)).generation, 2);
   });
 
-  test('a reboot after the flip: the app is started again, at its new address, though the proxy knows no way back', async (t) => {
+  test('after a reboot the flipped app is started again and the proxy gets its new address', async (t) => {
     const app = createServer((socket) => socket.destroy()).listen(8080, '127.0.0.7');
     t.after(() => app.close());
     await once(app, 'listening');
@@ -190,17 +190,17 @@ describe('the step cutover', () => {
     assert.deepEqual(flips, ['172.20.0.3', '127.0.0.7']);
   });
 
-  test('a newer generation that serves already: stale, and nothing is flipped', async () => {
+  test('a newer generation that already serves makes the step stale, and nothing is flipped', async () => {
     const context = contextWith({ table: inTurn(tableOf(upstream(3, IDS.previous))) });
     await assert.rejects(cutover.run(context), { code: 'ORK_GENERATION_STALE' });
   });
 
-  test('the same generation with another target: stale, and nothing is flipped', async () => {
+  test('the same generation with another target makes the step stale, and nothing is flipped', async () => {
     const context = contextWith({ table: inTurn(tableOf(upstream(2, IDS.previous))) });
     await assert.rejects(cutover.run(context), { code: 'ORK_GENERATION_STALE' });
   });
 
-  test('an answer that was lost: the table tells, and the same flip is answered again', async () => {
+  test('after a lost answer the same flip is requested again and returns its answer', async () => {
     let flips = 0;
     const context = contextWith({
       table: inTurn(tableOf(upstream(1, IDS.previous)), tableOf(upstream(2, IDS.deployment))),
@@ -216,7 +216,7 @@ describe('the step cutover', () => {
     assert.equal(receipt.previous?.targetId, IDS.previous);
   });
 
-  test('settings that came while the flip was on its way follow it', async () => {
+  test('settings that arrive during the flip are sent after it', async () => {
     const edges: EdgeRequest[] = [];
     const context = contextWith({
       table: inTurn(tableOf(upstream(1, IDS.previous))),
@@ -234,7 +234,7 @@ describe('the step cutover', () => {
     assert.deepEqual(edges, [{ upstreamId: IDS.environment, expectedGeneration: 2, ...newer }]);
   });
 
-  test('a flip by someone older in between: it looks again and flips over that', async () => {
+  test('if an older deployment flips in between, the step reads the table again and flips over that', async () => {
     const expected: number[] = [];
     const context = contextWith({
       table: inTurn(tableOf(), tableOf(upstream(1, IDS.previous)), tableOf(upstream(2, IDS.deployment))),
@@ -248,7 +248,7 @@ describe('the step cutover', () => {
     assert.deepEqual(expected, [0, 1]);
   });
 
-  test('gives up after three lost answers with the reason', async () => {
+  test('gives up after three lost answers and returns their error', async () => {
     let flips = 0;
     const context = contextWith({
       table: inTurn(tableOf()),
@@ -261,7 +261,7 @@ describe('the step cutover', () => {
     assert.equal(flips, 3);
   });
 
-  test('a refusal is not tried again', async () => {
+  test('a rejected flip is not retried', async () => {
     let flips = 0;
     const context = contextWith({
       table: inTurn(tableOf()),
@@ -274,7 +274,7 @@ describe('the step cutover', () => {
     assert.equal(flips, 1);
   });
 
-  test('a proxy that was restarted knows the old target no more: the counts of the flip stand', async () => {
+  test('if a restarted proxy no longer knows the old target, the receipt keeps the counts of the flip', async () => {
     const context = contextWith({
       table: inTurn(tableOf(upstream(1, IDS.previous, 9)), tableOf(upstream(2, IDS.deployment, 2, 5))),
       flip: async () => answer(),
@@ -286,7 +286,7 @@ describe('the step cutover', () => {
     assert.equal(receipt.failed, 2);
   });
 
-  test('a cancel before the flip ends it; after the flip it comes too late', async () => {
+  test('a cancel before the flip ends the step; a cancel after the flip is too late', async () => {
     const cancelled = AbortSignal.abort(new OrkestrError('ORK_CANCELLED', 'Cancelled.'));
     const before = contextWith({ table: inTurn(tableOf()) }, { signal: cancelled });
     await assert.rejects(cutover.run(before), { code: 'ORK_CANCELLED' });
@@ -301,7 +301,7 @@ describe('the step cutover', () => {
     assert.equal((await cutover.run(after)).generation, 2);
   });
 
-  test('a day of streams is not waited for once the environment is being deleted, nor the watch window', async () => {
+  test('the removal of the environment ends a long drain and the watch window', async () => {
     const removal = new AbortController();
     const until = (signal: AbortSignal): Promise<never> =>
       new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
@@ -323,11 +323,11 @@ describe('the step cutover', () => {
     assert.match(context.lines.join('\n'), /the environment is being deleted/);
   });
 
-  test('has no undo: the flip is the point of no return', () => {
+  test('has no undo, because the flip is the point of no return', () => {
     assert.ok(!('undo' in cutover));
   });
 
-  test('hasFlipped asks the proxy, and passes on that it does not answer', async () => {
+  test('hasFlipped reads the table of the proxy and rethrows when the proxy does not answer', async () => {
     const ask = (...upstreams: UpstreamView[]) => hasFlipped(contextWith({ table: inTurn(tableOf(...upstreams)) }));
     assert.equal(await ask(), false);
     assert.equal(await ask(upstream(1, IDS.previous)), false);

@@ -24,7 +24,7 @@ describe('the step deploy', () => {
     return { target, request: requests[0] };
   };
 
-  test("starts the image beside the old one with the environment's variables, PORT and who it is", async () => {
+  test("starts the image beside the old one with the environment's variables, PORT and its own identity", async () => {
     const { target, request } = await start({ job: { env: { GREETING: 'hi', ORKESTR_COMMIT: 'forged' } } });
     assert.equal(request.name, `orkestr-${IDS.deployment}`);
     assert.equal(request.networkName, `orkestr-${IDS.project}`);
@@ -48,19 +48,19 @@ describe('the step deploy', () => {
     });
   });
 
-  test('the variable PORT of the environment is left as it is', async () => {
+  test('leaves the variable PORT of the environment unchanged', async () => {
     const { target, request } = await start({ job: { env: { PORT: '5000' } } });
     assert.equal(request.env['PORT'], '5000');
     assert.equal(target.port, 5000);
   });
 
-  test("a start command in front of the repository's own Dockerfile becomes the command", async () => {
+  test("a start command for a repository's own Dockerfile becomes the container's command", async () => {
     const own = { origin: 'repository', path: 'Dockerfile', text: 'FROM x' } as const;
     const { request } = await start({ plan: { dockerfile: own, startCommand: 'node other.js' } });
     assert.deepEqual(request.command, ['node', 'other.js']);
   });
 
-  test('an app that is down again before it has an address fails with its last line', async () => {
+  test('an app that exits before it has an address fails with its last line', async () => {
     const state = { running: false, address: null, exitCode: 1 };
     await assert.rejects(start({ state }), { code: 'ORK_APP_EXITED', message: /exit code 1.*fatal: boom/ });
   });
@@ -85,7 +85,7 @@ describe('the step deploy', () => {
     ]);
   });
 
-  test('undo leaves the network to what else the project runs', async () => {
+  test('undo keeps the network while the project runs something else', async () => {
     assert.deepEqual(await undoWith([container(IDS.previous)]), [['stop', `orkestr-${IDS.deployment}`, 10]]);
   });
 });

@@ -54,7 +54,7 @@ describe('the step finalize', () => {
     deploymentId: IDS.previous,
   });
 
-  test('keeps the new container, removes the others of the environment only, and tells the release', async () => {
+  test('keeps the new container, removes the others of its environment only, and returns the release', async () => {
     const { release, calls } = await finalizeWith({});
     assert.deepEqual(calls, [`keep orkestr-${IDS.deployment}`, `stop orkestr-${IDS.previous}`, 'workspace']);
     assert.deepEqual(release, {
@@ -69,14 +69,14 @@ describe('the step finalize', () => {
     });
   });
 
-  test('prunes images beyond the number and tells those that really went', async () => {
+  test('prunes images beyond the limit and reports only those that were removed', async () => {
     const listed = [owned(image.id), owned(id('b')), owned(id('c')), owned(id('d'))];
     const { release, calls } = await finalizeWith({ listed, inUse: [id('c')] });
     assert.ok(calls.includes(`prune ${id('c')}`));
     assert.deepEqual(release.prunedImages, [id('d')]);
   });
 
-  test('after a time with the clock of the hub ahead the images of the newest deployments stay, not those of the newest ids', async () => {
+  test('keeps the images of the newest deployments, even if a hub clock that was ahead made their ids older', async () => {
     const of = (deploymentId: string, imageId: string): OwnedImage => ({ ...owned(imageId), deploymentId });
     const listed = [
       of('ahead-2', id('b')),
@@ -90,29 +90,29 @@ describe('the step finalize', () => {
     assert.deepEqual(release.prunedImages, [id('c'), id('e')]);
   });
 
-  test('an old image that the engine cannot let go fails no deployment, and keeps no other from going', async () => {
+  test('an old image that cannot be removed fails no deployment and keeps no other image', async () => {
     const listed = [owned(image.id), owned(id('b')), owned(id('c')), owned(id('d'))];
     const { release } = await finalizeWith({ listed, broken: [id('c')] });
     assert.deepEqual(release.prunedImages, [id('d')]);
   });
 
-  test('of the others those of the newest deployments stay, in the order of the store', () => {
+  test('keeps the images of the newest deployments, in the order of the store', () => {
     assert.deepEqual(surplus([owned(image.id), owned(id('b')), owned(id('c'))], image.id, 2), [id('c')]);
     assert.deepEqual(surplus([owned(image.id), owned(id('c')), owned(id('b'))], image.id, 2), [id('b')]);
   });
 
-  test('after a rollback the live image stays, though it is the oldest', () => {
+  test('keeps the live image after a rollback, even if it is the oldest', () => {
     const listed = [owned(id('b')), owned(id('c')), owned(image.id)];
     assert.deepEqual(surplus(listed, image.id, 2), [id('c')]);
     assert.deepEqual(surplus(listed, image.id, 1), [id('b'), id('c')]);
   });
 
-  test('one image under two names counts once and is never pruned for its older name', () => {
+  test('an image with two names counts once and is never pruned under its older name', () => {
     const listed = [owned(image.id), owned(id('b')), owned(image.id)];
     assert.deepEqual(surplus(listed, image.id, 2), []);
   });
 
-  test('has no undo: it comes after the point of no return', () => {
+  test('has no undo, because it follows the point of no return', () => {
     assert.ok(!('undo' in finalize));
   });
 });

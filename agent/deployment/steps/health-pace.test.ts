@@ -9,7 +9,7 @@ import { health } from './health.ts';
 import { contextOf, exits, openPort, running } from './test-health.ts';
 
 describe('probes of the step health', () => {
-  test('is done after the successes in a row that the check asks for', async (t) => {
+  test('succeeds after the number of consecutive successes that the check asks for', async (t) => {
     const port = await openPort(t);
     const report = await health.run(
       contextOf({
@@ -23,7 +23,7 @@ describe('probes of the step health', () => {
     assert.deepEqual(report.listeners, [{ address: '::', port }]);
   });
 
-  test('an app that is up soon is seen soon, and one that is not is asked no more often than the interval says', async (t) => {
+  test('detects a fast app quickly, and probes a slow one no more often than the interval allows', async (t) => {
     const port = await openPort(t);
     const upAfter = async (ms: number): Promise<{ readonly late: number; readonly attempts: number }> => {
       const clock = new VirtualClock();
@@ -41,7 +41,7 @@ describe('probes of the step health', () => {
     assert.ok(never.late <= 1000 && never.attempts < 125, `${never.late} ms late, ${never.attempts} probes`);
   });
 
-  test('an app is found up a tenth of its start late at most', async (t) => {
+  test('detects that an app is up with a delay of at most a tenth of its start time', async (t) => {
     const port = await openPort(t);
     const lateAfter = async (startMs: number): Promise<number> => {
       const clock = new VirtualClock();
@@ -63,7 +63,7 @@ describe('probes of the step health', () => {
     }
   });
 
-  test('two good probes are 25 ms apart, and a fifth of the start where that took longer', async (t) => {
+  test('two good probes are 25 ms apart, or a fifth of the start time if that is longer', async (t) => {
     const port = await openPort(t);
     const gapAfter = async (startMs: number): Promise<number> => {
       const clock = new VirtualClock();
@@ -100,7 +100,7 @@ describe('probes of the step health', () => {
     await assert.rejects(health.run(context), { message: 'it was asked often enough' });
   });
 
-  test('reads what the app has open while it waits for the next good probe, and again after a bad one', async (t) => {
+  test('reads the open sockets while it waits for the next good probe, and again after a failed one', async (t) => {
     const told: string[] = [];
     const exec = exits(0, 1, 0, 0);
     const report = await health.run(
@@ -126,7 +126,7 @@ describe('probes of the step health', () => {
     assert.deepEqual(report.listeners, [{ address: '::', port: 5 }]);
   });
 
-  test('starts to count again after a failure: a flapping app is not healthy', async (t) => {
+  test('restarts its count after a failure, so a flapping app is not healthy', async (t) => {
     const port = await openPort(t);
     const report = await health.run(
       contextOf({

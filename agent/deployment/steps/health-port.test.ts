@@ -17,7 +17,7 @@ describe('when the app opens another port than the guessed one', () => {
   /** A port that nothing listens on. */
   const CLOSED = 1;
 
-  test('and only that one, it is probed from then on, and the report and the log say so', async (t) => {
+  test('and no other, it is probed from then on, and the report and the log say so', async (t) => {
     const open = await openPort(t);
     const context = contextOf({ port: CLOSED, check, containers: listening(open) });
     const report = await health.run(context);
@@ -27,13 +27,13 @@ describe('when the app opens another port than the guessed one', () => {
     );
   });
 
-  test('but the port was said by somebody, that is not overruled', async (t) => {
+  test('but the port was stated by the user, the stated port is not overruled', async (t) => {
     const open = await openPort(t);
     const context = contextOf({ port: CLOSED, portGuessed: false, check, containers: listening(open) });
     await assert.rejects(health.run(context), { code: 'ORK_PORT_WRONG' });
   });
 
-  test('and a third one, none is taken', async (t) => {
+  test('and a third one, none of them is taken', async (t) => {
     const context = contextOf({ port: CLOSED, check, containers: listening(await openPort(t), 9229) });
     await assert.rejects(health.run(context), { code: 'ORK_PORT_WRONG' });
   });
@@ -56,7 +56,7 @@ describe('when the app opens another port than the guessed one', () => {
     assert.ok(context.lines.includes(`port ${port} is open now: going back from ${CLOSED} to it`));
   });
 
-  test('and another one at each look, none is taken before it stays', async (t) => {
+  test('and a different one at each look, none is taken until one stays', async (t) => {
     const open = await openPort(t);
     const seen = [9229, 9230, open];
     const listeners: ContainerRuntime['listeners'] = async () => [

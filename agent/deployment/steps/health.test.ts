@@ -6,7 +6,7 @@ import { health } from './health.ts';
 import { contextOf, exits, NAME, openPort, running } from './test-health.ts';
 
 describe('the step health', () => {
-  test('says why when the time is up, with sockets, probe and log lines', async () => {
+  test('gives sockets, probe and log lines as the reason when the time is up', async () => {
     const clock = new VirtualClock();
     const context = contextOf({
       clock,
@@ -28,7 +28,7 @@ describe('the step health', () => {
     assert.ok(clock.monotonic() >= 30_000 && clock.monotonic() < 32_000, `ended at ${clock.monotonic()} ms`);
   });
 
-  test('a budget of one second is enough for an app that is up', async (t) => {
+  test('a budget of one second suffices for an app that is up', async (t) => {
     const port = await openPort(t);
     const check = { kind: 'command', argv: ['ready'], startSeconds: 1, intervalSeconds: 0.1 };
     // Inspecting the container never resolves, so that time only passes between the probes.
@@ -38,7 +38,7 @@ describe('the step health', () => {
     assert.equal(report.attempts, 2);
   });
 
-  test('a last probe that has hardly any time left does not hide what the one before it got', async () => {
+  test('a last probe with hardly any time left does not replace the result of the one before', async () => {
     const clock = new VirtualClock();
     const context = contextOf({
       clock,
@@ -57,7 +57,7 @@ describe('the step health', () => {
     });
   });
 
-  test('sees an exit at once, though a probe hangs and the budget is an hour', async () => {
+  test('detects an exit at once, even if a probe hangs and the budget is an hour', async () => {
     const clock = new VirtualClock();
     const context = contextOf({
       clock,
@@ -73,13 +73,13 @@ describe('the step health', () => {
     assert.equal(clock.monotonic(), 2000);
   });
 
-  test('tells a kill for memory with the limit', async () => {
+  test('reports an out-of-memory kill with the limit', async () => {
     const stopped = { ...running, running: false, exitCode: 137, oomKilled: true };
     const containers = { inspect: async () => stopped, exec: exits(1), tail: async () => [] };
     await assert.rejects(health.run(contextOf({ containers })), { code: 'ORK_APP_MEMORY', message: /512 MiB/ });
   });
 
-  test('tells a killed worker too, when the app goes on without it and never gets healthy', async () => {
+  test('reports a worker killed for memory, too, if the app goes on without it and never becomes healthy', async () => {
     const containers = {
       inspect: async () => ({ ...running, oomKilled: true }),
       exec: exits(1),
@@ -88,7 +88,7 @@ describe('the step health', () => {
     await assert.rejects(health.run(contextOf({ containers })), { code: 'ORK_APP_MEMORY' });
   });
 
-  test('a cancel ends it with the reason of the signal', async () => {
+  test('a cancel ends the step with the reason of the signal', async () => {
     const cancel = new AbortController();
     const clock = new VirtualClock();
     const context = contextOf({
@@ -105,7 +105,7 @@ describe('the step health', () => {
     await assert.rejects(health.run(context), { code: 'ORK_CANCELLED' });
   });
 
-  test('an engine that fails is not taken for an unhealthy app', async () => {
+  test('a failing engine does not make the app unhealthy', async () => {
     const inspect = async (): Promise<never> => {
       throw new OrkestrError('ORK_ENGINE_TIMEOUT', 'silent');
     };
@@ -114,7 +114,7 @@ describe('the step health', () => {
     });
   });
 
-  test('sockets that cannot be read hide neither the verdict nor themselves', async () => {
+  test('unreadable sockets do not hide the verdict, and the log mentions them', async () => {
     const context = contextOf({
       containers: {
         inspect: async () => running,
@@ -129,7 +129,7 @@ describe('the step health', () => {
     assert.ok(context.lines.some((line) => line.includes('no such process')));
   });
 
-  test('auto takes the HEALTHCHECK of an image that has one', async (t) => {
+  test('the check auto uses the HEALTHCHECK of an image that has one', async (t) => {
     const port = await openPort(t);
     const report = await health.run(
       contextOf({
@@ -145,7 +145,7 @@ describe('the step health', () => {
     assert.equal(report.probe, 'image');
   });
 
-  test('changes nothing, so there is nothing to take back', () => {
+  test('has no undo, because it changes nothing', () => {
     assert.ok(!('undo' in health));
   });
 });

@@ -22,7 +22,7 @@ async function folder(t: TestContext): Promise<string> {
 }
 
 describe('the step clone', () => {
-  test("checks the exact commit out into the deployment's own folder, while the build engine starts", async () => {
+  test("checks out the exact commit into the deployment's own folder while the build engine starts", async () => {
     const requests: unknown[] = [];
     const warm = () => void requests.push('warm');
     const context = aContext({
@@ -46,7 +46,7 @@ describe('the step clone', () => {
   const otherHas = (host: string) => tableView(upstreamView({ id: IDS.previous, routes: [{ host, pathPrefix: '/' }] }));
   const taking = (host: string) => aJob({ settings: { domains: [{ host, pathPrefix: '/' }] } });
 
-  test('a domain that the host serves another environment at fails it before anything is fetched or built', async () => {
+  test('fails before any fetch or build if the host serves another environment at one of its domains', async () => {
     const proxy = scripted<Ports['proxy']>('proxy', { table: async () => otherHas('taken.test') });
     const context = aContext({ job: taking('taken.test'), ports: { proxy } });
     await assert.rejects(async () => clone.run(context), {
@@ -57,7 +57,7 @@ describe('the step clone', () => {
     assert.equal(context.lines.length, 1, 'that it waits is said once');
   });
 
-  test('one that is given up meanwhile is waited for; a proxy that is away, and a build for another host, say nothing', async () => {
+  test('waits for a domain to become free, and skips the check without a proxy or for another host', async () => {
     const tables = [otherHas('moves.test'), otherHas('moves.test'), tableView()];
     const proxy = scripted<Ports['proxy']>('proxy', { table: async () => tables.shift() ?? assert.fail() });
     await mustBeFree(aContext({ job: taking('moves.test'), ports: { proxy } }));
@@ -87,7 +87,7 @@ describe('the step analyze', () => {
     return { context, plan: analyze.run(context) };
   };
 
-  test('plans from the root directory and logs evidence and the generated Dockerfile', async (t) => {
+  test('plans from the root directory and logs the evidence and the generated Dockerfile', async (t) => {
     const checkout = await folder(t);
     await mkdir(join(checkout, 'apps/web'), { recursive: true });
     await writeFile(join(checkout, 'apps/web/index.html'), 'hello');
@@ -99,7 +99,7 @@ describe('the step analyze', () => {
     assert.ok(context.lines.some((line) => line.startsWith('  FROM ')));
   });
 
-  test('of the variables only public ones go into the build, and the log has their names alone', async (t) => {
+  test('passes only public variables to the build and logs only their names', async (t) => {
     const checkout = await folder(t);
     await writeFile(join(checkout, 'package.json'), '{"devDependencies":{"vite":"8"}}');
     const env = { VITE_API_URL: 'https://api.example', DATABASE_URL: 'postgres://secret', VITEST: '1' };
@@ -109,14 +109,14 @@ describe('the step analyze', () => {
     assert.doesNotMatch(context.lines.join('\n'), /api\.example|postgres/);
   });
 
-  test('a rollback keeps the plan of its release, though the repository says something else today', async () => {
+  test('a rollback keeps the plan of its release, even if the repository has changed since', async () => {
     // No port is scripted: the repository is not read.
     const context = aContext({ job: aRollback() });
     assert.deepEqual(await analyze.run(context), plan);
     assert.match(context.lines.join(), new RegExp(`using the plan of deployment ${IDS.previous}, made by`));
   });
 
-  test('a Dockerfile that is too long for a plan is named', async (t) => {
+  test('the error names a Dockerfile that is too long for a plan', async (t) => {
     const checkout = await folder(t);
     await writeFile(join(checkout, 'Dockerfile'), `FROM scratch\n${'# long\n'.repeat(50_000)}`);
     await assert.rejects(analyzeIn(checkout).plan, {
@@ -125,7 +125,7 @@ describe('the step analyze', () => {
     });
   });
 
-  test('a root directory that is not there, or is a file, is named', async (t) => {
+  test('the error names a root directory that is missing or a file', async (t) => {
     const checkout = await folder(t);
     await writeFile(join(checkout, 'web'), '');
     for (const rootDirectory of ['web', 'apps/web']) {
@@ -136,7 +136,7 @@ describe('the step analyze', () => {
     }
   });
 
-  test('a root directory behind a link is refused, wherever the link leads', async (t) => {
+  test('rejects a root directory behind a link, wherever the link leads', async (t) => {
     const checkout = await folder(t);
     const outside = await folder(t);
     await mkdir(join(outside, 'app'));
@@ -148,7 +148,7 @@ describe('the step analyze', () => {
 });
 
 describe('the step build', () => {
-  test('builds the plan from its root directory under a name that derives from the ids', async () => {
+  test('builds the plan from its root directory under a name derived from the ids', async () => {
     const requests: unknown[] = [];
     const context = aContext({
       outputs: { clone: checkout, analyze: plan },
@@ -174,7 +174,7 @@ describe('the step build', () => {
     ]);
   });
 
-  test('for a rollback whose image is gone it says which release is built again', async () => {
+  test('for a rollback whose image is gone, the builder is told which release it rebuilds', async () => {
     const released: unknown[] = [];
     const builder = scripted<Ports['builder']>('builder', {
       build: async ({ again }) => {
@@ -208,7 +208,7 @@ describe('the step build', () => {
     assert.deepEqual(await undoWith(null, []), []);
   });
 
-  test("undo leaves an image that is another deployment's too", async () => {
+  test('undo keeps an image that also belongs to another deployment', async () => {
     assert.deepEqual(await undoWith(image, [owned(IDS.deployment), owned(IDS.previous)]), []);
   });
 });

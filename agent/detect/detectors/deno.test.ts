@@ -8,7 +8,7 @@ before(async () => {
 });
 after(() => repository.remove());
 
-test('a program that exports its handler is served, and one that serves itself is run', async () => {
+test('a program that exports its handler is served, and one that serves by itself is run', async () => {
   const start = async (main: string): Promise<string | undefined> =>
     (await repository.plan({ 'deno.json': '{}', 'main.ts': main })).startCommand;
   const serve = 'deno serve --host 0.0.0.0 --port $PORT --allow-net --allow-env --allow-read main.ts';
@@ -18,7 +18,7 @@ test('a program that exports its handler is served, and one that serves itself i
   assert.equal(await start('const app = {};\nexport default app;\nDeno.serve(app.fetch);\n'), run);
 });
 
-test('what the manifest lists is installed before the build, which looks for it in node_modules', async () => {
+test('the packages of the manifest are installed before the build, which looks in node_modules', async () => {
   const manifest = {
     nodeModulesDir: 'manual',
     tasks: { build: 'vite build', start: 'deno serve -A _fresh/server.js' },
@@ -33,7 +33,7 @@ test('what the manifest lists is installed before the build, which looks for it 
   assert.match(older.dockerfile.text, /\nCOPY \. \.\nRUN deno cache main\.ts\nRUN deno task build\n/);
 });
 
-test('an install that reads more than the manifests, or that somebody stated, has all files', async () => {
+test('an install that reads more than the manifests, or that the user stated, comes after all files', async () => {
   const files = { 'deno.json': '{}', 'deno.lock': '{}', 'main.ts': '' };
   const text = async (more: Record<string, string>, installCommand?: string): Promise<string> =>
     (await repository.plan({ ...files, ...more }, installCommand === undefined ? {} : { installCommand })).dockerfile
@@ -46,7 +46,7 @@ test('an install that reads more than the manifests, or that somebody stated, ha
   assert.match(await text({}, 'make deps'), /\nCOPY \. \.\nRUN make deps\nRUN mkdir/);
 });
 
-test('a task that watches files gives way to preview, or loses its watcher', async () => {
+test('a task that watches files is replaced by preview, or loses its watcher', async () => {
   const planned = async (tasks: Record<string, string>): Promise<[string | undefined, string]> => {
     const made = await repository.plan({ 'deno.json': JSON.stringify({ tasks }), 'main.ts': '', 'dev.ts': '' });
     return [made.startCommand, made.warnings.join()];
@@ -71,7 +71,7 @@ describe('a workspace', () => {
     'apps/web/main.ts': 'Deno.serve(() => new Response());\n',
   };
 
-  test('its only app is built with the members beside it, and runs in its folder with the imports of all', async () => {
+  test('with one app is built with all members, and the app runs in its folder with the imports of all', async () => {
     for (const asked of [{}, { rootDirectory: 'apps/web' }]) {
       const plan = await repository.plan(WORKSPACE, asked);
       assert.equal(plan.rootDirectory, '.');
@@ -86,14 +86,14 @@ describe('a workspace', () => {
     }
   });
 
-  test('a folder that is no member stands alone', async () => {
+  test('leaves a folder that is not a member on its own', async () => {
     const files = { ...WORKSPACE, 'other/deno.json': '{}', 'other/main.ts': 'Deno.serve(() => new Response());\n' };
     const plan = await repository.plan(files, { rootDirectory: 'other' });
     assert.equal(plan.rootDirectory, 'other');
     assert.equal(plan.framework, 'Deno');
   });
 
-  test('members are listed below a key too', async () => {
+  test('can list its members under a key, too', async () => {
     const root = JSON.stringify({ workspace: { members: ['apps/web'] } });
     const plan = await repository.plan({ ...WORKSPACE, 'deno.json': root }, { rootDirectory: 'apps/web' });
     assert.match(plan.dockerfile.text, /WORKDIR \/app\/apps\/web/);

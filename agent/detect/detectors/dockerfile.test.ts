@@ -14,13 +14,13 @@ const plan = (files: Files, settings = {}): Promise<BuildPlan> => repository.pla
 const json = (value: unknown): string => JSON.stringify(value);
 
 describe('detector dockerfile', () => {
-  test('a Dockerfile wins over everything else', async () => {
+  test('gives a Dockerfile precedence over everything else', async () => {
     const made = await plan({ Dockerfile: 'FROM x:1', 'package.json': json({ scripts: { start: 'node a' } }) });
     assert.equal(made.detector, 'dockerfile');
     assert.deepEqual(made.files, []);
   });
 
-  test('what stands in a here-document is no instruction', async () => {
+  test('does not read the text of a here-document as instructions', async () => {
     const text =
       'FROM a AS web\nCOPY <<-"A" <<B /x/\nFROM b\n\tA\nEXPOSE 1\nB\nRUN cat <<C\nUSER x\n C\nEXPOSE 2\nC\nEXPOSE 3\n';
     const made = await plan({ Dockerfile: text });
@@ -30,18 +30,18 @@ describe('detector dockerfile', () => {
     assert.equal(shift.port, 4);
   });
 
-  test('a Dockerfile is found under the other names that it has', async () => {
+  test('finds a Dockerfile under its other names', async () => {
     for (const name of ['dockerfile', 'Containerfile'])
       assert.equal((await plan({ [name]: 'FROM x:1' })).dockerfile.path, name);
     assert.equal((await plan({ Dockerfile: 'FROM x:1', Containerfile: 'FROM y:1' })).dockerfile.path, 'Dockerfile');
   });
 
-  test('what it is made from in the end is its runtime, not the name of a stage', async () => {
+  test('reports the final base image as the runtime instead of the name of a stage', async () => {
     const made = await plan({ Dockerfile: 'ARG V=3.4\nFROM ruby:$V AS base\nFROM base AS build\nFROM base\n' });
     assert.equal(evidenceOf(made, 'runtime'), 'ruby:$V (Dockerfile line 2)');
   });
 
-  test('only the ports of the last stage count', async () => {
+  test('counts only the ports of the last stage', async () => {
     const made = await plan({
       Dockerfile: 'FROM a AS build\nEXPOSE 1\nfrom --platform=linux/amd64 b\nexpose 3000/tcp 53/udp',
     });
@@ -50,13 +50,13 @@ describe('detector dockerfile', () => {
     assert.equal(evidenceOf(made, 'port'), '3000 (Dockerfile line 4)');
   });
 
-  test('several ports are a warning and none is taken', async () => {
+  test('warns about several ports and chooses none', async () => {
     const made = await plan({ Dockerfile: 'FROM a\nEXPOSE 3000 9229' });
     assert.equal(made.port, undefined);
     assert.match(made.warnings.join(), /several ports/);
   });
 
-  test('one without FROM is named', async () => {
+  test('names a Dockerfile without FROM in the error', async () => {
     assert.match((await repository.refusal({ Dockerfile: '# empty\n' })).message, /Dockerfile has no FROM/);
   });
 });

@@ -18,7 +18,7 @@ const global = (version: string, more = {}): Record<string, string> => ({
   'global.json': JSON.stringify({ sdk: { version }, ...more }),
 });
 
-test('a line that Ubuntu packages is the one that builds and runs', async () => {
+test('a .NET line that Ubuntu packages builds and runs the app', async () => {
   for (const line of ['8.0', '10.0']) {
     const made = await plan(net(`net${line}`));
     assert.deepEqual([made.version, made.warnings], [line, []]);
@@ -26,7 +26,7 @@ test('a line that Ubuntu packages is the one that builds and runs', async () => 
   }
 });
 
-test('another one is built with the next LTS and runs on it, and the plan says so', async () => {
+test('any other line is built and run with the next LTS, and the plan says so', async () => {
   const lines: readonly (readonly [string, string])[] = [
     ['net9.0', '10.0'],
     ['net7.0', '8.0'],
@@ -44,12 +44,12 @@ test('another one is built with the next LTS and runs on it, and the plan says s
   }
 });
 
-test('a newer one than is packaged is an error before the build', async () => {
+test('a line newer than the packaged ones is an error before the build', async () => {
   await assert.rejects(plan(net('net12.0')), /Shop\.csproj asks for \.NET net12\.0, but Ubuntu packages only 10 and 8/);
   await assert.rejects(plan(net('net8.0'), {}, { runtimeVersion: '11' }), /environment setting asks for \.NET 11/);
 });
 
-test('an SDK of global.json that is not packaged gives way, and the rest of the file stays', async () => {
+test('an SDK in global.json that is not packaged is removed, and the rest of the file stays', async () => {
   const made = await plan(net('net8.0'), global('8.0.404', { 'msbuild-sdks': { A: '1' } }));
   assert.match(made.dockerfile.text, /^COPY \. \.\nCOPY \.orkestr\/global\.json global\.json$/m);
   const text = made.files.find(({ path }) => path === '.orkestr/global.json')?.text ?? '';
@@ -61,7 +61,7 @@ test('an SDK of global.json that is not packaged gives way, and the rest of the 
   assert.doesNotMatch(packaged.dockerfile.text, /global\.json/);
 });
 
-test('of several frameworks the newest is published, also when Directory.Build.props names them', async () => {
+test('the newest of several frameworks is published, even if Directory.Build.props names them', async () => {
   const several = '<TargetFrameworks>net8.0;net10.0;netstandard2.0</TargetFrameworks>';
   assert.match((await plan(several)).buildCommand ?? '', / -f net10\.0 -o \/out$/);
   const props = await plan('', { 'Directory.Build.props': net('net8.0') });
@@ -69,7 +69,7 @@ test('of several frameworks the newest is published, also when Directory.Build.p
   assert.match(props.dockerfile.text, /^COPY Shop\.csproj Directory\.Build\.props \.\/$/m);
 });
 
-test('a page that runs in the browser is published as files, unless a server belongs to it', async () => {
+test('a page that runs in the browser is published as files, unless the app has a server', async () => {
   const client = project(net('net10.0')).replace('Sdk.Web', 'Sdk.BlazorWebAssembly');
   const made = await repository.plan({ 'Page.csproj': client });
   assert.deepEqual([made.framework, made.runtime, made.startCommand], ['Blazor WebAssembly', 'static', undefined]);

@@ -12,7 +12,7 @@ after(() => repository.remove());
 type Files = Parameters<RepositoryFolder['plan']>[0];
 const plan = (files: Files, settings = {}): Promise<BuildPlan> => repository.plan(files, settings);
 
-test('packages of npm that Phoenix bundles are installed behind its own, with Node.js', async () => {
+test('npm packages that Phoenix bundles are installed after its own dependencies, with Node.js', async () => {
   const mix = 'app: :shop\n{:phoenix, "~> 1.8"}\n"assets.deploy": ["esbuild shop --minify"]\n';
   const files = { 'mix.exs': mix, 'mix.lock': '', 'assets/package.json': '{}', 'assets/package-lock.json': '{}' };
   const { dockerfile } = await repository.plan(files);
@@ -29,14 +29,14 @@ describe('detector elixir', () => {
   const mix = (project: string): string =>
     `defmodule Shop.MixProject do\n  def project, do: [app: :shop, ${project}]\nend\n`;
 
-  test('without dependencies the tools that fetch them are not fetched either', async () => {
+  test('without dependencies the tools that fetch them are not installed', async () => {
     const made = await plan({ 'mix.exs': mix('version: "1.0.0"') });
     assert.doesNotMatch(made.dockerfile.text, /local\.hex/);
     const fetching = await plan({ 'mix.exs': mix('deps: [{:plug_cowboy, "~> 2.7"}]') });
     assert.match(fetching.dockerfile.text, /^RUN mix local\.hex --force && mix local\.rebar --force$/m);
   });
 
-  test('a release that mix.exs names is built and started by that name, else mix knows its name', async () => {
+  test('a release in mix.exs is built and started by its name, otherwise by the name of the app', async () => {
     const own = await plan({ 'mix.exs': mix('releases: [web: [include_executables_for: [:unix]]]') });
     assert.match(own.buildCommand ?? '', /mix release web --overwrite$/);
     assert.equal(own.startCommand, 'bin/web start');
@@ -46,7 +46,7 @@ describe('detector elixir', () => {
     assert.equal(standard.startCommand, 'bin/shop start');
   });
 
-  test('Phoenix with a database needs its address too, and the plan says so', async () => {
+  test('Phoenix with a database needs the database address, too, and the plan says so', async () => {
     const needs = async (deps: string, variables = {}): Promise<string[]> => {
       const { warnings } = await plan({ 'mix.exs': mix(`deps: [{:phoenix, "~> 1.8"}${deps}]`) }, { variables });
       return warnings.flatMap((warning) => /^Phoenix needs ([A-Z_]+): /.exec(warning)?.[1] ?? []);
@@ -56,7 +56,7 @@ describe('detector elixir', () => {
     assert.deepEqual(await needs('', { SECRET_KEY_BASE: 'x' }), ['PHX_HOST']);
   });
 
-  test('dependencies are compiled under the configuration of production', async () => {
+  test('dependencies are compiled with the production configuration', async () => {
     const files = { 'mix.exs': mix('deps: [{:plug, "~> 1.16"}]'), 'config/config.exs': '', 'config/prod.exs': '' };
     const made = await plan(files);
     assert.match(made.dockerfile.text, /^COPY config\/config\.exs config\/prod\.exs config\/\nRUN .* mix deps\.get/m);

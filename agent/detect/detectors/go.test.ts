@@ -16,7 +16,7 @@ const dockerfileOf = async (mod: string, files: Record<string, string> = {}): Pr
   (await repository.plan({ 'go.mod': `module x\n\ngo 1.26\n${mod}`, 'main.go': 'package main', ...files })).dockerfile
     .text;
 
-test('a program in Go trusts the certificates that it was built with', async () => {
+test('the image of a Go program contains the certificates of the build stage', async () => {
   const [, run = ''] = (await dockerfileOf('')).split(/^FROM debian/m);
   assert.match(
     run,
@@ -24,7 +24,7 @@ test('a program in Go trusts the certificates that it was built with', async () 
   );
 });
 
-test('a module that is C beneath is built with a compiler, all others without', async () => {
+test('a module that uses cgo is built with a compiler, all others without', async () => {
   assert.match(await dockerfileOf('require github.com/gorilla/mux v1.8.1\n'), /CGO_ENABLED=0/);
   for (const mod of [
     'require github.com/mattn/go-sqlite3 v1.14.22\n',
@@ -39,13 +39,13 @@ test('a module that is C beneath is built with a compiler, all others without', 
   assert.match(await dockerfileOf('require github.com/mattn/go-sqlite3-fork v1.0.0\n'), /CGO_ENABLED=0/);
 });
 
-test('the library of a module in C is there when it is built, and when it runs', async () => {
+test('the C library of a module is installed for both the build and the app', async () => {
   const [build = '', run = ''] = (await dockerfileOf('require github.com/h2non/bimg v1.1.9\n')).split(/^FROM debian/m);
   assert.match(build, /libvips-dev/);
   assert.match(run, /libvips42 /);
 });
 
-test('.tool-versions names the version of Go', async () => {
+test('.tool-versions sets the version of Go', async () => {
   const text = await dockerfileOf('', { '.tool-versions': 'golang 1.26.2\n' });
   assert.match(text, /^FROM golang:1\.27-trixie|^FROM golang:1\.26-trixie/m);
   assert.match(
@@ -67,7 +67,7 @@ describe('a go.work', () => {
     'tools/lint/main.go': 'package main',
   };
 
-  test('its only app is built with the modules beside it, and runs in its folder', async () => {
+  test('with one app is built with all modules, and the app runs in its folder', async () => {
     const plan = await repository.plan(WORKSPACE);
     assert.equal(plan.rootDirectory, '.');
     assert.match(plan.warnings[0] ?? '', /^orkestr uses services\/api as the root directory: /);
@@ -88,7 +88,7 @@ describe('a go.work', () => {
     );
   });
 
-  test('the plan of a root directory is the same, and one that it does not use stands alone', async () => {
+  test('gives the same plan for the root directory of a module, and leaves a folder outside it on its own', async () => {
     const { dockerfile, rootDirectory } = await repository.plan(WORKSPACE, { rootDirectory: 'services/api' });
     assert.equal(rootDirectory, '.');
     assert.match(dockerfile.text, /WORKDIR \/src\/services\/api/);
@@ -98,14 +98,14 @@ describe('a go.work', () => {
     assert.doesNotMatch(other.dockerfile.text, /go\.work/);
   });
 
-  test('a module at its root is built there', async () => {
+  test('with a module at its root is built there', async () => {
     const files = { 'go.work': 'go 1.26\nuse .\nuse ./lib\n', 'lib/go.mod': 'module x/lib\n' };
     const text = await dockerfileOf('require github.com/gorilla/mux v1.8.1\n', files);
     assert.match(text, /COPY go\.work go\.mod \.\/\nCOPY lib\/go\.mod lib\/\n/);
     assert.doesNotMatch(text, /WORKDIR \/src\/|WORKDIR \/app\//);
   });
 
-  test('several apps are an error that names them', async () => {
+  test('with several apps causes an error that names them', async () => {
     const web = { 'services/web/go.mod': 'module x/web\n', 'services/web/main.go': 'package main' };
     const work = `${WORKSPACE['go.work']}use ./services/web\n`;
     await assert.rejects(repository.plan({ ...WORKSPACE, ...web, 'go.work': work }), {
@@ -114,7 +114,7 @@ describe('a go.work', () => {
     });
   });
 
-  test('modules are downloaded behind the sources when one stands in a folder that the workspace does not use', async () => {
+  test('downloads modules after the sources are copied if one is in a folder that the workspace does not use', async () => {
     const mod = 'module x/api\n\nrequire y v0.0.0\n\nreplace y => ../../vendored/y\n';
     const { dockerfile } = await repository.plan({ ...WORKSPACE, 'services/api/go.mod': mod });
     assert.doesNotMatch(dockerfile.text, /go mod download|COPY go\.work/);
@@ -124,13 +124,13 @@ describe('a go.work', () => {
 describe('detector go', () => {
   const mod = 'module example.com/shop/v2\n\ngo 1.19\n';
 
-  test('a main package in the root', async () => {
+  test('builds the main package in the root', async () => {
     const made = await plan({ 'go.mod': mod, 'main.go': '// licence\npackage main' });
     assert.match(made.buildCommand ?? '', / \.$/);
     assert.doesNotMatch(made.dockerfile.text, /go mod download/);
   });
 
-  test('of several in cmd/ the one named like the module, with a warning', async () => {
+  test('builds the program in cmd/ that is named like the module, with a warning about the others', async () => {
     const made = await plan({
       'go.mod': `${mod}require example.com/x v1.0.0\n`,
       'go.sum': '',
@@ -143,18 +143,18 @@ describe('detector go', () => {
     assert.match(made.dockerfile.text, /COPY go\.mod go\.sum \.\/\nRUN \S+ go mod download/);
   });
 
-  test('a module in a folder of the repository is there before anything is fetched', async () => {
+  test('does not download modules before the sources are copied if one is in a folder of the repository', async () => {
     const replaced = `${mod}require example.com/x v1.0.0\nreplace example.com/x => ./x\n`;
     const made = await plan({ 'go.mod': replaced, 'main.go': 'package main', 'x/go.mod': 'module example.com/x\n' });
     assert.doesNotMatch(made.dockerfile.text, /go mod download/);
   });
 
-  test('tests and ignored files are no main package', async () => {
+  test('does not count tests and ignored files as a main package', async () => {
     const files = { 'go.mod': mod, 'x_test.go': 'package main', 'gen.go': '//go:build ignore\n\npackage main' };
     assert.match((await repository.refusal(files)).message, /no main package/);
   });
 
-  test('a newer go is the tag of the base image, or a warning where there is only one', async () => {
+  test('uses the required Go version as the image tag, or warns if the host has only an older one', async () => {
     const files = { 'go.mod': 'module x\n\ngo 1.22.1\n', 'main.go': 'package main' };
     const old = 'golang:1.19-bookworm';
     const made = await plan(files, { baseImages: { go: old }, madeHere: [old] });

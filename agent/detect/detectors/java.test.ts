@@ -17,7 +17,7 @@ const pom = (...modules: readonly string[]): string =>
   `<project><modules>${modules.map((name) => `<module>${name}</module>`).join('')}</modules></project>`;
 const boot = '<plugin><artifactId>spring-boot-maven-plugin</artifactId></plugin>';
 
-test('of a Maven build with modules the one that is packaged to run is the app', async () => {
+test('in a Maven build with modules the module that is packaged to run is the app', async () => {
   const made = await plan({
     'pom.xml': pom('shared', 'services/web', '../outside'),
     'shared/pom.xml': '<project/>',
@@ -28,13 +28,13 @@ test('of a Maven build with modules the one that is packaged to run is the app',
   assert.match(made.dockerfile.text, /ls -S services\/web\/target\/\*\.jar services\/web\/target\/\*\.war /);
 });
 
-test('several of them are a warning that names each', async () => {
+test('several runnable modules cause a warning that names each', async () => {
   const made = await plan({ 'pom.xml': pom('a', 'b'), 'a/pom.xml': boot, 'b/pom.xml': boot });
   assert.match(made.warnings.join(), /several modules that could be the app: a, b\./);
   assert.equal(made.buildCommand, 'mvn -B -DskipTests package');
 });
 
-test('of a Gradle build whose root has only settings too', async () => {
+test('in a Gradle build with only settings at its root the runnable module is the app', async () => {
   const made = await plan({
     'settings.gradle.kts': 'rootProject.name = "shop"\ninclude("lib", ":app")\n',
     gradlew: '',
@@ -46,7 +46,7 @@ test('of a Gradle build whose root has only settings too', async () => {
   assert.match(made.dockerfile.text, /ls -S app\/build\/libs\/\*\.jar /);
 });
 
-test('modules of which none is packaged to run are a warning for Maven, and no app for settings alone', async () => {
+test('without a runnable module Maven gets a warning, and Gradle settings alone are no app', async () => {
   const made = await plan({ 'pom.xml': pom('a'), 'a/pom.xml': '<project/>' });
   assert.match(made.warnings.join(), /No framework plugin packages a module/);
   await assert.rejects(
@@ -55,7 +55,7 @@ test('modules of which none is packaged to run are a warning for Maven, and no a
   );
 });
 
-test('a plugin that is only named for the modules makes no program of the root', async () => {
+test('a plugin that the root only declares for its modules does not make the root a program', async () => {
   const made = await plan({
     'settings.gradle': "include 'a'\ninclude 'b'\n",
     'build.gradle': "plugins { id 'org.springframework.boot' version '3.5.0' apply false }\n",
@@ -65,7 +65,7 @@ test('a plugin that is only named for the modules makes no program of the root',
   assert.match(made.buildCommand ?? '', / -x test :b:build$/);
 });
 
-test('a program of Gradle without a plugin for one jar runs by its start script', async () => {
+test('a Gradle application without a plugin for a single jar runs through its start script', async () => {
   const settings = { 'settings.gradle.kts': 'include("app")\n', gradlew: '' };
   const plugins = (...lines: readonly string[]): string =>
     `plugins {\n${lines.map((line) => `  ${line}\n`).join('')}}\n`;
@@ -82,7 +82,7 @@ test('a program of Gradle without a plugin for one jar runs by its start script'
   assert.match((await plan({ 'build.gradle': plugins("id 'java'") })).startCommand ?? '', /-jar app\.jar$/);
 });
 
-test('of several jars the one that has the libraries in it is taken, whatever it is called', async () => {
+test('the jar that contains the libraries is used among several, whatever its name', async () => {
   const made = await plan({ 'build.gradle.kts': 'plugins { id("io.ktor.plugin") version "3.4.0" }\n', gradlew: '' });
   const libs = join(repository.path, 'build/libs');
   await mkdir(libs, { recursive: true });
@@ -94,7 +94,7 @@ test('of several jars the one that has the libraries in it is taken, whatever it
   assert.match(await readFile(join(repository.path, 'out/app.jar'), 'utf8'), /^ktor-sample-all\.jar /);
 });
 
-test('a Gradle wrapper without its jar is a warning', async () => {
+test('a Gradle wrapper without its jar causes a warning', async () => {
   const files = { 'build.gradle': '', gradlew: '' };
   const warned = /gradle-wrapper\.jar is not in the repository/;
   assert.match((await plan(files)).warnings.join(), warned);
@@ -102,14 +102,14 @@ test('a Gradle wrapper without its jar is a warning', async () => {
   assert.doesNotMatch((await plan({ 'build.gradle': '' })).warnings.join(), warned);
 });
 
-test('Gradle without a wrapper is a warning, since Debian has an old one', async () => {
+test('Gradle without a wrapper causes a warning, because the Gradle of Debian is old', async () => {
   const warned = /no gradlew, .* Run `gradle wrapper`/;
   assert.match((await plan({ 'build.gradle': '' })).warnings.join(), warned);
   assert.doesNotMatch((await plan({ 'build.gradle': '', gradlew: '' })).warnings.join(), warned);
   assert.doesNotMatch((await plan({ 'pom.xml': '<project/>' })).warnings.join(), warned);
 });
 
-test('a framework is known by its alias in the version catalog', async () => {
+test('a framework is recognised by its alias in the version catalog', async () => {
   const made = await plan({
     'build.gradle.kts': 'plugins {\n  alias(libs.plugins.quarkus)\n}\n',
     'settings.gradle.kts': '',

@@ -22,12 +22,12 @@ describe('detector node', () => {
     assert.match((await node(start)).dockerfile.text, /CMD \["node","server\.js"\]/);
   });
 
-  test('what npm would run before start comes along', async () => {
+  test('a prestart script runs before the start command', async () => {
     const made = await node({ scripts: { prestart: 'node migrate.js', start: 'node server.js' } });
     assert.match(made.dockerfile.text, /CMD \["sh","-c","node migrate\.js && exec node server\.js"\]/);
   });
 
-  test('a script that calls another one is followed, also in a circle', async () => {
+  test('a script that calls another one is followed, and a cycle is not an app', async () => {
     const made = await node({ scripts: { start: 'npm run serve', serve: 'node serve.js' } });
     assert.equal(evidenceOf(made, 'start'), 'node serve.js (package.json scripts.serve)');
     const circle = await repository.refusal({
@@ -36,7 +36,7 @@ describe('detector node', () => {
     assert.equal(circle.code, 'ORK_NOTHING_DETECTED');
   });
 
-  test('main, and then a well-known file, start it when no script does', async () => {
+  test('without a start script the app starts with main, or else with a well-known file', async () => {
     assert.equal((await node({ main: './lib/app.js' }, { 'lib/app.js': '' })).startCommand, 'node lib/app.js');
     assert.equal((await node({ main: 'gone.js' }, { 'index.js': '' })).startCommand, 'node index.js');
   });
@@ -45,19 +45,19 @@ describe('detector node', () => {
     assert.match((await repository.refusal({ 'package.json': '{}' })).message, /no start script/);
   });
 
-  test('a Procfile says it before the scripts do', async () => {
+  test('a Procfile takes precedence over the scripts', async () => {
     const made = await node(start, { Procfile: 'worker: node w.js\nweb: node web.js' });
     assert.equal(evidenceOf(made, 'start'), 'node web.js (Procfile)');
   });
 
-  test('a port in the start script is found', async () => {
+  test('a port in the start script is detected', async () => {
     const made = await node({ scripts: { start: 'PORT=4000 node server.js' } });
     assert.equal(evidenceOf(made, 'port'), '4000 (package.json scripts.start)');
   });
 
   const withDependency = { ...start, dependencies: { koa: '1' }, devDependencies: { typescript: '5' } };
 
-  test('each lockfile brings its package manager, and the manifests are copied before the sources', async () => {
+  test('each lockfile selects its package manager, and the manifests are copied before the sources', async () => {
     const expected: Record<string, [string, RegExp]> = {
       'package-lock.json': ['{}', /COPY package\.json package-lock\.json \.\/\nRUN \S+ npm ci --omit=dev\n/],
       'pnpm-lock.yaml': [
@@ -76,23 +76,23 @@ describe('detector node', () => {
     );
   });
 
-  test('what a package manager reads beside them is copied with the manifests', async () => {
+  test('other files that a package manager reads are copied with the manifests', async () => {
     const files = { 'pnpm-lock.yaml': '', '.npmrc': '', '.pnpmfile.cjs': '', 'bunfig.toml': '', 'server.js': '' };
     const { text } = (await node(withDependency, files)).dockerfile;
     assert.match(text, /^COPY package\.json pnpm-lock\.yaml \.npmrc \.pnpmfile\.cjs bunfig\.toml \.\/$/m);
   });
 
-  test('no lockfile is a warning', async () => {
+  test('a missing lockfile causes a warning', async () => {
     assert.match((await node(withDependency)).warnings.join(), /no lockfile/);
   });
 
-  test('with a build script everything is installed, and development packages are taken out after it', async () => {
+  test('with a build script all packages are installed, and development packages are removed after the build', async () => {
     const manifest = { ...withDependency, scripts: { build: 'tsc', start: 'node dist/main.js' } };
     const { text } = (await node(manifest, { 'package-lock.json': '' })).dockerfile;
     assert.match(text, /npm ci\nCOPY \. \.\nRUN npm run build\nRUN \S+ npm prune --omit=dev --ignore-scripts\n/);
   });
 
-  test("an app's own install scripts wait for all files, so that the install does not", async () => {
+  test("an app's own install scripts run after all files are copied, so the install itself can come earlier", async () => {
     const scripts = { ...start.scripts, prepare: 'husky', postinstall: 'node fix.js' };
     const { text } = (await node({ ...withDependency, scripts })).dockerfile;
     assert.match(
@@ -104,14 +104,14 @@ describe('detector node', () => {
     assert.doesNotMatch(stated.dockerfile.text, /npm run|npm pkg/, 'a stated command runs them itself');
   });
 
-  test('Prisma makes its client at the install, from its schema, unless a script does it later', async () => {
+  test('Prisma generates its client during the install, which needs the schema, unless a script does it later', async () => {
     const prisma = { ...start, dependencies: { '@prisma/client': '6' } };
     assert.match((await node(prisma)).dockerfile.text, /COPY \. \.\nRUN \S+ npm install/);
     const later = { ...prisma, scripts: { ...start.scripts, build: 'prisma generate && tsc' } };
     assert.match((await node(later)).dockerfile.text, /COPY package\.json \.\/\nRUN \S+ npm install/);
   });
 
-  test('what runs before the install, scripts beside those of members, and folders as dependencies get all files first', async () => {
+  test('a preinstall script, install scripts in a workspace and dependencies in folders need all files first', async () => {
     const sourcesFirst = /COPY \. \.\nRUN \S+ npm install\n/;
     const before = await node({ ...withDependency, scripts: { ...start.scripts, preinstall: 'node fix.js' } });
     assert.match(before.dockerfile.text, sourcesFirst);
@@ -122,7 +122,7 @@ describe('detector node', () => {
     assert.match(linked.dockerfile.text, /COPY \. \.\nRUN/);
   });
 
-  test('a start command from a development package keeps those packages', async () => {
+  test('a start command that needs a development package keeps those packages', async () => {
     const made = await node({ scripts: { start: 'tsx main.ts' }, devDependencies: { tsx: '4' } });
     assert.match(made.warnings.join(), /tsx/);
     assert.doesNotMatch(made.dockerfile.text, /prune|omit=dev/);
@@ -205,7 +205,7 @@ describe('detector node', () => {
     });
   }
 
-  test('the folder of a Vite build is read from its configuration, and a hostile one is not', async () => {
+  test('the output folder of a Vite build is read from its configuration, unless it is unsafe', async () => {
     const vite = { devDependencies: { vite: '8' } };
     const made = await node(vite, { 'vite.config.ts': "export default { build: { outDir: './public_html' } }" });
     assert.match(made.dockerfile.text, /--from=build \S+ \/app\/public_html\/ /);

@@ -14,7 +14,7 @@ const plan = (require: Record<string, string>, files: Record<string, string> = {
 const installed = ({ dockerfile }: BuildPlan): string[] =>
   /^RUN docker-php-ext-install -j"\$\(nproc\)" (.*)$/m.exec(dockerfile.text)?.[1]?.split(' ') ?? [];
 
-test('an extension that composer.json asks for is installed with what it is compiled with', async () => {
+test('an extension that composer.json requires is installed with the packages to compile it', async () => {
   const made = await plan({ 'ext-gd': '*', 'ext-intl': '*', 'ext-json': '*', 'ext-zlib': '*' });
   assert.deepEqual(installed(made), ['gd', 'intl']);
   const run = made.dockerfile.text.split(/^FROM php/m)[1] ?? '';
@@ -25,7 +25,7 @@ test('an extension that composer.json asks for is installed with what it is comp
   ]);
 });
 
-test('what the locked packages ask for is installed too, and what those for development ask for is not', async () => {
+test('extensions that locked packages require are installed, but not those of development packages', async () => {
   const lock = {
     packages: [{ name: 'a/b', require: { 'ext-bcmath': '*' }, suggest: { 'ext-soap': 'faster' } }],
     'packages-dev': [{ name: 'c/d', require: { 'ext-gmp': '*' } }],
@@ -33,14 +33,14 @@ test('what the locked packages ask for is installed too, and what those for deve
   assert.deepEqual(installed(await plan({}, { 'composer.lock': JSON.stringify(lock) })), ['bcmath']);
 });
 
-test('frameworks get the drivers of databases, and PDO is not enough', async () => {
+test('frameworks get database drivers, since PDO alone is not enough', async () => {
   for (const name of ['laravel/framework', 'doctrine/doctrine-bundle', 'ext-pdo']) {
     assert.deepEqual(installed(await plan({ [name]: '*' })), ['pdo_mysql', 'pdo_pgsql'], name);
   }
   assert.deepEqual(installed(await plan({ 'ext-pdo': '*', 'ext-pdo_sqlite': '*' })), []);
 });
 
-test('an app without composer gets what its code calls', async () => {
+test('an app without composer gets the extensions that its code uses', async () => {
   const made = await repository.plan({
     'index.php': '<?php require "config/db.php";',
     'config/db.php': '<?php $db = new PDO("mysql:host=$host"); $old = mysqli_connect($host);',
@@ -49,27 +49,27 @@ test('an app without composer gets what its code calls', async () => {
   assert.doesNotMatch((await repository.plan({ 'index.php': '<?php phpinfo();' })).dockerfile.text, /docker-php-ext/);
 });
 
-test('WordPress gets its database and what it makes pictures with', async () => {
+test('WordPress gets the extensions for its database and for images', async () => {
   const made = await repository.plan({ 'index.php': '', 'wp-includes/version.php': '' });
   assert.deepEqual(installed(made), ['exif', 'gd', 'intl', 'mysqli', 'zip']);
 });
 
-test('extensions of PECL are installed by it, and those that nobody knows are a warning', async () => {
+test('PECL extensions are installed with pecl, and unknown ones cause a warning', async () => {
   const made = await plan({ 'ext-redis': '*', 'ext-cobol': '*' });
   assert.match(made.dockerfile.text, /^RUN pecl install redis && docker-php-ext-enable redis$/m);
   assert.match(made.warnings.join(), /orkestr cannot install: ext-cobol\./);
 });
 
-test('Symfony without its packages for development is told that it is in production', async () => {
+test('Symfony runs with APP_ENV=prod, since its development packages are not installed', async () => {
   assert.match((await plan({ 'symfony/framework-bundle': '*' })).dockerfile.text, /^ENV HOME=\/tmp APP_ENV=prod$/m);
 });
 
-test('errors of PHP go to the log and not to visitors', async () => {
+test('PHP errors go to the log and not to visitors', async () => {
   const conf = (await plan({})).files.find(({ path }) => path.endsWith('apache.conf'))?.text ?? '';
   assert.match(conf, /<IfModule php_module>\n[^<]*php_flag display_errors off\n/);
 });
 
-test('Symfony compiles what its asset mapper serves, when all files are there', async () => {
+test('Symfony compiles its asset map after all files are copied', async () => {
   const packages = { 'symfony/framework-bundle': '7.4.*', 'symfony/asset-mapper': '7.4.*' };
   const made = await plan(packages, { 'importmap.php': '' });
   assert.equal(made.buildCommand, 'php bin/console importmap:install && php bin/console asset-map:compile');
@@ -85,7 +85,7 @@ test('Symfony compiles what its asset mapper serves, when all files are there', 
   );
 });
 
-test('a front end whose build calls artisan is built where PHP and its extensions are', async () => {
+test('a front end whose build calls artisan is built in a stage with PHP and its extensions', async () => {
   const manifest = {
     scripts: { build: 'vite build' },
     devDependencies: { vite: '7', '@laravel/vite-plugin-wayfinder': '^0.1.3' },
@@ -97,7 +97,7 @@ test('a front end whose build calls artisan is built where PHP and its extension
   assert.match(text, /COPY --from=vendor \/app\/vendor vendor\nRUN npm run build\n\nFROM php\nENV /);
 });
 
-test('what Laravel needs is said while the environment has not got it', async () => {
+test('a warning names each variable that Laravel needs and the environment lacks', async () => {
   const { warnings } = await plan({ 'laravel/framework': '^12.0' }, { 'composer.lock': '{}' });
   assert.equal(warnings.length, 2);
   assert.match(warnings.join(), /needs APP_KEY: .*needs DB_CONNECTION or DB_URL or SESSION_DRIVER: /);
@@ -107,7 +107,7 @@ test('what Laravel needs is said while the environment has not got it', async ()
   assert.doesNotMatch(older.warnings.join(), /DB_CONNECTION/);
 });
 
-test('ranges of PHP are read as composer has them', async () => {
+test('PHP version ranges are read by the rules of composer', async () => {
   for (const [range, version] of [
     ['^7.3|^8.0', '8.4'],
     ['~8.1', '8.4'],

@@ -24,7 +24,7 @@ describe('Django', () => {
       ...files,
     });
 
-  test('static files are collected in the build, with a secret key of its own', async () => {
+  test('static files are collected during the build, with a secret key made for the build only', async () => {
     const made = await django();
     assert.equal(made.buildCommand, 'SECRET_KEY=only-for-this-build python manage.py collectstatic --noinput');
     assert.equal(made.warnings.length, 1);
@@ -33,7 +33,7 @@ describe('Django', () => {
     assert.equal((await django({ 'shop/settings.py': '# STATIC_ROOT = x' })).buildCommand, undefined);
   });
 
-  test('a build that cannot collect them says what to do', async () => {
+  test('a failed collectstatic prints what to do', async () => {
     const { dockerfile } = await django();
     assert.match(
       dockerfile.text,
@@ -46,7 +46,7 @@ describe('Django', () => {
     assert.match(stated.dockerfile.text, /^RUN true && chown -R 10001:10001 \/app$/m);
   });
 
-  test('a project in a folder runs there, with the packages that are listed above it', async () => {
+  test('a project in a folder runs there, with the packages that the root lists', async () => {
     const below = {
       'requirements.txt': 'django\ngunicorn\nwhitenoise\n',
       'src/manage.py': "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')",
@@ -65,12 +65,12 @@ describe('Django', () => {
     assert.equal(whole.rootDirectory, 'src', 'with its packages listed beside it the folder is the root directory');
   });
 
-  test('what serves it lies where it lies, beside the package of the settings too', async () => {
+  test('the wsgi module is used where it is, even outside the package of the settings', async () => {
     const made = await django({ 'backend/wsgi.py': 'os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"' });
     assert.equal(made.startCommand, 'gunicorn --bind 0.0.0.0:$PORT backend.wsgi:application');
   });
 
-  test('the settings are those that serve the app, not those of manage.py', async () => {
+  test('the settings of the wsgi module are used, not those of manage.py', async () => {
     const made = await django({
       'manage.py': "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings.local')",
       'config/wsgi.py': 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")',
@@ -83,13 +83,13 @@ describe('Django', () => {
     );
   });
 
-  test('a secret key that the settings have themselves is none that the environment needs', async () => {
+  test('a secret key with a value in the settings is not required from the environment', async () => {
     for (const key of ["'django-insecure-1'", "os.environ.get('SECRET_KEY', 'only-for-me')"]) {
       assert.deepEqual((await django({ 'shop/settings.py': `SECRET_KEY = ${key}\n` })).warnings, [], key);
     }
   });
 
-  test('settings that let no visitor in are a warning, as a new project has them', async () => {
+  test('settings that admit no visitor, like those of a new project, cause a warning', async () => {
     const warned = async (hosts: string, files: Files = {}): Promise<boolean> => {
       const { warnings } = await django({ 'shop/settings.py': `ALLOWED_HOSTS = ${hosts}\n`, ...files });
       return warnings.some((warning) => warning.startsWith('ALLOWED_HOSTS in shop/settings.py names no domain'));
@@ -100,16 +100,16 @@ describe('Django', () => {
     assert.equal(await warned("[]\nif not DEBUG:\n    ALLOWED_HOSTS = ['shop.example']"), false);
   });
 
-  test('static files that are kept elsewhere are not uploaded by a build', async () => {
+  test('static files with a remote storage are not uploaded during a build', async () => {
     const storages = 'STORAGES = {"staticfiles": {"BACKEND": "storages.backends.s3.S3Storage"}}\n';
     assert.equal((await django({ 'shop/settings.py': settings + storages })).buildCommand, undefined);
   });
 
-  test('static files that nothing serves are a warning', async () => {
+  test('static files that nothing serves cause a warning', async () => {
     assert.match((await django({}, 'django\ngunicorn\n')).warnings.join(), /whitenoise is not listed/);
   });
 
-  test('static files that are gathered nowhere are a warning where the server serves none', async () => {
+  test('a missing STATIC_ROOT causes a warning if the server serves no static files', async () => {
     const made = (more: string, requirements?: string): Promise<BuildPlan> =>
       django({ 'shop/settings.py': `INSTALLED_APPS = ['django.contrib.staticfiles']\n${more}` }, requirements);
     assert.match(
@@ -122,7 +122,7 @@ describe('Django', () => {
     assert.doesNotMatch((await made('', 'django\n')).warnings.join(), /STATIC_ROOT/);
   });
 
-  test('an ASGI server that is listed serves the app, when gunicorn is not', async () => {
+  test('a listed ASGI server serves the app if gunicorn is not listed', async () => {
     const asgi = { 'shop/asgi.py': '' };
     assert.equal(
       (await django(asgi, 'django\nuvicorn\n')).startCommand,
@@ -138,7 +138,7 @@ describe('Django', () => {
 });
 
 describe('requirements', () => {
-  test('of several files the one for production is installed, with what it includes', async () => {
+  test('the requirements for production are installed among several files, with the files that they include', async () => {
     const made = await plan({
       'requirements/base.txt': 'flask\n',
       'requirements/production.txt': '-r base.txt\ngunicorn\n',
@@ -150,13 +150,13 @@ describe('requirements', () => {
     assert.match(one.dockerfile.text, /^COPY requirements\/prod\.txt requirements\/prod\.txt$/m);
   });
 
-  test('a file that PowerShell wrote is read', async () => {
+  test('a UTF-16 file, as PowerShell writes it, is read', async () => {
     const text = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from('flask==3.0\r\ngunicorn\r\n', 'utf16le')]);
     const made = await plan({ 'requirements.txt': text, 'app.py': 'app = Flask(__name__)' });
     assert.equal(made.startCommand, 'gunicorn --bind 0.0.0.0:$PORT app:app');
   });
 
-  test('packages that are C beneath get what they are built with, and what they run with', async () => {
+  test('packages with C code get the libraries that they need to build and to run', async () => {
     const [build = '', run = ''] = stagesOf(await plan({ 'requirements.txt': 'psycopg2==2.9\n', 'app.py': '' }));
     assert.match(build, / gcc libc6-dev libpq-dev /);
     assert.match(run, / libpq5 /);
@@ -169,13 +169,13 @@ describe('requirements', () => {
     assert.match(c, /libpq-dev/);
   });
 
-  test('OpenCV gets the libraries of a screen, and the plan names what does without', async () => {
+  test('OpenCV gets display libraries, and the plan names the variant that needs none', async () => {
     const made = await plan({ 'requirements.txt': 'opencv-python\n', 'app.py': '' });
     assert.match(stagesOf(made)[1] ?? '', /libgl1 libglib2\.0-0/);
     assert.match(made.warnings.join(), /Use opencv-python-headless/);
   });
 
-  test('what comes from a git repository brings git', async () => {
+  test('a dependency in a git repository installs git', async () => {
     const project = (text: string): Files => ({ 'pyproject.toml': text, 'main.py': '' });
     const lists: readonly Files[] = [
       { 'requirements.txt': 'x @ git+https://git.example/x\n', 'main.py': '' },
@@ -190,7 +190,7 @@ describe('requirements', () => {
     assert.doesNotMatch((await plan({ 'requirements.txt': 'gitpython\n', 'main.py': '' })).dockerfile.text, /apt-get/);
   });
 
-  test('packages in folders of the repository are there when a lockfile is installed', async () => {
+  test('packages in folders of the repository are copied before a lockfile is installed', async () => {
     const locked = (source: string): Promise<BuildPlan> =>
       plan({ 'pyproject.toml': `[project]\nname = "a"\n${source}`, 'uv.lock': '', 'main.py': '' });
     assert.match(
@@ -205,12 +205,12 @@ describe('requirements', () => {
   });
 });
 
-describe('where the app is', () => {
+describe('the location of the app', () => {
   const flask = async (files: Files): Promise<string | undefined> =>
     (await plan({ 'requirements.txt': 'flask\ngunicorn\n', ...files })).startCommand;
   const factory = 'def create_app():\n    app = Flask(__name__)\n    return app\n';
 
-  test('a module that keeps what create_app returns', async () => {
+  test('is a module that stores the result of create_app', async () => {
     const wsgi = 'from shop import create_app\n\napp = create_app()\n';
     assert.equal(
       await flask({ 'wsgi.py': wsgi, 'shop/__init__.py': factory }),
@@ -219,7 +219,7 @@ describe('where the app is', () => {
     assert.equal(await flask({ 'run.py': wsgi, 'shop/__init__.py': factory }), 'gunicorn --bind 0.0.0.0:$PORT run:app');
   });
 
-  test('a function alone is given to the server, when it needs no arguments', async () => {
+  test('is a factory function alone, if it needs no arguments', async () => {
     assert.equal(await flask({ 'app/__init__.py': factory }), 'gunicorn --bind 0.0.0.0:$PORT "app:create_app()"');
     const optional = factory.replace('()', '(config=None, *, debug=False)');
     assert.equal(await flask({ 'app/__init__.py': optional }), 'gunicorn --bind 0.0.0.0:$PORT "app:create_app()"');
@@ -227,7 +227,7 @@ describe('where the app is', () => {
     assert.equal(await flask(needed), 'python run.py');
   });
 
-  test('an instance in a package, in the root directory or below src', async () => {
+  test('is an instance in a package, in the root directory or below src', async () => {
     const app = 'app = Flask(__name__)\n';
     assert.equal(await flask({ 'shop/__init__.py': app }), 'gunicorn --bind 0.0.0.0:$PORT shop:app');
     const made = await plan({ 'requirements.txt': 'fastapi\nuvicorn\n', 'src/shop/main.py': 'app = FastAPI()\n' });
@@ -235,7 +235,7 @@ describe('where the app is', () => {
     assert.match(made.dockerfile.text, /CMD \["sh","-c","exec env PYTHONPATH=src uvicorn /);
   });
 
-  test('of Streamlit any script in the root directory that imports it', async () => {
+  test('is, for Streamlit, any script in the root directory that imports it', async () => {
     const script = 'import streamlit as st\n';
     const start = async (files: Files): Promise<string | undefined> =>
       (await plan({ 'requirements.txt': 'streamlit\n', ...files })).startCommand;
@@ -247,7 +247,7 @@ describe('where the app is', () => {
   });
 });
 
-test('scripts that serve themselves listen where visitors come from', async () => {
+test('scripts that serve by themselves listen on an address that visitors can reach', async () => {
   const start = async (name: string, script: string, more = ''): Promise<(string | number | undefined)[]> => {
     const made = await plan({ 'requirements.txt': `${name}\n${more}`, 'demo.py': script });
     return [made.framework, made.port, made.startCommand];
@@ -260,13 +260,13 @@ test('scripts that serve themselves listen where visitors come from', async () =
   assert.deepEqual(served, ['Dash', 8050, 'gunicorn --bind 0.0.0.0:$PORT demo:server']);
 });
 
-test('dependencies that only the build of the project knows are installed by it', async () => {
+test("dependencies that only the project's build knows are installed through it", async () => {
   const project = '[project]\nname = "shop"\ndynamic = ["version", "dependencies"]\n';
   const made = await plan({ 'pyproject.toml': project, 'main.py': '' });
   assert.equal(made.installCommand, 'pip install .');
 });
 
-test('what poetry lists without a lockfile is installed by poetry, which needs no package of the app', async () => {
+test('dependencies of poetry without a lockfile are installed by poetry, without the app as a package', async () => {
   const poetry = '[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\npython = "^3.12"\nflask = "^3"\n';
   const made = await plan({ 'pyproject.toml': poetry, 'app.py': 'app = Flask(__name__)\n' });
   assert.equal(made.framework, 'Flask');
@@ -276,7 +276,7 @@ test('what poetry lists without a lockfile is installed by poetry, which needs n
   );
 });
 
-test('an app of FastAPI that a function makes is served by calling it', async () => {
+test('a FastAPI app from a factory function is served by calling the function', async () => {
   const code = 'def create_app() -> FastAPI:\n    return FastAPI()\n';
   const made = await plan({ 'requirements.txt': 'fastapi\nuvicorn\n', 'app/main.py': code });
   assert.equal(made.startCommand, 'uvicorn --host 0.0.0.0 --port $PORT --factory app.main:create_app');
@@ -300,7 +300,7 @@ describe('uv', () => {
     ['the only app among them', {}],
     ['the root directory', { rootDirectory: 'packages/api' }],
   ] as const) {
-    test(`a member of a workspace, ${how}, is installed by the lockfile of all and runs in its folder`, async () => {
+    test(`installs a workspace member, ${how}, with the shared lockfile and runs it in its folder`, async () => {
       const made = await plan(workspace('["packages/*"]'), settings);
       assert.equal(made.rootDirectory, '.');
       assert.match(made.installCommand ?? '', /^uv sync --frozen .* --package shop-api$/);
@@ -310,7 +310,7 @@ describe('uv', () => {
     });
   }
 
-  test('a folder that is no member has its own dependencies', async () => {
+  test('leaves a folder that is not a member with its own dependencies', async () => {
     const made = await plan(
       { ...workspace('["packages/lib/", "other"]'), ...api() },
       { rootDirectory: 'packages/api' },
@@ -321,7 +321,7 @@ describe('uv', () => {
     );
   });
 
-  test('without a lockfile what comes from elsewhere is not taken from the registry under its name', async () => {
+  test('takes a package with another source from there instead of the registry, even without a lockfile', async () => {
     const listed = '[project]\ndependencies = ["flask", "lib"]\n[tool.uv.sources]\nlib = { git = "https://x/lib" }\n';
     const made = await plan({ 'pyproject.toml': listed, 'app.py': 'app = Flask(__name__)' });
     assert.equal(made.installCommand, 'uv sync --no-dev --no-install-project');
@@ -329,7 +329,7 @@ describe('uv', () => {
   });
 });
 
-test('an npm start that only watches assets makes no app of Node.js of a Django project', async () => {
+test('an npm start that only watches assets does not turn a Django project into a Node.js app', async () => {
   const manifest = {
     scripts: { start: 'tailwindcss -i in.css -o out.css --watch' },
     devDependencies: { tailwindcss: '4' },

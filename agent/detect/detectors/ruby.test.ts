@@ -20,7 +20,7 @@ const packageJson = {
   'yarn.lock': '',
 };
 
-test('gems that call Node.js for the assets have it in the stage that builds, with its packages', async () => {
+test('gems that call Node.js for the assets get it in the build stage, with its packages', async () => {
   const made = await rails(['propshaft', 'jsbundling-rails'], packageJson);
   const [node = '', build = '', run = ''] = made.dockerfile.text.split(/^FROM /m).slice(1);
   assert.equal(node, 'node:26-trixie-slim AS node\n\n');
@@ -32,19 +32,19 @@ test('gems that call Node.js for the assets have it in the stage that builds, wi
   assert.doesNotMatch(made.warnings.join(), /node fits too/);
 });
 
-test('an app whose gems do without Node.js gets none, though a package.json is there', async () => {
+test('an app whose gems do not use Node.js does not get it, even with a package.json', async () => {
   const made = await rails(['propshaft', 'importmap-rails'], packageJson);
   assert.doesNotMatch(made.dockerfile.text, /FROM node/);
   assert.match(made.dockerfile.text, /assets:precompile/);
 });
 
-test('assets of vite_rails and tailwindcss-rails are precompiled too', async () => {
+test('the assets of vite_rails, shakapacker and tailwindcss-rails are precompiled, too', async () => {
   for (const gem of ['vite_rails', 'shakapacker', 'tailwindcss-rails']) {
     assert.match((await rails([gem])).buildCommand ?? '', /assets:precompile$/, gem);
   }
 });
 
-test('Rails needs what it signs cookies with, unless the repository or the environment has it', async () => {
+test('Rails needs a key to sign cookies, unless the repository or the environment has it', async () => {
   const files = { Gemfile: 'gem "rails"', 'Gemfile.lock': '', 'config/application.rb': '' };
   const credentials = { ...files, 'config/credentials.yml.enc': '' };
   assert.match((await repository.plan(files)).warnings.join(), /^Rails needs SECRET_KEY_BASE: /);
@@ -57,7 +57,7 @@ test('Rails needs what it signs cookies with, unless the repository or the envir
   assert.deepEqual((await repository.plan({ ...credentials, 'config/master.key': '' })).warnings, []);
 });
 
-test('a site of Jekyll is built with its gems and served as files', async () => {
+test('a Jekyll site is built with its gems and served as files', async () => {
   const gemfile = 'gem "jekyll", "~> 4.4"\ngroup :jekyll_plugins do\n  gem "jekyll-feed"\nend\n';
   const made = await repository.plan({
     Gemfile: gemfile,
@@ -78,7 +78,7 @@ test('a site of Jekyll is built with its gems and served as files', async () => 
   assert.equal(rack.framework, 'Rack');
 });
 
-test('a Gemfile may bound the version of Ruby from both sides', async () => {
+test('a Gemfile can limit the Ruby version from both sides', async () => {
   for (const [said, version] of [
     ['ruby ">= 3.1", "< 3.3"', '3.2'],
     ["ruby('~> 3.4.0')", '3.4'],
@@ -89,7 +89,7 @@ test('a Gemfile may bound the version of Ruby from both sides', async () => {
   }
 });
 
-test('assets of Sprockets are precompiled where only another gem brings it', async () => {
+test('assets of Sprockets are precompiled even if only another gem brings it', async () => {
   const made = await rails(['sassc-rails'], { 'app/assets/config/manifest.js': '' });
   assert.match(made.buildCommand ?? '', /assets:precompile$/);
   assert.equal((await rails(['pg'])).buildCommand, undefined);

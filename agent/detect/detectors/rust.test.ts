@@ -15,17 +15,17 @@ const plan = (files: Record<string, string>): Promise<BuildPlan> => repository.p
 const app = (files: Record<string, string> = {}, dependency = ''): Promise<BuildPlan> =>
   plan({ 'Cargo.toml': cargo('web', dependency), 'src/main.rs': '', ...files });
 
-test('a program in Rust trusts the certificates that it was built with', async () => {
+test('the image of a Rust program contains the certificates of the build stage', async () => {
   const [, run = ''] = (await app()).dockerfile.text.split(/^FROM debian/m);
   assert.match(run, /^COPY --from=build \/etc\/ssl\/certs\/ca-certificates\.crt /m);
 });
 
-test('cargo finds all sources newer than what an earlier build left, whenever their commit was made', async () => {
+test("all sources get a time newer than cargo's earlier results, whatever the time of their commit", async () => {
   const { text } = (await app()).dockerfile;
   assert.match(text, /^RUN .*target=\/src\/target find \. -path \.\/target -prune .* touch \{\} \+ && cargo build /m);
 });
 
-test('crates that are not Rust beneath get the packages that they are built with and run with', async () => {
+test('crates with native code get the packages that they need to build and to run', async () => {
   const lock = (...crates: string[]): string => crates.map((crate) => `[[package]]\nname = "${crate}"\n`).join('\n');
   const apt = async (...crates: string[]): Promise<string[]> => {
     const { dockerfile } = await app({ 'Cargo.lock': lock('web', ...crates) });
@@ -38,13 +38,13 @@ test('crates that are not Rust beneath get the packages that they are built with
   assert.deepEqual(await apt('openssl-sys', 'openssl-src'), vendored);
 });
 
-test('programs in src/bin are binaries too, and src/main.rs goes before them', async () => {
+test('programs in src/bin are binaries, too, and src/main.rs takes precedence', async () => {
   const files = { 'Cargo.toml': cargo('shop'), 'src/lib.rs': '', 'src/bin/serve.rs': '' };
   assert.match((await plan(files)).buildCommand ?? '', /--bin serve$/);
   assert.match((await plan({ ...files, 'src/main.rs': '' })).buildCommand ?? '', /--bin shop$/);
 });
 
-test('of a workspace the program with a web framework is taken', async () => {
+test('in a workspace the program with a web framework is chosen', async () => {
   const made = await plan({
     'Cargo.toml': '[workspace]\nmembers = ["a", "z"]\n',
     'a/Cargo.toml': cargo('migrate'),
@@ -57,7 +57,7 @@ test('of a workspace the program with a web framework is taken', async () => {
   assert.match(made.warnings.join(), /builds server, not migrate/);
 });
 
-test('a member of a workspace, the root directory, is built at its root by the lockfile of all, and runs in its folder', async () => {
+test('a workspace member chosen as the root directory is built with the shared lockfile and runs in its folder', async () => {
   const files = {
     'Cargo.toml': '[workspace]\nmembers = ["crates/*"]\n',
     'Cargo.lock': '',
@@ -78,12 +78,12 @@ test('a member of a workspace, the root directory, is built at its root by the l
   assert.equal((await repository.plan(files, { rootDirectory: 'other' })).rootDirectory, 'other');
 });
 
-test('Rocket is told to listen where visitors come from', async () => {
+test('Rocket is configured to listen on all addresses and on PORT', async () => {
   const made = await app({}, 'rocket = "0.5"');
   assert.match(made.dockerfile.text, /CMD \["sh","-c","exec env ROCKET_ADDRESS=0\.0\.0\.0 ROCKET_PORT=\$PORT /);
 });
 
-test('a channel is named as the version, and one that is not stable is a warning', async () => {
+test('a channel is shown as the version, and a channel other than stable causes a warning', async () => {
   const version = ({ evidence }: BuildPlan): string =>
     evidence.find(({ subject }) => subject === 'version')?.from ?? '';
   const stable = await app({ 'rust-toolchain.toml': '[toolchain]\nchannel = "stable"\n', 'Cargo.lock': '' });
@@ -93,7 +93,7 @@ test('a channel is named as the version, and one that is not stable is a warning
   assert.match(nightly.warnings.join(), /^Each build downloads the toolchain of rust-toolchain: nightly-2026-01-31, /);
 });
 
-test('a version from before Debian 13 has an image without its name', async () => {
+test('a version from before Debian 13 has an image without trixie in its tag', async () => {
   const made = await app({ 'rust-toolchain.toml': '[toolchain]\nchannel = "1.80.1"\n' });
   assert.match(made.dockerfile.text, /^FROM rust:1\.80-slim AS build$/m);
 });

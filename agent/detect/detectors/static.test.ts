@@ -13,7 +13,7 @@ type Files = Parameters<RepositoryFolder['plan']>[0];
 const plan = (files: Files, settings = {}): Promise<BuildPlan> => repository.plan(files, settings);
 
 describe('detector static', () => {
-  test('index.html in the root, or in a folder for finished sites', async () => {
+  test('serves index.html from the root or from a folder for finished sites', async () => {
     assert.equal(evidenceOf(await plan({ 'index.html': '' }), 'output'), '. (index.html)');
     assert.match((await plan({ 'public/index.html': '' })).dockerfile.text, / public\/ \/srv\/www\//);
   });

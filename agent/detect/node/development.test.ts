@@ -18,7 +18,7 @@ const prunes = ({ dockerfile }: BuildPlan): boolean => /prune|--omit=dev|--prod|
 const kept = ({ warnings }: BuildPlan): string =>
   warnings.find((text) => text.startsWith('All development dependencies stay in the image: ')) ?? '';
 
-test('a start line that needs a development dependency anywhere keeps them all, and says which', async () => {
+test('a start command that needs a development dependency anywhere keeps them all, and the warning names it', async () => {
   const lines: Record<string, string> = {
     'tsx main.ts': 'tsx',
     'NODE_ENV=production tsx main.ts': 'tsx',
@@ -40,7 +40,7 @@ test('a start line that needs a development dependency anywhere keeps them all, 
   assert.deepEqual([kept(plain), prunes(plain)], ['', true]);
 });
 
-test('what runs before the start counts, and so do the tools of the workspace', async () => {
+test('a prestart script counts, and so do the tools of the workspace', async () => {
   const scripts = { prestart: 'tsc', start: 'node main.js' };
   assert.match(kept(await plan({ scripts, devDependencies: { typescript: '5' } })), /needs typescript/);
   const files = {
@@ -51,12 +51,12 @@ test('what runs before the start counts, and so do the tools of the workspace', 
   assert.match(kept(member), /needs tsx/);
 });
 
-test('what is a dependency of production too needs no development', async () => {
+test('a package that is a production dependency, too, does not keep the development dependencies', async () => {
   const both = { scripts: { start: 'tsx main.ts' }, dependencies: { tsx: '4' }, devDependencies: { tap: '1' } };
   assert.equal(kept(await plan(both)), '');
 });
 
-test('Next.js reads its configuration when it starts, and keeps the compiler for one in TypeScript', async () => {
+test('Next.js keeps the compiler for a configuration in TypeScript, because it reads it at the start', async () => {
   const manifest = {
     scripts: { start: 'next start' },
     dependencies: { next: '16' },
@@ -69,21 +69,21 @@ test('Next.js reads its configuration when it starts, and keeps the compiler for
   assert.ok(prunes(await plan(manifest, { ...lock, 'next.config.mjs': 'export default {}' })));
 });
 
-test('pnpm takes development dependencies out without making the others anew', async () => {
+test('pnpm removes development dependencies without reinstalling the others', async () => {
   const manifest = { scripts: { build: 'tsc', start: 'node main.js' }, dependencies: { '@prisma/client': '6' } };
   const { dockerfile } = await plan(manifest, { 'pnpm-lock.yaml': "lockfileVersion: '9.0'" });
   assert.match(dockerfile.text, / CI=1 pnpm install --prod --ignore-scripts --config\.modules-cache-max-age=0 /);
   assert.doesNotMatch(dockerfile.text, /pnpm prune/);
 });
 
-test('Yarn 4 would run the own scripts of an app again, and keeps what they may need', async () => {
+test("Yarn 4, which would run the app's own scripts again, keeps development dependencies that they may need", async () => {
   const manifest = { scripts: { postinstall: 'nuxt prepare', start: 'node a.js' }, dependencies: { koa: '2' } };
   const berry = { 'yarn.lock': '__metadata:\n  version: 8\n' };
   assert.match(kept(await plan(manifest, berry)), /yarn would run scripts\.postinstall again/);
   assert.ok(prunes(await plan({ ...manifest, scripts: { prepare: 'husky', start: 'node a.js' } }, berry)));
 });
 
-test('bun installs production anew, unless something that was made since would be lost', async () => {
+test('bun reinstalls for production, unless that would lose something made after the first install', async () => {
   const bun = { 'bun.lock': '{}' };
   const manifest = { scripts: { build: 'tsc', start: 'bun main.js' }, dependencies: { hono: '4' } };
   const anew = /rm -rf node_modules && bun install --production --frozen-lockfile$/m;

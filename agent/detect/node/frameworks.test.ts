@@ -39,7 +39,7 @@ describe('SvelteKit', () => {
     'svelte.config.js': `import adapter from '${adapter}';\nexport default { kit: { adapter: adapter(${options}) } };\n`,
   });
 
-  test('adapter-auto, which its template has, is told to build a server, with a warning that it is not locked', async () => {
+  test('makes adapter-auto, the default of its template, build a server, with a warning that it is not locked', async () => {
     const made = await plan(kit('@sveltejs/adapter-auto'), {
       'vite.config.ts': "import adapter from '@sveltejs/adapter-auto';\n",
     });
@@ -48,7 +48,7 @@ describe('SvelteKit', () => {
     assert.match(made.warnings.join(), /npm install -D @sveltejs\/adapter-node/);
   });
 
-  test('under pnpm it installs into the store that is there', async () => {
+  test('makes adapter-auto install into the existing store under pnpm', async () => {
     const made = await plan(kit('@sveltejs/adapter-auto'), { 'pnpm-lock.yaml': '', 'package-lock.json': '' }, {});
     assert.doesNotMatch(made.dockerfile.text, /store_dir/, 'npm has none');
     const lock = { 'package.json': JSON.stringify(kit('@sveltejs/adapter-auto')), 'pnpm-lock.yaml': '' };
@@ -58,7 +58,7 @@ describe('SvelteKit', () => {
     );
   });
 
-  test('adapter-node is started where its configuration puts it', async () => {
+  test('starts adapter-node from the folder in its configuration', async () => {
     const made = await plan(
       kit('@sveltejs/adapter-auto', '@sveltejs/adapter-node'),
       config('@sveltejs/adapter-node', "{ out: 'server' }"),
@@ -67,7 +67,7 @@ describe('SvelteKit', () => {
     assert.doesNotMatch(made.dockerfile.text, /GCP_BUILDPACKS/);
   });
 
-  test('adapter-static has its folder and its fallback read, so that deep links of an app work', async () => {
+  test('takes folder and fallback from adapter-static, so that deep links of an app work', async () => {
     const spa = await plan(
       kit('@sveltejs/adapter-static'),
       config('@sveltejs/adapter-static', "{ pages: 'out', fallback: '200.html' }"),
@@ -80,7 +80,7 @@ describe('SvelteKit', () => {
     assert.deepEqual(site(missing), ['static', 'build', '=404']);
   });
 
-  test('an adapter of another platform is an error with the mend, unless somebody says how to start', async () => {
+  test('reports an adapter of another platform as an error with the fix, unless a start command is stated', async () => {
     const vercel = kit('@sveltejs/adapter-vercel');
     const error = await refusal(vercel);
     assert.equal(error.code, 'ORK_MANIFEST_INVALID');
@@ -94,7 +94,7 @@ describe('SvelteKit', () => {
 });
 
 describe('builds without a server', () => {
-  test('an export of Next.js is files, though its template keeps next start', async () => {
+  test('an export of Next.js is served as files, even if its template keeps next start', async () => {
     const manifest = { scripts: { build: 'next build', start: 'next start' }, dependencies: { next: '16' } };
     const made = await plan(manifest, { 'next.config.ts': "export default { output: 'export' }" });
     assert.deepEqual(site(made), ['static', 'out', '=404']);
@@ -102,7 +102,7 @@ describe('builds without a server', () => {
     assert.equal(server.startCommand, 'next start', 'what stands in a comment does not count');
   });
 
-  test('React Router with ssr: false is a single page, though its template keeps a start script', async () => {
+  test('React Router with ssr: false is a single page, even if its template keeps a start script', async () => {
     const manifest = {
       scripts: { build: 'react-router build', start: 'react-router-serve ./build/server/index.js' },
       dependencies: { '@react-router/serve': '7' },
@@ -114,7 +114,7 @@ describe('builds without a server', () => {
     assert.equal(server.startCommand, 'react-router-serve ./build/server/index.js');
   });
 
-  test('React Router with a server of another platform is an error with the mend, unless somebody says how to start', async () => {
+  test('React Router for another platform is an error with the fix, unless a start command is stated', async () => {
     const manifest = {
       scripts: { build: 'react-router build', start: 'wrangler dev' },
       devDependencies: { '@react-router/dev': '7', '@cloudflare/vite-plugin': '1', vite: '7' },
@@ -137,7 +137,7 @@ describe('builds without a server', () => {
     ],
   ];
   for (const [manifest, file, text] of NITRO) {
-    test(`a preset of another platform in ${file} is an error, and one of Node.js is not`, async () => {
+    test(`a preset of another platform in ${file} is an error, but one of Node.js is not`, async () => {
       const { message } = await refusal(manifest, { [file]: text('cloudflare_pages') });
       assert.ok(message.startsWith(`${file} sets the preset cloudflare_pages of Nitro`), message);
       for (const start of ['node .output/server/index.mjs', 'vinxi start']) {
@@ -155,7 +155,7 @@ describe('builds without a server', () => {
     });
   }
 
-  test('a preset of Nitro is found in the build script, and the static one makes files', async () => {
+  test('a Nitro preset in the build script is found, and the preset static gives files', async () => {
     const nuxt = { dependencies: { nuxt: '4' } };
     for (const build of ['nuxt build --preset=vercel-edge', 'NITRO_PRESET=vercel nuxt build']) {
       const { message } = await refusal({ ...nuxt, scripts: { build } });
@@ -168,7 +168,7 @@ describe('builds without a server', () => {
     assert.deepEqual(site(spa), ['static', '.output/public', '/index.html']);
   });
 
-  test('TanStack Start is no site: a server with Nitro, an error with the mend without it', async () => {
+  test('TanStack Start is a server with Nitro, and an error with the fix without it', async () => {
     const start = { dependencies: { '@tanstack/react-start': '1' }, devDependencies: { vite: '8' } };
     assert.match((await refusal(start)).message, /npm install -D @tanstack\/nitro-v2-vite-plugin/);
     const nitro = { ...start, devDependencies: { vite: '8', '@tanstack/nitro-v2-vite-plugin': '1' } };
@@ -177,19 +177,19 @@ describe('builds without a server', () => {
     assert.deepEqual(site(spa), ['static', 'dist/client', '/_shell.html /index.html']);
   });
 
-  test('nuxt dev is no start line', async () => {
+  test('nuxt dev is not used as a start command', async () => {
     const made = await plan({ scripts: { start: 'nuxt dev' }, dependencies: { nuxt: '4' } });
     assert.equal(made.startCommand, 'node .output/server/index.mjs');
   });
 
-  test('Astro with an adapter of another platform is an error with the mend, unless it is not used', async () => {
+  test('Astro with an adapter of another platform is an error with the fix, unless the adapter is unused', async () => {
     const manifest = { dependencies: { astro: '5', '@astrojs/vercel': '9' } };
     const error = await refusal(manifest, { 'astro.config.mjs': "import vercel from '@astrojs/vercel';" });
     assert.match(error.message, /astro\.config\.mjs uses @astrojs\/vercel.*npx astro add node/);
     assert.equal((await plan(manifest, { 'astro.config.mjs': 'export default {}' })).runtime, 'static');
   });
 
-  test('VitePress in docs/ is built by the script that its init writes, and found where that puts it', async () => {
+  test('VitePress in docs/ is built by the script from its init, and its output folder is found', async () => {
     const manifest = { scripts: { 'docs:build': 'vitepress build docs' }, devDependencies: { vitepress: '1' } };
     const files = { 'docs/.vitepress/config.mts': 'export default {}' };
     const made = await plan(manifest, files);
@@ -216,7 +216,7 @@ describe('Angular', () => {
   const manifest = { name: 'shop-frontend', scripts: { build: 'ng build' }, dependencies: { '@angular/core': '20' } };
   const ssr = { ...manifest, dependencies: { ...manifest.dependencies, '@angular/ssr': '20' } };
 
-  test('the folder is named by its project, not by its package', async () => {
+  test('the output folder is named after the project, not after the package', async () => {
     assert.deepEqual(site(await plan(manifest, angular({}))), [
       'static',
       'dist/shop/browser',
@@ -224,19 +224,19 @@ describe('Angular', () => {
     ]);
   });
 
-  test('an output path may be written out, with no folder of its own for the browser', async () => {
+  test('an output path can be explicit, without a folder of its own for the browser', async () => {
     const made = await plan(manifest, angular({ outputPath: { base: 'out', browser: '' } }));
     assert.equal(made.outputDirectory, 'out');
     assert.equal((await plan(manifest, angular({ outputPath: 'www' }))).outputDirectory, 'www/browser');
     assert.equal((await plan(manifest, angular({ outputPath: '../etc' }))).outputDirectory, 'dist/browser');
   });
 
-  test('with @angular/ssr it is a server, unless all pages are rendered by the build', async () => {
+  test('with @angular/ssr the app is a server, unless the build renders all pages', async () => {
     assert.equal((await plan(ssr, angular({ outputMode: 'server' }))).startCommand, 'node dist/shop/server/server.mjs');
     assert.equal((await plan(ssr, angular({ outputMode: 'static' }))).outputDirectory, 'dist/shop/browser');
   });
 
-  test('of several apps it is the one that the script builds', async () => {
+  test('the app that the script builds is used among several', async () => {
     const more = {
       admin: { projectType: 'application', architect: { build: { builder: '@angular/build:application' } } },
     };
@@ -250,7 +250,7 @@ describe('Vite', () => {
   const folder = async (config: string, manifest: object = vite): Promise<string | undefined> =>
     (await plan(manifest, { 'vite.config.ts': config })).outputDirectory;
 
-  test('its root and its folder are read together', async () => {
+  test('root and output folder of the configuration are combined', async () => {
     assert.equal(await folder("{ root: 'client' }"), 'client/dist');
     assert.equal(await folder("{ root: './client', build: { outDir: '../dist' } }"), 'dist');
     assert.equal(
@@ -260,7 +260,7 @@ describe('Vite', () => {
     assert.equal(await folder('{}', { ...vite, scripts: { build: 'vite build --outDir www' } }), 'www');
   });
 
-  test('a folder outside of what is built is told before the build, and one in the workspace is taken', async () => {
+  test('an output folder outside the build context is an error before the build, but one in the workspace is used', async () => {
     const error = await refusal(vite, { 'vite.config.ts': "{ build: { outDir: '../public' } }" });
     assert.match(error.message, /vite\.config\.ts writes the build to \.\.\/public, outside the build context/);
     const member = {
@@ -272,7 +272,7 @@ describe('Vite', () => {
     assert.match(made.dockerfile.text, /--from=build \S+ \/app\/dist\/web\/ /);
   });
 
-  test('a page that loads sources is no site to serve as it is', async () => {
+  test('a page that loads sources is not served as it is', async () => {
     for (const src of ['/src/main.js', '/src/main.tsx', './main.ts', 'app.jsx']) {
       const page = `<!doctype html><script type="module" crossorigin src="${src}"></script>`;
       const error = await repository.plan({ 'index.html': page }).then(
@@ -287,7 +287,7 @@ describe('Vite', () => {
     }
   });
 
-  test('a project of Nx is asked for, at the root and in its folder', async () => {
+  test('a project of Nx is an error that asks for its build command, both at the root and in its folder', async () => {
     const files = {
       'nx.json': '{}',
       'apps/web/project.json': '{"name":"web"}',
@@ -303,8 +303,8 @@ describe('Vite', () => {
   });
 });
 
-describe('a server that is compiled', () => {
-  test('by AdonisJS is started in the folder of its build, and needs its key', async () => {
+describe('a compiled server', () => {
+  test('from AdonisJS starts in its build folder and needs APP_KEY', async () => {
     const scripts = { start: 'node bin/server.js', build: 'node ace build' };
     const adonis = { dependencies: { '@adonisjs/core': '6' }, devDependencies: { vite: '6' } };
     const made = await plan({ ...adonis, scripts }, { 'bin/server.ts': '' });
@@ -316,7 +316,7 @@ describe('a server that is compiled', () => {
     assert.equal(own.startCommand, start);
   });
 
-  test('is a warning where its start script names a file that only TypeScript is there for', async () => {
+  test('causes a warning if its start script names a file that exists only as TypeScript', async () => {
     const started = async (start: string, ...files: string[]): Promise<string> =>
       (await plan({ scripts: { start } }, Object.fromEntries(files.map((file) => [file, ''])))).warnings.join();
     const warning = /^package\.json scripts\.start runs src\/server\.js, but the repository has src\/server\.ts\. /;
@@ -328,7 +328,7 @@ describe('a server that is compiled', () => {
   });
 });
 
-describe('a site that is built for a path', () => {
+describe('a site built for a base path', () => {
   const CASES: readonly [name: string, manifest: object, files: (path: string) => Files][] = [
     ['Vite', { devDependencies: { vite: '8' } }, (path) => ({ 'vite.config.ts': `{ base: '${path}' }` })],
     [
@@ -364,13 +364,13 @@ describe('a site that is built for a path', () => {
     /expects the site at the path (\S+), but /.exec(warnings.join())?.[1] ?? '';
 
   for (const [name, manifest, files] of CASES) {
-    test(`of ${name} is a warning, and one for the root is none`, async () => {
+    test(`by ${name} causes a warning, unless the path is the root`, async () => {
       assert.equal(warned(await plan(manifest, files('/repo/'))), '/repo/');
       assert.equal(warned(await plan(manifest, files('/'))), '');
     });
   }
 
-  test('by the homepage of Create React App or an option of the build is one too', async () => {
+  test('through the homepage of Create React App or a build option causes a warning, too', async () => {
     const react = { dependencies: { 'react-scripts': '5' } };
     const home = async (homepage: unknown): Promise<string> => warned(await plan({ ...react, homepage }));
     assert.equal(await home('https://me.example/repo'), '/repo');
@@ -381,7 +381,7 @@ describe('a site that is built for a path', () => {
     assert.equal(warned(await plan(vite)), '/y/');
   });
 
-  test('is no matter where a server is started', async () => {
+  test('causes no warning if a server starts', async () => {
     const server = {
       scripts: { start: 'node server.js' },
       devDependencies: { vite: '8' },
@@ -391,7 +391,7 @@ describe('a site that is built for a path', () => {
   });
 });
 
-test('what Heroku builds an app with is its build, where it has no other', async () => {
+test('heroku-postbuild is the build command if there is no other', async () => {
   const scripts = { start: 'node server.js', 'heroku-postbuild': 'cd client && npm ci && npm run build' };
   const made = await plan({ scripts }, { 'server.js': '' });
   assert.equal(made.buildCommand, 'npm run heroku-postbuild');

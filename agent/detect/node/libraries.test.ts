@@ -24,7 +24,7 @@ async function installed(dependencies: Readonly<Record<string, string>>, more: o
 
 const COMPILER = 'python3 make g++';
 
-test('what may have to be compiled finds a compiler, and the libraries that it is linked to', async () => {
+test('a package that may need compiling gets a compiler and the libraries that it links to', async () => {
   assert.deepEqual(await installed({ 'better-sqlite3': '^12.0.0' }), [COMPILER, '']);
   assert.deepEqual(await installed({ 'pg-native': '3', re2: '1' }), [`${COMPILER} libpq-dev`, 'libpq5']);
   const [build = '', run = ''] = await installed({ canvas: '^2.11.2' });
@@ -32,11 +32,11 @@ test('what may have to be compiled finds a compiler, and the libraries that it i
   assert.match(run, /^libcairo2 /);
 });
 
-test('what brings its own file for every Node.js needs nothing', async () => {
+test('a package with prebuilt binaries for every Node.js needs nothing', async () => {
   assert.deepEqual(await installed({ canvas: '^3.2.0', sqlite3: '5', bcrypt: '6', sharp: '0.34' }), ['', '']);
 });
 
-test('a dependency that is a repository is fetched by git', async () => {
+test('a dependency in a repository installs git', async () => {
   const git = 'git ca-certificates';
   for (const range of [
     'git+https://gitlab.example/a/b.git#v1',

@@ -24,14 +24,14 @@ const manager = ({ evidence }: BuildPlan): string =>
 const runs = ({ dockerfile }: BuildPlan): string[] =>
   dockerfile.text.split('\n').filter((line) => line.startsWith('RUN ') && !line.startsWith('RUN --mount'));
 
-test('packageManager decides the version, and a strange one is a warning and never a command', async () => {
+test('packageManager sets the version, and an invalid one causes a warning and never becomes a command', async () => {
   assert.equal(manager(await node({ packageManager: 'pnpm@9.1.0' }, { 'pnpm-lock.yaml': '' })), 'pnpm 9.1.0');
   const hostile = await node({ packageManager: 'pnpm@9.1.0 && curl evil' });
   assert.match(hostile.warnings.join(), /does not support packageManager .* uses npm/);
   assert.doesNotMatch(hostile.dockerfile.text, /evil/);
 });
 
-test('a lockfile of pnpm is read by a pnpm that reads it as the one did that wrote it', async () => {
+test('the version of pnpm reads the lockfile in the same way as the version that wrote it', async () => {
   const patched = (hash: string): string =>
     `lockfileVersion: '9.0'\n\npatchedDependencies:\n  koa@2.0.0${hash}\n\nimporters:\n`;
   const sha256 = 'c1'.repeat(32);
@@ -50,7 +50,7 @@ test('a lockfile of pnpm is read by a pnpm that reads it as the one did that wro
   }
 });
 
-test('lockfiles of several package managers are a warning that names them, unless packageManager decides', async () => {
+test('lockfiles of several package managers cause a warning that names them, unless packageManager decides', async () => {
   const several = { 'yarn.lock': '', 'pnpm-lock.yaml': "lockfileVersion: '9.0'\n" };
   const warned = await node({}, several);
   assert.equal(manager(warned), 'npm');
@@ -62,7 +62,7 @@ test('lockfiles of several package managers are a warning that names them, unles
   assert.deepEqual((await yarn({ 'bun.lock': '{}', 'bun.lockb': '' })).warnings, []);
 });
 
-test('engines.pnpm decides where several could read the lockfile', async () => {
+test('engines.pnpm decides if several versions could read the lockfile', async () => {
   const lock = "lockfileVersion: '9.0'\n";
   for (const [pnpm, major] of Object.entries({ '9': '9', '^9.4': '9', '>=9': '10', '>=11': '11', '>=99': '10' })) {
     const manifest = JSON.stringify({ ...APP, engines: { pnpm } });
@@ -70,7 +70,7 @@ test('engines.pnpm decides where several could read the lockfile', async () => {
   }
 });
 
-test('devEngines decides so too, and what is written there in another form is left aside', async () => {
+test('devEngines decides, too, and an entry in another form is ignored', async () => {
   for (const [packageManager, major] of [
     [{ name: 'pnpm', version: '^11.0.0', onFail: 'download' }, '11'],
     [[{ name: 'npm' }, { name: 'pnpm', version: '^9' }], '9'],
@@ -82,7 +82,7 @@ test('devEngines decides so too, and what is written there in another form is le
   }
 });
 
-test('a hash in packageManager is checked against the archive that npm brings, before it is installed', async () => {
+test('a hash in packageManager is checked against the npm archive before the install', async () => {
   const hash = 'ab'.repeat(64);
   const plan = await node({ packageManager: `pnpm@9.1.0+sha512.${hash}` });
   assert.equal(manager(plan), 'pnpm 9.1.0, pinned by sha512');
@@ -91,13 +91,13 @@ test('a hash in packageManager is checked against the archive that npm brings, b
   ]);
 });
 
-test('that of Yarn 2 and later is the hash of its one program, as corepack defines it', async () => {
+test('a hash for Yarn 2 and later is checked against its single program, as corepack defines it', async () => {
   const hash = 'cd'.repeat(28);
   const [line = ''] = runs(await node({ packageManager: `yarn@4.6.0+sha224.${hash}` }));
   assert.match(line, /cli-dist@4\.6\.0 && echo "(?:cd){28} {2}\/usr\S+cli-dist\/bin\/yarn\.js" \| sha224sum -c$/);
 });
 
-test('a hash that cannot be checked is a warning, and nothing of it is a command', async () => {
+test('a hash that cannot be checked causes a warning, and no part of it becomes a command', async () => {
   for (const hash of ['sha512.ab', 'md5.d41d8cd98f00b204e9800998ecf8427e', `sha512.${'AB'.repeat(64)}`]) {
     const plan = await node({ packageManager: `pnpm@9.1.0+${hash}` });
     assert.match(plan.warnings.join(), /cannot check the hash in packageManager/, hash);
@@ -105,13 +105,13 @@ test('a hash that cannot be checked is a warning, and nothing of it is a command
   }
 });
 
-test('yarn is written over the one that official images before Node.js 26 have', async () => {
+test('yarn replaces the one in official images before Node.js 26', async () => {
   assert.deepEqual(runs(await node({ packageManager: 'yarn@1.22.22' })), [
     'RUN npm install --global --no-fund --no-audit --force yarn@1.22.22',
   ]);
 });
 
-test('corepack is brought along where a command calls it, and only there', async () => {
+test('corepack is installed if a command calls it, and only then', async () => {
   const line = /^RUN command -v corepack \|\| \{ npm install .* corepack@0 && ln -s .*; \}$/;
   const called = await node({ scripts: { ...APP.scripts, preinstall: 'corepack enable' } });
   assert.ok(runs(called).some((run) => line.test(run)));
@@ -122,7 +122,7 @@ test('corepack is brought along where a command calls it, and only there', async
   assert.doesNotMatch((await node({})).dockerfile.text, /corepack/);
 });
 
-test('bun is there for commands that call it, whoever installs the packages', async () => {
+test('bun is installed for commands that call it, whichever package manager installs the packages', async () => {
   const line = /^RUN npm install --global --no-fund --no-audit bun@1$/gm;
   const times = ({ dockerfile }: BuildPlan): number[] =>
     dockerfile.text
@@ -137,7 +137,7 @@ test('bun is there for commands that call it, whoever installs the packages', as
   assert.deepEqual(times(await repository.plan(own)), [1, 1]);
 });
 
-test('a lockfile of Yarn 2 and later is read by the release that wrote it', async () => {
+test('a lockfile of Yarn 2 and later selects the release that wrote it', async () => {
   for (const [format, major] of Object.entries({ 4: '2', 6: '3', 8: '4', 10: '4' })) {
     const lock = `# generated\n\n__metadata:\n  version: ${format}\n  cacheKey: 8\n`;
     assert.equal(manager(await yarn({ 'yarn.lock': lock })), `yarn ${major}`);

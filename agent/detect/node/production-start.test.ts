@@ -39,7 +39,7 @@ describe('a watcher', () => {
     'bun run --hot src/main.ts': 'bun run src/main.ts',
   };
   for (const [start, command] of Object.entries(STRIPPED)) {
-    test(`of ${start} is left out, with a notice`, async () => {
+    test(`in ${start} is removed, with a notice`, async () => {
       const made = await started(start);
       assert.equal(made.startCommand, command);
       assert.match(
@@ -49,7 +49,7 @@ describe('a watcher', () => {
     });
   }
 
-  test('is left out of what start calls and of the Procfile too', async () => {
+  test('is also removed from a script that start calls and from the Procfile', async () => {
     const called = await plan({ scripts: { start: 'npm run dev', dev: 'nodemon server.js' } });
     assert.equal(called.startCommand, 'node server.js');
     assert.match(called.warnings.join(), /scripts\.dev watches/);
@@ -64,14 +64,14 @@ describe('a watcher', () => {
     'nodemon app.js | pino',
     'ts-node-dev --respawn app.ts',
   ]) {
-    test(`of ${start} stays, with a warning of what it does after a crash`, async () => {
+    test(`in ${start} stays, with a warning about its behaviour after a crash`, async () => {
       const made = await started(start);
       assert.equal(made.startCommand, start);
       assert.match(made.warnings.join(), /scripts\.start watches files: after a crash .* Set startCommand/);
     });
   }
 
-  test('with settings of its own may run something else', async () => {
+  test('with settings of its own stays, because it may run something else', async () => {
     for (const [more, files] of [
       [{ nodemonConfig: { exec: 'coffee' } }, {}],
       [{}, { 'nodemon.json': '{}' }],
@@ -82,7 +82,7 @@ describe('a watcher', () => {
     }
   });
 
-  test('is not looked for in what somebody states, nor in the names of files', async () => {
+  test('is not searched for in a stated start command, nor in file names', async () => {
     const files = { 'package.json': JSON.stringify({ scripts: { start: 'nodemon a.js' } }), 'package-lock.json': '{}' };
     const made = await repository.plan(files, { startCommand: 'nodemon b.js' });
     assert.deepEqual([made.startCommand, made.warnings], ['nodemon b.js', []]);
@@ -91,7 +91,7 @@ describe('a watcher', () => {
   });
 });
 
-test('pm2 stays in the foreground, so that the container does not end with its start', async () => {
+test('pm2 runs in the foreground, so that the container does not exit after the start', async () => {
   const more = { devDependencies: { pm2: '6', tap: '1' } };
   const made = await started('pm2 start ecosystem.config.js -i max', more);
   assert.equal(made.startCommand, 'pm2-runtime start ecosystem.config.js -i max');
@@ -99,14 +99,14 @@ test('pm2 stays in the foreground, so that the container does not end with its s
   assert.equal((await started('pm2 start app.js --no-daemon')).startCommand, 'pm2 start app.js --no-daemon');
 });
 
-test('NODE_ENV=development is a warning', async () => {
+test('NODE_ENV=development causes a warning', async () => {
   const made = await started('cross-env NODE_ENV=development node server.js');
   assert.match(made.warnings.join(), /scripts\.start runs the app with NODE_ENV=development/);
   assert.deepEqual((await started('cross-env NODE_ENV=production node server.js')).warnings, []);
 });
 
 describe('a development server', () => {
-  test('of what wraps react-scripts is no start: its build is served', async () => {
+  test('of a wrapper around react-scripts is not started, and its build is served', async () => {
     for (const tool of ['craco', 'react-app-rewired', 'rescripts']) {
       const scripts = { start: `${tool} start`, build: `${tool} build` };
       const made = await plan({ scripts, dependencies: { 'react-scripts': '5' } });
@@ -129,7 +129,7 @@ describe('a development server', () => {
     ['expo start --web', 'expo export -p web', {}, 'dist'],
   ];
   for (const [start, build, files, folder] of BUNDLERS) {
-    test(`${start} is no start: what \`${build}\` leaves in ${folder} is served`, async () => {
+    test(`like ${start} is not started, and the output of \`${build}\` in ${folder} is served`, async () => {
       const made = await plan({ scripts: { start, build }, devDependencies: { webpack: '5' } }, files);
       assert.deepEqual([made.runtime, made.outputDirectory, made.startCommand], ['static', folder, undefined]);
       assert.equal(made.confidence, 'likely');
@@ -140,7 +140,7 @@ describe('a development server', () => {
     });
   }
 
-  test('without a build, beside a library that serves, or of a platform is no plan, with what to say', async () => {
+  test('without a build, beside a library that serves, or of a platform is an error that says what to set', async () => {
     const mend = /scripts\.start is a development server: set startCommand, or buildCommand and outputDirectory/;
     const entry = { 'src/index.js': '' };
     assert.match(await refusal({ scripts: { start: 'parcel src/index.html' } }, entry), mend);
@@ -150,12 +150,12 @@ describe('a development server', () => {
     assert.match(await refusal(beside, entry), mend);
   });
 
-  test('of finished pages gives way to them', async () => {
+  test('for finished pages is not started, and the pages are served', async () => {
     const made = await plan({ scripts: { start: 'live-server' } }, { 'index.html': '<h1>hello</h1>' });
     assert.deepEqual([made.detector, made.outputDirectory], ['static', '.']);
   });
 
-  test('beside a server is left as it is', async () => {
+  test('that runs beside a server is left as it is', async () => {
     const start = 'webpack serve & node server.js';
     assert.equal((await started(start)).startCommand, start);
   });

@@ -13,7 +13,7 @@ type Files = Parameters<RepositoryFolder['plan']>[0];
 const plan = (files: Files, settings = {}): Promise<BuildPlan> => repository.plan(files, settings);
 const fastapi = (files: Files): Promise<BuildPlan> => plan({ 'requirements.txt': 'fastapi\nuvicorn\n', ...files });
 
-test('an instance in a folder below, with the packages that are listed at the root', async () => {
+test('an app in a folder is found, with the packages that the root lists', async () => {
   const starts: readonly (readonly [string, string])[] = [
     ['backend/server.py', 'uvicorn --host 0.0.0.0 --port $PORT backend.server:app'],
     ['backend/app/main.py', 'PYTHONPATH=backend uvicorn --host 0.0.0.0 --port $PORT app.main:app'],
@@ -29,7 +29,7 @@ test('an instance in a folder below, with the packages that are listed at the ro
   }
 });
 
-test('its modules are found from where it imports them', async () => {
+test('the module path of an app follows from its own imports', async () => {
   const start = async (file: string, imports: string, ...others: readonly string[]): Promise<string | undefined> => {
     const more = Object.fromEntries(others.map((path) => [path, '']));
     const made = await fastapi({ [file]: `${imports}\napp = FastAPI()`, ...more });
@@ -53,7 +53,7 @@ for (const [how, settings] of [
   ['the only one', {}],
   ['the root directory', { rootDirectory: 'webapp' }],
 ] as const) {
-  test(`a folder without such a list, ${how}, runs with what the root lists`, async () => {
+  test(`a folder without a package list, ${how}, runs with the packages that the root lists`, async () => {
     const files = {
       'requirements.txt': 'aiohttp\n',
       'webapp/server.py': 'from aiohttp import web',
@@ -67,7 +67,7 @@ for (const [how, settings] of [
   });
 }
 
-test('the Procfile of another language in a folder makes no Python of it', async () => {
+test('a folder with the Procfile of another language is not detected as Python', async () => {
   const files = {
     'requirements.txt': 'flask\n',
     'web/Procfile': 'web: npm start\n',
@@ -76,7 +76,7 @@ test('the Procfile of another language in a folder makes no Python of it', async
   assert.equal((await plan(files, { rootDirectory: 'web' })).detector, 'node');
 });
 
-test('what an app imports and nothing installs is a warning', async () => {
+test('a package that the app imports and nothing installs causes a warning', async () => {
   const flask = { 'app.py': 'from flask import Flask\n' };
   const warned = /^app\.py imports flask, but orkestr installs nothing: no .* lists a package\. Write one/;
   assert.match((await plan(flask)).warnings.join(), warned);

@@ -13,20 +13,20 @@ type Files = Parameters<RepositoryFolder['plan']>[0];
 const plan = (files: Files, settings = {}): Promise<BuildPlan> => repository.plan(files, settings);
 
 describe('detector python', () => {
-  test('Flask is served by gunicorn when that is listed', async () => {
+  test('serves Flask with gunicorn if that is listed', async () => {
     const made = await plan({ 'requirements.txt': 'Flask==3\ngunicorn', 'app.py': 'web = flask.Flask(__name__)' });
     assert.equal(made.framework, 'Flask');
     assert.equal(made.startCommand, 'gunicorn --bind 0.0.0.0:$PORT app:web');
     assert.match(made.dockerfile.text, /COPY requirements\.txt \.\/\nRUN \S+ pip install -r requirements\.txt/);
   });
 
-  test('without a server the development one is used, with a warning', async () => {
+  test('uses the development server, with a warning, if no other is listed', async () => {
     const made = await plan({ 'requirements.txt': 'flask', 'app.py': 'app = Flask(__name__)' });
     assert.match(made.startCommand ?? '', /flask --app app:app run/);
     assert.match(made.warnings.join(), /gunicorn is not listed/);
   });
 
-  test('FastAPI from pyproject.toml is served by uvicorn, and its dependencies are installed', async () => {
+  test('serves FastAPI from pyproject.toml with uvicorn and installs its dependencies', async () => {
     const made = await plan({
       'pyproject.toml':
         '[project]\nname = "x"\nrequires-python = ">=3.14"\ndependencies = ["fastapi[standard]>=0.100"]\n',
@@ -40,7 +40,7 @@ describe('detector python', () => {
     assert.match(made.dockerfile.text, /^FROM python:3\.14-slim-trixie$/m);
   });
 
-  test('Django is known by manage.py and served by its wsgi module', async () => {
+  test('recognises Django by manage.py and serves its wsgi module', async () => {
     const made = await plan({
       'requirements.txt': '-r base.txt\n',
       'base.txt': 'Django>=5\ngunicorn>=20',
@@ -51,7 +51,7 @@ describe('detector python', () => {
     assert.match(made.dockerfile.text, /COPY \. \.\nRUN/);
   });
 
-  test('a Procfile says it first', async () => {
+  test('gives a Procfile precedence', async () => {
     const made = await plan({
       'requirements.txt': 'flask',
       Procfile: 'web: waitress-serve --port=$PORT app:app',
@@ -60,13 +60,13 @@ describe('detector python', () => {
     assert.equal(evidenceOf(made, 'start'), 'waitress-serve --port=$PORT app:app (Procfile)');
   });
 
-  test('an entry file alone is enough', async () => {
+  test('accepts an entry file alone', async () => {
     const made = await plan({ 'server.py': 'print()' });
     assert.equal(made.startCommand, 'python server.py');
     assert.equal(made.installCommand, undefined);
   });
 
-  test('a library without anything to start is not an app', async () => {
+  test('does not take a library without anything to start for an app', async () => {
     assert.match((await repository.refusal({ 'pyproject.toml': '[project]\nname = "x"\n' })).message, /no manage\.py/);
   });
 });

@@ -10,7 +10,7 @@ import { forkRefusals, killTree, processCount, removeTree } from './processes.ts
 const tree = existsSync('/sys/fs/cgroup/pids') ? '/sys/fs/cgroup/pids' : '/sys/fs/cgroup';
 const root = join(tree, `orkestr-build-test-${process.pid}`);
 
-test('processes of a group and of those below are counted and killed, and the groups taken away', async () => {
+test('processes of a group and its subgroups are counted and killed, and the groups are removed', async () => {
   const child = join(root, 'container');
   mkdirSync(child, { recursive: true });
   const sleeper = spawn('sleep', ['600']);
@@ -23,7 +23,7 @@ test('processes of a group and of those below are counted and killed, and the gr
   assert.ok(!existsSync(root));
 });
 
-test('groups that come and go while one looks are no error', async () => {
+test('groups that appear and vanish during a scan cause no error', async () => {
   mkdirSync(root);
   const over = new AbortController();
   const looking = (async () => {

@@ -28,7 +28,7 @@ function fakeRoot(t: TestContext, controllers: string, groups = ['orkestr-build-
   return root;
 }
 
-test('limits and weights are written where cgroup-v2.rst has them', async (t) => {
+test('limits and weights are written to the files that cgroup-v2.rst defines', async (t) => {
   const root = fakeRoot(t, 'cpuset cpu io memory pids\n');
   mkdirSync(join(root, NAME, 'run'));
   const group = makeBuildCgroup(NAME, root);
@@ -51,7 +51,7 @@ test('limits and weights are written where cgroup-v2.rst has them', async (t) =>
   assert.equal(await group.hasEngine(4712), false);
 });
 
-test('in a group that systemd delegated, its one process makes room before controllers are handed down', async (t) => {
+test('in a group delegated by systemd, its process moves to a subgroup before controllers are enabled', async (t) => {
   const delegated = 'orkestr.slice/orkestr-build.slice/orkestr-build.service';
   const path = `${delegated}/scope`;
   const root = fakeRoot(t, 'cpu memory pids', [
@@ -67,12 +67,12 @@ test('in a group that systemd delegated, its one process makes room before contr
   assert.equal(readFileSync(join(root, delegated, 'keeper', 'cgroup.procs'), 'utf8'), '99');
 });
 
-test('without systemd an agent has a group of its own at the top', (t) => {
+test('without systemd an agent has its own group at the top level', (t) => {
   const root = fakeRoot(t, 'cpu');
   assert.deepEqual(buildGroup('scope', root), { path: 'orkestr-build-scope', atTop: 'orkestr-build-scope' });
 });
 
-test('builds are idle where the kernel knows it, and else of little weight; when they insist they have a weight', async (t) => {
+test('builds are idle, or have a low weight on kernels without cpu.idle, until they insist on a share', async (t) => {
   const root = fakeRoot(t, 'cpu');
   const group = join(root, 'orkestr-build-test');
   const priority = makeBuildPriority({ path: 'orkestr-build-test', atTop: 'orkestr-build-test' }, root, 20);
@@ -99,7 +99,7 @@ test('builds are idle where the kernel knows it, and else of little weight; when
   assert.equal(await priority.cpuMs(), 7);
 });
 
-test('of two orders about the weight of builds that come at once the last one stands', async (t) => {
+test('the last of two concurrent changes to the weight of builds wins', async (t) => {
   const root = fakeRoot(t, 'cpu');
   const idle = join(root, 'orkestr-build-test', 'cpu.idle');
   const priority = makeBuildPriority({ path: 'orkestr-build-test', atTop: 'orkestr-build-test' }, root);
@@ -110,7 +110,7 @@ test('of two orders about the weight of builds that come at once the last one st
   }
 });
 
-test('the counters are read, refusals of the groups below too', async (t) => {
+test('the counters are read, including refused forks in subgroups', async (t) => {
   const root = fakeRoot(t, 'cpu memory pids');
   const group = makeBuildCgroup(NAME, root);
   await group.prepare(limits);
@@ -136,7 +136,7 @@ test('the counters are read, refusals of the groups below too', async (t) => {
   assert.equal(await group.peakMemory(), null, 'a kernel before 5.19');
 });
 
-test('kills for which the group met no limit of its own are those of a host without memory', async (t) => {
+test("kills without a breach of the group's own limit count as kills of a host without memory", async (t) => {
   const root = fakeRoot(t, 'cpu memory pids');
   const group = makeBuildCgroup(NAME, root);
   await group.prepare(limits);
@@ -145,7 +145,7 @@ test('kills for which the group met no limit of its own are those of a host with
   assert.deepEqual([oomKills, hostOomKills], [1, 1]);
 });
 
-test('a build has no part in what the one before it did, whose group could not be made anew', async (t) => {
+test('a build does not inherit the counters of the previous build, even if its group could not be recreated', async (t) => {
   const root = fakeRoot(t, 'cpu memory pids');
   const run = join(root, NAME, 'run');
   mkdirSync(join(run, 'dying'), { recursive: true });

@@ -5,7 +5,7 @@ import { read, refusal } from './test-request.ts';
 
 const images = (...lines: string[]): readonly string[] => read(lines.join('\n')).images;
 
-test('images come from FROM, COPY --from and RUN --mount, stages and scratch are no images', () => {
+test('images come from FROM, COPY --from and RUN --mount, and neither stages nor scratch count as images', () => {
   assert.deepEqual(
     images(
       'FROM --platform=linux/amd64 node:24 AS build',
@@ -20,7 +20,7 @@ test('images come from FROM, COPY --from and RUN --mount, stages and scratch are
   );
 });
 
-test('variables of FROM are filled in from ARG lines before the first stage', () => {
+test('variables in FROM take their values from ARG lines before the first stage', () => {
   assert.deepEqual(
     images(
       'ARG VERSION=24 SUFFIX="-slim"',
@@ -39,11 +39,11 @@ test('continued lines, comments between them and another escape character are un
   assert.deepEqual(images('# escape=`', 'FROM `', 'debian:12'), ['debian:12']);
 });
 
-test('text of a here-document is no instruction', () => {
+test('the text of a here-document is not read as an instruction', () => {
   assert.deepEqual(images('FROM debian:12', 'RUN <<EOF', 'FROM evil', 'EOF', 'FROM other:1'), ['debian:12', 'other:1']);
 });
 
-test("Docker's own frontend is taken out of the text, and line numbers stay", () => {
+test("Docker's own frontend line is removed from the text, and line numbers stay the same", () => {
   for (const line of [
     '# syntax=docker/dockerfile:1',
     '#syntax = docker.io/docker/dockerfile:1.7-labs',
@@ -55,7 +55,7 @@ test("Docker's own frontend is taken out of the text, and line numbers stay", ()
   }
 });
 
-test('a foreign frontend is refused, wherever BuildKit would find it', () => {
+test('a foreign frontend is rejected wherever BuildKit would find it', () => {
   for (const text of [
     '# syntax=evil.example/frontend\nFROM a',
     '#Syntax=docker/dockerfile.evil.example/x\nFROM a',
@@ -73,7 +73,7 @@ test('a foreign frontend is refused, wherever BuildKit would find it', () => {
   }
 });
 
-test('a build arg that is an order to the engine is refused: one of them names a foreign frontend', () => {
+test('a build arg that controls the engine is rejected, for example one that names a foreign frontend', () => {
   for (const name of ['BUILDKIT_SYNTAX', 'buildkit_syntax', 'BUILDKIT_CACHE_MOUNT_NS']) {
     const said = refusal('FROM a', { buildArgs: { V: '1', [name]: 'evil.example/frontend:1' } });
     assert.match(said, new RegExp(`^ORK_DOCKERFILE_REFUSED: The build arg ${name} is refused`));
@@ -85,7 +85,7 @@ test('a comment after the first instruction is only a comment', () => {
   assert.deepEqual(images('FROM debian:12', '# syntax=evil/x'), ['debian:12']);
 });
 
-test('an image whose name cannot be read is refused, not left to the engine', () => {
+test('an image whose name cannot be determined is rejected instead of left to the engine', () => {
   for (const line of [
     'FROM ${A#x}img',
     'FROM pri\\vate/img',
@@ -102,7 +102,7 @@ test('an image whose name cannot be read is refused, not left to the engine', ()
   );
 });
 
-test('a default inside of a default, build args and the platform are filled in', () => {
+test('nested defaults, build args and the platform are substituted', () => {
   assert.deepEqual(images('ARG B=node:24', 'FROM ${A:-${B}}', 'FROM base-$TARGETARCH', 'FROM ${BUILDPLATFORM:+x}'), [
     'node:24',
     'base-amd64',
@@ -112,7 +112,7 @@ test('a default inside of a default, build args and the platform are filled in',
   assert.deepEqual(given, ['node:24']);
 });
 
-test('a value of several pieces is read as the engine joins them', () => {
+test('a value of several pieces is joined as the engine joins them', () => {
   assert.deepEqual(images('ARG a="deb""ian"', "ARG b=:'12'", 'FROM $a$b'), ['debian:12']);
   assert.deepEqual(images('ARG BASE="node":22', 'FROM ${BASE}'), ['node:22']);
   assert.deepEqual(images('ARG a=""registry.example.com/team/private:1', 'FROM $a'), [
@@ -121,7 +121,7 @@ test('a value of several pieces is read as the engine joins them', () => {
   assert.deepEqual(images('ARG TARGETARCH', 'ARG TARGETOS=plan9', 'FROM $TARGETOS-$TARGETARCH'), ['plan9-amd64']);
 });
 
-test('a FROM that is empty, or that engines read in different ways, is refused', () => {
+test('a FROM that is empty, or that engines read in different ways, is rejected', () => {
   const image = 'registry.example.com/team/private:1';
   for (const lines of [
     ['FROM $a'],
@@ -141,14 +141,14 @@ test('a FROM that is empty, or that engines read in different ways, is refused',
   assert.deepEqual(undeclared, [image], 'a build arg that no ARG names is none');
 });
 
-test('an escape character is said in the first line, where every engine reads it, and no line moves', () => {
+test('an escape directive moves to the first line, which every engine reads, and line numbers stay the same', () => {
   const { text } = read('# syntax=docker/dockerfile:1\n# check=skip=all\n# escape=`\nFROM debian `\n:12');
   assert.deepEqual(text.split('\n').slice(0, 4), ['# escape=`', '# check=skip=all', '#', 'FROM debian `']);
   assert.match(refusal('# escape=x\nFROM a'), /escape character/);
   assert.match(refusal('# escape=`\nFROM a\nRUN echo ` <<A\nA'), /line 3: Here-documents and another escape/);
 });
 
-test('spaces that only some programs take for spaces hide nothing', () => {
+test('characters that only some programs treat as spaces hide nothing', () => {
   // BuildKit takes each for a comment: the next line is a separate instruction.
   for (const comment of ['# a\u2028b \\', '\u0085# a \\']) {
     assert.match(
@@ -171,7 +171,7 @@ test('spaces that only some programs take for spaces hide nothing', () => {
   assert.match(refusal('FROM a\nRUN \u0085--mount=type=cache,target=/c ls'), /other characters than those of ASCII/);
 });
 
-test('a hostile Dockerfile of a megabyte is read in a moment', () => {
+test('a hostile Dockerfile of a megabyte is read within the time limit', () => {
   const long = 1_000_000;
   for (const text of [
     '\n'.repeat(long),

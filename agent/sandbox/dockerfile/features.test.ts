@@ -6,7 +6,7 @@ import { refusal } from './test-request.ts';
 const read = (engineVersion: string, ...lines: string[]): string =>
   refusal(['FROM debian:12', ...lines].join('\n'), { engineVersion });
 
-test('each feature is refused on the engine before the one that has it, with line and version, and taken on that', () => {
+test('each feature is rejected with line and version on engines too old for it, and accepted from its first version', () => {
   for (const [line, first, before] of [
     ['RUN <<EOF\necho a\nEOF', '23.0.0', '20.10.24+dfsg1'],
     ['COPY <<"EOF" /a\ntext\nEOF', '23.0.0', '20.10.24'],
@@ -27,7 +27,7 @@ test('each feature is refused on the engine before the one that has it, with lin
   }
 });
 
-test('what every engine has is taken on the oldest', () => {
+test('features that every supported engine has are accepted on the oldest one', () => {
   for (const line of [
     'COPY --chown=1:1 --chmod=600 a b',
     'COPY --from=debian:12 a b',
@@ -41,13 +41,13 @@ test('what every engine has is taken on the oldest', () => {
   }
 });
 
-test('privileges, devices and the network of the host are refused on every engine', () => {
+test("privileges, devices and the host's network are rejected on every engine", () => {
   for (const flag of ['--security=insecure', '--network=host', '--device=a.example/b']) {
     assert.match(read('29.1.0', `RUN ${flag} true`), /^ORK_DOCKERFILE_REFUSED: .*line 2: A build has no/, flag);
   }
 });
 
-test('the text of a here-document is neither instruction nor feature', () => {
+test('the text of a here-document counts neither as an instruction nor as a feature', () => {
   assert.equal(
     read('29.1.0', 'RUN <<A <<-B', 'RUN --network=host', 'A', 'COPY --security=insecure', '\tB', 'USER 1'),
     'taken',

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { read, refusal } from './test-request.ts';
 
 const lines = (...all: string[]): string => ['FROM debian:12', ...all].join('\n');
-test('ids of caches and secrets get the environment in front, and nothing else changes', () => {
+test('ids of caches and secrets get the environment as a prefix, and nothing else changes', () => {
   for (const [written, built] of [
     ['RUN --mount=type=cache,target=/c a', 'RUN --mount=type=cache,target=/c,id=env-/c a'],
     ['run --mount=type=cache,id=x,dst=/c a', 'run --mount=type=cache,id=env-x,dst=/c a'],
@@ -22,7 +22,7 @@ test('ids of caches and secrets get the environment in front, and nothing else c
   }
 });
 
-test('a cache is prefixed however its flag is spelt: quoted, escaped, over several lines', () => {
+test('a cache id is prefixed however its flag is spelt: quoted, escaped, over several lines', () => {
   for (const flag of [
     '--mount=type=ca\\che,id=x,target=/c',
     '--mount="type=cache",id=x,target=/c',
@@ -39,7 +39,7 @@ test('a cache is prefixed however its flag is spelt: quoted, escaped, over sever
   }
 });
 
-test('what could keep the prefix off is refused', () => {
+test('a mount that could evade the prefix is rejected', () => {
   for (const line of [
     'RUN --mount=type=$T,target=/c a',
     'RUN --mount=type=cache,\\"id=x\\",target=/c a',
@@ -52,7 +52,7 @@ test('what could keep the prefix off is refused', () => {
   }
 });
 
-test('secrets are told with their lines; one that is required and not set is refused with its command', () => {
+test('secrets are listed with their lines, and an unset required one is rejected with the command to set it', () => {
   const { secrets } = read(lines('RUN --mount=type=secret,id=A,required=true a', 'RUN --mount=type=secret,id=C b'));
   assert.deepEqual(secrets, [
     { name: 'A', line: 2, required: true },
@@ -62,7 +62,7 @@ test('secrets are told with their lines; one that is required and not set is ref
   assert.match(refused, /^ORK_BUILD_SECRET: Line 3 .* C, .*orkestr env set --build C=-/);
 });
 
-test('for a secret of a name that none can have it is told what to write instead', () => {
+test('for a secret with a name that variables cannot have, the message says what to write instead', () => {
   for (const [name, allowed] of [
     ['npm-token', 'npm_token'],
     ['github.token', 'github_token'],
@@ -73,7 +73,7 @@ test('for a secret of a name that none can have it is told what to write instead
   }
 });
 
-test('what the engine says is told in the words of the source', () => {
+test('messages of the engine are shown with the words of the source', () => {
   const source = 'RUN --mount=type=cache,target=/c --mount=type=secret,id=A make';
   const { text, shown } = read(lines(source));
   const built = text.split('\n')[1] ?? '';
@@ -81,7 +81,7 @@ test('what the engine says is told in the words of the source', () => {
   assert.equal(shown(`[2/2] ${built}`), `[2/2] ${source}`);
 });
 
-test('a generated Dockerfile gives the secrets to what sees the files, and shows none of it', () => {
+test('a generated Dockerfile gives the secrets to the commands that see the files, and does not show them', () => {
   const source = [
     'FROM a AS build',
     'RUN setup',

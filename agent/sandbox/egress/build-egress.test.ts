@@ -43,7 +43,7 @@ describe('a build with buildHosts', () => {
     await rm(folder, { recursive: true });
   });
 
-  test('gets a package from the registry that is listed, by npm', async () => {
+  test('gets a package through npm from a registry in the list', async () => {
     const { hostname, port, protocol } = new URL(registry);
     const host = `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`;
     const npm = ['npm', 'view', 'is-odd@3.0.1', 'name', '--registry', registry, '--cache', join(folder, 'cache')];
@@ -51,7 +51,7 @@ describe('a build with buildHosts', () => {
     assert.equal(stdout.trim(), 'is-odd', stderr);
   });
 
-  test('reaches a listed host by plain HTTP, and hears at once that another one is refused', async () => {
+  test('reaches a listed host over plain HTTP, and learns at once that another one is refused', async () => {
     await build([internet], async (args) => {
       assert.equal((await inside(network, args, ...curl(`http://${internet}/x`))).stdout, 'world');
       const refused = await inside(network, args, ...curl('http://other.example/x'));
@@ -75,7 +75,7 @@ describe('a build with buildHosts', () => {
     });
   });
 
-  test('that fails tells what was refused before everything else', async () => {
+  test('lists the refused hosts first in the evidence of its failure', async () => {
     const work = async (args: ProxyArguments): Promise<never> => {
       await inside(network, args, ...curl('http://evil.example/'));
       throw new OrkestrError('ORK_BUILD_FAILED', 'It failed.', { evidence: ['exit code 1'] });
@@ -87,7 +87,7 @@ describe('a build with buildHosts', () => {
     });
   });
 
-  test('leaves nothing open for those after it, and one without a list gets no proxy', async () => {
+  test('closes its proxy when it ends, and a build without a list gets no proxy', async () => {
     const args = await build([internet], async (given) => given);
     assert.notEqual((await inside(network, args, ...curl(`http://${internet}/`))).exitCode, 0);
     await network.ensure();

@@ -59,7 +59,7 @@ async function exchange(port: number, head: string): Promise<string> {
   }
 }
 
-test('a tunnel carries bytes both ways, whole, and each direction ends by itself', async (t) => {
+test('a tunnel carries all bytes both ways, and each direction ends on its own', async (t) => {
   const sent = randomBytes(3_000_000);
   const echo = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));
   const { proxy, asked } = await proxyTo(t, await listening(t, echo));
@@ -76,7 +76,7 @@ test('a tunnel carries bytes both ways, whole, and each direction ends by itself
   assert.deepEqual(asked, ['a.example:443']);
 });
 
-test('a refused host is told to program and caller, by tunnel and by URL', async (t) => {
+test('a refusal is reported to both the program and the caller, by tunnel and by URL', async (t) => {
   const { proxy, refused } = await proxyTo(
     t,
     await listening(
@@ -94,7 +94,7 @@ test('a refused host is told to program and caller, by tunnel and by URL', async
   assert.deepEqual(refused, ['x.evil:443 is not in buildHosts', 'x.evil:80 is not in buildHosts']);
 });
 
-test('a plain request goes on with the host of its URL, its body, and without headers of the hop', async (t) => {
+test('a plain request is forwarded with the host of its URL and its body, but without hop-by-hop headers', async (t) => {
   const seen: unknown[] = [];
   const app: RequestListener = (request, response) => {
     void text(request).then((body) => {
@@ -120,7 +120,7 @@ test('a plain request goes on with the host of its URL, its body, and without he
   assert.deepEqual(asked, ['b.example:8080']);
 });
 
-test('what is no request for a proxy is answered 400, and dials nobody', async (t) => {
+test('a request that is not meant for a proxy gets 400, and nothing is dialled', async (t) => {
   const { proxy, asked } = await proxyTo(t, await listening(t, createServer()));
   const heads = [
     'GET / HTTP/1.1\r\nHost: a.example',
@@ -133,14 +133,14 @@ test('what is no request for a proxy is answered 400, and dials nobody', async (
   assert.deepEqual(asked, []);
 });
 
-test('who is not the build is not served', async (t) => {
+test('a client other than the build is not served', async (t) => {
   const { proxy, asked } = await proxyTo(t, await listening(t, createServer()), '127.0.0.77');
   const answer = await exchange(proxy.port, 'CONNECT a.example:443 HTTP/1.1\r\n\r\n').catch(() => '');
   assert.equal(answer, '');
   assert.deepEqual(asked, []);
 });
 
-test('an upstream that resets the connection in the middle of an answer takes nobody along', async (t) => {
+test('an upstream that resets the connection in the middle of an answer does not bring down the proxy', async (t) => {
   const upstream = createServer((socket) => {
     socket.on('error', () => undefined).write('HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf');
     setTimeout(() => socket.resetAndDestroy(), 20);
@@ -156,7 +156,7 @@ test('an upstream that resets the connection in the middle of an answer takes no
   assert.match(await exchange(proxy.port, 'CONNECT x.evil:443 HTTP/1.1\r\n\r\n'), /^HTTP\/1\.1 403 /);
 });
 
-test('a program that goes away in the middle takes its upstream along, and nobody else', async (t) => {
+test('a client that disconnects in the middle closes its upstream connection, and the proxy keeps running', async (t) => {
   const upstream = createServer((socket) => socket.on('error', () => undefined).resume());
   const { proxy } = await proxyTo(t, await listening(t, upstream));
   const head = 'POST http://a.example/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\nbegun';
@@ -170,7 +170,7 @@ test('a program that goes away in the middle takes its upstream along, and nobod
   }
 });
 
-test('an answer that breaks off breaks off for the program, too', async (t) => {
+test('an answer that breaks off upstream breaks off for the client, too', async (t) => {
   const app: RequestListener = (_request, response) => {
     response.writeHead(200, { 'content-length': '1000' }).write('half');
     setImmediate(() => response.destroy());
@@ -180,7 +180,7 @@ test('an answer that breaks off breaks off for the program, too', async (t) => {
   assert.ok(answer === 'reset' || answer.length < 1000);
 });
 
-test('a large header is refused, and closing ends every connection', async (t) => {
+test('a large header is rejected, and close() ends every connection', async (t) => {
   const held: Socket[] = [];
   const { proxy } = await proxyTo(
     t,

@@ -32,14 +32,14 @@ async function listen(t: TestContext, address = '127.0.0.1'): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-test('what is not in the list is refused and not even looked up, so that no question leaks out', async () => {
+test('a host that is not listed is refused without a lookup, so that no query leaks out', async () => {
   const { gate, asked } = gateFor(['a.example'], { 'secret.evil.example': ['192.0.2.1'] });
   await assert.rejects(gate.open('secret.evil.example', 443, signal), /secret\.evil\.example:443 is not in buildHosts/);
   await assert.rejects(gate.open('192.0.2.1', 443, signal), Refusal);
   assert.deepEqual(asked, []);
 });
 
-test('a name of the list is dialled by an address that was judged, and looked up once', async (t) => {
+test('a listed name is looked up once and dialled at the address that was checked', async (t) => {
   const port = await listen(t);
   const { gate, asked } = gateFor([`a.example:${port}`], { 'a.example': ['127.0.0.1'] });
   const socket = await gate.open('A.Example.', port, signal);
@@ -49,7 +49,7 @@ test('a name of the list is dialled by an address that was judged, and looked up
   socket.destroy();
 });
 
-test('a name that leads to the host or its containers is refused; one with another address is dialled there', async (t) => {
+test('a name that resolves to the host or its containers is refused, but its permitted addresses are dialled', async (t) => {
   const port = await listen(t, '127.0.0.2');
   const kinds = { '127.0.0.1': 'never', '10.0.0.1': 'private' } as const;
   const names = { bad: ['127.0.0.1'], inner: ['10.0.0.1'], mixed: ['127.0.0.1', '10.0.0.1', '127.0.0.2'] };
@@ -61,18 +61,18 @@ test('a name that leads to the host or its containers is refused; one with anoth
   socket.destroy();
 });
 
-test('an address of the list does not open the host: what is never dialled stays so', async () => {
+test('an address in the list does not open the host, whose addresses are never dialled', async () => {
   const { gate } = gateFor(['127.0.0.1', '127.0.0.0/8'], {}, { '127.0.0.1': 'never' });
   await assert.rejects(gate.open('127.0.0.1', 443, signal), /which no build may reach/);
 });
 
-test('a private address is dialled when the list has it', async (t) => {
+test('a private address is dialled if it is in the list', async (t) => {
   const port = await listen(t, '127.0.0.3');
   const { gate } = gateFor([`inner:${port}`, '127.0.0.3'], { inner: ['127.0.0.3'] }, { '127.0.0.3': 'private' });
   (await gate.open('inner', port, signal)).destroy();
 });
 
-test('when the first address does not answer, the next one is tried; without any it fails, and is no refusal', async (t) => {
+test('if the first address does not answer, the next one is tried; without any the error is not a refusal', async (t) => {
   const port = await listen(t, '127.0.0.2');
   const { gate } = gateFor([`two:${port}`, `none:${port}`], { two: ['127.0.0.9', '127.0.0.2'] });
   (await gate.open('two', port, signal)).destroy();

@@ -7,7 +7,7 @@ import { makeHostList } from './host-list.ts';
 const label = fc.stringMatching(/^[a-z][a-z0-9]{0,8}$/);
 const name = fc.array(label, { minLength: 2, maxLength: 5 }).map((labels) => labels.join('.'));
 
-test('a name is admitted on ports 80 and 443, one with a port on that one only', () => {
+test('a name is admitted on ports 80 and 443, and a name with a port on that port only', () => {
   const list = makeHostList(['registry.example', 'git.example:8443']);
   const asked = ['registry.example', 'git.example'].flatMap((host) =>
     [80, 443, 8443].map((port) => list.admits(host, port)),
@@ -15,14 +15,14 @@ test('a name is admitted on ports 80 and 443, one with a port on that one only',
   assert.deepEqual(asked, [true, true, false, false, false, true]);
 });
 
-test('a wildcard admits every name below it, on the border of a label, and not the name itself', () => {
+test('a wildcard admits every name below it at a label boundary, but not the name itself', () => {
   const list = makeHostList(['*.example.org']);
   for (const host of ['a.example.org', 'a.b.example.org']) assert.ok(list.admits(host, 443), host);
   for (const host of ['example.org', 'badexample.org', 'example.org.evil.test', '.example.org.'])
     assert.ok(!list.admits(host, 443), host);
 });
 
-test('a name that is not written in the list is never admitted, however much it looks like one that is', () => {
+test('a name that is not in the list is never admitted, however similar to a listed one', () => {
   fc.assert(
     fc.property(name, name, label, (listed, other, extra) => {
       const list = makeHostList([listed]);
@@ -32,7 +32,7 @@ test('a name that is not written in the list is never admitted, however much it 
   );
 });
 
-test('below a wildcard is what ends in a dot and its name, and nothing else', () => {
+test('a wildcard admits exactly the names that end in a dot and its name', () => {
   fc.assert(
     fc.property(name, name, (suffix, host) => {
       const list = makeHostList([`*.${suffix}`]);
@@ -41,7 +41,7 @@ test('below a wildcard is what ends in a dot and its name, and nothing else', ()
   );
 });
 
-test('an address is admitted when it or its network is in the list, and never by the end of a name', () => {
+test('an address is admitted if it or its network is in the list, and never as the suffix of a name', () => {
   const list = makeHostList(['10.1.0.0/16', '192.168.7.9:5000', '*.example.org']);
   assert.ok(list.admits('10.1.2.3', 443) && list.admits('192.168.7.9', 5000));
   assert.ok(list.hasAddress('10.1.2.3') && list.hasAddress('192.168.7.9'));
@@ -50,7 +50,7 @@ test('an address is admitted when it or its network is in the list, and never by
   assert.ok(!list.hasAddress('10.2.0.1') && !list.hasAddress('192.168.7.10'));
 });
 
-test('an entry is a name, a name below a wildcard or an IPv4 address or network, and nothing else', () => {
+test('an entry is a name, a wildcard name or an IPv4 address or network, and nothing else', () => {
   const good = ['a.example', '*.a.example', 'a.example:8443', 'localname', '10.0.0.1', '10.0.0.1:80', '10.0.0.0/8'];
   for (const entry of good) assert.ok(BuildHost.safeParse(entry).success, entry);
   const bad = [

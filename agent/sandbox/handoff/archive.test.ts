@@ -10,7 +10,7 @@ const image: StoredImage = { id: digestOf(config), config, layers: [] };
 const CONTENTS = { reference: 'orkestr/app:1', firstLayer: 0 } as const;
 
 for (const format of ['docker', 'oci'] as const) {
-  test(`an archive begins before there is an image, and has it whole: ${format}`, async () => {
+  test(`an archive starts before the image exists and then contains all of it: ${format}`, async () => {
     const archive = openArchive();
     const reader = extract();
     archive.stream.pipe(reader);

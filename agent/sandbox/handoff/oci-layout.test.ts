@@ -18,7 +18,7 @@ function read(layout: OciLayout, name: string): { readonly bytes: Buffer; readon
   return { bytes, value: JSON.parse(bytes.toString('utf8')) as Record<string, never> };
 }
 
-test('index, manifest, config and layers lead from one to the next by digests and sizes that are right', () => {
+test('index, manifest, config and layers refer to each other by correct digests and sizes', () => {
   const layout = new OciLayout(image, [10_240, 2048], 'orkestr/app:1');
   const [entry] = read(layout, 'index.json').value['manifests'] as unknown as { digest: string; size: number }[];
   assert.ok(entry);
@@ -40,7 +40,7 @@ test('index, manifest, config and layers lead from one to the next by digests an
   assert.equal(layout.layerName(1), `blobs/${digest('app').replace(':', '/')}`);
 });
 
-test('the name is written out in full, as containerd wants it', () => {
+test('the name is written out in full, as containerd requires', () => {
   for (const [reference, full] of [
     ['orkestr/app:1', 'docker.io/orkestr/app:1'],
     ['app', 'docker.io/library/app:latest'],

@@ -36,7 +36,7 @@ const refused = (work: Promise<unknown>): Promise<string> =>
     },
   );
 
-test('files stand between what surrounds them, in order, small and large ones', async (t) => {
+test('files and the segments between them come out in order, whether small or large', async (t) => {
   const large = 'x'.repeat(3_000_000);
   const layer = await layerOf(t, [
     segment('<a>'),
@@ -71,14 +71,14 @@ test('no name leads out of the layer', async (t) => {
   assert.match(await outside('/../secret'), /leads out of its layer/);
 });
 
-test('a file that is shorter than it was, or gone, is named', async (t) => {
+test('the error names a file that is missing or has become shorter', async (t) => {
   const layer = await layerOf(t, [file('short', 10), segment('>')]);
   assert.match(await refused(assembled(layer)), /short cannot be read.*ENOENT/);
   await writeFile(join(layer.filesPath, 'short'), '12345');
   assert.match(await refused(assembled(layer)), /short cannot be read.*5 bytes are missing/);
 });
 
-test('a record that is torn, or none, is refused', async (t) => {
+test('a truncated or invalid record is rejected', async (t) => {
   const layer = await layerOf(t, [segment('<')]);
   for (const bytes of [gzipSync('{"type":2').subarray(0, -4), gzipSync('{"type":9}\n'), Buffer.from('no gzip')]) {
     await writeFile(layer.recordPath, bytes);

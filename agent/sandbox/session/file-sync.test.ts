@@ -115,33 +115,37 @@ async function sync(t: TestContext, files: Record<string, Buffer>, name = 'conte
   return { receiver: new Receiver(stream), record, folder };
 }
 
-test('the engine is told of all and gets what it asks for, also after a lull, and nothing else', LIMITED, async (t) => {
-  const large = Buffer.alloc(300_000, 'large');
-  const { receiver, record } = await sync(t, { b: Buffer.from('b'), c: large, d: Buffer.alloc(0) });
-  await receiver.saw(isLastStat);
-  assert.deepEqual(
-    receiver.packets.map(({ stat }) => [stat?.path, stat?.mode]),
-    [
-      ['a', 0x8010_0000 + 0o750],
-      ['b', 0o640],
-      ['c', 0o640],
-      ['d', 0o640],
-      [undefined, undefined],
-    ], // Go's bits
-  );
-  receiver.stream.write(request(2));
-  await receiver.saw(isEndOf(2));
-  receiver.stream.write(request(3));
-  await receiver.saw(isEndOf(3));
-  receiver.stream.end(END);
-  assert.equal((await receiver.ended).status, String(GRPC.ok));
-  assert.ok(receiver.content(2).equals(large));
-  assert.deepEqual([receiver.content(1).length, receiver.content(3).length], [0, 0]);
-  assert.equal(receiver.packets.at(-1)?.type, PACKET.end);
-  assert.deepEqual(record, { files: 2, bytes: large.length, failure: null });
-});
+test(
+  'the engine is sent the whole list and exactly the files that it requests, even after a pause',
+  LIMITED,
+  async (t) => {
+    const large = Buffer.alloc(300_000, 'large');
+    const { receiver, record } = await sync(t, { b: Buffer.from('b'), c: large, d: Buffer.alloc(0) });
+    await receiver.saw(isLastStat);
+    assert.deepEqual(
+      receiver.packets.map(({ stat }) => [stat?.path, stat?.mode]),
+      [
+        ['a', 0x8010_0000 + 0o750],
+        ['b', 0o640],
+        ['c', 0o640],
+        ['d', 0o640],
+        [undefined, undefined],
+      ], // Go's bits
+    );
+    receiver.stream.write(request(2));
+    await receiver.saw(isEndOf(2));
+    receiver.stream.write(request(3));
+    await receiver.saw(isEndOf(3));
+    receiver.stream.end(END);
+    assert.equal((await receiver.ended).status, String(GRPC.ok));
+    assert.ok(receiver.content(2).equals(large));
+    assert.deepEqual([receiver.content(1).length, receiver.content(3).length], [0, 0]);
+    assert.equal(receiver.packets.at(-1)?.type, PACKET.end);
+    assert.deepEqual(record, { files: 2, bytes: large.length, failure: null });
+  },
+);
 
-test('a folder that is not served and requests that no engine has are refused with a status', LIMITED, async (t) => {
+test('a folder that is not served and malformed requests are rejected with a status', LIMITED, async (t) => {
   const other = await sync(t, {}, 'elsewhere');
   assert.equal((await other.receiver.ended).status, String(GRPC.notFound));
   const tooLong = Buffer.alloc(5);
@@ -162,7 +166,7 @@ test('a folder that is not served and requests that no engine has are refused wi
   }
 });
 
-test('a file that is gone, shorter, or a link now ends the call and is named', LIMITED, async (t) => {
+test('a file that is now missing, shorter or a link ends the call, and the error names it', LIMITED, async (t) => {
   const changes: Record<string, (path: string) => Promise<void>> = {
     'cannot be read any more': (path) => unlink(path),
     'has less than the 5 bytes': (path) => truncate(path, 3),
@@ -184,7 +188,7 @@ test('a file that is gone, shorter, or a link now ends the call and is named', L
   }
 });
 
-test('of a file that has grown as much is sent as was told of', LIMITED, async (t) => {
+test('only the announced size of a file that has grown is sent', LIMITED, async (t) => {
   const { receiver, folder } = await sync(t, { b: Buffer.from('12345') });
   await receiver.saw(isLastStat);
   await writeFile(join(folder, 'b'), '1234567');
@@ -194,7 +198,7 @@ test('of a file that has grown as much is sent as was told of', LIMITED, async (
 });
 
 test(
-  'an engine that does not read is not sent more than the connection holds, and its end ends the reading',
+  'an engine that does not read gets no more than the connection buffers, and its cancel ends the read',
   LIMITED,
   async (t) => {
     const { receiver, record } = await sync(t, { b: Buffer.alloc(64 * 1_048_576) });

@@ -33,14 +33,14 @@ async function call(
   };
 }
 
-test('a method gets the message and its answer comes framed, with status 0 in the trailers', async (t) => {
+test('a method receives the message, and its answer is framed with status 0 in the trailers', async (t) => {
   const client = await serve(t, { '/a.B/C': unary((bytes) => Buffer.from(`<${bytes.toString()}>`)) });
   const answer = await call(client, '/a.B/C', frame(Buffer.from('ask')));
   assert.equal(answer.status, '0');
   assert.deepEqual(answer.body, frame(Buffer.from('<ask>')));
 });
 
-test('a large answer arrives whole, and many calls at once get their own answers', async (t) => {
+test('a large answer arrives complete, and concurrent calls get their own answers', async (t) => {
   const large = Buffer.alloc(500_000, 'x');
   const client = await serve(t, { '/a.B/C': unary((bytes) => Buffer.concat([bytes, large])) });
   const answers = await Promise.all(
@@ -52,7 +52,7 @@ test('a large answer arrives whole, and many calls at once get their own answers
   }
 });
 
-test('an unknown method, a status that is thrown and any other error end the call, and say nothing of what failed', async (t) => {
+test('an unknown method, a thrown status and any other error end the call without internal details', async (t) => {
   const client = await serve(t, {
     '/a.B/None': unary(() => {
       throw new GrpcStatus(GRPC.notFound, 'There is no such secret.');
@@ -72,7 +72,7 @@ test('an unknown method, a status that is thrown and any other error end the cal
   assert.doesNotMatch(bug.message, /hunter2/);
 });
 
-test('a request that is too long, cut, or compressed is refused, and the next one is answered', async (t) => {
+test('a request that is too long, truncated or compressed is rejected, and the next one is answered', async (t) => {
   const client = await serve(t, { '/a.B/C': unary(() => Buffer.from('ok')) });
   assert.equal((await call(client, '/a.B/C', frame(Buffer.alloc(70_000)))).status, String(GRPC.resourceExhausted));
   for (const broken of [Buffer.alloc(3), frame(Buffer.alloc(4), 9), Buffer.from([1, 0, 0, 0, 1, 7])]) {
@@ -81,7 +81,7 @@ test('a request that is too long, cut, or compressed is refused, and the next on
   assert.equal((await call(client, '/a.B/C', frame(Buffer.alloc(0)))).status, '0');
 });
 
-test('closing ends the connection, also in the middle of nothing', async (t) => {
+test('close() ends the connection, even if called twice or while idle', async (t) => {
   const { ours, engine } = await connection(t);
   const server = serveGrpc(ours, new Map());
   const closed = once(engine, 'close');
@@ -92,7 +92,7 @@ test('closing ends the connection, also in the middle of nothing', async (t) => 
   assert.ok(ours.destroyed);
 });
 
-test('a client that speaks no HTTP/2 is cut off and breaks nothing', async (t) => {
+test('a client that does not speak HTTP/2 is disconnected', async (t) => {
   const { ours, engine } = await connection(t);
   serveGrpc(ours, new Map());
   engine.on('error', () => undefined); // a reset is fine
