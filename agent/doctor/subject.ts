@@ -9,6 +9,7 @@ import { readIdentity, scopeOf } from '../identity/identity.ts';
 import { readJournal } from '../journal/snapshot.ts';
 import type { JournalSnapshot, UnreadableJournal } from '../journal/snapshot.ts';
 import type { Exec } from '../lib/exec.ts';
+import { BEHIND_RESOLVED, ENGINE_SETTINGS, RESOLV_CONF } from '../lib/name-servers.ts';
 import { makeProxyClient } from '../proxy-client/edge-proxy.ts';
 import type { AgentView } from '../local-api/agent-view.ts';
 import { askView } from '../local-api/client.ts';
@@ -32,6 +33,8 @@ export interface Places {
   readonly resolvConf: string;
   /** Lists the servers that systemd-resolved queries (systemd-resolved.service(8)). */
   readonly resolvedConf: string;
+  /** Settings of Docker Engine. */
+  readonly engineSettings: string;
   /** Exists if systemd runs the machine (sd_booted(3)). */
   readonly systemd: string;
   /** Root of the file system that holds the installation. */
@@ -43,8 +46,9 @@ export interface Places {
 export const HOST_PLACES: Places = {
   proc: '/proc',
   cgroup: '/sys/fs/cgroup',
-  resolvConf: '/etc/resolv.conf',
-  resolvedConf: '/run/systemd/resolve/resolv.conf',
+  resolvConf: RESOLV_CONF,
+  resolvedConf: BEHIND_RESOLVED,
+  engineSettings: ENGINE_SETTINGS,
   systemd: '/run/systemd/system',
   root: '/',
   ports: [80, 443],

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { HostAddress } from '../../protocol/address-kind.ts';
 import { defaultInterfaces } from '../../protocol/service/guest-bridges.ts';
 import { type Exec, run } from './exec.ts';
+import { reachableNameServers } from './name-servers.ts';
 
 const TIMEOUT_MS = 15_000;
 
@@ -64,31 +65,4 @@ export async function outgoingMtu(): Promise<number> {
   const name = await defaultInterface();
   if (name === null) return 1500;
   return Number((await readFile(`/sys/class/net/${name}/mtu`, 'utf8')).trim());
-}
-
-/**
- * IPv4 name servers that are reachable from another network namespace. A loopback one (systemd-resolved, dnsmasq) is
- * not; instead, those behind systemd-resolved are returned, if known. Empty: none is known.
- */
-export async function reachableNameServers(): Promise<readonly string[]> {
-  for (const path of ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf']) {
-    const text = await readFile(path, 'utf8').catch(() => ''); // not every host has both
-    const servers = parseNameServers(text).filter((server) => !server.startsWith('127.'));
-    if (servers.length > 0) return servers;
-  }
-  return [];
-}
-
-/** IPv4 name servers of /etc/resolv.conf that are reachable in this network namespace only. */
-export async function loopbackNameServers(): Promise<readonly string[]> {
-  const text = await readFile('/etc/resolv.conf', 'utf8').catch(() => ''); // not every host has it
-  return parseNameServers(text).filter((server) => server.startsWith('127.'));
-}
-
-/** IPv4 addresses of the nameserver lines of a resolv.conf(5). */
-export function parseNameServers(text: string): string[] {
-  return text.split('\n').flatMap((line) => {
-    const server = /^\s*nameserver\s+(\S+)/.exec(line)?.[1];
-    return server !== undefined && isIPv4(server) ? [server] : [];
-  });
 }

@@ -6,7 +6,7 @@
 import { BlockList } from 'node:net';
 import { METADATA_NETWORKS } from '../../protocol/address-kind.ts';
 import { guestBridges, interfaceNames } from '../../protocol/service/guest-bridges.ts';
-import { reachableNameServers } from './host-network.ts';
+import { reachableNameServers } from './name-servers.ts';
 import type { Chain } from './iptables.ts';
 
 /** Names of bridges that container engines and hypervisors create, to cover those created later. */

@@ -7,8 +7,9 @@ import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { type Exec, run } from '../lib/exec.ts';
-import { hostAddresses, loopbackNameServers, outgoingMtu, reachableNameServers } from '../lib/host-network.ts';
+import { hostAddresses, outgoingMtu } from '../lib/host-network.ts';
 import { makeChainKeeper, removeChain } from '../lib/iptables.ts';
+import { loopbackNameServers, reachableNameServers } from '../lib/name-servers.ts';
 import { type Link, chainsOf } from './network-rules.ts';
 import { makeResolver, type NameServers } from './resolver.ts';
 

@@ -6,6 +6,7 @@ import type { Engine } from '../lib/engine.ts';
 import { run } from '../lib/exec.ts';
 import type { Exec } from '../lib/exec.ts';
 import { LABEL } from '../lib/labels.ts';
+import { ENGINE_SETTINGS } from '../lib/name-servers.ts';
 import { layoutAt } from '../upgrade/layout.ts';
 import { isEnded, lastUpgrade } from '../upgrade/record.ts';
 import { AGENT_UNIT, UPGRADE_UNIT } from '../upgrade/services.ts';
@@ -22,7 +23,6 @@ const STATE = '/var/lib/orkestr';
 const RUN = '/run/orkestr';
 const UNITS = '/etc/systemd/system';
 const PROGRAMS = '/usr/local/bin';
-const ENGINE_SETTINGS = '/etc/docker/daemon.json';
 /** Written by installer/install/engine.sh: whether the engine had a settings file before, or a folder for it. */
 const ENGINE_SETTINGS_WERE = join(SETTINGS, 'engine-settings-were');
 const USERS = ['orkestr-proxy', 'orkestr-hub'] as const;

@@ -221,6 +221,7 @@ test('the check warns an IPv6-only host that builds, which have no IPv6, resolve
       proc: here,
       resolvConf: join(here, 'resolv'),
       resolvedConf: join(here, 'resolved'),
+      engineSettings: join(here, 'daemon.json'),
     };
     const exec: Exec = () => Promise.reject(new Error('no hub is looked for'));
     const subject = scripted<Subject>('subject', { places, identity: () => null, exec });
@@ -233,6 +234,15 @@ test('the check warns an IPv6-only host that builds, which have no IPv6, resolve
   assert.deepEqual(await judged(stub, '', DEFAULT, ANYWHERE), []);
   assert.deepEqual(await judged('nameserver ::1\n', '', '', ANYWHERE), ['no-ipv4-route']);
   assert.deepEqual(await judged(stub, '', '', NOWHERE), []);
+});
+
+test('name servers that only the host itself can reach are reported, unless builds have another one', () => {
+  const judged = (address: string, ...behind: string[]): string[] =>
+    problems(dns.judge({ ...NAMED, behind, servers: [{ address, state: 'answers', why: '' }] }));
+  assert.deepEqual(judged('127.0.0.1'), ['loopback-only']);
+  assert.deepEqual(judged('::1'), ['loopback-only']);
+  assert.deepEqual(judged('127.0.0.53', '192.0.2.1'), []);
+  assert.deepEqual(judged('192.0.2.1'), []);
 });
 
 test('one unusable name server of two is a warning; two are a failure', () => {

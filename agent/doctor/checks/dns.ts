@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { parseDefaultInterfaces } from '../../../protocol/service/guest-bridges.ts';
 import type { Exec } from '../../lib/exec.ts';
+import { parseEngineNameServers } from '../../lib/name-servers.ts';
 import { defineCheck, when } from '../check.ts';
 import type { Finding } from '../check.ts';
 import { lookUp } from '../host-lookup.ts';
@@ -59,6 +60,11 @@ export const dns = defineCheck({
       says: 'All name servers of this host have IPv6 addresses: builds have IPv4 only and cannot resolve names.',
       mend: 'Add one with an IPv4 address: `echo "nameserver 9.9.9.9" >> {file}`; with systemd-resolved, add it as `DNS=` in /etc/systemd/resolved.conf and run `systemctl restart systemd-resolved`.',
     },
+    'loopback-only': {
+      level: 'warn',
+      says: 'Only this host itself can reach its name servers: builds cannot resolve names, and apps use public servers instead.',
+      mend: 'Put a name server with an IPv4 address that other machines can reach into /etc/docker/daemon.json, for example `"dns": ["9.9.9.9"]`, then run `systemctl restart docker`. Builds and apps then use it; with live-restore, apps keep running meanwhile.',
+    },
     'no-ipv4-route': {
       level: 'warn',
       says: 'This host reaches the internet by IPv6 only: builds and apps have IPv4 only and cannot reach it.',
@@ -76,13 +82,15 @@ export const dns = defineCheck({
     const host = url === undefined ? null : new URL(url).hostname;
     // An address in place of a name needs no name server.
     const name = host === null || isIP(host.replaceAll(/[[\]]/g, '')) !== 0 ? null : host;
-    const [servers, hubError, behind, routes] = await Promise.all([
+    const [servers, hubError, resolved, engine, routes] = await Promise.all([
       Promise.all(serversOf(text).map((address) => askServer(address, name === null ? [] : [name]))),
       name === null ? null : lookupError(exec, name),
       readOrNothing(places.resolvedConf),
+      readOrNothing(places.engineSettings),
       defaultRoutes(places.proc),
     ]);
-    return { file: places.resolvConf, servers, host, hubError, behind: serversOf(behind), routes };
+    const behind = [...serversOf(resolved), ...parseEngineNameServers(engine)];
+    return { file: places.resolvConf, servers, host, hubError, behind, routes };
   },
   judge({ file, servers, host, hubError, behind, routes }) {
     const answering = servers.filter(({ state }) => state === 'answers');
@@ -96,6 +104,10 @@ export const dns = defineCheck({
           problem: 'no-ipv4-server',
           values: { file },
           evidence: forBuilds,
+        }),
+        ...when(forBuilds.length === 0 && answering.length > 0, {
+          problem: 'loopback-only',
+          evidence: servers.map(({ address }) => address),
         }),
         ...when(routes.ipv6 && !routes.ipv4, { problem: 'no-ipv4-route' }),
         ...when(hubError !== null, {
@@ -136,7 +148,7 @@ function ofSome(servers: readonly NameServer[], file: string): Finding<ServerPro
   });
 }
 
-/** Excludes servers that only this host can reach: builds are given another one (agent/lib/host-network.ts). */
+/** Excludes servers that only this host can reach: builds are given another one (agent/lib/name-servers.ts). */
 const isForBuilds = (address: string): boolean => !address.startsWith('127.') && address !== '::1';
 
 interface DefaultRoutes {

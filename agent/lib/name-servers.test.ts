@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseEngineNameServers, parseNameServers } from './name-servers.ts';
+
+test('IPv4 name servers are read; comments, IPv6 and nonsense are not', () => {
+  const text =
+    '# nameserver 1.1.1.1\nnameserver 10.0.0.53\n nameserver\t127.0.0.53\nnameserver fd00::1\nnameserver x;y\nsearch a\n';
+  assert.deepEqual(parseNameServers(text), ['10.0.0.53', '127.0.0.53']);
+});
+
+test('the name servers of the engine are those in its settings, and none if these cannot be read', () => {
+  assert.deepEqual(parseEngineNameServers('{"live-restore": true, "dns": ["9.9.9.9", "fd00::1"]}'), [
+    '9.9.9.9',
+    'fd00::1',
+  ]);
+  for (const text of ['{"live-restore": true}', '', '{"dns": "9.9.9.9"}', '{"dns": [']) {
+    assert.deepEqual(parseEngineNameServers(text), [], text);
+  }
+});
