@@ -12,7 +12,7 @@ import { deployJob } from './deployment/test-bench.ts';
 
 const TIMEOUT = { timeoutMs: 10_000 };
 
-test('what a killed agent left of a checkout, its token with it, goes at the next start, and not with a second agent', async (t) => {
+test('a start removes the checkout of a killed agent with its token; a refused second agent removes nothing', async (t) => {
   const folder = temporaryFolder(t);
   const [state, run] = [join(folder, 'state'), join(folder, 'run')];
   const config = readConfig({ ORKESTR_AGENT_STATE: state, ORKESTR_AGENT_RUN: run });
@@ -31,7 +31,7 @@ test('what a killed agent left of a checkout, its token with it, goes at the nex
   await agent.stop();
 });
 
-test('logs of deployments that no journal knows go at the next start', async (t) => {
+test('a start removes the logs of deployments that the journal does not know', async (t) => {
   const folder = temporaryFolder(t);
   const state = join(folder, 'state');
   const config = readConfig({ ORKESTR_AGENT_STATE: state, ORKESTR_AGENT_RUN: join(folder, 'run') });
@@ -49,7 +49,7 @@ test('logs of deployments that no journal knows go at the next start', async (t)
   assert.deepEqual(readdirSync(logFolder(config)), [known.deploymentId]);
 });
 
-test('on a disk that is full an agent starts again, and keeps room for the next time once there is some', async (t) => {
+test('an agent starts on a full disk, and reserves space for the next start once there is room', async (t) => {
   const folder = temporaryFolder(t);
   const state = join(folder, 'state');
   mkdirSync(state);

@@ -9,7 +9,7 @@ import { temporaryFolder } from './lib/test-folder.ts';
 const refused = (naming: RegExp) => (error: unknown) =>
   error instanceof OrkestrError && error.code === 'ORK_CONFIG' && naming.test(error.message);
 
-test('without any variable the defaults of a packaged host hold', () => {
+test('the configuration without variables has the defaults of a packaged host', () => {
   const config = readConfig({});
   assert.equal(config.stateFolder, '/var/lib/orkestr/agent');
   assert.equal(config.agentSocket, '/run/orkestr/agent.sock');
@@ -29,7 +29,7 @@ test('a host with memory to spare may keep its build engines for longer', () => 
   assert.equal(readConfig({ ORKESTR_BUILD_IDLE_SECONDS: '86400' }).buildIdleSeconds, 86_400);
 });
 
-test('a wrong setting is refused and named', (t) => {
+test('an invalid setting is refused with an error that names it', (t) => {
   assert.throws(() => readConfig({ ORKESTR_LOG_LEVEL: 'loud' }), refused(/ORKESTR_LOG_LEVEL/));
   assert.throws(() => readConfig({ ORKESTR_CHANNEL: '../stable' }), refused(/ORKESTR_CHANNEL/));
   assert.throws(() => readConfig({ ORKESTR_BUILD_IDLE_SECONDS: '0' }), refused(/ORKESTR_BUILD_IDLE_SECONDS/));
@@ -41,7 +41,7 @@ test('a wrong setting is refused and named', (t) => {
   assert.throws(() => readConfig({ ORKESTR_BASE_IMAGES: path }), refused(/ORKESTR_BASE_IMAGES/));
 });
 
-test('a host may point single base images at its own mirror', (t) => {
+test('a host may point individual base images at its own mirror', (t) => {
   const path = join(temporaryFolder(t), 'images.json');
   writeFileSync(path, '{"node":"mirror.example.com/node:24"}');
   const { baseImages } = readConfig({ ORKESTR_BASE_IMAGES: path });

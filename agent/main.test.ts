@@ -90,17 +90,17 @@ describe('orkestr-agent', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test('tells its version', async () => {
+  test('prints its version', async () => {
     assert.equal((await agent('--version')).stdout.trim(), manifest.version);
   });
 
-  test('serves nobody before it has an identity, and says what to do', async () => {
+  test('refuses to serve before it has an identity, and says what to do', async () => {
     const { code, stderr } = await agent('serve');
     assert.equal(code, 1);
     assert.match(stderr, /ORK_CONFIG: .*Join a hub first/);
   });
 
-  test('tells the status of the host without an agent: exit code 2, engine and proxy looked at', async () => {
+  test('reports the status of a host without a running agent, including engine and proxy, with exit code 2', async () => {
     const { code, stdout } = await agent('status', '--json', '--wait', '20');
     assert.equal(code, 2);
     const { checks } = JSON.parse(stdout) as { checks: Record<string, { level: string; summary: string }> };
@@ -109,7 +109,7 @@ describe('orkestr-agent', () => {
     assert.match(checks['engine']?.summary ?? '', /^Docker Engine/);
   });
 
-  test('sets the rules that keep apps in before there is an engine or an agent; without an identity it says what to do', async (t) => {
+  test('sets the rules that isolate apps before an engine or an agent runs; without an identity it says what to do', async (t) => {
     const early = await agent('firewall');
     assert.match(early.stderr, /ORK_CONFIG: .*Join a hub first/);
     const { hostId } = localIdentity(state, 0);
@@ -120,7 +120,7 @@ describe('orkestr-agent', () => {
     assert.deepEqual(await firewall.lacks(), []);
   });
 
-  test('runs one agent per state folder, through kill -9, and stops in order', async () => {
+  test('runs one agent per state folder, even after kill -9, and stops cleanly', async () => {
     localIdentity(state, 0);
     const first = serve();
     await first.ready;
@@ -140,7 +140,7 @@ describe('orkestr-agent', () => {
     assert.deepEqual(await third.exit, [0, null]);
   });
 
-  test('runs one job from a file without a hub: progress on stderr, the result alone on stdout, the log in a file', async (t) => {
+  test('runs one job from a file without a hub: progress goes to stderr, the result to stdout, the log to a file', async (t) => {
     // A web server without any repository: the deployment must end with the error code for that.
     const web = createServer((_request, response) => response.writeHead(404).end()).listen(0, '127.0.0.1');
     t.after(() => web.close());
@@ -174,7 +174,7 @@ describe('orkestr-agent', () => {
     assert.match((await agent('logs', '--step', 'nonsense')).stderr, /There is no step nonsense/);
   });
 
-  test('names the field of a job file that is wrong', async () => {
+  test('refuses an invalid job file with an error that names the file', async () => {
     const path = join(folder, 'bad.json');
     writeFileSync(path, '{"kind":"deploy","commit":"--upload-pack=evil"}');
     const { code, stderr } = await agent('run', path);
@@ -182,7 +182,7 @@ describe('orkestr-agent', () => {
     assert.match(stderr, /ORK_INVALID: .*bad\.json/);
   });
 
-  test('leaves its hub only when told so plainly; then it can join another', async () => {
+  test('leaves its hub only with a confirmation, and can then join another', async () => {
     localIdentity(state, 0);
     const careful = await agent('leave');
     assert.equal(careful.code, 1);
@@ -194,7 +194,7 @@ describe('orkestr-agent', () => {
     assert.ok(!existsSync(state));
   });
 
-  test('uninstalls only when told so plainly, and then leaves nothing of its scope', async () => {
+  test('uninstalls only with a confirmation, and then leaves nothing of its scope behind', async () => {
     const { hostId } = localIdentity(state, 0);
     const careful = await agent('uninstall');
     assert.equal(careful.code, 1);

@@ -17,7 +17,7 @@ const of = (kind: string, addresses: readonly string[]): void =>
     addresses.map((address) => [address, kind]),
   );
 
-test('addresses of the host and of its containers are never dialled, its neighbours may be', () => {
+test('addresses of the host and of its containers are never dialled; those of its neighbours may be', () => {
   of('never', ['127.0.0.1', '203.0.113.9', '2001:db8::9', '10.9.0.2', '172.20.0.1', '172.20.3.4']);
   of('private', ['10.9.0.3', '172.21.0.1', '192.168.1.1', '100.64.0.1', 'fd12::1']);
   of('public', ['203.0.113.10', '2001:db8::a', '8.8.8.8']);
@@ -46,11 +46,11 @@ test('loopback, link-local, multicast, metadata services and the sandboxes are n
   ]);
 });
 
-test('what is not an address at all is never dialled', () => {
+test('text that is not an address is never dialled', () => {
   of('never', ['', 'localhost', '127.1', '0x7f.0.0.1', '2130706433', '127.0.0.1 ', '[::1]']);
 });
 
-test('an IPv4 address is judged alike, also when it is written as IPv6', () => {
+test('an IPv4 address gets the same judgement when it is written as IPv6', () => {
   fc.assert(
     fc.property(fc.ipV4(), (address) => {
       const [a = 0, b = 0, c = 0, d = 0] = address.split('.').map(Number);

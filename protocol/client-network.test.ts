@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { canonicalAddress, clientNetwork, plainAddress } from './client-network.ts';
 
-test('an address has one text', () => {
+test('an address has one canonical text', () => {
   assert.equal(plainAddress('::1'), '::1');
   assert.equal(canonicalAddress('2001:DB8:0:0:0:0:0:1'), '2001:db8::1');
   assert.equal(canonicalAddress('fe80::1%eth0'), 'fe80::1');
@@ -11,7 +11,7 @@ test('an address has one text', () => {
   assert.equal(canonicalAddress('1.2.3'), null);
 });
 
-test('a network is the IPv4 address or the first 64 bits', () => {
+test('a network is an IPv4 address or the first 64 bits of an IPv6 address', () => {
   const groups = fc.array(fc.integer({ min: 0, max: 0xffff }), { minLength: 8, maxLength: 8 });
   fc.assert(
     fc.property(groups, groups, (one, other) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { OrkestrError, toErrorReport } from './errors.ts';
 
-test('a full disk is told by its code wherever it is met; other errors keep theirs, and what is none is a bug', () => {
+test('a full disk gets its own code; a coded error keeps its code, and any other error is internal', () => {
   const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
   assert.equal(toErrorReport(full).code, 'ORK_DISK_FULL');
   assert.match(toErrorReport(full).message, /no space left/);

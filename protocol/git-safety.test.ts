@@ -38,7 +38,7 @@ function hardened(home: string, options: Parameters<typeof hardenedGitConfig>[0]
   return gitEnvironment({ home, allowHttp: options.allowHttp ?? false });
 }
 
-test('the environment is explicit: nothing of the parent but what is given', () => {
+test('the environment of git contains only the given values and nothing else of the parent', () => {
   const env = gitEnvironment({ home: '/nowhere', allowHttp: false, caFile: '/ca.pem' });
   assert.deepEqual(Object.keys(env).toSorted(), [
     'GIT_ALLOW_PROTOCOL',
@@ -55,7 +55,7 @@ test('the environment is explicit: nothing of the parent but what is given', () 
   assert.equal(env.GIT_ALLOW_PROTOCOL, 'https');
 });
 
-test('git that knows no GIT_CONFIG_GLOBAL, as Debian 11 has it, reads the same config', (t) => {
+test('a git without GIT_CONFIG_GLOBAL, as in Debian 11, reads the same config', (t) => {
   const home = folder(t);
   const { GIT_CONFIG_GLOBAL: _newer, ...env } = hardened(home);
   const hooks = execFileSync('git', ['config', 'core.hooksPath'], { env, cwd: home, encoding: 'utf8' });
@@ -79,7 +79,7 @@ test('git reads every line of the config, and credentials go to their URL only',
   assert.doesNotMatch(JSON.stringify(env), /s3cret/);
 });
 
-test('a URL cannot write config lines of its own, and a private file is never written over another', (t) => {
+test('a URL cannot inject config lines, and a private file never overwrites another', (t) => {
   for (const url of ['https://a/b"]\n[core]\n', 'https://a/b\\', 'https://a/ b']) {
     assert.throws(() => hardenedGitConfig({ credentials: { url, username: 'u', token: 't' } }), TypeError);
   }
@@ -123,7 +123,7 @@ test('foreign transports, hooks and filters run nothing', async (t) => {
   assert.equal(existsSync(canary), false);
 });
 
-test('what real servers make git say becomes the right code', async (t) => {
+test('the output of git for each server response is mapped to the right code', async (t) => {
   const home = folder(t);
   const env = hardened(home);
   const answers: [status: number, code: string, headers?: Record<string, string>][] = [
@@ -143,7 +143,7 @@ test('what real servers make git say becomes the right code', async (t) => {
   }
 });
 
-test('a rejected token, a redirect with a token, a dead port, silence and garbage are told apart', async (t) => {
+test('a rejected token and a redirect are access errors; a dead port, an unknown host and garbage are unreachable', async (t) => {
   const home = folder(t);
   const refusing = await serve(t, (_request, response) =>
     response.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end(),
@@ -185,7 +185,7 @@ test('a rejected token, a redirect with a token, a dead port, silence and garbag
   }
 });
 
-test('a message that nobody knows stays what it is: the clone failed', () => {
+test('an unknown git message is a failed clone, and a full disk has its own code', () => {
   assert.equal(explainGitFailure('fatal: something new'), 'ORK_CLONE_FAILED');
   assert.equal(explainGitFailure('fatal: write error: No space left on device'), 'ORK_DISK_FULL');
 });

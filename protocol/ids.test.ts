@@ -32,7 +32,7 @@ test('ordinary names pass', () => {
   assert.ok(accepts(Slug, 'my-app2') && accepts(EnvName, '_A1') && accepts(CommitSha, 'a'.repeat(40)));
 });
 
-test('names that would be an option, climb out, or mean something to a program are refused', () => {
+test('names that look like an option, climb out of a folder, or mean something to a program are refused', () => {
   for (const name of [
     '-b',
     '--upload-pack=x',
@@ -83,7 +83,7 @@ test('names that would be an option, climb out, or mean something to a program a
   assert.ok(!accepts(EnvValue, 'a\0b'));
 });
 
-test('no text that passes as a branch, path or URL starts like an option or holds white space, quotes or shell signs', () => {
+test('no valid branch, path or URL starts like an option or contains white space, quotes or shell characters', () => {
   const hostile = fc.string({ unit: fc.constantFrom(...SIGNS), maxLength: 30 });
   fc.assert(
     fc.property(hostile, (text) => {
@@ -95,7 +95,7 @@ test('no text that passes as a branch, path or URL starts like an option or hold
   );
 });
 
-test('a repository of images names its registry, and has no tag, scheme, login or capital', () => {
+test('an image repository names its registry and has no tag, scheme, login or capital letter', () => {
   for (const name of [
     'docker.io/team/app',
     'localhost/app',

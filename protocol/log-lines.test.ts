@@ -15,11 +15,11 @@ test('lines end with LF or CRLF; a last line without either is a line too', () =
   assert.deepEqual(linesOf('done\n'), ['done']);
 });
 
-test('of a progress bar only its last state is left', () => {
+test('a progress bar leaves only its last state', () => {
   assert.deepEqual(linesOf('10%\r50%\r100%\nnext\n'), ['100%', 'next']);
 });
 
-test('a carriage return that comes last does not take the line away until something follows', () => {
+test('a trailing carriage return keeps the line until something follows', () => {
   const lines = new LogLines();
   lines.push(bytes('working 10%\r'));
   assert.equal(lines.open, 'working 10%');
@@ -28,14 +28,14 @@ test('a carriage return that comes last does not take the line away until someth
   assert.deepEqual(lines.push(bytes('\r\n')), ['working 20%']);
 });
 
-test('a character torn between two chunks is whole again', () => {
+test('a character split between two chunks is decoded as one', () => {
   const all = bytes('grüße ✓\n');
   const lines = new LogLines();
   const found = [...all].flatMap((byte) => lines.push(Uint8Array.of(byte)));
   assert.deepEqual(found, ['grüße ✓']);
 });
 
-test('however the bytes are cut into chunks, the lines are the same', () => {
+test('the lines are the same however the bytes are cut into chunks', () => {
   const logText = fc.array(fc.constantFrom('a', 'bc', 'ü', '\n', '\r', '\r\n', ' '), { maxLength: 40 });
   fc.assert(
     fc.property(logText, fc.array(fc.nat(50), { maxLength: 6 }), (pieces, cuts) => {
@@ -48,14 +48,14 @@ test('however the bytes are cut into chunks, the lines are the same', () => {
   );
 });
 
-test('a line without end is cut with a marker and takes no more memory', () => {
+test('an endless line is cut with a marker and uses bounded memory', () => {
   const lines = new LogLines();
   for (let i = 0; i < 100; i++) lines.push(bytes('x'.repeat(1000)));
   assert.equal(lines.open.length, MAX_LINE);
   assert.match(lines.open, /\[line cut\]$/);
 });
 
-test('bytes that were seen before are passed over', () => {
+test('bytes that were already seen are skipped', () => {
   const data = Buffer.from('hello').toString('base64');
   const fresh = (offset: number, seen: number): string => Buffer.from(freshBytes(data, offset, seen)).toString();
   assert.equal(fresh(0, 0), 'hello');

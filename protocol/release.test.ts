@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compareVersions } from './release.ts';
 
-test('versions are in the order of semver.org (11)', () => {
+test('versions are ordered as semver.org (11) defines', () => {
   // The example of semver.org, and cases that comparing numbers as words gets wrong.
   const ascending = [
     '0.9.10',

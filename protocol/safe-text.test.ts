@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { safeLine } from './safe-text.ts';
 
-test('colours stay and are ended; without colours nothing of them is left', () => {
+test('colours are kept and reset at the end of the line; without colours nothing of them is left', () => {
   assert.equal(safeLine('\u001b[1;31mred\u001b[0m plain', true), '\u001b[1;31mred\u001b[0m plain\u001b[0m');
   assert.equal(safeLine('\u001b[1;31mred\u001b[0m plain', false), 'red plain');
   assert.equal(safeLine('plain\ttext ✓ ü', true), 'plain\ttext ✓ ü');
@@ -22,7 +22,7 @@ for (const [what, line] of [
   });
 }
 
-test('a sequence that never ends takes the rest of its line, and no escape character is left', () => {
+test('an unterminated sequence removes the rest of its line, and no escape character is left', () => {
   assert.ok(!safeLine('a\u001b]0;never ends', true).includes('\u001b'));
   assert.ok(!safeLine('a\u001b[12', true).includes('\u001b'));
 });

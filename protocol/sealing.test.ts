@@ -15,7 +15,7 @@ function folder(t: TestContext): string {
   return path;
 }
 
-test('what was sealed opens under the same key and context only, and never looks the same twice', () => {
+test('a sealed value opens only with the same key and context, and is sealed differently each time', () => {
   const sealer = makeSealer(Buffer.alloc(32, 1));
   const sealed = sealer.seal('a secret — ü', 'row 1');
   assert.equal(sealer.open(sealed, 'row 1'), 'a secret — ü');
@@ -44,20 +44,20 @@ test('an empty value whose seal is cut short does not open', () => {
     assert.throws(() => sealer.open(`v1.${bytes.subarray(0, length).toString('base64')}`, 'x'), isConfigError);
 });
 
-test('the key file is made once, for its owner alone, and read again', (t) => {
+test('the key file is created once, for its owner only, and is read again', (t) => {
   const path = join(folder(t), 'secret.key');
   const sealed = sealerFromKeyFile(path).seal('secret', 'x');
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(sealerFromKeyFile(path).open(sealed, 'x'), 'secret');
 });
 
-test('a key file that holds no key is named', (t) => {
+test('an invalid key file is a configuration error', (t) => {
   const path = join(folder(t), 'secret.key');
   writeFileSync(path, 'short');
   assert.throws(() => sealerFromKeyFile(path), isConfigError);
 });
 
-test('a full disk leaves no half key: once there is room, one is made', (t) => {
+test('a full disk leaves no partial key file, and the key is created once there is room', (t) => {
   const disk = folder(t);
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk]);
   try {

@@ -35,7 +35,7 @@ test('a job opens as it was signed', () => {
   assert.deepEqual(openJob(signJob(job, hub.privateKey), hub.publicKey), job);
 });
 
-test('a job that was changed by one character, or signed by another key, is refused', () => {
+test('a job with one changed character or a signature by another key is refused', () => {
   const signed = signJob(job, hub.privateKey);
   refuses(
     () => openJob({ ...signed, payload: signed.payload.replace('"generation":3', '"generation":4') }, hub.publicKey),
@@ -45,7 +45,7 @@ test('a job that was changed by one character, or signed by another key, is refu
   refuses(() => openJob({ ...signed, signature: '' }, hub.publicKey), 'ORK_SIGNATURE');
 });
 
-test('a signed payload that is no job is refused by its own code', () => {
+test('a signed payload that is no job is refused with its own code', () => {
   const payload = JSON.stringify({ ...job, kind: 'format-disk' });
   const signature = signText(`orkestr-job-v1\n${payload}`, hub.privateKey);
   refuses(() => openJob({ payload, signature }, hub.publicKey), 'ORK_JOB_REFUSED');
@@ -53,7 +53,7 @@ test('a signed payload that is no job is refused by its own code', () => {
   refuses(() => openJob(noJson, hub.publicKey), 'ORK_JOB_REFUSED');
 });
 
-test('a signature for one purpose is none for another', () => {
+test('a signature for one purpose is not valid for another', () => {
   const hello = signText(helloProof('n'.repeat(32), id, 'm'.repeat(32)), hub.privateKey);
   assert.ok(isSignedBy(helloProof('n'.repeat(32), id, 'm'.repeat(32)), hello, hub.publicKey));
   assert.ok(!isSignedBy(welcomeProof('n'.repeat(32), id), hello, hub.publicKey));
@@ -65,7 +65,7 @@ test('only the PEM of an ed25519 public key is read as one', () => {
   assert.equal(readPublicKey('-----BEGIN PUBLIC KEY-----\nnonsense\n-----END PUBLIC KEY-----'), undefined);
 });
 
-test('new edge settings are signed by the hub too, and are no job, as no job is edge settings', () => {
+test('edge settings are signed by the hub too, and neither they nor a job is accepted as the other', () => {
   const order = EdgeOrder.parse({
     version: 1,
     kind: 'edge',

@@ -5,7 +5,7 @@ import { inVersion } from './versions.ts';
 
 const ID = '018f0000-0000-7000-8000-000000000001';
 
-test('what came with protocol 3 is not said to a peer of 2, which would end the connection over it', () => {
+test('messages of protocol 3 are not sent to a peer of version 2, which would close the connection', () => {
   const later: readonly (HubMessage | AgentMessage)[] = [
     { type: 'edge', envelope: { payload: '{}', signature: 'x' } },
     { type: 'edge-state', environmentId: ID, revision: 1 },

@@ -136,7 +136,7 @@ async function until(holds: () => boolean): Promise<void> {
 
 const container = (on: Host, id = A): Container => on.containers.get(id) ?? assert.fail();
 
-test('without follow the log is read to its end, stdout and stderr told apart, with the time of each line', async (t) => {
+test('a read without follow goes to the end of the log and gives the stream and the time of each line', async (t) => {
   const on = host(t);
   container(on).write('one\n');
   container(on).write('two\n', 'stderr');
@@ -148,7 +148,7 @@ test('without follow the log is read to its end, stdout and stderr told apart, w
   );
 });
 
-test('an environment where nothing serves, and one whose container is gone, say so', async (t) => {
+test('a read fails with an error code of its own if nothing serves the environment or its container is gone', async (t) => {
   const on = host(t);
   on.live = null;
   await assert.rejects(on.open().lines(1), { code: 'ORK_APP_NOT_LIVE' });
@@ -156,7 +156,7 @@ test('an environment where nothing serves, and one whose container is gone, say 
   await assert.rejects(on.open({ follow: false }).lines(1), { code: 'ORK_APP_LOG_GONE' });
 });
 
-test('a crash and a restart end no follower, and no line comes twice', async (t) => {
+test('a follower survives a crash and a restart of the app and gets no line twice', async (t) => {
   const on = host(t);
   container(on).write('before\n');
   const reader = on.open();
@@ -170,7 +170,7 @@ test('a crash and a restart end no follower, and no line comes twice', async (t)
   assert.deepEqual(await reader.lines(4), ['A before', 'A ! last words', 'A down', 'A up again']);
 });
 
-test('an app that was silent, and starts again before anybody looks, loses no line', async (t) => {
+test('a follower loses no line of a silent app that stops and writes again before the next look', async (t) => {
   const on = host(t);
   container(on).write('long ago\n');
   const reader = on.open({ tail: 0 });
@@ -181,7 +181,7 @@ test('an app that was silent, and starts again before anybody looks, loses no li
   assert.deepEqual(await reader.lines(1), ['A while it was down']);
 });
 
-test('across a deployment the new version is read from its first line, and the old one to its last', async (t) => {
+test('a follower reads the new version from its first line and the old version to its last across a deployment', async (t) => {
   const on = host(t);
   container(on).write('old 1\n');
   const reader = on.open({ tail: 1 });
@@ -216,7 +216,7 @@ test('across a deployment the new version is read from its first line, and the o
   assert.equal((await reader.lines(99)).length, 6, 'It ends when nothing serves there any more.');
 });
 
-test('a read that broke off goes on behind its last line, with a version that came meanwhile from its first', async (t) => {
+test('an interrupted read resumes after its last line, and reads a version deployed meanwhile from its first line', async (t) => {
   const on = host(t);
   for (const text of ['1\n', '2\n', '3\n']) container(on).write(text);
   const same = on.open({ after: [{ deploymentId: A, at: at(2) }] });
@@ -229,7 +229,7 @@ test('a read that broke off goes on behind its last line, with a version that ca
   assert.deepEqual((await both.lines(3)).toSorted(), ['A 2', 'A 3', 'B first']);
 });
 
-test('no read goes on with a version of another environment', async (t) => {
+test('a read never resumes with a version of another environment', async (t) => {
   const on = host(t);
   container(on).write('mine\n');
   const other = new Container();
@@ -242,7 +242,7 @@ test('no read goes on with a version of another environment', async (t) => {
   assert.deepEqual(other.asked, []);
 });
 
-test('a flood with a slow reader costs a bounded amount, and tells how many lines were left out', async (t) => {
+test('a flood of lines with a slow reader uses bounded memory, and the reader learns how many lines were left out', async (t) => {
   const on = host(t);
   const reader = on.open();
   await until(() => container(on).asked.length === 1);
@@ -262,7 +262,7 @@ test('a flood with a slow reader costs a bounded amount, and tells how many line
   assert.ok(taken * text.length < 5 * APP_LOG_CHUNK_CHARACTERS, `${taken} lines were kept`);
 });
 
-test('what was there before waits for its reader, however much it is', async (t) => {
+test('a read leaves out no line of the existing log, however long the log is', async (t) => {
   const on = host(t);
   for (let n = 0; n < 5000; n += 1) container(on).write(`${String(n).padEnd(200, '.')}\n`);
   const reader = on.open({ tail: 10_000 });
@@ -274,7 +274,7 @@ test('what was there before waits for its reader, however much it is', async (t)
   );
 });
 
-test('secrets are taken out, also where Docker cut the line; a long line is cut with a mark', async (t) => {
+test('a read redacts secrets, even where Docker split the line, and cuts a long line with a mark', async (t) => {
   const on = host(t, ['hunter2-hunter2']);
   container(on).write('password: hunter2-');
   container(on).write('hunter2!\n');
@@ -285,7 +285,7 @@ test('secrets are taken out, also where Docker cut the line; a long line is cut 
   assert.equal(second, `A ${'y'.repeat(APP_LOG_LINE_BYTES)} [orkestr: line cut at ${APP_LOG_LINE_BYTES} bytes]`);
 });
 
-test('an engine that breaks off ends the read with its code, behind what came', async (t) => {
+test("a read returns the lines it got and then fails with the engine's error code if the engine breaks off", async (t) => {
   const on = host(t);
   container(on).write('one\n');
   container(on).fails = new OrkestrError('ORK_ENGINE_UNREACHABLE', 'It broke off.');

@@ -52,7 +52,7 @@ const part = (deploymentId: string, leftOut: number, ...texts: string[]): AppLog
   lines: texts.map((line) => ({ at: '2030-01-01T00:00:00.000000001Z', stream: 'stdout', text: line })),
 });
 
-test('an app is found by its name or its id, and its log is printed with what orkestr has to say', async (t) => {
+test('the command finds an app by its name or its id and prints its log with the remarks of orkestr', async (t) => {
   const job = deployJob();
   const parts = [part(job.deploymentId, 0), part(job.deploymentId, 0, 'one'), part(NEXT, 0), part(NEXT, 3, 'two')];
   const on = await host(t, parts);
@@ -68,12 +68,12 @@ test('an app is found by its name or its id, and its log is printed with what or
   ]);
 });
 
-test('of each line it can be told when it was written', async (t) => {
+test('the command prints the time of each line on request', async (t) => {
   const on = await host(t, [part(deployJob().deploymentId, 0, 'one')]);
   assert.equal(await on.print({ app: 'shop/production', timestamps: true }), '2030-01-01T00:00:00.000000001Z one\n');
 });
 
-test('of what an app writes colours alone reach a terminal; a file or pipe gets it as it is', async (t) => {
+test('a terminal gets no escape sequences of an app except colours; a file or pipe gets the log unchanged', async (t) => {
   const line = '\u001b[31mred\u001b[0m\u001b]0;title\u0007\u001b[2J';
   const { deploymentId } = deployJob();
   const flags = { app: 'shop/production' };
@@ -84,7 +84,7 @@ test('of what an app writes colours alone reach a terminal; a file or pipe gets 
   assert.equal(await (await host(t, [part(deploymentId, 0, line)])).print(flags), `${line}\n`);
 });
 
-test('a name that nothing has is told with the names that there are', async (t) => {
+test('an unknown app name fails with an error that lists the live apps', async (t) => {
   const on = await host(t, []);
   await assert.rejects(on.print({ app: 'blog/production' }), {
     code: 'ORK_NOT_FOUND',
@@ -92,7 +92,7 @@ test('a name that nothing has is told with the names that there are', async (t) 
   });
 });
 
-test('what serves is read beside a running agent, and its changes are seen', async (t) => {
+test('the command reads the journal beside a running agent and sees its changes', async (t) => {
   assert.equal(await openServing(temporaryFolder(t)), null);
   const folder = temporaryFolder(t);
   const journal = await openTestJournal(folder);

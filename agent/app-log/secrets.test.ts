@@ -16,7 +16,7 @@ const engineWith = (...env: string[]): Engine => ({
     ),
 });
 
-test('what a log must not show is that of its job; without a job, all that stands in the container’s environment', async (t) => {
+test('the secrets of a log are those of its job; without the job, all values in the container’s environment', async (t) => {
   const journal = await openTestJournal(temporaryFolder(t));
   t.after(() => journal.close());
   const job = deployJob({ env: { TOKEN: 'of-the-job' } });

@@ -17,13 +17,13 @@ import { RECIPES } from './recipes/index.ts';
 
 const engine = makeEngine({ socketPath: '/var/run/docker.sock' });
 
-test('there is a recipe for every kind that detectors start from but Ubuntu, and a name for every recipe', () => {
+test('every base image of the detectors except Ubuntu has a recipe, and every recipe has a name', () => {
   // Ubuntu is needed for .NET, which Debian does not package.
   const made = new Set([...RECIPES.map(({ kind }) => kind), 'ubuntu']);
   assert.deepEqual(made, new Set(Object.keys(BaseImages.parse({}))));
 });
 
-test("the mirror is apt's own; foreign repositories are left out", () => {
+test("a build uses apt's own mirror and leaves out foreign repositories", () => {
   const targets = [
     'http://mirror.example/debian/ bookworm main',
     'http://mirror.example/debian/ bookworm-updates main',
@@ -38,7 +38,7 @@ test("the mirror is apt's own; foreign repositories are left out", () => {
   );
 });
 
-test('a release that apt does not know comes from where the machine has its own one', async () => {
+test("a release that apt does not know comes from the mirror of the host's own release", async () => {
   const stdout = [
     'http://mirror.example/debian/ bookworm main',
     'http://mirror.example/debian-security/ bookworm-security main',
@@ -56,7 +56,7 @@ test('a release that apt does not know comes from where the machine has its own 
   );
 });
 
-test('a host whose apt knows no Debian takes the public mirror, one without apt too', async () => {
+test('a host without apt, or whose apt has no Debian, uses the public mirror', async () => {
   const ubuntu: Exec = async () => ({
     exitCode: 0,
     stdout: 'http://archive.example/ubuntu noble main\n',
@@ -68,7 +68,7 @@ test('a host whose apt knows no Debian takes the public mirror, one without apt 
     assert.match((await findMirror('bookworm', by)).main, /^http:\/\/deb\.debian\.org\//);
 });
 
-test('an unknown kind is refused with those there are', async () => {
+test('an unknown kind is refused with an error that lists the known kinds', async () => {
   const work = buildBaseImages(engine, ['cobol'], { names: {}, workDirectory: tmpdir(), onProgress: () => undefined });
   await assert.rejects(
     work,
@@ -76,7 +76,7 @@ test('an unknown kind is refused with those there are', async () => {
   );
 });
 
-test('an image of that name which we did not make is left as it is', async (t) => {
+test('a build leaves an image of the same name alone if orkestr did not make it', async (t) => {
   const name = `orkestr-test-${randomBytes(4).toString('hex')}:1`;
   const tar = pack();
   tar.entry({ name: 'x' }, createHash('sha256').update(name).digest('hex'));

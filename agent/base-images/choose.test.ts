@@ -19,13 +19,13 @@ const refusal = (wanted: string, names: Record<string, string> = NAMES): Orkestr
   }
 };
 
-test('a kind is made in the version of its name, and another version under a name of its own', () => {
+test('a kind gets the version in its image name, and another version gets a name of its own', () => {
   assert.equal(chosen('node'), 'node 26 as node:26-trixie-slim');
   assert.equal(chosen('node:24'), 'node 24 as node:24-trixie-slim');
   assert.equal(chosen('python'), 'python - as python:3.13-slim-trixie');
 });
 
-test('a host with another name for a kind gets the version that the name tells', () => {
+test('a host with its own name for a kind gets the version in that name', () => {
   assert.equal(chosen('node', { node: 'mirror.example/node:22.23-slim' }), 'node 22 as mirror.example/node:22.23-slim');
   assert.equal(chosen('node', { node: 'mirror.example/node' }), 'node 26 as mirror.example/node');
   assert.match(refusal('node', { node: 'node:20-slim' }).message, /"node:20"/);
@@ -35,7 +35,7 @@ test('a host with another name for a kind gets the version that the name tells',
   );
 });
 
-test('what there is no recipe for is refused with what there is', () => {
+test('a kind or version without a recipe is refused with an error that lists the choices', () => {
   for (const wanted of ['cobol', 'node:20', 'python:3.12', 'node:']) {
     const { code, message } = refusal(wanted);
     assert.equal(code, 'ORK_BASE_IMAGE', wanted);
@@ -43,7 +43,7 @@ test('what there is no recipe for is refused with what there is', () => {
   }
 });
 
-test('every line of Node.js that gets security fixes can be made, and the default is the first of them', () => {
+test('every Node.js line that gets security fixes has a recipe, and the first of them is the default', () => {
   const lines = CHOICES.filter((choice) => choice.startsWith('node')).map(
     (choice) => chooseRecipe(choice, NAMES).recipe.version,
   );

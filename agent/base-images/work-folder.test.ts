@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { inWorkFolder } from './work-folder.ts';
 
-test('what a maker that was killed left is taken away by the next one, and what another one works in is not', async (t) => {
+test('a build removes the folder of a killed build and leaves the folder of a running one alone', async (t) => {
   const parent = mkdtempSync(join(tmpdir(), 'ork-work-'));
   t.after(() => rmSync(parent, { recursive: true }));
   const { pid: ended } = spawnSync('true');
@@ -20,7 +20,7 @@ test('what a maker that was killed left is taken away by the next one, and what 
   assert.deepEqual(readdirSync(parent).sort(), kept.sort());
 });
 
-test('the folder goes also when the work fails', async (t) => {
+test('the work folder is removed even if the work fails', async (t) => {
   const parent = mkdtempSync(join(tmpdir(), 'ork-work-'));
   t.after(() => rmSync(parent, { recursive: true }));
   const failing = inWorkFolder(parent, async () => Promise.reject(new Error('no mirror')));

@@ -16,7 +16,7 @@ const agent = async (...args: string[]): Promise<{ code: number; stdout: string;
   );
 
 describe('orkestr-agent analyze', () => {
-  test('tells the plan, its evidence and the Dockerfile', async () => {
+  test('prints the plan, its evidence and the Dockerfile', async () => {
     const { stdout } = await agent(appFolder('next'));
     assert.match(stdout, /^Next\.js \(node\), detected as node \(certain\)\n/);
     assert.match(stdout, /^start: next start \(package\.json scripts\.start\)$/m);
@@ -24,18 +24,18 @@ describe('orkestr-agent analyze', () => {
     assert.match(stdout, /^generated file: \.dockerignore$/m);
   });
 
-  test('with --json gives the plan as a deployment would keep it', async () => {
+  test('with --json prints the plan as a deployment would store it', async () => {
     const { stdout } = await agent(appFolder('next'), '--json');
     const plan = BuildPlan.parse(JSON.parse(stdout));
     assert.deepEqual({ ...plan, dockerfile: null }, { ...(await planOf('next')), dockerfile: null });
   });
 
-  test('takes settings as an environment has them', async () => {
+  test('accepts the settings of an environment as options', async () => {
     const { stdout } = await agent(appFolder('workspace-npm'), '--root', 'apps/web', '--runtime-version', '22');
     assert.match(stdout, /^ {2}FROM node:22-trixie-slim AS build$/m);
   });
 
-  test('says why there is no plan, and what to do, with exit code 1', async () => {
+  test('prints why there is no plan and what to do, and exits with code 1', async () => {
     const { code, stderr, stdout } = await agent(appFolder('nothing-detected'));
     assert.deepEqual([code, stdout], [1, '']);
     assert.match(stderr, /^ORK_NOTHING_DETECTED: .*\n(?: {2}\| .*\n)+Add a Dockerfile/);

@@ -10,7 +10,7 @@ import { temporaryFolder } from '../lib/test-folder.ts';
 
 const MAIN = join(import.meta.dirname, '..', 'main.ts');
 
-test('`orkestr-agent certificates retry` asks the proxy for the host as it is written in a table', async (t) => {
+test('`orkestr-agent certificates retry` normalizes the host name before it calls the proxy', async (t) => {
   const socket = join(temporaryFolder(t), 'proxy.sock');
   const asked: string[] = [];
   const proxy = createServer((request, response) => {

@@ -39,14 +39,14 @@ async function host(t: TestContext, error: ErrorReport | null = null) {
   return { agent, begun };
 }
 
-test('has the running agent remove the environment, and says so when it is done', async (t) => {
+test('`orkestr-agent remove` has the running agent remove the environment and reports when it is done', async (t) => {
   const { agent, begun } = await host(t);
   const { code, stdout } = await agent(IDS.environment, '--yes');
   assert.deepEqual([code, stdout], [0, `Environment ${IDS.environment} was removed from this host.\n`]);
   assert.deepEqual(begun, [IDS.environment]);
 });
 
-test('removes nothing that was not confirmed, and nothing that is no id', async (t) => {
+test('`orkestr-agent remove` removes nothing without a confirmation or without a valid environment id', async (t) => {
   const { agent, begun } = await host(t);
   const [unasked, noId] = await Promise.all([agent(IDS.environment), agent('shop/production', '--yes')]);
   assert.match(unasked.stderr, /will be removed from this host\. Confirm with --yes\./);
@@ -54,7 +54,7 @@ test('removes nothing that was not confirmed, and nothing that is no id', async 
   assert.deepEqual([unasked.code, noId.code, begun], [1, 1, []]);
 });
 
-test('a removal that failed is told with its reason', async (t) => {
+test('`orkestr-agent remove` reports the reason of a failed removal', async (t) => {
   const { agent } = await host(t, { code: 'ORK_ENGINE_TIMEOUT', message: 'Docker hangs.', evidence: [] });
   const { code, stderr } = await agent(IDS.environment, '--yes');
   assert.equal(code, 1);

@@ -23,7 +23,7 @@ function hostWithLog(t: TestContext, log: string): { state: string; folder: stri
   return { state, folder };
 }
 
-test('of a build log colours alone reach a terminal; a file or pipe gets it as it is', async (t) => {
+test('a terminal gets no escape sequences of a build log except colours; a file or pipe gets the log unchanged', async (t) => {
   const log = '\u001b[31mred\u001b[0m\n\u001b]52;c;ZXZpbA==\u0007\u001b[2J\u001b[Hall fine\n50%\r100%';
   const { folder } = hostWithLog(t, log);
   const print = async (isTTY: boolean): Promise<string> => {
@@ -36,7 +36,7 @@ test('of a build log colours alone reach a terminal; a file or pipe gets it as i
   assert.equal(await print(false), log);
 });
 
-test('a reader of the logs that goes away, as head does, is no error', async (t) => {
+test('the command exits without an error if the reader of the logs goes away, as head does', async (t) => {
   const { state } = hostWithLog(t, 'one line of many\n'.repeat(100_000));
   const agent = spawn(process.execPath, [MAIN, 'logs'], { env: { PATH: '/usr/bin:/bin', ORKESTR_AGENT_STATE: state } });
   agent.stdout.once('data', () => agent.stdout.destroy());

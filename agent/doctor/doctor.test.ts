@@ -39,7 +39,7 @@ const check = (name: string, gather: () => Promise<'bad' | 'worse' | null>, fix?
     ...(fix && { fix }),
   });
 
-test('checks that are named are the only ones asked, and one that there is not is refused with those that there are', async () => {
+test('the doctor runs only the named checks and refuses an unknown name with the list of checks', async () => {
   const out = new PassThrough();
   const lacking = scripted<Subject>('subject', { clock: systemClock, has: () => false, places: HOST_PLACES, exec });
   const parts = { subject: () => lacking, out, status: never };
@@ -56,7 +56,7 @@ test('checks that are named are the only ones asked, and one that there is not i
 
 const never = (): Promise<never> => new Promise(() => undefined);
 
-test('the worst of what is found is the level of all, and the exit code', async () => {
+test('the worst finding determines the level of the report and the exit code', async () => {
   const levelOf = async (...found: ('bad' | 'worse' | null)[]): Promise<number> => {
     const checks = found.map((one, index) => check(`c${index}`, async () => one));
     return exitCode((await examine(subject, { checks })).level);
@@ -64,7 +64,7 @@ test('the worst of what is found is the level of all, and the exit code', async 
   assert.deepEqual([await levelOf(null), await levelOf(null, 'bad'), await levelOf('bad', 'worse')], [0, 1, 2]);
 });
 
-test('a check that hangs is told as slow, and the others are not held by it', async () => {
+test('a hanging check is reported as slow and does not delay the others', async () => {
   const checks = [check('hangs', never), check('quick', async () => 'bad')];
   const { level, checks: reports } = await examine(subject, { checks, deadlineMs: 50 });
   assert.equal(level, 'warn');
@@ -74,7 +74,7 @@ test('a check that hangs is told as slow, and the others are not held by it', as
   );
 });
 
-test('a check that cannot look says so; one whose subject another check tells of is skipped', async () => {
+test('a check that fails to run says so; one whose cause another check reports is skipped', async () => {
   const checks = [
     check('blind', () => Promise.reject(new Error('EACCES: permission denied'))),
     check('needs the engine', () => Promise.reject(new OrkestrError('ORK_ENGINE_TIMEOUT', 'It hangs.'))),
@@ -90,14 +90,14 @@ test('a check that cannot look says so; one whose subject another check tells of
   assert.match(blind?.mend ?? '', /`sudo \/usr\/local\/bin\/orkestr-agent doctor`/, 'sudo of RHEL does not look there');
 });
 
-test('a terminal gets what is wrong, how that is known, and the mend', async () => {
+test('the terminal output shows each problem with its evidence and its fix', async () => {
   const text = renderDoctor(await examine(subject, { checks: [check('thing', async () => 'worse')] }));
   assert.match(text, /^fail {5}thing {2}looked\n/);
   assert.match(text, /thing is worse\.\n +\| seen\n +mend: `remove thing` \(or: orkestr-agent doctor --fix --yes\)/);
   assert.match(text, /1 checks in \d+ ms: 1 to mend, 0 to look at\n$/);
 });
 
-test('what can be mended is mended, what takes something away only when confirmed, and a failure is told', async () => {
+test('safe fixes run, a fix that removes something runs only when confirmed, and a failed fix is reported', async () => {
   const done: string[] = [];
   const fix: Check['fix'] = async ({ problem, values }) => {
     done.push(`${problem} ${values?.['what']}`);
@@ -118,7 +118,7 @@ test('what can be mended is mended, what takes something away only when confirme
   assert.deepEqual(done.slice(2), ['bad a', 'worse b', 'bad stubborn']);
 });
 
-test('values in commands are one word for a shell; in sentences they stay as they are', () => {
+test('a value in a command is quoted as one shell word; in a sentence it stays unchanged', () => {
   const values = { path: "/tmp/it's here; rm -rf /", mode: '0600' };
   assert.equal(
     fill('{path}: `chmod {mode} {path}`, {other}', values),
@@ -126,7 +126,7 @@ test('values in commands are one word for a shell; in sentences they stay as the
   );
 });
 
-test('a mend names what the host has: its package manager, and the client of Docker or how to get it', () => {
+test('a fix uses the package manager of the host and explains how to get the Docker client if it is missing', () => {
   const having =
     (...programs: string[]): HasProgram =>
     (name) =>
@@ -141,7 +141,7 @@ test('a mend names what the host has: its package manager, and the client of Doc
   assert.equal(mendFor('`systemctl restart docker`', having()), '`systemctl restart docker`');
 });
 
-test('programs are found where root has them', (t) => {
+test('programs are found in the search path of root', (t) => {
   const root = temporaryFolder(t);
   mkdirSync(join(root, 'usr/sbin'), { recursive: true });
   writeFileSync(join(root, 'usr/sbin/iptables'), '');

@@ -20,19 +20,19 @@ const FOUND = `2001:db8::7     STREAM hub.example.com
 192.0.2.7       DGRAM
 `;
 
-test('each address of a name is told once, in the order in which it is to be tried', async () => {
+test('a lookup returns each address of a name once, in the order to try them', async () => {
   assert.deepEqual(await lookUp(answering(0, FOUND), 'hub.example.com', 100), [
     { address: '2001:db8::7', family: 6 },
     { address: '192.0.2.7', family: 4 },
   ]);
 });
 
-test('a name that there is not is told apart from one that is not found in time', async () => {
+test('a lookup distinguishes a name that does not exist from one that is not found in time', async () => {
   await assert.rejects(lookUp(answering(2, ''), 'hub.example.com', 100), { code: 'ENOTFOUND' });
   await assert.rejects(lookUp(answering(null, ''), 'hub.example.com', 100), { code: 'ETIMEOUT' });
 });
 
-test('a hub is asked at the addresses that the host has for its name', async (t) => {
+test('the doctor calls the hub at the addresses that the host has for its name', async (t) => {
   const server = createServer((_request, response) => response.end('hello')).listen(0, '127.0.0.1');
   t.after(() => server.close());
   await once(server, 'listening');

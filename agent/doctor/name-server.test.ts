@@ -41,34 +41,34 @@ const [NO_SUCH_NAME, SERVER_FAILURE, REFUSED] = [3, 2, 5];
 
 const stateOf = async (...names: string[]): Promise<string> => (await askServer(ADDRESS, names)).state;
 
-test('that there is no such name is an answer', async (t) => {
+test('an NXDOMAIN response counts as an answer', async (t) => {
   await serve(t, { 'example.com': NO_SUCH_NAME, localhost: NO_SUCH_NAME });
   assert.equal(await stateOf(), 'answers');
 });
 
-test('a server that says it failed, or refuses, is no server that answers', async (t) => {
+test('a server that responds only with SERVFAIL or REFUSED counts as failing', async (t) => {
   await serve(t, { 'example.com': SERVER_FAILURE, localhost: REFUSED, 'hub.internal': REFUSED });
   const { state, why } = await askServer(ADDRESS, ['hub.internal']);
   assert.deepEqual([state, why], ['failing', 'ESERVFAIL for example.com, hub.internal']);
 });
 
-test('a server of a network without internet is well when it knows the hub', async (t) => {
+test('a server without internet access counts as answering if it answers for the hub', async (t) => {
   await serve(t, { 'example.com': SERVER_FAILURE, localhost: REFUSED, 'hub.internal': NO_SUCH_NAME });
   assert.equal(await stateOf('hub.internal'), 'answers');
 });
 
-test('a server that still looks for a name is late and not silent', async (t) => {
+test('a server that is still resolving a name is late, not silent', async (t) => {
   await serve(t, { localhost: REFUSED });
   assert.equal(await stateOf(), 'late');
 });
 
-test('a server that says nothing is silent, and so is one that is not there', async (t) => {
+test('a server that never responds is silent, and so is one that does not exist', async (t) => {
   assert.equal(await stateOf(), 'silent');
   await serve(t, {});
   assert.equal(await stateOf(), 'silent');
 });
 
-test('what says nothing is told so and not asked on: a server does not hold the check, nor does the look-up of the hub', async (t) => {
+test('silent servers are reported and not asked again; neither they nor the lookup of the hub delay the check', async (t) => {
   const addresses = ['127.53.7.21', '127.53.7.22', '127.53.7.23'];
   for (const address of addresses) await serve(t, {}, address);
   const resolvConf = join(temporaryFolder(t), 'resolv.conf');

@@ -18,7 +18,7 @@ async function rules(word: string): Promise<string[]> {
   );
 }
 
-test('rules stand once however often they are ensured, come back when lost, and go without a trace', async (t) => {
+test('rules exist once however often they are ensured, come back when lost, and are removed without a trace', async (t) => {
   const scope = randomBytes(4).toString('hex');
   const firewall = makeFirewall({ scope });
   t.after(() => firewall.remove());
@@ -44,7 +44,7 @@ test('rules stand once however often they are ensured, come back when lost, and 
   assert.deepEqual(await rules(scope), []);
 });
 
-test('a host without iptables is told by a code that names the mend', async () => {
+test('ensuring the rules fails with ORK_FIREWALL on a host without iptables', async () => {
   const firewall = makeFirewall({
     scope: randomBytes(4).toString('hex'),
     exec: (program) => Promise.reject(new Error(`spawn ${program} ENOENT`)),
@@ -55,7 +55,7 @@ test('a host without iptables is told by a code that names the mend', async () =
   });
 });
 
-test('nothing is written while all is as it was left, and a rule that was changed is set right', async (t) => {
+test('nothing is written while the rules are intact, and a changed rule is restored', async (t) => {
   const scope = randomBytes(4).toString('hex');
   const ran: string[] = [];
   const recording: Exec = (program, args, options) => {
@@ -82,7 +82,7 @@ test('nothing is written while all is as it was left, and a rule that was change
   assert.deepEqual(await rules(scope), all);
 });
 
-test('a rule of others before ours is told, and ours comes before it again', async (t) => {
+test('a foreign rule before ours is reported, and ours is moved to the front again', async (t) => {
   const scope = randomBytes(4).toString('hex');
   const firewall = makeFirewall({ scope });
   t.after(() => firewall.remove());
@@ -100,7 +100,7 @@ test('a rule of others before ours is told, and ours comes before it again', asy
   assert.equal((await rules(`-j ORKESTR-${scope}`)).length, 4, 'it was moved');
 });
 
-test('rules that the kernel tells in other words than they were given in are known all the same', async (t) => {
+test('a rule is recognized even if the kernel lists it in another form than it was added in', async (t) => {
   const scope = randomBytes(4).toString('hex');
   const words = ['-p', 'tcp', '--dport', '53', '-m', 'conntrack', '--ctstate', 'ESTABLISHED,NEW', '-j', 'DROP'];
   const chain: Chain = {

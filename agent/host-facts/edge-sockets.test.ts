@@ -15,13 +15,13 @@ function rootWith(t: TestContext, ...addresses: string[]): string {
   return root;
 }
 
-test('addresses of drop-ins are told; the line that takes back those of the unit is none', (t) => {
+test('the addresses of drop-ins are returned without the line that resets those of the unit', (t) => {
   const root = rootWith(t, '127.0.0.1:8443', '[::1]:8443');
   assert.deepEqual(givenAddresses(root, 'orkestr-proxy-tls.socket'), ['127.0.0.1:8443', '[::1]:8443']);
   assert.deepEqual(givenAddresses(root, 'orkestr-proxy.socket'), []);
 });
 
-test('TLS ends before the proxy where nobody but this host reaches it', (t) => {
+test('TLS terminates before the proxy if only this host can reach the proxy', (t) => {
   const ends = (...addresses: string[]): boolean => endsTlsBefore(rootWith(t, ...addresses));
   assert.deepEqual([ends(), ends('127.0.0.1:8443'), ends('[::1]:8443')], [false, true, true]);
   assert.deepEqual([ends('8443'), ends('127.0.0.1:8443', '192.0.2.2:443')], [false, false]);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { systemClock } from '../lib/clock.ts';
 import { askHub } from './hub-answer.ts';
 
-test('a hub none of whose addresses can be reached is told with each of them', async () => {
+test('the error for a hub without a reachable address names each of its addresses', async () => {
   const addresses = ['127.0.0.2', '127.0.0.3'].map((address) => ({ address, family: 4 }));
   // Nothing listens on port 1 (tcpmux).
   const answer = await askHub('http://hub.invalid:1', systemClock, 10_000, (_name, _options, done) =>

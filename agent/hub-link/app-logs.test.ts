@@ -6,7 +6,7 @@ import { until } from '../../test/harness/until.ts';
 import { linkBench, ORDER, readIdOf } from './test-link.ts';
 import { HOST_APP_LOG_READS } from '../../protocol/app-log.ts';
 
-test('an app log is sent as far as there is credit, reports go on meanwhile, and it ends when the hub closes it', async (t) => {
+test('the link sends an app log as far as credit allows, with reports in between, until the hub closes the read', async (t) => {
   const { hub, appLogs, report } = await linkBench(t);
   await hub.until(() => hub.messages.some(({ type }) => type === 'status'));
   const chunks = () => hub.messages.filter((message) => message.type === 'app-log-chunk');
@@ -32,7 +32,7 @@ test('an app log is sent as far as there is credit, reports go on meanwhile, and
   await until(() => appLogs[1]?.closed === true);
 });
 
-test('a read that cannot go on is told by its code, and so are those that are too many', async (t) => {
+test('a failed read ends with its error code, and so does a read beyond the limit', async (t) => {
   const { hub, appLogs } = await linkBench(t);
   await hub.until(() => hub.messages.some(({ type }) => type === 'status'));
   const ends = () => hub.messages.filter((message) => message.type === 'app-log-end');

@@ -9,12 +9,12 @@ import { systemClock } from '../lib/clock.ts';
 import { linkBench, ORDER, readIdOf, RUNNING } from './test-link.ts';
 import { linkUrl } from './connection.ts';
 
-test('the socket of a hub is the same address with wss for https and ws for http', () => {
+test('the link URL of a hub has the same address, with wss for https and ws for http', () => {
   assert.equal(String(linkUrl('https://hub.example.com')), 'wss://hub.example.com/agent');
   assert.equal(String(linkUrl('http://127.0.0.1:7700/')), 'ws://127.0.0.1:7700/agent');
 });
 
-test('both sides prove their key, then status and reports flow and are forgotten once acknowledged', async (t) => {
+test('both sides prove their keys; then status and reports are sent, and deleted once they are acknowledged', async (t) => {
   const { hub, journal, report, link } = await linkBench(t);
   report();
   report('failed');
@@ -27,7 +27,7 @@ test('both sides prove their key, then status and reports flow and are forgotten
   assert.deepEqual(hello.running, [RUNNING]);
 });
 
-test('a hub of the version before hears no word that it does not know', async (t) => {
+test('a hub of the previous version gets no message that it does not know', async (t) => {
   const { hub, link, appLogs, report } = await linkBench(t, { protocol: OLDEST_PROTOCOL });
   await hub.until(() => hub.messages.length > 1);
   assert.equal(link.state().connected, true);
@@ -42,7 +42,7 @@ test('a hub of the version before hears no word that it does not know', async (t
   );
 });
 
-test('a hub of today hears how an upgrade stands at each change and after each welcome', async (t) => {
+test('a current hub gets the state of an upgrade at each change and after each welcome', async (t) => {
   const { hub, upgrades } = await linkBench(t);
   await hub.until(() => hub.messages.length > 1);
   hub.send({ type: 'upgrade', upgradeId: RUNNING, version: '9.9.9' });
@@ -54,7 +54,7 @@ test('a hub of today hears how an upgrade stands at each change and after each w
   await hub.until(() => told().length === 2);
 });
 
-test('a change of an upgrade just before anybody listens is told, too', async (t) => {
+test('a change of an upgrade just before the link listens is sent too', async (t) => {
   const { hub, upgrades } = await linkBench(t);
   const listen = upgrades.onChanged.bind(upgrades);
   upgrades.onChanged = (listener) => {
@@ -65,14 +65,14 @@ test('a change of an upgrade just before anybody listens is told, too', async (t
   assert.equal(hub.messages.filter(({ type }) => type === 'upgrade-state').length, 1);
 });
 
-test('a hub that chose a version which this agent cannot speak is left', async (t) => {
+test('the agent leaves a hub that chose a protocol version it cannot speak', async (t) => {
   const { hub, link } = await linkBench(t, { protocol: PROTOCOL_VERSION + 1 });
   await hub.until(() => hub.connections() >= 2);
   assert.equal(link.state().lastCode, 'ORK_PROTOCOL');
   assert.match(link.state().lastError ?? '', /speaks protocol 4, this agent 2 to 3/);
 });
 
-test('a hub none of whose addresses can be reached is told with each of them', async (t) => {
+test('the error for a hub without a reachable address names each of its addresses', async (t) => {
   const addresses = ['127.0.0.2', '127.0.0.3'].map((address) => ({ address, family: 4 }));
   const { lookup } = dns;
   type Done = (error: NodeJS.ErrnoException | null, found: dns.LookupAddress[]) => void;
@@ -87,7 +87,7 @@ test('a hub none of whose addresses can be reached is told with each of them', a
   );
 });
 
-test('a hub that refuses the version of this agent is asked again ten times slower', async (t) => {
+test('the agent waits ten times longer before it redials a hub that refuses its version', async (t) => {
   const waits: number[] = [];
   const clock = {
     ...systemClock,
@@ -100,7 +100,7 @@ test('a hub that refuses the version of this agent is asked again ten times slow
   assert.equal(link.state().lastCode, 'ORK_PROTOCOL_AGENT_OLD');
 });
 
-test('a machine that was made from an image of this one is told, and dialled beside less and less often', async (t) => {
+test('the link reports a machine cloned from this one and redials less and less often beside it', async (t) => {
   const waits: number[] = [];
   let now = 0;
   const clock = {
@@ -125,7 +125,7 @@ test('a machine that was made from an image of this one is told, and dialled bes
   assert.equal(waits.at(-1), 5, 'what else ends a connection costs no more than before');
 });
 
-test('a code that this version does not know costs the code, not the message', async (t) => {
+test('an error code unknown to this version is replaced, and its message is kept', async (t) => {
   const { hub, link } = await linkBench(t, {
     greeting: JSON.stringify({ type: 'error', code: 'OF_TOMORROW', message: 'So it is.' }),
   });
@@ -143,13 +143,13 @@ test('a hub that does not have the pinned key gets nothing', async (t) => {
   assert.match(link.state().lastError ?? '', /not the hub/);
 });
 
-test('a host whose key the hub does not know dials again and tells why', async (t) => {
+test('a host whose key the hub does not know redials and reports why', async (t) => {
   const { hub, link } = await linkBench(t, { hostPublicKey: makeKeyPair().publicKey });
   await hub.until(() => hub.connections() >= 2);
   assert.match(link.state().lastError ?? '', /not the key of this host/);
 });
 
-test('a half-open connection is found by its silence and replaced', async (t) => {
+test('a half-open connection is detected by its silence and replaced', async (t) => {
   const { hub } = await linkBench(t, {}, { pingMs: 20, deadMs: 100 });
   await hub.until(() => hub.messages.length > 0);
   hub.freeze();
@@ -173,7 +173,7 @@ const HOSTILE: readonly [string, string | Buffer][] = [
 ];
 
 for (const [what, frame] of HOSTILE) {
-  test(`${what} from the hub ends the connection, not the process, and the next one works`, async (t) => {
+  test(`${what} from the hub closes the connection, not the process, and the next connection works`, async (t) => {
     const { hub, report } = await linkBench(t);
     await hub.until(() => hub.messages.length > 0);
     hub.send(frame);
@@ -183,7 +183,7 @@ for (const [what, frame] of HOSTILE) {
   });
 }
 
-test('something else than a challenge at the start is refused', async (t) => {
+test('a first message other than a challenge is refused', async (t) => {
   const { hub } = await linkBench(t, {
     greeting: '{"type":"cancel","deploymentId":"018f0000-0000-7000-8000-0000000000ff"}',
   });

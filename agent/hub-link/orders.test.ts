@@ -8,7 +8,7 @@ import { until } from '../../test/harness/until.ts';
 import { deployJob, IDS } from '../deployment/test-bench.ts';
 import { linkBench, RUNNING } from './test-link.ts';
 
-test('a signed job for this host is taken, each delivery of it', async (t) => {
+test('the agent accepts a signed job for this host at each delivery', async (t) => {
   const { hub, accepted } = await linkBench(t);
   await hub.until(() => hub.messages.length > 0);
   const job = deployJob();
@@ -19,7 +19,7 @@ test('a signed job for this host is taken, each delivery of it', async (t) => {
   assert.equal(accepted[0]?.deploymentId, job.deploymentId);
 });
 
-test('a job with a bad signature, or for another host, is refused and the link stays', async (t) => {
+test('a job with a bad signature or for another host is refused, and the link stays up', async (t) => {
   const { hub, accepted, refused, cancelled } = await linkBench(t);
   await hub.until(() => hub.messages.length > 0);
   const forged = signJob(deployJob(), makeKeyPair().privateKey);
@@ -48,7 +48,7 @@ test('a signed job that this version cannot read is reported as refused', async 
   assert.equal(refused[0]?.error.code, 'ORK_JOB_REFUSED');
 });
 
-test('leases of running deployments are renewed long before they end', async (t) => {
+test('leases of running deployments are renewed long before they expire', async (t) => {
   const { hub } = await linkBench(t, {}, { pingMs: 20, deadMs: 10_000 });
   await hub.until(() => hub.messages.length > 0);
   const job = deployJob();
@@ -56,7 +56,7 @@ test('leases of running deployments are renewed long before they end', async (t)
   await hub.until(() => hub.messages.some((one) => one.type === 'renew' && one.deploymentIds[0] === RUNNING));
 });
 
-test('edge settings are taken when the hub has signed them for this host; what cannot be read is told', async (t) => {
+test('edge settings are accepted if the hub signed them for this host; unreadable ones are reported as refused', async (t) => {
   const { hub, orders } = await linkBench(t);
   await hub.until(() => hub.messages.length > 1);
   const order: EdgeOrder = {

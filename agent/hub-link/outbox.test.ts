@@ -8,7 +8,7 @@ import { linkBench, RUNNING } from './test-link.ts';
 
 const AT = new Date(0).toISOString();
 
-test('lost acknowledgements: the next connection starts where the hub says, and nothing is missing', async (t) => {
+test('after lost acknowledgements the next connection resumes where the hub says, and no report is missing', async (t) => {
   const { hub, report, behaviour } = await linkBench(t, { acknowledge: false });
   for (let index = 0; index < 5; index++) report();
   await hub.until(() => hub.received.length === 5);
@@ -20,7 +20,7 @@ test('lost acknowledgements: the next connection starts where the hub says, and 
   assert.equal(hub.stored.size, 5);
 });
 
-test('what the hub would not take is told without what is too much of it, and holds nothing up', async (t) => {
+test('a report beyond the limits of the hub is sent without the excess and blocks no other report', async (t) => {
   const { hub } = await linkBench(t, {}, {}, ({ outbox }) => {
     const step = {
       kind: 'step',
@@ -47,7 +47,7 @@ test('what the hub would not take is told without what is too much of it, and ho
   assert.partialDeepStrictEqual(hub.stored.get(4), { status: 'failed', error: { message: 'm'.repeat(4000) } });
 });
 
-test('a hub that was away gets everything in order when it is back', async (t) => {
+test('a hub that was offline gets all reports in order when it is back', async (t) => {
   const { hub, report } = await linkBench(t);
   await hub.until(() => hub.messages.length > 0);
   hub.cut();
@@ -59,7 +59,7 @@ test('a hub that was away gets everything in order when it is back', async (t) =
   );
 });
 
-test('no more than a window of reports is on the wire without acknowledgement', async (t) => {
+test('at most one window of reports is sent without acknowledgement', async (t) => {
   const { hub, report } = await linkBench(t, { acknowledge: false });
   for (let index = 0; index < 100; index++) report();
   await hub.until(() => hub.received.length === 32);
@@ -69,7 +69,7 @@ test('no more than a window of reports is on the wire without acknowledgement', 
   await hub.until(() => hub.received.length === 42);
 });
 
-test('an acknowledgement of reports that were never sent throws none of them away', async (t) => {
+test('an acknowledgement of reports that were never sent discards none of them', async (t) => {
   const { hub, report, journal } = await linkBench(t, { acknowledge: false });
   for (let index = 0; index < 40; index++) report();
   await hub.until(() => hub.received.length === 32);
@@ -78,7 +78,7 @@ test('an acknowledgement of reports that were never sent throws none of them awa
   assert.equal(journal.outbox.size(), 8);
 });
 
-test('a report that is never acknowledged on a live connection ends that connection', async (t) => {
+test('a report that stays unacknowledged on a live connection closes that connection', async (t) => {
   const { hub, report, behaviour } = await linkBench(
     t,
     { acknowledge: false, remembers: 0 },
@@ -90,7 +90,7 @@ test('a report that is never acknowledged on a live connection ends that connect
   await hub.until(() => hub.received.length >= 2);
 });
 
-test('a journal that is new while the hub knows the host numbers on, so that nothing is taken for a replay', async (t) => {
+test('a new journal continues the sequence numbers of a hub that knows the host, so no report looks like a replay', async (t) => {
   const { hub } = await linkBench(t, { remembers: 700 }, {}, (journal) => {
     journal.outbox.add({ kind: 'deployment', deploymentId: RUNNING, generation: 1, status: 'failed', at: AT });
   });
@@ -98,7 +98,7 @@ test('a journal that is new while the hub knows the host numbers on, so that not
   assert.deepEqual(hub.received, [701]);
 });
 
-test('log ranges travel as bytes read from the file; what is gone leaves a mark no longer than itself', async (t) => {
+test('log ranges are sent as bytes of the file; a mark no longer than the range replaces a missing one', async (t) => {
   const { hub, journal } = await linkBench(t, {}, {}, (journal) => {
     const job = deployJob({ deploymentId: RUNNING });
     journal.accept(job);

@@ -45,7 +45,7 @@ async function hubThat(
 const enrolment = (hubUrl: string) => ({ hubUrl, joinToken: 'once', name: 'vps-1', now: 0 });
 const isCode = (code: string) => (error: unknown) => error instanceof OrkestrError && error.code === code;
 
-test('joining makes a key here, sends only its public half, and pins the hub', async (t) => {
+test('joining generates a key on the host, sends only the public key, and pins the key of the hub', async (t) => {
   const folder = temporaryFolder(t);
   const { url, requests } = await hubThat(t);
   const { identity, joined } = await joinHub(folder, enrolment(url));
@@ -58,7 +58,7 @@ test('joining makes a key here, sends only its public half, and pins the hub', a
   assert.match(readFileSync(join(folder, 'host-key.pem'), 'utf8'), /PRIVATE KEY/);
 });
 
-test('joining again is fine and asks nobody', async (t) => {
+test('joining again succeeds without a request to the hub', async (t) => {
   const folder = temporaryFolder(t);
   const { url, requests } = await hubThat(t);
   await joinHub(folder, enrolment(url));
@@ -68,7 +68,7 @@ test('joining again is fine and asks nobody', async (t) => {
   assert.equal(requests.length, 1);
 });
 
-test('when the answer is lost the next try sends the same key, so the hub can give the same answer', async (t) => {
+test('a retry after a lost answer sends the same key, so the hub can give the same answer', async (t) => {
   const folder = temporaryFolder(t);
   let calls = 0;
   const { url, requests } = await hubThat(t, () => {
@@ -81,7 +81,7 @@ test('when the answer is lost the next try sends the same key, so the hub can gi
   assert.equal(requests[0]?.publicKey, requests[1]?.publicKey);
 });
 
-test("the hub's refusal of a token is told with its code, and nothing is stored", async (t) => {
+test("the hub's refusal of a token is reported with its code, and nothing is stored", async (t) => {
   const folder = temporaryFolder(t);
   const { url } = await hubThat(t, () => ({
     status: 401,
@@ -91,7 +91,7 @@ test("the hub's refusal of a token is told with its code, and nothing is stored"
   assert.equal(readIdentity(folder), null);
 });
 
-test('something else than a hub, or a hub with a key of another kind, is refused', async (t) => {
+test('joining fails at a server that is not a hub and at a hub with a key of another kind', async (t) => {
   const web = await hubThat(t, () => ({ status: 200, body: { hello: 'world' } }));
   await assert.rejects(joinHub(temporaryFolder(t), enrolment(web.url)), isCode('ORK_PROTOCOL'));
   const odd = await hubThat(t, () => ({ status: 201, body: { hostId: IDS.host, hubPublicKey: 'no key' } }));
@@ -99,7 +99,7 @@ test('something else than a hub, or a hub with a key of another kind, is refused
   await assert.rejects(joinHub(temporaryFolder(t), enrolment('http://127.0.0.1:1')), isCode('ORK_HUB_UNREACHABLE'));
 });
 
-test('a folder that belongs to another hub, or to a host without hub, is not taken over', async (t) => {
+test('joining refuses a folder that belongs to another hub or to a host without a hub', async (t) => {
   const folder = temporaryFolder(t);
   const { url } = await hubThat(t);
   await joinHub(folder, enrolment(url));
@@ -109,7 +109,7 @@ test('a folder that belongs to another hub, or to a host without hub, is not tak
   await assert.rejects(joinHub(local, enrolment(url)), isCode('ORK_CONFLICT'));
 });
 
-test('a damaged identity is replaced by joining, under the key that was there, and kept aside; until then it stays', async (t) => {
+test('joining replaces a damaged identity under the same key and keeps the old file; a failed join changes nothing', async (t) => {
   const folder = temporaryFolder(t);
   const { url, requests } = await hubThat(t);
   const file = join(folder, 'identity.json');
@@ -128,7 +128,7 @@ test('a damaged identity is replaced by joining, under the key that was there, a
   assert.equal(requests[0]?.publicKey, requests[1]?.publicKey);
 });
 
-test('a host whose key is lost or damaged joins again with a new one, which is its own once the hub has taken it', async (t) => {
+test('a host with a lost or damaged key joins again with a new key, which is stored once the hub accepts it', async (t) => {
   const folder = temporaryFolder(t);
   let [answers, hangs] = [true, false];
   const { url, requests } = await hubThat(t, () => {
@@ -159,7 +159,7 @@ test('a host whose key is lost or damaged joins again with a new one, which is i
   assert.equal((await joinHub(folder, enrolment(url))).joined, false);
 });
 
-test('a local identity is made once', (t) => {
+test('a local identity is created only once', (t) => {
   const folder = temporaryFolder(t);
   assert.equal(localIdentity(folder, 0).hostId, localIdentity(folder, 1).hostId);
 });

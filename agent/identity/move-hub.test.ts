@@ -27,7 +27,7 @@ function joinedHost(t: TestContext): string {
   return folder;
 }
 
-test('a hub that has moved is dialled at its new address, and has to hold the key that it had', async (t) => {
+test('a moved hub is dialled at its new address and must still hold its pinned key', async (t) => {
   const folder = joinedHost(t);
   const before = readIdentity(folder);
   const url = await serverThat(t, 200);
@@ -36,7 +36,7 @@ test('a hub that has moved is dialled at its new address, and has to hold the ke
   assert.equal(statSync(join(folder, 'identity.json')).mode & 0o777, 0o600);
 });
 
-test('an address where no hub answers, or that is none, changes nothing', async (t) => {
+test('an invalid address, or one where no hub answers, changes nothing', async (t) => {
   const folder = joinedHost(t);
   const cases = [
     [await serverThat(t, 404), 'ORK_HUB_UNREACHABLE'],
@@ -49,7 +49,7 @@ test('an address where no hub answers, or that is none, changes nothing', async 
   assert.deepEqual(readIdentity(folder)?.hub, OLD);
 });
 
-test('a host without a hub has none that could move', async (t) => {
+test('moving the hub fails on a host without a hub', async (t) => {
   const folder = temporaryFolder(t);
   await assert.rejects(moveHub(folder, 'https://hub.example.com', systemClock), { code: 'ORK_CONFIG' });
 });

@@ -9,7 +9,7 @@ import { deployJob, openTestJournal } from '../deployment/test-bench.ts';
 import { copyJournal } from './copy.ts';
 import { JOURNAL_FILE } from './database.ts';
 
-test('the journal is copied whole beside an agent that never stops writing', async (t) => {
+test('the journal is copied completely while an agent never stops writing', async (t) => {
   const folder = temporaryFolder(t);
   const copy = join(folder, 'copy');
   mkdirSync(copy);

@@ -29,12 +29,12 @@ import { lockState } from './lock.ts';
 const code = (expected: string) => (error: unknown) => error instanceof OrkestrError && error.code === expected;
 const AT = new Date(0).toISOString();
 
-test('a runtime that cannot load the addon is told so in a sentence, before anything crashes', async () => {
+test('a runtime that cannot load the SQLite addon fails with a clear message before anything crashes', async () => {
   await assert.rejects(loadSqlite('9'), /too old: the agent needs N-API 10/);
   await assert.rejects(loadSqlite('no number'), code('ORK_CONFIG'));
 });
 
-test('a job is taken once, however often and in whatever order it is delivered', async (t) => {
+test('a job is accepted once, however often and in whatever order it is delivered', async (t) => {
   const journal = await openTestJournal(temporaryFolder(t));
   t.after(() => journal.close());
   const [first, second] = [deployJob({ generation: 5 }), deployJob({ generation: 6 })];
@@ -50,7 +50,7 @@ test('a job is taken once, however often and in whatever order it is delivered',
   );
 });
 
-test('env values and tokens are nowhere in the files in plain text, and gone when the job neither runs nor serves', async (t) => {
+test('env values and tokens are never stored in plain text, and are deleted once the job neither runs nor serves', async (t) => {
   const folder = temporaryFolder(t);
   const journal = await openTestJournal(folder);
   const job = deployJob({ env: { KEY: 'canary-in-the-coal-mine' } });
@@ -63,7 +63,7 @@ test('env values and tokens are nowhere in the files in plain text, and gone whe
   journal.close();
 });
 
-test('a job sealed with another key file is told as that', async (t) => {
+test('a job sealed with another key file fails with ORK_CONFIG', async (t) => {
   const folder = temporaryFolder(t);
   const journal = await openTestJournal(folder);
   const job = deployJob();
@@ -79,7 +79,7 @@ test('a job sealed with another key file is told as that', async (t) => {
   other.close();
 });
 
-test('a change is stored whole or not at all', async (t) => {
+test('a change is stored completely or not at all', async (t) => {
   const journal = await openTestJournal(temporaryFolder(t));
   t.after(() => journal.close());
   const job = deployJob();
@@ -91,7 +91,7 @@ test('a change is stored whole or not at all', async (t) => {
   assert.equal(journal.outbox.size(), 0);
 });
 
-test('a damaged file is moved aside whole, and an empty journal takes its place', async (t) => {
+test('a damaged file is moved aside whole, and an empty journal replaces it', async (t) => {
   const folder = temporaryFolder(t);
   const path = join(folder, 'journal.sqlite');
   writeFileSync(path, 'this is no database at all, however long it is. '.repeat(100));
@@ -102,7 +102,7 @@ test('a damaged file is moved aside whole, and an empty journal takes its place'
   assert.equal(journal.accept(deployJob()), 'new');
 });
 
-test('damage in the middle of the file is found at the start, not when the page is needed', async (t) => {
+test('damage in the middle of the file is found at startup, not when the page is needed', async (t) => {
   const folder = temporaryFolder(t);
   const journal = await openTestJournal(folder);
   for (let index = 0; index < 50; index++) journal.accept(deployJob({ generation: index + 1 }));
@@ -126,7 +126,7 @@ test('only the newest few damaged journals are kept', async (t) => {
   assert.equal(readdirSync(folder).filter((name) => name.includes('damaged')).length, 3);
 });
 
-test('a write-ahead log cut at any page: the journal opens, with all that was committed up to there', async (t) => {
+test('the journal opens with a write-ahead log cut at any page and has everything committed up to there', async (t) => {
   const folder = temporaryFolder(t);
   const source = join(folder, 'source');
   mkdirSync(source);
@@ -155,7 +155,7 @@ test('a write-ahead log cut at any page: the journal opens, with all that was co
   assert.ok(before >= jobs.length - 1);
 });
 
-test('a copy from before a migration is kept, as the older agent reads it; a new journal has none', async (t) => {
+test('a migration keeps a copy of the journal that the older agent can read; a new journal has no copy', async (t) => {
   const folder = temporaryFolder(t);
   const path = join(folder, 'journal.sqlite');
   (await openTestJournal(folder)).close();
@@ -178,7 +178,7 @@ test('a copy from before a migration is kept, as the older agent reads it; a new
   );
 });
 
-test('a journal of a newer agent is refused, not changed', async (t) => {
+test('the journal of a newer agent is refused and not changed', async (t) => {
   const folder = temporaryFolder(t);
   (await openTestJournal(folder)).close();
   const raw = new Sqlite(join(folder, 'journal.sqlite'));
@@ -191,7 +191,7 @@ test('a journal of a newer agent is refused, not changed', async (t) => {
   );
 });
 
-test('old deployments are forgotten, but never what is live, runs, or still has log to send', async (t) => {
+test('pruning deletes old deployments, but none that is live or still has log to send', async (t) => {
   const journal = await openTestJournal(temporaryFolder(t));
   t.after(() => journal.close());
   const jobs = Array.from({ length: 6 }, (_, index) => deployJob({ generation: index + 1 }));
@@ -215,7 +215,7 @@ test('old deployments are forgotten, but never what is live, runs, or still has 
   assert.notEqual(journal.job(live ?? ''), null);
 });
 
-test('of an environment that was removed the removal alone is kept, however many come and go', async (t) => {
+test('pruning deletes the other jobs of a removed environment and keeps only the removal', async (t) => {
   const journal = await openTestJournal(temporaryFolder(t));
   t.after(() => journal.close());
   const [deployed, kept] = [deployJob(), deployJob({ environment: { id: IDS.host, slug: 'other' } })];
@@ -230,7 +230,7 @@ test('of an environment that was removed the removal alone is kept, however many
   assert.equal(journal.accept(deployed), 'stale');
 });
 
-test('a refused job is remembered, reported, and not run when it comes again', async (t) => {
+test('a refused job is stored, reported, and not run when it is delivered again', async (t) => {
   const journal = await openTestJournal(temporaryFolder(t));
   t.after(() => journal.close());
   const job = deployJob();
@@ -243,7 +243,7 @@ test('a refused job is remembered, reported, and not run when it comes again', a
   assert.equal(journal.outbox.size(), 1, 'a hub that asks again gets the same answer');
 });
 
-test('too much waiting log is given up oldest first, as one mark; reports never are', async (t) => {
+test('excess log waiting to be sent is dropped oldest first and becomes one mark; reports are never dropped', async (t) => {
   const folder = temporaryFolder(t);
   const journal = await openJournal({
     stateFolder: folder,
@@ -284,7 +284,7 @@ test('too much waiting log is given up oldest first, as one mark; reports never 
   );
 });
 
-test('what is on the wire already is not given up', async (t) => {
+test('a log range that is already sent is not dropped', async (t) => {
   const journal = await openJournal({
     stateFolder: temporaryFolder(t),
     sealer: makeSealer(Buffer.alloc(32)),
@@ -305,7 +305,7 @@ test('what is on the wire already is not given up', async (t) => {
   );
 });
 
-test('a sequence number is never given twice, also when all before it is acknowledged and the agent restarts', async (t) => {
+test('a sequence number is never reused, even after all are acknowledged and the agent restarts', async (t) => {
   const folder = temporaryFolder(t);
   const report = { kind: 'deployment', deploymentId: IDS.host, generation: 1, status: 'running', at: AT } as const;
   const journal = await openTestJournal(folder);
@@ -321,7 +321,7 @@ test('a sequence number is never given twice, also when all before it is acknowl
   assert.equal(again.outbox.after(0, 10)[0]?.sequence, 3);
 });
 
-test('what waits follows what the hub has, also when the hub was put back from a backup', async (t) => {
+test('waiting reports are numbered after those the hub has, even if the hub was restored from a backup', async (t) => {
   const report = { kind: 'deployment', deploymentId: IDS.host, generation: 1, status: 'running', at: AT } as const;
   const journal = await openTestJournal(temporaryFolder(t));
   t.after(() => journal.close());
@@ -339,7 +339,7 @@ test('what waits follows what the hub has, also when the hub was put back from a
   assert.deepEqual(numbersAfter(1), [2], 'also when nothing waited');
 });
 
-test('a second agent on the same state folder is refused and names the first', async (t) => {
+test('a second agent on the same state folder is refused with an error that names the first', async (t) => {
   const folder = temporaryFolder(t);
   const lock = await lockState(folder);
   await assert.rejects(lockState(folder), new RegExp(`process ${process.pid}`));
@@ -349,7 +349,7 @@ test('a second agent on the same state folder is refused and names the first', a
   assert.ok(!existsSync(join(folder, 'agent.pid')));
 });
 
-test('the lock of an agent that was killed is free at once, whatever pid file it left', async (t) => {
+test('the lock of a killed agent is free at once, whatever pid file it left', async (t) => {
   const folder = temporaryFolder(t);
   const script = `
     import { lockState } from ${JSON.stringify(join(import.meta.dirname, 'lock.ts'))};
@@ -368,7 +368,7 @@ test('the lock of an agent that was killed is free at once, whatever pid file it
   (await lockState(folder)).release();
 });
 
-test('a journal of the first version: what is live is read with the target that it had', async (t) => {
+test('a live deployment in a journal of the first version is read with its target', async (t) => {
   const folder = temporaryFolder(t);
   const old = new Sqlite(join(folder, 'journal.sqlite'));
   old.exec(readFileSync(join(import.meta.dirname, 'schema', '001-start.sql'), 'utf8'));

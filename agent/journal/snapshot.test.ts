@@ -20,11 +20,11 @@ async function stateFolder(t: TestContext): Promise<string> {
   return folder;
 }
 
-test('without a journal there is none', async (t) => {
+test('a folder without a journal has no snapshot', async (t) => {
   assert.equal(await readJournal(temporaryFolder(t)), null);
 });
 
-test('a journal is read without a trace, and beside one that is open with what was written last', async (t) => {
+test('a snapshot leaves no trace and includes the latest writes of an open journal', async (t) => {
   const folder = await stateFolder(t);
   const before = readdirSync(folder);
   const read = await readJournal(folder);
@@ -46,7 +46,7 @@ test('a journal is read without a trace, and beside one that is open with what w
   );
 });
 
-test('a damaged journal and one of a newer agent are told apart, and neither is changed', async (t) => {
+test('a snapshot distinguishes a damaged journal from that of a newer agent and changes neither', async (t) => {
   const folder = await stateFolder(t);
   const path = join(folder, 'journal.sqlite');
   const Sqlite = await loadSqlite();
@@ -65,7 +65,7 @@ test('a damaged journal and one of a newer agent are told apart, and neither is 
   assert.deepEqual(readFileSync(path), damaged);
 });
 
-test('payloads are opened with the key of the folder, and there are none without one', async (t) => {
+test('payloads are decrypted with the key of the folder; without a key there are none', async (t) => {
   const folder = temporaryFolder(t);
   assert.deepEqual(await readPayloads(folder), []);
   const sealer = sealerFromKeyFile(join(folder, 'secret.key'));

@@ -21,7 +21,7 @@ test('the whole range below the upper end is used, so agents spread out', () => 
   );
 });
 
-test('no attempt number makes a wait that is negative, above the cap or not a number', () => {
+test('no attempt number gives a wait that is negative, above the cap or not a number', () => {
   check(
     property(integer(), double({ min: 0, max: 1, noNaN: true }), (attempt, roll) => {
       const wait = backoffMs(attempt, limits, () => roll);

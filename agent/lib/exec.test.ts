@@ -5,7 +5,7 @@ import { exec, ExecError, run } from './exec.ts';
 const node = process.execPath;
 const limits = { timeoutMs: 30_000 };
 
-test('a program gets its arguments as they are: no shell sees them', async () => {
+test('a program gets its arguments unchanged, without a shell', async () => {
   const odd = ['$(id)', '; touch x', '`y`', '*', "a'b"];
   const { stdout } = await exec(
     node,
@@ -15,19 +15,19 @@ test('a program gets its arguments as they are: no shell sees them', async () =>
   assert.deepEqual(JSON.parse(stdout), odd);
 });
 
-test('exit code, both outputs and input pass', async () => {
+test('exec passes the input and returns the exit code, stdout and stderr', async () => {
   const script =
     "process.stdin.on('data', (d) => { process.stdout.write(d); console.error('err'); process.exitCode = 3; })";
   const result = await exec(node, ['-e', script], { ...limits, input: 'in' });
   assert.deepEqual(result, { exitCode: 3, stdout: 'in', stderr: 'err\n', timedOut: false });
 });
 
-test('a program that does not read its input is no failure', async () => {
+test('a program that does not read its input does not fail', async () => {
   const result = await exec(node, ['-e', '0'], { ...limits, input: 'x'.repeat(1_000_000) });
   assert.equal(result.exitCode, 0);
 });
 
-test('of endless output only the end is kept', async () => {
+test('exec keeps only the end of long output', async () => {
   const { stdout } = await exec(node, ['-e', "process.stdout.write('a'.repeat(1e6) + 'end')"], {
     ...limits,
     maxOutputBytes: 1000,
@@ -36,7 +36,7 @@ test('of endless output only the end is kept', async () => {
   assert.ok(stdout.endsWith('aend'));
 });
 
-test('a program that hangs is killed at its limit', async () => {
+test('a hanging program is killed at its time limit', async () => {
   const result = await exec(node, ['-e', 'setInterval(() => 0, 1000)'], { timeoutMs: 100 });
   assert.deepEqual([result.timedOut, result.exitCode], [true, null]);
 });
@@ -53,7 +53,7 @@ test('an abort kills the program and rejects with its reason', async () => {
   await assert.rejects(exec(node, ['-e', '0'], { ...limits, signal: stop.signal }), reason);
 });
 
-test('the environment is the given one and nothing else', async () => {
+test('a program gets only the given environment', async () => {
   const { stdout } = await exec(node, ['-e', 'console.log(JSON.stringify(process.env))'], {
     ...limits,
     env: { ONLY: '1' },
@@ -61,7 +61,7 @@ test('the environment is the given one and nothing else', async () => {
   assert.deepEqual(JSON.parse(stdout), { ONLY: '1' });
 });
 
-test('`run` throws on an exit code with the last words of the program', async () => {
+test('`run` throws on a non-zero exit code with the last output of the program', async () => {
   const failing = run(node, ['-e', "console.error('because'); process.exit(2)"], limits);
   await assert.rejects(
     failing,
@@ -85,7 +85,7 @@ const STARVED = `
   console.log(before, starved, await start());
 `;
 
-test('without a file descriptor left it rejects, and this process lives on', async () => {
+test('exec rejects without a free file descriptor, and this process survives', async () => {
   const argv = ['--nofile=64', '--', node, '--input-type=module', '-e', STARVED];
   const { stdout, stderr } = await exec('prlimit', argv, limits);
   assert.equal(stdout, '0 EMFILE 0\n', stderr);

@@ -24,7 +24,7 @@ async function callTo(t: TestContext, listener: RequestListener): Promise<HttpCa
   return { peer: { socketPath }, method: 'GET', path: '/', signal: AbortSignal.timeout(5000) };
 }
 
-test('a call says what it was given, on a connection that ends with it', async (t) => {
+test('a call sends the given request on a connection that closes after it', async (t) => {
   const seen: string[] = [];
   const call = await callTo(t, (request, response) => {
     const { method, url, headers } = request;
@@ -39,7 +39,7 @@ test('a call says what it was given, on a connection that ends with it', async (
   assert.deepEqual(seen, ['GET /one?a=b close - - ', 'POST / close application/json 13 {"name":"ö"}']);
 });
 
-test('an answer that is too large is refused, and its connection is gone', async (t) => {
+test('an answer that is too large is refused, and its connection is closed', async (t) => {
   const closed = Promise.withResolvers<void>();
   const call = await callTo(t, ({ socket }, response) => {
     socket.once('close', () => closed.resolve());
@@ -49,14 +49,14 @@ test('an answer that is too large is refused, and its connection is gone', async
   await closed.promise;
 });
 
-test('an answer that breaks off is an error and no short answer', async (t) => {
+test('an answer that breaks off is an error, not a short answer', async (t) => {
   const call = await callTo(t, (_request, response) => {
     response.writeHead(200, { 'content-length': '100' }).write('half', () => response.destroy());
   });
   await assert.rejects(askHttp(call, MAX_BYTES), /aborted/);
 });
 
-test('who gives up hears the reason, before the head of the answer and within its body', async (t) => {
+test('an aborted call rejects with the reason, before the head of the answer and within its body', async (t) => {
   for (const begins of [false, true]) {
     const over = new AbortController();
     const call = await callTo(t, (_request, response) => {
@@ -67,7 +67,7 @@ test('who gives up hears the reason, before the head of the answer and within it
   }
 });
 
-test('the head of an answer is there before its body', async (t) => {
+test('the head of an answer is available before its body', async (t) => {
   const call = await callTo(t, (_request, response) => void response.writeHead(503).write('and so on'));
   const answer = await callHttp(call);
   answer.destroy();

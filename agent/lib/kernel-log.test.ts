@@ -7,20 +7,20 @@ import { isKillBelow, isKillOf, isOfHost, watchKills } from './kernel-log.ts';
 const record = (victim: string): string =>
   `6,900,3767818003,-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg=/a,task_memcg=${victim},task=tail,pid=1,uid=0`;
 
-test('a kill counts for its own group and those above, and for no namesake', () => {
+test('an OOM kill counts for its own cgroup and those above, but not for one with a similar name', () => {
   assert.ok(isKillBelow('/orkestr-build-1', record('/orkestr-build-1/buildkit/x')));
   assert.ok(isKillBelow('/orkestr-build-1', record('/orkestr-build-1')));
   assert.ok(!isKillBelow('/orkestr-build-1', record('/orkestr-build-12/buildkit/x')));
   assert.ok(!isKillBelow('/orkestr-build-1', '6,901,1,-;docker0: port 1 entered disabled state'));
 });
 
-test('a kill because a limit was met is told from one because the host had no memory left', () => {
+test('a kill at a memory limit is distinguished from a kill because the host ran out of memory', () => {
   assert.ok(!isOfHost(record('/orkestr-build-1')));
   const global = 'oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=x,mems_allowed=0,global_oom';
   assert.ok(isOfHost(`6,900,1,-;${global},task_memcg=/orkestr-build-1,task=node,pid=1,uid=0`));
 });
 
-test('a kill by the limit of a container is known by its id, however the engine names groups', () => {
+test('a kill at the limit of a container is recognized by its id, however the engine names cgroups', () => {
   const id = 'c0ffee'.padEnd(64, '0');
   assert.ok(isKillOf(id, record(`/docker/${id}`)));
   assert.ok(isKillOf(id, record(`/orkestr-apps.slice/docker-${id}.scope`)));
@@ -38,7 +38,7 @@ function whyNoLog(): string | false {
   }
 }
 
-test('each kill since a watch began is counted once, and none from before', { skip: whyNoLog() }, () => {
+test('a watch counts each kill since its start once, and none from before', { skip: whyNoLog() }, () => {
   const group = `/orkestr-test-${randomUUID()}`;
   // A record without a newline cannot be read until the next one comes.
   const kill = (victim: string): void => writeFileSync(LOG, `${record(victim).replace(/^[^;]*;/, '')}\n`);

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseEngineNameServers, parseNameServers } from './name-servers.ts';
 
-test('IPv4 name servers are read; comments, IPv6 and nonsense are not', () => {
+test('IPv4 name servers are parsed; comments, IPv6 and invalid lines are skipped', () => {
   const text =
     '# nameserver 1.1.1.1\nnameserver 10.0.0.53\n nameserver\t127.0.0.53\nnameserver fd00::1\nnameserver x;y\nsearch a\n';
   assert.deepEqual(parseNameServers(text), ['10.0.0.53', '127.0.0.53']);
 });
 
-test('the name servers of the engine are those in its settings, and none if these cannot be read', () => {
+test('the name servers of the engine come from its settings; unreadable settings have none', () => {
   assert.deepEqual(parseEngineNameServers('{"live-restore": true, "dns": ["9.9.9.9", "fd00::1"]}'), [
     '9.9.9.9',
     'fd00::1',

@@ -12,27 +12,27 @@ function redact(secrets: readonly string[], text: string, cuts: readonly number[
   return Buffer.concat([...out, redactor.end()]).toString();
 }
 
-test('a secret is replaced wherever it stands', () => {
+test('a secret is redacted wherever it occurs', () => {
   assert.equal(redact(['hunter22'], 'a hunter22 b hunter22'), 'a [redacted] b [redacted]');
 });
 
-test('values of less than six bytes are left, or every `true` in a log would go', () => {
+test('values shorter than six bytes are not redacted, or every `true` in a log would be', () => {
   assert.equal(redact(['true', 'no'], 'is it true? no'), 'is it true? no');
 });
 
-test('occurrences that overlap are covered whole, not just the first', () => {
+test('overlapping occurrences are redacted completely, not just the first', () => {
   assert.equal(redact(['abcdefgh', 'efghijkl'], '-abcdefghijkl-'), '-[redacted]-');
   assert.equal(redact(['secret', 'secret-longer'], 'secret-longer'), '[redacted]');
 });
 
-test('ordinary output is given out at once, only a possible start of a secret waits', () => {
+test('ordinary output is passed on at once; only a possible start of a secret waits', () => {
   const redactor = makeRedactor(['hunter22']);
   assert.equal(redactor.push(Buffer.from('line one\n')).toString(), 'line one\n');
   assert.equal(redactor.push(Buffer.from('go hunt')).toString(), 'go ');
   assert.equal(redactor.push(Buffer.from('ing\n')).toString(), 'hunting\n');
 });
 
-test('a stream that repeats an overlapping secret for ever is held in bounded memory', () => {
+test('an endless stream of an overlapping secret uses bounded memory', () => {
   const redactor = makeRedactor(['aaaaaaaa']);
   let out = 0;
   for (let index = 0; index < 200; index++) out += redactor.push(Buffer.alloc(10_000, 'a')).length;
@@ -43,7 +43,7 @@ test('a stream that repeats an overlapping secret for ever is held in bounded me
 const letters = stringMatching(/^[ab\n]{0,60}$/);
 const cuts = array(double({ min: 0, max: 1, noNaN: true }), { maxLength: 12 });
 
-test('how the stream is cut never changes what comes out', () => {
+test('the output does not depend on how the stream is cut into chunks', () => {
   check(
     property(
       array(stringMatching(/^[ab\n]{6,9}$/), { minLength: 1, maxLength: 3 }),
@@ -58,7 +58,7 @@ test('how the stream is cut never changes what comes out', () => {
   );
 });
 
-test('no secret survives in any cut of any stream that holds it', () => {
+test('no secret survives in a stream, however the stream is cut into chunks', () => {
   check(
     property(stringMatching(/^[a-z0-9]{6,40}$/), letters, letters, cuts, (secret, before, after, where) => {
       const out = redact([secret], `${before} ${secret} ${after}`, where);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { serialize } from './serialize.ts';
 
-test('what is given in turn begins once the one before it has ended, also where that failed, and each caller hears of its own', async () => {
+test('each task starts after the one before it, even if that failed, and each caller gets its own result', async () => {
   const inTurn = serialize();
   const told: string[] = [];
   const work =

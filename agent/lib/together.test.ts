@@ -3,11 +3,11 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { together } from './together.ts';
 
-test('what all of them give comes in their order', async () => {
+test('the results come in the order of the tasks', async () => {
   assert.deepEqual(await together(sleep(5, 'slow'), sleep(1, 2)), ['slow', 2]);
 });
 
-test('a failure is told when all have ended, and of several the first in their order', async () => {
+test('a failure is thrown after all tasks have ended; of several, the first in order is thrown', async () => {
   const ended: string[] = [];
   const work = async (name: string, ms: number, fails = false): Promise<void> => {
     await sleep(ms);

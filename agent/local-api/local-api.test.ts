@@ -31,7 +31,7 @@ const removals: LocalRemovals = {
   standing: () => assert.fail('nothing is to be removed'),
 };
 
-test('the local socket is for its owner only and gives the report; a dead socket file does not stop a new agent', async (t) => {
+test('the local socket is open to its owner only and serves the report; a stale socket file blocks no new agent', async (t) => {
   const socketPath = join(temporaryFolder(t), 'agent.sock');
   assert.equal(await askAgent(socketPath), 'absent');
   assert.equal((await askNames(socketPath)).size, 0);
@@ -52,7 +52,7 @@ test('the local socket is for its owner only and gives the report; a dead socket
   assert.equal(await askAgent(socketPath), 'absent');
 });
 
-test('a removal is ordered over the socket and asked for; refusals, and nobody behind it, are told as what they are', async (t) => {
+test('a removal is ordered and queried over the socket; refusals and an absent agent are reported as such', async (t) => {
   const socketPath = join(temporaryFolder(t), 'agent.sock');
   await assert.rejects(orderRemoval(socketPath, IDS.environment), { code: 'ORK_AGENT_UNREACHABLE' });
   const error = { code: 'ORK_ENGINE_TIMEOUT', message: 'Docker hangs.', evidence: ['a fact'] } satisfies ErrorReport;
@@ -78,7 +78,7 @@ test('a removal is ordered over the socket and asked for; refusals, and nobody b
   await assert.rejects(orderRemoval(socketPath, 'no-id'), { code: 'ORK_AGENT_UNREACHABLE' });
 });
 
-test('an agent that hangs is not taken for one that does not run', async (t) => {
+test('a hanging agent is reported as silent, not as absent', async (t) => {
   const socketPath = join(temporaryFolder(t), 'agent.sock');
   const server = createServer(() => undefined).listen(socketPath);
   await once(server, 'listening');
@@ -86,7 +86,7 @@ test('an agent that hangs is not taken for one that does not run', async (t) => 
   assert.equal(await askAgent(socketPath, 100), 'silent');
 });
 
-test('how long what may not answer is waited for is told by who asks, and is short where nobody says it', async (t) => {
+test('the caller decides how long to wait for what may not answer; the default is short', async (t) => {
   const socketPath = join(temporaryFolder(t), 'agent.sock');
   const waits: number[] = [];
   const api = await serveLocalApi(socketPath, {

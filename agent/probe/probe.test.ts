@@ -64,21 +64,21 @@ function probe(
 }
 
 describe('probe http', () => {
-  test('a status in the range is a success and says what it got', async (t) => {
+  test('a status in the range is a success, and the result says what it got', async (t) => {
     const port = await http(t, (_request, response) => response.end('hello'));
     const { ok, got } = await probe({ kind: 'http', path: '/ready' }, subjectAt(port));
     assert.equal(ok, true);
     assert.match(got, /^HTTP 200 from GET \/ready in \d+ ms$/);
   });
 
-  test('a status outside of the range is a failure that names both', async (t) => {
+  test('a status outside the range is a failure, and the result names the status and the range', async (t) => {
     const port = await http(t, (_request, response) => response.writeHead(404).end());
     const { ok, got } = await probe({ kind: 'http', status: [200, 299] }, subjectAt(port));
     assert.equal(ok, false);
     assert.match(got, /HTTP 404 .*expected 200 to 299/);
   });
 
-  test('a redirect is the answer and is not followed', async (t) => {
+  test('a redirect counts as the answer and is not followed', async (t) => {
     const seen: unknown[] = [];
     const port = await http(t, (request, response) => {
       seen.push(request.url);
@@ -104,39 +104,39 @@ describe('probe http', () => {
     assert.equal((await probe({ kind: 'http' }, subjectAt(port))).ok, true);
   });
 
-  test('nobody there: the connection was refused', async () => {
+  test('a refused connection is a failure, and the result says so', async () => {
     const { ok, got } = await probe({ kind: 'http' }, subjectAt(CLOSED_PORT));
     assert.deepEqual({ ok, got }, { ok: false, got: 'GET /: the connection was refused' });
   });
 
-  test('an app that accepts and stays silent: no answer in time', async (t) => {
+  test('an app that accepts the connection and stays silent is a failure: no answer in time', async (t) => {
     const port = await tcp(t, () => undefined);
     const { ok, got } = await probe({ kind: 'http' }, subjectAt(port), { timeoutMs: 50 });
     assert.deepEqual({ ok, got }, { ok: false, got: 'no answer to GET / within 50 ms' });
   });
 
-  test('an app that hangs up without an answer', async (t) => {
+  test('an app that closes the connection without an answer is a failure', async (t) => {
     const port = await tcp(t, (socket) => socket.once('data', () => socket.end()));
     const { ok, got } = await probe({ kind: 'http' }, subjectAt(port));
     assert.equal(ok, false);
     assert.match(got, /closed without an answer/);
   });
 
-  test('an app that resets the connection', async (t) => {
+  test('an app that resets the connection is a failure', async (t) => {
     const port = await tcp(t, (socket) => socket.once('data', () => socket.resetAndDestroy()));
     const { ok, got } = await probe({ kind: 'http' }, subjectAt(port));
     assert.equal(ok, false);
     assert.match(got, /reset|closed without an answer/);
   });
 
-  test('an app that speaks something else than HTTP', async (t) => {
+  test('an app that does not speak HTTP is a failure, and the result says so', async (t) => {
     const port = await tcp(t, (socket) => socket.write('-ERR unknown command\r\n'));
     const { ok, got } = await probe({ kind: 'http' }, subjectAt(port));
     assert.equal(ok, false);
     assert.match(got, /not HTTP/);
   });
 
-  test('an abort of the caller is thrown and is no result', async (t) => {
+  test('an abort by the caller throws instead of returning a result', async (t) => {
     const port = await tcp(t, () => undefined);
     const cancel = new AbortController();
     const running = probe({ kind: 'http' }, subjectAt(port), { signal: cancel.signal });
@@ -164,19 +164,19 @@ describe('probe image', () => {
     (state: 'starting' | 'healthy' | 'unhealthy' | null, output: string | null = null) =>
     async () => ({ state, output });
 
-  test('healthy and reachable is a success', async (t) => {
+  test('a healthy and reachable container is a success', async (t) => {
     const port = await tcp(t, () => undefined);
     assert.equal((await probe({ kind: 'image' }, subjectAt(port, { imageHealth: health('healthy') }))).ok, true);
   });
 
-  test('healthy inside but out of reach is a failure: a HEALTHCHECK runs in the container', async () => {
+  test('a healthy but unreachable container is a failure: a HEALTHCHECK runs in the container', async () => {
     const subject = subjectAt(CLOSED_PORT, { imageHealth: health('healthy') });
     const { ok, got } = await probe({ kind: 'image' }, subject);
     assert.equal(ok, false);
     assert.match(got, /healthy; port \d+: the connection was refused/);
   });
 
-  test('unhealthy tells the last line of the output', async () => {
+  test('an unhealthy container is a failure with the last line of the output', async () => {
     const subject = subjectAt(1, { imageHealth: health('unhealthy', 'one\ncurl: (7) refused\n') });
     const { ok, got } = await probe({ kind: 'image' }, subject);
     assert.deepEqual({ ok, got }, { ok: false, got: 'HEALTHCHECK of the image: unhealthy, "curl: (7) refused"' });
@@ -189,7 +189,7 @@ describe('probe image', () => {
 });
 
 describe('probe command', () => {
-  test('exit 0 and reachable is a success; the argv and the time go in as they are', async (t) => {
+  test('exit code 0 of a reachable app is a success, and the argv and the time limit are passed unchanged', async (t) => {
     const port = await tcp(t, () => undefined);
     const calls: unknown[] = [];
     const exec = async (...call: unknown[]) => {
@@ -200,7 +200,7 @@ describe('probe command', () => {
     assert.deepEqual(calls, [[['check', '--deep'], TIMEOUT_MS]]);
   });
 
-  test('another exit code is a failure with the last line', async () => {
+  test('another exit code is a failure with the last line of the output', async () => {
     const exec = async () => ({ exitCode: 7, output: 'no migration\n' });
     const { ok, got } = await probe({ kind: 'command', argv: ['check'] }, subjectAt(1, { exec }));
     assert.deepEqual({ ok, got }, { ok: false, got: 'command check exited with 7, "no migration"' });
@@ -214,7 +214,7 @@ describe('the check auto', () => {
     assert.equal(resolveCheck(auto, true).kind, 'image');
   });
 
-  test('else GET / with any status below 500, under the same times', () => {
+  test('is otherwise GET / with any status below 500 and the same times', () => {
     const check = resolveCheck(auto, false);
     assert.deepEqual(
       { ...check },

@@ -67,7 +67,7 @@ const forever = new AbortController().signal;
 
 const isCode = (code: string) => (error: unknown) => error instanceof OrkestrError && error.code === code;
 
-test('each call is the request that the admin API names', async (t) => {
+test('each call sends the request that the admin API defines', async (t) => {
   const seen: string[] = [];
   const proxy = await proxyThat(t, ({ method, url }, response, body) => {
     seen.push(`${method} ${url} ${body}`);
@@ -109,7 +109,7 @@ test('each call is the request that the admin API names', async (t) => {
   ]);
 });
 
-test("the proxy's refusal keeps its code, sentence and evidence", async (t) => {
+test("the proxy's refusal keeps its code, message and evidence", async (t) => {
   const proxy = await proxyThat(t, (_request, response) =>
     json(response, 409, toProblem({ code: 'ORK_GENERATION_STALE', message: 'generation 9 serves', evidence: ['9'] })),
   );
@@ -122,7 +122,7 @@ test("the proxy's refusal keeps its code, sentence and evidence", async (t) => {
   });
 });
 
-test('no proxy, a silent one, one that hangs up, and one that talks nonsense are all unreachable', async (t) => {
+test('a missing, silent or disconnecting proxy and one that sends nonsense are all unreachable', async (t) => {
   const missing = makeProxyClient(join(temporaryFolder(t), 'none.sock'));
   await assert.rejects(missing.table(), isCode('ORK_PROXY_UNREACHABLE'));
   const silent = await proxyThat(t, () => undefined, SHORT_MS);
@@ -137,14 +137,14 @@ test('no proxy, a silent one, one that hangs up, and one that talks nonsense are
   await assert.rejects(broken.table(), isCode('ORK_PROXY_UNREACHABLE'));
 });
 
-test('a drain may take its own deadline and some more, longer than other calls', async (t) => {
+test('a drain may take its own deadline plus a margin, longer than other calls', async (t) => {
   const answer: Answer = (_request, response) => void setTimeout(() => json(response, 200, DRAINED), 2 * SHORT_MS);
   const proxy = await proxyThat(t, answer, SHORT_MS);
   assert.equal((await proxy.drain({ ...DRAIN, deadlineSeconds: 60 }, forever)).known, true);
   await assert.rejects(proxy.drain({ ...DRAIN, deadlineSeconds: 0 }, forever), isCode('ORK_PROXY_UNREACHABLE'));
 });
 
-test('a wait for an answer ends at once when it is given up', async (t) => {
+test('an aborted wait for an answer ends at once', async (t) => {
   const over = new AbortController();
   const proxy = await proxyThat(t, () => over.abort());
   const watch = WatchRequest.parse({ upstreamId: IDS.environment, targetId: IDS.host, seconds: 3600 });

@@ -65,7 +65,7 @@ const WHOLE = {
   remembered: { live: [live('d1', 'e')], unfinished: [] },
 };
 
-test('where all agree there is nothing to do', () => {
+test('the plan is empty if containers, table and journal agree', () => {
   assert.deepEqual(plan(WHOLE.observed, WHOLE.remembered), []);
   assert.deepEqual(plan(observed(), NOTHING), []);
 });
@@ -77,13 +77,13 @@ test('a live container that does not run is revived', () => {
   ]);
 });
 
-test('what is being removed is not revived beside its removal, nor swept up before it', () => {
+test('an environment that is being removed is neither revived nor cleaned up before its removal', () => {
   const seen = { ...WHOLE.observed, containers: [container('d1', 'e', { running: false, address: null })] };
   const remembered = { ...WHOLE.remembered, unfinished: [unfinished('r', 'e', 'remove')] };
   assert.deepEqual(plan(seen, remembered), []);
 });
 
-test('a live container that is gone is revived, which makes it anew', () => {
+test('a live container that is gone is revived, which creates it again', () => {
   assert.deepEqual(kinds(plan({ ...WHOLE.observed, containers: [] }, WHOLE.remembered)), [
     'revive: its container is gone',
   ]);
@@ -96,7 +96,7 @@ test('a live container at another address is revived, which flips the table to i
   ]);
 });
 
-test('a live container that is one of several copies is where it should be', () => {
+test('a live container that is one of several copies needs no action', () => {
   const copies = table(
     upstream('e', [
       ['d1', 'healthy', '172.30.0.8'],
@@ -106,13 +106,13 @@ test('a live container that is one of several copies is where it should be', () 
   assert.deepEqual(plan({ ...WHOLE.observed, table: copies }, WHOLE.remembered), []);
 });
 
-test('a table that was lost gets its routes again', () => {
+test('a lost table gets its routes back', () => {
   assert.deepEqual(kinds(plan({ ...WHOLE.observed, table: table() }, WHOLE.remembered)), [
     'revive: the proxy does not know its route',
   ]);
 });
 
-test('a table that names an older target is brought up to date', () => {
+test('a table that names an older target is updated', () => {
   const older = table(upstream('e', [['d0']], 1));
   const remembered = { live: [live('d1', 'e', 2)], unfinished: [] };
   assert.ok(
@@ -120,14 +120,14 @@ test('a table that names an older target is brought up to date', () => {
   );
 });
 
-test('a newer flip than the journal knows of is never turned back', () => {
+test('a flip newer than the journal is never reverted', () => {
   const newer = table(upstream('e', [['d2'], ['d1', 'draining']], 2));
   const containers = [container('d1', 'e', { running: false, address: null }), container('d2', 'e')];
   const remembered = { live: [live('d1', 'e')], unfinished: [unfinished('d2', 'e')] };
   assert.deepEqual(plan(observed({ containers, table: newer }), remembered), []);
 });
 
-test('a journal that is older than what serves, as it was put back from a copy, takes that over and looks after it', () => {
+test('a journal restored from an older copy adopts the newer version that serves and looks after it', () => {
   const newer = table(upstream('e', [['d2']], 2));
   const seen = observed({ containers: [container('d2', 'e')], table: newer });
   assert.deepEqual(plan(seen, WHOLE.remembered), [{ kind: 'adopt', live: live('d2', 'e', 2) }]);
@@ -137,7 +137,7 @@ test('a journal that is older than what serves, as it was put back from a copy, 
   assert.deepEqual(plan(seen, removal), []);
 });
 
-test('a flip that was taken back left a newer generation: what is live is looked after all the same', () => {
+test('a live container is looked after even if a reverted flip left a newer generation', () => {
   const back = table(upstream('e', [['d1'], ['d2', 'gone']], 2));
   assert.deepEqual(plan({ ...WHOLE.observed, table: back }, WHOLE.remembered), []);
   const containers = [container('d1', 'e', { running: false, address: null })];
@@ -146,7 +146,7 @@ test('a flip that was taken back left a newer generation: what is live is looked
   ]);
 });
 
-test('a live container that a deployment stopped to make room is left to it; after it, it is revived', () => {
+test('a live container stopped by a deployment to make room is left alone until the deployment ends, then revived', () => {
   const containers = [container('d1', 'e', { running: false, address: null })];
   const held = table({ ...upstream('e', [['d1']]), held: 3 });
   const busy = { ...WHOLE.remembered, unfinished: [unfinished('d2', 'e')] };
@@ -154,7 +154,7 @@ test('a live container that a deployment stopped to make room is left to it; aft
   assert.equal(plan({ ...WHOLE.observed, table: held, containers }, WHOLE.remembered).length, 1);
 });
 
-test('visitors whom a deployment left held are let through, unless one is at work that may hold them itself', () => {
+test('visitors held by a past deployment are let through, unless a running deployment may hold them itself', () => {
   const held = table({ ...upstream('e', [['d1']]), held: 0 });
   const jobs = (state: 'queued' | 'running' | 'undoing') => ({
     ...WHOLE.remembered,
@@ -172,7 +172,7 @@ test('a container that nobody needs is removed', () => {
   assert.deepEqual(actions, [{ kind: 'remove-container', name: `orkestr-${uuid('d0')}`, deploymentId: uuid('d0') }]);
 });
 
-test('while a deployment of the environment is unfinished none of its containers is removed', () => {
+test('no container of an environment is removed while a deployment of it is unfinished', () => {
   const containers = [container('d1', 'e'), container('d0', 'e'), container('d2', 'e')];
   const remembered = { ...WHOLE.remembered, unfinished: [unfinished('d2', 'e')] };
   assert.deepEqual(plan({ ...WHOLE.observed, containers }, remembered), []);
@@ -192,36 +192,36 @@ for (const state of ['healthy', 'draining'] as const) {
   });
 }
 
-test('a target that is gone from the proxy protects its container no longer', () => {
+test('a target that is gone from the proxy no longer protects its container', () => {
   const containers = [container('d1', 'e'), container('d0', 'e')];
   const seen = observed({ containers, table: table(upstream('e', [['d1'], ['d0', 'gone']])) });
   assert.deepEqual(kinds(plan(seen, WHOLE.remembered)), ['remove-container']);
 });
 
-test('without the proxy nothing is removed, for nobody can say what still serves', () => {
+test('nothing is removed without the proxy, because only the proxy knows what still serves', () => {
   const containers = [container('d1', 'e'), container('d0', 'e')];
   assert.deepEqual(plan(observed({ containers, table: null }), WHOLE.remembered), []);
 });
 
-test('without the proxy a live container that stands still is started all the same', () => {
+test('a stopped live container is started even without the proxy', () => {
   const containers = [container('d1', 'e', { running: false, address: null })];
   assert.deepEqual(kinds(plan(observed({ containers, table: null }), WHOLE.remembered)), [
     'revive: its container does not run',
   ]);
 });
 
-test('without the engine nothing is judged: not seen is not gone', () => {
+test('the plan is empty without the engine: a container that is not seen may still exist', () => {
   assert.deepEqual(plan({ ...WHOLE.observed, containers: null }, WHOLE.remembered), []);
   assert.deepEqual(plan({ ...WHOLE.observed, containers: null }, NOTHING), []);
 });
 
-test('after the loss of the journal what serves is adopted, with its generation, routes and settings, and not removed', () => {
+test('a container that serves is adopted after the loss of the journal, with its generation, routes and settings', () => {
   const seen = observed({ containers: [container('d1', 'e')], table: table(upstream('e', [['d1']], 41)) });
   const actions = plan(seen, NOTHING);
   assert.deepEqual(actions, [{ kind: 'adopt', live: { ...live('d1', 'e', 41) } }]);
 });
 
-test('what was adopted and does not run is revived in the same round', () => {
+test('an adopted container that does not run is revived in the same round', () => {
   const containers = [container('d1', 'e', { running: false, address: null })];
   const seen = observed({ containers, table: table(upstream('e', [['d1']])) });
   assert.deepEqual(kinds(plan(seen, NOTHING)), ['adopt', 'revive: its container does not run']);
@@ -237,18 +237,18 @@ test('an upstream that names a container of another environment is not adopted',
   assert.deepEqual(plan(seen, NOTHING), []);
 });
 
-test('an environment with a job in the journal is not adopted: its deployment finds its own way', () => {
+test('an environment with a job in the journal is not adopted: its deployment continues by itself', () => {
   const seen = observed({ containers: [container('d1', 'e')], table: table(upstream('e', [['d1']])) });
   assert.deepEqual(plan(seen, { live: [], unfinished: [unfinished('d1', 'e')] }), []);
 });
 
-test('workspaces of ended deployments go, those of unfinished ones stay', () => {
+test('workspaces of ended deployments are removed, those of unfinished ones stay', () => {
   const remembered = { ...WHOLE.remembered, unfinished: [unfinished('d2', 'e')] };
   const actions = plan({ ...WHOLE.observed, workspaces: [uuid('d1'), uuid('d2')] }, remembered);
   assert.deepEqual(actions, [{ kind: 'remove-workspace', deploymentId: uuid('d1') }]);
 });
 
-test('every combination of container, table and journal: what the proxy names or a job needs is never removed', () => {
+test('no combination of container, table and journal removes a container that the proxy names or a job needs', () => {
   const containerStates = [null, { running: true }, { running: false, address: null }];
   const tables: (TableView | null)[] = [
     null,

@@ -75,7 +75,7 @@ function bench(seen: { containers: ContainerState[]; table: TableView }, changes
   return { reconciler, flips, removed, moved, resumed };
 }
 
-test('a live container at a new address is flipped to under the same generation and target id, and remembered', async () => {
+test('a live container at a new address is flipped to under the same generation and target id, and stored', async () => {
   const { reconciler, flips, moved } = bench({
     containers: [containerOf(LIVE, { address: '172.30.0.7' })],
     table: tableWith('172.30.0.2'),
@@ -89,7 +89,7 @@ test('a live container at a new address is flipped to under the same generation 
   assert.deepEqual(moved, ['172.30.0.7']);
 });
 
-test('after a flip that was taken back the move is made under the generation of the table', async () => {
+test('a move after a reverted flip uses the generation of the table', async () => {
   const { reconciler, flips, moved } = bench({
     containers: [containerOf(LIVE, { address: '172.30.0.7' })],
     table: tableWith('172.30.0.2', 4),
@@ -103,7 +103,7 @@ test('after a flip that was taken back the move is made under the generation of 
   assert.deepEqual(moved, ['172.30.0.7']);
 });
 
-test('a move keeps the settings of the edge, and a canary that was set meanwhile', async () => {
+test('a move keeps the edge settings and a canary that was set meanwhile', async () => {
   const copies = [targetView({ id: STRAY, address: '172.30.0.5', port: 80 })];
   const table = tableWith('172.30.0.2');
   const [upstream] = table.upstreams;
@@ -126,7 +126,7 @@ test('a move keeps the settings of the edge, and a canary that was set meanwhile
   });
 });
 
-test('edge settings that are changed while an app comes back are kept', async () => {
+test('edge settings that change while an app is being revived are kept', async () => {
   const changed = EdgeSettings.parse({ maintenance: true });
   let known = live;
   const { reconciler, flips } = bench(
@@ -147,7 +147,7 @@ test('edge settings that are changed while an app comes back are kept', async ()
   );
 });
 
-test('a hold that a deployment could not take back ends when somebody serves again', async () => {
+test('a hold that a deployment could not release ends when a container serves again', async () => {
   for (const running of [false, true]) {
     const { reconciler, flips, resumed } = bench({
       containers: [containerOf(LIVE, { running, address: running ? '172.30.0.7' : null })],
@@ -159,7 +159,7 @@ test('a hold that a deployment could not take back ends when somebody serves aga
   }
 });
 
-test('a hold ends also where the table has to be changed as well, for not every change of it ends one', async () => {
+test('a hold also ends if the table changes too, because not every table change ends a hold', async () => {
   const edge = EdgeSettings.parse({ maintenance: true });
   const { reconciler, flips, resumed } = bench(
     { containers: [containerOf(LIVE, { address: '172.30.0.7' })], table: held(tableWith('172.30.0.7')) },
@@ -170,7 +170,7 @@ test('a hold ends also where the table has to be changed as well, for not every 
   assert.deepEqual([flips.length, resumed], [1, [IDS.environment]]);
 });
 
-test('a hold that a deployment began while the app came back is its own', async () => {
+test('a hold that a deployment began during a revival is left to that deployment', async () => {
   const seen = { containers: [containerOf(LIVE, { running: false, address: null })], table: tableWith('172.30.0.2') };
   let begun = false;
   const { reconciler, flips, resumed } = bench(seen, {
@@ -186,7 +186,7 @@ test('a hold that a deployment began while the app came back is its own', async 
   assert.deepEqual([flips, resumed], [[], []]);
 });
 
-test('what does not get healthy is not flipped to, and the rest of the round goes on', async () => {
+test('an unhealthy container is not flipped to, and the rest of the round continues', async () => {
   const { reconciler, flips, removed } = bench(
     {
       containers: [containerOf(LIVE, { running: false, address: null }), containerOf(STRAY)],
@@ -217,7 +217,7 @@ test('a newer flip during the revival is left alone', async () => {
   assert.deepEqual([flips, moved], [[], []]);
 });
 
-test('an environment that is removed while its app takes its time gets no route again', async () => {
+test('an environment that is removed during the revival of its app gets no route again', async () => {
   const seen = { containers: [containerOf(LIVE, { running: false, address: null })], table: tableWith('172.30.0.2') };
   let removal: 'none' | 'under way' | 'done' = 'none';
   for (const becomes of ['under way', 'done'] as const) {
@@ -238,7 +238,7 @@ test('an environment that is removed while its app takes its time gets no route 
   }
 });
 
-test('an app that does not get healthy holds up no other one, and is not started twice meanwhile', async () => {
+test('an app that does not become healthy delays no other app and is not started twice meanwhile', async () => {
   const other: LiveRecord = { ...live, environmentId: IDS.host, deploymentId: STRAY };
   const sick = Promise.withResolvers<string>();
   const begun: string[] = [];
@@ -263,7 +263,7 @@ test('an app that does not get healthy holds up no other one, and is not started
   await reconciler.stop();
 });
 
-test('what changes during a round is looked at after it, in one round more', async () => {
+test('changes during a round are handled after it, in one more round', async () => {
   let rounds = 0;
   const first = Promise.withResolvers<void>();
   const { reconciler } = bench(
@@ -287,7 +287,7 @@ test('what changes during a round is looked at after it, in one round more', asy
   assert.equal(rounds, 2);
 });
 
-test('a stray that a job needs by the time its turn comes is kept', async () => {
+test('a stray container that a job needs by the time of its removal is kept', async () => {
   let looks = 0;
   const { reconciler, removed } = bench(
     { containers: [containerOf(LIVE), containerOf(STRAY)], table: tableWith('172.30.0.2') },
@@ -306,7 +306,7 @@ test('a stray that a job needs by the time its turn comes is kept', async () => 
   assert.deepEqual(removed, []);
 });
 
-test('two calls make one round', async () => {
+test('two simultaneous calls run one round', async () => {
   let rounds = 0;
   const { reconciler } = bench(
     { containers: [containerOf(LIVE)], table: tableWith('172.30.0.2') },
@@ -322,7 +322,7 @@ test('two calls make one round', async () => {
   assert.equal(rounds, 1);
 });
 
-test('a journal that cannot be read ends the round and nothing else: what is not known is left as it is', async () => {
+test('an unreadable journal ends only the round, and nothing unknown is removed', async () => {
   const { reconciler, removed } = bench(
     { containers: [containerOf(STRAY)], table: tableWith('172.30.0.2') },
     {

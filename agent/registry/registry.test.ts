@@ -64,7 +64,7 @@ const onHost = (reference: string) =>
   orNull(builder.host.call('inspect', (docker) => docker.getImage(reference).inspect()));
 
 describe('push', () => {
-  test('an image for another host goes to the registry by digest, and neither engine keeps a name of it', async () => {
+  test('an image for another host is pushed by digest, and neither engine keeps a name for it', async () => {
     const { image, text } = await build();
     assert.match(image.registryReference ?? '', new RegExp(`^${repository()}@sha256:[0-9a-f]{64}$`));
     assert.match(text, /Pushed \d+ layers, \d+ of them new in the registry/);
@@ -83,7 +83,7 @@ describe('push', () => {
     assert.match(first.text, /Pushed (\d+) layers, [01] of them new in the registry/);
   });
 
-  test('an image for this host is handed to it as well', async () => {
+  test('an image for this host is also loaded into its engine', async () => {
     const lines = [`FROM ${DEBIAN}`, `RUN echo ${random()} > /made`];
     const { image } = await builder.build(lines, {
       registries: [login()],
@@ -93,7 +93,7 @@ describe('push', () => {
     assert.equal((await onHost(image.reference))?.Id, image.id);
   });
 
-  test('without a login and with a wrong one the build fails, and the message names the registry', async () => {
+  test('the build fails without a login or with a wrong one, and the message names the registry', async () => {
     for (const registries of [[], [{ ...login(), password: 'not this one' }]]) {
       const error = await failureOf(build(registries));
       assert.equal(error.code, 'ORK_REGISTRY_LOGIN');
@@ -102,7 +102,7 @@ describe('push', () => {
     }
   });
 
-  test('a registry that is not there is told as that, and a cancel ends a push that hangs', async () => {
+  test('an unreachable registry has its own error code, and a cancel ends a hanging push', async () => {
     const down = { repository: '127.0.0.1:9/team/app', tag: 'commit' };
     const lines = [`FROM ${DEBIAN}`, 'RUN true'];
     assert.equal((await failureOf(builder.build(lines, { push: down }))).code, 'ORK_REGISTRY_UNREACHABLE');
@@ -122,7 +122,7 @@ describe('push', () => {
 });
 
 describe('pull', () => {
-  test('brings the very image, under a name that says whose it is, and it is listed and removed as one of ours', async () => {
+  test('a pull brings the same image under a name with its owner, and the image is listed and removed as ours', async () => {
     const { image } = await build();
     const { request, lines } = pullRequest(image);
     const id = await registry.pull(request);
@@ -140,7 +140,7 @@ describe('pull', () => {
     assert.equal(await onHost(id), null);
   });
 
-  test('a host of another scope takes what it pulled for its own, although it was built elsewhere', async (t) => {
+  test('a host of another scope owns the image it pulled, although the image was built elsewhere', async (t) => {
     const { image } = await build();
     const other = makeImageRegistry(builder.host, { scope: 'fedcba98' });
     const id = await other.pull(pullRequest(image).request);
@@ -158,7 +158,7 @@ describe('pull', () => {
     assert.equal(await onHost(id), null);
   });
 
-  test('what the registry has not is told beforehand, and a pull of it fails as gone', async () => {
+  test('a missing image is reported before the pull, and a pull of it fails as gone', async () => {
     const { image } = await build();
     assert.equal(await registry.whyMissing(image.registryReference ?? '', [login()]), null);
     const gone = { ...image, registryReference: `${repository()}@sha256:${'0'.repeat(64)}` };
@@ -167,7 +167,7 @@ describe('pull', () => {
     assert.equal((await failureOf(registry.pull(pullRequest(gone).request))).code, 'ORK_IMAGE_GONE');
   });
 
-  test('a wrong password is told as that and stands nowhere', async () => {
+  test('a wrong password fails as a login error and appears in no log and no error', async () => {
     const { image } = await build();
     const { request, lines } = pullRequest(image, { registries: [{ ...login(), password: 'not this one' }] });
     const error = await failureOf(registry.pull(request));
@@ -175,7 +175,7 @@ describe('pull', () => {
     assert.ok(!JSON.stringify([lines, error.message, error.evidence]).includes('not this one'));
   });
 
-  test('a layer whose bytes were changed in the registry is refused, and the host has nothing of the image', async () => {
+  test('a layer that was changed in the registry is refused, and the host keeps nothing of the image', async () => {
     const { image } = await build();
     await tamper(served.folder, image);
     const error = await failureOf(registry.pull(pullRequest(image).request));
@@ -183,7 +183,7 @@ describe('pull', () => {
     assert.equal(await onHost(image.id), null);
   });
 
-  test('another image under a digest that is right in itself is refused too', async () => {
+  test('another image under a valid digest is refused too, except with the containerd image store', async () => {
     const [one, other] = [await build(), await build()];
     const swapped = { ...one.image, registryReference: other.image.registryReference };
     if (await usesContainerdStore(builder.host)) {
@@ -198,7 +198,7 @@ describe('pull', () => {
     assert.equal(await onHost(other.image.id), null);
   });
 
-  test('a cancel ends a pull that hangs, and a registry that is down is told as that', async () => {
+  test('a cancel ends a hanging pull, and an unreachable registry has its own error code', async () => {
     const { image } = await build();
     const cancel = new AbortController();
     await served.hang(async () => {

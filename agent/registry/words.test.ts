@@ -7,7 +7,7 @@ import { refusalOf } from './refusal.ts';
 
 const IMAGE = 'registry.example:5000/team/app';
 
-test('the refusals of registries and engines have their codes', () => {
+test('each refusal of a registry or an engine is mapped to its error code', () => {
   for (const [said, code] of [
     ['unauthorized: authentication required', 'ORK_REGISTRY_LOGIN'],
     ['no basic auth credentials', 'ORK_REGISTRY_LOGIN'],
@@ -29,7 +29,7 @@ test('the refusals of registries and engines have their codes', () => {
   }
 });
 
-test('progress is told every five seconds at most, and layers are counted once each', () => {
+test('progress is logged at most every five seconds, and each layer is counted once', () => {
   let now = 0;
   const lines: string[] = [];
   const progress = makeProgress('push', { line: (text) => void lines.push(text), write: () => undefined }, () => now);

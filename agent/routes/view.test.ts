@@ -28,7 +28,7 @@ function table(requests: number, errors: number, failed: number): TableView {
   );
 }
 
-test('a row per target, with what happened since the last look', () => {
+test('the view has a row per target with the changes since the last look', () => {
   const text = renderRoutes(look(table(1205, 7, 5), 3000), look(table(1000, 5, 2), 1000), NAMES);
   assert.deepEqual(
     text.split('\n').map((line) => line.split(/ {2,}/)),
@@ -42,7 +42,7 @@ test('a row per target, with what happened since the last look', () => {
   assert.equal(new Set(ends).size, 1, 'numbers stand to the right');
 });
 
-test('the first look, a restarted proxy and a new target have no pace yet', () => {
+test('the first look, a restarted proxy and a new target have no rate yet', () => {
   const now = look(table(10, 0, 0), 2000);
   const restarted = { ...table(5, 0, 0), startedAt: '2031-01-01T00:00:00.000Z' };
   const other = tableView(upstreamView({ id: uuid(1), targets: [targetView({ id: uuid(5) })] }));
@@ -51,7 +51,7 @@ test('the first look, a restarted proxy and a new target have no pace yet', () =
   }
 });
 
-test('a hold, a canary and a suspended target are told', () => {
+test('the view shows a hold, a canary and a suspended target', () => {
   const held = tableView(
     upstreamView({
       id: uuid(4),
@@ -67,6 +67,6 @@ test('a hold, a canary and a suspended target are told', () => {
   assert.match(text, /^ +canary: 5 % or v=2$/m);
 });
 
-test('a host without routes says so', () => {
+test('the view of a host without routes says so', () => {
   assert.equal(renderRoutes(look(tableView(), 0), null, NAMES), 'No routes: nothing is deployed on this host.');
 });

@@ -29,7 +29,7 @@ function bench(changes: Partial<RoutesParts> = {}, terminal: object = {}) {
   return { parts, out, written: () => String(out.read() ?? '') };
 }
 
-test('without a terminal it is one snapshot', async () => {
+test('the output without a terminal is one snapshot', async () => {
   const { parts, written } = bench();
   await showRoutes(parts, { signal: forever });
   assert.match(written(), /^ROUTE [^\n]+\nshop\.example\.com  shop\/production  172\.30\.0\.2:8080 [^\n]+\n$/);
@@ -42,7 +42,7 @@ test("the hub's own route has a name", async () => {
   assert.match(written(), /^hub\.example\.com  orkestr hub$/m);
 });
 
-test('--json is the table with names and without settings', async () => {
+test('--json prints the table with names and without settings', async () => {
   const { parts, written } = bench();
   await showRoutes(parts, { json: true, signal: forever });
   const [upstream] = (JSON.parse(written()) as { upstreams: Record<string, unknown>[] }).upstreams;
@@ -57,7 +57,7 @@ test('a snapshot of a proxy that does not answer is an error', async () => {
     await assert.rejects(showRoutes(parts, { ...options, signal: forever }), { code: 'ORK_PROXY_UNREACHABLE' });
 });
 
-test('the live view goes on while the proxy restarts, keeps to the size of the terminal, and ends when told', async () => {
+test('the live view continues while the proxy restarts, fits the size of the terminal, and ends on an abort', async () => {
   const over = new AbortController();
   let looks = 0;
   const table = async () => {

@@ -9,7 +9,7 @@ import { silent } from '../lib/test-logger.ts';
 import { deployJob, IDS, noSignals, openTestJournal, runnerParts, scriptedPipeline } from '../deployment/test-bench.ts';
 import { agentView, namesOf } from './agent-view.ts';
 
-test('a job that cannot be read, as its key is gone, costs its name and not the whole answer', async (t) => {
+test('the agent view lists a job that is unreadable without its key by the id of its environment', async (t) => {
   const folder = temporaryFolder(t);
   const before = await openTestJournal(folder);
   const job = deployJob();

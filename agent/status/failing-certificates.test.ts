@@ -20,7 +20,7 @@ const missing = (host: string, reason: string): CertificateList['missing'][numbe
 const told = (list: CertificateList): unknown[] =>
   failingCertificates(list, NOW).map(({ host, error, notAfter }) => [host, error.code, error.message, notAfter]);
 
-test('a domain that got no certificate is told with the reason, and one for which none is asked is not', () => {
+test('a domain without a certificate is reported with the reason, unless none has been requested yet', () => {
   assert.deepEqual(
     told({
       certificates: [],
@@ -39,7 +39,7 @@ test('a domain that got no certificate is told with the reason, and one for whic
   );
 });
 
-test('a certificate is told two weeks before its end, unless a longer one is there', () => {
+test('a certificate is reported two weeks before it expires, unless one that lasts longer is there', () => {
   assert.deepEqual(
     told({
       certificates: [
@@ -63,7 +63,7 @@ test('a certificate is told two weeks before its end, unless a longer one is the
   );
 });
 
-test('one that is good for a day is told only when its renewal fails, or is late', () => {
+test('a certificate that is valid for a day is reported only if its renewal fails or is late', () => {
   const forADay = (host: string, renewAt: number, lastError: string | null = null): CertificateView => ({
     ...view(host, 0.3, lastError),
     renewAt: at(renewAt),
@@ -84,7 +84,7 @@ test('one that is good for a day is told only when its renewal fails, or is late
   );
 });
 
-test('an old file of a name is not told where a good wildcard serves it', () => {
+test('an old certificate of a name is not reported if a good wildcard serves the name', () => {
   const list = { certificates: [view('www.a.test', 2), view('*.a.test', 80), view('b.www.a.test', 2)], missing: [] };
   assert.deepEqual(
     failingCertificates(list, NOW).map(({ host }) => host),
@@ -92,7 +92,7 @@ test('an old file of a name is not told where a good wildcard serves it', () => 
   );
 });
 
-test('of very many a bounded number is told, each within bounds', () => {
+test('the number of reported certificates and the length of each message are bounded', () => {
   const many = Array.from({ length: 300 }, (_, n) => missing(`${n}.test`, `ORK_ACME_DNS: ${'x'.repeat(5000)}`));
   const failing = failingCertificates({ certificates: [], missing: many }, NOW);
   assert.equal(failing.length, 100);

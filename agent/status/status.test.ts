@@ -102,7 +102,7 @@ async function subject(t: TestContext, changes: Partial<StatusSubject> = {}): Pr
   return { ...found, answerMs: 60_000, ...changes };
 }
 
-test('a host where all is well is told with its routes, counts and running steps, exit code 0', async (t) => {
+test('a healthy host is reported with its routes, counts and running steps, and exit code 0', async (t) => {
   const report = await checkAll(await subject(t));
   assert.equal(exitCode(report.level), 0, renderStatus(report));
   const text = renderStatus(report);
@@ -119,7 +119,7 @@ test('a host where all is well is told with its routes, counts and running steps
   assert.match(text, /0 build engines are running, cache 0\.0 GiB/);
 });
 
-test('a hub that is away is degraded, exit code 1, and says why', async (t) => {
+test('a lost hub connection is degraded, with the reason and exit code 1', async (t) => {
   const away = { connected: false, since: AT, lastError: 'ECONNREFUSED', lastCode: null, lastContact: null };
   const hub = { hubUrl: 'https://hub.example.com', ...away };
   const report = await checkAll(await subject(t, { agent: { ...agent, hub } }));
@@ -133,14 +133,14 @@ test('a hub that is away is degraded, exit code 1, and says why', async (t) => {
   assert.match(renderStatus(twice), /another machine has the identity of this host: run `orkestr-agent doctor hub`/);
 });
 
-test('live-restore that is off is degraded and says what to do', async (t) => {
+test('disabled live-restore is degraded, and the report says what to do', async (t) => {
   const dockerSocket = await engineThat(t, { ServerVersion: '20.10.24', LiveRestoreEnabled: false });
   const report = await checkAll(await subject(t, { dockerSocket }));
   assert.equal(report.level, 'degraded');
   assert.match(renderStatus(report), /live-restore off[^]*orkestr-agent doctor/);
 });
 
-test('an engine that is not there, or accepts and stays silent, is down, and the other checks still answer', async (t) => {
+test('a missing or silent engine is down, and the other checks still answer', async (t) => {
   const missing = await checkAll(await subject(t, { dockerSocket: '/nonexistent.sock' }));
   assert.equal(exitCode(missing.level), 2);
   assert.equal(missing.checks['memory']?.level, 'ok');
@@ -149,7 +149,7 @@ test('an engine that is not there, or accepts and stays silent, is down, and the
   assert.match(silent.checks['engine']?.summary ?? '', /did not answer within 0\.9 s/);
 });
 
-test('without an agent engine, proxy and disk are looked at directly', async (t) => {
+test('engine, proxy and disk are checked directly if no agent runs', async (t) => {
   const report = await checkAll(await subject(t, { agent: null }));
   assert.equal(report.level, 'down');
   assert.match(report.checks['agent']?.summary ?? '', /not running/);
@@ -159,12 +159,12 @@ test('without an agent engine, proxy and disk are looked at directly', async (t)
   );
 });
 
-test('an agent that hangs is told as that, and not as one that does not run', async (t) => {
+test('a hanging agent is reported as not answering, not as stopped', async (t) => {
   const report = await checkAll(await subject(t, { agent: null, silent: true }));
   assert.match(report.checks['agent']?.summary ?? '', /does not answer/);
 });
 
-test('a certificate about to end, and a domain without one, are degraded and told first', async (t) => {
+test('a certificate about to expire and a domain without one are degraded and listed first', async (t) => {
   const certificates = async (): Promise<CertificateList> => ({
     certificates: [
       certificate('b.test', '1971-01-01T00:00:00.000Z'),
@@ -189,7 +189,7 @@ test('a certificate about to end, and a domain without one, are degraded and tol
   assert.deepEqual([level, summary], ['ok', 'https is handled by your web server']);
 });
 
-test('a build engine that runs is told with what its cache holds; a pid file left behind is not one', async (t) => {
+test('a running build engine is reported with the size of its cache; a leftover pid file is not an engine', async (t) => {
   const parts = await subject(t);
   mkdirSync(join(parts.sandboxFolder, 'a'), { recursive: true });
   mkdirSync(join(parts.stateFolder, 'sandbox'));
@@ -204,7 +204,7 @@ test('a build engine that runs is told with what its cache holds; a pid file lef
   assert.ok(Number(checks['sandbox']?.data['cacheBytes']) >= 3_000_000);
 });
 
-test('a check that never ends is told as that, and the others answer', async (t) => {
+test('a check that never ends is reported as such, and the others still answer', async (t) => {
   const hung: Check = { name: 'hung', run: () => new Promise<never>(() => undefined) };
   const fine: Check = { name: 'fine', run: async () => ({ level: 'ok', summary: 'so', data: {} }) };
   const { level, checks } = await checkAll(await subject(t, { answerMs: 100 }), [hung, fine]);
@@ -225,7 +225,7 @@ test('a proxy that does not answer is down', async (t) => {
   assert.equal(report.checks['proxy']?.summary, 'nobody there');
 });
 
-test('what is told to the hub fits its schema, also when nothing answers', async (t) => {
+test('the status for the hub fits its schema even if nothing answers', async (t) => {
   const { stateFolder, dockerSocket, proxy } = await subject(t);
   const lacks = { host: 'b.test', reason: 'ORK_ACME_DNS: it leads elsewhere', retryAt: null };
   const lacking = { ...proxy, certificates: () => Promise.resolve({ certificates: [], missing: [lacks] }) };

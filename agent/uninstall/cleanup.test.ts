@@ -19,7 +19,7 @@ async function told(failing: string | null): Promise<{ ran: readonly string[]; l
   return { ran, levels: results.map(({ level }) => level) };
 }
 
-test('one that cannot be removed keeps the others from nothing, but the programs stay, with which this is called again', async () => {
+test('a failed cleanup does not stop the others, but the programs stay so that uninstall can run again', async () => {
   assert.deepEqual(await told(null), { ran: ['units', 'users', 'programs'], levels: ['done', 'done', 'done'] });
   assert.deepEqual(await told('units'), { ran: ['units', 'users'], levels: ['failed', 'done', 'warning'] });
 });

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { temporaryFolder } from '../lib/test-folder.ts';
 import { removeDropIns } from './drop-ins.ts';
 
-test("drop-ins of the installation go with their folders; those of the owner, and of others' units, stay", (t) => {
+test('drop-ins of the installation are removed with their folders; those of the owner and of other units stay', (t) => {
   const units = temporaryFolder(t);
   const dropIn = (folder: string, name: string): void => {
     mkdirSync(join(units, folder), { recursive: true });

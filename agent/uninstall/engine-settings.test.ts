@@ -19,7 +19,7 @@ import { readEngineSettings, takeBackEngineSettings, writeEngineSettings } from 
 
 const TIMEOUT = { timeoutMs: 10_000 };
 
-test('settings are written where their link leads, and keep their mode', (t) => {
+test('settings are written to the target of their link and keep their mode', (t) => {
   const folder = temporaryFolder(t);
   const file = join(folder, 'elsewhere.json');
   const link = join(folder, 'daemon.json');
@@ -35,7 +35,7 @@ test('settings are written where their link leads, and keep their mode', (t) => 
   assert.deepEqual(readEngineSettings(join(folder, 'none.json')), {});
 });
 
-test('of settings that were not there the file goes, and its folder where that is empty and was not there either', (t) => {
+test('settings that did not exist before are removed, with their folder if it is empty and did not exist either', (t) => {
   const cases: [were: string, settings: Record<string, unknown>, beside: string[], left: string[] | null][] = [
     ['there', {}, [], ['daemon.json']],
     ['absent', {}, [], []],
@@ -55,7 +55,7 @@ test('of settings that were not there the file goes, and its folder where that i
   }
 });
 
-test('on a full disk the settings of Docker Engine stay as they are: it would not start with half of them', async (t) => {
+test('the settings of Docker Engine stay unchanged on a full disk: it would not start with half of them', async (t) => {
   const disk = temporaryFolder(t);
   await run('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk], TIMEOUT);
   try {
@@ -73,7 +73,7 @@ test('on a full disk the settings of Docker Engine stay as they are: it would no
   }
 });
 
-test('settings that are no JSON are told with the mend', (t) => {
+test('settings that are not JSON fail with an error that names the fix', (t) => {
   const file = join(temporaryFolder(t), 'daemon.json');
   writeFileSync(file, '{"live-restore": true,}');
   assert.throws(

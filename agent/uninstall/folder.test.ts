@@ -15,14 +15,14 @@ function stateAt(folder: string): string {
   return state;
 }
 
-test('a folder goes with all that is in it, and one that is not there is no error', (t) => {
+test('a folder is removed with all its contents, and a missing folder is no error', (t) => {
   const state = stateAt(temporaryFolder(t));
   assert.deepEqual(removeFolder(state), []);
   assert.ok(!existsSync(state));
   assert.deepEqual(removeFolder(state), []);
 });
 
-test('state that was moved to another disk by a mount is emptied, and the mount point is told', async (t) => {
+test('a mounted disk in the state folder is emptied, and its mount point is kept and reported', async (t) => {
   const state = stateAt(temporaryFolder(t));
   const disk = join(state, 'hub');
   mkdirSync(disk);
@@ -37,7 +37,7 @@ test('state that was moved to another disk by a mount is emptied, and the mount 
   }
 });
 
-test('a link goes, what it leads to stays and is told', (t) => {
+test('a link is removed; its target stays and is reported', (t) => {
   const folder = temporaryFolder(t);
   const state = stateAt(folder);
   const disk = join(folder, 'disk');

@@ -20,19 +20,19 @@ const told = (work: () => Promise<string>, isInstalled: boolean): Promise<readon
 
 const levels = (results: readonly CleanupResult[]): string[] => results.map(({ level }) => level);
 
-test('an engine that was taken off the host keeps nothing from being removed, and its owner is told', async () => {
+test('an engine that is no longer installed blocks no removal, and its owner gets a warning', async () => {
   const results = await told(away, false);
   assert.deepEqual(levels(results), ['done', 'warning', 'done']);
   assert.match(results[1]?.told ?? '', /no longer installed/);
 });
 
-test('an engine that is only down is a failure, with the mend: what is in it would come back', async () => {
+test('an engine that is only down is a failure with a fix, because its contents would come back', async () => {
   const results = await told(away, true);
   assert.deepEqual(levels(results), ['done', 'failed', 'done']);
   assert.match(results[1]?.told ?? '', /is not running.*systemctl start docker/);
 });
 
-test('what fails in an engine that answers fails', async () => {
+test('an error other than an unreachable engine is a failure, even if the engine is not installed', async () => {
   const hangs = (): Promise<never> => Promise.reject(new OrkestrError('ORK_ENGINE_TIMEOUT', 'It hangs.'));
   assert.deepEqual(levels(await told(hangs, false)), ['done', 'failed', 'done']);
 });

@@ -78,7 +78,7 @@ const damagedFolder = (t: TestContext): string => {
   return folder;
 };
 
-test('without a readable identity all that any agent has made on the host of an installation goes', async (t) => {
+test('uninstalling an installation without a readable identity removes everything that any agent made on the host', async (t) => {
   const all = ['aaaaaaaa', 'bbbbbbbb', 'cccccccc', 'dddddddd', 'ffffffff'];
   for (const stateFolder of [damagedFolder(t), temporaryFolder(t), join(temporaryFolder(t), 'gone')]) {
     const { ok, scopes, told } = await removed({ stateFolder, installed: true, keepData: false });
@@ -87,7 +87,7 @@ test('without a readable identity all that any agent has made on the host of an 
   }
 });
 
-test('where the data is to stay, or the agent runs from sources, what stays is named with the way to remove it', async (t) => {
+test('the output names what stays and how to remove it if the data is kept or the agent runs from sources', async (t) => {
   for (const parts of [
     { installed: true, keepData: true },
     { installed: false, keepData: false },
@@ -98,7 +98,7 @@ test('where the data is to stay, or the agent runs from sources, what stays is n
   }
 });
 
-test('with its identity an agent removes its own, and those of another one are named', async (t) => {
+test('an agent with an identity removes only its own things; an installed one names those of other agents', async (t) => {
   const stateFolder = temporaryFolder(t);
   const own = scopeOf(localIdentity(stateFolder, 0).hostId);
   const engine = engineWith([...CONTAINERS, { Id: 'c3', Names: ['/mine-1'], Labels: of(own) }]);
@@ -109,12 +109,12 @@ test('with its identity an agent removes its own, and those of another one are n
   assert.deepEqual([fromSources.scopes, fromSources.told], [[own], 'done things: 1 removed']);
 });
 
-test('from sources a folder without an identity has made nothing', async (t) => {
+test('an agent from sources removes nothing for a folder without an identity', async (t) => {
   const nothing = { ok: true, scopes: [], told: '' };
   assert.deepEqual(await removed({ stateFolder: temporaryFolder(t), installed: false, keepData: false }), nothing);
 });
 
-test('an engine that cannot be asked is a failure, and nothing is gone yet: it is asked again by the next call', async (t) => {
+test('an engine that does not answer is a failure, and nothing is removed, so that the next call asks it again', async (t) => {
   const stateFolder = damagedFolder(t);
   const before = readFileSync(join(stateFolder, 'identity.json'), 'utf8');
   const call: Engine['call'] = () => Promise.reject(new Error('It hangs.'));

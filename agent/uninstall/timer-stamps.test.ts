@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { temporaryFolder } from '../lib/test-folder.ts';
 import { removeTimerStamps } from './timer-stamps.ts';
 
-test("stamps of timers go with them; those of others' timers stay, and none is needed", (t) => {
+test('timer stamps are removed with their timers; those of other timers stay, and a missing folder is no error', (t) => {
   const folder = temporaryFolder(t);
   for (const timer of ['orkestr-hub-backup.timer', 'apt-daily.timer'])
     writeFileSync(join(folder, `stamp-${timer}`), '');

@@ -30,7 +30,7 @@ const found = (last: Upgrade | null, linked = false, since: Partial<typeof WELL>
   return 'skipped' in verdict ? ['skipped'] : verdict.findings.map(({ problem }) => problem);
 };
 
-test('the doctor tells an upgrade that was taken back, for a day, with the reason', () => {
+test('the doctor reports a reverted upgrade with its reason for a day', () => {
   const reverted = { state: 'reverted', error: errorOf('ORK_UPGRADE_UNHEALTHY') } as const;
   assert.deepEqual(found(recordOf(reverted, 60)), ['taken-back']);
   assert.deepEqual(found(recordOf(reverted, 25 * 60)), []);
@@ -39,19 +39,19 @@ test('the doctor tells an upgrade that was taken back, for a day, with the reaso
   assert.deepEqual(verdict.findings[0]?.evidence, ['ORK_UPGRADE_UNHEALTHY: Why.', 'log']);
 });
 
-test('the doctor tells one that nobody goes on with, and leaves one alone that is under way', () => {
+test('the doctor reports an upgrade that nothing continues, but not one in progress', () => {
   assert.deepEqual(found(recordOf({ state: 'switching' }, 1), true), []);
   assert.deepEqual(found(recordOf({ state: 'switching' }, 30), true), ['halfway']);
   assert.deepEqual(found(recordOf({ state: 'fetching' }, 1), false), ['halfway']);
 });
 
-test('the doctor fails where neither version came up, and is silent where all went well or nothing ever went', () => {
+test('the doctor fails if neither version came up, and is silent after a successful upgrade or without any', () => {
   assert.deepEqual(found(recordOf({ state: 'failed', error: errorOf('ORK_UPGRADE_STUCK') }, 5)), ['stuck']);
   assert.deepEqual(found(recordOf({}, 5)), []);
   assert.deepEqual(found(null), ['skipped']);
 });
 
-test('an agent that falls over some time after an upgrade is told with the way back, as long as that is there', () => {
+test('the doctor reports an agent that fails within a day after an upgrade, as long as there is a way back', () => {
   assert.deepEqual(found(recordOf({}, 10), false, { away: true }), ['not-well-since']);
   assert.deepEqual(found(recordOf({}, 25 * 60), false, { away: true }), [], 'it has come from something else');
   assert.deepEqual(found(recordOf({}, 10), false, { away: true, previous: '0.9.0' }), []);

@@ -26,7 +26,7 @@ async function placeThat(t: TestContext, answer: RequestListener) {
   return { path, get };
 }
 
-test('a file that is cut off is fetched again', async (t) => {
+test('a truncated file is fetched again', async (t) => {
   let asked = 0;
   const { path, get } = await placeThat(t, (request, response) => {
     asked += 1;
@@ -41,7 +41,7 @@ test('a file that is cut off is fetched again', async (t) => {
   assert.equal(asked, 2);
 });
 
-test('what is larger than a file of a release is not taken, and not asked for again', async (t) => {
+test('a file larger than any file of a release is refused and not fetched again', async (t) => {
   let asked = 0;
   const { path, get } = await placeThat(t, (_request, response) => {
     asked += 1;
@@ -54,7 +54,7 @@ test('what is larger than a file of a release is not taken, and not asked for ag
   assert.equal(asked, 1);
 });
 
-test('what is not there is told as such at once, what fails on the other side after three tries', async (t) => {
+test('a missing file fails at once; a server error fails after three tries', async (t) => {
   let asked = 0;
   let status = 404;
   const { get } = await placeThat(t, (_request, response) => {
@@ -68,7 +68,7 @@ test('what is not there is told as such at once, what fails on the other side af
   assert.equal(asked, 4);
 });
 
-test('a folder without the file says so', async (t) => {
+test('a file that is missing in a folder is reported', async (t) => {
   const folder = temporaryFolder(t);
   const wish = { name: 'SHA256SUMS', path: join(folder, 'to'), maxBytes: 10 };
   await assert.rejects(fetchFile({ kind: 'folder', path: folder }, wish, atOnce), {

@@ -46,7 +46,7 @@ async function order(host: TestHost, folder: string, version: string): Promise<v
   await startUpgrade(host.parts, plan, randomUUIDv7());
 }
 
-test('a disk that has no room for a release is told by name, and nothing was changed', async (t) => {
+test('a disk without room for a release is named in the error, and nothing is changed', async (t) => {
   const { host, onSmallDisk } = await hostWithDisks(t);
   const { layout } = host.parts;
   const folder = await host.publish({ version: '1.1.0', units: { 'orkestr-large.service': 'x'.repeat(400_000) } });
@@ -61,7 +61,7 @@ test('a disk that has no room for a release is told by name, and nothing was cha
   assert.equal(existsSync(layout.upgrader), false, 'the next one may begin');
 });
 
-test('a disk that is full in the middle of the switch stops no switch; its end is written once there is room', async (t) => {
+test('a disk that fills up during the switch does not stop it; its end is recorded once there is room', async (t) => {
   const { host, onSmallDisk } = await hostWithDisks(t);
   const { layout } = host.parts;
   const folder = await host.publish({ version: '1.1.0' });
@@ -84,7 +84,7 @@ test('a disk that is full in the middle of the switch stops no switch; its end i
   assert.equal(existsSync(layout.upgrader), false);
 });
 
-test('where the switch cannot be written down before it, nothing is touched', async (t) => {
+test('nothing is touched if the switch cannot be recorded beforehand', async (t) => {
   const { host, onSmallDisk } = await hostWithDisks(t);
   const { layout } = host.parts;
   const state = dirname(layout.record);
@@ -101,7 +101,7 @@ test('where the switch cannot be written down before it, nothing is touched', as
   assert.equal(await host.agentVersion(), '1.0.0');
 });
 
-test('a record that is not readable ends the upgrade: another one may begin', async (t) => {
+test('an unreadable record ends the upgrade, so that another one can begin', async (t) => {
   const host = await startTestHost(t);
   const { layout } = host.parts;
   await order(host, await host.publish({ version: '1.1.0' }), '1.1.0');

@@ -42,12 +42,12 @@ async function waitedFor(t: TestContext, copies: number): Promise<number> {
   return now - began;
 }
 
-test('a hub that copies its database has its minute afterwards', async (t) => {
+test('a hub that copies its database gets a minute after the copy', async (t) => {
   const ms = await waitedFor(t, 10 * MINUTE);
   assert.ok(ms > 11 * MINUTE - 1000 && ms < 11 * MINUTE + 1000, `${ms} ms`);
 });
 
-test('a hub that copies nothing has a minute', async (t) => {
+test('a hub that copies nothing gets a minute', async (t) => {
   const ms = await waitedFor(t, 0);
   assert.ok(ms > MINUTE && ms < MINUTE + 1000, `${ms} ms`);
 });
@@ -81,7 +81,7 @@ async function outcome(at: (ms: number) => Look): Promise<string> {
   return `${ended} after ${Math.round(now / 1000)} s`;
 }
 
-test('one that answers late, on a busy machine, has a minute from then on to be well', async () => {
+test('a service that answers late on a busy machine gets a minute from then on to become healthy', async () => {
   const late = (answers: number, well: number) =>
     outcome((ms) => (ms < answers * 1000 ? ABSENT : ms < well * 1000 ? UNCONNECTED : WELL));
   assert.equal(await late(47, 90), 'well after 93 s');
@@ -89,7 +89,7 @@ test('one that answers late, on a busy machine, has a minute from then on to be 
   assert.equal(await late(70, 80), 'given up after 60 s');
 });
 
-test('one that is well at the last moment has the time to stay so; one that answers now and then has not', async () => {
+test('a service that is healthy at the last moment gets time to stay so; one that answers off and on does not', async () => {
   assert.equal(await outcome((ms) => (ms < 59_000 ? ABSENT : WELL)), 'well after 62 s');
   assert.equal(await outcome((ms) => ((ms / 1000) % 20 < 10 ? ABSENT : UNCONNECTED)), 'given up after 70 s');
 });

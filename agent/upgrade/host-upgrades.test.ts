@@ -44,7 +44,7 @@ async function bench(t: TestContext): Promise<Bench> {
 
 const order = (version: string) => ({ type: 'upgrade' as const, upgradeId: randomUUIDv7(), version });
 
-test('the hub hears every state of the upgrade that it ordered, each once', async (t) => {
+test('the hub gets each state of the upgrade that it ordered exactly once', async (t) => {
   const { host, upgrades, told, until } = await bench(t);
   const ordered = order('1.1.0');
   upgrades.order(ordered);
@@ -58,7 +58,7 @@ test('the hub hears every state of the upgrade that it ordered, each once', asyn
   );
 });
 
-test('an order that comes again is answered, not carried out again', async (t) => {
+test('a repeated order is answered but not carried out again', async (t) => {
   const { host, upgrades, told, until } = await bench(t);
   const ordered = order('1.1.0');
   upgrades.order(ordered);
@@ -69,7 +69,7 @@ test('an order that comes again is answered, not carried out again', async (t) =
   assert.equal(host.processes.started.length, started);
 });
 
-test('an order that comes again while it is looked for where its release is to be had is the same one', async (t) => {
+test('an order repeated while its release is being located is the same order', async (t) => {
   const { host, upgrades, told, until } = await bench(t);
   const ordered = order('1.1.0');
   upgrades.order(ordered);
@@ -80,7 +80,7 @@ test('an order that comes again while it is looked for where its release is to b
   assert.ok(!told.some(({ state }) => state === 'failed'), JSON.stringify(told));
 });
 
-test('an order while another upgrade is under way fails, and that one is left alone', async (t) => {
+test('an order during another upgrade fails and leaves that upgrade alone', async (t) => {
   const { host, upgrades, until } = await bench(t);
   upgrades.order(order('1.1.0'));
   await until('fetching');
@@ -93,7 +93,7 @@ test('an order while another upgrade is under way fails, and that one is left al
   assert.deepEqual(readUpgrade(host.parts.layout.record), record);
 });
 
-test('the version that runs is healthy without any work; an older one, and one that nobody has, fail', async (t) => {
+test('an order for the running version is healthy at once; one for a version that nobody has fails', async (t) => {
   const { upgrades, told, until } = await bench(t);
   upgrades.order(order('1.0.0'));
   await until('healthy');
@@ -102,7 +102,7 @@ test('the version that runs is healthy without any work; an older one, and one t
   assert.equal((await until('failed')).error?.code, 'ORK_UPGRADE_SOURCE');
 });
 
-test('after a start of the agent the last upgrade is told, unless it is older than an hour', async (t) => {
+test('a restarted agent reports the last upgrade, unless it is older than an hour', async (t) => {
   const { host, until, upgrades } = await bench(t);
   upgrades.order(order('1.1.0'));
   await until('fetching');

@@ -57,7 +57,7 @@ test("the newest version is that of the host's channel", async (t) => {
   assert.equal((await plan(null, 'edge')).version, '2.0.0-rc.1');
 });
 
-test('a version that is named comes from where releases are published, also when the hub hands nothing on', async (t) => {
+test('a named version comes from where releases are published, even if the hub offers nothing', async (t) => {
   const hub = await serve(t, {});
   const url = 'https://releases.example.com';
   const published = await hostWith(t, { url, hub })('1.1.0');

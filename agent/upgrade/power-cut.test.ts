@@ -54,7 +54,7 @@ class Disk {
   }
 }
 
-test('a release that stands there stands there whole after a power cut, and current leads to it', async (t) => {
+test('a release that is in place is complete after a power cut, and current points to it', async (t) => {
   const host = await startTestHost(t);
   const folder = await host.publish({ version: '1.1.0' });
   const disk = await Disk.make(t);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { temporaryFolder } from '../lib/test-folder.ts';
 import { watchUpgrade } from './record.ts';
 
-test('a record is watched also where the kernel tells nothing of changes, as in a folder that is not there yet', async (t) => {
+test('a record is watched even where the kernel reports no changes, as in a folder that does not exist yet', async (t) => {
   const folder = join(temporaryFolder(t), 'later');
   const file = join(folder, 'upgrade.json');
   const changed = new Promise<void>((resolve) => {

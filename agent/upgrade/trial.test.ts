@@ -9,7 +9,7 @@ import { systemClock } from '../lib/clock.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
 import { runTrial } from './trial.ts';
 
-test('what a trial that was killed has left is removed by the next one; one that runs beside it is left alone', async (t) => {
+test('a trial removes the remains of a killed one and leaves a trial that runs beside it alone', async (t) => {
   const state = temporaryFolder(t);
   for (const name of ['trial-killed', 'trial-beside']) mkdirSync(join(state, name));
   const hourAgo = systemClock.now() / 1000 - 3600;
@@ -29,7 +29,7 @@ test('what a trial that was killed has left is removed by the next one; one that
   assert.deepEqual(readdirSync(state), ['trial-beside']);
 });
 
-test('an engine that gives no answer at first is asked again before the trial has failed', async (t) => {
+test('an engine that does not answer at first is asked again before the trial fails', async (t) => {
   const state = temporaryFolder(t);
   const socketPath = join(state, 'engine');
   let asked = 0;

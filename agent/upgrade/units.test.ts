@@ -10,7 +10,7 @@ import { installUnits } from './units.ts';
 const UNITS = join(import.meta.dirname, '../../installer/units');
 const NAMES = readdirSync(UNITS);
 
-test('what has to be there is started again for as long as it takes', () => {
+test('units that must run are restarted without a start limit', () => {
   const textOf = (name: string): string => readFileSync(join(UNITS, name), 'utf8');
   const restarted = (how: RegExp): string[] => NAMES.filter((name) => how.test(textOf(name))).toSorted();
   const always = ['orkestr-agent.service', 'orkestr-hub.service', 'orkestr-proxy.service'];
@@ -20,21 +20,21 @@ test('what has to be there is started again for as long as it takes', () => {
   for (const name of all) assert.match(textOf(name), /^StartLimitIntervalSec=0$/m, name);
 });
 
-test('agent and proxy have the time to start on a busy machine: longer than an upgrade waits for them', () => {
+test('agent and proxy have a start timeout for busy machines, longer than an upgrade waits for them', () => {
   for (const name of ['orkestr-agent.service', 'orkestr-proxy.service'])
     assert.match(readFileSync(join(UNITS, name), 'utf8'), /^TimeoutStartSec=3min$/m, name);
 });
 
-test('the hub has the time to copy a database of many GB before it changes it', () => {
+test('the hub has a start timeout that allows it to copy a database of many GB before it changes it', () => {
   const unit = readFileSync(join(UNITS, 'orkestr-hub.service'), 'utf8');
   assert.match(unit, /^TimeoutStartSec=1h$/m);
 });
 
-test('the hub is started once the clock is set, where a boot waits for that', () => {
+test('the hub starts after the clock is set if the boot waits for that', () => {
   assert.match(readFileSync(join(UNITS, 'orkestr-hub.service'), 'utf8'), /^After=.*\btime-sync\.target$/m);
 });
 
-test("a host without the hub gets none of the hub's units, and loses those that an upgrade has brought it", (t) => {
+test('a host without the hub gets no hub units and loses those from an earlier upgrade', (t) => {
   const layout = layoutAt(temporaryFolder(t));
   mkdirSync(layout.units, { recursive: true });
   for (const version of ['1.0.0', '1.1.0']) {
@@ -55,7 +55,7 @@ test("a host without the hub gets none of the hub's units, and loses those that 
   assert.equal(readFileSync(left, 'utf8'), '1.1.0 orkestr-hub-backup.timer\n');
 });
 
-test("the hub's units are known by name", () => {
+test('HUB_UNITS lists every unit of the hub', () => {
   assert.deepEqual(
     HUB_UNITS.toSorted(),
     NAMES.filter((name) => name.startsWith('orkestr-hub')),

@@ -66,7 +66,7 @@ async function published(t: TestContext, release: SmallRelease): Promise<{ host:
   return { host, folder: await host.publish(release) };
 }
 
-test('an upgrade is fetched, tried and switched to; the release before it is kept, older ones go', async (t) => {
+test('an upgrade fetches, tries and switches to the release; it keeps the previous one and deletes older ones', async (t) => {
   const { host, folder } = await published(t, { version: '1.1.0', units: { 'orkestr-agent.service': 'new\n' } });
   const { layout } = host.parts;
   mkdirSync(join(layout.releases, '0.9.0'));
@@ -80,7 +80,7 @@ test('an upgrade is fetched, tried and switched to; the release before it is kep
   assert.equal(host.processes.reloads, 1);
 });
 
-test('a release whose agent does not start is taken back: programs, units and journal are as before', async (t) => {
+test('a release whose agent does not start is rolled back: programs, units and journal are as before', async (t) => {
   const { host, folder } = await published(t, {
     version: '1.1.0',
     flaw: 'agent-ends',
@@ -112,7 +112,7 @@ test('a release whose agent does not start is taken back: programs, units and jo
   assert.deepEqual(readdirSync(layout.releases), ['1.0.0'], 'nothing is left of what does not run');
 });
 
-test('an agent that ends each time it is started is not waited for, though systemd goes on starting it', async (t) => {
+test('an agent that keeps exiting is not waited for, even though systemd keeps restarting it', async (t) => {
   const { host, folder } = await published(t, { version: '1.1.0', flaw: 'agent-ends' });
   const state = host.processes.state.bind(host.processes);
   let looks = 0;
@@ -128,7 +128,7 @@ test('an agent that ends each time it is started is not waited for, though syste
   await runs(host, '1.0.0');
 });
 
-test('an agent that answers as another version is not taken for the new one', async (t) => {
+test('an agent that answers as another version is not accepted as the new one', async (t) => {
   const { host, folder } = await published(t, { version: '1.1.0', flaw: 'agent-other-version' });
   const { ended } = await upgrade(host, folder, '1.1.0');
   assert.equal(ended.state, 'reverted');
@@ -136,7 +136,7 @@ test('an agent that answers as another version is not taken for the new one', as
   await runs(host, '1.0.0');
 });
 
-test('systemd that does not answer for a moment takes no upgrade back', async (t) => {
+test('a short silence of systemd does not roll back an upgrade', async (t) => {
   const { host, folder } = await published(t, { version: '1.1.0' });
   const state = host.processes.state.bind(host.processes);
   let silent = 3;
@@ -150,7 +150,7 @@ test('systemd that does not answer for a moment takes no upgrade back', async (t
   await runs(host, '1.1.0');
 });
 
-test('going back, a proxy that was only late with an answer is not started anew', async (t) => {
+test('a rollback does not restart a proxy that only answered late', async (t) => {
   const host = await startTestHost(t, 'proxy-stumbles');
   const folder = await host.publish({ version: '1.1.0', flaw: 'agent-ends' });
   const { ended } = await upgrade(host, folder, '1.1.0');
@@ -163,7 +163,7 @@ test('going back, a proxy that was only late with an answer is not started anew'
   assert.equal(await host.agentVersion(), '1.0.0');
 });
 
-test('a proxy that has no successor serves on, and the agent goes back to its release', async (t) => {
+test('a proxy without a successor keeps serving, and the agent rolls back to its release', async (t) => {
   const { host, folder } = await published(t, { version: '1.1.0', flaw: 'proxy-ends' });
   const { ended } = await upgrade(host, folder, '1.1.0');
   assert.equal(ended.state, 'reverted');
@@ -172,7 +172,7 @@ test('a proxy that has no successor serves on, and the agent goes back to its re
 });
 
 for (const flaw of ['trial-fails', 'trial-ends'] as const) {
-  test(`a release that does not come through its trial (${flaw}) stops nothing`, async (t) => {
+  test(`a release that fails its trial (${flaw}) stops nothing`, async (t) => {
     const { host, folder } = await published(t, { version: '1.1.0', flaw });
     const before = host.processes.started.length;
     const { ended, states } = await upgrade(host, folder, '1.1.0');
@@ -185,7 +185,7 @@ for (const flaw of ['trial-fails', 'trial-ends'] as const) {
   });
 }
 
-test('a release of another maker is not unpacked, nor one whose archive was changed', async (t) => {
+test('a release of another maker or with a changed archive is not unpacked', async (t) => {
   const host = await startTestHost(t);
   const { layout } = host.parts;
   const foreign = await host.publish({ version: '1.1.0' }, makeKeyPair().privateKey);
@@ -199,7 +199,7 @@ test('a release of another maker is not unpacked, nor one whose archive was chan
   assert.deepEqual(readdirSync(layout.releases), ['1.0.0']);
 });
 
-test('a new key is believed by way of a release that names it, and by no shorter one', async (t) => {
+test('a new key is trusted only through a release that names it', async (t) => {
   const host = await startTestHost(t);
   const { layout } = host.parts;
   const { privateKey: newKey } = makeKeyPair();
@@ -233,13 +233,13 @@ async function cutOff(host: TestHost, folder: string, change: Partial<Upgrade>):
   return carryOut(host.parts, () => undefined);
 }
 
-test('one that was killed in the switch is gone on with', async (t) => {
+test('an upgrade killed during the switch is continued', async (t) => {
   const { host, folder } = await published(t, { version: '1.1.0' });
   assert.equal((await cutOff(host, folder, {}))?.state, 'healthy');
   await runs(host, '1.1.0');
 });
 
-test('one that was killed as the switch began puts back no database of an earlier upgrade', async (t) => {
+test('an upgrade killed at the start of the switch restores no database of an earlier upgrade', async (t) => {
   const { host, folder } = await published(t, { version: '1.1.0', flaw: 'agent-ends' });
   const journal = join(host.parts.config.stateFolder, JOURNAL_FILE);
   writeFileSync(journal, 'as it was');
@@ -254,7 +254,7 @@ test('one that was killed as the switch began puts back no database of an earlie
   assert.equal(readFileSync(journal, 'utf8'), 'as it was');
 });
 
-test('one that was killed in the switch twice is taken back', async (t) => {
+test('an upgrade killed twice during the switch is rolled back', async (t) => {
   const { host, folder } = await published(t, { version: '1.1.0' });
   const ended = await cutOff(host, folder, { switches: 2 });
   assert.equal(ended?.state, 'reverted');
@@ -262,7 +262,7 @@ test('one that was killed in the switch twice is taken back', async (t) => {
   await runs(host, '1.0.0');
 });
 
-test('one that was killed on its way back goes back', async (t) => {
+test('an upgrade killed during its rollback continues the rollback', async (t) => {
   const { host, folder } = await published(t, { version: '1.1.0' });
   const error = { code: 'ORK_UPGRADE_UNHEALTHY' as const, message: 'It was not well.', evidence: [] };
   const ended = await cutOff(host, folder, { goingBack: true, error });
@@ -271,7 +271,7 @@ test('one that was killed on its way back goes back', async (t) => {
   await runs(host, '1.0.0');
 });
 
-test('what can neither go on nor back says both reasons', async (t) => {
+test('an upgrade that can neither complete nor roll back reports both reasons', async (t) => {
   const { host, folder } = await published(t, { version: '1.1.0', flaw: 'agent-ends' });
   const facts = join(releaseFolder(host.parts.layout, '1.0.0'), 'lib/facts.json');
   writeFileSync(facts, readFileSync(facts, 'utf8').replace('"flaw":null', '"flaw":"agent-ends"'));
@@ -282,7 +282,7 @@ test('what can neither go on nor back says both reasons', async (t) => {
   assert.equal(linkedVersion(host.parts.layout.current), '1.0.0');
 });
 
-test('one upgrade at a time; without one its unit has nothing to do', async (t) => {
+test('only one upgrade runs at a time; without one its unit has nothing to do', async (t) => {
   const { host, folder } = await published(t, { version: '1.1.0' });
   assert.equal(await carryOut(host.parts, () => undefined), null);
   const plan = await planUpgrade(host.parts, wishOf(folder, { version: '1.1.0' }));
@@ -291,7 +291,7 @@ test('one upgrade at a time; without one its unit has nothing to do', async (t) 
   assert.deepEqual(host.processes.started.slice(-1), [UPGRADE_UNIT]);
 });
 
-test('an order that was cut off before its unit was started keeps no later one away: that one starts the unit', async (t) => {
+test('an order interrupted before its unit started does not block later orders: the next one starts the unit', async (t) => {
   const { host, folder } = await published(t, { version: '1.1.0' });
   const { layout } = host.parts;
   const plan = await planUpgrade(host.parts, wishOf(folder, { version: '1.1.0' }));
@@ -320,7 +320,7 @@ test('an order that was cut off before its unit was started keeps no later one a
   assert.equal((await order()).state, 'fetching');
 });
 
-test('an older release is only taken when that is said; one that stands on the host is not fetched', async (t) => {
+test('an older release is accepted only on request; one that is on the host is not fetched', async (t) => {
   const { host, folder } = await published(t, { version: '1.1.0' });
   const older = await host.publish({ version: '0.9.0' });
   const plan = (wish: UpgradeWish) => planUpgrade(host.parts, wish);
@@ -333,7 +333,7 @@ test('an older release is only taken when that is said; one that stands on the h
   await runs(host, '1.0.0');
 });
 
-test('a half-made link of an upgrade without a record is taken away', async (t) => {
+test('a leftover link of an upgrade without a record is removed', async (t) => {
   const host = await startTestHost(t);
   const { layout } = host.parts;
   symlinkSync('releases/1.0.0', layout.upgrader);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { readSums } from './verify.ts';
 
-test('a list of sums is read when the key of the running release signed it, and a damaged key is named', (t) => {
+test('a checksum list is read if the key of the running release signed it, and a damaged key is reported', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'ork-verify-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const [sumsFile, signatureFile] = [join(folder, 'SHA256SUMS'), join(folder, 'SHA256SUMS.sig')];

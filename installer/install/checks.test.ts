@@ -6,12 +6,12 @@ const HEALTH = '-sS --noproxy * --max-time 15 --max-filesize 4096 -i https://hub
 const HUB_SAYS = 'HTTP/2 200 \r\ncontent-type: application/json\r\n\r\n{"status":"ok"}';
 const TO_HUB = ['--hub', 'https://hub.example.com', '--token', '-'];
 
-test('the PATH of a plain su gets what it lacks, behind what the owner has', async (t) => {
+test('the PATH of a plain su gets the missing folders, after those of the owner', async (t) => {
   const { stdout } = await new ScriptedHost(t).runBare('PATH=/mine:/usr/bin:/bin; complete_path; echo "$PATH"');
   assert.equal(stdout, '/mine:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin\n');
 });
 
-test('without curl the hub is looked at once the packages are there', async (t) => {
+test('the hub is checked after the packages are installed if curl was missing', async (t) => {
   const host = new ScriptedHost(t);
   const curl = `${host.root}/programs/curl`;
   const bring = `printf '%s\\n' '#!/bin/sh' 'echo "Could not resolve host"; exit 6' >"${curl}"; chmod 755 "${curl}"`;
@@ -27,14 +27,14 @@ test('without curl the hub is looked at once the packages are there', async (t) 
   assert.doesNotMatch(stderr, /not reached/);
 });
 
-test('with curl it is looked at once, before', async (t) => {
+test('the hub is checked once, before the packages, if curl is there', async (t) => {
   const host = new ScriptedHost(t);
   host.program('curl', { [HEALTH]: HUB_SAYS });
   assert.equal((await host.run('! has curl || check_hub; check_hub_late', ...TO_HUB)).code, 0);
   assert.equal(host.calls().filter((call) => call.startsWith('curl')).length, 1);
 });
 
-test('a hub that is only reached by a proxy of the environment is told before anything changes, as the agent goes directly', async (t) => {
+test('the check of an unreachable hub warns that orkestr connects without the proxy of the environment', async (t) => {
   for (const [env, told] of [
     ['', /Check the firewalls in between\.\n$/],
     ['https_proxy=http://proxy.example.com:3128; ', /in between\. orkestr connects directly, without the proxy of/],
@@ -47,7 +47,7 @@ test('a hub that is only reached by a proxy of the environment is told before an
   }
 });
 
-test('a site that answers whatever it is asked for is not taken for a hub', async (t) => {
+test('a site that answers any request is not accepted as a hub', async (t) => {
   const page = 'HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n<p>Welcome, your status: ok</p>';
   for (const answer of [page, { code: 63, stdout: `${page}curl: (63) Exceeded the maximum allowed file size` }]) {
     const host = new ScriptedHost(t);
@@ -60,7 +60,7 @@ test('a site that answers whatever it is asked for is not taken for a hub', asyn
   assert.match((await host.run('check_hub', ...TO_HUB)).stderr, /is not a hub/);
 });
 
-test('the clock of the hub is read from its answer, where that tells it', async (t) => {
+test('the check compares the clocks if the answer of the hub has a date', async (t) => {
   const at = (ahead: number): string => `date: ${new Date(Date.now() + ahead).toUTCString()}\r\n`;
   for (const [date, told] of [
     [at(0), /^$/],
@@ -73,7 +73,7 @@ test('the clock of the hub is read from its answer, where that tells it', async 
   }
 });
 
-test("a certificate that is refused is told with curl's reason, and with this host's date", async (t) => {
+test("a refused certificate is reported with curl's reason and with this host's date", async (t) => {
   const host = new ScriptedHost(t);
   const stdout = 'curl: (60) SSL certificate problem: certificate is not yet valid\nMore details here: …\n';
   host.program('curl', { [HEALTH]: { code: 60, stdout } });
@@ -84,7 +84,7 @@ test("a certificate that is refused is told with curl's reason, and with this ho
   );
 });
 
-test('room is asked for in the words that every df knows', async (t) => {
+test('the check of free space uses only options that every df supports', async (t) => {
   for (const [blocks, problems] of [
     ['2000000', 1],
     ['20000000', 0],
@@ -97,7 +97,7 @@ test('room is asked for in the words that every df knows', async (t) => {
   }
 });
 
-test('a host that has nothing but IPv6 is told that builds, which have none, reach nothing and find no name', async (t) => {
+test('an IPv6-only host gets a warning that builds, which have no IPv6, reach nothing and resolve no names', async (t) => {
   const DEFAULT = 'eth0 00000000 01020304 0003 0 0 0 00000000 0 0 0\n';
   const ANYWHERE = `${'0'.repeat(32)} 00 ${'0'.repeat(32)} 00 fe80 00000400 1 0 00000003     eth0\n`;
   const [SERVER, ROUTE] = [/name servers of this host have IPv6 addresses/, /a way out by IPv6 and none by IPv4/];

@@ -14,7 +14,7 @@ function hostWith(t: TestContext): ScriptedHost {
   return host;
 }
 
-test('beside a web server the sockets get drop-ins, once, and are marked to be restarted', async (t) => {
+test('the sockets get drop-ins beside a web server, only once, and are marked for a restart', async (t) => {
   const host = hostWith(t);
   const first = await host.run('place_edge; echo "reload: $units_changed"', ...BESIDE);
   assert.match(first.stdout, /^doing {4}have orkestr-proxy\.socket listen on 127\.0\.0\.1:8080$/m);
@@ -30,7 +30,7 @@ test('beside a web server the sockets get drop-ins, once, and are marked to be r
   assert.equal((await host.run(again, ...BESIDE)).stdout, 'reload: \n', 'what holds already is left');
 });
 
-test('back to its own ports it goes by naming them; a drop-in of the owner is kept when nothing is said', async (t) => {
+test('naming its own ports moves the proxy back to them; without options a drop-in of the owner is kept', async (t) => {
   const host = hostWith(t);
   host.file('etc/systemd/system/orkestr-proxy.socket.d/mine.conf', '[Socket]\nListenStream=\nListenStream=8081\n');
   assert.equal((await host.run('place_edge; edge_at orkestr-proxy.socket')).stdout, '8081\n');
@@ -40,7 +40,7 @@ test('back to its own ports it goes by naming them; a drop-in of the owner is ke
   assert.match(stdout, /\n80\n$/);
 });
 
-test('what passes visitors on from this host is believed, unless the owner has said whom to believe', async (t) => {
+test('the proxy trusts the web server on this host, unless the owner has set whom to trust', async (t) => {
   const settings = async (host: ScriptedHost, ...options: string[]): Promise<string> =>
     (await host.run('edge_settings', ...options)).stdout;
   const host = hostWith(t);
@@ -52,7 +52,7 @@ test('what passes visitors on from this host is believed, unless the owner has s
   assert.equal(await settings(host, ...BESIDE), '');
 });
 
-test('the address of a host behind a router is set for its proxy', async (t) => {
+test('the public address of a host behind a router is set for its proxy', async (t) => {
   const settings = async (...options: string[]): Promise<string> =>
     (await hostWith(t).run('edge_settings', ...options)).stdout;
   assert.equal(
@@ -70,12 +70,12 @@ test('the address of a host behind a router is set for its proxy', async (t) => 
     );
 });
 
-test('an address that systemd would not take is refused', async (t) => {
+test('an address that systemd would not accept is refused', async (t) => {
   for (const value of ['nginx:80', '127.0.0.1', '127.0.0.1:8080\nExecStart=x', ':80'])
     assert.match((await hostWith(t).run('true', '--http', value)).stderr, /--http: ".*" is not valid/s);
 });
 
-test('no certificates are asked for where a web server of the owner ends TLS', async (t) => {
+test('no certificates are requested where a web server of the owner terminates TLS', async (t) => {
   const email = ['--email', 'a@example.com'];
   const acme = async (...options: string[]): Promise<string> =>
     (await hostWith(t).run('acme_settings', ...email, ...options)).stdout;
@@ -84,7 +84,7 @@ test('no certificates are asked for where a web server of the owner ends TLS', a
   assert.equal(await acme(...BESIDE), '');
 });
 
-test('back on its own ports without a CA to ask is told: apps would be without https', async (t) => {
+test("a move back to the proxy's own ports without a CA gives a warning: apps would have no https", async (t) => {
   const warning = async (settings: string, ...options: string[]): Promise<string> => {
     const host = hostWith(t);
     host.file('etc/orkestr/proxy.env', settings);
@@ -99,7 +99,7 @@ test('back on its own ports without a CA to ask is told: apps would be without h
   assert.equal((await hostWith(t).run('check_certificates', ...back)).stderr, '', 'it was never beside');
 });
 
-test('a socket that is moved is read anew by systemd and then restarted, also when the run before was cut off between', async (t) => {
+test('systemd reloads and then restarts a moved socket, even if the previous run was interrupted in between', async (t) => {
   for (const options of [BESIDE, []]) {
     const host = hostWith(t);
     if (options.length === 0) host.file('run/orkestr/restart-orkestr-proxy.socket', '');

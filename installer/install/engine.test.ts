@@ -25,26 +25,26 @@ function hostWith(
   return host;
 }
 
-test('an engine that answers is taken as it is, wherever its program stands', async (t) => {
+test('an engine that answers is used as it is, wherever its program is', async (t) => {
   const host = hostWith(t, '{"DockerRootDir":"/var/lib/docker"}');
   const { stdout, stderr } = await host.run('check_engine; install_engine');
   assert.equal(stdout + stderr, '');
 });
 
-test('one that does not run is started, not installed', async (t) => {
+test('a stopped engine is started, not installed', async (t) => {
   const host = hostWith(t, NONE, [DOCKER]);
   const { stdout } = await host.run('check_engine; install_engine');
   assert.equal(stdout, 'doing    start Docker Engine\n');
 });
 
-test('where there is none it is installed, with the client where that is a package of its own', async (t) => {
+test('a missing engine is installed, with its client where that is a separate package', async (t) => {
   const host = hostWith(t, [NONE, NONE, '{}']);
   host.program('apt-get', {});
   const { stdout } = await host.run('check_engine; get_packages() { :; }; mend_packages() { :; }; install_engine');
   assert.equal(stdout, 'doing    install docker.io\ndoing    install docker-cli\n');
 });
 
-test('one of a snap is refused before anything changes, whether it runs or not', async (t) => {
+test('an engine from a snap is refused before anything changes, whether it runs or not', async (t) => {
   for (const host of [
     hostWith(t, '{"DockerRootDir":"/var/snap/docker/common/var-lib-docker"}'),
     hostWith(t, NONE, [SNAP]),
@@ -54,7 +54,7 @@ test('one of a snap is refused before anything changes, whether it runs or not',
   }
 });
 
-test('Podman in the place of Docker Engine is refused before anything changes, whether it answers or not', async (t) => {
+test('Podman instead of Docker Engine is refused before anything changes, whether it answers or not', async (t) => {
   const standIn = hostWith(t, NONE);
   standIn.program('apt-get', {});
   standIn.programText('docker', 'exec /usr/bin/podman "$@"');
@@ -80,21 +80,21 @@ test('an engine that is too old is refused before anything changes, whether it r
     assert.equal((await host.run('check_engine')).stderr, '');
 });
 
-test('a systemctl that looks at nothing, as in a chroot, is not taken for an answer', async (t) => {
+test('a systemctl that ignores its command, as in a chroot, is not taken for an answer', async (t) => {
   const host = hostWith(t, NONE);
   host.program('systemctl', { '*': { code: 0, stderr: 'Running in chroot, ignoring command\n' } });
   host.program('apt-get', {});
   assert.equal((await host.run('check_engine')).stderr, '');
 });
 
-test('a distribution without an engine is told in the checks, with the mend', async (t) => {
+test('the checks report a distribution without an engine, with the fix', async (t) => {
   const host = hostWith(t, NONE);
   host.program('dnf', { '-q list moby-engine': [ABSENT, 'moby-engine.x86_64\n'] });
   const { stderr } = await host.run('check_engine; check_engine; echo "$problems" >&2', '--dry-run');
   assert.match(stderr, /^problem {2}There is no Docker Engine, .* does not provide one\.\n.*docker-ce.*\n1\n$/);
 });
 
-test('live-restore goes into the settings that are there: mode, link and the rest stay', async (t) => {
+test('live-restore is added to the existing settings; mode, link and the rest stay', async (t) => {
   const host = hostWith(t, '{"LiveRestoreEnabled":true}');
   host.program('systemctl', { 'reload docker.service': '' });
   mkdirSync(join(host.root, 'opt/orkestr/current/bin'), { recursive: true });
@@ -119,7 +119,7 @@ test('live-restore goes into the settings that are there: mode, link and the res
   assert.equal(host.read('srv/daemon.json'), '{ no JSON');
 });
 
-test('an engine in a swarm is left without live-restore: with both it would not start again', async (t) => {
+test('an engine in a swarm is left without live-restore, because with both it would not start again', async (t) => {
   const info = '{"LiveRestoreEnabled":false,"Swarm":{"LocalNodeState":"active"}}';
   const { code, stdout, stderr } = await hostWith(t, info).run('keep_containers');
   assert.equal(code, 0);
@@ -136,7 +136,7 @@ test('an engine in a swarm is left without live-restore: with both it would not 
   assert.deepEqual(JSON.parse(host.read(SETTINGS)), { 'live-restore': true });
 });
 
-test('a run after one that was cut off remembers what was there before the first', async (t) => {
+test('a run after an interrupted one remembers what was there before the first', async (t) => {
   const host = hostWith(t, '{"LiveRestoreEnabled":true}');
   host.program('systemctl', { 'reload docker.service': { code: 1 } });
   mkdirSync(join(host.root, 'opt/orkestr/current/bin'), { recursive: true });
@@ -145,7 +145,7 @@ test('a run after one that was cut off remembers what was there before the first
   assert.equal(host.read('etc/orkestr/engine-settings-were'), 'no-folder\n');
 });
 
-test('settings that were not there are made, and whether their folder was is remembered', async (t) => {
+test('missing settings are created, and whether their folder existed is remembered', async (t) => {
   for (const hasFolder of [true, false]) {
     const host = hostWith(t, '{"LiveRestoreEnabled":true}');
     host.program('systemctl', { 'reload docker.service': '' });

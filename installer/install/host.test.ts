@@ -7,7 +7,7 @@ import { ScriptedHost } from './test-host.ts';
 const install =
   'for step in add_user make_folder keep_containers install_units start_units; do eval "$step() { :; }"; done; install_host';
 
-test('a channel that was given is kept for upgrades', async (t) => {
+test('a given channel is kept for upgrades', async (t) => {
   const host = new ScriptedHost(t);
   host.file('var/lib/orkestr/agent/identity.json', '{}');
   await host.run(install);
@@ -16,7 +16,7 @@ test('a channel that was given is kept for upgrades', async (t) => {
   assert.match(host.read('etc/orkestr/agent.env'), /^ORKESTR_LOG_LEVEL=info\nORKESTR_CHANNEL=beta$/m);
 });
 
-test('a folder that its owner has put elsewhere, by a link, is as good as one in its place', async (t) => {
+test('a folder that its owner moved elsewhere with a link is accepted like one in place', async (t) => {
   const host = new ScriptedHost(t);
   host.file('var/lib/orkestr/agent/identity.json', '{}');
   host.program('install', { '*': '' });
@@ -31,7 +31,7 @@ test('a folder that its owner has put elsewhere, by a link, is as good as one in
   }
 });
 
-test("what the doctor finds of the owner's packet filter is told at the end; where it finds nothing, nothing is", async (t) => {
+test("the run ends with the doctor's findings about the owner's packet filter, if there are any", async (t) => {
   for (const [options, code, told] of [
     [[], 2, 'fail  nftables\n'],
     [[], 0, ''],
@@ -46,7 +46,7 @@ test("what the doctor finds of the owner's packet filter is told at the end; whe
   }
 });
 
-test('a run that was cut off behind the new release is finished by the next one: what runs is looked at', async (t) => {
+test('the next run completes one that was interrupted after the new release: it checks what is running', async (t) => {
   for (const [runs, done] of [
     ['releases/1.1.0/bin/node', 'doing    switch orkestr-agent.service to the new release\n'],
     ['releases/1.2.0/bin/node', ''],
@@ -76,7 +76,7 @@ const HUB = 'https://hub.example.com';
 const WHOLE = `${JSON.stringify({ hostId: 'x', hub: { url: HUB, publicKey: 'k' }, since: 'then' }, null, 2)}\n`;
 const CUT = WHOLE.slice(0, WHOLE.indexOf('},') + 1);
 
-test('an identity that was cut off is told as that, with the way that keeps the apps, and not as that of another hub', async (t) => {
+test('a truncated identity is reported as damaged, with the way that keeps the apps, not as that of another hub', async (t) => {
   for (const text of [CUT, WHOLE.slice(0, 30), '', '\0'.repeat(WHOLE.length)]) {
     const host = new ScriptedHost(t);
     host.file(IDENTITY, text);
@@ -90,7 +90,7 @@ test('an identity that was cut off is told as that, with the way that keeps the 
   }
 });
 
-test('a whole identity is one, however it is laid out', async (t) => {
+test('a complete identity is accepted, however it is formatted', async (t) => {
   for (const text of [WHOLE, WHOLE.trimEnd(), JSON.stringify(JSON.parse(WHOLE))]) {
     const host = new ScriptedHost(t);
     host.file(IDENTITY, text);
@@ -99,7 +99,7 @@ test('a whole identity is one, however it is laid out', async (t) => {
   }
 });
 
-test('a host whose identity is damaged joins anew, and an agent that still runs is restarted', async (t) => {
+test('a host with a damaged identity joins again, and a running agent is restarted', async (t) => {
   const host = new ScriptedHost(t);
   host.file(IDENTITY, CUT);
   host.file('opt/orkestr/current/bin/orkestr-agent', '#!/bin/sh\necho "$*"\ncat\n', 0o755);

@@ -13,7 +13,7 @@ const UPSTREAM = '00000000-0000-4000-8000-000000000001';
 const APP = '00000000-0000-4000-8000-000000000002';
 const WITH_DOMAIN = ['--hub-here', '--domain', 'hub.example.com', '--email', 'a@example.com'];
 
-test('the hub is reached where it listens: as given, as set before, or by default', async (t) => {
+test('the hub is reached at its listen address: the given one, the one set before, or the default', async (t) => {
   const cases = [
     ['127.0.0.1:7700', 'http://127.0.0.1:7700'],
     ['0.0.0.0:80', 'http://127.0.0.1:80'],
@@ -30,7 +30,7 @@ test('the hub is reached where it listens: as given, as set before, or by defaul
   }
 });
 
-test('an address that the hub would not take is refused', async (t) => {
+test('a listen address that the hub would not accept is refused', async (t) => {
   for (const listen of ['::1:7700', '[::1]', '10.0.0.5', '[x]:1', '10.0.0.5:']) {
     const { code, stderr } = await new ScriptedHost(t).run('', '--hub-here', '--listen', listen);
     assert.equal(code, 1, listen);
@@ -51,7 +51,7 @@ function routedHost(t: TestContext, address: string, port: number, responseSecon
   return host;
 }
 
-test('the proxy leads the domain to where the hub listens', async (t) => {
+test('the hub counts as routed only if the proxy routes the domain to its listen address', async (t) => {
   const routed = 'if is_routed; then echo routed; fi';
   const cases = [
     ['127.0.0.1', 7700, [], 'routed\n'],
@@ -67,7 +67,7 @@ test('the proxy leads the domain to where the hub listens', async (t) => {
   }
 });
 
-test('the hub may take longer for an answer than apps by default, also where it was routed by a release before', async (t) => {
+test('the hub gets a longer response timeout than apps by default, even if an earlier release routed it', async (t) => {
   const before = await routedHost(t, '127.0.0.1', 7700, 60).run('is_routed || echo again', ...WITH_DOMAIN);
   assert.equal(before.stdout, 'again\n');
   const host = new ScriptedHost(t);
@@ -83,7 +83,7 @@ const identity = (url: string): string => JSON.stringify({ hostId: 'x', hub: { u
 const ONLY_AGENT =
   'install_units() { :; }; start_units() { :; }; has_admin_token() { :; }; install_hub; ls "$RUN_FOLDER"';
 
-test('a hub that listens elsewhere from now on takes its own agent along', async (t) => {
+test('a hub that moves to another listen address updates its own agent', async (t) => {
   const host = new ScriptedHost(t);
   host.file(HUB_ENV, 'ORKESTR_HUB_LISTEN=127.0.0.1:7700\n');
   host.file(IDENTITY, `${identity('http://127.0.0.1:7700')}\n`);
@@ -97,7 +97,7 @@ test('a hub that listens elsewhere from now on takes its own agent along', async
   assert.doesNotMatch(again.stdout, /doing/);
 });
 
-test('a host of another hub is not taken for one of its own', async (t) => {
+test('a host of another hub is not treated as one of this hub', async (t) => {
   for (const options of [['--hub-here'], ['--hub', 'https://other.example.com']]) {
     const host = new ScriptedHost(t);
     host.file(IDENTITY, identity('https://hub.example.com'));
@@ -120,7 +120,7 @@ const TOKEN = 'etc/orkestr/admin-token';
 const MAKE_TOKEN = 'has_admin_token || act "make an admin token" make_admin_token';
 const TAKEN = 'case $ORKESTR_TOKEN in right) exit 0 ;; *) exit 1 ;; esac';
 
-test('an admin token that is lost, empty or refused is made anew, and one that the hub takes is left', async (t) => {
+test('a lost, empty or refused admin token is replaced, and one that the hub accepts is kept', async (t) => {
   const setup = 'echo "ORK_CONFLICT: This hub is already set up." >&2; exit 1';
   for (const before of [null, '', 'of another hub\n', 'right\n']) {
     const host = new ScriptedHost(t);
@@ -136,7 +136,7 @@ test('an admin token that is lost, empty or refused is made anew, and one that t
   }
 });
 
-test('a hub that is away keeps its admin token, and a new one gets its first user', async (t) => {
+test('an offline hub keeps its admin token, and a new hub gets its first user', async (t) => {
   const host = new ScriptedHost(t);
   host.programText('setpriv', 'shift 6; exec "$@"');
   programs(host, {
@@ -149,7 +149,7 @@ test('a hub that is away keeps its admin token, and a new one gets its first use
   assert.equal(again.stdout, '');
 });
 
-test('what the hub says when it gives no join token is shown', async (t) => {
+test("the installer shows the hub's message if the hub issues no join token", async (t) => {
   const host = new ScriptedHost(t);
   host.file(TOKEN, 'secret');
   const answer = (orkestr: string): void => programs(host, { orkestr });

@@ -22,13 +22,13 @@ function debian(t: import('node:test').TestContext, ...without: string[]): Scrip
   return host;
 }
 
-test('where everything is there the package manager is not called', async (t) => {
+test('the package manager is not called if nothing is missing', async (t) => {
   const host = debian(t);
   host.program('apt-get', {});
   assert.equal((await host.run('check_packages; install_packages')).stdout, '');
 });
 
-test('what a minimal image lacks is installed, each package once', async (t) => {
+test('the packages that a minimal image lacks are installed, each once', async (t) => {
   const host = debian(t, 'update-ca-certificates', 'ip', 'ss', 'nsenter', 'fstrim', 'curl');
   host.program('apt-get', { [UPDATE]: '', [`${INSTALL} ca-certificates curl iproute2 util-linux`]: '' });
   const { code, stdout } = await host.run('check_packages; install_packages');
@@ -36,21 +36,21 @@ test('what a minimal image lacks is installed, each package once', async (t) => 
   assert.equal(code, 0);
 });
 
-test('RHEL-likes have names of their own for packages', async (t) => {
+test('RHEL-like distributions have their own package names', async (t) => {
   const host = debian(t, 'update-ca-certificates', 'xz', 'iptables');
   host.program('dnf', { '-q -y install -- ca-certificates iptables-nft xz': '' });
   const { code, stderr } = await host.run('check_packages; install_packages');
   assert.equal(code, 0, stderr);
 });
 
-test('without a package manager what is missing is told before anything changes', async (t) => {
+test('missing packages are reported before anything changes if there is no package manager', async (t) => {
   const host = debian(t, 'xz');
   host.program('update-ca-trust', {});
   const { stderr } = await host.run('check_packages; echo "$problems" >&2');
   assert.match(stderr, /Neither apt-get nor dnf is available to install: xz\n.*\n1\n/);
 });
 
-test('another package manager is waited for, which is said once', async (t) => {
+test('the installer waits for another package manager and says so once for each lock', async (t) => {
   const host = debian(t, 'git');
   const dpkgLocked = {
     code: 100,
@@ -67,7 +67,7 @@ test('another package manager is waited for, which is said once', async (t) => {
   assert.equal(host.calls().filter((call) => call === 'sleep 5').length, 4);
 });
 
-test('a lock that is never given up ends the run, with who has it', async (t) => {
+test('a lock that is never released ends the run with an error that names its holder', async (t) => {
   const host = debian(t, 'git');
   host.program('apt-get', { [UPDATE]: LISTS_LOCKED });
   const { code, stderr } = await host.run('LOCK_SECONDS=10; install_packages');
@@ -75,7 +75,7 @@ test('a lock that is never given up ends the run, with who has it', async (t) =>
   assert.match(stderr, /held by process 812[^]*The package manager could not read its lists/);
 });
 
-test('another failure is not waited on', async (t) => {
+test('the installer does not wait on another failure', async (t) => {
   const host = debian(t, 'git');
   host.program('apt-get', {
     [UPDATE]: '',
@@ -87,7 +87,7 @@ test('another failure is not waited on', async (t) => {
   assert.ok(!host.calls().includes('sleep 5'));
 });
 
-test('an interrupted run of dpkg is finished before the first package, and waits for its lock as well', async (t) => {
+test('an interrupted dpkg run is finished before the first package is installed, and waits for its lock as well', async (t) => {
   const host = debian(t, 'git');
   const configure = '--configure -a --force-confdef --force-confold';
   const locked = { code: 2, stderr: 'dpkg: error: dpkg frontend lock was locked by another process with pid 7\n' };
@@ -100,7 +100,7 @@ test('an interrupted run of dpkg is finished before the first package, and waits
   assert.deepEqual(managers.slice(0, 3), [`dpkg ${configure}`, `dpkg ${configure}`, `apt-get ${UPDATE}`]);
 });
 
-test('a dry run tells both, and does neither', async (t) => {
+test('a dry run shows the repair of dpkg and the packages to install, and runs neither', async (t) => {
   const host = debian(t, 'git');
   host.program('dpkg', { '--audit': 'half configured\n' });
   host.program('apt-get', {});
@@ -108,7 +108,7 @@ test('a dry run tells both, and does neither', async (t) => {
   assert.match(stdout, /^would {4}finish .*dpkg --configure -a\nwould {4}install git\nwould {4}install docker\.io\n$/);
 });
 
-test('a package manager asks nothing, restarts nothing of others, and does not read the join token', async (t) => {
+test('a package manager asks nothing, restarts no services of others, and does not read the join token', async (t) => {
   const host = debian(t, 'git');
   host.programText('apt-get', `echo "$DEBIAN_FRONTEND $NEEDRESTART_MODE $LC_ALL read:$(cat)" >>${host.root}/seen`);
   await host.runBare('echo token | { install_packages; cat >"$TMPDIR/token"; }');

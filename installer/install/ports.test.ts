@@ -11,7 +11,7 @@ function hostWith(t: TestContext): ScriptedHost {
   return host;
 }
 
-test('who holds a port is told with the mend that fits: only a unit that exists is to be disabled', async (t) => {
+test('the holder of a port is reported with a fitting fix: only a unit that exists is to be disabled', async (t) => {
   const cases = [
     ['nginx', 812, '0::/system.slice/nginx.service', /Stop it: systemctl disable --now nginx\.service/],
     ['nginx', 812, '1:name=systemd:/system.slice/web.service\n0::/x', /disable --now web\.service/],
@@ -32,7 +32,7 @@ test('who holds a port is told with the mend that fits: only a unit that exists 
   }
 });
 
-test('without ss the ports are looked at once the packages have brought it, and before anything else comes', async (t) => {
+test('the ports are checked right after the packages bring a missing ss, before anything else', async (t) => {
   const held = 'LISTEN 0 511 *:80 *:* users:(("nginx",pid=812,fd=6))\n';
   const later = 'check_hub_late install_engine install_release install_host join_hub check_rules finish';
   const stubs = `complete_path() { :; }; for step in ${later}; do eval "$step() { echo $step; }"; done`;
@@ -54,7 +54,7 @@ test('without ss the ports are looked at once the packages have brought it, and 
   }
 });
 
-test('a web server that has the ports may stay, by the options that the mend names; what is no web server may not', async (t) => {
+test('a web server on the ports may stay with the options that the fix names; another program may not', async (t) => {
   for (const [program, offers] of [
     ['nginx', true],
     ['squid', false],
@@ -69,7 +69,7 @@ test('a web server that has the ports may stay, by the options that the mend nam
   }
 });
 
-test('the ports are looked at that the proxy is to have: by the options of this run, or by drop-ins', async (t) => {
+test('the checked ports are those that the proxy will have, by the options of this run or by drop-ins', async (t) => {
   const nginx = (address: string): string => `LISTEN 0 511 ${address} 0.0.0.0:* users:(("nginx",pid=812,fd=6))\n`;
   const listening = {
     '-Hltnp sport = :80': nginx('192.0.2.1:80'),
@@ -96,7 +96,7 @@ test('the ports are looked at that the proxy is to have: by the options of this 
   }
 });
 
-test('a socket that is active has its port, unless this run moves it', async (t) => {
+test('the port of an active socket is not checked, unless this run moves the socket', async (t) => {
   const held = 'LISTEN 0 511 *:8080 *:* users:(("java",pid=812,fd=6))\n';
   for (const [options, count] of [
     [[], 0],
@@ -132,7 +132,7 @@ const UFW_CASES: readonly [what: string, said: string, closed: string][] = [
   ['the first rule counts', ufw('80/tcp   DENY IN     Anywhere', `80,443/tcp   ${ANYWHERE}`), '80'],
 ];
 
-test('a port that ufw does not open is warned of, with the line that opens it', async (t) => {
+test('a port that ufw blocks gives a warning with the command that opens it', async (t) => {
   for (const [what, said, closed] of UFW_CASES) {
     const host = hostWith(t);
     host.program('ufw', { 'status verbose': said });
@@ -143,7 +143,7 @@ test('a port that ufw does not open is warned of, with the line that opens it', 
   }
 });
 
-test('firewalld is warned of likewise', async (t) => {
+test('ports and builds that firewalld blocks give a warning with the command that lets them through', async (t) => {
   const host = hostWith(t);
   host.program('firewall-cmd', {
     '--state': 'running\n',
@@ -177,7 +177,7 @@ test('firewalld is warned of likewise', async (t) => {
   assert.equal((await off.run('check_firewalls')).stderr, '');
 });
 
-test("firewalld is asked for the zone of the link that leads out, and without one for the default's", async (t) => {
+test('firewalld is queried for the zone of the outgoing link, and without a zone for the default zone', async (t) => {
   const route = 'default via 192.0.2.1 dev ens3 proto dhcp metric 100\n';
   for (const [routes, zone, inZone] of [
     [{ 'route show default': route, '-6 route show default': '' }, 'external\n', ' --zone=external'],
@@ -205,7 +205,7 @@ test("firewalld is asked for the zone of the link that leads out, and without on
   }
 });
 
-test("a hub's own port matters where others reach the hub by it", async (t) => {
+test("the hub's own port is checked only if others reach the hub through it", async (t) => {
   const cases: [string[], string][] = [
     [[], '80\n443\n'],
     [['--hub-here'], '80\n443\n'],

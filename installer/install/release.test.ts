@@ -19,7 +19,7 @@ function hostWith(t: TestContext, present?: string): ScriptedHost {
 
 const choose = 'choose_version; keep_newer; echo "$version"';
 
-test('the version is the one of this installer, of a channel, or the one that is named', async (t) => {
+test('the version is that of this installer, that of a channel, or the named one', async (t) => {
   const host = hostWith(t);
   host.program('curl', { [CHANNEL]: '1.4.0\n' });
   assert.equal((await host.run(choose)).stdout, '1.2.0\n');
@@ -27,7 +27,7 @@ test('the version is the one of this installer, of a channel, or the one that is
   assert.equal((await host.run(choose, '--channel', 'stable', '--version', '1.0.0')).stdout, '1.0.0\n');
 });
 
-test('a channel that cannot be read, or names no version, is told as that', async (t) => {
+test('a channel that cannot be read or names no version is reported as such', async (t) => {
   const cases = [
     [{ code: 22, stderr: 'curl: (22) 404\n' }, /channels\/stable could not be fetched\.\n.*--version/],
     ['<html>', /channels\/stable does not name a version/],
@@ -46,7 +46,7 @@ test('a channel that cannot be read, or names no version, is told as that', asyn
   assert.match(stderr, /could not be fetched/);
 });
 
-test('a newer version that is here stays, unless the older one is named', async (t) => {
+test('a newer version on the host stays, unless the older one is named', async (t) => {
   const cases = [
     ['1.10.0', [], '1.10.0'],
     ['1.2.0', [], '1.2.0'],
@@ -91,7 +91,7 @@ function offline(t: TestContext, arm64: string): ScriptedHost {
   return host;
 }
 
-test('a hub hands on the archives for all kinds of machines, as far as they are given', async (t) => {
+test('a hub serves the archives for all kinds of machines, as far as they are given', async (t) => {
   for (const arm64 of [ARCHIVES.arm64, '']) {
     const host = offline(t, arm64);
     const { code, stderr } = await host.run(keep, ...HUB_OPTIONS, join(host.root, 'given'));
@@ -101,7 +101,7 @@ test('a hub hands on the archives for all kinds of machines, as far as they are 
   }
 });
 
-test('installer and list of files that a hub hands on are made of what is signed, not those that are published beside it', async (t) => {
+test('a hub serves an installer and a file list made from the signed files, not those published beside them', async (t) => {
   const host = offline(t, ARCHIVES.arm64);
   const { code, stderr } = await host.run(keep, ...HUB_OPTIONS, join(host.root, 'given'));
   assert.equal(code, 0, stderr);
@@ -118,7 +118,7 @@ test('installer and list of files that a hub hands on are made of what is signed
   for (const name of readdirSync(served)) assert.equal(statSync(join(served, name)).mode & 0o444, 0o444, name);
 });
 
-test('a hub that comes to a host that has the release already has what it hands on', async (t) => {
+test('a hub that is installed on a host with the same release still gets the files that it serves', async (t) => {
   const host = offline(t, '');
   mkdirSync(join(host.root, 'opt/orkestr/releases/1.2.0'), { recursive: true });
   symlinkSync('releases/1.2.0', join(host.root, 'opt/orkestr/current'));
@@ -141,7 +141,7 @@ test('a hub that comes to a host that has the release already has what it hands 
   assert.deepEqual([second.code, says.test(second.stdout)], [0, false]);
 });
 
-test('an archive for others that is not the released one is not handed on', async (t) => {
+test('an archive for other machines that does not match the release is not served', async (t) => {
   const host = offline(t, 'something else');
   const { code, stderr } = await host.run(keep, ...HUB_OPTIONS, join(host.root, 'given'));
   assert.equal(code, 1);
@@ -149,7 +149,7 @@ test('an archive for others that is not the released one is not handed on', asyn
   assert.equal(existsSync(join(host.root, 'opt/orkestr/served')), false);
 });
 
-test('an OpenSSL that checks no ed25519 goes by the sum that came with this installer, and only for its own version', async (t) => {
+test("an OpenSSL without ed25519 uses the checksum in this installer, and only for the installer's own version", async (t) => {
   const list = 'sums\n';
   const sum = sumOf(list);
   const other = sumOf('others');

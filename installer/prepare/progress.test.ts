@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeProgress } from './progress.mjs';
 
-test('a stage tells what it does, and closes with its seconds and its answer', async () => {
+test('a stage prints what it does and ends with its duration and its result', async () => {
   let text = '';
   let now = 0;
   const progress = makeProgress({ write: (part) => (text += part) }, () => now);
@@ -15,7 +15,7 @@ test('a stage tells what it does, and closes with its seconds and its answer', a
   assert.equal(text, '  console: vite build\n✓ console                  2.3 s  built\n');
 });
 
-test('a failing stage is marked, and its error goes on', async () => {
+test('a failed stage is marked, and its error is rethrown', async () => {
   let text = '';
   const progress = makeProgress({ write: (part) => (text += part) }, () => 0);
   await assert.rejects(

@@ -49,7 +49,7 @@ const say = (root: string, text: string): void =>
 const outputOf = async (program: string): Promise<string> =>
   (await runProgram([process.execPath, program])).stdout.trim();
 
-test('it is made when the sources are others than those of the last one; who runs from that finds all its parts', async () => {
+test('the bundle is rebuilt only if the sources changed, and a program that runs an older one finds all its parts', async () => {
   const root = repository('one');
   const program = join(root, PROXY_PROGRAM);
   const current = dirname(program);
@@ -70,7 +70,7 @@ test('it is made when the sources are others than those of the last one; who run
   assert.equal(readdirSync(dirname(current)).length, 3, 'the last two and the link');
 });
 
-test('the same sources give the same bytes, also when two make them at once', async () => {
+test('the same sources give the same bytes, even if two builds run at once', async () => {
   const [one, two] = [repository('one'), repository('two')];
   const done = await Promise.all([one, two, two].map((root) => buildProxy(root, quiet)));
   assert.deepEqual(done, ['built', 'built', 'built']);
@@ -81,7 +81,7 @@ test('the same sources give the same bytes, also when two make them at once', as
   assert.deepEqual(bytes(one), bytes(two));
 });
 
-test('it is ASCII: one other character would make the text of a program twice as large in memory', async () => {
+test("the bundle is ASCII: one other character would double the size of a program's text in memory", async () => {
   const root = repository('one');
   writeFileSync(
     join(root, 'proxy/said.ts'),
@@ -100,7 +100,7 @@ test('it is ASCII: one other character would make the text of a program twice as
   }
 });
 
-test('sources that are wrong are told with what rolldown says, and the bundle before them stays', async () => {
+test('invalid sources fail with the output of rolldown, and the previous bundle stays', async () => {
   const root = repository('one');
   await buildProxy(root, quiet);
   writeFileSync(join(root, 'proxy/said.ts'), 'export const = ;\n');

@@ -17,18 +17,18 @@ const target = ReleaseTarget.parse(`linux-${arch()}`);
 const published = join(ROOT, 'node_modules/better-sqlite3/prebuilds', `${target}.node`);
 const node = join(ROOT, `node_modules/node-${target}/bin/node`);
 
-test('it asks for nothing newer than Node does, which the published one does', async () => {
+test('the addon needs no newer system libraries than Node does, unlike the published addon', async () => {
   const host = await needsOf(node);
   assert.deepEqual(beyond(await needsOf(await sqliteAddon(ROOT, target)), host), []);
   assert.deepEqual(beyond(await needsOf(published), host), ['GLIBC 2.34', 'GLIBCXX 3.4.29']);
 });
 
-test('install.sh wants the C library that Node wants', async () => {
+test('install.sh requires the C library version that Node requires', async () => {
   const least = /^LEAST_GLIBC=(.+)$/m.exec(readFileSync(join(ROOT, 'installer/install/checks.sh'), 'utf8'))?.[1];
   assert.equal(least, (await needsOf(node)).get('GLIBC'));
 });
 
-test('a version is newer by its numbers, not by its letters, and one that is no number is always', () => {
+test('versions are compared as numbers, not as text, and one that is no number is always newer', () => {
   const host = new Map([['GLIBC', '2.28']]);
   assert.deepEqual(beyond(new Map([['GLIBC', '2.3.4']]), host), []);
   assert.deepEqual(beyond(new Map([['GLIBC', '2.100']]), host), ['GLIBC 2.100']);
@@ -50,6 +50,6 @@ function nature(addon: string): { readonly source: unknown; readonly options: re
   return { source, options: options.map((row) => row.compile_options).filter((name) => !name.startsWith('COMPILER=')) };
 }
 
-test('it is the same SQLite as the published one, compiled with the same options', async () => {
+test('the addon has the same SQLite and the same compile options as the published addon', async () => {
   assert.deepEqual(nature(await sqliteAddon(ROOT, target)), nature(published));
 });

@@ -18,7 +18,7 @@ describe('the bundles of a release', () => {
   });
   after(() => rmSync(lib, { recursive: true, force: true }));
 
-  test('are ASCII: one other character would make the text of a program twice as large in memory', () => {
+  test("are ASCII: one other character would double the size of a program's text in memory", () => {
     for (const folder of [lib, join(lib, 'proxy')]) {
       for (const name of readdirSync(folder).filter((file) => file.endsWith('.cjs'))) {
         const at = readFileSync(join(folder, name)).findIndex((byte) => byte > 0x7f);
@@ -27,7 +27,7 @@ describe('the bundles of a release', () => {
     }
   });
 
-  test('an agent loads at its start neither undici nor HTTP/2, and no command that it was not asked for', async () => {
+  test('let an agent start without undici, HTTP/2 and commands that it was not asked for', async () => {
     const tell = `
       process.argv = [process.execPath, ${JSON.stringify(join(lib, 'agent.cjs'))}, '--version'];
       process.on('exit', () => console.log(JSON.stringify([Object.keys(require.cache), process.moduleLoadList])));
@@ -41,7 +41,7 @@ describe('the bundles of a release', () => {
     assert.ok(!modules.includes('NativeModule http2'));
   });
 
-  test('the process of an analysis is beside the agent that starts it, and makes a plan', async (t) => {
+  test('have the analysis process beside the agent that starts it, and the process makes a plan', async (t) => {
     assert.match(readFileSync(join(lib, 'agent.cjs'), 'utf8'), /analysis-process/);
     const child = fork(join(lib, 'analysis-process.cjs'));
     t.after(() => child.kill('SIGKILL'));

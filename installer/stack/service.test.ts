@@ -28,7 +28,7 @@ async function start(code: string): Promise<Service> {
 const STAY = 'setInterval(() => {}, 1000);';
 const LISTENING = `console.log(JSON.stringify({ msg: 'listening', url: 'http://127.0.0.1:4711' }));`;
 
-test('it is up when its log has the line, among whatever else is logged', async () => {
+test('a service is up once its log has the line, among whatever else is logged', async () => {
   writeFileSync(join(folder, 'thing.log'), '{"msg":"listening","url":"http://127.0.0.1:1"}\n');
   const service = await start(`console.log('{"msg":"list'); console.log('listening'); ${LISTENING} ${STAY}`);
   assert.equal(await service.url(), 'http://127.0.0.1:4711', 'and not the line of an earlier start');
@@ -37,7 +37,7 @@ test('it is up when its log has the line, among whatever else is logged', async 
   assert.equal(service.running, false);
 });
 
-test('one that ends while starting is told with the end of its log', async () => {
+test('a service that ends while starting is reported with the end of its log', async () => {
   const service = await start(`console.log('port is taken'); process.exit(3);`);
   await assert.rejects(service.url(), (error: Error & { evidence?: string[] }) => {
     assert.match(error.message, /thing ended while starting/);
@@ -47,25 +47,25 @@ test('one that ends while starting is told with the end of its log', async () =>
   assert.deepEqual(await service.exited, { code: 3, signal: null });
 });
 
-test('one that does not come up is told too', async () => {
+test('a service that does not come up in time is reported', async () => {
   const service = await start(STAY);
   await assert.rejects(service.url(50), /did not come up/);
 });
 
-test('one that does not heed SIGTERM is killed', async () => {
+test('a service that ignores SIGTERM is killed', async () => {
   const service = await start(`process.on('SIGTERM', () => {}); ${LISTENING} ${STAY}`);
   await service.url();
   assert.deepEqual(await endProcess(service.identity, 50), { killed: true });
   assert.equal((await service.exited).signal, 'SIGKILL');
 });
 
-test('a program that there is not says so', async () => {
+test('a missing program is reported', async () => {
   const argv: [string] = [join(folder, 'nothing')];
   const started = Service.start({ name: 'thing', argv, env: {}, logFile: join(folder, 'x.log') });
   await assert.rejects(started, { code: 'ORK_PREPARE_FAILED' });
 });
 
-test('a process is told from a later one with its number', async () => {
+test('a process is distinguished from a later one with the same number', async () => {
   const service = await start(STAY);
   assert.ok(isAlive(service.identity));
   const recycled = { ...service.identity, startTicks: '1' };

@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home.folder, { recursive: true, force: true }));
 
-test('what is remembered is added to what was, and credentials are for the owner alone', () => {
+test('remembered values are added to earlier ones, and credentials are for the owner only', () => {
   assert.deepEqual(home.memory(), {});
   home.remember({ hubPort: 7700 });
   home.remember({ setup: 'done' });
@@ -26,7 +26,7 @@ test('what is remembered is added to what was, and credentials are for the owner
   assert.equal(statSync(home.path('credentials.json')).mode & 0o777, 0o600);
 });
 
-test('a second npm start in the same folder refuses, and goes on when the first is gone', () => {
+test('a second npm start in the same folder is refused until the first is gone', () => {
   const unlock = home.lock();
   assert.equal(home.isLocked(), true);
   assert.throws(() => home.lock(), { code: 'ORK_ALREADY_RUNNING' });
@@ -35,7 +35,7 @@ test('a second npm start in the same folder refuses, and goes on when the first 
   home.lock()();
 });
 
-test('the lock of a killed run is taken over, also when its number is another process now, or when it is half written', () => {
+test('the lock of a killed run is taken over, even if another process has its number or the file is incomplete', () => {
   const stranger = identify(process.pid);
   writeFileSync(home.path('launcher.json'), JSON.stringify({ ...stranger, startTicks: '1' }));
   home.lock()();
@@ -43,7 +43,7 @@ test('the lock of a killed run is taken over, also when its number is another pr
   home.lock()();
 });
 
-test('options are read, and wrong ones refused with a code', () => {
+test('options are parsed, and invalid ones are refused with an error code', () => {
   assert.equal(readMode([]), 'stay');
   assert.equal(readMode(['--once']), 'once');
   assert.equal(readMode(['--reset']), 'reset');

@@ -38,7 +38,7 @@ const sample =
     else response.end('hello');
   };
 
-test('right answers of both versions are counted by version, over kept and fresh connections', async () => {
+test('correct answers of both versions are counted by version, over kept and fresh connections', async () => {
   let asked = 0;
   const result = await loadOn((request, response) => sample((asked += 1) > 40 ? '2' : '1')(request, response), 80);
   assert.equal(result.failed, 0, result.failures.join());

@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test('a process that dies is started again and said, until it is stopped', async () => {
+test('a process that dies is restarted and reported, until it is stopped', async () => {
   const told: string[] = [];
   const started = Promise.withResolvers<void>();
   const watched = await Watched.start(
@@ -42,7 +42,7 @@ test('a process that dies is started again and said, until it is stopped', async
   assert.equal(told.length, count, 'nothing is started after stop');
 });
 
-test('one that is being started again as it is told to stop is stopped as well', { timeout: 120_000 }, async (t) => {
+test('a process that is stopped during its restart stays stopped', { timeout: 120_000 }, async (t) => {
   const mark = join(folder, 'ran');
   const once = `require('node:fs').writeFileSync(${JSON.stringify(mark)}, '', { flag: 'wx' }); process.exit(7)`;
   const code = `try { ${once} } catch { setInterval(() => {}, 1000) }`;
@@ -64,7 +64,7 @@ test('one that is being started again as it is told to stop is stopped as well',
   assert.equal(isAlive((await stopped.promise).identity), false);
 });
 
-test('one that cannot be started again for a moment, as the machine has no process left, is tried again', async (t) => {
+test('a restart that fails because the machine has no process left is tried again', async (t) => {
   const told: string[] = [];
   const watched = await Watched.start(
     { name: 'agent', argv: [process.execPath, '-e', 'process.exit(7)'], env: {}, logFile: join(folder, 'log') },
@@ -84,7 +84,7 @@ test('one that cannot be started again for a moment, as the machine has no proce
   assert.match(told.join('\n'), /agent could not be started: spawn EAGAIN/);
 });
 
-test('what a killed launcher left is found by its state folder and ended; processes of other folders live on', async () => {
+test('the processes of a killed launcher are found by their state folder and ended; those of other folders live on', async () => {
   const plan = stackPlan(new Home(join(folder, 'a')), 1, 1);
   const other = stackPlan(new Home(join(folder, 'b')), 1, 1);
   // Stands for `node agent/main.ts serve` and the like: only its arguments and its environment matter.
@@ -113,7 +113,7 @@ test('what a killed launcher left is found by its state folder and ended; proces
   }
 });
 
-test('everything is undone in reverse, whatever fails on the way', async () => {
+test('the teardown runs in reverse order, whatever fails on the way', async () => {
   const order: string[] = [];
   const teardown = new Teardown((name) => order.push(`${name} failed`));
   teardown.add('engine', async () => void order.push('engine'));
@@ -124,7 +124,7 @@ test('everything is undone in reverse, whatever fails on the way', async () => {
   assert.equal(await teardown.run(), true, 'nothing is undone twice');
 });
 
-test('on a terminal the block stays below the lines; elsewhere there are only lines', () => {
+test('a terminal keeps the block below the lines; other outputs get only the lines', () => {
   let terminal = '';
   const view = new LiveView({ isTTY: true, columns: 40, write: (text) => (terminal += text) });
   view.block(['one', 'two']);

@@ -14,13 +14,13 @@ const TELL = `data:text/javascript,import { getDefaultAutoSelectFamilyAttemptTim
 process.on('exit', () => process.stderr.write('gives an address ' + ms() + ' ms'));`;
 
 for (const program of ['agent/main.ts', 'hub/main.ts', 'hub/cli/main.ts', 'proxy/main.ts']) {
-  test(`${program} does not give an address up that answers late`, async () => {
+  test(`${program} does not give up an address that answers late`, async () => {
     const { stderr } = await run(process.execPath, ['--import', TELL, join(ROOT, program), '--version']);
     assert.match(stderr, /gives an address 2000 ms$/);
   });
 }
 
-test('a name none of whose addresses answers is told with what each of them did', async (t) => {
+test('the error for a name without a reachable address lists the result of each address', async (t) => {
   const server = createServer().listen(0, '127.0.0.1');
   t.after(() => server.close());
   await once(server, 'listening');
@@ -32,7 +32,7 @@ test('a name none of whose addresses answers is told with what each of them did'
   assert.equal(reasonOf(error), `connect ECONNREFUSED 127.0.0.2:${port}; connect ECONNREFUSED 127.0.0.3:${port}`);
 });
 
-test('an error without words is told by its code, and what is no error as it is', () => {
+test('an error without a message is described by its code, and a value that is no error as it is', () => {
   assert.equal(reasonOf(Object.assign(new Error(''), { code: 'ECONNRESET' })), 'ECONNRESET');
   assert.equal(reasonOf(new TypeError('no')), 'no');
   assert.equal(reasonOf('gone'), 'gone');

@@ -4,12 +4,12 @@ import { parseEnvironmentFile } from './environment-file.ts';
 import { CASES } from './test-environment-file.ts';
 
 for (const { what, text, settings } of CASES) {
-  test(`a file of settings is read as systemd reads it: ${what}`, () => {
+  test(`a settings file is read as systemd reads it: ${what}`, () => {
     assert.deepEqual(Object.fromEntries(parseEnvironmentFile(text)), settings);
   });
 }
 
-test('a name of JavaScript is a name like others', () => {
+test('a name with a meaning in JavaScript is an ordinary name', () => {
   assert.deepEqual(
     [...parseEnvironmentFile('__proto__=x\nconstructor=y')],
     [

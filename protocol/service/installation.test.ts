@@ -16,7 +16,7 @@ function hostWith(t: TestContext, text: string): { readonly folder: string; read
   return { folder, file };
 }
 
-test('a program of an installation takes the settings of its service; its own environment counts before them', (t) => {
+test('a program of an installation uses the settings of its service; its own environment takes precedence', (t) => {
   const { folder } = hostWith(t, '# mine\nORKESTR_AGENT_STATE="/srv/agent"\nORKESTR_LOG_LEVEL=debug\nPATH=/evil\n');
   const env = { ORKESTR_LOG_LEVEL: 'warn', PATH: '/bin' };
   assert.deepEqual(withHostSettings('agent', env, { execPath, folder }), {
@@ -28,12 +28,12 @@ test('a program of an installation takes the settings of its service; its own en
   assert.equal(empty['ORKESTR_LOG_LEVEL'], '', 'a setting is taken back by an empty one');
 });
 
-test('what runs from sources has nothing to do with the settings of the host', (t) => {
+test('a program that runs from sources ignores the settings of the host', (t) => {
   const { folder } = hostWith(t, 'ORKESTR_LOG_LEVEL=debug\n');
   assert.deepEqual(withHostSettings('agent', {}, { execPath: '/usr/bin/node', folder }), {});
 });
 
-test('an installation behind a link is one: a program is told by its real path', (t) => {
+test('an installation behind a link is recognized by the real path of its program', (t) => {
   const { folder } = hostWith(t, 'ORKESTR_LOG_LEVEL=debug\n');
   mkdirSync(join(folder, 'var/opt/orkestr/releases'), { recursive: true });
   symlinkSync('var/opt', join(folder, 'opt'));
@@ -47,7 +47,7 @@ test('an installation behind a link is one: a program is told by its real path',
   }
 });
 
-test('a host without the file has the defaults, and so has who may not read it', (t) => {
+test('a host without the file has the defaults, and so has a user who may not read it', (t) => {
   const { folder, file } = hostWith(t, 'ORKESTR_LOG_LEVEL=debug\n');
   assert.deepEqual(withHostSettings('hub', {}, { execPath, folder }), {});
   chmodSync(folder, 0o711);
@@ -60,7 +60,7 @@ test('a host without the file has the defaults, and so has who may not read it',
   }
 });
 
-test('a file that is there and cannot be read is told, and not taken for an empty one', (t) => {
+test('an unreadable settings file is an error, not an empty file', (t) => {
   const { folder, file } = hostWith(t, '');
   rmSync(file);
   mkdirSync(file);

@@ -66,7 +66,7 @@ async function filesIn(path: string): Promise<Map<string, string>> {
   return files;
 }
 
-test('of 40 canaries in settings, environment, journal and logs none is in the archive, in no form', async (t) => {
+test('the support archive contains none of 40 canaries from settings, environment, journal and logs, in any form', async (t) => {
   const folder = temporaryFolder(t);
   const state = join(folder, 'agent');
   const canaries = new Canaries();
@@ -167,7 +167,7 @@ const formsOf = (canary: string): string[] => [
   Buffer.from(canary).toString('hex'),
 ];
 
-test('what is no secret is left as it is', () => {
+test('the scrubber redacts secret fields and leaves other values unchanged', () => {
   const scrubber = makeScrubber([]);
   const id = randomUUID();
   const kept = [

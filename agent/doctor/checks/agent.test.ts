@@ -39,7 +39,7 @@ const whole = (folder: string): unknown => localIdentity(folder, 0);
 const none = (): void => undefined;
 const cutOff = (folder: string): void => writeFileSync(join(folder, 'identity.json'), '{\n  "hostId": "018f00');
 
-test('an identity that is gone or damaged is told apart, also while the agent that has read it before still runs', async (t) => {
+test('the check distinguishes a missing identity from a damaged one, even while an agent that read it still runs', async (t) => {
   assert.deepEqual(await found(t, RUNS, whole), []);
   assert.deepEqual(await found(t, 'absent', whole), ['absent']);
   assert.deepEqual(await found(t, 'absent', none), ['identity', 'absent']);
@@ -48,7 +48,7 @@ test('an identity that is gone or damaged is told apart, also while the agent th
   assert.deepEqual(await found(t, RUNS, cutOff), ['identity-damaged']);
 });
 
-test('the mend of a damaged identity keeps the id of the host, and with it its apps', () => {
+test('the fix for a damaged identity keeps the id of the host and thus its apps', () => {
   const { mend } = agent.problems['identity-damaged'] ?? {};
   assert.match(JSON.stringify(mend), /orkestr hosts join-token NAME.*orkestr-agent join.*keeps its id/);
 });

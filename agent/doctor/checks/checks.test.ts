@@ -36,7 +36,7 @@ const versions = (engineVersion: string, runc: string, containerd: string): Engi
   ],
 });
 
-test('versions with known escapes are told by their own line of versions', () => {
+test('the runtime check finds known container escapes by the fixed version of each release line', () => {
   const judged = (...given: [string, string, string]): string[] => problems(runtime.judge(versions(...given)));
   assert.deepEqual(judged('29.1.0', '1.3.3', 'v2.2.0'), []);
   assert.deepEqual(judged('28.2.2', '1.2.8', '1.7.27'), []);
@@ -56,7 +56,7 @@ test('versions with known escapes are told by their own line of versions', () =>
   );
 });
 
-test('an engine that is too old or too new is told', () => {
+test('the engine check reports an engine that is too old or too new', () => {
   const judged = (ApiVersion: string, MinAPIVersion: string): string[] =>
     problems(engine.judge({ socket: '/x', facts: { ...versions('1', '1.3.3', '2'), ApiVersion, MinAPIVersion } }));
   assert.deepEqual(judged('1.41', '1.12'), []);
@@ -79,12 +79,12 @@ const INFO: EngineInfo = {
   Swarm: { LocalNodeState: 'inactive' },
 };
 
-test('a file system without types of folder entries is told', () => {
+test('the storage check reports a file system without file types in its directory entries', () => {
   const judged = storage.judge({ ...INFO, DriverStatus: [['Supports d_type', 'false']] });
   assert.deepEqual(problems(judged), ['no-file-types']);
 });
 
-test('a certificate that is good for a week and renewed in time is no finding, one whose renewal is late is', () => {
+test('a certificate that lives for a week is a finding only if its renewal is late', () => {
   const renewed = (renewAt: string) => {
     const certificate = {
       host: 'a.test',
@@ -100,7 +100,7 @@ test('a certificate that is good for a week and renewed in time is no finding, o
   assert.deepEqual(renewed('2029-12-31T00:00:00Z'), ['ends']);
 });
 
-test('nobody in a swarm is told to switch live-restore on: an engine with both does not start', () => {
+test('the check does not suggest live-restore in a swarm: an engine with both does not start', () => {
   const judged = (LiveRestoreEnabled: boolean, LocalNodeState: string): string[] =>
     problems(liveRestore.judge({ ...INFO, LiveRestoreEnabled, Swarm: { LocalNodeState } }));
   assert.deepEqual(judged(true, 'inactive'), []);
@@ -109,7 +109,7 @@ test('nobody in a swarm is told to switch live-restore on: an engine with both d
   assert.deepEqual(judged(true, 'locked'), ['on-in-swarm']);
 });
 
-test('certificates are told before their end and after it, and domains without one', () => {
+test('the check reports certificates that expire soon or have expired, and domains without a certificate', () => {
   const certificate = (notAfter: string) =>
     ({ host: 'a.test', source: 'acme', issuer: 'x', notAfter, renewAt: null, lastError: 'ORK_ACME_DNS' }) as const;
   const facts = {
@@ -123,7 +123,7 @@ test('certificates are told before their end and after it, and domains without o
   assert.deepEqual(problems(certificates.judge({ ...facts, isBeside: true })), ['ends', 'ended']);
 });
 
-test("the hub's certificate that ends soon, and an agent without a connection, are told", () => {
+test('the hub check reports a hub certificate that expires soon and an agent without a connection', () => {
   const now = Date.parse('2030-01-01T00:00:00Z');
   const answer = {
     reached: true,
@@ -139,7 +139,7 @@ test("the hub's certificate that ends soon, and an agent without a connection, a
   assert.deepEqual(problems(hub.judge(null)), ['skipped']);
 });
 
-test('a certificate that is out of its time is told with the clock of this host, which may be what is wrong', () => {
+test("a certificate outside its validity period is reported with this host's clock, which may be what is wrong", () => {
   const now = Date.parse('1970-01-01T00:05:00Z');
   const told = (code: string): unknown => {
     const answer = { reached: false, code, message: 'so' } as const;
@@ -153,7 +153,7 @@ test('a certificate that is out of its time is told with the clock of this host,
   assert.deepEqual(told('CERT_REVOKED'), ['certificate-refused', '', clockSays]);
 });
 
-test("a certificate of an authority that is not trusted, or for another name, is not the hub's to renew", () => {
+test('the hub check distinguishes an untrusted authority, a wrong name and other reasons to refuse a certificate', () => {
   const told = (code: string): string[] => {
     const answer = { reached: false, code, message: 'so' } as const;
     return problems(hub.judge({ url: 'https://hub.example.com', now: 0, keyReadable: true, answer, link: null }));
@@ -173,7 +173,7 @@ test("a certificate of an authority that is not trusted, or for another name, is
   assert.deepEqual(told('ECONNREFUSED'), ['unreachable']);
 });
 
-test('another machine with the identity of this host is told for an hour, also while this one is connected', () => {
+test('the hub check reports another machine with the identity of this host for an hour, even while connected', () => {
   const now = Date.parse('2030-01-01T12:00:00Z');
   const answer = { reached: true, status: 200, body: '{"status":"ok"}', skewMs: 0, certificateUntil: null } as const;
   const judged = (connected: boolean, twiceAt?: string): string[] => {
@@ -186,7 +186,7 @@ test('another machine with the identity of this host is told for an hour, also w
   assert.deepEqual(judged(true), []);
 });
 
-test('a clock is skewed from 5 s on and far off from 120 s on, either way', () => {
+test('a clock is skewed from a difference of 5 s on and far off from 120 s on, in either direction', () => {
   const judged = (skewMs: number | null): string[] => {
     const answer = { reached: true, status: 200, body: '', skewMs, certificateUntil: null } as const;
     return problems(clock.judge({ answer, isKept: null }));
@@ -194,7 +194,7 @@ test('a clock is skewed from 5 s on and far off from 120 s on, either way', () =
   assert.deepEqual([4400, -5000, 121_000, null].map(judged), [[], ['skewed'], ['far-off'], ['skipped']]);
 });
 
-test("a clock that nothing keeps in time is told, also on the hub's own host, whose clock is the hub's", async () => {
+test("the clock check reports a clock without synchronization, even on the hub's own host", async () => {
   const judged = async (stdout: string, exitCode: number): Promise<string[]> => {
     const exec: Exec = async () => ({ exitCode, stdout, stderr: '', timedOut: false });
     const subject = scripted<Subject>('subject', { exec, hub: async () => null });
@@ -207,7 +207,7 @@ test("a clock that nothing keeps in time is told, also on the hub's own host, wh
 
 const NAMED = { file: 'f', host: 'h', hubError: null, behind: [], routes: { ipv4: true, ipv6: true } };
 
-test('a host that has nothing but IPv6 is told that builds, which have none, find no name and reach nothing', async (t) => {
+test('the check warns an IPv6-only host that builds, which have no IPv6, resolve no names and reach nothing', async (t) => {
   const here = temporaryFolder(t);
   const DEFAULT = 'eth0 00000000 01020304 0003 0 0 0 00000000 0 0 0\n';
   const ANYWHERE = `${'0'.repeat(32)} 00 ${'0'.repeat(32)} 00 fe80 00000400 1 0 00000003     eth0\n`;
@@ -245,7 +245,7 @@ test('name servers that only the host itself can reach are reported, unless buil
   assert.deepEqual(judged('192.0.2.1'), []);
 });
 
-test('one name server of two that is of no use is a warning, both are a failure', () => {
+test('one unusable name server of two is a warning; two are a failure', () => {
   const judged = (...states: NameServer['state'][]): string[] => {
     const servers = states.map((state): NameServer => ({ address: '192.0.2.1', state, why: '' }));
     return problems(dns.judge({ ...NAMED, servers }));
@@ -258,13 +258,13 @@ test('one name server of two that is of no use is a warning, both are a failure'
   assert.deepEqual(judged('silent', 'late'), ['late']);
 });
 
-test('the mend for what systemd-resolved does not find is not another line in the file that it writes', () => {
+test('the fix for a failing systemd-resolved is not to edit the file that systemd-resolved writes', () => {
   const judged = (state: NameServer['state']): string[] =>
     problems(dns.judge({ ...NAMED, servers: [{ address: '127.0.0.53', state, why: '' }] }));
   assert.deepEqual([judged('silent'), judged('failing'), judged('late')], [['resolved'], ['resolved'], ['late']]);
 });
 
-test('memory that is low, and processes that wait for it, are told', async (t) => {
+test('the memory check reports low memory and processes that wait for memory', async (t) => {
   const proc = temporaryFolder(t);
   mkdirSync(join(proc, 'pressure'));
   writeFileSync(join(proc, 'meminfo'), 'MemTotal: 1000 kB\nMemAvailable: 20 kB\n');
@@ -276,7 +276,7 @@ test('memory that is low, and processes that wait for it, are told', async (t) =
   assert.deepEqual(problems(await memory.run(subject, AbortSignal.timeout(5000))), ['low', 'pressed']);
 });
 
-test('the disks of programs and of the hub are looked at where they are', async (t) => {
+test('the disk check follows links to the disks of the programs and of the hub', async (t) => {
   const [here, other] = [temporaryFolder(t), mkdtempSync('/dev/shm/ork-')];
   t.after(() => rmSync(other, { recursive: true }));
   const lookedAt = async (): Promise<string> => {

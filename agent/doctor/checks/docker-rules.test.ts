@@ -18,11 +18,11 @@ function lacking(forward: readonly string[], nat: readonly string[], subnets = S
   return 'skipped' in verdict ? 'skipped' : verdict.findings.flatMap(({ evidence = [] }) => evidence);
 }
 
-test('rules that Docker Engine has set are seen, those of older and of newer ones', () => {
+test('the check finds the rules of older and of newer Docker Engines', () => {
   for (const forward of [OLD, NEW]) assert.deepEqual(lacking(forward, NAT), []);
 });
 
-test('what was flushed is told, each table by itself', () => {
+test('the check reports the missing rules of each table separately', () => {
   assert.deepEqual(lacking(OLD, NAT.slice(0, 1)), [
     'no rule in POSTROUTING of the table nat masquerades 172.18.0.0/16',
     'no rule in POSTROUTING of the table nat masquerades 172.19.0.0/16',
@@ -33,11 +33,11 @@ test('what was flushed is told, each table by itself', () => {
   assert.deepEqual(lacking(['-P FORWARD DROP'], NAT), ['no rule in FORWARD leads to chains of Docker']);
 });
 
-test('a subnet whose name begins like that of another is not taken for it', () => {
+test('a subnet is not confused with another one that begins with the same characters', () => {
   assert.equal(lacking(NEW, NAT, ['172.18.0.0/1']).length, 1);
 });
 
-test('without a network of a project, or with rules that iptables does not tell, nothing is said', () => {
+test('the check is skipped without a project network or if iptables cannot list the rules', () => {
   assert.equal(lacking(['-P FORWARD DROP'], [], []), 'skipped');
   assert.deepEqual(Object.keys(dockerRules.judge(null)), ['skipped']);
 });

@@ -50,7 +50,7 @@ async function found(root: string): Promise<unknown[]> {
   ]);
 }
 
-test('settings, tokens and the state of hub and proxy are for their owners alone', async (t) => {
+test('the check reports settings, tokens and hub state that are open to other users', async (t) => {
   const root = installed(t);
   assert.deepEqual(await found(root), []);
   chmodSync(join(root, 'etc/orkestr/hub.env'), 0o644);
@@ -63,7 +63,7 @@ test('settings, tokens and the state of hub and proxy are for their owners alone
   ]);
 });
 
-test('a state folder that is not of the user of its service is told, and settings that another user can change', async (t) => {
+test('the check reports a state folder with a wrong owner and settings that another user can change', async (t) => {
   const root = installed(t);
   chownSync(join(root, 'var/lib/orkestr/hub'), 0, 0);
   chownSync(join(root, 'etc/orkestr/agent.env'), HUB_USER, HUB_USER);
@@ -73,7 +73,7 @@ test('a state folder that is not of the user of its service is told, and setting
   ]);
 });
 
-test("of a link it is what it leads to that is looked at and mended; one that leads nowhere is nobody's to read", async (t) => {
+test('the check examines and fixes the target of a link, and ignores a dangling link', async (t) => {
   const root = installed(t);
   const elsewhere = temporaryFolder(t);
   for (const name of ['etc/orkestr/hub.env', 'etc/orkestr/agent.env', 'var/lib/orkestr/agent']) {

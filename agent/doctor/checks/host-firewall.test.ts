@@ -52,14 +52,14 @@ function found(facts: { rules?: string; zone?: string; noZone?: boolean }): unkn
 const allowed = (...rules: string[]): unknown[] =>
   found({ rules: UFW + rules.map((rule) => `-A ufw-user-input ${rule}\n`).join('') });
 
-test('ufw that lets nobody to the ports of visitors is told with the ports that are closed', () => {
+test('the check reports which ports for visitors ufw blocks', () => {
   assert.deepEqual(allowed(), [['ufw', '80,443']]);
   assert.deepEqual(allowed('-p tcp -m tcp --dport 80 -j ACCEPT'), [['ufw', '443']]);
   assert.deepEqual(allowed('-p udp -m multiport --dports 80,443 -j ACCEPT'), [['ufw', '80,443']]);
   assert.deepEqual(allowed('-p tcp -m multiport --dports 80,443 -j DROP'), [['ufw', '80,443']]);
 });
 
-test('ufw that lets them through, in whichever way that was said, is no problem; neither is one that is off', () => {
+test('the check finds no problem if ufw is off or lets visitors in by any kind of rule', () => {
   for (const rule of [
     '-p tcp -m multiport --dports 80,443 -j ACCEPT',
     `-p tcp -m multiport --dports 80,443 -m comment --comment "\\'dapp_Nginx%20Full\\'" -j ACCEPT`,
@@ -74,7 +74,7 @@ test('ufw that lets them through, in whichever way that was said, is no problem;
   assert.deepEqual(found({ rules: '-P INPUT DROP\n' }), [], 'rules that nobody of whom we know has made');
 });
 
-test('firewalld that has neither services nor ports for visitors is told', () => {
+test('the check reports a firewalld zone with neither services nor ports for visitors', () => {
   assert.deepEqual(found({ zone: FIREWALLD }), [['firewalld', '80,443']]);
   assert.deepEqual(found({ zone: FIREWALLD.replace('ssh', 'http ssh') }), [['firewalld', '443']]);
   const forward = '  forward-ports: port=8080:proto=tcp:toport=443:toaddr=';
@@ -123,14 +123,14 @@ const TRUSTED = of('trusted (active)', EMPTY)
   .replace('interfaces:', 'interfaces: ob+')
   .replace('target: default', 'target: ACCEPT');
 
-test('builds whose links firewalld has in no zone are told; when it says nothing in time nobody is', async (t) => {
+test('the check reports build links outside every firewalld zone, and nothing if firewalld does not answer in time', async (t) => {
   const zones = `${TRUSTED}\n${OPEN}`;
   assert.deepEqual(await asked(t, { '--list-all': OPEN, '--list-all-zones': OPEN }), [['firewalld-builds', undefined]]);
   assert.deepEqual(await asked(t, { '--list-all': OPEN, '--list-all-zones': zones }), []);
   assert.deepEqual(await asked(t, { '--list-all': FIREWALLD }), []);
 });
 
-test('of firewalld the zone counts to which the default route leads; one that is in none is in the standard one', async (t) => {
+test('the check uses the firewalld zone of the default route; a link in no zone belongs to the default zone', async (t) => {
   const rule = '\trule family="ipv4" source address="192.0.2.1" reject\n';
   const closed = of('external (active)', FIREWALLD) + rule;
   const zones = [TRUSTED, of('block', EMPTY), closed, of('work', EMPTY)].join('\n');

@@ -42,7 +42,7 @@ const found = async (subject: Subject): Promise<string[]> => {
   return 'skipped' in outcome ? ['skipped'] : outcome.findings.map(({ problem }) => problem);
 };
 
-test('a hub under a domain has to have its route, and somebody behind it', async (t) => {
+test('a hub with a domain needs its route and an active target behind it', async (t) => {
   assert.deepEqual(await found(hubHost(t, WITH_DOMAIN, ROUTED)), []);
   assert.deepEqual(await found(hubHost(t, WITH_DOMAIN)), ['missing']);
   const suspended = ROUTED.targets.map((target) => ({ ...target, suspended: true }));
@@ -51,13 +51,13 @@ test('a hub under a domain has to have its route, and somebody behind it', async
   assert.deepEqual(await found(hubHost(t, WITH_DOMAIN, elsewhere)), ['missing']);
 });
 
-test('the mend names the address that the certificates were asked for with', async (t) => {
+test('the fix names the email address of the certificate settings', async (t) => {
   const outcome = await hubRoute.run(hubHost(t, WITH_DOMAIN), AbortSignal.timeout(5000));
   const values = 'skipped' in outcome ? null : outcome.findings[0]?.values;
   assert.deepEqual(values, { host: 'hub.example.com', email: 'me@example.com' });
 });
 
-test('a hub that something else leads to needs no route of this proxy', async (t) => {
+test('a hub that is not reached through this proxy needs no route in it', async (t) => {
   for (const settings of [
     'ORKESTR_APPS_URL=http://localhost\n',
     'ORKESTR_HUB_URL=https://hub.example.com\nORKESTR_APPS_URL=http://localhost\n',
@@ -76,7 +76,7 @@ test('a hub that something else leads to needs no route of this proxy', async (t
   );
 });
 
-test("the hub's own route is no app's: no other check takes it for one", () => {
+test("no other check takes the hub's own route for that of an app", () => {
   const observed = { containers: [], table: tableView(ROUTED), workspaces: [] };
   const judged = [
     drift.judge({ observed, remembered: { live: [], unfinished: [] } }),

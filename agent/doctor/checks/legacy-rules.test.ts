@@ -26,7 +26,7 @@ async function found(t: TestContext, tables: string, version: string, rules: str
   return 'skipped' in outcome ? ['skipped'] : outcome.findings.map(({ problem }) => problem);
 }
 
-test('rules of the older kind of iptables that forward nothing are told where the newer one is used', async (t) => {
+test('the check reports iptables-legacy rules that block forwarding where iptables uses nf_tables', async (t) => {
   const drop = '-P FORWARD DROP\n-A FORWARD -i docker0 -j ACCEPT\n';
   assert.deepEqual(await found(t, 'nat\nfilter\n', NEWER, drop), ['drops']);
   assert.deepEqual(await found(t, 'filter\n', NEWER, '-P FORWARD ACCEPT\n'), []);

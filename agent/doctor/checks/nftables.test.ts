@@ -36,7 +36,7 @@ function found(...nftables_: object[]): unknown[] {
   return 'skipped' in outcome ? [] : outcome.findings.map(({ problem, values }) => [problem, values?.['ports']]);
 }
 
-test('rules of the owner that let in whom they should are no problem', () => {
+test('the check accepts rules of the owner that let in visitors and builds', () => {
   assert.deepEqual(found(), []);
   assert.deepEqual(found(...OPEN), []);
   assert.deepEqual(found(base('input', 'accept'), base('forward', 'accept')), []);
@@ -44,7 +44,7 @@ test('rules of the owner that let in whom they should are no problem', () => {
   assert.deepEqual(found(base('input', 'drop', 'filter_INPUT', 'firewalld')), []);
 });
 
-test('ports that nothing lets in are told, whichever way others are', () => {
+test('the check reports the ports for visitors that no rule opens, however other ports are opened', () => {
   const closed = (...more: object[]): unknown[] => found(...INPUT, fromBuilds('input'), ...more);
   assert.deepEqual(closed(), [['visitors', '80,443']]);
   assert.deepEqual(closed(rule('input', match(tcp, 80), accept)), [['visitors', '443']]);
@@ -66,7 +66,7 @@ test('ports that nothing lets in are told, whichever way others are', () => {
   assert.deepEqual(found(...rejects), [['visitors', '80,443']]);
 });
 
-test('of what is not understood it is believed that it lets in', () => {
+test('the check assumes that rules it does not understand let packets in', () => {
   for (const more of [
     rule('input', match(tcp, '@web'), accept),
     rule('input', match(meta('iifname'), 'eth0'), accept),
@@ -76,7 +76,7 @@ test('of what is not understood it is believed that it lets in', () => {
     assert.deepEqual(found(...INPUT, fromBuilds('input'), more), []);
 });
 
-test('a host that forwards nothing is told, until what builds and apps send out is let through', () => {
+test('the check reports a host that forwards nothing until rules let through what builds and apps send', () => {
   const forward = [base('forward', 'drop'), rule('forward', replies, accept)];
   const vpn = rule('forward', match(meta('iifname'), 'wg0'), accept);
   assert.deepEqual(found(...OPEN, ...forward, vpn), [['outwards', undefined]]);
@@ -86,6 +86,6 @@ test('a host that forwards nothing is told, until what builds and apps send out 
   assert.deepEqual(found(...OPEN, ...forward, rule('forward', match(meta('oifname'), 'eth0'), accept)), []);
 });
 
-test('builds with an allow-list have to reach their proxy on the host', () => {
+test('the check reports builds with an allow-list that cannot reach their proxy on the host', () => {
   assert.deepEqual(found(...INPUT, rule('input', match(tcp, { range: [80, 443] }), accept)), [['builds', undefined]]);
 });

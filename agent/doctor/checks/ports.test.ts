@@ -16,7 +16,7 @@ import { ports } from './ports.ts';
 const problems = (outcome: Verdict | Skipped): string[] =>
   'skipped' in outcome ? ['skipped'] : outcome.findings.map(({ problem }) => problem);
 
-test('systemd that keeps the ports for the proxy is no stranger; a worker of the proxy neither', () => {
+test('the check accepts systemd and workers of the proxy on its ports and reports other programs', () => {
   const holder = { pid: 1, parent: 0, name: 'systemd', command: '/sbin/init', inodes: ['7'], tcpPorts: [80, 443] };
   const judged = (by: typeof holder, proxy: { pid: number; ports: number[] } | null, isBeside = false): string[] =>
     problems(ports.judge({ ports: [{ port: 80, holders: [by] }], proxy, kept: null, isBeside, isBehind: isBeside }));
@@ -35,7 +35,7 @@ test('systemd that keeps the ports for the proxy is no stranger; a worker of the
   assert.deepEqual([alone(true), alone(false)], [['nobody-before'], []], 'the web server does not run');
 });
 
-test('a port that Docker has for a container is told with how to find the container, and not by the unit of Docker', () => {
+test('a port of a container is reported with a command to find the container instead of the unit of Docker', () => {
   const engine = { pid: 4242, parent: 900, name: 'docker-proxy', command: '', inodes: ['7'], tcpPorts: [80] };
   const judged = (name: string, proxy: { pid: number; ports: number[] } | null): string[] => {
     const looked = [{ port: 80, holders: [{ ...engine, name }] }];
@@ -75,7 +75,7 @@ function keptBySystemd(t: TestContext, exec: Exec): Subject {
   });
 }
 
-test("a port that systemd keeps for a socket unit of somebody else is told, while the proxy's own are no finding", async (t) => {
+test('the check reports a port that systemd holds for a foreign socket unit, but not the ports of the proxy', async (t) => {
   const look = async (exitCode: number, stdout: string): Promise<unknown> => {
     const exec: Exec = async () => ({ exitCode, stdout, stderr: '', timedOut: false });
     const outcome = await ports.run(keptBySystemd(t, exec), AbortSignal.timeout(5000));

@@ -13,7 +13,7 @@ import { units } from './units.ts';
 const problems = (outcome: Verdict | Skipped): string[] =>
   'skipped' in outcome ? ['skipped'] : outcome.findings.map(({ problem }) => problem);
 
-test('units are judged as systemctl shows them, those that are not installed not at all', async (t) => {
+test('the check judges units by the output of systemctl and ignores units that are not installed', async (t) => {
   const shown = `Id=orkestr-agent.service
 LoadState=loaded
 ActiveState=failed
@@ -73,7 +73,7 @@ const found = (unit: string, shown: Partial<typeof WELL>, installed: readonly st
   return 'skipped' in outcome ? [] : outcome.findings.map(({ problem, values }) => [problem, values?.['state']]);
 };
 
-test('a unit that is masked, or that systemd cannot read, is told by that alone: it is not to be started as it is', () => {
+test('a masked or unreadable unit is reported only as such, because it cannot be started as it is', () => {
   const idle = { ActiveState: 'inactive', SubState: 'dead', UnitFileState: '' };
   assert.deepEqual(found('docker.service', { ...idle, LoadState: 'masked', UnitFileState: 'masked' }), [
     ['masked', undefined],
@@ -84,13 +84,13 @@ test('a unit that is masked, or that systemd cannot read, is told by that alone:
   assert.deepEqual(found('orkestr-agent.service', { LoadState: 'error' }), [['unloadable', 'error']]);
 });
 
-test('a unit of ours that is gone is told where it was installed', () => {
+test('the check reports a missing orkestr unit on a host where it was installed', () => {
   const gone = { LoadState: 'not-found', ActiveState: 'inactive', SubState: 'dead' };
   assert.deepEqual(found('orkestr-proxy.service', gone, ['orkestr-proxy.service']), [['gone', undefined]]);
   assert.deepEqual(found('orkestr-proxy.service', gone), []);
 });
 
-test('what is installed are the units of the release that runs; those of the hub only where there is one', async (t) => {
+test('the expected units are those of the running release, with those of the hub only on a host with a hub', async (t) => {
   const root = temporaryFolder(t);
   const names = ['orkestr-agent.service', 'orkestr-hub.service', 'orkestr-hub-backup.service'];
   for (const folder of ['opt/orkestr/current/units', 'etc/orkestr']) mkdirSync(join(root, folder), { recursive: true });
@@ -104,7 +104,7 @@ test('what is installed are the units of the release that runs; those of the hub
   assert.deepEqual(await look(), ['gone', 'gone', 'gone']);
 });
 
-test('what is there for builds, upgrades and backups is well while it does not run, and not when it has failed', () => {
+test('an on-demand unit for builds, upgrades or backups is fine while it is idle, but not after a failure', () => {
   const idle = { ActiveState: 'inactive', SubState: 'dead', UnitFileState: 'static' };
   for (const unit of ['orkestr-build.service', 'orkestr-upgrade.service', 'orkestr-hub-backup.service']) {
     assert.deepEqual(found(unit, idle), []);
