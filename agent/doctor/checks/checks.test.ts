@@ -236,7 +236,7 @@ test('the check warns an IPv6-only host that builds, which have no IPv6, resolve
   assert.deepEqual(await judged(stub, '', '', NOWHERE), []);
 });
 
-test('name servers that only the host itself can reach are reported, unless builds have another one', () => {
+test('the doctor reports name servers that only the host can reach, unless builds have another one', () => {
   const judged = (address: string, ...behind: string[]): string[] =>
     problems(dns.judge({ ...NAMED, behind, servers: [{ address, state: 'answers', why: '' }] }));
   assert.deepEqual(judged('127.0.0.1'), ['loopback-only']);
