@@ -1,5 +1,6 @@
 /** Provides the sandbox with the base images of a Dockerfile: from the host's engine, else from a registry. */
 import { createHash } from 'node:crypto';
+import { z } from 'zod';
 import type { RegistryLogin } from '../../protocol/job.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { type Engine, orNull } from '../lib/engine.ts';
@@ -8,13 +9,18 @@ import type { StepLog } from '../deployment/ports.ts';
 import { hasMount } from './dockerfile/mounts.ts';
 import { refused } from './dockerfile/refused.ts';
 import { contentOf } from './image-content.ts';
-import { isPinned } from './image-name.ts';
+import { isPinned, nameParts } from './image-name.ts';
 import { readAnswer } from '../lib/engine-answer.ts';
 import { dropImage } from '../registry/drop-image.ts';
 import { authConfigOf, findLogin, registryOf } from '../registry/login.ts';
 import { transferImage } from './transfer.ts';
 
 const PULL_TIMEOUT_MS = 10 * 60_000;
+/**
+ * How long a copy in the sandbox counts as current, ms. A tag such as `node:26-trixie-slim` moves with every security
+ * fix. Asking costs a build less than a second; the limit is for registries that count requests, or do not answer.
+ */
+const CURRENT_MS = 24 * 60 * 60_000;
 /** Repository of the tags that mark images pulled with a login. `.invalid` exists in no registry (RFC 6761). */
 const PRIVATE = 'orkestr.invalid/private';
 
@@ -25,6 +31,8 @@ export interface Supply {
   readonly registries: readonly RegistryLogin[];
   readonly log: StepLog;
   readonly signal: AbortSignal;
+  /** Wall clock, ms since 1970: engines keep such times. */
+  readonly now: () => number;
 }
 
 /**
@@ -38,7 +46,7 @@ export async function supplyImages(supply: Supply, names: readonly string[]): Pr
 }
 
 async function supplyImage(supply: Supply, name: string): Promise<string> {
-  const { host, sandbox, log, signal, projectId, registries } = supply;
+  const { host, sandbox, log, signal, registries } = supply;
   const login = findLogin(registries, registryOf(name));
   const [onHost, inSandbox] = [isPinned(name) ? null : await lookUp(host, name), await lookUp(sandbox, name)];
   if (onHost !== null) {
@@ -50,14 +58,44 @@ async function supplyImage(supply: Supply, name: string): Promise<string> {
     return onHost.id;
   }
   // An image that needed a login is pulled again, so that the registry decides whether this project has access.
-  if (inSandbox !== null && login === undefined && !inSandbox.isPrivate) return inSandbox.id;
+  if (inSandbox === null || login !== undefined || inSandbox.isPrivate)
+    return pullAgain(supply, name, login, inSandbox);
+  const isCurrent = isPinned(name) || supply.now() - inSandbox.confirmedAt < CURRENT_MS;
+  return isCurrent ? inSandbox.id : refresh(supply, name, inSandbox);
+}
+
+/** @param replaced the sandbox's copy so far @returns the id of the pulled image */
+async function pullAgain(
+  { sandbox, projectId, log, signal }: Supply,
+  name: string,
+  login: RegistryLogin | undefined,
+  replaced: BaseImage | null,
+): Promise<string> {
   log.line(`Pulling base image ${name}${login === undefined ? '' : ` with the login for ${login.host}`}`);
   await pull(sandbox, name, login, signal);
   const pulled = await lookUp(sandbox, name);
   if (pulled === null) throw missing(name, ['it was pulled and is not there']);
   if (login !== undefined) await markPrivate(sandbox, name, projectId);
-  if (inSandbox !== null && inSandbox.id !== pulled.id) await dropImage(sandbox, inSandbox.id);
+  else if (!isPinned(name)) await confirm(sandbox, name);
+  if (replaced !== null && replaced.id !== pulled.id) await dropImage(sandbox, replaced.id);
   return pulled.id;
+}
+
+/** Asks the registry for a newer version. If that fails, the build takes the copy, and the next ones for a day too. */
+async function refresh(supply: Supply, name: string, copy: BaseImage): Promise<string> {
+  try {
+    const id = await pullAgain(supply, name, undefined, copy);
+    if (id !== copy.id) supply.log.line(`Base image ${name} has a newer version, which this build uses`);
+    return id;
+  } catch (error) {
+    if (supply.signal.aborted || !(error instanceof OrkestrError) || error.code !== 'ORK_BASE_IMAGE') throw error;
+    const why = error.evidence.join(' ');
+    supply.log.line(
+      `warning: The registry was asked for base image ${name}: ${why}. The build uses the copy on this host`,
+    );
+    await confirm(supply.sandbox, name);
+    return copy.id;
+  }
 }
 
 interface BaseImage {
@@ -67,6 +105,8 @@ interface BaseImage {
   readonly content: string;
   /** It was pulled with a login. */
   readonly isPrivate: boolean;
+  /** When {@link confirm} last ran for it, ms since 1970; very long ago if it never did. */
+  readonly confirmedAt: number;
 }
 
 /**
@@ -82,7 +122,21 @@ async function lookUp(engine: Engine, name: string): Promise<BaseImage | null> {
   }
   const tags: unknown = info.RepoTags; // null for an image without tags
   const isPrivate = Array.isArray(tags) && tags.some((tag) => String(tag).startsWith(`${PRIVATE}:`));
-  return { id: info.Id, content: contentOf(info), isPrivate };
+  return { id: info.Id, content: contentOf(info), isPrivate, confirmedAt: taggedAt(info) };
+}
+
+const Tagged = z.object({ Metadata: z.object({ LastTagTime: z.string() }) });
+
+/** When a name was last given to the image by hand, ms since 1970; a pull is none (Docker Engine API, ImageInspect). */
+function taggedAt(info: unknown): number {
+  const { data } = Tagged.safeParse(info);
+  return data === undefined ? Number.NEGATIVE_INFINITY : Date.parse(data.Metadata.LastTagTime);
+}
+
+/** Records that the registry was asked for this image now, by giving it its name again. */
+async function confirm(sandbox: Engine, name: string): Promise<void> {
+  const { repository, tag } = nameParts(name);
+  await sandbox.call(`confirm image ${name}`, (docker) => docker.getImage(name).tag({ repo: repository, tag }));
 }
 
 /** Adds a tag, one per project and name, since an existing image cannot be labelled. */

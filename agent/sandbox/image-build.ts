@@ -52,7 +52,8 @@ async function buildWith(
   const onExport = (): void => (request.push === undefined ? load.begin() : undefined);
   const dockerfile = dockerfileOf(lease.version, request);
   const { projectId } = owner;
-  const supply = { host: options.engine, sandbox: lease.engine, projectId, registries, log, signal };
+  const engines = { host: options.engine, sandbox: lease.engine };
+  const supply = { ...engines, projectId, registries, log, signal, now: Date.now };
   const kept = again === undefined ? {} : await supplyKept(supply, dockerfile.images, again.image);
   const others = dockerfile.images.filter((name) => !Object.hasOwn(kept, name));
   const baseImages = { ...kept, ...(await supplyImages(supply, others)) };

@@ -31,7 +31,7 @@ const FILES = [
   'agent/sandbox/build-inputs',
   'agent/sandbox/builder',
   'agent/sandbox/context-sync',
-  'agent/sandbox/private-images',
+  'agent/sandbox/registry-images',
   'agent/sandbox/sandbox.test',
   'agent/sandbox/transfer',
   'agent/registry/registry',

@@ -19,6 +19,8 @@ interface TestRegistryOptions {
   readonly port?: number;
   /** Network namespace in which it listens on 127.0.0.1; absent: the host's. */
   readonly namespacePath?: string;
+  /** Asks for no login. */
+  readonly isPublic?: boolean;
 }
 
 export class TestRegistry {
@@ -33,7 +35,7 @@ export class TestRegistry {
   }
 
   static async start(options: TestRegistryOptions): Promise<TestRegistry> {
-    const { folder, namespacePath, port = await freePort() } = options;
+    const { folder, namespacePath, isPublic, port = await freePort() } = options;
     await mkdir(folder, { recursive: true });
     const config = join(folder, `${namespacePath === undefined ? 'host' : 'sandbox'}.json`);
     const htpasswd = join(folder, 'htpasswd');
@@ -45,7 +47,7 @@ export class TestRegistry {
         log: { level: 'warn' },
         storage: { filesystem: { rootdirectory: folder }, delete: { enabled: true } },
         http: { addr: `127.0.0.1:${port}` },
-        auth: { htpasswd: { realm: 'test', path: htpasswd } },
+        ...(isPublic ? {} : { auth: { htpasswd: { realm: 'test', path: htpasswd } } }),
       }),
     );
     const argv = ['docker-registry', 'serve', config];
