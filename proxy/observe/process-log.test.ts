@@ -37,7 +37,7 @@ const parsed = (text: string): Record<string, unknown>[] =>
     .slice(0, -1)
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
-test('lines say what they said, whatever is in them; a long one is cut and stays JSON', async (t) => {
+test('lines keep their content; secrets are redacted, and a long line is truncated to valid JSON', async (t) => {
   const { path, fd } = target(t, 'file');
   const { log, close } = openProcessLog('info', systemClock, fd);
   log.info({ name: 'é😀', password: 'secret' }, 'one');
@@ -52,7 +52,7 @@ test('lines say what they said, whatever is in them; a long one is cut and stays
   assert.ok(text.split('\n').every((line) => line.length < MAX_LINE_BYTES));
 });
 
-test('a log whose reader is stuck takes no time and no more memory, and says how many lines are missing', async (t) => {
+test('a log with a stuck reader drops lines without blocking, and reports how many are missing', async (t) => {
   const { fd } = target(t, 'pipe');
   const { log, close } = openProcessLog('info', systemClock, fd);
   const all = 5000;
