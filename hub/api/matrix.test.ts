@@ -203,7 +203,7 @@ test('every route answers 404 for resources of another team', async (t) => {
       assert.equal(answer.json.code, 'ORK_NOT_FOUND', operation.name);
     }
   }
-  // A project of one's own with a foreign environment must not give access.
+  // One's own project with an environment of another team must not give access.
   const nested = { project: stranger.project.id, environment: owner.environment.id };
   for (const operation of all.filter(({ path }) => path.includes('{environment}'))) {
     const answer = await api.fetch({ ...callOf(operation, nested), token: stranger.token });

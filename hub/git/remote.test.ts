@@ -56,7 +56,7 @@ test('each environment of a pushed branch is deployed; a push to another branch 
   assert.equal((await deployments(on)).length, 3);
 });
 
-test('a push reaches the agent, whose token can only fetch, and only while the deployment runs', async (t) => {
+test('a push reaches the agent, whose token can fetch that commit while the deployment runs, and cannot push', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const folder = await checkout(on);

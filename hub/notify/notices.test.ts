@@ -44,7 +44,7 @@ test('the notice of a failed deployment has project, step, error, remedy and lin
   assert.equal(receiver.got.length, 1, 'it is sent once');
 });
 
-test('each receiver gets only the notices it asked for: recovered, every live one, or reverted as a failure', async (t) => {
+test('a recovery is reported, every live deployment only on request, and a revert also to receivers of failures', async (t) => {
   const { on, receiver, kinds, later } = await start(t);
   const all = await startReceiver(t);
   const failures = await startReceiver(t);

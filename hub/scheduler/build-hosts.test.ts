@@ -102,7 +102,7 @@ async function build(agent: ScriptedAgent, job: Job): Promise<void> {
   await done(agent, job, 'build', { ...image, registryReference: REFERENCE });
 }
 
-/** App variables that the build also reads: the port, and those that every browser gets anyway. */
+/** App variables that the build also reads: the port, and those that are public in the browser. */
 const ITS_BUILD = { PORT: '4000', VITE_API_URL: 'https://api.example.com' };
 
 test('the build host gets a build job, the serving host gets its image, and it stays one deployment', async (t) => {

@@ -11,7 +11,7 @@ test('the newest hundred ended upgrades are kept, and any upgrade with a host in
   for (let n = 0; n < 104; n += 1) {
     made.push(await insertUpgrade(db, upgrade, [on.hostId]));
     await db.updateTable('upgrade').set({ state: 'cancelled' }).execute();
-    // The second one was cancelled while its host was under way.
+    // The second one was cancelled while its host was in progress.
     const state = n === 1 ? 'switching' : 'failed';
     await db
       .updateTable('upgrade_host')

@@ -121,7 +121,7 @@ test('at most atOnce hosts are in progress, none starts after a failure, and eve
       const here = new Map(
         before.hosts.flatMap(({ hostId }) => (random() < 0.8 ? [[hostId, pick([OLD, OLD, NEW])] as const] : [])),
       );
-      // Now and then a user resumes the upgrade, and hosts report their states.
+      // Sometimes a user resumes the upgrade, and hosts report their states.
       const resumed = before.state === 'paused' && random() < 0.2;
       const told = before.hosts.map((one): HostRollout => {
         if (resumed && hasFailed(one.state)) return host(one.hostId);
@@ -142,7 +142,7 @@ function check(seed: number, told: readonly HostRollout[], { hosts, state, atOnc
   assert.ok(hosts.filter((one) => isUnderWay(one.state)).length <= atOnce, why);
   if (told.some((one) => hasFailed(one.state))) assert.deepEqual(begun, [], why);
   if (hosts.some((one) => hasFailed(one.state))) assert.equal(state, 'paused', why);
-  // Turns are taken in order: no host before one under way still waits without a turn.
+  // Turns are taken in order: no host before one in progress still waits without a turn.
   const last = hosts.findLastIndex((one) => isUnderWay(one.state));
   assert.ok(
     hosts.slice(0, Math.max(last, 0)).every((one) => one.state !== 'waiting' || one.turnAt !== null),
