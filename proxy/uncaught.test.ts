@@ -16,7 +16,7 @@ async function told(minutes: number, throws: number): Promise<string[]> {
     const log = { error: ({ err, suppressedBefore }, text) => console.log(err.message, text, suppressedBefore) };
     surviveUncaught(log, async () => console.log('handed over'));
     for (let at = 0; at < ${throws}; at += 1) setImmediate(() => { throw new Error('oops'); });
-    // Behind them, however late this process is.
+    // After them, however slow this process is.
     setImmediate(() => setTimeout(() => console.log('still here', uncaughtErrors()), 20));
   `;
   const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', program]);

@@ -47,7 +47,7 @@ test('a line has client, request, outcome and duration, but no query', () => {
   assert.ok(!line.includes('secret'));
 });
 
-test('of a refused target only the path is logged: no fragment, user or password', () => {
+test('only the path of a refused target is logged: no fragment, user or password', () => {
   const told = (target: string): string => JSON.parse(logged(ALL, [ended({ target, status: 400 })])[0] ?? '').path;
   assert.equal(told('/cb#access_token=hunter2'), '/cb');
   assert.equal(told('/cb#access_token=hunter2?a'), '/cb');

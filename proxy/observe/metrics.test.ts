@@ -125,7 +125,7 @@ test('a removed upstream is shown until its last exchange is reported, and only 
   counters.add(ended());
   for (let scrapes = 0; scrapes < 2; scrapes += 1) assert.equal(shown(metrics).get(name), 2);
   assert.equal(shown(metrics).has(name), false);
-  // Without a scrape, upstreams that left long ago go all the same.
+  // Even without a scrape, upstreams that left long ago are dropped.
   for (let index = 0; index < 1000; index += 1) {
     metrics.upstream(`left-${index}`);
     metrics.forget(`left-${index}`);

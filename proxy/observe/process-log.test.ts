@@ -58,7 +58,7 @@ test('a log with a stuck reader drops lines without blocking, and reports how ma
   const all = 5000;
   for (let number = 0; number < all; number += 1) log.info({ number }, 'x'.repeat(100));
   let text = '';
-  // What the reader takes makes room for the rest, bit by bit.
+  // Each read makes room for more of the rest.
   for (let reports = 0; reports === 0; await new Promise((resolve) => setTimeout(resolve, 20))) {
     text += taken(fd);
     log.info({ number: all }, 'one more');

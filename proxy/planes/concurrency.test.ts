@@ -63,7 +63,7 @@ function fill(one: Worker): (() => void)[] {
   return ends;
 }
 
-test('shares add up to the whole, and nobody gets less than an equal share unless it wants less', () => {
+test('shares add up to the whole, and no worker gets less than an equal share unless it wants less', () => {
   const wants = array(nat(1000), { minLength: 1, maxLength: 16 });
   forAll(
     property(nat(1000), wants, (whole, wanted) => {

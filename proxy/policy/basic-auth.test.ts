@@ -106,7 +106,7 @@ test('wrong passwords are counted per client: after ten it must wait, and others
   assert.equal(await status(ask(basic('anna', 'correct horse'), '192.0.2.99')), 200);
   clock.ms += 6000;
   assert.equal(await status(ask(basic('anna', 'guess'))), 401);
-  // A remembered password costs nothing and gives nothing away, so it is never held up.
+  // A remembered password costs nothing and gives nothing away, so it is never delayed.
   assert.equal(ask(basic('anna', 'correct horse')), null);
 });
 

@@ -104,7 +104,7 @@ test('over any time a client gets no more than its burst and its rate', () => {
         else assert.equal(clients.take('a', now + waitMs - 0.5) > 0, true);
         assert.ok(passed <= atOnce + now / intervalMs);
       }
-      // Nothing is lost either: a client that waits as long as told gets through.
+      // Nothing is lost either: a client that waits for the stated time gets through.
       assert.equal(clients.take('a', now + clients.wait('a', now)), 0);
     }),
   );

@@ -17,7 +17,7 @@ function entry(generation: number, edge: object = {}): UpstreamEntry {
   return { id: uuid(0), generation, targets, routes: [], edge: EdgeSettings.parse(edge) };
 }
 
-/** An upstream under a clock that the test advances, and requests that record what became of them. */
+/** An upstream under a clock that the test advances, and requests that record their result. */
 function setUp(t: TestContext, edge: object = {}) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let now = 0;

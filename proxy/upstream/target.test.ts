@@ -12,7 +12,7 @@ const plan = (deadlineMs: number, streamDeadlineMs = 0, spreadMs = 0): DrainPlan
   spreadMs,
 });
 
-/** An exchange that records how it was ended, and releases its claim then if told to. */
+/** An exchange that records how it was ended, and then calls `release`. */
 function exchange(stream: StreamKind | null = null, ended: string[] = [], name = '', release?: () => void): InFlight {
   return {
     stream,

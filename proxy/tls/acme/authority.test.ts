@@ -27,7 +27,7 @@ const log = makeLogger('proxy', 'silent');
 class Ca {
   /** Hosts of the orders placed, in order. */
   readonly asked: string[] = [];
-  /** Why the CA takes no order for a host, or null. */
+  /** Why the CA refuses an order for a host, or null. */
   refusal: (host: string) => AcmeProblem | null = () => null;
   /** The status of a finalized order; null: the order is gone. */
   decision: 'processing' | 'valid' | null = 'valid';

@@ -1,4 +1,4 @@
-/** Certificates that cannot be issued now: the reported reason, when to try again, and what goes on meanwhile. */
+/** Certificates that cannot be issued now: the reported reason, when to try again, and what still works meanwhile. */
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
