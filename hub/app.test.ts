@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { startTestApi } from './api/test-api.ts';
 import { DEADLINE_MS } from './git/backend.ts';
 
-test('a push over a slow line has as long as git may take with it', async (t) => {
+test('the request timeout is longer than the deadline of a push, so a slow line can complete one', async (t) => {
   const { server } = await startTestApi(t);
   assert.ok(server.requestTimeout > DEADLINE_MS);
 });

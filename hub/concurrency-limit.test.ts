@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConcurrencyLimit } from './concurrency-limit.ts';
 
-test('one asker has so many under way and leaves the rest to others; who ends makes room', async () => {
+test('one client can use only its share of the slots, and finished work frees its slot', async () => {
   const limit = new ConcurrencyLimit({ inAll: 3, ofOne: 2 }, { inAll: 'all are running', ofOne: 'yours are running' });
   const over = Promise.withResolvers<void>();
   const work = (asker: string): Promise<void> => limit.run(asker, () => over.promise);
@@ -15,7 +15,7 @@ test('one asker has so many under way and leaves the rest to others; who ends ma
   assert.equal(await limit.run('a', () => Promise.resolve('done')), 'done');
 });
 
-test('work that fails counts no more', async () => {
+test('failed work frees its slot', async () => {
   const limit = new ConcurrencyLimit({ inAll: 1, ofOne: 1 }, { inAll: 'all are running', ofOne: 'yours are running' });
   for (let n = 0; n < 3; n += 1) {
     await assert.rejects(

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { OrkestrError } from '../protocol/errors.ts';
 import { readConfig } from './config.ts';
 
-test('an empty environment gives the defaults', () => {
+test('an empty environment yields the defaults', () => {
   const config = readConfig({});
   assert.deepEqual(config.listen, { host: '127.0.0.1', port: 7700 });
   assert.equal(config.publicUrl, undefined);
@@ -14,12 +14,12 @@ test('an empty environment gives the defaults', () => {
   assert.equal(config.allowHttpRepositories, false);
 });
 
-test('addresses are read, of both families', () => {
+test('IPv4 and IPv6 addresses are parsed', () => {
   assert.deepEqual(readConfig({ ORKESTR_HUB_LISTEN: '[::1]:0' }).listen, { host: '::1', port: 0 });
   assert.equal(readConfig({ ORKESTR_HUB_URL: 'https://hub.example.com/' }).publicUrl, 'https://hub.example.com');
 });
 
-test('the proxy of this machine is trusted by loopback and by the address that it dials, others by the setting', () => {
+test("loopback and the hub's own listen address are trusted as proxies, others only by ORKESTR_HUB_TRUSTED", () => {
   const trusted = (env: Record<string, string>): readonly string[] => readConfig(env).trusted;
   const loopback = ['127.0.0.0/8', '::1/128'];
   assert.deepEqual(trusted({}), [...loopback, '127.0.0.1/32']);
@@ -57,7 +57,7 @@ const wrong = {
   ORKESTR_HUB_HOST_AWAY_MINUTES: ['0', 'soon', '1.5'],
 };
 for (const [name, values] of Object.entries(wrong)) {
-  test(`a wrong ${name} is refused by its name`, () => {
+  test(`an invalid ${name} is refused by its name`, () => {
     for (const value of values) {
       assert.throws(
         () => readConfig({ [name]: value }),
@@ -68,7 +68,7 @@ for (const [name, values] of Object.entries(wrong)) {
   });
 }
 
-test('a mail server is read with its port, its sender, and its password from a file', (t) => {
+test('a mail server is configured with its port, its sender, and its password from a file', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-config-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'password');
@@ -96,7 +96,7 @@ test('a mail server is read with its port, its sender, and its password from a f
   }
 });
 
-test('what notifications may be sent to is read as networks', () => {
+test('the allow list for notifications is parsed as networks', () => {
   const { notify } = readConfig({
     ORKESTR_HUB_NOTIFY_ALLOW: '10.0.0.5, fd00::/8,::1',
     ORKESTR_HUB_NOTIFY_PRIVATE: '0',

@@ -30,7 +30,7 @@ test('the console is served, with its start page for each of its own paths', asy
   assert.match(String(asset.headers['content-type']), /javascript/);
 });
 
-test('what is not the console’s is not answered with its page', async (t) => {
+test('paths outside the console are not answered with its page', async (t) => {
   const api = await startTestApi(t, {}, { consoleFolder: builtConsole(t) });
   for (const path of ['/api/none', '/assets/gone.js', '/agent', '/healthz/x']) {
     const answer = await api.fetch({ path });
@@ -41,7 +41,7 @@ test('what is not the console’s is not answered with its page', async (t) => {
   assert.equal((await api.fetch({ path: '/git/shop.git/info/refs' })).text, 'git /git/shop.git/info/refs');
 });
 
-test('no path leads out of its folder', async (t) => {
+test("no path leads out of the console's folder", async (t) => {
   const api = await startTestApi(t, {}, { consoleFolder: join(builtConsole(t), 'assets', '..') });
   for (const path of ['/..%2f..%2fetc/passwd', '/%2e%2e/%2e%2e/etc/passwd', '/assets/..%2f..%2f..%2fetc/passwd']) {
     const answer = await api.fetch({ path });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { startTestApi } from './api/test-api.ts';
 
-test('pages that messages name are there to be read, and nothing beside them', async (t) => {
+test('the pages that messages name are served, and no other files', async (t) => {
   const api = await startTestApi(t, {}, { docsFolder: join(import.meta.dirname, '..', 'docs') });
   const page = await api.fetch({ path: '/docs/notifications.md' });
   assert.equal(page.headers['content-type'], 'text/plain; charset=utf-8');
@@ -14,7 +14,7 @@ test('pages that messages name are there to be read, and nothing beside them', a
   }
 });
 
-test('a hub without its pages says that there is nothing', async (t) => {
+test('a hub without its docs pages answers 404', async (t) => {
   const api = await startTestApi(t);
   assert.equal((await api.fetch({ path: '/docs/notifications.md' })).status, 404);
 });

@@ -14,7 +14,7 @@ const of = {
 const names = (wanted: Partial<Parameters<typeof defaultDomains>[0]>): string[] =>
   defaultDomains({ ...of, isFirst: false, ...wanted }).map(({ host }) => host);
 
-test('the first environment has the name of its project, others put theirs before it', () => {
+test('the first environment gets the name of its project; others put their own name before it', () => {
   assert.deepEqual(names({ isFirst: true }), ['shop.localhost', 'shop-8c4509.localhost']);
   assert.deepEqual(names({}), ['staging-shop.localhost', 'staging-shop-8c4509.localhost']);
 });
@@ -30,7 +30,7 @@ test('every default domain is a valid host name, however long the slugs are', ()
   );
 });
 
-test('URLs take scheme and port of where apps are reached', () => {
+test('URLs take the scheme and port of the apps URL', () => {
   const domains = [
     { host: 'a.example.com', pathPrefix: '/' },
     { host: 'b.example.com', pathPrefix: '/api' },
@@ -44,7 +44,7 @@ test('URLs take scheme and port of where apps are reached', () => {
 
 const code = (expected: string) => (error: unknown) => error instanceof OrkestrError && error.code === expected;
 
-test('no environment has a domain twice, or the one of the hub', () => {
+test('an environment cannot have the same domain twice, nor the domain of the hub', () => {
   const domain = { host: 'a.example.com', pathPrefix: '/' };
   const urls = { hub: 'https://hub.example.com', apps: 'https://apps.example.com' };
   assert.throws(() => checkDomains([domain, domain], urls), code('ORK_INVALID'));
@@ -52,7 +52,7 @@ test('no environment has a domain twice, or the one of the hub', () => {
   checkDomains([domain, { ...domain, pathPrefix: '/b' }], urls);
 });
 
-test('a wildcard takes neither the hub nor the names that all environments get', () => {
+test('a wildcard can cover neither the hub nor the default domains of all environments', () => {
   const urls = { hub: 'https://hub.example.com', apps: 'https://apps.example.com' };
   const wildcard = (host: string) => [{ host, pathPrefix: '/' }];
   assert.throws(() => checkDomains(wildcard('*.example.com'), urls), code('ORK_ROUTE_TAKEN'));
@@ -61,12 +61,12 @@ test('a wildcard takes neither the hub nor the names that all environments get',
   checkDomains(wildcard('*.b.example.com'), urls);
 });
 
-test('the URL of a wildcard shows that it is one', () => {
+test('the URL of a wildcard keeps its asterisk', () => {
   const domains = [{ host: '*.shop.example.com', pathPrefix: '/api' }];
   assert.deepEqual(environmentUrls({ domains }, 'https://apps.example.com'), ['https://*.shop.example.com/api']);
 });
 
-test('a project is not named like a part of the hub', () => {
+test('a project cannot have the name of a part of the hub', () => {
   assert.throws(() => checkProjectSlug('api'), code('ORK_INVALID'));
   checkProjectSlug('shop');
 });

@@ -48,7 +48,7 @@ const failureOf = (work: Promise<unknown>): Promise<{ code: number; stderr: stri
     (error: unknown) => error as { code: number; stderr: string },
   );
 
-test('a hub builds itself, answers on each of its ways in, and stops', async (t) => {
+test('a hub starts, answers on HTTP, git and the agent link, and stops', async (t) => {
   const config = readConfig(freshState(t));
   const hub = await startHub(config, makeLogger('hub', 'silent'));
   t.after(() => hub.stop());
@@ -75,7 +75,7 @@ test('a hub builds itself, answers on each of its ways in, and stops', async (t)
   await assert.rejects(status('/healthz'), { code: 'ECONNREFUSED' });
 });
 
-test('what the hub keeps is for its user alone, and is the same after a restart', async (t) => {
+test("the state is accessible to the hub's user only, and the keys stay the same after a restart", async (t) => {
   const config = readConfig(freshState(t));
   const first = await startHub(config, makeLogger('hub', 'silent'));
   await first.stop();
@@ -90,7 +90,7 @@ test('what the hub keeps is for its user alone, and is the same after a restart'
   assert.ok(!readFileSync(join(config.stateFolder, 'hub-key.pem'), 'utf8').includes('PUBLIC'));
 });
 
-test('a second hub on the same state is refused, and the first goes on', async (t) => {
+test('a second hub on the same state is refused, and the first keeps running', async (t) => {
   const config = readConfig(freshState(t));
   const first = await startHub(config, makeLogger('hub', 'silent'));
   t.after(() => first.stop());
@@ -100,7 +100,7 @@ test('a second hub on the same state is refused, and the first goes on', async (
   assert.equal(answer.statusCode, 200);
 });
 
-test('an address that is taken is named, and nothing is left behind', async (t) => {
+test('an address in use is named, and the failed start leaves no lock behind', async (t) => {
   const env = freshState(t);
   const first = await startHub(readConfig(env), makeLogger('hub', 'silent'));
   t.after(() => first.stop());
@@ -110,7 +110,7 @@ test('an address that is taken is named, and nothing is left behind', async (t) 
   await assert.rejects(start(), { code: 'ORK_CONFIG' }, 'the state is not locked any more');
 });
 
-test('setup works beside a running hub, once; the token logs in at once', async (t) => {
+test('setup works once beside a running hub, and the token is valid at once', async (t) => {
   const env = freshState(t);
   const { url } = await serve(t, env);
   const argv = [MAIN, 'setup', '--email', 'root@localhost', '--team', 'Home', '--json'];
@@ -123,7 +123,7 @@ test('setup works beside a running hub, once; the token logs in at once', async 
   assert.match(again.stderr, /^ORK_CONFLICT: This hub is already set up\./);
 });
 
-test('another admin token is made beside a running hub, and no hub where there is none', async (t) => {
+test('an admin token can be created beside a running hub, and the command creates no hub where there is none', async (t) => {
   const env = freshState(t);
   const argv = [MAIN, 'token'];
   assert.match((await failureOf(run(process.execPath, argv, { env }))).stderr, /^ORK_CONFIG: .*there is no hub in/);
@@ -134,7 +134,7 @@ test('another admin token is made beside a running hub, and no hub where there i
   assert.match(await answer.body.text(), /"slug":"home"/);
 });
 
-test('a team is moved to another plan beside a running hub; teams and plans are listed', async (t) => {
+test('the plan of a team can be changed beside a running hub; teams and plans are listed', async (t) => {
   const env = freshState(t);
   const { url } = await serve(t, env);
   const setup = [MAIN, 'setup', '--email', 'root@localhost', '--team', 'Home', '--json'];
@@ -153,7 +153,7 @@ test('a team is moved to another plan beside a running hub; teams and plans are 
   assert.match((await failureOf(plan('away', 'pro'))).stderr, /^ORK_NOT_FOUND: There is no team "away"\. .*: home\./);
 });
 
-test('SIGTERM ends the process in order, with requests open', async (t) => {
+test('SIGTERM ends the process cleanly with open connections', async (t) => {
   const env = freshState(t);
   const { hub, url } = await serve(t, env);
   const agent = new WebSocket(url.replace('http', 'ws') + AGENT_LINK_PATH);
@@ -165,7 +165,7 @@ test('SIGTERM ends the process in order, with requests open', async (t) => {
   await closed;
 });
 
-test('after kill -9 the next hub takes the state over', async (t) => {
+test('after kill -9 the next hub takes over the state', async (t) => {
   const env = freshState(t);
   const { hub } = await serve(t, env);
   const ended = once(hub, 'exit');
@@ -177,7 +177,7 @@ test('after kill -9 the next hub takes the state over', async (t) => {
   assert.equal(answer.statusCode, 200);
 });
 
-test('the command line says what is wrong and how it is used', async () => {
+test('the command line explains errors and usage', async () => {
   const of = (...argv: string[]) => run(process.execPath, [MAIN, ...argv], { env: {} });
   assert.match((await of('--version')).stdout, /^\d+\.\d+\.\d+$/m);
   assert.match((await of('--help')).stdout, /Examples:[\s\S]*setup --email/);

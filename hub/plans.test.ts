@@ -4,11 +4,11 @@ import { test } from 'node:test';
 import { BuildLimits } from '../protocol/job.ts';
 import { overPlan, PLANS, withinPlan } from './plans.ts';
 
-test('the defaults of a build are within every plan', () => {
+test('the default build limits are within every plan', () => {
   for (const plan of Object.values(PLANS)) assert.deepEqual(overPlan(BuildLimits.parse({}), plan), []);
 });
 
-test('docs/hub.md has the figures of every plan', () => {
+test('docs/hub.md lists the figures of every plan', () => {
   const page = readFileSync(new URL('../docs/hub.md', import.meta.url), 'utf8');
   for (const { name, build, keepImages, keepDetails, rollback } of Object.values(PLANS)) {
     const { memoryMiB, cpus, diskMiB, timeoutSeconds } = build;
@@ -17,7 +17,7 @@ test('docs/hub.md has the figures of every plan', () => {
   }
 });
 
-test('what is over a plan is named, and lowered to it; all else stays', () => {
+test('limits above the plan are named and lowered to it; all others stay', () => {
   const build = BuildLimits.parse({ memoryMiB: 4096, cpus: 1.5, diskMiB: 10_000, logMiB: 512 });
   assert.deepEqual(overPlan(build, PLANS.free), [
     'settings.build.memoryMiB: 4096 exceeds the limit of the plan Free, 2048',

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { startTestApi } from './api/test-api.ts';
 import { makeAdminToken, setUp } from './setup.ts';
 
-test('the first account has a team with the plan Pro and a token that may do everything', async (t) => {
+test('the first account gets a team on the plan Pro and a token with all scopes', async (t) => {
   const api = await startTestApi(t);
   const { db, clock } = api.deps;
   const account = await setUp(db, clock, { email: 'Root@localhost', team: 'Größe & Söhne' });
@@ -15,14 +15,14 @@ test('the first account has a team with the plan Pro and a token that may do eve
   assert.deepEqual(me.scopes, ['read', 'deploy', 'write', 'admin', 'git']);
 });
 
-test('a hub is set up once', async (t) => {
+test('a hub can be set up only once', async (t) => {
   const { deps } = await startTestApi(t);
   await setUp(deps.db, deps.clock, { email: 'a@b', team: 'A' });
   await assert.rejects(setUp(deps.db, deps.clock, { email: 'c@d', team: 'B' }), { code: 'ORK_CONFLICT' });
   assert.equal((await deps.db.selectFrom('user').selectAll().execute()).length, 1);
 });
 
-test('what is no address or no name is refused by its field', async (t) => {
+test('an invalid e-mail address or team name is refused with its field', async (t) => {
   const { deps } = await startTestApi(t);
   await assert.rejects(setUp(deps.db, deps.clock, { email: 'nobody', team: ' ' }), {
     code: 'ORK_INVALID',
@@ -30,12 +30,12 @@ test('what is no address or no name is refused by its field', async (t) => {
   });
 });
 
-test('a name that leaves no slug still gets one', async (t) => {
+test('a team name that yields no slug gets a default one', async (t) => {
   const { deps } = await startTestApi(t);
   assert.equal((await setUp(deps.db, deps.clock, { email: 'a@b', team: '東京 42' })).teamSlug, 'team');
 });
 
-test('who has lost the admin token gets another one; those that are there stay', async (t) => {
+test('a lost admin token can be replaced by a new one, and existing tokens stay valid', async (t) => {
   const api = await startTestApi(t);
   const { db, clock } = api.deps;
   await assert.rejects(makeAdminToken(db, clock), { code: 'ORK_NOT_FOUND', message: /orkestr-hub setup/ });

@@ -24,7 +24,7 @@ function bench() {
   };
 }
 
-test('time counts from the moment that was noted, and from the start of the hub at the earliest', () => {
+test('elapsed time counts from the noted moment, and at the earliest from the start of the hub', () => {
   const { uptime, pass, now } = bench();
   pass(HOUR);
   const noted = now();
@@ -34,7 +34,7 @@ test('time counts from the moment that was noted, and from the start of the hub 
   assert.equal(uptime.from(0), START);
 });
 
-test('a clock that is set, and a hub that stood still, begin anew', () => {
+test('after a clock change or a suspension the elapsed time restarts from zero', () => {
   for (const ms of [8 * HOUR, -8 * HOUR, MINUTE, -MINUTE]) {
     const { uptime, pass, setClock, now } = bench();
     pass(HOUR);
@@ -48,13 +48,13 @@ test('a clock that is set, and a hub that stood still, begin anew', () => {
   }
 });
 
-test('what was noted with a clock that was ahead counts from when that was set right', () => {
+test('a moment noted by a clock that was ahead counts from the start or the last correction', () => {
   const { uptime, pass, now } = bench();
   pass(MINUTE);
   assert.equal(uptime.elapsed(now() + 8 * HOUR), MINUTE);
 });
 
-test('a clock that is kept in time, and a hub that is busy, are no break', () => {
+test('small clock adjustments and a busy hub do not restart the elapsed time', () => {
   const { uptime, pass, setClock, now } = bench();
   pass(HOUR);
   const noted = now();

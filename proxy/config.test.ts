@@ -2,20 +2,20 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readConfig, successorEnvironment } from './config.ts';
 
-test('without any setting the defaults hold', () => {
+test('without settings the defaults apply', () => {
   const config = readConfig({}, 1);
   assert.deepEqual(config.listen, { host: '0.0.0.0', port: 8080 });
   assert.deepEqual([config.adminSocket, config.stateDirectory], ['/run/orkestr/proxy.sock', '/var/lib/orkestr/proxy']);
   assert.deepEqual(config.inherited, []);
 });
 
-test('addresses of both families are read', () => {
+test('IPv4 and IPv6 addresses are parsed', () => {
   const listen = (text: string) => readConfig({ ORKESTR_PROXY_LISTEN: text }, 1).listen;
   assert.deepEqual(listen('127.0.0.1:0'), { host: '127.0.0.1', port: 0 });
   assert.deepEqual(listen('[::]:443'), { host: '::', port: 443 });
 });
 
-test('descriptors count only when they were meant for this process', () => {
+test('inherited descriptors count only if LISTEN_PID is this process', () => {
   const [first, second] = [3, 4].map((fd) => ({ fd, kind: 'http' }));
   assert.deepEqual(readConfig({ LISTEN_FDS: '2', LISTEN_PID: '7' }, 7).inherited, [first, second]);
   const named = { LISTEN_FDS: '3', LISTEN_PID: '7', LISTEN_FDNAMES: 'orkestr.socket:https:admin' };
@@ -27,7 +27,7 @@ test('descriptors count only when they were meant for this process', () => {
   assert.deepEqual(readConfig({ LISTEN_FDS: '2' }, 7).inherited, []);
 });
 
-test('a successor takes over the sockets of as many workers as there can be, for http and https, and the admin', () => {
+test('a successor inherits one HTTP and one HTTPS socket per worker at the maximum, and the admin socket', () => {
   const { workers } = readConfig({ ORKESTR_PROXY_WORKERS: '64' }, 1);
   const purposes = (['http', 'https'] as const).flatMap((kind) => Array.from({ length: workers }, () => kind));
   const { inherited } = readConfig(successorEnvironment([...purposes, 'admin'], {}), 1);
@@ -37,7 +37,7 @@ test('a successor takes over the sockets of as many workers as there can be, for
   );
 });
 
-test('addresses of the host outside are read for ACME', () => {
+test('the public addresses of the host are parsed for ACME', () => {
   const ORKESTR_PROXY_ACME = 'https://ca.example.com/directory';
   const of = (text: string) => readConfig({ ORKESTR_PROXY_ACME, ORKESTR_PROXY_PUBLIC: text }, 1).acme?.publicAddresses;
   assert.deepEqual(of('203.0.113.7, 2001:db8::7'), ['203.0.113.7', '2001:db8::7']);
@@ -63,7 +63,7 @@ for (const [variable, value] of [
   });
 }
 
-test('the program of a release starts the successor, unless it was called by a path that holds in one folder only', () => {
+test("the successor is started by the release's launcher, unless that was given as a relative path", () => {
   const launcher = '/opt/orkestr/current/bin/orkestr-proxy';
   assert.equal(readConfig({ ORKESTR_LAUNCHER: launcher }, 1).launcher, launcher);
   assert.equal(readConfig({ ORKESTR_LAUNCHER: './bin/orkestr-proxy' }, 1).launcher, null);

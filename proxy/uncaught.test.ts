@@ -16,22 +16,22 @@ async function told(minutes: number, throws: number): Promise<string[]> {
     const log = { error: ({ err, suppressedBefore }, text) => console.log(err.message, text, suppressedBefore) };
     surviveUncaught(log, async () => console.log('handed over'));
     for (let at = 0; at < ${throws}; at += 1) setImmediate(() => { throw new Error('oops'); });
-    // Behind them, however late this process is.
+    // After them, however slow this process is.
     setImmediate(() => setTimeout(() => console.log('still here', uncaughtErrors()), 20));
   `;
   const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', program]);
   return stdout.trim().split('\n');
 }
 
-test('a process serves on after errors that nobody caught, and tells one of those that come together', async () => {
+test('a process keeps serving after uncaught errors, and logs one of several at once', async () => {
   assert.deepEqual(await told(0, 3), ['oops nobody caught this; serving on 0', 'still here 3']);
 });
 
-test('one that has served for a while hands over, once', async () => {
+test('a process that has served for a while hands over, once', async () => {
   assert.deepEqual(await told(11, 2), ['oops nobody caught this; serving on 0', 'handed over', 'still here 2']);
 });
 
-test('a hand-over that fails is tried again with the next error', async () => {
+test('a failed hand-over is tried again at the next error', async () => {
   const program = `
     import { surviveUncaught } from '${MODULE}';
     let now = 11 * 60_000;

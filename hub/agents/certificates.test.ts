@@ -58,7 +58,7 @@ async function start(t: Parameters<typeof hub>[0]): Promise<{ on: TestHub; agent
   return { on, agent: await on.connect() };
 }
 
-test('a domain whose certificate fails is shown at once, told once when it lasts, and its end is told', async (t) => {
+test('a failing certificate is shown at once; notices are sent once when it persists and once when it recovers', async (t) => {
   const { on, agent } = await start(t);
   const host = 'production.example.com';
   const since = '2030-01-01T00:00:00.000Z';
@@ -80,7 +80,7 @@ test('a domain whose certificate fails is shown at once, told once when it lasts
   ]);
 });
 
-test('a clock that is set makes no failure last, nor keeps one that lasts from being told', async (t) => {
+test('setting the clock neither makes a failure count as persistent nor suppresses the notice of one that is', async (t) => {
   for (const setMs of [480 * MINUTE, -480 * MINUTE]) {
     const { on, agent } = await start(t);
     const host = 'production.example.com';
@@ -96,7 +96,7 @@ test('a clock that is set makes no failure last, nor keeps one that lasts from b
   }
 });
 
-test('what is over soon is told to nobody, nor is the end of what an environment gave up', async (t) => {
+test('no notice is sent for a short failure, nor for the end of one whose domain the environment gave up', async (t) => {
   const { on, agent } = await start(t);
   const host = 'production.example.com';
   await beat(on, agent, [failing(host)]);
@@ -111,7 +111,7 @@ test('what is over soon is told to nobody, nor is the end of what an environment
   assert.deepEqual(await told(on), [`certificate.failing shop/production: the certificate of ${host} is failing`]);
 });
 
-test('a certificate of a wildcard is that of the domains below it, and with very many none counts as mended', async (t) => {
+test('a failing wildcard certificate shows for the domains it covers, and a full report marks none as fixed', async (t) => {
   const { on, agent } = await start(t);
   const notAfter = '2030-01-10T00:00:00.000Z';
   await beat(on, agent, [failing('*.example.com', { notAfter })]);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Intake } from './intake.ts';
 
-test('batches are stored one at a time, in the order in which they come, and in between others have their turn', async () => {
+test('the intake stores batches one at a time, in order of arrival, and yields to the event loop in between', async () => {
   const intake = new Intake();
   const told: string[] = [];
   let others = 0;
@@ -21,7 +21,7 @@ test('batches are stored one at a time, in the order in which they come, and in 
   assert.ok(others >= 2, `${others} turns`);
 });
 
-test('a batch that fails is told to the one who has brought it, and holds up no other', async () => {
+test('a failing batch rejects for its own sender only and does not block the next one', async () => {
   const intake = new Intake();
   const bad = intake.take(() => Promise.reject(new Error('no disk')));
   const good = intake.take(() => Promise.resolve('stored'));

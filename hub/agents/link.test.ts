@@ -12,7 +12,7 @@ import { hub } from '../test-hub.ts';
 import { COMMIT } from '../test-release.ts';
 import { ScriptedAgent } from './test-agent.ts';
 
-test('a host that proves its key is online, and a hub that proves its own is believed', async (t) => {
+test('host and hub authenticate each other with their keys, and the host is online until it disconnects', async (t) => {
   const on = await hub(t);
   assert.equal(on.deps.agents.isOnline(on.hostId), false);
   const agent = await on.connect();
@@ -21,7 +21,7 @@ test('a host that proves its key is online, and a hub that proves its own is bel
   await until(() => !on.deps.agents.isOnline(on.hostId));
 });
 
-test('another key and an unknown host are refused by their codes', async (t) => {
+test('the hub refuses a wrong key and an unknown host with an error code', async (t) => {
   const on = await hub(t);
   await assert.rejects(on.connect({ key: makeKeyPair() }), /closed the connection \(1008\)/);
   const stranger = new ScriptedAgent(on.url, on.deps.hubKey.publicKey);
@@ -29,7 +29,7 @@ test('another key and an unknown host are refused by their codes', async (t) => 
   assert.partialDeepStrictEqual(stranger.heard.at(-1), { type: 'error', code: 'ORK_SIGNATURE' });
 });
 
-test('hub and agent speak the newest version that both know', async (t) => {
+test('hub and agent speak the newest version that both support', async (t) => {
   const on = await hub(t);
   for (const [newest, spoken] of [
     [OLDEST_PROTOCOL, OLDEST_PROTOCOL],
@@ -42,7 +42,7 @@ test('hub and agent speak the newest version that both know', async (t) => {
   }
 });
 
-test('an agent that is too old or too new is told which side to upgrade, and the host shows it until it is in', async (t) => {
+test('an agent that is too old or too new learns which side to upgrade, and the host shows it until it connects', async (t) => {
   const on = await hub(t);
   const refusalOf = async () => {
     const [host] = z.array(Host).parse(await (await on.api('GET', '/hosts')).json());
@@ -69,14 +69,14 @@ test('an agent that is too old or too new is told which side to upgrade, and the
   assert.equal(await refusalOf(), null);
 });
 
-test('the version that a stranger claims is not shown as that of the host', async (t) => {
+test('the version that an unauthenticated agent claims is not shown on the host', async (t) => {
   const on = await hub(t);
   const stranger = new ScriptedAgent(on.url, on.deps.hubKey.publicKey);
   await assert.rejects(stranger.shakeHands(on.hostId, makeKeyPair(), { oldest: 98, protocol: 99 }), /1008/);
   assert.equal(on.deps.agents.refusal(on.hostId), undefined);
 });
 
-test('frames that are no messages get a coded error and 1008, before and after the handshake, and the hub lives on', async (t) => {
+test('invalid frames get a coded error and 1008, before and after the handshake, and the hub keeps running', async (t) => {
   const on = await hub(t);
   const frames = ['', '{', 'null', '[]', '{"type":"report"}', '{"type":"hello"}', '"\u0000"', Buffer.from([1, 2, 3])];
   for (const frame of frames) {
@@ -96,7 +96,7 @@ test('frames that are no messages get a coded error and 1008, before and after t
   await on.connect();
 });
 
-test('a hub that stops comes to its end, whatever an agent says meanwhile', async (t) => {
+test('the hub stops even when an agent keeps sending', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const stopped = on.deps.agents.stop();
@@ -105,7 +105,7 @@ test('a hub that stops comes to its end, whatever an agent says meanwhile', asyn
   await agent.closed;
 });
 
-test('the newest session of a host is the one', async (t) => {
+test('a newer session of a host replaces the older one and gets the jobs', async (t) => {
   const on = await hub(t);
   const first = await on.connect();
   const second = await on.connect();
@@ -121,7 +121,7 @@ test('the newest session of a host is the one', async (t) => {
   assert.equal((await second.job()).deploymentId, id);
 });
 
-test('a host that is revoked is cut off', async (t) => {
+test('the hub disconnects a host that is revoked', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   on.deps.agents.disconnect(on.hostId);
@@ -129,7 +129,7 @@ test('a host that is revoked is cut off', async (t) => {
   assert.equal(on.deps.agents.isOnline(on.hostId), false);
 });
 
-test('an upgrade to something else is answered, and its connection ended whatever the other side does', async (t) => {
+test('the hub answers an upgrade to an unknown path and closes its connection even if the client does not', async (t) => {
   const on = await hub(t);
   const socket = connect({ port: Number(new URL(on.url).port), host: '127.0.0.1', allowHalfOpen: true });
   let answer = '';
@@ -143,14 +143,14 @@ test('an upgrade to something else is answered, and its connection ended whateve
   });
 });
 
-test('a host that answers no ping is given up after two', async (t) => {
+test('the hub drops a host that answers no pings', async (t) => {
   const on = await hub(t, { timing: { heartbeatMs: 30, handshakeMs: 10_000 } });
   const agent = await on.connect();
   agent.socket.pause(); // alive at the TCP level, silent above it
   await until(() => !on.deps.agents.isOnline(on.hostId));
 });
 
-test('one that answers pings stays', async (t) => {
+test('a host that answers pings stays online', async (t) => {
   const on = await hub(t, { timing: { heartbeatMs: 10, handshakeMs: 10_000 } });
   const agent = await on.connect();
   let pings = 0;

@@ -67,7 +67,7 @@ test('reports become status, steps, log and release', async (t) => {
   assert.deepEqual(await findRelease(on.deps.db, id), exampleRelease(id));
 });
 
-test('replayed reports change nothing, and a gap is refused', async (t) => {
+test('replayed reports change nothing, and a gap in the sequence is refused', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const id = await deploy(on);
@@ -92,7 +92,7 @@ test('replayed reports change nothing, and a gap is refused', async (t) => {
   assert.equal(again.acknowledged, 4);
 });
 
-test('a report that cannot be read is counted, and those after it are stored', async (t) => {
+test('an unreadable report is acknowledged, and the reports after it are stored', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const id = await deploy(on);
@@ -108,7 +108,7 @@ test('a report that cannot be read is counted, and those after it are stored', a
   assert.equal(await statusOf(on, id), 'failed', 'what can be read of a report counts');
 });
 
-test('reports about what is not on this host, was never sent or is of another generation are counted and change nothing', async (t) => {
+test('reports about unknown or unsent deployments or another generation are acknowledged and change nothing', async (t) => {
   const on = await hub(t);
   const waiting = await deploy(on); // offline: never sent
   const agent = await on.connect();
@@ -125,7 +125,7 @@ test('reports about what is not on this host, was never sent or is of another ge
   assert.equal(await statusOf(on, second), 'queued');
 });
 
-test('what a host refuses as older than it knows is sent again above that, and what waits stays behind', async (t) => {
+test('a job that a host refuses as stale is sent again with a higher generation, ahead of the queue', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const [first, second] = [await deploy(on), await deploy(on)];
@@ -159,7 +159,7 @@ test('what a host refuses as older than it knows is sent again above that, and w
   assert.equal((await findDeployment(on.deps.db, await deploy(on)))?.generation, 12);
 });
 
-test('a later live one supersedes the one before', async (t) => {
+test('a later live deployment supersedes the previous one', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const first = await deploy(on);
@@ -172,7 +172,7 @@ test('a later live one supersedes the one before', async (t) => {
   assert.equal(await statusOf(on, second), 'live', 'an end is final');
 });
 
-test('a host that says of itself that it is lost ends its deployment all the same', async (t) => {
+test('a deployment ends even when its host reports ORK_HOST_LOST itself, which is not taken as a loss', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const id = await deploy(on);
@@ -186,7 +186,7 @@ test('a host that says of itself that it is lost ends its deployment all the sam
   assert.match(ended?.error ?? '', /"code":"ORK_CODE_UNKNOWN"/);
 });
 
-test('the log of a deployment ends at its cap with a mark', async (t) => {
+test('the log of a deployment is cut at its cap with a marker', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const id = await deploy(on);
@@ -204,7 +204,7 @@ test('the log of a deployment ends at its cap with a mark', async (t) => {
   assert.deepEqual(await listLoggedSteps(on.deps.db, id), ['build']);
 });
 
-test('a flood of reports is stored whole and in order while the hub reads no faster than it writes', async (t) => {
+test('a flood of reports is stored completely and in order', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const id = await deploy(on);
@@ -217,7 +217,7 @@ test('a flood of reports is stored whole and in order while the hub reads no fas
   assert.equal(await logText(on, id), Array.from({ length: count }, (_, n) => String(n).padStart(4, '0')).join(''));
 });
 
-test('leases are renewed for what runs on that host and for nothing else, and the status of the host is kept', async (t) => {
+test('leases are renewed only for deployments that run on that host, and the status of the host is stored', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const id = await deploy(on);

@@ -30,12 +30,12 @@ async function takenUp(code: number): Promise<number> {
   return taken;
 }
 
-test('what a host had sent before it was revoked is not applied after; before a newer session it is', async () => {
+test('pending frames of a revoked host are discarded; those of a replaced session are still handled', async () => {
   assert.equal(await takenUp(CLOSE_REVOKED), 1);
   assert.equal(await takenUp(CLOSE_REPLACED), 3);
 });
 
-test('reports of a host wait for their turn among those of others, a batch at a time', async () => {
+test('a session submits its reports to the shared intake one batch at a time', async () => {
   const nothing = (): void => undefined;
   const socket = Object.assign(new EventEmitter(), {
     pause: nothing,

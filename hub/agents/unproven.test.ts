@@ -7,7 +7,7 @@ import { until } from '../../test/harness/until.ts';
 import { hub } from '../test-hub.ts';
 import { ScriptedAgent } from './test-agent.ts';
 
-test('connections that say nothing do not shut agents out: the oldest goes, first of its own address', async (t) => {
+test('idle connections do not shut agents out: the oldest is closed, first one from the same address', async (t) => {
   const on = await hub(t);
   const path = `${on.url.replace('http', 'ws')}${AGENT_LINK_PATH}`;
   const closed: string[] = [];
@@ -26,7 +26,7 @@ test('connections that say nothing do not shut agents out: the oldest goes, firs
   assert.equal(closed[2], 'two 1');
 });
 
-test('a client that has a whole network of IPv6 addresses is one client', async (t) => {
+test("all addresses of a client's IPv6 network count as one client", async (t) => {
   const on = await hub(t);
   const path = `${on.url.replace('http', 'ws')}${AGENT_LINK_PATH}`;
   const closed: string[] = [];
@@ -42,7 +42,7 @@ test('a client that has a whole network of IPv6 addresses is one client', async 
   assert.deepEqual(closed, ['2001:db8:1:2::1'], 'its own oldest one goes, not that of a neighbour');
 });
 
-test('behind a load balancer that the hub trusts, each of its clients is one', async (t) => {
+test('behind a trusted load balancer each forwarded client address counts as its own client', async (t) => {
   const on = await hub(t, { env: { ORKESTR_HUB_TRUSTED: '10.0.0.8/30' } });
   const path = `${on.url.replace('http', 'ws')}${AGENT_LINK_PATH}`;
   const closed: string[] = [];
@@ -57,7 +57,7 @@ test('behind a load balancer that the hub trusts, each of its clients is one', a
   assert.deepEqual(closed, ['crowd 0']);
 });
 
-test('a connection that never says hello is closed', async (t) => {
+test('a connection that never sends a hello is closed', async (t) => {
   const on = await hub(t, { timing: { heartbeatMs: 1000, handshakeMs: 20 } });
   const silent = new ScriptedAgent(on.url, on.deps.hubKey.publicKey);
   assert.equal(await silent.closed, 1006);

@@ -19,7 +19,7 @@ async function start(t: TestContext) {
   return { api, token, path, patch, stored };
 }
 
-test('users that are added and removed at the same time are all added and removed', async (t) => {
+test('concurrent additions and removals of users all take effect', async (t) => {
   const { api, token, path, patch, stored } = await start(t);
   await patch({ first: PASSWORD, second: PASSWORD });
   const limits = { limits: { memoryMiB: 256 } };
@@ -39,7 +39,7 @@ test('users that are added and removed at the same time are all added and remove
   assert.equal((await api.call(token, 'GET', path)).json.settings.limits.memoryMiB, 256);
 });
 
-test('a password is changed for its user alone, hashed, and in no answer', async (t) => {
+test('a password changes for its user only, is stored hashed and appears in no response', async (t) => {
   const { patch, stored } = await start(t);
   await patch({ ada: PASSWORD, grace: PASSWORD });
   const [ada, grace] = await stored();
@@ -51,7 +51,7 @@ test('a password is changed for its user alone, hashed, and in no answer', async
   assert.notEqual(changed?.password, ada?.password);
 });
 
-test('who is not there cannot be removed, and what cannot be stored changes nothing', async (t) => {
+test('removing an unknown user is refused, and a change that is not valid changes nothing', async (t) => {
   const { patch, stored } = await start(t);
   await patch({ ada: PASSWORD });
   const before = await stored();

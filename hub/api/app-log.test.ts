@@ -65,7 +65,7 @@ const problemOf = async (response: Response): Promise<unknown[]> => {
   return [response.status, code, detail];
 };
 
-test('what the app wrote comes as text, and as events with times, versions and ids that are gone on from', async (t) => {
+test('an app log is served as text, and as events with times, versions and ids to resume from', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const id = await deploy(on);
@@ -114,7 +114,7 @@ test('what the app wrote comes as text, and as events with times, versions and i
   assert.match(blocks[1] ?? '', new RegExp(`^id: ${id}@${TIME}0Z$`, 'm'));
 });
 
-test('of the versions that a host names the newest are remembered, however many it invents', async (t) => {
+test('the resume position keeps only the newest versions that a host named, however many it invents', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const events = ask(on, { headers: EVENTS });
@@ -138,7 +138,7 @@ test('of the versions that a host names the newest are remembered, however many 
   );
 });
 
-test('what cannot be read at all is a problem with its status and what to do', async (t) => {
+test('a log that cannot be read yields a problem with its status and a remedy', async (t) => {
   const on = await hub(t);
   const offline = await problemOf(await ask(on).response);
   assert.deepEqual(offline.slice(0, 2), [503, 'ORK_HOST_OFFLINE']);
@@ -164,7 +164,7 @@ test('what cannot be read at all is a problem with its status and what to do', a
   assert.equal((await ask(on, { token: stranger.token }).response).status, 404);
 });
 
-test('a reader who goes ends the read on the host', async (t) => {
+test('the hub stops the read on the host when the reader disconnects', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const reader = ask(on, { query: '?follow=true', headers: EVENTS });
@@ -175,7 +175,7 @@ test('a reader who goes ends the read on the host', async (t) => {
   assert.equal((await agent.next('app-log-close')).readId, order.readId);
 });
 
-test('a host that goes ends the read with its code, behind what came', async (t) => {
+test('a host that disconnects ends the read with its error code, after the lines that arrived', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const reader = ask(on, { query: '?follow=true', headers: EVENTS });
@@ -186,7 +186,7 @@ test('a host that goes ends the read with its code, behind what came', async (t)
   assert.match(await answer.text(), /"text":"one".*"code":"ORK_HOST_OFFLINE"/s);
 });
 
-test('credit is given for what the reader took, so that a slow one holds the host back and reports go on', async (t) => {
+test('the hub grants credit as the reader reads, so a slow reader throttles the host while reports go on', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const id = await deploy(on);
@@ -221,7 +221,7 @@ test('credit is given for what the reader took, so that a slow one holds the hos
   await taking;
 });
 
-test('a host that sends more than it was asked for is cut off', async (t) => {
+test('the hub disconnects a host that sends more than its credit allows', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const reader = ask(on, { query: '?follow=true', headers: EVENTS });
@@ -258,7 +258,7 @@ async function served(t: TestContext, on: TestHub, limits: Partial<AppLogLimits>
   return app.listen({ host: '127.0.0.1', port: 0 });
 }
 
-test('one reader leaves reads of a host to others', async (t) => {
+test('one client cannot use up the concurrent reads of a host', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const url = await served(t, on, { ofHost: 1 });
@@ -272,7 +272,7 @@ test('one reader leaves reads of a host to others', async (t) => {
   assert.equal((await agent.next('app-log-close')).readId, order.readId);
 });
 
-test('readers are limited, a silent host is told as one, and a revoked token ends the read', async (t) => {
+test('concurrent reads are limited, a silent host is reported as offline, and a revoked token ends the read', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const silent = ask(on, { url: await served(t, on, { answerMs: 100 }) });

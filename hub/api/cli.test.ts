@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { startTestApi } from './test-api.ts';
 
-test('the CLI is handed to everybody, as a program to be kept under its name', async (t) => {
+test('the CLI can be downloaded without a token, as a file with its name', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-cli-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const cliFile = join(folder, 'orkestr.cjs');
@@ -16,7 +16,7 @@ test('the CLI is handed to everybody, as a program to be kept under its name', a
   assert.equal(headers['content-disposition'], 'attachment; filename="orkestr"');
 });
 
-test('a hub that runs from its sources says where the CLI is', async (t) => {
+test('a hub that runs from source says where the CLI is', async (t) => {
   const api = await startTestApi(t);
   const { status, json } = await api.fetch({ path: '/cli' });
   assert.equal(status, 404);

@@ -17,7 +17,7 @@ async function start(t: TestContext) {
   return { api, token, host, enrol, storedKey };
 }
 
-test('a join token becomes an identity: the host gets its id and the key of the hub', async (t) => {
+test('enrolling with a join token returns the id of the host and the public key of the hub', async (t) => {
   const { api, token, host, enrol, storedKey } = await start(t);
   assert.match(host.joinToken, /^orj_[\w-]{43}$/);
   const { publicKey } = makeKeyPair();
@@ -28,13 +28,13 @@ test('a join token becomes an identity: the host gets its id and the key of the 
   assert.equal((await api.call(token, 'GET', '/hosts')).json[0].enrolled, true);
 });
 
-test('an agent that is newer than its hub may say more of itself', async (t) => {
+test('enrolment accepts unknown fields from an agent that is newer than its hub', async (t) => {
   const { api, host } = await start(t);
   const body = { joinToken: host.joinToken, name: 'debian', publicKey: makeKeyPair().publicKey, region: 'north' };
   assert.equal((await api.fetch({ method: 'POST', path: '/api/v1/enrol', body })).status, 200);
 });
 
-test('a token is good for one key; the same key may ask again, since the answer may have been lost', async (t) => {
+test('a join token works for one key; the same key may enrol again in case the response was lost', async (t) => {
   const { api, host, enrol, storedKey } = await start(t);
   const { publicKey } = makeKeyPair();
   const first = await enrol(host.joinToken, publicKey);
@@ -51,7 +51,7 @@ test('a token is good for one key; the same key may ask again, since the answer 
   );
 });
 
-test('of many hosts that race with one token exactly one wins', async (t) => {
+test('exactly one of several hosts that enrol with one token at the same time succeeds', async (t) => {
   const { host, enrol, storedKey } = await start(t);
   const keys = Array.from({ length: 8 }, () => makeKeyPair().publicKey);
   const answers = await Promise.all(keys.map((key) => enrol(host.joinToken, key)));
@@ -59,7 +59,7 @@ test('of many hosts that race with one token exactly one wins', async (t) => {
   assert.deepEqual(won, [await storedKey()]);
 });
 
-test('an unknown token and one older than an hour are refused alike, also for the key that used it', async (t) => {
+test('an unknown token and one older than an hour are refused alike, even for the key that used it', async (t) => {
   const { api, host, enrol } = await start(t);
   const { publicKey } = makeKeyPair();
   assert.equal((await enrol(host.joinToken, publicKey)).status, 200);
@@ -69,7 +69,7 @@ test('an unknown token and one older than an hour are refused alike, also for th
   assert.deepEqual(late.json, unknown.json);
 });
 
-test('what is no ed25519 key is refused and the token stays good', async (t) => {
+test('a key that is not ed25519 is refused, and the token stays valid', async (t) => {
   const { host, enrol } = await start(t);
   const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ type: 'spki', format: 'pem' });
   for (const key of ['', 'ssh-ed25519 AAAA', ec.toString()]) {
@@ -80,12 +80,12 @@ test('what is no ed25519 key is refused and the token stays good', async (t) => 
   assert.equal((await enrol(host.joinToken, makeKeyPair().publicKey)).status, 200);
 });
 
-test('a private key that was sent by mistake is not taken', async (t) => {
+test('enrolment refuses a private key that was sent by mistake', async (t) => {
   const { host, enrol } = await start(t);
   assert.equal((await enrol(host.joinToken, makeKeyPair().privateKey)).json.code, 'ORK_INVALID');
 });
 
-test('enrolling again replaces the key at the moment the new token is used', async (t) => {
+test('enrolling again replaces the key only when the new token is used', async (t) => {
   const { api, token, host, enrol, storedKey } = await start(t);
   const [old, fresh] = [makeKeyPair().publicKey, makeKeyPair().publicKey];
   await enrol(host.joinToken, old);
@@ -98,7 +98,7 @@ test('enrolling again replaces the key at the moment the new token is used', asy
   assert.equal(api.asked.at(-1), `disconnect ${host.id}`);
 });
 
-test('enrolling again keeps the count of reports, from which the agent goes on', async (t) => {
+test('enrolling again keeps the sequence number of the last acknowledged report', async (t) => {
   const { api, token, host, enrol } = await start(t);
   await enrol(host.joinToken, makeKeyPair().publicKey);
   await api.deps.db.updateTable('host').set({ acknowledged: 500 }).where('id', '=', host.id).execute();
@@ -107,7 +107,7 @@ test('enrolling again keeps the count of reports, from which the agent goes on',
   assert.equal((await findHostById(api.deps.db, host.id))?.acknowledged, 500);
 });
 
-test('no join token stands in the database', async (t) => {
+test('the database does not contain join tokens', async (t) => {
   const { api, host } = await start(t);
   assert.ok(!JSON.stringify(await findHostById(api.deps.db, host.id)).includes(host.joinToken));
 });

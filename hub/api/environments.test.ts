@@ -17,7 +17,7 @@ async function start(t: TestContext) {
   return { api, token, project, call };
 }
 
-test('a further environment has its branch and a domain with its name', async (t) => {
+test('a further environment gets its branch and a default domain with its name', async (t) => {
   const { api, token, call } = await start(t);
   const made = await call('POST', '', { slug: 'staging', branch: 'develop' });
   assert.equal(made.status, 201);
@@ -29,7 +29,7 @@ test('a further environment has its branch and a domain with its name', async (t
   assert.equal((await api.call(token, 'GET', '/projects/shop')).json.environments.length, 2);
 });
 
-test('a change merges and keeps the rest', async (t) => {
+test('a change is merged and keeps all other settings', async (t) => {
   const { project, call } = await start(t);
   const before = project.environments[0];
   const after = await call('PATCH', '/production', { branch: 'release', settings: { limits: { memoryMiB: 64 } } });
@@ -39,7 +39,7 @@ test('a change merges and keeps the rest', async (t) => {
   assert.deepEqual((await call('GET', '/production')).json, after.json);
 });
 
-test('a change that is not valid changes nothing', async (t) => {
+test('an invalid change changes nothing', async (t) => {
   const { project, call } = await start(t);
   const refused = await call('PATCH', '/production', { branch: 'other', settings: { limits: { memoryMiB: 1 } } });
   assert.equal(refused.json.code, 'ORK_INVALID');
@@ -48,7 +48,7 @@ test('a change that is not valid changes nothing', async (t) => {
   assert.deepEqual((await call('GET', '/production')).json, project.environments[0]);
 });
 
-test('a field that there is not is refused when an environment is made, as when it is changed', async (t) => {
+test('unknown fields are refused both when an environment is created and when it is changed', async (t) => {
   const { api, token, call } = await start(t);
   const refused = async (answer: Promise<Answer>): Promise<string[]> => {
     const { json } = await answer;
@@ -81,7 +81,7 @@ test('a field that there is not is refused when an environment is made, as when 
   assert.equal((await api.call(token, 'GET', '/projects/shop')).json.environments.length, 1);
 });
 
-test('limits of a build over those of the plan are refused with field, limit and plan', async (t) => {
+test('build limits above those of the plan are refused with field, limit and plan', async (t) => {
   const { api, token, call } = await start(t);
   const within = { settings: { build: { memoryMiB: 8192 } } };
   assert.equal((await call('PATCH', '/production', within)).status, 200);
@@ -97,7 +97,7 @@ test('limits of a build over those of the plan are refused with field, limit and
   }
 });
 
-test('a domain and path belong to one environment; another path of it is free', async (t) => {
+test('a domain and path belong to one environment; another path of the domain is free', async (t) => {
   const { project, call } = await start(t);
   await call('POST', '', { slug: 'staging' });
   const take = (domains: unknown) => call('PATCH', '/staging', { settings: { domains } });
@@ -118,7 +118,7 @@ test('a domain and path belong to one environment; another path of it is free', 
   assert.equal((await call('PATCH', '/production', own)).status, 200);
 });
 
-test('of a domain that another team has it is told that it has it, and not who', async (t) => {
+test('the error for a domain of another team does not name that team', async (t) => {
   const { api } = await start(t);
   const { token } = await api.account('stranger');
   await api.call(token, 'POST', '/hosts', { name: 'vps' });
@@ -128,7 +128,7 @@ test('of a domain that another team has it is told that it has it, and not who',
   assert.equal(answer.json.detail, 'The domain shop.localhost/ belongs to an environment of another team.');
 });
 
-test('of two that ask for the same domain at once one gets it', async (t) => {
+test('only one of several concurrent requests for the same domain succeeds', async (t) => {
   const { call } = await start(t);
   const slugs = ['a', 'b', 'c', 'd'];
   for (const slug of slugs) await call('POST', '', { slug });
@@ -137,13 +137,13 @@ test('of two that ask for the same domain at once one gets it', async (t) => {
   assert.deepEqual(answers.map(({ status }) => String(status)).sort(), ['200', '409', '409', '409']);
 });
 
-test('the domain of the hub is nobody’s', async (t) => {
+test('no environment can take the domain of the hub', async (t) => {
   const { call } = await start(t);
   const answer = await call('PATCH', '/production', { settings: { domains: [{ host: '127.0.0.1' }] } });
   assert.equal(answer.json.code, 'ORK_ROUTE_TAKEN');
 });
 
-test('without domains it keeps the default one that it has, however often it is told', async (t) => {
+test('removing all domains keeps the default domain, however often it is repeated', async (t) => {
   const { call } = await start(t);
   for (const domains of [null, [], null]) {
     const { urls } = (await call('PATCH', '/production', { settings: { domains } })).json;
@@ -151,14 +151,14 @@ test('without domains it keeps the default one that it has, however often it is 
   }
 });
 
-test('without domains of its own it goes back to the default one', async (t) => {
+test('removing its own domains gives an environment the default domain again', async (t) => {
   const { call } = await start(t);
   await call('PATCH', '/production', { settings: { domains: [{ host: 'shop.example.com' }] } });
   const back = await call('PATCH', '/production', { settings: { domains: null } });
   assert.deepEqual(back.json.urls, ['http://shop.localhost:8080']);
 });
 
-test('the live deployment is named', async (t) => {
+test('an environment shows its live deployment', async (t) => {
   const { api, project, call } = await start(t);
   const [{ id }] = project.environments;
   const row = {
@@ -183,7 +183,7 @@ test('the live deployment is named', async (t) => {
   assert.equal((await call('GET', '/production')).json.liveDeploymentId, '01a206af-1c15-76ac-a790-087bc48c4509');
 });
 
-test('deleting takes it off its host first; when that fails it stays', async (t) => {
+test('deleting an environment first removes it from its host; when that fails, it stays', async (t) => {
   const { api, project, call } = await start(t);
   const [{ id }] = project.environments;
   api.failing.add(`removeEnvironment ${id}`);
@@ -203,7 +203,7 @@ async function storedUsers(api: TestApi): Promise<Settings['edge']['basicAuth']>
 
 const userOf = (user: string, password?: string) => ({ user, ...(password !== undefined && { password }) });
 
-test('passwords of basic auth are hashed, go to the host and are never shown', async (t) => {
+test('passwords of basic auth are hashed, and no response shows them', async (t) => {
   const { api, token, call } = await start(t);
   const password = 'correct horse battery';
   const made = await api.call(token, 'POST', '/projects', {
@@ -228,7 +228,7 @@ test('passwords of basic auth are hashed, go to the host and are never shown', a
   assert.deepEqual((await change(null)).json.settings.edge.basicAuth, []);
 });
 
-test('users of basic auth that are not valid are refused by the path of their field', async (t) => {
+test('invalid basic auth users are refused with the path of their field', async (t) => {
   const { call } = await start(t);
   const refused = async (basicAuth: unknown): Promise<string> => {
     const answer = await call('PATCH', '/production', { settings: { edge: { basicAuth } } });
@@ -242,7 +242,7 @@ test('users of basic auth that are not valid are refused by the path of their fi
   assert.match(await refused('nobody'), /^settings\.edge\.basicAuth: /);
 });
 
-test('settings of the edge merge field by field; wildcards and stripped prefixes are domains', async (t) => {
+test('edge settings merge field by field; domains may be wildcards or strip their prefix', async (t) => {
   const { call } = await start(t);
   const change = (settings: unknown) => call('PATCH', '/production', { settings });
   const edge = { ratePerClient: { requests: 10 }, allowFrom: ['10.0.0.0/8', '2001:db8::/32'], compression: true };
@@ -268,7 +268,7 @@ test('settings of the edge merge field by field; wildcards and stripped prefixes
     assert.equal((await change({ edge: wrong })).json.code, 'ORK_INVALID', JSON.stringify(wrong));
 });
 
-test('an environment names its newest deployment, whatever became of it', async (t) => {
+test('an environment shows its newest deployment, whatever its status', async (t) => {
   const { api, project, call } = await start(t);
   const [environment] = project.environments;
   assert.equal((await call('GET', '/production')).json.latestDeployment, null);

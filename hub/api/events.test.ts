@@ -88,7 +88,7 @@ const summary = ({ events }: Follower): string[] =>
     return `end ${event.status}`;
   });
 
-test('a follower sees the history, then what happens, then the end; one who comes late sees the same', async (t) => {
+test('a follower gets the history, then new events, then the end; a late follower gets the same', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const id = await create(on);
@@ -121,7 +121,7 @@ test('a follower sees the history, then what happens, then the end; one who come
   assert.doesNotMatch(await asked.text(), /^id:/m, 'who cannot set a header says in the address what was seen');
 });
 
-test('however often the connection breaks, every event comes once and in order', async (t) => {
+test('a follower that reconnects often gets every event once and in order', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const id = await create(on);
@@ -148,7 +148,7 @@ test('however often the connection breaks, every event comes once and in order',
   );
 });
 
-test('many chunks come whole, also to one who reads slowly', async (t) => {
+test('many log chunks arrive completely, even at a slow reader', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const id = await create(on);
@@ -173,7 +173,7 @@ test('many chunks come whole, also to one who reads slowly', async (t) => {
   slow.destroy();
 });
 
-test('one who takes nothing is dropped, not buffered for', async (t) => {
+test('a follower that reads nothing is disconnected, and the rest is not buffered for it', async (t) => {
   const on = await hub(t);
   const id = await create(on);
   const bytes = Buffer.alloc(65_536, 'x');
@@ -207,7 +207,7 @@ test('one who takes nothing is dropped, not buffered for', async (t) => {
   assert.ok(received < 20_000_000, 'the rest was never written');
 });
 
-test('one token cannot take the places of all, and a stream ends soon after its token is revoked', async (t) => {
+test('one token cannot use up all followers, and a stream ends soon after its token is revoked', async (t) => {
   const on = await hub(t);
   const id = await create(on);
   const app: HubApp = fastify().withTypeProvider<ZodTypeProvider>();
@@ -235,7 +235,7 @@ test('one token cannot take the places of all, and a stream ends soon after its 
   await reader?.cancel();
 });
 
-test('a stopping hub ends its streams at once', async () => {
+test('a hub that stops closes its streams at once', async () => {
   const on = await startTestHub();
   const id = await create(on);
   const follower = await follow(on, id);
@@ -244,7 +244,7 @@ test('a stopping hub ends its streams at once', async () => {
   await follower.ended;
 });
 
-test('what is asked wrongly is answered as a problem, and nobody follows what is not theirs', async (t) => {
+test('invalid requests get an error status, and deployments of other teams are not found', async (t) => {
   const on = await hub(t);
   const id = await create(on);
   const ask = (path: string, headers: Record<string, string> = {}) =>
@@ -264,7 +264,7 @@ test('what is asked wrongly is answered as a problem, and nobody follows what is
   }
 });
 
-test('the log can be had whole, by step or with headings, byte by byte', async (t) => {
+test('the log is served completely, by step or with headings, byte for byte', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const id = await create(on);
@@ -283,7 +283,7 @@ test('the log can be had whole, by step or with headings, byte by byte', async (
   assert.equal((await get('?step=health')).length, 0);
 });
 
-test('the history of an environment comes in pages, newest first', async (t) => {
+test('the deployment history of an environment is paginated, newest first', async (t) => {
   const on = await hub(t);
   const made = [await create(on), await create(on), await create(on)];
   const list = async (query: string): Promise<string[]> => {

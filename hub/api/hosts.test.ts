@@ -13,7 +13,7 @@ const status = {
   outbox: 0,
 };
 
-test('a host tells whether it is enrolled and online, and what it last said', async (t) => {
+test('a host shows whether it is enrolled and online, and its last reported status', async (t) => {
   const api = await startTestApi(t);
   const { token } = await api.account('alpha');
   const { id } = (await api.call(token, 'POST', '/hosts', { name: 'vps' })).json;
@@ -36,7 +36,7 @@ test('a host tells whether it is enrolled and online, and what it last said', as
   ]);
 });
 
-test('a name is there once per team', async (t) => {
+test('the name of a host is unique within its team', async (t) => {
   const api = await startTestApi(t);
   const [alpha, beta] = [await api.account('alpha'), await api.account('beta')];
   assert.equal((await api.call(alpha.token, 'POST', '/hosts', { name: 'vps' })).status, 201);
@@ -44,7 +44,7 @@ test('a name is there once per team', async (t) => {
   assert.equal((await api.call(beta.token, 'POST', '/hosts', { name: 'vps' })).status, 201);
 });
 
-test('a host is removed once nothing is placed on it, and its session ends', async (t) => {
+test('a host can be removed once no environment is on it, and its session is closed', async (t) => {
   const api = await startTestApi(t);
   const { token } = await api.account('alpha');
   const { id } = (await api.call(token, 'POST', '/hosts', { name: 'vps' })).json;
@@ -57,7 +57,7 @@ test('a host is removed once nothing is placed on it, and its session ends', asy
   assert.equal(api.asked.at(-1), `disconnect ${id}`);
 });
 
-test('a host can be told not to build, by those who manage hosts', async (t) => {
+test('a host can be configured not to build', async (t) => {
   const api = await startTestApi(t);
   const { token } = await api.account('alpha');
   const { id } = (await api.call(token, 'POST', '/hosts', { name: 'vps' })).json;

@@ -174,12 +174,12 @@ async function start(t: TestContext) {
   return { api, all };
 }
 
-test('each route needs the scope that the table says, and no route is missing there', async (t) => {
+test('each route needs the scope that the table lists, and the table lists every route', async (t) => {
   const { all } = await start(t);
   assert.deepEqual(Object.fromEntries(all.map(({ name, scope }) => [name, scope])), NEEDED);
 });
 
-test('no cache keeps an answer of the API, whatever it is', async (t) => {
+test('no response of the API may be cached, whatever its status', async (t) => {
   const { api, all } = await start(t);
   const owner = await fullTeam(api, 'owner');
   for (const operation of all.filter(({ method }) => method !== 'DELETE')) {
@@ -191,7 +191,7 @@ test('no cache keeps an answer of the API, whatever it is', async (t) => {
   }
 });
 
-test('what belongs to another team is not found, on every route', async (t) => {
+test('every route answers 404 for resources of another team', async (t) => {
   const { api, all } = await start(t);
   const [owner, stranger] = [await fullTeam(api, 'owner'), await fullTeam(api, 'stranger')];
   const before = await api.deps.db.selectFrom('environment').selectAll().execute();
@@ -203,7 +203,7 @@ test('what belongs to another team is not found, on every route', async (t) => {
       assert.equal(answer.json.code, 'ORK_NOT_FOUND', operation.name);
     }
   }
-  // A project of one's own with a foreign environment must not give access.
+  // One's own project with an environment of another team must not give access.
   const nested = { project: stranger.project.id, environment: owner.environment.id };
   for (const operation of all.filter(({ path }) => path.includes('{environment}'))) {
     const answer = await api.fetch({ ...callOf(operation, nested), token: stranger.token });
@@ -213,7 +213,7 @@ test('what belongs to another team is not found, on every route', async (t) => {
   assert.equal(api.asked.length, asked, 'Nothing was asked of any other part.');
 });
 
-test('the same requests find what they name for its owner', async (t) => {
+test('the same requests find their resources for the owner', async (t) => {
   const { api, all } = await start(t);
   const owner = await fullTeam(api, 'owner');
   for (const operation of all.filter(({ path, method }) => path.includes('{') && method === 'GET')) {
@@ -224,7 +224,7 @@ test('the same requests find what they name for its owner', async (t) => {
   }
 });
 
-test('a field that a body does not have is refused by its name, on every route but that of agents', async (t) => {
+test('every route except enrolment refuses an unknown field in the body by its name', async (t) => {
   const { api, all } = await start(t);
   const owner = await fullTeam(api, 'owner');
   const taking = all.filter(({ takesBody, name }) => takesBody && name !== 'POST /enrol');
@@ -242,7 +242,7 @@ test('a field that a body does not have is refused by its name, on every route b
   }
 });
 
-test('a host of another team is no place for an environment', async (t) => {
+test('an environment cannot be placed on a host of another team', async (t) => {
   const { api } = await start(t);
   const [owner, stranger] = [await fullTeam(api, 'owner'), await fullTeam(api, 'stranger')];
   const environment = { slug: 'production', hostId: owner.host.id };
@@ -250,7 +250,7 @@ test('a host of another team is no place for an environment', async (t) => {
   assert.equal(answer.json.code, 'ORK_NOT_FOUND');
 });
 
-test('without a token every route but the public ones is closed', async (t) => {
+test('every route except the public ones is refused without a valid token', async (t) => {
   const { api, all } = await start(t);
   const owner = await fullTeam(api, 'owner');
   const open = all.filter(({ scope }) => scope === undefined).map(({ name }) => name);
@@ -267,7 +267,7 @@ test('without a token every route but the public ones is closed', async (t) => {
   }
 });
 
-test('a token with all scopes but those of which a route needs one is refused there', async (t) => {
+test('a route refuses a token that has all scopes except those it needs', async (t) => {
   const { api, all } = await start(t);
   const owner = await fullTeam(api, 'owner');
   for (const needed of new Set(all.map(({ scope }) => scope))) {
@@ -284,7 +284,7 @@ test('a token with all scopes but those of which a route needs one is refused th
   }
 });
 
-test('who may deploy, and not look around, may follow a deployment whose id it was given', async (t) => {
+test('a token with only the deploy scope can follow a deployment by its id', async (t) => {
   const { api } = await start(t);
   const owner = await fullTeam(api, 'owner');
   const { token } = (await api.call(owner.token, 'POST', '/tokens', { name: 'ci', scopes: ['deploy'] })).json;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startTestApi } from './test-api.ts';
 
-test('the API describes itself: each route with a summary, its security and its failures', async (t) => {
+test('the OpenAPI document has a summary, security and an error response for each route', async (t) => {
   const api = await startTestApi(t);
   const answer = await api.fetch({ path: '/api/openapi.json' });
   const document = answer.json;
@@ -21,7 +21,7 @@ test('the API describes itself: each route with a summary, its security and its 
   assert.ok(!JSON.stringify(document.paths).includes('"/*"'), 'pages and files are no part of it');
 });
 
-test('every reference in the document leads somewhere', async (t) => {
+test('every reference in the OpenAPI document resolves', async (t) => {
   const api = await startTestApi(t);
   const answer = await api.fetch({ path: '/api/openapi.json' });
   const references = [...answer.text.matchAll(/"\$ref":"#\/([^"]+)"/g)].map(([, path]) => path ?? '');
@@ -33,7 +33,7 @@ test('every reference in the document leads somewhere', async (t) => {
   }
 });
 
-test('the schema of orkestr.json is there for editors, without a token', async (t) => {
+test('the schema of orkestr.json is served for editors, without a token', async (t) => {
   const api = await startTestApi(t);
   const { json } = await api.fetch({ path: '/api/orkestr.schema.json' });
   assert.deepEqual([json.type, json.additionalProperties], ['object', false]);

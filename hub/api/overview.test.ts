@@ -23,7 +23,7 @@ const deploy = (api: TestApi, environmentId: string, status: 'superseded' | 'liv
     })
     .execute();
 
-test('the overview says of each environment what the list of projects says, and nothing of its settings', async (t) => {
+test('the overview shows each environment as the list of projects does, but without its settings', async (t) => {
   const api = await startTestApi(t, { ORKESTR_APPS_URL: 'https://apps.example.com' });
   const { token } = await api.account('alpha');
   await api.call(token, 'POST', '/hosts', { name: 'vps' });

@@ -33,7 +33,7 @@ test('every refusal is a problem document with a code', async (t) => {
   }
 });
 
-test('each field that is wrong is named', async (t) => {
+test('each invalid field is named', async (t) => {
   const api = await startTestApi(t);
   const { token } = await api.account('alpha');
   const answer = await api.call(token, 'POST', '/projects', {
@@ -44,7 +44,7 @@ test('each field that is wrong is named', async (t) => {
   assert.deepEqual(fields, ['body.slug', 'body.environment.branch', 'body.environment.settings.limits.cpus']);
 });
 
-test('a full disk and a database that somebody else holds are told as what they are', async (t) => {
+test('a full disk and a locked database are reported with codes of their own', async (t) => {
   const app = fastify();
   t.after(() => app.close());
   registerProblems(app);
@@ -58,7 +58,7 @@ test('a full disk and a database that somebody else holds are told as what they 
   assert.deepEqual(await told('SQLITE_CORRUPT'), [500, 'ORK_INTERNAL', undefined]);
 });
 
-test('the words of a bug stay inside', async (t) => {
+test('the text of an internal error is not exposed', async (t) => {
   const api = await startTestApi(t);
   const { token } = await api.account('alpha');
   await api.deps.db.schema.alterTable('variable').renameTo('gone').execute();
@@ -72,7 +72,7 @@ test('the words of a bug stay inside', async (t) => {
   await api.deps.db.schema.alterTable('gone').renameTo('variable').execute();
 });
 
-test('bytes that are no HTTP do not end the process', async (t) => {
+test('bytes that are not HTTP do not crash the process', async (t) => {
   const api = await startTestApi(t);
   const socket = connect(Number(new URL(api.url).port), '127.0.0.1');
   socket.write('\x16\x03\x01 garbage\r\n\r\n');

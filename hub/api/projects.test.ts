@@ -11,7 +11,7 @@ async function start(t: TestContext, env: Record<string, string> = {}, hosts = [
   return { api, token, post };
 }
 
-test('a project comes with its git remote, its first environment and a domain', async (t) => {
+test('a new project gets a git remote, its first environment and a domain', async (t) => {
   const { api, token, post } = await start(t, { ORKESTR_APPS_URL: 'https://apps.example.com' });
   const made = await post({ slug: 'shop' });
   assert.equal(made.status, 201);
@@ -29,7 +29,7 @@ test('a project comes with its git remote, its first environment and a domain', 
   assert.deepEqual((await api.call(token, 'GET', '/projects')).json, [made.json]);
 });
 
-test('without a host, or with several and none named, it is said which there are', async (t) => {
+test('without a host, or with several and none named, the error lists the hosts there are', async (t) => {
   const none = await start(t, {}, []);
   assert.match((await none.post({ slug: 'shop' })).json.detail, /no host yet/);
   const two = await start(t, {}, ['vps-1', 'vps-2']);
@@ -41,7 +41,7 @@ test('without a host, or with several and none named, it is said which there are
   assert.equal(made.json.environments[0].hostId, host.id);
 });
 
-test('a project that could not be made leaves neither rows nor a repository', async (t) => {
+test('a project that could not be created leaves neither rows nor a repository behind', async (t) => {
   const { api, token, post } = await start(t);
   await post({ slug: 'shop' });
   const asked = api.asked.length;
@@ -55,7 +55,7 @@ test('a project that could not be made leaves neither rows nor a repository', as
   assert.equal((await api.call(token, 'GET', '/projects')).json.length, 1);
 });
 
-test('an environment whose settings could not be read back is not stored, and the others are listed on', async (t) => {
+test('an environment whose settings could not be read back is not stored, and the other projects stay listed', async (t) => {
   const { api, token, post } = await start(t);
   await post({ slug: 'shop' });
   // As stored by a hub before such URLs were rejected.
@@ -68,7 +68,7 @@ test('an environment whose settings could not be read back is not stored, and th
   );
 });
 
-test('the credentials of an external repository are sealed and never answered', async (t) => {
+test('the credentials of an external repository are sealed and appear in no response', async (t) => {
   const { api, token, post } = await start(t);
   const repository = { url: 'https://git.example.com/acme/shop.git', auth: { token: 'glpat-secret' } };
   const made = await post({ slug: 'shop', repository });
@@ -84,7 +84,7 @@ test('the credentials of an external repository are sealed and never answered', 
   assert.throws(() => openRepositoryAuth(api.deps.sealer, { ...row, id: 'other' }));
 });
 
-test('the token of an external repository is changed and taken out, and goes to no other URL', async (t) => {
+test('the token of an external repository can be changed and removed, and is not used for another URL', async (t) => {
   const { api, token, post } = await start(t);
   const url = 'https://git.example.com/acme/shop.git';
   const made = await post({ slug: 'shop', repository: { url, auth: { username: 'ci', token: 'first-secret' } } });
@@ -114,7 +114,7 @@ test('the token of an external repository is changed and taken out, and goes to 
   assert.deepEqual(await stored(), [url, undefined]);
 });
 
-test("a project of the hub's own remote stays there", async (t) => {
+test("a project on the hub's own remote cannot change to an external repository", async (t) => {
   const { api, token, post } = await start(t);
   const made = await post({ slug: 'shop' });
   const repository = { url: 'https://git.example.com/acme/shop.git' };
@@ -125,7 +125,7 @@ test("a project of the hub's own remote stays there", async (t) => {
   assert.deepEqual((await api.call(token, 'GET', '/projects/shop')).json, made.json);
 });
 
-test('hostile and plain-text repository URLs are refused before anything runs', async (t) => {
+test('hostile and plain HTTP repository URLs are refused before anything runs', async (t) => {
   const { api, post } = await start(t);
   const urls = [
     'ext::sh -c id',
@@ -147,7 +147,7 @@ test('hostile and plain-text repository URLs are refused before anything runs', 
   assert.equal((await lenient.post(plain)).status, 201);
 });
 
-test('the default domain of a second team gives way to the one that is there', async (t) => {
+test('a second team whose default domain is taken gets one with a suffix', async (t) => {
   const { api, post } = await start(t);
   await post({ slug: 'shop' });
   const beta = await api.account('beta');
@@ -156,7 +156,7 @@ test('the default domain of a second team gives way to the one that is there', a
   assert.match(made.json.environments[0].urls[0], /^http:\/\/shop-[0-9a-f]{6}\.localhost:8080$/);
 });
 
-test('deleting takes the project off its hosts, then goes the repository', async (t) => {
+test('deleting a project first removes it from its hosts, then removes the repository', async (t) => {
   const { api, token, post } = await start(t);
   const { id } = (await post({ slug: 'shop' })).json;
   api.asked.length = 0;

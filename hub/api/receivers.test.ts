@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { add, list, start } from '../notify/test-notices.ts';
 
-test('where it goes is sealed at rest and in no answer, and the secret of a webhook is answered once', async (t) => {
+test("a receiver's address is sealed at rest and in no later response; a webhook secret is returned once", async (t) => {
   const { on, receiver } = await start(t);
   const made = await add(on, '/projects/shop/receivers', { kind: 'webhook', address: receiver.url });
   assert.match(made.secret ?? '', /^whsec_/);
@@ -14,7 +14,7 @@ test('where it goes is sealed at rest and in no answer, and the secret of a webh
   assert.equal((await list(on))[0]?.address, `${new URL(receiver.url).origin}/…`);
 });
 
-test('a test says at once what failed, and a receiver is named once in its place', async (t) => {
+test('a test reports a failure at once and is rate-limited, and names are unique per project and per team', async (t) => {
   const { on, receiver } = await start(t);
   await add(on, '/projects/shop/receivers', { kind: 'slack', address: receiver.url });
   await add(on, '/receivers', { kind: 'slack', address: receiver.url });

@@ -20,7 +20,7 @@ async function start(t: TestContext) {
   };
 }
 
-test('a login is set, replaced and removed by its registry, and the next job has it', async (t) => {
+test('a login is set, replaced and removed per registry, and the change applies to the next job', async (t) => {
   const { api, token, put, list, open } = await start(t);
   await put('registry.example.com:5000', { username: 'ci', password: 'one' });
   await put('ghcr.io', { username: 'ada', password: 'two' });
@@ -40,7 +40,7 @@ test('a login is set, replaced and removed by its registry, and the next job has
   assert.equal((await list()).length, 1);
 });
 
-test('a password is sealed at rest, bound to its registry, and in no answer', async (t) => {
+test('a password is sealed at rest, bound to its registry, and appears in no response', async (t) => {
   const { api, put, list, open } = await start(t);
   const made = await put('ghcr.io', { username: 'ada', password: 'correct horse' });
   await put('other.example', { username: 'ada', password: 'x' });
@@ -56,7 +56,7 @@ test('a password is sealed at rest, bound to its registry, and in no answer', as
   await assert.rejects(open(), { code: 'ORK_CONFIG' });
 });
 
-test('what is no registry, and a login without a name or password, is refused', async (t) => {
+test('an invalid registry and a login without a name or password are refused', async (t) => {
   const { put, list } = await start(t);
   for (const host of ['https://ghcr.io', 'ghcr.io/team', 'GHCR.io', '-x', 'a b', 'a:port', 'a\n']) {
     assert.equal((await put(host, { username: 'a', password: 'b' })).json.code, 'ORK_INVALID', host);

@@ -31,7 +31,7 @@ function release(t: TestContext): string {
   return folder;
 }
 
-test('the installer knows the hub that it came from, and the sum of the list of sums', async (t) => {
+test('the served installer contains the URL of its hub and the checksum of SHA256SUMS', async (t) => {
   const api = await startTestApi(t, { ORKESTR_HUB_RELEASES: release(t) });
   const script = await api.fetch({ path: '/install.sh' });
   assert.equal(script.status, 200);
@@ -39,7 +39,7 @@ test('the installer knows the hub that it came from, and the sum of the list of 
   assert.equal(script.text, expected);
 });
 
-test('files of the release are served to everybody, and nothing that is not named in it', async (t) => {
+test('files of the release are served without a token; files that its manifest does not list are not', async (t) => {
   const api = await startTestApi(t, { ORKESTR_HUB_RELEASES: release(t) });
   const archive = await api.fetch({ path: `/releases/${ARCHIVE}` });
   assert.equal(archive.text, 'an archive');
@@ -52,7 +52,7 @@ test('files of the release are served to everybody, and nothing that is not name
   }
 });
 
-test('an archive that the hub was installed without is not offered, and whoever asks for it is told', async (t) => {
+test('an archive that is not installed on the hub is not offered, and a request for it says so', async (t) => {
   const folder = release(t);
   rmSync(join(folder, ARCHIVE));
   const api = await startTestApi(t, { ORKESTR_HUB_RELEASES: folder });
@@ -63,7 +63,7 @@ test('an archive that the hub was installed without is not offered, and whoever 
   assert.match(answer.text, /has no file orkestr-1\.2\.3-linux-x64/);
 });
 
-test('a host is told what it needs to join, and a new one the line to paste', async (t) => {
+test('GET /join returns what a host needs to join, and a new host gets its install command', async (t) => {
   const api = await startTestApi(t, { ORKESTR_HUB_RELEASES: release(t) });
   const { json } = await api.fetch({ path: '/join' });
   assert.equal(json.hubUrl, api.url);
@@ -75,7 +75,7 @@ test('a host is told what it needs to join, and a new one the line to paste', as
   assert.equal(host.json.installCommand, line);
 });
 
-test('a new host asks for certificates with the e-mail address that the hub knows, which it tells its own team only', async (t) => {
+test('the install command of a new host contains the ACME e-mail address, which GET /join does not reveal', async (t) => {
   for (const [email, word] of [
     ['you@example.com', 'you@example.com'],
     ["o'neill$(id)@example.com", String.raw`'o'\''neill$(id)@example.com'`],

@@ -26,7 +26,7 @@ test('a token is exchanged for a cookie that scripts cannot read and other sites
   assert.equal(me.json.user.email, 'alpha@example.com');
 });
 
-test('with TLS the cookie is secure and bound to this very host, and so is what browsers are to remember of TLS', async (t) => {
+test('with TLS the cookie is secure and host-bound, and HSTS is sent without includeSubDomains', async (t) => {
   const api = await startTestApi(t, { ORKESTR_HUB_URL: 'https://hub.example.com' });
   const answer = await logIn(api, (await api.account('alpha')).token);
   assert.match(setCookie(answer), /^__Host-orkestr_session=.*Secure/);
@@ -41,7 +41,7 @@ test('a wrong token opens no session', async (t) => {
   assert.equal(answer.headers['set-cookie'], undefined);
 });
 
-test('neither token nor session stands in the database', async (t) => {
+test('the database contains neither tokens nor session ids, only their hashes', async (t) => {
   const api = await startTestApi(t);
   const { token } = await api.account('alpha');
   const session = cookieOf(await logIn(api, token)).split('=')[1] ?? '';
@@ -54,7 +54,7 @@ test('neither token nor session stands in the database', async (t) => {
   assert.ok(!rows.includes(token) && !rows.includes(session));
 });
 
-test('a session writes only from the pages of this hub', async (t) => {
+test('a session can write only with the origin of this hub', async (t) => {
   const api = await startTestApi(t);
   const cookie = cookieOf(await logIn(api, (await api.account('alpha')).token));
   const write = (headers: Record<string, string>): Promise<Answer> =>
@@ -67,7 +67,7 @@ test('a session writes only from the pages of this hub', async (t) => {
   assert.equal((await write({ origin: api.url })).status, 201);
 });
 
-test('a bearer token beside a cookie is the one that counts', async (t) => {
+test('a bearer token takes precedence over a cookie', async (t) => {
   const api = await startTestApi(t);
   const cookie = cookieOf(await logIn(api, (await api.account('alpha')).token));
   const answer = await api.fetch({ path: '/api/v1/me', token: 'ork_wrong', headers: { cookie } });
@@ -92,7 +92,7 @@ test('logging out ends the session, not only the cookie', async (t) => {
   assert.equal((await out({})).status, 204, 'nobody is logged in: nothing to do');
 });
 
-test('a session ends after its days, with its token, and when the token expires', async (t) => {
+test('a session ends after its lifetime, when its token is revoked, and when the token expires', async (t) => {
   const api = await startTestApi(t);
   const { token } = await api.account('alpha');
   const statusOf = async (cookie: string): Promise<number> =>
@@ -113,7 +113,7 @@ test('a session ends after its days, with its token, and when the token expires'
   assert.deepEqual(await Promise.all(cookies.map(statusOf)), [401, 401, 401]);
 });
 
-test('guessing is slowed down, with a word on when to come back', async (t) => {
+test('guessing tokens is rate-limited, with a Retry-After header', async (t) => {
   const api = await startTestApi(t);
   const answers: Answer[] = [];
   for (let i = 0; i < 21; i++) answers.push(await logIn(api, `ork_${i}`));
@@ -125,7 +125,7 @@ test('guessing is slowed down, with a word on when to come back', async (t) => {
   assert.ok(Number(last?.headers['retry-after']) > 0);
 });
 
-test('guessing of one client slows nobody else down, behind a load balancer that the hub trusts', async (t) => {
+test('behind a trusted load balancer the rate limit of one client does not affect others', async (t) => {
   const api = await startTestApi(t, { ORKESTR_HUB_TRUSTED: '10.0.0.8/30' });
   const from = async (client: string): Promise<number> =>
     (await logIn(api, 'ork_wrong', { 'x-forwarded-for': `192.0.2.1, ${client}, 10.0.0.9` })).status;

@@ -17,7 +17,7 @@ test('a token is shown once and works with its scopes', async (t) => {
   assert.equal(tokens.get('ci'), '2030-01-01T00:00:00.000Z');
 });
 
-test('a token makes none that may do more than itself', async (t) => {
+test('a token cannot create a token with scopes that it does not have', async (t) => {
   const api = await startTestApi(t);
   const { token } = await api.account('alpha');
   const admin = (await api.call(token, 'POST', '/tokens', { name: 'a', scopes: ['admin'] })).json.token;
@@ -27,7 +27,7 @@ test('a token makes none that may do more than itself', async (t) => {
   assert.equal((await api.call(admin, 'POST', '/tokens', { name: 'c', scopes: ['admin'] })).status, 201);
 });
 
-test('a token ends when it expires or is revoked', async (t) => {
+test('a token stops working when it expires or is revoked', async (t) => {
   const api = await startTestApi(t);
   const { token } = await api.account('alpha');
   const make = async (expiresInDays?: number) =>

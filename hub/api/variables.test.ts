@@ -24,7 +24,7 @@ async function start(t: TestContext) {
   };
 }
 
-test('variables are set, kept and removed by name; each change has a version', async (t) => {
+test('variables are set, kept and removed by name; each change increments the version', async (t) => {
   const { api, token, patch, open, version } = await start(t);
   await patch({ B: 'two', A: 'one' });
   api.pass(1000);
@@ -38,7 +38,7 @@ test('variables are set, kept and removed by name; each change has a version', a
   assert.equal(await version(), 2);
 });
 
-test('a value is sealed at rest, bound to its name, and in no answer', async (t) => {
+test('a value is sealed at rest, bound to its name, and appears in no response', async (t) => {
   const { api, token, patch, open } = await start(t);
   const made = await patch({ SECRET: 'correct horse', OTHER: 'x' });
   const { db } = api.deps;
@@ -54,7 +54,7 @@ test('a value is sealed at rest, bound to its name, and in no answer', async (t)
   await assert.rejects(open(), { code: 'ORK_CONFIG' });
 });
 
-test('a build secret and a variable of the same name are two, and a value fits its kind only', async (t) => {
+test('a build secret and a variable may share a name, and a sealed value opens only as its own kind', async (t) => {
   const { api, token, patch, open, environmentId, version } = await start(t);
   const { db, sealer } = api.deps;
   await patch({ TOKEN: 'for the app' });
@@ -73,7 +73,7 @@ test('a build secret and a variable of the same name are two, and a value fits i
   assert.equal((await api.call(token, 'PATCH', PATH, { kind: 'x', variables: {} })).json.code, 'ORK_INVALID');
 });
 
-test('one to remove that is not there, or not of that kind, is refused, and nothing of the change is done', async (t) => {
+test('removing a variable that does not exist, or is of the other kind, refuses the whole change', async (t) => {
   const { api, token, patch, open, version } = await start(t);
   await patch({ A: 'one' });
   const { status, json } = await patch({ A: 'two', AA: null });
@@ -97,7 +97,7 @@ test('hostile names and values are refused and nothing is stored', async (t) => 
   assert.equal(await version(), 0);
 });
 
-test('more than fits in a job is refused whole', async (t) => {
+test('a change that exceeds the size of a job is refused completely', async (t) => {
   const { patch, open, version } = await start(t);
   const many = Object.fromEntries(Array.from({ length: 501 }, (_, i) => [`V${i}`, 'x']));
   const large = Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`V${i}`, 'x'.repeat(32_000)]));

@@ -14,7 +14,7 @@ function freshFolder(t: TestContext): string {
   return folder;
 }
 
-test('the key is made once, for its owner only, and is the same ever after', (t) => {
+test('the key is created once, readable for its owner only, and stays the same', (t) => {
   const folder = freshFolder(t);
   const path = join(folder, 'hub-key.pem');
   const first = loadHubKey(path);
@@ -24,7 +24,7 @@ test('the key is made once, for its owner only, and is the same ever after', (t)
   assert.ok(isSignedBy('text', signText('text', first.privateKey), first.publicKey));
 });
 
-test('a file that holds something else is refused, never written over', (t) => {
+test('a file with other content is refused and never overwritten', (t) => {
   const path = join(freshFolder(t), 'hub-key.pem');
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' });
   for (const content of ['', 'garbage', rsa.toString()]) {

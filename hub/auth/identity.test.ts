@@ -11,7 +11,7 @@ import { authenticateToken } from './identity.ts';
 
 const clock = { now: () => new Date(Date.UTC(2030, 0, 1)) };
 
-test('on a full disk who asks is known all the same, writes say why they fail, and all is well once there is room', async (t) => {
+test('on a full disk tokens still authenticate and writes report ORK_DISK_FULL; all works once there is space', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-full-'));
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', folder]);
   const db = await openDatabase(join(folder, 'hub.sqlite'));

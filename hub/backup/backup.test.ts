@@ -68,7 +68,7 @@ function pushTwice(folder: string, remote: string): Bench['commits'] {
   return { kept, forced };
 }
 
-test('a backup made beside an open hub brings all of it back: accounts, keys, every commit', async (t) => {
+test('a backup taken while the hub runs restores everything: accounts, keys, every commit', async (t) => {
   const { folder, hub, file, commits } = await makeBench(t);
   const open = await openDatabase(prepareState(hub).database);
   assert.deepEqual(await makeBackup(hub, file, NOW), { file, repositories: 1 });
@@ -95,7 +95,7 @@ test('a backup made beside an open hub brings all of it back: accounts, keys, ev
   assert.ok(await repositories.hasCommit(PROJECT, commits.forced));
 });
 
-test('branches and tags come back whatever git lets them be called', async (t) => {
+test('branches and tags are restored with any name that git allows', async (t) => {
   const { folder, hub, file, commits } = await makeBench(t);
   const path = new Repositories(hub).path(PROJECT);
   const deep = Array.from({ length: 8 }, () => 'd'.repeat(100)).join('/');
@@ -112,7 +112,7 @@ test('branches and tags come back whatever git lets them be called', async (t) =
   assert.equal(refs(back).trim().split('\n').length, names.length + 1);
 });
 
-test('a backup comes to its end beside a hub that never stops writing', async (t) => {
+test('a backup completes although the hub never stops writing', async (t) => {
   const { hub, file } = await makeBench(t);
   const stopWriting = neverStopWriting(prepareState(hub).database);
   const late = new AbortController();
@@ -123,7 +123,7 @@ test('a backup comes to its end beside a hub that never stops writing', async (t
   assert.deepEqual(made, { file, repositories: 1 });
 });
 
-test('what is there is never written over: neither a file by a backup nor a hub by a restore', async (t) => {
+test('nothing is overwritten: neither a file by a backup nor, without --replace, a hub by a restore', async (t) => {
   const { hub, file } = await makeBench(t);
   await makeBackup(hub, file, NOW);
   await assert.rejects(makeBackup(hub, file, NOW), { code: 'ORK_CONFLICT' });
@@ -133,7 +133,7 @@ test('what is there is never written over: neither a file by a backup nor a hub 
   assert.deepEqual(await teamsOf(hub), ['First']);
 });
 
-test('a running hub is not restored over', async (t) => {
+test('a running hub cannot be restored over', async (t) => {
   const { hub, file } = await makeBench(t);
   await makeBackup(hub, file, NOW);
   const release = await lockState(prepareState(hub).lock);
@@ -141,7 +141,7 @@ test('a running hub is not restored over', async (t) => {
   release();
 });
 
-test('an archive that was cut off, changed or is something else is refused, and the hub stays', async (t) => {
+test('an archive that is truncated, changed or not a backup is refused, and the hub stays as it is', async (t) => {
   const { folder, hub, file } = await makeBench(t);
   await makeBackup(hub, file, NOW);
   const tar = gunzipSync(readFileSync(file));
@@ -164,7 +164,7 @@ test('an archive that was cut off, changed or is something else is refused, and 
   }
 });
 
-test('no entry of an archive is laid outside of the folder', async (t) => {
+test('no entry of an archive is extracted outside the folder', async (t) => {
   const { folder, hub, file } = await makeBench(t);
   for (const name of ['../evil', '/evil', 'git/../../evil', 'a//b', '.']) {
     execFileSync('tar', [
@@ -182,7 +182,7 @@ test('no entry of an archive is laid outside of the folder', async (t) => {
   for (const place of [folder, hub, '/']) assert.ok(!existsSync(join(place, 'evil')), place);
 });
 
-test('a repository that is damaged makes no backup that looks whole', async (t) => {
+test('a damaged repository fails the backup instead of making one that looks complete', async (t) => {
   const { hub, file, commits } = await makeBench(t);
   const objects = join(new Repositories(hub).path(PROJECT), 'objects');
   rmSync(join(objects, commits.kept.slice(0, 2)), { recursive: true });
@@ -190,12 +190,12 @@ test('a repository that is damaged makes no backup that looks whole', async (t) 
   assert.ok(!existsSync(file));
 });
 
-test('where no hub is, there is nothing to back up', async (t) => {
+test('without a hub there is nothing to back up', async (t) => {
   const { folder, file } = await makeBench(t);
   await assert.rejects(makeBackup(join(folder, 'none'), file, NOW), { code: 'ORK_NOT_FOUND' });
 });
 
-test('in a folder backups get names by their moment, and of them only the newest are kept', async (t) => {
+test('backups in a folder are named by their time, and only the newest are kept', async (t) => {
   const { folder, hub } = await makeBench(t);
   const kept = join(folder, 'kept');
   mkdirSync(kept);
@@ -211,7 +211,7 @@ test('in a folder backups get names by their moment, and of them only the newest
   ]);
 });
 
-test('the backup that was just made is kept, and those that a clock named that was ahead go first', async (t) => {
+test('the new backup is kept, and backups dated in the future are deleted first', async (t) => {
   const { folder, hub } = await makeBench(t);
   const kept = join(folder, 'kept');
   mkdirSync(kept);
@@ -221,7 +221,7 @@ test('the backup that was just made is kept, and those that a clock named that w
   assert.deepEqual(readdirSync(kept).toSorted(), ['hub-20261127T000000Z.tar.gz', 'hub-20261128T200000Z.tar.gz']);
 });
 
-test('of two at once the second is refused, and takes nothing from the first', async (t) => {
+test('the second of two concurrent backups is refused and does not disturb the first', async (t) => {
   const { folder, hub, file } = await makeBench(t);
   const other = join(folder, 'other.tar.gz');
   const results = await Promise.allSettled([makeBackup(hub, file, NOW), makeBackup(hub, other, NOW)]);
@@ -236,7 +236,7 @@ test('of two at once the second is refused, and takes nothing from the first', a
   await restoreBackup(join(folder, 'back'), whole, { replace: false, now: NOW });
 });
 
-test('a backup that is killed leaves nothing that is called one, and the next one is made all the same', async (t) => {
+test('leftovers of a killed backup are removed, and the next backup succeeds', async (t) => {
   const { folder, hub, file } = await makeBench(t);
   mkdirSync(join(hub, '.backup-killed'));
   writeFileSync(`${file}.part`, 'half of one');
@@ -248,7 +248,7 @@ test('a backup that is killed leaves nothing that is called one, and the next on
   assert.ok(!existsSync(join(hub, '.backup-killed')));
 });
 
-test('what root makes beside a hub of another user is of that user', async (t) => {
+test('files that root creates in the hub of another user belong to that user', async (t) => {
   const { hub, file } = await makeBench(t);
   chownSync(hub, 12_345, 12_345);
   await makeBackup(hub, file, NOW);

@@ -43,7 +43,7 @@ const addObject = (remote: string, bytes: number): void =>
 
 const work = (hub: string): string[] => readdirSync(hub).filter((name) => /^\.backup-|^before-/.test(name));
 
-test('a disk that has no room for a backup is told by name; the backup before it stays, and is whole', async (t) => {
+test('a backup without disk space is reported as such; the previous backup stays intact', async (t) => {
   const home = disk(t, 'size=200m');
   const hub = join(home.folder, 'hub');
   const repository = await makeHub(hub);
@@ -60,7 +60,7 @@ test('a disk that has no room for a backup is told by name; the backup before it
   assert.deepEqual(await teamsOf(hub), ['First']);
 });
 
-test('what a killed backup left takes no room from the next one', async (t) => {
+test('leftovers of a killed backup are deleted before the next one needs the space', async (t) => {
   const home = disk(t, 'size=200m');
   const hub = join(home.folder, 'hub');
   await makeHub(hub);
@@ -76,7 +76,7 @@ test('what a killed backup left takes no room from the next one', async (t) => {
   );
 });
 
-test('a backup beside the hub ends before it takes the room that the hub needs, which writes on all the while', async (t) => {
+test('a backup stops before it takes the space reserved for the hub, which keeps writing meanwhile', async (t) => {
   const home = disk(t, 'size=120m');
   const hub = join(home.folder, 'hub');
   addObject(await makeHub(hub), 30 * MIB);
@@ -109,7 +109,7 @@ test('a backup beside the hub ends before it takes the room that the hub needs, 
   assert.deepEqual(work(hub), []);
 });
 
-test('where the copy itself would take the room of the hub, nothing is begun', async (t) => {
+test('a backup whose copy would take the space reserved for the hub does not start', async (t) => {
   const home = disk(t, 'size=80m');
   const hub = join(home.folder, 'hub');
   await makeHub(hub);
@@ -121,7 +121,7 @@ test('where the copy itself would take the room of the hub, nothing is begun', a
   assert.deepEqual(await teamsOf(hub), ['First']);
 });
 
-test('inodes that run out are a full disk, too', async (t) => {
+test('running out of inodes is reported as a full disk, too', async (t) => {
   const home = disk(t, 'size=200m');
   const hub = join(home.folder, 'hub');
   await makeHub(hub);
@@ -133,7 +133,7 @@ test('inodes that run out are a full disk, too', async (t) => {
   });
 });
 
-test('where standard output has no room, the same is told', async (t) => {
+test('a full standard output is reported as a full disk', async (t) => {
   const home = disk(t, 'size=200m');
   const hub = join(home.folder, 'hub');
   await makeHub(hub);
@@ -148,7 +148,7 @@ test('where standard output has no room, the same is told', async (t) => {
   assert.match(stderr, /^ORK_DISK_FULL: There is no room for the backup where standard output/);
 });
 
-test('a restore on a full disk is told as that, and what was there is there', async (t) => {
+test('a restore on a full disk reports it and leaves the existing hub as it was', async (t) => {
   const home = disk(t, 'size=200m');
   const source = join(home.folder, 'hub');
   addObject(await makeHub(source), 8 * MIB);

@@ -37,7 +37,7 @@ for (const [when, wasPacked] of [
   ['HEAD', false],
   ['packed-refs', true],
 ] as const) {
-  test(`a branch that git packs away once ${when} is copied is in the snapshot, as it is`, async (t) => {
+  test(`a branch that git packs right after ${when} is copied is in the snapshot with its current commit`, async (t) => {
     const { hub, repository, push, into, copy } = await bench(t);
     push();
     if (wasPacked) git(repository, 'pack-refs', '--all');
@@ -53,7 +53,7 @@ for (const [when, wasPacked] of [
   });
 }
 
-test('a project that is deleted while its repository is copied is left out, and all else is in the snapshot', async (t) => {
+test('a project that is deleted while its repository is copied is left out; the rest is in the snapshot', async (t) => {
   const { hub, push, into, copy } = await bench(t);
   push();
   const repositories = new Repositories(hub);
@@ -70,7 +70,7 @@ test('a project that is deleted while its repository is copied is left out, and 
   assert.deepEqual(readdirSync(join(into, 'git')), [`${other}.git`]);
 });
 
-test('a repository that is being removed is in no snapshot, and one that a kill has left goes with the next removal', async (t) => {
+test('a half-removed repository is in no snapshot, and the next removal deletes it', async (t) => {
   const { hub, repository, into } = await bench(t);
   const left = `${repository}.going`;
   renameSync(repository, left);

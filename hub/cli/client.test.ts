@@ -5,7 +5,7 @@ import { unreachable } from './client.ts';
 const refused = (address: string): Error =>
   Object.assign(new Error(`connect ECONNREFUSED ${address}`), { code: 'ECONNREFUSED' });
 
-test('what is told of a hub that cannot be reached names each of its addresses', () => {
+test('the error for an unreachable hub names each of its addresses', () => {
   const all = Object.assign(new AggregateError([refused('192.0.2.1:443'), refused('2001:db8::1:443')]), {
     code: 'ECONNREFUSED',
   });

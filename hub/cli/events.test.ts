@@ -11,7 +11,7 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const PATH = `GET /deployments/${IDS.deployment}/events`;
 const END: DeploymentEvent = { kind: 'end', status: 'live' };
 
-test('an event is its data lines joined, with the last id that was given', () => {
+test('an event joins its data lines and carries the last id that was sent', () => {
   const events = new EventStreamParser().push(
     bytes(': comment\nid: 7\nevent: log\ndata: one\ndata:two\nretry: 10\n\ndata: three\n\n'),
   );
@@ -21,7 +21,7 @@ test('an event is its data lines joined, with the last id that was given', () =>
   ]);
 });
 
-test('lines end with LF, CR or CRLF, wherever the chunks are cut', () => {
+test('lines may end with LF, CR or CRLF, wherever the chunks are split', () => {
   const wire = bytes('id: 1\r\ndata: ü\r\n\r\nid: 2\rdata: b\r\rid: 3\ndata: c\n\n');
   const parser = new EventStreamParser();
   const events = [...wire].flatMap((byte) => parser.push(Uint8Array.of(byte)));
@@ -31,11 +31,11 @@ test('lines end with LF, CR or CRLF, wherever the chunks are cut', () => {
   );
 });
 
-test('what stands half when the stream breaks is no event', () => {
+test('an incomplete event at the end of a broken stream is dropped', () => {
   assert.deepEqual(new EventStreamParser().push(bytes('id: 1\ndata: half\n')), []);
 });
 
-test('a line that never ends is refused instead of kept', () => {
+test('an endless line is refused instead of buffered', () => {
   const parser = new EventStreamParser();
   assert.throws(() => {
     for (let i = 0; i < 100; i++) parser.push(bytes('x'.repeat(65_536)));
@@ -61,7 +61,7 @@ async function collect(script: Script, waits: number[]) {
   return { events, reconnects, error: error as { code?: string } | undefined, asked: hub.asked };
 }
 
-test('a stream that breaks is resumed after the last whole event, and no event comes twice', async () => {
+test('a broken stream is resumed after the last complete event, without duplicate events', async () => {
   const events = [statusEvent({}), logEvent('build', 0, 'a'), logEvent('build', 1, 'b'), END];
   let turn = 0;
   const script: Script = ({ headers }, response) => {
@@ -82,7 +82,7 @@ test('a stream that breaks is resumed after the last whole event, and no event c
   );
 });
 
-test('a hub that is away is asked again; when it stays away the follower says so', async () => {
+test('an unreachable hub is retried; when it stays unreachable, the follower fails', async () => {
   const away = refuse('ORK_HUB_UNREACHABLE', 'starting');
   const { error, reconnects, asked } = await collect(away, [1, 1, 1]);
   assert.equal(error?.code, 'ORK_HUB_UNREACHABLE');
@@ -90,7 +90,7 @@ test('a hub that is away is asked again; when it stays away the follower says so
   assert.equal(asked.length, 4);
 });
 
-test('a refusal ends the follower at once', async () => {
+test('a refusal stops the follower at once', async () => {
   const { error, asked } = await collect(refuse('ORK_NOT_FOUND', 'no such deployment'), [1, 1, 1]);
   assert.equal(error?.code, 'ORK_NOT_FOUND');
   assert.equal(asked.length, 1);

@@ -16,7 +16,7 @@ function onTerminal(options: Partial<FollowViewOptions> = {}, noColor = true) {
   return { view, shown: () => String(stdout.read() ?? '') };
 }
 
-test('on a terminal the running step stands in one line that is rewritten, and makes way for log lines', () => {
+test('on a terminal the running step is shown in one rewritten line, which makes room for log lines', () => {
   const { view, shown } = onTerminal();
   view.tick();
   assert.equal(shown(), '', 'nothing runs yet');
@@ -33,7 +33,7 @@ test('on a terminal the running step stands in one line that is rewritten, and m
   assert.equal(shown(), '', 'nothing runs any more');
 });
 
-test('what an app writes reaches a terminal without anything but colours', () => {
+test('the output of an app is stripped to plain text and colours on a terminal', () => {
   const plain = onTerminal();
   plain.view.show(logEvent('build', 0, '\u001b]0;title\u0007\u001b[31mred\u001b[2J\n'));
   assert.equal(plain.shown(), '  │ red\n');
@@ -42,7 +42,7 @@ test('what an app writes reaches a terminal without anything but colours', () =>
   assert.equal(colored.shown(), '\u001b[31mred\u001b[0m\n');
 });
 
-test('what a deployment waits for is said once', () => {
+test('the reason why a deployment waits is printed once', () => {
   const { view, shown } = onTerminal();
   const waits = statusEvent({ status: 'queued', waitingFor: 'the host vps-1, which is offline' });
   view.show(waits);
@@ -50,7 +50,7 @@ test('what a deployment waits for is said once', () => {
   assert.equal(shown(), 'Queued: waiting for the host vps-1, which is offline.\n');
 });
 
-test('a step that is told again, as after a reconnect, is shown once', () => {
+test('a step that is repeated, as after a reconnect, is shown once', () => {
   const { view, shown } = onTerminal();
   const done = stepEvent({ name: 'clone', status: 'done', ms: 5 });
   view.show(done);
@@ -58,7 +58,7 @@ test('a step that is told again, as after a reconnect, is shown once', () => {
   assert.equal(shown(), '✓ clone            5 ms\n');
 });
 
-test('a remark makes way for itself: the line that is rewritten is gone before', () => {
+test('a note clears the rewritten line first', () => {
   const { view, shown } = onTerminal();
   view.show(stepEvent({ name: 'build', status: 'running' }));
   view.tick();

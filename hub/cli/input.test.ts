@@ -6,7 +6,7 @@ import { setImmediate as nextTick } from 'node:timers/promises';
 import { EXIT, exitCodeOf } from './exit.ts';
 import { readSecret } from './input.ts';
 
-test('a secret that is typed is asked for and not shown', async () => {
+test('a typed secret is prompted for and not echoed', async () => {
   const stdin = Object.assign(new PassThrough(), { isTTY: true });
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const secret = readSecret({ stdin, stdout, stderr }, 'Password for ada: ');
@@ -23,7 +23,7 @@ for (const [what, parts] of [
   ['at once, without a newline at its end', ['-----BEGIN KEY-----\rMII']],
   ['line by line', ['-----BEGIN KEY-----\r', 'MII\r']],
 ] as const) {
-  test(`a secret of several lines that is pasted ${what} is refused, for its first line is not the secret`, async () => {
+  test(`a multi-line secret that is pasted ${what} is refused, because its first line alone is not the secret`, async () => {
     const stdin = Object.assign(new PassThrough(), { isTTY: true });
     const nowhere = new PassThrough();
     const secret = readSecret({ stdin, stdout: nowhere, stderr: nowhere }, 'Value of KEY: ');
@@ -35,14 +35,14 @@ for (const [what, parts] of [
   });
 }
 
-test('a secret that is piped in is all of it without its last newline', async () => {
+test('a piped secret is the whole input without its final newline', async () => {
   const stdin = new PassThrough();
   stdin.end('hunter2\n');
   const nowhere = new PassThrough();
   assert.equal(await readSecret({ stdin, stdout: nowhere, stderr: nowhere }, 'Password: '), 'hunter2');
 });
 
-test('Ctrl-C at a question ends the command as Ctrl-C does elsewhere', async () => {
+test('Ctrl-C at a prompt exits with the code for an interrupt', async () => {
   const stdin = Object.assign(new PassThrough(), { isTTY: true });
   const nowhere = new PassThrough();
   const secret = readSecret({ stdin, stdout: nowhere, stderr: nowhere }, 'Password: ');

@@ -6,7 +6,7 @@ import type { Script } from './test-cli.ts';
 const cli = useCli();
 const { run } = cli;
 
-test('wrong usage exits 2 and says what is wrong; with --json as a problem on stdout', async () => {
+test('a usage error exits 2 and says what is wrong; with --json as a problem on stdout', async () => {
   for (const args of [['deploy', '--foo'], ['env', 'set'], []]) {
     const plain = await cli.home.run(args);
     assert.equal(plain.code, 2, args.join(' '));
@@ -19,7 +19,7 @@ test('wrong usage exits 2 and says what is wrong; with --json as a problem on st
   }
 });
 
-test('help is had as newcomers ask for it, and an unknown word leads there', async () => {
+test('help works for all commands and for one, and an unknown command points to it', async () => {
   const all = await cli.home.run(['help']);
   assert.deepEqual([all.code, all.stderr], [0, '']);
   assert.match(all.stdout, /^Usage: orkestr [^]*^First steps:$/m);
@@ -31,12 +31,12 @@ test('help is had as newcomers ask for it, and an unknown word leads there', asy
   assert.match(unknown.stderr, /^orkestr: unknown command 'version'\n {2}│ orkestr help: all commands$/m);
 });
 
-test('a group without a command names those that it has', async () => {
+test('a command group without a subcommand lists its subcommands', async () => {
   const { stderr } = await cli.home.run(['project']);
   assert.match(stderr, /"orkestr project" needs a command;[^\n]*\n {2}│ create, list, show, set, delete$/m);
 });
 
-test('a hub that does not answer exits 4', async () => {
+test('an unreachable hub exits 4', async () => {
   const hub = await cli.script({});
   const { url } = hub;
   await hub.stop();
@@ -45,7 +45,7 @@ test('a hub that does not answer exits 4', async () => {
   assert.equal(JSON.parse(result.stdout).code, 'ORK_HUB_UNREACHABLE');
 });
 
-test('what answers but is no hub is told apart from a hub that is down', async () => {
+test('a server that is not a hub is distinguished from a hub that is down', async () => {
   const page =
     (status: number): Script =>
     (_asked, response) =>

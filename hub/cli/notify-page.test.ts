@@ -33,7 +33,7 @@ function shellOf(t: TestContext, { url, account }: Awaited<ReturnType<typeof sta
   return { folder, type };
 }
 
-test('notifications.md', async (t) => {
+test('the commands of notifications.md work', async (t) => {
   const mailServer = await startMailServer(t, { hideSTARTTLS: true });
   const chat = await startReceiver(t);
   const on = await startTestHub({

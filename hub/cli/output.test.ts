@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { Output } from './output.ts';
 
-test('a page that a message names is named where the hub shows it', async () => {
+test('a docs page in a message is printed with its URL on the hub', async () => {
   const stderr = new PassThrough();
   const terminal = { stdin: new PassThrough(), stdout: new PassThrough(), stderr };
   const options = { json: false, noColor: true, hubUrl: 'https://hub.example.com' };

@@ -10,7 +10,7 @@ test('the project is read from a git remote of this hub, with or without user an
   assert.equal(projectOfRemote('https://hub.example.com/under/git/shop.git', `${HUB}/under`), 'shop');
 });
 
-test('a remote of another hub, another path or another shape names no project here', () => {
+test('a remote with another hub, path or form yields no project', () => {
   for (const remote of [
     'https://other.example.com/git/shop.git',
     'https://hub.example.com:8443/git/shop.git',

@@ -7,7 +7,7 @@ import { makeContext } from './context.ts';
 import { EXIT } from './exit.ts';
 import { buildProgram } from './program.ts';
 
-test('every command has --json and examples in its help, and every example is a command that exists', () => {
+test('every command documents --json and examples in its help, and every example uses an existing command', () => {
   let help = '';
   const write = (chunk: unknown, _encoding: unknown, done: () => void): void => {
     help += String(chunk);

@@ -62,7 +62,7 @@ async function startTlsHub(t: TestContext) {
   return { port, list };
 }
 
-test('https_proxy leads to the hub, by a tunnel, with the name and password of its address', async (t) => {
+test('the CLI reaches the hub through https_proxy with a CONNECT tunnel and the credentials of the proxy URL', async (t) => {
   const [proxy, { port, list }] = [await startProxy(t), await startTlsHub(t)];
   const there = await list('hub.test', { https_proxy: `http://ada:s%3Acret@127.0.0.1:${proxy.port}` });
   assert.deepEqual([there.code, JSON.parse(there.stdout)], [0, { projects: [] }]);
@@ -72,7 +72,7 @@ test('https_proxy leads to the hub, by a tunnel, with the name and password of i
   assert.equal(bare.code, 0, bare.stderr);
 });
 
-test('no_proxy, a hub on this machine and the proxy for the other scheme: then it goes there directly', async (t) => {
+test('no proxy is used with no_proxy, for a hub on this machine, or when only http_proxy is set for HTTPS', async (t) => {
   const [proxy, { list }] = [await startProxy(t), await startTlsHub(t)];
   const https_proxy = `http://127.0.0.1:${proxy.port}`;
   await list('hub.test', { https_proxy, no_proxy: '.test' });
@@ -81,7 +81,7 @@ test('no_proxy, a hub on this machine and the proxy for the other scheme: then i
   assert.deepEqual(proxy.asked, []);
 });
 
-test('http_proxy leads to a hub without TLS', async (t) => {
+test('the CLI reaches a hub without TLS through http_proxy', async (t) => {
   const proxy = await startProxy(t);
   const hub = await cli.script({ 'GET /projects': () => [] });
   const ORKESTR_URL = hub.url.replace('127.0.0.1', 'hub.test');
@@ -93,7 +93,7 @@ test('http_proxy leads to a hub without TLS', async (t) => {
   assert.deepEqual(proxy.asked, [`GET ${ORKESTR_URL}`]);
 });
 
-test('where the proxy does not let it through, the proxy is named, without its password', async (t) => {
+test('when the proxy refuses, the error names the proxy without its password', async (t) => {
   const [proxy, { list }] = [await startProxy(t, { refuses: true }), await startTlsHub(t)];
   const address = `127.0.0.1:${proxy.port}`;
   const refused = await list('hub.test', { https_proxy: `http://ada:secret@${address}` });

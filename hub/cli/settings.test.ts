@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { settingsOf } from './settings.ts';
 
-test('options become a tree of settings; --setting values are JSON, or text where they are none', () => {
+test('options become a tree of settings; --setting values are parsed as JSON, else taken as text', () => {
   const settings = settingsOf({
     memory: '512',
     cpus: '0.5',
@@ -21,7 +21,7 @@ test('options become a tree of settings; --setting values are JSON, or text wher
   });
 });
 
-test('a domain may be a wildcard, and may have a path that the app does not see', () => {
+test('a domain may be a wildcard, and may have a path, which --strip-prefix hides from the app', () => {
   const domain = ['*.example.com', 'example.com/shop'];
   assert.deepEqual(settingsOf({ domain }).domains, [
     { host: '*.example.com' },
@@ -33,7 +33,7 @@ test('a domain may be a wildcard, and may have a path that the app does not see'
   ]);
 });
 
-test('a domain with letters of a language is given to the hub as DNS has it', () => {
+test('an internationalised domain is sent to the hub in punycode', () => {
   const domain = ['müller.de', '*.Bücher.example', 'müller.de/shop', 'A.example.com', 'ü ü.de'];
   assert.deepEqual(settingsOf({ domain }).domains, [
     { host: 'xn--mller-kva.de' },
@@ -44,7 +44,7 @@ test('a domain with letters of a language is given to the hub as DNS has it', ()
   ]);
 });
 
-test('what is not given is not there, so the defaults of the hub hold', () => {
+test('options that are not given are not sent, so the defaults of the hub apply', () => {
   assert.deepEqual(settingsOf({}), {});
 });
 
@@ -54,7 +54,7 @@ for (const setting of ['limits', '=1', '__proto__.x=1', 'a..b=1', '.a=1']) {
   });
 }
 
-test('numbers that are none are refused', () => {
+test('invalid numbers are refused', () => {
   assert.throws(() => settingsOf({ memory: '1e3' }), { code: 'ORK_INVALID' });
   assert.throws(() => settingsOf({ cpus: 'two' }), { code: 'ORK_INVALID' });
 });

@@ -33,7 +33,7 @@ const STARVED = `
   process.exit();
 `;
 
-test('without a file descriptor left the answer is 502, and the hub lives on', () => {
+test('without a free file descriptor the answer is 502, and the hub keeps running', () => {
   const argv = ['--nofile=64', '--', process.execPath, '--input-type=module', '-e', STARVED];
   assert.equal(execFileSync('prlimit', argv, { encoding: 'utf8', timeout: 60_000 }), '502 200\n');
 });

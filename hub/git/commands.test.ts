@@ -7,7 +7,7 @@ const line = (text: string): string => (text.length + 4).toString(16).padStart(4
 const command = (name: string): string => line(`${'0'.repeat(40)} ${'a'.repeat(40)} refs/heads/${name}`);
 const many = (count: number): string => Array.from({ length: count }, (_, n) => command(`branch-${n}`)).join('');
 
-test('however a push is cut into chunks, its commands are counted and its objects are not', () => {
+test('commands of a push are counted and its objects are not, however the stream is split into chunks', () => {
   const objects = 'x'.repeat(2 * MOST_COMMAND_BYTES);
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 200 }), { maxLength: 20 }), (sizes) => {
@@ -22,7 +22,7 @@ test('however a push is cut into chunks, its commands are counted and its object
   );
 });
 
-test('commands without end are refused', () => {
+test('an endless list of commands is refused', () => {
   const commands = new Commands();
   const chunk = Buffer.from(many(100));
   const rounds = Math.floor(MOST_COMMAND_BYTES / chunk.length);
@@ -30,7 +30,7 @@ test('commands without end are refused', () => {
   assert.equal(commands.see(chunk), false);
 });
 
-test('a push that only deletes is known by its commands, however it is cut', () => {
+test('a push that only deletes refs is recognised by its commands, however they are split', () => {
   const remove = line(`${'a'.repeat(40)} ${'0'.repeat(40)} refs/heads/old\0report-status`);
   const cases = [
     [`${remove}${remove}0000`, true],

@@ -6,7 +6,7 @@ const MOST = 10_000;
 const small = { size: 0, most: MOST, length: 10 };
 const large = { size: 0, most: MOST, length: null };
 
-test('what is promised to one push is not promised to another, until it has come or the push has ended', async () => {
+test('space reserved for one push is unavailable to others until it is received or the push ends', async () => {
   let free = 800;
   const budget = new DiskBudget(() => Promise.resolve(free));
   const first = await budget.reserve(large);
@@ -20,7 +20,7 @@ test('what is promised to one push is not promised to another, until it has come
   assert.equal((await budget.reserve({ ...small, length: 200 })).bytes, 490);
 });
 
-test('pushes that ask at the same moment do not see the same room', async () => {
+test('concurrent reservations do not get the same space', async () => {
   const budget = new DiskBudget(() => Promise.resolve(1000));
   const reservations = await Promise.allSettled(
     Array.from({ length: 8 }, () => budget.reserve({ ...small, length: 300 })),
@@ -28,13 +28,13 @@ test('pushes that ask at the same moment do not see the same room', async () => 
   assert.equal(reservations.filter(({ status }) => status === 'fulfilled').length, 3);
 });
 
-test('a push is bounded by its project first; one that never fits is left to git, which names the limit', async () => {
+test('a reservation is capped by the project limit first; a push that cannot fit is left to git, which names the limit', async () => {
   const budget = new DiskBudget(() => Promise.resolve(1000));
   assert.equal((await budget.reserve({ size: 0, most: 50, length: null })).bytes, 50);
   assert.equal((await budget.reserve({ size: 0, most: MOST, length: 5000 })).bytes, 950);
 });
 
-test('a repository is packed anew only where its copy fits in as well, and that is promised, too', async () => {
+test('a repository is repacked only if a copy of it fits on the disk, and that space is reserved, too', async () => {
   const budget = new DiskBudget(() => Promise.resolve(1000));
   assert.equal((await budget.reserve({ ...small, size: 995 })).mayPack, false);
   const packing = await budget.reserve({ ...small, size: 600 });

@@ -41,7 +41,7 @@ async function withForced(t: TestContext) {
 
 const kept = (sha: string): string => `refs/orkestr/kept/${sha}`;
 
-test('the commit of a release outlives a forced push and a pruning, and goes back with a backup', async (t) => {
+test('the commit of a release survives a forced push and pruning, and a backup restores it', async (t) => {
   const { on, folder, released, refs, push, prune } = await withForced(t);
   assert.deepEqual(refs(), [kept(released)]);
   prune();
@@ -62,7 +62,7 @@ test('the commit of a release outlives a forced push and a pruning, and goes bac
   assert.ok(refs().includes(kept(released)));
 });
 
-test('who only asks for the branches has no release gone through for it: that comes with what is pushed', async (t) => {
+test('a request for the branches alone does not check the kept commits; the push itself adds missing ones', async (t) => {
   const { on, folder, at, released, refs } = await withForced(t);
   execFileSync('git', [`--git-dir=${at()}`, 'update-ref', '-d', kept(released)]);
   assert.ok((await git(folder, 'push', '--dry-run', remote(on), 'main:elsewhere')).ok);
@@ -71,7 +71,7 @@ test('who only asks for the branches has no release gone through for it: that co
   assert.deepEqual(refs(), [kept(released)]);
 });
 
-test('nobody who fetches or pushes sees or changes what is kept', async (t) => {
+test('fetches and pushes can neither see nor change the kept refs', async (t) => {
   const { on, folder, released, refs } = await withForced(t);
   assert.doesNotMatch((await git(folder, 'ls-remote', remote(on))).out, /orkestr/);
   const mirror = join(on.folder, 'mirror');
@@ -85,7 +85,7 @@ test('nobody who fetches or pushes sees or changes what is kept', async (t) => {
   assert.deepEqual(refs(), [kept(released)]);
 });
 
-test('what has not ended is kept until it has, and what is of no environment any more is not', async (t) => {
+test('commits of unfinished deployments are kept until these end, and commits of removed environments are dropped', async (t) => {
   const { on, agent, folder, released, failed, push, refs } = await withForced(t);
   assert.ok(!refs().includes(kept(failed)));
   const other = await on.addEnvironment('staging', 'next');
@@ -102,7 +102,7 @@ test('what has not ended is kept until it has, and what is of no environment any
   assert.ok(other);
 });
 
-test('many that are stored already get their refs with the next push, and those that are not whole get none', async (t) => {
+test('many existing commits get their refs at once, and incomplete ones get none and block no push', async (t) => {
   const { on, folder, at, refs, push } = await withForced(t);
   const argv = [`--git-dir=${at()}`];
   const make = (n: number): string => {

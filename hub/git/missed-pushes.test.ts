@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { hub } from '../test-hub.ts';
 import { checkout, commit, deployments, git, remote } from './test-git.ts';
 
-test('a push that lands while no hub hears of it is deployed once one is there, and only if nothing else came after it', async (t) => {
+test('a push while the hub is down is deployed after its start, unless a newer push follows', async (t) => {
   const on = await hub(t);
   const folder = await checkout(on);
   await commit(folder);

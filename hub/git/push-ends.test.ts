@@ -17,7 +17,7 @@ import { brokenPush, checkout, commit, git, gitProcesses, remote, unfinished } f
 /** Two of the four digits of a pkt-line's length (gitprotocol-common(5)): receive-pack waits for the rest. */
 const HALF_A_LENGTH = '00';
 
-test('a client that goes away in the middle leaves no process behind', async (t) => {
+test('a client that disconnects during a push leaves no process behind', async (t) => {
   const on = await hub(t);
   const authorization = `Basic ${Buffer.from(`x:${on.account.token}`).toString('base64')}`;
   const socket = connect(Number(new URL(on.url).port), '127.0.0.1');
@@ -30,7 +30,7 @@ test('a client that goes away in the middle leaves no process behind', async (t)
   await until(() => gitProcesses(path) === 0);
 });
 
-test('a push that is broken off leaves nothing in the repository', async (t) => {
+test('an aborted push leaves no files in the repository', async (t) => {
   const on = await hub(t);
   const socket = await brokenPush(on);
   socket.destroy();
@@ -38,7 +38,7 @@ test('a push that is broken off leaves nothing in the repository', async (t) => 
   await until(() => gitProcesses(on.repositories.path(on.projectId)) === 0);
 });
 
-test('what a killed push left counts for nothing, and the next push removes it', async (t) => {
+test('leftovers of a killed push do not count towards the size, and the next push removes them', async (t) => {
   const on = await hub(t, { sizeLimit: 1024 * 1024 });
   await on.deps.git.createRepository(on.projectId);
   for (const name of ['tmp_objdir-incoming-AbCdEf', 'incoming-AbCdEf']) {
@@ -54,7 +54,7 @@ test('what a killed push left counts for nothing, and the next push removes it',
   assert.deepEqual(unfinished(on), []);
 });
 
-test('two pushes into one repository do not run side by side: the second is asked to come again', async (t) => {
+test('two pushes into one repository do not run concurrently: the second is told to try again', async (t) => {
   const on = await hub(t, { turnMs: 50 });
   const folder = await checkout(on);
   await commit(folder);
@@ -69,7 +69,7 @@ test('two pushes into one repository do not run side by side: the second is aske
   await until(async () => (await git(folder, 'push', remote(on), 'main')).ok);
 });
 
-test('a project that is deleted in the middle of a push goes with its repository, and nothing works on it any more', async (t) => {
+test('deleting a project during a push removes its repository and ends the git processes', async (t) => {
   const on = await hub(t);
   const path = on.repositories.path(on.projectId);
   await brokenPush(on);
@@ -78,7 +78,7 @@ test('a project that is deleted in the middle of a push goes with its repository
   assert.equal(existsSync(path), false);
 });
 
-test('a hub that is killed in the middle of a push leaves no process behind either', async (t) => {
+test('a hub that is killed during a push leaves no process behind', async (t) => {
   const state = mkdtempSync(join(tmpdir(), 'orkestr-killed-'));
   const env = { PATH: '/usr/bin:/bin', ORKESTR_HUB_STATE: state, ORKESTR_HUB_LISTEN: '127.0.0.1:0' };
   const main = join(import.meta.dirname, '..', 'main.ts');

@@ -48,7 +48,7 @@ const advertisement = (on: TestHub, token: string): Parameters<typeof fetch> => 
   { headers: { authorization: `Basic ${Buffer.from(`x:${token}`).toString('base64')}` } },
 ];
 
-test('a project cannot grow beyond its limit, and the answer names it', async (t) => {
+test('a project cannot grow beyond its limit, and the error names the limit', async (t) => {
   const on = await hub(t, { sizeLimit: 1024 * 1024 });
   const folder = await checkout(on);
   await commit(folder, 'a', randomBytes(600_000));
@@ -64,7 +64,7 @@ test('a project cannot grow beyond its limit, and the answer names it', async (t
   assert.equal((await deployments(on)).length, 1);
 });
 
-test('a repository that is full of what no branch has any more takes the next push', async (t) => {
+test('a repository that is full of unreachable objects is pruned and accepts the next push', async (t) => {
   const on = await hub(t, { sizeLimit: 1024 * 1024 });
   const folder = await checkout(on);
   await commit(folder, 'large', randomBytes(700_000));
@@ -94,7 +94,7 @@ test('a repository that is full of what no branch has any more takes the next pu
   assert.ok(again.ok, again.out);
 });
 
-test('of a full repository branches can be deleted, which makes room', async (t) => {
+test('branches of a full repository can be deleted, which frees space', async (t) => {
   const on = await hub(t, { sizeLimit: 1024 * 1024 });
   const folder = await checkout(on);
   await commit(folder);
@@ -117,7 +117,7 @@ test('of a full repository branches can be deleted, which makes room', async (t)
   assert.ok(pushed.ok, pushed.out);
 });
 
-test('many pushed branches are few files, and each counts as much as it takes of the disk', async (t) => {
+test('many branches are packed into few files, small files count with their disk usage, and refs are limited', async (t) => {
   const on = await hub(t, { refLimit: 250 });
   const folder = await checkout(on);
   const head = await commit(folder);
@@ -137,7 +137,7 @@ test('many pushed branches are few files, and each counts as much as it takes of
   assert.ok(room.ok, room.out);
 });
 
-test('a packing of branches that was killed is not in the way of the next push', async (t) => {
+test('a lock file that a killed ref packing left does not block the next push', async (t) => {
   const on = await hub(t);
   const folder = await checkout(on);
   await commit(folder);
@@ -149,7 +149,7 @@ test('a packing of branches that was killed is not in the way of the next push',
   assert.ok(!existsSync(join(path, 'packed-refs.lock')));
 });
 
-test('a pushed object that git finds broken is refused', async (t) => {
+test('a pushed object that fails git fsck is refused', async (t) => {
   const on = await hub(t);
   const folder = await checkout(on);
   await commit(folder);
@@ -163,7 +163,7 @@ test('a pushed object that git finds broken is refused', async (t) => {
   assert.match(pushed.out, /hasDotgit|fsck error/);
 });
 
-test('one token leaves requests to others', async (t) => {
+test('one token cannot use up all concurrent git requests', async (t) => {
   const on = await hub(t, { concurrency: { inAll: 4, ofOne: 1 } });
   const socket = await brokenPush(on);
   const made = await on.api('POST', '/tokens', { name: 'other', scopes: ['read'] });
@@ -177,7 +177,7 @@ test('one token leaves requests to others', async (t) => {
   await until(async () => (await fetch(...advertisement(on, on.account.token))).status === 200);
 });
 
-test('a push that names branches without end is ended', async (t) => {
+test('a push with an endless list of refs is aborted', async (t) => {
   const on = await hub(t);
   const create = `${'0'.repeat(40)} ${'a'.repeat(40)} refs/heads/`;
   const commands = Array.from({ length: 12_000 }, (_, n) => line(`${create}branch-${n}`)).join('');
@@ -186,7 +186,7 @@ test('a push that names branches without end is ended', async (t) => {
   await until(() => gitProcesses(on.repositories.path(on.projectId)) === 0);
 });
 
-test('a small request that unpacks to a large one is not taken', async (t) => {
+test('a small request that decompresses to a large one is refused', async (t) => {
   const on = await hub(t);
   const folder = await checkout(on);
   const sha = await commit(folder);
@@ -202,7 +202,7 @@ test('a small request that unpacks to a large one is not taken', async (t) => {
   assert.doesNotMatch(await fetched(250_000), /PACK/);
 });
 
-test('what a push may still bring is not promised to a push into another repository', async (t) => {
+test('space reserved for a push is unavailable to a push into another repository', async (t) => {
   const { on } = await hubOnDisk(t, 70);
   await on.api('POST', '/projects', { slug: 'other' });
   // It announces 4 MB of the 6 MiB and sends nothing.
@@ -216,7 +216,7 @@ test('what a push may still bring is not promised to a push into another reposit
   await until(async () => (await push()).ok);
 });
 
-test('a repository is packed anew where its copy fits beside the room of the hub, and not before', async (t) => {
+test('a repository is repacked only if a copy of it fits beside the space reserved for the hub', async (t) => {
   const { on, root } = await hubOnDisk(t, 90);
   const folder = await checkout(on);
   await commit(folder, 'a', randomBytes(16_000_000));
@@ -236,7 +236,7 @@ test('a repository is packed anew where its copy fits beside the room of the hub
   assert.ok((await pushed()) < 10);
 });
 
-test('a push leaves the hub its room on the disk', async (t) => {
+test('a push cannot take the space reserved for the hub', async (t) => {
   const { on, root } = await hubOnDisk(t, 68);
   const folder = await checkout(on);
   await commit(folder, 'a', randomBytes(6_000_000));
@@ -248,7 +248,7 @@ test('a push leaves the hub its room on the disk', async (t) => {
   assert.match(full.out, /64 MiB and 10000 inodes must stay free for the hub/);
 });
 
-test('a push of some kilobytes that unpacks to a large file takes no more memory than another one', async (t) => {
+test('a small push that unpacks to a large file does not need more memory', async (t) => {
   const on = await hub(t);
   const folder = await checkout(on);
   await commit(folder, 'zeros', Buffer.alloc(96 * 1024 ** 2));

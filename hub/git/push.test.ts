@@ -31,7 +31,7 @@ async function pushed(t: TestContext, inTheWay: (on: TestHub, environmentId: str
   return { on, deps, push, second, third, made };
 }
 
-test('an environment that is deleted during a push is told, and the others get their deployment', async (t) => {
+test('a push reports an environment that is deleted meanwhile, and deploys to the others', async (t) => {
   const { on, deps, push, third, made } = await pushed(t, ({ deps: { scheduler } }, id) =>
     scheduler.removeEnvironment(id),
   );
@@ -41,7 +41,7 @@ test('an environment that is deleted during a push is told, and the others get t
   assert.match(lines.join('\n'), /of shop\/production queued[^]* of shop\/third queued/);
 });
 
-test('what is in the way of one environment is told with its name, and the others get their deployment', async (t) => {
+test('a failure for one environment is reported with its name, and the others are deployed', async (t) => {
   const { on, deps, push, third, made } = await pushed(t, () =>
     Promise.reject(new OrkestrError('ORK_HUB_BUSY', 'The database is held.')),
   );
@@ -53,7 +53,7 @@ test('what is in the way of one environment is told with its name, and the other
   );
 });
 
-test('a push that was missed stays for the next look until each environment has its deployment, and none gets two', async (t) => {
+test('a missed push is retried until each environment has one deployment, and none gets two', async (t) => {
   let failing = true;
   const { on, deps, push, second, third, made } = await pushed(t, () =>
     failing ? Promise.reject(new OrkestrError('ORK_HUB_BUSY', 'The database is held.')) : Promise.resolve(),

@@ -24,7 +24,7 @@ function raw(on: TestHub, request: string): Promise<string> {
   });
 }
 
-test('a push becomes a deployment of the mapped environment and says where to follow it', async (t) => {
+test('a push creates a deployment of the mapped environment and says where to follow it', async (t) => {
   const on = await hub(t);
   const folder = await checkout(on);
   const sha = await commit(folder);
@@ -40,7 +40,7 @@ test('a push becomes a deployment of the mapped environment and says where to fo
   assert.deepEqual(await on.deps.resolver.resolve(on.environmentId), { commit: sha, branch: 'main' });
 });
 
-test('each environment of a pushed branch gets its deployment; other branches are told what there is', async (t) => {
+test('each environment of a pushed branch is deployed; a push to another branch lists the mapped ones', async (t) => {
   const on = await hub(t);
   await on.addEnvironment('staging', 'main');
   await on.addEnvironment('preview', 'next');
@@ -56,7 +56,7 @@ test('each environment of a pushed branch gets its deployment; other branches ar
   assert.equal((await deployments(on)).length, 3);
 });
 
-test('a push goes the whole way to the agent, which can fetch exactly that commit with its token, as long as it runs', async (t) => {
+test('a push reaches the agent, whose token can fetch that commit while the deployment runs, and cannot push', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const folder = await checkout(on);
@@ -84,7 +84,7 @@ test('a push goes the whole way to the agent, which can fetch exactly that commi
   assert.match(late.out, /403/);
 });
 
-test('a clone token is good for its own project only, and however long its job waits on its host', async (t) => {
+test('a clone token is valid for its own project only, for as long as its deployment is open', async (t) => {
   const on = await hub(t);
   const id = await on.deps.scheduler.create({
     environmentId: on.environmentId,
@@ -105,7 +105,7 @@ test('a clone token is good for its own project only, and however long its job w
   assert.match((await git(folder, 'ls-remote', remote(on, token, on.projectId))).out, /403/);
 });
 
-test('without a good token nobody gets in, and nobody sees the projects of other teams', async (t) => {
+test('a missing or wrong token is refused, and projects of other teams are not found', async (t) => {
   const on = await hub(t);
   const folder = await checkout(on);
   await commit(folder);
@@ -121,7 +121,7 @@ test('without a good token nobody gets in, and nobody sees the projects of other
   assert.deepEqual(await deployments(on), []);
 });
 
-test('a token that only reads can clone and not push', async (t) => {
+test('a token with only the read scope can clone but not push', async (t) => {
   const on = await hub(t);
   const folder = await checkout(on);
   await commit(folder);
@@ -132,7 +132,7 @@ test('a token that only reads can clone and not push', async (t) => {
   assert.match((await git(folder, 'push', remote(on, token), 'main:other')).out, /403/);
 });
 
-test('only the three smart endpoints answer', async (t) => {
+test('only the three smart HTTP endpoints answer', async (t) => {
   const on = await hub(t);
   await on.deps.git.createRepository(on.projectId);
   const authorization = `Basic ${Buffer.from(`x:${on.account.token}`).toString('base64')}`;
@@ -162,7 +162,7 @@ test('only the three smart endpoints answer', async (t) => {
   assert.match(await raw(on, good), /^HTTP\/1.1 200/);
 });
 
-test('a push of files in Git LFS is told, as its client shows it, that they are not kept here', async (t) => {
+test('a push with Git LFS gets the error, in the format of its client, that LFS files are not stored', async (t) => {
   const on = await hub(t);
   for (const path of ['objects/batch', 'locks/verify', 'locks']) {
     const answer = await fetch(`${on.url}/git/shop.git/info/lfs/${path}`, { method: 'POST', body: '{}' });
@@ -173,7 +173,7 @@ test('a push of files in Git LFS is told, as its client shows it, that they are 
   }
 });
 
-test('what holds secrets is for its owner only, and a push leaves its secret nowhere', async (t) => {
+test("folders and socket with secrets are accessible to their owner only, and the hook needs the push's secret", async (t) => {
   const on = await hub(t);
   const folder = await checkout(on);
   await commit(folder);
@@ -194,7 +194,7 @@ test('what holds secrets is for its owner only, and a push leaves its secret now
   assert.equal((await deployments(on)).length, 1);
 });
 
-test('a hub whose state folder has a long path listens for pushes elsewhere', async (t) => {
+test('a hub whose state folder has a long path creates the push socket elsewhere', async (t) => {
   const on = await hub(t);
   const { PushHook } = await import('./push-hook.ts');
   const hooksFolder = join(on.folder, 'x'.repeat(100), "it's a folder");
@@ -212,7 +212,7 @@ test('a hub whose state folder has a long path listens for pushes elsewhere', as
   assert.throws(() => statSync(join(path ?? '', '..')), /ENOENT/);
 });
 
-test('large pushes and their gzipped requests pass, and so does a clone of them', async (t) => {
+test('large pushes, gzipped requests and a clone of the result succeed', async (t) => {
   const on = await hub(t);
   const folder = await checkout(on);
   for (let n = 0; n < 60; n += 1) writeFileSync(join(folder, `file${n}`), randomBytes(50_000));

@@ -69,7 +69,7 @@ async function forge(
 
 const resolve = async (on: TestHub): Promise<string> => (await on.deps.resolver.resolve(on.environmentId)).commit;
 
-test('the branch of an external, private repository is resolved with its token', async (t) => {
+test('the branch of a private external repository is resolved with its token', async (t) => {
   const there = await forge(t);
   const on = await hub(t);
   await external(on, there.url, { username: 'git', token: there.on.account.token });
@@ -85,7 +85,7 @@ test('the branch of an external, private repository is resolved with its token',
   assert.deepEqual(readdirSync(join(on.folder, 'git-home')), [], 'no config stays behind');
 });
 
-test('a wrong token, none, and a repository that is not there are ORK_REPO_ACCESS', async (t) => {
+test('a wrong or missing token and an unknown repository yield ORK_REPO_ACCESS', async (t) => {
   const there = await forge(t);
   const on = await hub(t);
   await external(on, there.url, { username: 'git', token: 'wrong' });
@@ -96,7 +96,7 @@ test('a wrong token, none, and a repository that is not there are ORK_REPO_ACCES
   await assert.rejects(resolve(on), { code: 'ORK_REPO_ACCESS' });
 });
 
-test('a server that is not there is ORK_REPO_UNREACHABLE, and the API says so before anything runs', async (t) => {
+test('an unreachable server yields ORK_REPO_UNREACHABLE, and the API reports it before it creates a deployment', async (t) => {
   const on = await hub(t);
   await external(on, 'http://127.0.0.1:1/team/app');
   const answer = await on.api('POST', '/projects/shop/environments/production/deployments', {});
@@ -105,7 +105,7 @@ test('a server that is not there is ORK_REPO_UNREACHABLE, and the API says so be
   assert.deepEqual(await on.deps.db.selectFrom('deployment').selectAll().execute(), []);
 });
 
-test('the hub asks no repository on its own machine or at a metadata service, however that is written or led to', async (t) => {
+test('the hub sends no request to loopback, metadata or forbidden private addresses, however they are written', async (t) => {
   const on = await hub(t, {});
   let asked = 0;
   const server = createServer((_request, response) => {
@@ -125,7 +125,7 @@ test('the hub asks no repository on its own machine or at a metadata service, ho
   await assert.rejects(resolve(closed), { code: 'ORK_REPO_ADDRESS', message: /in a private network/ });
 });
 
-test('a repository of the hub itself is one that it may ask', async (t) => {
+test('the hub may fetch from its own repositories', async (t) => {
   const there = await forge(t, {});
   const sha = await there.push('main');
   const made = await there.on.api('POST', '/projects', {
@@ -137,7 +137,7 @@ test('a repository of the hub itself is one that it may ask', async (t) => {
   assert.partialDeepStrictEqual(await deployed.json(), { commit: sha });
 });
 
-test('a redirect of a public repository is followed to where the hub may ask, and to nowhere else', async (t) => {
+test('the hub follows a redirect of a public repository only to addresses that it may request', async (t) => {
   const on = await hub(t, { ORKESTR_HUB_NOTIFY_ALLOW: '127.0.0.1' });
   const sha = 'c'.repeat(40);
   const line = (text: string): string => (text.length + 4).toString(16).padStart(4, '0') + text;
@@ -171,7 +171,7 @@ test('a redirect of a public repository is followed to where the hub may ask, an
   );
 });
 
-test('git dials the addresses of a name that were judged', async (t) => {
+test('git connects to the pinned addresses that were checked', async (t) => {
   const on = await hub(t);
   let asked = 0;
   const server = createServer((_request, response) => {
@@ -190,7 +190,7 @@ test('git dials the addresses of a name that were judged', async (t) => {
   assert.equal(asked > 0, true);
 });
 
-test('hostile URLs and branches that got into the store run nothing', async (t) => {
+test('hostile URLs and branches in the database are refused', async (t) => {
   const on = await hub(t);
   for (const url of ['--upload-pack=touch x', 'ext::sh -c id', 'file:///etc', 'https://u:p@host/x', '/etc']) {
     await external(on, url);
@@ -203,7 +203,7 @@ test('hostile URLs and branches that got into the store run nothing', async (t) 
   }
 });
 
-test('the token of an external repository is in no argv and no environment while git runs', async (t) => {
+test('the token of an external repository appears in no arguments and no environment while git runs', async (t) => {
   const on = await hub(t);
   const token = 'canary-7f3a9c';
   const encoded = Buffer.from(`git:${token}`).toString('base64');
@@ -227,7 +227,7 @@ test('the token of an external repository is in no argv and no environment while
   assert.equal(found, '');
 });
 
-test('a repository that does not answer is asked so often at once and no more, and a token that a killed hub left is gone', async (t) => {
+test('lookups of an unresponsive repository are limited, and a token that a killed hub left is deleted', async (t) => {
   const on = await hub(t);
   const left = join(on.folder, 'git-home', 'resolve-killed');
   mkdirSync(left);
@@ -262,7 +262,7 @@ function readProc(path: string): string {
   }
 }
 
-test('the own remote names what is missing, and checks a commit that is asked for', async (t) => {
+test("the hub's own remote reports a missing branch, and checks a requested commit", async (t) => {
   const there = await forge(t);
   const { on } = there;
   await assert.rejects(resolve(on), { code: 'ORK_REPO_EMPTY' });
@@ -272,7 +272,7 @@ test('the own remote names what is missing, and checks a commit that is asked fo
   await assert.rejects(on.deps.resolver.checkCommit(on.environmentId, 'b'.repeat(40)), { code: 'ORK_COMMIT_UNKNOWN' });
 });
 
-test('a branch that is changed while its commit is looked for is the one that the deployment is of', async (t) => {
+test('a branch that changes during the lookup is the branch that is deployed', async (t) => {
   const there = await forge(t);
   const { on } = there;
   await there.push('main');
@@ -288,7 +288,7 @@ test('a branch that is changed while its commit is looked for is the one that th
   assert.partialDeepStrictEqual(await asked.json(), { commit, branch: 'next' });
 });
 
-test('what git says about a missing commit or branch when it fetches is known', async (t) => {
+test("git's messages about a missing commit or branch are recognised", async (t) => {
   const there = await forge(t);
   await there.push('main');
   const home = join(there.on.folder, 'home');

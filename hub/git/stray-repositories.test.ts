@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { hub, startTestHub } from '../test-hub.ts';
 import { addStrayRepository, listStrayRepositories } from '../store/stray-repositories.ts';
 
-test('what a hub that was killed left of repositories goes with its next start, and of no project that is there', async (t) => {
+test('repositories that a killed hub left are deleted at the next start, and those of existing projects stay', async (t) => {
   const first = await startTestHub();
   const { git, db, scheduler } = first.deps;
   const made = await first.api('POST', '/projects', { slug: 'other' });
@@ -25,7 +25,7 @@ test('what a hub that was killed left of repositories goes with its next start, 
   assert.deepEqual(await listStrayRepositories(on.deps.db), []);
 });
 
-test('a repository whose files cannot go now keeps no project from being deleted, and goes at the next start', async (t) => {
+test('a repository that cannot be deleted does not block deleting its project, and is deleted at the next start', async (t) => {
   const first = await startTestHub({ turnMs: 50 });
   await first.deps.git.createRepository(first.projectId);
   const { repositories } = first;

@@ -16,7 +16,7 @@ function aPush(started: string[], name: string) {
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test('pushes into one repository follow each other in order of arrival; another repository does not wait', async () => {
+test('pushes into one repository run in order of arrival; another repository does not wait', async () => {
   const turns = new Turns(60_000);
   const started: string[] = [];
   const pushes = ['a1', 'a2', 'a3', 'b1'].map((name) => ({ name, ...aPush(started, name) }));
@@ -31,7 +31,7 @@ test('pushes into one repository follow each other in order of arrival; another 
   assert.deepEqual(started, ['a1', 'b1', 'a2', 'a3']);
 });
 
-test('a push that fails gives its turn on', async () => {
+test('a failed push passes its turn on', async () => {
   const turns = new Turns(60_000);
   const failed = turns.take('a', never, () => Promise.reject(new Error('broken off')));
   const next = turns.take('a', never, () => Promise.resolve('done'));
@@ -39,7 +39,7 @@ test('a push that fails gives its turn on', async () => {
   assert.equal(await next, 'done');
 });
 
-test('one whose turn does not come is told so, and one who is gone waits no more', async () => {
+test('a push that waits too long is refused, and one whose client has disconnected stops waiting', async () => {
   const started: string[] = [];
   const { push, end } = aPush(started, 'a1');
   const hasty = new Turns(10);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { add, COLLECTED, HOUR, leave, MINUTE, start } from './test-notices.ts';
 
-test('a host that is away is told once after a while, and once when it is back to stay', async (t) => {
+test('an offline host is reported once after a while, and once when it stays online again', async (t) => {
   const { on, receiver, messages, kinds, later } = await start(t);
   await add(on, '/projects/shop/receivers', { kind: 'webhook', address: receiver.url });
   const { hostWatch } = on.deps;
@@ -34,7 +34,7 @@ test('a host that is away is told once after a while, and once when it is back t
   assert.deepEqual(kinds(), ['host.offline', 'host.back']);
 });
 
-test('a clock that is set makes no host away or back, nor keeps one that is from being told', async (t) => {
+test('setting the clock neither triggers nor suppresses a report that a host is offline or back', async (t) => {
   for (const setMs of [2 * HOUR, -8 * HOUR]) {
     const { on, receiver, kinds, later } = await start(t);
     await add(on, '/receivers', { kind: 'webhook', address: receiver.url });

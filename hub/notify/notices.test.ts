@@ -7,7 +7,7 @@ import { AT, COMMIT } from '../test-release.ts';
 import { add, COLLECTED, deploy, fail, leave, list, MINUTE, start, toldBy } from './test-notices.ts';
 import { startReceiver } from './test-receiver.ts';
 
-test('a failed deployment is told with project, step, error, mend and link, and nothing of its evidence', async (t) => {
+test('the notice of a failed deployment has project, step, error, remedy and link, but not the evidence', async (t) => {
   const { on, receiver, messages, later } = await start(t);
   await add(on, '/projects/shop/receivers', { kind: 'webhook', address: receiver.url });
   const agent = await on.connect();
@@ -44,7 +44,7 @@ test('a failed deployment is told with project, step, error, mend and link, and 
   assert.equal(receiver.got.length, 1, 'it is sent once');
 });
 
-test('live again after a failure is told, each live one only to who asks for it, flips back to who hears of failures', async (t) => {
+test('a recovery is reported, every live deployment only on request, and a revert also to receivers of failures', async (t) => {
   const { on, receiver, kinds, later } = await start(t);
   const all = await startReceiver(t);
   const failures = await startReceiver(t);
@@ -68,7 +68,7 @@ test('live again after a failure is told, each live one only to who asks for it,
   assert.deepEqual(toldBy(on, failures).kinds(), ['deployment.reverted']);
 });
 
-test('a deployment that is given up with its host is told, and that it is live after all', async (t) => {
+test('a deployment that fails because its host is lost is reported, and also that it is live after all', async (t) => {
   const { on, receiver, kinds, later } = await start(t);
   await add(on, '/receivers', { kind: 'webhook', address: receiver.url });
   const agent = await on.connect();
@@ -83,7 +83,7 @@ test('a deployment that is given up with its host is told, and that it is live a
   assert.deepEqual(kinds(), ['deployment.failed', 'deployment.recovered']);
 });
 
-test('who belongs to another project hears nothing of this one', async (t) => {
+test('a receiver of another project gets no notices of this one', async (t) => {
   const { on, receiver, later } = await start(t);
   assert.equal((await on.api('POST', '/projects', { slug: 'other', environment: { slug: 'production' } })).status, 201);
   await add(on, '/projects/other/receivers', { kind: 'webhook', address: receiver.url });
@@ -93,7 +93,7 @@ test('who belongs to another project hears nothing of this one', async (t) => {
   assert.equal(receiver.got.length, 0);
 });
 
-test('an upgrade that a host reverted is told to the team and to the projects on it', async (t) => {
+test('a reverted host upgrade is reported to a receiver of a project on the host', async (t) => {
   const { on, receiver, messages, later } = await start(t);
   await add(on, '/projects/shop/receivers', { kind: 'webhook', address: receiver.url });
   const agent = await on.connect();

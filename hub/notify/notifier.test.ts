@@ -8,7 +8,7 @@ import { makeNotifier } from './notifier.ts';
 import { add, COLLECTED, deploy, env, fail, HOUR, list, MINUTE, start, tellOf } from './test-notices.ts';
 import { startReceiver } from './test-receiver.ts';
 
-test('a burst is a few messages, each bounded, and what has no room is counted', async (t) => {
+test('a burst becomes a few messages of limited size, and omitted notices are counted', async (t) => {
   const { on, receiver, messages, later } = await start(t);
   await add(on, '/receivers', { kind: 'webhook', address: receiver.url });
   const agent = await on.connect();
@@ -28,7 +28,7 @@ test('a burst is a few messages, each bounded, and what has no room is counted',
   assert.equal(messages()[1]?.notices.length, 2);
 });
 
-test('a receiver that is away gets it later under the same id, also after a restart of the hub', async (t) => {
+test('a failed delivery is retried later with the same id, even after a restart of the hub', async (t) => {
   const { on, receiver, messages, later } = await start(t, true);
   await add(on, '/receivers', { kind: 'webhook', address: receiver.url });
   const agent = await on.connect();
@@ -58,7 +58,7 @@ test('a receiver that is away gets it later under the same id, also after a rest
   assert.deepEqual(await states(), ['sent', 'sent']);
 });
 
-test('what is to be sent by a clock that was ahead is sent once it was set right', async (t) => {
+test('messages that were scheduled while the clock was ahead are sent once it is corrected', async (t) => {
   const { on, receiver, messages, later } = await start(t);
   const away = await startReceiver(t);
   on.setClock(8 * HOUR);
@@ -74,7 +74,7 @@ test('what is to be sent by a clock that was ahead is sent once it was set right
   assert.deepEqual([messages().length, away.got.length], [2, 2], 'what collects, and what is tried again');
 });
 
-test('a receiver that had a message by a clock that was ahead gets the next one when the hub started with the right one', async (t) => {
+test('a message sent while the clock was ahead does not delay the next one after a restart with the correct clock', async (t) => {
   const { on, receiver, messages, later } = await start(t, true);
   await add(on, '/receivers', { kind: 'webhook', address: receiver.url });
   on.setClock(8 * HOUR);
@@ -91,7 +91,7 @@ test('a receiver that had a message by a clock that was ahead gets the next one 
   assert.equal(messages().length, 2);
 });
 
-test('a try that a killed hub never ended is made again', async (t) => {
+test('an attempt that was interrupted by the end of the hub is repeated', async (t) => {
   const { on, receiver, later } = await start(t);
   await add(on, '/receivers', { kind: 'webhook', address: receiver.url });
   const agent = await on.connect();
@@ -113,7 +113,7 @@ test('a try that a killed hub never ended is made again', async (t) => {
   assert.equal((await list(on))[0]?.deliveries[0]?.attempts, 2);
 });
 
-test('what is due while the hub stops is left to the next one', async (t) => {
+test('messages that are due while the hub stops are left for the next start', async (t) => {
   const { on, receiver } = await start(t);
   await add(on, '/receivers', { kind: 'webhook', address: receiver.url });
   const agent = await on.connect();
@@ -126,7 +126,7 @@ test('what is due while the hub stops is left to the next one', async (t) => {
   assert.equal(receiver.got.length, 0);
 });
 
-test('after a day it is given up, with the reason, and what came meanwhile goes next', async (t) => {
+test('a delivery is given up after a day, with the reason, and the next message is still sent', async (t) => {
   const { on, receiver, later } = await start(t);
   await add(on, '/receivers', { kind: 'webhook', address: receiver.url });
   const agent = await on.connect();
@@ -153,7 +153,7 @@ test('after a day it is given up, with the reason, and what came meanwhile goes 
   assert.deepEqual((await shown())?.at(-1), ['sent', null]);
 });
 
-test('a receiver that never answers delays neither reports nor other receivers', async (t) => {
+test('an unresponsive receiver delays neither reports nor other receivers', async (t) => {
   const { on, receiver, later } = await start(t);
   const stuck = await startReceiver(t);
   stuck.answer = 0;
@@ -170,7 +170,7 @@ test('a receiver that never answers delays neither reports nor other receivers',
   await later(0);
 });
 
-test('of what was sent the last ones are kept, and a removed receiver takes its own with it', async (t) => {
+test("only the latest deliveries are kept, and a removed receiver's deliveries are deleted", async (t) => {
   const { on, receiver, later } = await start(t);
   await add(on, '/receivers', { kind: 'webhook', address: receiver.url });
   const count = async (): Promise<number> => (await on.deps.db.selectFrom('delivery').select('id').execute()).length;

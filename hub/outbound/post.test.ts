@@ -22,7 +22,7 @@ async function certificate(t: TestContext) {
   return makeCertificate(folder, 'hook', ['DNS:hook.test', 'IP:127.0.0.1']);
 }
 
-test('what a receiver answers with 2xx has arrived, with its path, headers and body', async (t) => {
+test('a 2xx answer counts as delivered, and the receiver gets path, headers and body', async (t) => {
   const receiver = await startReceiver(t);
   await post(OPEN, { ...request(receiver.url), headers: { 'x-a': '1' }, body: 'hello' }, AbortSignal.timeout(5_000));
   const [got] = receiver.got;
@@ -39,7 +39,7 @@ test('nothing is sent to loopback, link-local, metadata or own addresses, howeve
   }
 });
 
-test('a name is judged by all of its addresses, and dialled at the one that was judged', async (t) => {
+test('all addresses of a name are checked, and the connection goes to a checked address', async (t) => {
   const receiver = await startReceiver(t);
   const { port } = new URL(receiver.url);
   const at = (...addresses: string[]): OutboundOptions => ({
@@ -62,7 +62,7 @@ test('a name is judged by all of its addresses, and dialled at the one that was 
   assert.equal(receiver.got.length, 2);
 });
 
-test('private networks may be sent to, unless the owner of the hub has closed them', async () => {
+test('private networks are allowed unless the owner of the hub blocks them', async () => {
   const closed = { allowPrivate: false, allow: ['10.7.0.0/16'] };
   const signal = AbortSignal.timeout(5_000);
   await assert.rejects(
@@ -77,7 +77,7 @@ test('private networks may be sent to, unless the owner of the hub has closed th
   }
 });
 
-test('a redirect is not followed, and any other answer than 2xx says its status', async (t) => {
+test('a redirect is not followed, and an answer other than 2xx is reported with its status', async (t) => {
   const receiver = await startReceiver(t);
   receiver.answer = 302;
   await assert.rejects(send(OPEN, receiver.url), refused('ORK_NOTIFY_ANSWER', /HTTP 302\. .* not followed/));
@@ -89,7 +89,7 @@ test('a redirect is not followed, and any other answer than 2xx says its status'
   );
 });
 
-test('what failed is told: the name, the connection, the certificate, the time', async (t) => {
+test('a failure is reported by its cause: DNS, connection, TLS or timeout', async (t) => {
   const receiver = await startReceiver(t);
   const missing: OutboundOptions = {
     resolve: () => Promise.reject(Object.assign(new Error('getaddrinfo'), { code: 'ENOTFOUND' })),
@@ -109,7 +109,7 @@ test('what failed is told: the name, the connection, the certificate, the time',
   await assert.rejects(send(OPEN, 'http://slow.test/', never, 100), refused('ORK_NOTIFY_UNREACHABLE', /in time/));
 });
 
-test('a certificate is checked, against the name that was given', async (t) => {
+test('a certificate is verified against the requested name', async (t) => {
   const keys = await certificate(t);
   const receiver = await startReceiver(t, keys);
   await assert.rejects(send(OPEN, receiver.url), refused('ORK_NOTIFY_TLS', /DEPTH_ZERO_SELF_SIGNED_CERT/));

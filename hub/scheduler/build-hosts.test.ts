@@ -102,10 +102,10 @@ async function build(agent: ScriptedAgent, job: Job): Promise<void> {
   await done(agent, job, 'build', { ...image, registryReference: REFERENCE });
 }
 
-/** App variables that the build also reads: the port, and those that every browser gets anyway. */
+/** App variables that the build also reads: the port, and those that are public in the browser. */
 const ITS_BUILD = { PORT: '4000', VITE_API_URL: 'https://api.example.com' };
 
-test('the host that builds gets a build job, the one that serves gets its image, and it is one deployment', async (t) => {
+test('the build host gets a build job, the serving host gets its image, and it stays one deployment', async (t) => {
   const { on, builder } = await hub(t);
   const { db, sealer } = on.deps;
   await changeVariables(db, sealer, on.environmentId, 'app', { ...ITS_BUILD, KEY: 'of the app' }, AT);
@@ -153,7 +153,7 @@ const refuseAsStale = (agent: ScriptedAgent, { deploymentId, generation }: Job):
     error: { code: 'ORK_GENERATION_STALE', message: 'So it is.', evidence: [] },
   });
 
-test('a host that serves and has had newer ones, as its hub was put back, gets what was built under a number above them', async (t) => {
+test('a serving host that knows newer generations, after a restore of the hub, gets the job with a higher one', async (t) => {
   const { on, builder } = await hub(t);
   const [serving, building] = [await on.connect(), await builder.connect()];
   const id = await create(on);
@@ -168,7 +168,7 @@ test('a host that serves and has had newer ones, as its hub was put back, gets w
   assert.equal(building.jobs.length, 1);
 });
 
-test('what the host that serves has begun is not sent to it again, whatever it says', async (t) => {
+test('a job that the serving host has started is not sent again, even if the host reports it as stale', async (t) => {
   const { on, builder } = await hub(t);
   const [serving, building] = [await on.connect(), await builder.connect()];
   const id = await create(on);
@@ -182,7 +182,7 @@ test('what the host that serves has begun is not sent to it again, whatever it s
   assert.deepEqual([status, error?.code], ['failed', 'ORK_GENERATION_STALE']);
 });
 
-test('reports of the host that built count no more once the other one has the job', async (t) => {
+test('reports of the build host are ignored once the serving host has the job', async (t) => {
   const { on, builder } = await hub(t);
   const [serving, building] = [await on.connect(), await builder.connect()];
   const id = await create(on);
@@ -194,7 +194,7 @@ test('reports of the host that built count no more once the other one has the jo
   assert.equal(await statusOf(on, id), 'running');
 });
 
-test('a host that only builds cannot say that it serves', async (t) => {
+test('a host that only builds cannot report a deployment as live', async (t) => {
   const { on, builder } = await hub(t);
   await on.connect();
   const building = await builder.connect();
@@ -206,7 +206,7 @@ test('a host that only builds cannot say that it serves', async (t) => {
   assert.equal(await findRelease(on.deps.db, id), null);
 });
 
-test('it waits until both hosts are there, and says for which', async (t) => {
+test('a deployment waits until both hosts are online, and says which one it waits for', async (t) => {
   const { on, builder } = await hub(t);
   const id = await create(on);
   assert.equal((await show(on, id)).waitingFor, 'the host vps-1, which is offline');
@@ -216,7 +216,7 @@ test('it waits until both hosts are there, and says for which', async (t) => {
   assert.equal((await building.job()).deploymentId, id);
 });
 
-test('without a registry, or without any host that builds, it fails and says what to set', async (t) => {
+test('without a registry or without a build host, a deployment fails and says what to set', async (t) => {
   const { on, builder } = await hub(t, {});
   await on.connect();
   const first = await show(on, await create(on));
@@ -229,7 +229,7 @@ test('without a registry, or without any host that builds, it fails and says wha
   assert.match(second.error?.message ?? '', /no host beside vps-1 that builds/);
 });
 
-test('the least busy of the hosts that build gets it, unless the environment names one', async (t) => {
+test('the least busy build host gets the build, unless the environment names one', async (t) => {
   const { on, builder, addBuilder } = await hub(t);
   const other = await addBuilder('builder-2');
   const environmentId = await on.addEnvironment('staging', 'main');
@@ -252,7 +252,7 @@ test('the least busy of the hosts that build gets it, unless the environment nam
   assert.equal((await two.job()).environment.slug, 'named');
 });
 
-test('a cancel goes to the host that has the job; one at the last moment of the build ends it there', async (t) => {
+test('a cancel goes to the host that has the job; a cancel at the end of the build stops the deployment there', async (t) => {
   const { on, builder } = await hub(t);
   const [serving, building] = [await on.connect(), await builder.connect()];
   const id = await create(on);
@@ -267,7 +267,7 @@ test('a cancel goes to the host that has the job; one at the last moment of the 
   assert.equal((await building.job()).deploymentId, next, 'the next one has its turn');
 });
 
-test('a host that serves and was away when it was built gets the job on its next connection', async (t) => {
+test('a serving host that was offline when the build ended gets the job on its next connection', async (t) => {
   const { on, builder } = await hub(t);
   const [serving, building] = [await on.connect(), await builder.connect()];
   const id = await create(on);
@@ -281,7 +281,7 @@ test('a host that serves and was away when it was built gets the job on its next
   assert.deepEqual([second.kind, second.deploymentId], ['serve', id]);
 });
 
-test('a host that builds and is lost fails the deployment; when it comes back and has built, nothing is served of it', async (t) => {
+test('a lost build host fails the deployment; if it returns with the build, that is not served', async (t) => {
   const { on, builder } = await hub(t);
   const [serving, building] = [await on.connect(), await builder.connect()];
   const id = await create(on);
@@ -299,7 +299,7 @@ test('a host that builds and is lost fails the deployment; when it comes back an
   assert.deepEqual(serving.jobs, []);
 });
 
-test('a host is not removed while it builds for another one, and is once that has ended', async (t) => {
+test('a host cannot be removed while it builds for another host, and can once the build ends', async (t) => {
   const { on, builder } = await hub(t);
   await on.connect();
   const building = await builder.connect();
@@ -315,7 +315,7 @@ test('a host is not removed while it builds for another one, and is once that ha
   assert.equal((await on.api('DELETE', `/hosts/${builder.id}`)).status, 204);
 });
 
-test('a rollback goes to the host that serves alone, with the image of its release and the word not to build', async (t) => {
+test('a rollback goes only to the serving host, as a serve job with the image of its release', async (t) => {
   const { on, builder } = await hub(t);
   const [serving, building] = [await on.connect(), await builder.connect()];
   const id = await create(on);
@@ -336,7 +336,7 @@ test('a rollback goes to the host that serves alone, with the image of its relea
   assert.equal(building.jobs.length, 1);
 });
 
-test('deleting the environment while it is built tells the host that builds', async (t) => {
+test('deleting an environment during its build cancels the build on the build host', async (t) => {
   const { on, builder } = await hub(t);
   const [serving, building] = [await on.connect(), await builder.connect()];
   const id = await create(on);
@@ -347,7 +347,7 @@ test('deleting the environment while it is built tells the host that builds', as
   assert.equal((await building.job()).kind, 'remove');
 });
 
-test('an environment that is deleted goes from the hosts that built for it too, also from one that was away', async (t) => {
+test('a deleted environment is removed from its build hosts too, even from one that was offline', async (t) => {
   const { on, builder, addBuilder } = await hub(t);
   const never = await addBuilder('builder-2');
   const [serving, building] = [await on.connect(), await builder.connect()];
@@ -369,7 +369,7 @@ test('an environment that is deleted goes from the hosts that built for it too, 
   assert.deepEqual((await never.connect()).jobs, []);
 });
 
-test('limits over the plan are lowered, and the log of the build is told so', async (t) => {
+test('build limits above the plan are lowered, and the job has a notice about it for the build log', async (t) => {
   const { on } = await hub(t, { build: Settings.parse({}).build });
   await setBuilds(on.deps.db, on.hostId, true);
   const build = { ...Settings.parse({}).build, memoryMiB: 16_384 };

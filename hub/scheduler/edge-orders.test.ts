@@ -45,7 +45,7 @@ async function orderOf(on: TestHub, agent: ScriptedAgent) {
 const say = (on: TestHub, agent: ScriptedAgent, revision: number, error?: object): void =>
   agent.say({ type: 'edge-state', environmentId: on.environmentId, revision, ...(error && { error: error as never }) });
 
-test('a change of edge settings goes to the host of what is live at once, and is active when the host says so', async (t) => {
+test('changed edge settings are sent at once to the host that serves, and are active once it confirms them', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   await goLive(on, agent);
@@ -60,7 +60,7 @@ test('a change of edge settings goes to the host of what is live at once, and is
   assert.deepEqual((await orderOf(on, agent)).routes, [{ host: 'shop.example.com', pathPrefix: '/' }]);
 });
 
-test('settings of the container and the same edge settings once more are no change that a host is told of', async (t) => {
+test('changed container settings and unchanged edge settings send nothing to the host', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   await goLive(on, agent);
@@ -72,7 +72,7 @@ test('settings of the container and the same edge settings once more are no chan
     assert.equal((await change(on, settings)).edge.state, 'active');
 });
 
-test('a host that is away gets them when it is back, and again until it has answered', async (t) => {
+test('an offline host gets edge settings when it connects, and again until it answers', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   await goLive(on, agent);
@@ -86,7 +86,7 @@ test('a host that is away gets them when it is back, and again until it has answ
   }
 });
 
-test('why a host does not serve by them is shown, until it does', async (t) => {
+test('the reason why a host has not applied edge settings is shown until it applies them', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   await goLive(on, agent);
@@ -99,7 +99,7 @@ test('why a host does not serve by them is shown, until it does', async (t) => {
   await until(async () => (await stateOf(on)) === 'active');
 });
 
-test('an agent of the version before is not asked: the next deployment brings them, and that is shown', async (t) => {
+test('an agent with the previous protocol gets edge settings with the next deployment, and the state shows that', async (t) => {
   const on = await hub(t);
   const agent = await on.connect({ protocol: 2 });
   await goLive(on, agent);
@@ -115,7 +115,7 @@ test('an agent of the version before is not asked: the next deployment brings th
   assert.deepEqual([job.edgeRevision, job.settings.edge.maintenance], [1, true]);
 });
 
-test('what is changed while a deployment is under way follows it, also the first one', async (t) => {
+test('edge settings that change during a deployment are sent after it, even after the first one', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const { environmentId, account } = on;
@@ -127,7 +127,7 @@ test('what is changed while a deployment is under way follows it, also the first
   assert.equal((await orderOf(on, agent)).edge.maintenance, true);
 });
 
-test('a hub that was put back from a backup numbers on from what the host has had', async (t) => {
+test('a hub restored from a backup continues with a revision above the one that the host knows', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   await goLive(on, agent);
@@ -138,7 +138,7 @@ test('a hub that was put back from a backup numbers on from what the host has ha
   assert.deepEqual([again.revision, again.edge.maintenance], [42, true]);
 });
 
-test('a host says nothing of what another one serves', async (t) => {
+test('a host cannot report edge states of an environment on another host', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   await goLive(on, agent);

@@ -7,7 +7,7 @@ import { putRegistry } from '../store/registries.ts';
 import { changeVariables } from '../store/variables.ts';
 import { create, find } from './test-scheduler.ts';
 
-test('a deployment of which no job can be made fails by name, and the next one runs', async (t) => {
+test('a deployment whose job cannot be created fails with the reason, and the next one runs', async (t) => {
   const on = await hub(t);
   const bad = await create(on);
   const good = await create(on);
@@ -17,7 +17,7 @@ test('a deployment of which no job can be made fails by name, and the next one r
   assert.match((await find(on, bad)).error ?? '', /ORK_CONFLICT/);
 });
 
-test('a rollback carries the release and the variables that were asked for', async (t) => {
+test('a rollback has its release, and either the current variables or those of the release', async (t) => {
   const on = await hub(t);
   const set = (value: string) =>
     on.deps.db
@@ -43,7 +43,7 @@ test('a rollback carries the release and the variables that were asked for', asy
   }
 });
 
-test('a job has the build secrets as they were when it was sent first, and the logins as they are', async (t) => {
+test('a resent job keeps the build secrets of its first sending, but has the current registry logins', async (t) => {
   const on = await hub(t);
   const { db, sealer } = on.deps;
   const { project_id: projectId } = await db.selectFrom('environment').select('project_id').executeTakeFirstOrThrow();
@@ -64,7 +64,7 @@ test('a job has the build secrets as they were when it was sent first, and the l
   assert.deepEqual(job.registries, [{ host: 'ghcr.io', username: 'ada', password: 'new' }]);
 });
 
-test('a rollback is refused by the plan, for what never went live, and for other teams', async (t) => {
+test('a rollback is refused by the plan, for a deployment that was never live, and for an unknown one', async (t) => {
   const on = await hub(t, { plan: 'free' });
   const id = await create(on);
   const answer = await on.api('POST', `/deployments/${id}/rollback`);

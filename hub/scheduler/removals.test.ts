@@ -5,7 +5,7 @@ import { hub } from '../test-hub.ts';
 import { COMMIT } from '../test-release.ts';
 import { create } from './test-scheduler.ts';
 
-test('an environment goes from its host however long that is away', async (t) => {
+test('an environment is removed from its host, however long the host is offline', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   await create(on);
@@ -27,7 +27,7 @@ test('an environment goes from its host however long that is away', async (t) =>
   assert.deepEqual(await on.deps.db.selectFrom('removal').selectAll().execute(), []);
 });
 
-test('a host that could not remove an environment is asked again after a pause, while it stays connected', async (t) => {
+test('a failed removal is retried after a pause while the host stays connected', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   await create(on);
@@ -50,7 +50,7 @@ test('a host that could not remove an environment is asked again after a pause, 
   assert.deepEqual(await on.deps.db.selectFrom('removal').selectAll().execute(), []);
 });
 
-test('what is deployed while its environment or project is deleted never goes out', async (t) => {
+test('a deployment created while its environment or project is deleted is refused and never sent', async (t) => {
   for (const which of ['removeEnvironment', 'removeProject'] as const) {
     const on = await hub(t);
     const agent = await on.connect();
@@ -66,7 +66,7 @@ test('what is deployed while its environment or project is deleted never goes ou
   }
 });
 
-test('a project goes from the hosts of all its environments', async (t) => {
+test('a project is removed from the hosts of all its environments', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const staging = await on.addEnvironment('staging', 'main');
@@ -83,7 +83,7 @@ test('a project goes from the hosts of all its environments', async (t) => {
   );
 });
 
-test('an environment that was never sent anywhere leaves nothing to remove', async (t) => {
+test('an environment that was never sent to a host leaves no removal', async (t) => {
   const on = await hub(t);
   await create(on);
   await on.deps.scheduler.removeEnvironment(on.environmentId);

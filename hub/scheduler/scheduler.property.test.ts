@@ -100,7 +100,7 @@ const hasOpen = async (on: TestHub): Promise<boolean> =>
   (await on.deps.db.selectFrom('deployment').select('id').where('status', 'in', ['queued', 'running']).execute())
     .length > 0;
 
-test('whatever happens: one at a time, no manual one dropped, one push waiting, and all of it comes to an end', async () => {
+test('at any time one deployment is out, no manual one is skipped, at most one push waits, and all of them end', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(act, { minLength: 5, maxLength: 25 }), async (acts) => {
       const on = await startTestHub();

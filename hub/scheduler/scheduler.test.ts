@@ -31,7 +31,7 @@ async function leave(on: TestHub, agent: ScriptedAgent): Promise<void> {
   await until(() => !on.deps.agents.isOnline(on.hostId));
 }
 
-test('a deployment for an offline host waits, says so, and goes out when the host is there', async (t) => {
+test('a deployment for an offline host waits, says so, and is sent when the host connects', async (t) => {
   const on = await hub(t);
   const id = await create(on);
   const shown = (await (await on.api('GET', `/deployments/${id}`)).json()) as { status: string; waitingFor: string };
@@ -44,7 +44,7 @@ test('a deployment for an offline host waits, says so, and goes out when the hos
   assert.equal(job.hostId, on.hostId);
 });
 
-test('what waits on its host behind others says so, until it has begun', async (t) => {
+test('a deployment that waits on its host behind others says so, until it starts', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const { scheduler } = on.deps;
@@ -72,7 +72,7 @@ test('what waits on its host behind others says so, until it has begun', async (
   assert.deepEqual(await waits(), [undefined, undefined, undefined]);
 });
 
-test('what cannot have its turn now, as the store takes nothing, is there all the same and has it later', async (t) => {
+test('a deployment that cannot start because a write fails stays queued and is sent later', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const { db, scheduler } = on.deps;
@@ -86,7 +86,7 @@ test('what cannot have its turn now, as the store takes nothing, is there all th
   assert.equal((await agent.job()).deploymentId, id);
 });
 
-test('of the pushes that wait only the newest stays, manual ones stay all, and the order is that of creation', async (t) => {
+test('a newer push replaces waiting pushes, manual deployments all stay, and the order is that of creation', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const first = await create(on, 'push');
@@ -110,7 +110,7 @@ test('of the pushes that wait only the newest stays, manual ones stay all, and t
   assert.deepEqual(order, [first, manual, newest]);
 });
 
-test('a job whose receipt is not known is sent again, with the variables it was sent with first', async (t) => {
+test('an unconfirmed job is sent again, with the variables of its first sending', async (t) => {
   const on = await hub(t);
   const set = (value: string) =>
     on.deps.db
@@ -135,7 +135,7 @@ test('a job whose receipt is not known is sent again, with the variables it was 
   assert.equal(third.jobs.length, 0, 'a host that has it is not sent it again');
 });
 
-test('a hub that is stopped and started goes on where it was', async (t) => {
+test('a restarted hub continues where it was', async (t) => {
   const before = await startTestHub();
   const agent = await before.connect();
   const out = await create(before, 'manual');
@@ -151,7 +151,7 @@ test('a hub that is stopped and started goes on where it was', async (t) => {
   assert.equal(await statusOf(on, out), 'live');
 });
 
-test('a host that is away too long loses its deployment, and the truth wins when it comes', async (t) => {
+test('a host that is offline for too long loses its deployment, and a later report of it wins', async (t) => {
   const on = await hub(t);
   const { agent, id, job } = await runs(on);
   await leave(on, agent);
@@ -170,7 +170,7 @@ test('a host that is away too long loses its deployment, and the truth wins when
   assert.equal(found.error, null);
 });
 
-test('a clock that is set, or a hub that stood still, neither loses a deployment nor keeps one from being lost', async (t) => {
+test('neither a changed clock nor a suspended hub makes a deployment count as lost too early or too late', async (t) => {
   for (const setMs of [8 * HOUR_MS, -8 * HOUR_MS]) {
     const on = await hub(t);
     const { agent, id } = await runs(on);
@@ -187,7 +187,7 @@ test('a clock that is set, or a hub that stood still, neither loses a deployment
   }
 });
 
-test('one taken for lost that still runs keeps its place: nothing else is sent', async (t) => {
+test('a deployment that was taken for lost but still runs keeps its turn: nothing else is sent', async (t) => {
   const on = await hub(t);
   const { agent, id, job } = await runs(on);
   const next = await create(on);
@@ -203,7 +203,7 @@ test('one taken for lost that still runs keeps its place: nothing else is sent',
   assert.equal((await back.job()).deploymentId, next);
 });
 
-test('a connected host that renews nothing is sent its job again', async (t) => {
+test('a job whose lease a connected host does not renew is sent again', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const id = await create(on);
@@ -214,7 +214,7 @@ test('a connected host that renews nothing is sent its job again', async (t) => 
   assert.equal(await statusOf(on, id), 'queued');
 });
 
-test('cancel ends what waits at once, what runs through its host, and nothing twice', async (t) => {
+test('cancel ends a waiting deployment at once and a running one through its host, and fails for an ended one', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const out = await create(on);
@@ -232,7 +232,7 @@ test('cancel ends what waits at once, what runs through its host, and nothing tw
   await assert.rejects(on.deps.scheduler.cancel(out), { code: 'ORK_CONFLICT' });
 });
 
-test('what runs on a host that is away can be given up: the next has its turn, and the host hears of it when it is back', async (t) => {
+test('a deployment on an offline host can be given up: the next one follows, and the host gets the cancel on reconnect', async (t) => {
   const on = await hub(t);
   const { agent, id, job } = await runs(on);
   const next = await create(on);
@@ -254,7 +254,7 @@ test('what runs on a host that is away can be given up: the next has its turn, a
   assert.equal((await back.job()).deploymentId, next);
 });
 
-test('one that was given up and is live all the same is shown as live, never as cancelled', async (t) => {
+test('a deployment that was given up but is live after all is shown as live, not as cancelled', async (t) => {
   const on = await hub(t);
   const { agent, id, job } = await runs(on);
   await leave(on, agent);
@@ -265,7 +265,7 @@ test('one that was given up and is live all the same is shown as live, never as 
   assert.equal(await statusOf(on, id), 'live');
 });
 
-test('a job that never reached its host is not sent after it was given up', async (t) => {
+test('a job that its host never confirmed is not sent again after it was given up', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const id = await create(on);
@@ -281,7 +281,7 @@ test('a job that never reached its host is not sent after it was given up', asyn
   );
 });
 
-test('a cancel that comes while the job is made is said again after it', async (t) => {
+test('a cancel that arrives before the job is sent is repeated after it', async (t) => {
   const on = await hub(t);
   const agent = await on.connect();
   const created = create(on);
@@ -297,7 +297,7 @@ test('a cancel that comes while the job is made is said again after it', async (
   assert.equal((await agent.next('cancel')).deploymentId, out.id);
 });
 
-test('so many wait in an environment and no more; pushes replace each other and are always taken', async (t) => {
+test('an environment has a limited queue; pushes replace each other and are always accepted', async (t) => {
   const on = await hub(t);
   for (let n = 0; n < 50; n += 1) await create(on);
   await assert.rejects(create(on), { code: 'ORK_TOO_MANY_REQUESTS', message: /^50 deployments are already waiting/ });
@@ -310,7 +310,7 @@ test('so many wait in an environment and no more; pushes replace each other and 
   await create(on);
 });
 
-test('an environment whose settings cannot be read keeps no other one of its host from its turn', async (t) => {
+test('an environment with unreadable settings does not block others on its host', async (t) => {
   const on = await hub(t);
   const other = await on.addEnvironment('staging', 'develop');
   const broken = await create(on);
@@ -327,7 +327,7 @@ test('an environment whose settings cannot be read keeps no other one of its hos
   assert.notEqual(await statusOf(on, broken), 'running');
 });
 
-test('one whose variables cannot be opened fails with the reason, and what comes after it has its turn', async (t) => {
+test('a deployment whose variables cannot be decrypted fails with the reason, and the next one runs', async (t) => {
   const on = await hub(t);
   const { db, sealer } = on.deps;
   const set = (key: typeof sealer, value: string | null) =>

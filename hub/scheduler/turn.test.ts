@@ -27,11 +27,11 @@ const open: fc.Arbitrary<OpenDeployment[]> = fc
 
 const waits = (deployment: OpenDeployment): boolean => !isOccupying(deployment);
 
-test('nothing starts while something is out', () => {
+test('nothing starts while a deployment is out', () => {
   fc.assert(fc.property(open, (list) => !list.some(isOccupying) || decideTurn(list).next === undefined));
 });
 
-test('only waiting pushes are skipped, all but the newest, each for the newest', () => {
+test('only waiting pushes are skipped: all except the newest, which replaces them', () => {
   fc.assert(
     fc.property(open, (list) => {
       const pushes = list
@@ -44,7 +44,7 @@ test('only waiting pushes are skipped, all but the newest, each for the newest',
   );
 });
 
-test('when nothing is out, the oldest that is kept is next', () => {
+test('when nothing is out, the oldest remaining deployment is next', () => {
   fc.assert(
     fc.property(open, (list) => {
       fc.pre(!list.some(isOccupying));

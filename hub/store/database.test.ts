@@ -21,7 +21,7 @@ const team = { id: 't', slug: 't', name: 'T', plan: 'pro', created_at: '2030-01-
 const host = { id: 'h', team_id: 't', name: 'h', acknowledged: 0, created_at: team.created_at };
 const project = { id: 'p', team_id: 't', slug: 'p', origin: 'hub' as const, created_at: team.created_at };
 
-test('writes survive a power cut, readers do not wait, references hold', async (t) => {
+test('the database uses WAL, synchronous FULL, foreign keys, a busy timeout and a limited journal', async (t) => {
   const db = await openDatabase(freshPath(t));
   t.after(() => db.destroy());
   const pragma = async (name: string): Promise<unknown> =>
@@ -33,7 +33,7 @@ test('writes survive a power cut, readers do not wait, references hold', async (
   assert.equal(await pragma('journal_size_limit'), 64 * 1024 ** 2);
 });
 
-test('a foreign key has an index, so that a delete does not read whole tables', async (t) => {
+test('every foreign key has an index, so that a delete does not scan whole tables', async (t) => {
   const db = await openDatabase(freshPath(t));
   t.after(() => db.destroy());
   const { rows } = await sql<{ table: string; column: string }>`
@@ -45,7 +45,7 @@ test('a foreign key has an index, so that a delete does not read whole tables', 
   assert.deepEqual(rows, []);
 });
 
-test('opening again keeps what is there', async (t) => {
+test('reopening keeps the data', async (t) => {
   const path = freshPath(t);
   const first = await openDatabase(path);
   await first.insertInto('team').values(team).execute();
@@ -55,7 +55,7 @@ test('opening again keeps what is there', async (t) => {
   assert.equal((await second.selectFrom('team').selectAll().execute()).length, 1);
 });
 
-test('processes that open a new database at once all get it', async (t) => {
+test('several processes can open a new database at the same time', async (t) => {
   const path = freshPath(t);
   const module = new URL('./database.ts', import.meta.url).href;
   const program = `import { openDatabase } from ${JSON.stringify(module)};
@@ -65,7 +65,7 @@ test('processes that open a new database at once all get it', async (t) => {
   await Promise.all([open(), open(), open()]);
 });
 
-test('a transaction that has read can always write: others wait from its start', async (t) => {
+test('a transaction that has read can always write, because it locks out other writers from its start', async (t) => {
   const path = freshPath(t);
   const [db, other] = [await openDatabase(path), await openDatabase(path)];
   t.after(() => Promise.all([db.destroy(), other.destroy()]));
@@ -81,7 +81,7 @@ test('a transaction that has read can always write: others wait from its start',
   assert.equal((await other.selectFrom('team').select('slug').executeTakeFirst())?.slug, 'ours');
 });
 
-test('a migration that fails halfway leaves nothing of itself', async (t) => {
+test('a failed migration is rolled back completely', async (t) => {
   const path = freshPath(t);
   await (await openDatabase(path)).destroy();
   const broken: Migration = {
@@ -97,7 +97,7 @@ test('a migration that fails halfway leaves nothing of itself', async (t) => {
   assert.deepEqual(rows, []);
 });
 
-test('a copy from before a migration is kept, as the older hub reads it; a new database has none', async (t) => {
+test('a copy from before a migration is kept and readable by the older hub; a new database has none', async (t) => {
   const path = freshPath(t);
   const [newest = ''] = Object.keys(MIGRATIONS).toSorted().slice(-1);
   const older = Object.fromEntries(Object.entries(MIGRATIONS).filter(([name]) => name !== newest));
@@ -122,7 +122,7 @@ function smallDisk(t: TestContext): string {
   return folder;
 }
 
-test('a full disk, on which SQLite cannot even open what was closed in order, is told by name', async (t) => {
+test('opening the database on a full disk reports ORK_DISK_FULL', async (t) => {
   const folder = smallDisk(t);
   const path = join(folder, 'hub.sqlite');
   await (await openDatabase(path)).destroy();
@@ -132,7 +132,7 @@ test('a full disk, on which SQLite cannot even open what was closed in order, is
   await (await openDatabase(path)).destroy();
 });
 
-test('a disk without room for the copy is told by name, and half a copy does not stay', async (t) => {
+test('a disk without space for the copy reports ORK_DISK_FULL, and no partial copy remains', async (t) => {
   const folder = smallDisk(t);
   const path = join(folder, 'hub.sqlite');
   const [, ...later] = Object.keys(MIGRATIONS).toSorted().toReversed();
@@ -151,7 +151,7 @@ test('a disk without room for the copy is told by name, and half a copy does not
   );
 });
 
-test('a database of a newer version is refused and left alone', async (t) => {
+test('a database of a newer version is refused and left unchanged', async (t) => {
   const path = freshPath(t);
   const db = await openDatabase(path);
   await sql`insert into kysely_migration values ('9999-future', '2040-01-01')`.execute(db);
@@ -163,7 +163,7 @@ test('a database of a newer version is refused and left alone', async (t) => {
   });
 });
 
-test('a file that is no database is named', async (t) => {
+test('a file that is not a database is named in the error', async (t) => {
   const path = freshPath(t);
   writeFileSync(path, 'This is a letter to my aunt. '.repeat(100));
   await assert.rejects(openDatabase(path), (error) => {
@@ -173,7 +173,7 @@ test('a file that is no database is named', async (t) => {
   });
 });
 
-test('doubled keys and broken references are told apart', async (t) => {
+test('unique violations and foreign key violations are distinguished', async (t) => {
   const db = await openDatabase(freshPath(t));
   t.after(() => db.destroy());
   const failure = (work: Promise<unknown>): Promise<unknown> =>
@@ -211,7 +211,7 @@ test('doubled keys and broken references are told apart', async (t) => {
   assert.deepEqual([isUniqueViolation(hostInUse), isReferenceViolation(hostInUse)], [false, true]);
 });
 
-test('variables of a database without kinds are those of the app, with their values', async (t) => {
+test('variables of a database without kinds become app variables and keep their values', async (t) => {
   const path = freshPath(t);
   const { '0001-initial': initial, '0002-removals': removals } = MIGRATIONS;
   const before = await openDatabase(path, { '0001-initial': initial, '0002-removals': removals } as typeof MIGRATIONS);

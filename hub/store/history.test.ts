@@ -60,7 +60,7 @@ async function forgetAll(db: Db, environmentId: string, kept: number): Promise<n
   return rounds;
 }
 
-test('of old deployments only what became of them is kept; what serves, runs or is gone back to keeps all', async (t) => {
+test('old deployments keep only their result; live, running and rollback-target deployments keep all details', async (t) => {
   const { hub, db, ids, told } = await toldBy(t, {
     running: 'running',
     live: 'live',
@@ -104,7 +104,7 @@ test('of old deployments only what became of them is kept; what serves, runs or 
   assert.equal((await back('current'))[0], 201);
 });
 
-test('a long log goes in many small transactions, and each leaves what can be read', async (t) => {
+test('a long log is deleted in many small transactions, after each of which the rest is readable', async (t) => {
   const { hub, db, ids } = await toldBy(t, { old: 'failed', newest: 'failed' });
   const id = ids.old ?? '';
   await db.transaction().execute(async (trx) => {
@@ -123,7 +123,7 @@ test('a long log goes in many small transactions, and each leaves what can be re
   assert.ok(rounds >= 6, `${rounds} rounds`);
 });
 
-test('each plan keeps so many, and who asks for older ones is told', async (t) => {
+test('each plan keeps details of a limited number of deployments, and requests for older ones say so', async (t) => {
   const hub = await startTestHub({ plan: 'free' });
   t.after(() => hub.stop());
   const { db, scheduler } = hub.deps;
@@ -172,7 +172,7 @@ async function hubWithLogs(t: TestContext, chunks: number) {
   return { hub, left };
 }
 
-test('the logs of an environment are deleted bit by bit, those of others stay, and the hub does other things meanwhile', async (t) => {
+test('the logs of one environment are deleted in small steps, and the event loop runs in between', async (t) => {
   const { hub, left } = await hubWithLogs(t, 700);
   let turns = 0;
   let next = setImmediate(function again() {
@@ -185,7 +185,7 @@ test('the logs of an environment are deleted bit by bit, those of others stay, a
   assert.deepEqual(await left(), [0, 1400]);
 });
 
-test('an environment or a project is deleted only once its logs, events and steps are gone', async (t) => {
+test('an environment or project is deleted only after its logs, events and steps', async (t) => {
   const { hub } = await hubWithLogs(t, 3);
   const { db } = hub.deps;
   await sql`create table seen (told integer)`.execute(db);
@@ -199,7 +199,7 @@ test('an environment or a project is deleted only once its logs, events and step
   assert.deepEqual(rows, [{ told: 0 }, { told: 0 }]);
 });
 
-test('what has ended goes before its environment does, but the last that each host has built: these are asked to remove it', async (t) => {
+test('ended deployments are deleted before their environment, except the last one of each host that must remove it', async (t) => {
   const { hub, db, ids } = await toldBy(t, {
     live: 'live',
     elsewhere: 'superseded',

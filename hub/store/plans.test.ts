@@ -19,7 +19,7 @@ async function watched(t: TestContext): Promise<WatchedDb> {
   return watchPlans(db);
 }
 
-test('statements that take longer by the day are told: whole tables, whole histories, pages that are sorted', async (t) => {
+test('statements that slow down over time are found: table scans, scans of a history, sorted pages', async (t) => {
   const { db, slow } = await watched(t);
   await db.selectFrom('host').selectAll().execute();
   await db.selectFrom('deployment').selectAll().where('environment_id', '=', 'e').limit(1).execute();
@@ -34,7 +34,7 @@ test('statements that take longer by the day are told: whole tables, whole histo
   );
 });
 
-test('a limit of a subquery is none of the rows that it looks through, nor one of the statement of its subqueries', async (t) => {
+test('the limit of a subquery does not bound the rows it scans, nor does the limit of the outer statement', async (t) => {
   const { db, slow } = await watched(t);
   const built = (eb: ExpressionBuilder<Database, keyof Database>, column: 'host_id' | 'build_host_id') =>
     eb
@@ -54,7 +54,7 @@ test('a limit of a subquery is none of the rows that it looks through, nor one o
   assert.equal((await slow()).length, 2);
 });
 
-test('what an environment shows and decides reads a few of its deployments, however many it has had', async (t) => {
+test('the queries of an environment read a limited number of its deployments', async (t) => {
   const { db, slow, plans } = await watched(t);
   await listOpen(db, 'e');
   await liveDeployments(db, ['e']);
@@ -64,7 +64,7 @@ test('what an environment shows and decides reads a few of its deployments, howe
   assert.equal((await plans()).size, 4);
 });
 
-test('what old deployments told is not looked for again once it is gone', async (t) => {
+test('pruned deployments are not searched again', async (t) => {
   const { db, plans } = await watched(t);
   const team = { id: 't', slug: 't', name: 'T', plan: 'pro', created_at: '' };
   await db.insertInto('team').values(team).execute();

@@ -5,7 +5,7 @@ import { AT, COMMIT, exampleRelease } from '../test-release.ts';
 import { insertDeployment } from './deployments.ts';
 import { insertRelease, listNeededCommits } from './releases.ts';
 
-test('the commits of all releases are needed, however many there are, and of what has not ended', async (t) => {
+test('the needed commits are those of all releases, however many, and of unfinished deployments', async (t) => {
   const on = await hub(t);
   const { db } = on.deps;
   const request = { environmentId: on.environmentId, trigger: 'manual', branch: 'main', userId: null } as const;

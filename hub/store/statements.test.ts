@@ -13,13 +13,13 @@ function remembering(most?: number) {
   return { sqlite, asked, all: (sql: string, ...values: unknown[]) => prepare(sql).all(values), prepare };
 }
 
-test('a statement is prepared once, and those that nobody asked for of late are forgotten', () => {
+test('a statement is prepared once, and the least recently used ones are dropped', () => {
   const { asked, all } = remembering(2);
   for (const sql of ['select 1', 'select 2', 'select 1', 'select 3', 'select 1', 'select 2']) all(sql);
   assert.deepEqual(asked, ['select 1', 'select 2', 'select 3', 'select 2']);
 });
 
-test('a statement whose rows are still read one by one can be run beside that', () => {
+test('a statement that is still being iterated can run a second time', () => {
   const { sqlite, all, prepare } = remembering();
   sqlite.exec('create table t (n); insert into t values (1), (2)');
   const seen: unknown[] = [];
@@ -27,7 +27,7 @@ test('a statement whose rows are still read one by one can be run beside that', 
   assert.deepEqual(seen, [{ n: 1 }, 2, { n: 2 }, 2]);
 });
 
-test('a statement that was prepared before the schema changed sees the new one', () => {
+test('a statement prepared before a schema change sees the new schema', () => {
   const { sqlite, all } = remembering();
   sqlite.exec('create table t (n); insert into t values (1)');
   assert.deepEqual(all('select * from t'), [{ n: 1 }]);

@@ -4,7 +4,7 @@ import { startTestHub } from '../test-hub.ts';
 import { AT, COMMIT } from '../test-release.ts';
 import { listSteps, putStep } from './steps.ts';
 
-test('a host that tells of a step without end fills no disk, and what it says last is what is shown', async (t) => {
+test('endless reports of one step create a limited number of events, and the last report is shown', async (t) => {
   const hub = await startTestHub();
   t.after(() => hub.stop());
   const { db, scheduler } = hub.deps;

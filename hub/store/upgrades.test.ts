@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { hub } from '../test-hub.ts';
 import { insertUpgrade } from './upgrades.ts';
 
-test('of upgrades that are over the newest hundred are kept, and any of which a host is still under way', async (t) => {
+test('the newest hundred ended upgrades are kept, and any upgrade with a host in progress', async (t) => {
   const on = await hub(t);
   const { db } = on.deps;
   const upgrade = { team_id: on.account.teamId, version: '1.0.0', at_once: 1, created_at: '2030-01-01T00:00:00.000Z' };
@@ -11,7 +11,7 @@ test('of upgrades that are over the newest hundred are kept, and any of which a 
   for (let n = 0; n < 104; n += 1) {
     made.push(await insertUpgrade(db, upgrade, [on.hostId]));
     await db.updateTable('upgrade').set({ state: 'cancelled' }).execute();
-    // The second one was cancelled while its host was under way.
+    // The second one was cancelled while its host was in progress.
     const state = n === 1 ? 'switching' : 'failed';
     await db
       .updateTable('upgrade_host')

@@ -24,7 +24,7 @@ const seen = (hosts: Record<string, SeenHost>): Map<string, SeenHost> => new Map
 const states = ({ hosts }: Rollout): string => hosts.map(({ state }) => state).join(' ');
 const codeOf = ({ hosts }: Rollout): string | undefined => hosts.find(({ error }) => error !== null)?.error?.code;
 
-test('the first is ordered, and the next only when it is healthy', () => {
+test('the first host is ordered, and the next only when the first is healthy', () => {
   const here = seen({ a: OLD, b: OLD, c: OLD });
   const begun = advance(rollout([host('a'), host('b'), host('c')]), here, NOW);
   assert.equal(states(begun), 'ordered waiting waiting');
@@ -33,13 +33,13 @@ test('the first is ordered, and the next only when it is healthy', () => {
   assert.equal(states(advance(healthy, here, NOW)), 'healthy ordered waiting');
 });
 
-test('as many as were asked for are under way at the same time', () => {
+test('up to atOnce hosts are upgraded at the same time', () => {
   const here = seen({ a: OLD, b: OLD, c: OLD });
   const begun = advance(rollout([host('a'), host('b'), host('c')], { atOnce: 2 }), here, NOW);
   assert.equal(states(begun), 'ordered ordered waiting');
 });
 
-test('a failure and a revert pause it: those under way go on, nobody else begins', () => {
+test('a failed or reverted host pauses the upgrade: hosts in progress continue, no other starts', () => {
   for (const bad of ['failed', 'reverted'] as const) {
     const now = advance(
       rollout([host('a', bad, NOW), host('b', 'trial', NOW), host('c')], { atOnce: 3 }),
@@ -50,12 +50,12 @@ test('a failure and a revert pause it: those under way go on, nobody else begins
   }
 });
 
-test('a host that has the version already is passed by', () => {
+test('a host that already has the version is skipped as healthy', () => {
   const now = advance(rollout([host('a'), host('b')]), seen({ a: NEW, b: OLD }), NOW);
   assert.equal(states(now), 'healthy ordered');
 });
 
-test('a host that is away keeps its turn for a while, and nobody overtakes it', () => {
+test('an offline host keeps its turn for a while, and no host overtakes it', () => {
   const away = advance(rollout([host('a'), host('b')]), seen({ b: OLD }), NOW);
   assert.equal(states(away), 'waiting waiting');
   assert.equal(states(advance(away, seen({ a: OLD, b: OLD }), NOW + 1)), 'ordered waiting', 'It is back.');
@@ -65,7 +65,7 @@ test('a host that is away keeps its turn for a while, and nobody overtakes it', 
   assert.deepEqual([over.state, states(over), codeOf(over)], ['paused', 'failed waiting', 'ORK_HOST_OFFLINE']);
 });
 
-test('a host that stayed with the new version is healthy, whatever was not heard of it', () => {
+test('a host that stays on the new version counts as healthy, even without a report', () => {
   const quiet = rollout([host('a', 'switching', NOW - 90_000)]);
   assert.equal(states(advance(quiet, seen({ a: { ...NEW, since: NOW - STAYED_MS + 1 } }), NOW)), 'switching');
   const stayed = advance(quiet, seen({ a: { ...NEW, since: NOW - STAYED_MS } }), NOW);
@@ -77,13 +77,13 @@ test('a host that stayed with the new version is healthy, whatever was not heard
   );
 });
 
-test('one that does not end in time has failed, and its last state is told', () => {
+test('a host that does not finish in time fails, and the error names its last state', () => {
   const late = advance(rollout([host('a', 'fetching', NOW)]), seen({ a: OLD }), NOW + UPGRADE_MS);
   assert.deepEqual([late.state, codeOf(late)], ['paused', 'ORK_UPGRADE_TIMEOUT']);
   assert.match(late.hosts[0]?.error?.message ?? '', /within 20 minutes; its last known state: fetching/);
 });
 
-test('it is done when every host is healthy or skipped; a cancelled one stays cancelled', () => {
+test('an upgrade is done when every host is healthy or skipped; a cancelled one stays cancelled', () => {
   const hosts = [host('a', 'healthy', NOW), host('b', 'skipped')];
   assert.equal(advance(rollout(hosts), seen({}), NOW).state, 'done');
   assert.equal(advance(rollout(hosts, { state: 'paused' }), seen({}), NOW).state, 'done');
@@ -107,7 +107,7 @@ function numbers(seed: number): () => number {
   };
 }
 
-test('whatever hosts do, never more are under way than asked for, none is begun after a failure, and it comes to rest', () => {
+test('at most atOnce hosts are in progress, none starts after a failure, and every upgrade finishes', () => {
   for (let seed = 1; seed <= 300; seed += 1) {
     const random = numbers(seed);
     const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T;
@@ -121,7 +121,7 @@ test('whatever hosts do, never more are under way than asked for, none is begun 
       const here = new Map(
         before.hosts.flatMap(({ hostId }) => (random() < 0.8 ? [[hostId, pick([OLD, OLD, NEW])] as const] : [])),
       );
-      // Now and then a user resumes the upgrade, and hosts report their states.
+      // Sometimes a user resumes the upgrade, and hosts report their states.
       const resumed = before.state === 'paused' && random() < 0.2;
       const told = before.hosts.map((one): HostRollout => {
         if (resumed && hasFailed(one.state)) return host(one.hostId);
@@ -142,7 +142,7 @@ function check(seed: number, told: readonly HostRollout[], { hosts, state, atOnc
   assert.ok(hosts.filter((one) => isUnderWay(one.state)).length <= atOnce, why);
   if (told.some((one) => hasFailed(one.state))) assert.deepEqual(begun, [], why);
   if (hosts.some((one) => hasFailed(one.state))) assert.equal(state, 'paused', why);
-  // Turns are taken in order: no host before one under way still waits without a turn.
+  // Turns are taken in order: no host before one in progress still waits without a turn.
   const last = hosts.findLastIndex((one) => isUnderWay(one.state));
   assert.ok(
     hosts.slice(0, Math.max(last, 0)).every((one) => one.state !== 'waiting' || one.turnAt !== null),

@@ -102,7 +102,7 @@ async function upgradeWell(at: Fleet, index: number, agent: ScriptedAgent): Prom
 
 const problemOf = async (answer: Response): Promise<Problem> => Problem.parse(await answer.json());
 
-test('hosts are upgraded one after another, each as its turn comes', async (t) => {
+test('hosts are upgraded one after another, and each gets its order only on its turn', async (t) => {
   const at = await fleet(t);
   const agents = [await connect(at, 0), await connect(at, 1), await connect(at, 2)];
   const begun = await at.begin();
@@ -122,7 +122,7 @@ test('hosts are upgraded one after another, each as its turn comes', async (t) =
   assert.notEqual((await at.view()).finishedAt, null);
 });
 
-test('two at once, in the order that was asked for', async (t) => {
+test('two hosts are upgraded at once, in the requested order', async (t) => {
   const at = await fleet(t);
   const agents = [await connect(at, 0), await connect(at, 1), await connect(at, 2)];
   const order = [2, 0, 1].map((index) => at.hosts[index]?.id);
@@ -131,7 +131,7 @@ test('two at once, in the order that was asked for', async (t) => {
   await at.isNow('running: ordered ordered waiting');
 });
 
-test('the first that goes back by itself pauses it; resumed, the host gets another order', async (t) => {
+test('the first host that reverts pauses the upgrade; after a resume it gets a new order', async (t) => {
   const at = await fleet(t);
   const agent = await connect(at, 0);
   await connect(at, 1);
@@ -154,7 +154,7 @@ test('the first that goes back by itself pauses it; resumed, the host gets anoth
   await at.isNow('running: fetching waiting waiting');
 });
 
-test('a host that failed can be skipped, and the others go on', async (t) => {
+test('a failed host can be skipped, and the others continue', async (t) => {
   const at = await fleet(t);
   const agents = [await connect(at, 0), await connect(at, 1)];
   const { id } = await at.begin({ hosts: at.hosts.slice(0, 2).map((host) => host.id) });
@@ -172,7 +172,7 @@ test('a host that failed can be skipped, and the others go on', async (t) => {
   await at.isNow('done: skipped healthy');
 });
 
-test('cancelled, a host that is under way ends its own, and no other begins', async (t) => {
+test('after a cancel a host in progress finishes, and no other starts', async (t) => {
   const at = await fleet(t);
   const agent = await connect(at, 0);
   await connect(at, 1);
@@ -186,7 +186,7 @@ test('cancelled, a host that is under way ends its own, and no other begins', as
   assert.equal((await problemOf(await at.post(`/upgrades/${id}/resume`))).code, 'ORK_CONFLICT');
 });
 
-test('a host whose turn it is and that is away is waited for, then it has failed', async (t) => {
+test('an offline host is awaited on its turn and then fails', async (t) => {
   const at = await fleet(t);
   await connect(at, 1);
   await at.begin({ hosts: [at.hosts[0]?.id, at.hosts[1]?.id] });
@@ -200,7 +200,7 @@ test('a host whose turn it is and that is away is waited for, then it has failed
   assert.equal((await at.view()).hosts[0]?.error?.code, 'ORK_HOST_OFFLINE');
 });
 
-test('a clock that is set gives a host neither less nor more time, whose turn it is or that came back', async (t) => {
+test('a changed clock gives a host neither less nor more time, on its turn or after it reconnected', async (t) => {
   for (const setMs of [8 * HOUR_MS, -8 * HOUR_MS]) {
     const at = await fleet(t);
     await connect(at, 1);
@@ -228,7 +228,7 @@ test('a clock that is set gives a host neither less nor more time, whose turn it
   }
 });
 
-test('a host that comes when its turn is already there gets its order then, and again when it lost it', async (t) => {
+test('a host that connects on its turn gets its order, and again when it reconnects without an answer', async (t) => {
   const at = await fleet(t);
   await at.begin();
   const agent = await connect(at, 0);
@@ -241,7 +241,7 @@ test('a host that comes when its turn is already there gets its order then, and 
   for (const { heard } of [agent, again]) assert.equal(heard.filter(({ type }) => type === 'upgrade').length, 1);
 });
 
-test('a host that is removed from the hub in the middle is no reason to wait', async (t) => {
+test('an upgrade does not wait for a host that is removed from the hub', async (t) => {
   const at = await fleet(t);
   const extra = at.hosts[1]?.id ?? '';
   await connect(at, 0, VERSION);
@@ -254,7 +254,7 @@ test('a host that is removed from the hub in the middle is no reason to wait', a
   await at.isNow('done: healthy');
 });
 
-test('one that does not end in time pauses it; its late success counts all the same', async (t) => {
+test('a host that does not finish in time pauses the upgrade; a late success still counts', async (t) => {
   const at = await fleet(t);
   const agent = await connect(at, 0);
   await at.begin({ hosts: [at.hosts[0]?.id] });
@@ -268,7 +268,7 @@ test('one that does not end in time pauses it; its late success counts all the s
   await at.isNow('done: healthy');
 });
 
-test('healthy is what the new agent says of itself: the old one is not believed', async (t) => {
+test("only the new agent's report of healthy is accepted, not the old agent's", async (t) => {
   const at = await fleet(t);
   const agent = await connect(at, 0);
   await at.begin();
@@ -281,7 +281,7 @@ test('healthy is what the new agent says of itself: the old one is not believed'
   await at.isNow('running: trial waiting waiting');
 });
 
-test('news of an order that nobody gave, or of another host, changes nothing', async (t) => {
+test('reports for an unknown order or for the order of another host change nothing', async (t) => {
   const at = await fleet(t);
   const [agent, other] = [await connect(at, 0), await connect(at, 1)];
   await at.begin({ atOnce: 2 });
@@ -292,7 +292,7 @@ test('news of an order that nobody gave, or of another host, changes nothing', a
   await at.isNow('running: trial ordered waiting');
 });
 
-test('a hub that restarts in the middle goes on: what it missed shows in the version that the host comes back with', async (t) => {
+test('a restarted hub continues an upgrade and detects a missed success by the version of the host', async (t) => {
   const before = await startTestHub({ env: { ORKESTR_HUB_RELEASES: releaseFolder(t) } });
   const hosts = [{ id: before.hostId, key: before.hostKey }, await before.addHost('vps-2')];
   const first = fleetOf(before, hosts);
@@ -315,7 +315,7 @@ test('a hub that restarts in the middle goes on: what it missed shows in the ver
   await at.isNow('done: healthy healthy');
 });
 
-test('a host is not taken for lost because the hub itself was away', async (t) => {
+test('a host is not taken for offline because the hub itself was down', async (t) => {
   const before = await startTestHub({ env: { ORKESTR_HUB_RELEASES: releaseFolder(t) } });
   const hosts = [{ id: before.hostId, key: before.hostKey }];
   await fleetOf(before, hosts).begin();
@@ -332,7 +332,7 @@ test('a host is not taken for lost because the hub itself was away', async (t) =
   await at.isNow('paused: failed');
 });
 
-test('a version that this hub does not hand on, or that it would not understand, is refused by its code', async (t) => {
+test('a version that this hub does not offer, or whose protocol is too new, is refused with a code', async (t) => {
   const at = await fleet(t);
   const other = await problemOf(await at.post('/upgrades', { version: '3.0.0' }));
   assert.deepEqual([other.code, other.detail], ['ORK_UPGRADE_UNSERVED', 'This hub offers 2.0.0, not 3.0.0.']);
@@ -343,7 +343,7 @@ test('a version that this hub does not hand on, or that it would not understand,
   assert.equal((await problemOf(await none.post('/upgrades'))).code, 'ORK_NOT_FOUND');
 });
 
-test('hosts of another team and hosts that have not joined cannot be asked for', async (t) => {
+test('unknown hosts and hosts that have not joined are refused', async (t) => {
   const at = await fleet(t);
   const strange = await at.post('/upgrades', { hosts: ['018f0000-0000-7000-8000-00000000000a'] });
   assert.equal((await problemOf(strange)).code, 'ORK_NOT_FOUND');
@@ -352,7 +352,7 @@ test('hosts of another team and hosts that have not joined cannot be asked for',
   assert.equal((await at.begin()).hosts.length, 3, 'Left out of all.');
 });
 
-test('hosts that are newer are left out of all, and none is sent back', async (t) => {
+test('newer hosts are left out of an upgrade of all hosts, and no host is downgraded', async (t) => {
   const at = await fleet(t);
   await connect(at, 1, '2.0.1');
   const { hosts } = await at.begin();
@@ -369,7 +369,7 @@ test('hosts that are newer are left out of all, and none is sent back', async (t
   );
 });
 
-test('a host tells which version it could be upgraded to', async (t) => {
+test('a host shows the version it can be upgraded to', async (t) => {
   const at = await fleet(t);
   await connect(at, 0);
   await connect(at, 1, VERSION);

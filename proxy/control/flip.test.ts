@@ -13,7 +13,7 @@ function entry(generation: number, target: number, port = 80, hosts: readonly st
   return { id: uuid(0), generation, targets, routes, edge: EdgeSettings.parse({}) };
 }
 
-test('however flips are repeated and shuffled, the generation only grows and every refused one changes nothing', () => {
+test('for any sequence of flips the generation only grows, and a refused flip changes nothing', () => {
   const request = fc.record({
     entry: fc.tuple(fc.integer({ min: 1, max: 9 }), fc.nat(3), fc.integer({ min: 80, max: 81 })),
     expectedGeneration: fc.nat(9),
@@ -38,7 +38,7 @@ test('however flips are repeated and shuffled, the generation only grows and eve
   );
 });
 
-test('the very same entry is a replay, in whatever order its routes and copies come; its own new routes and settings are no flip', () => {
+test('the same entry in any order of routes and copies is a replay; new routes or settings amend it without a flip', () => {
   const current = entry(3, 1, 80, ['a.test', 'b.test']);
   const copies = [80, 81].map((port) => ({ id: uuid(1), address: '127.0.0.1', port }));
   assert.equal(judgeFlip(current, { entry: entry(3, 1, 80, ['b.test', 'a.test']), expectedGeneration: 2 }), 'replay');
@@ -61,13 +61,13 @@ test('the first flip expects generation 0', () => {
   assert.throws(() => judgeFlip(null, { entry: entry(7, 1), expectedGeneration: 6 }), { code: 'ORK_GENERATION_STALE' });
 });
 
-test('the way back does not lead to a canary, which was of what is taken back', () => {
+test('a flip back does not restore the canary of the previous entry', () => {
   const canary = { targets: [{ id: uuid(2), address: '127.0.0.1', port: 81 }], weightPercent: 50 };
   const before = { ...entry(2, 1), canary };
   assert.deepEqual(judgeFlipBack({ entry: entry(3, 2), before }, { targetId: uuid(1) }), entry(3, 1));
 });
 
-test('the way back leads to what the last flip replaced, under the generation of now, and nowhere else', () => {
+test('a flip back restores the entry that the last flip replaced, with the current generation, and no other', () => {
   const [before, now] = [entry(2, 1, 80, ['old.test']), entry(3, 2)];
   assert.deepEqual(judgeFlipBack({ entry: now, before }, { targetId: uuid(1) }), { ...before, generation: 3 });
   assert.equal(judgeFlipBack({ entry: now, before }, { targetId: uuid(2) }), 'replay');
@@ -79,7 +79,7 @@ test('the way back leads to what the last flip replaced, under the generation of
   }
 });
 
-test('new settings change all but what the app speaks, and settings that are there already change nothing', () => {
+test('new edge settings keep the app protocol, and settings that are already in effect change nothing', () => {
   const speaksH2c = { ...entry(3, 1), edge: EdgeSettings.parse({ appProtocol: 'h2c' }) };
   const wanted = { routes: [{ host: 'b.test', pathPrefix: '/' }], edge: EdgeSettings.parse({ maintenance: true }) };
   const set = withEdge(speaksH2c, wanted);

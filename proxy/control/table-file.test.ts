@@ -45,11 +45,11 @@ async function opened(path: string): Promise<TableFile> {
 
 const restore = (path: string) => new TableFile(path, log).restore();
 
-test('without any file there is nothing to restore, and that is no damage', async (t) => {
+test('without files there is nothing to restore, and that does not count as damage', async (t) => {
   assert.deepEqual(await restore(await folder(t)), { from: 'nothing', table: { version: 1, upstreams: [] } });
 });
 
-test('what was saved last is restored, the one before is kept, and nothing else is left', async (t) => {
+test('the last saved table is restored, the previous one is kept, and no other files are left', async (t) => {
   for (const generations of [[1], [1, 2], [1, 2, 3], [1, 2, 3, 4]]) {
     const path = await saved(t, ...generations);
     assert.deepEqual(await restore(path), { from: 'file', table: table(generations.length) });
@@ -60,7 +60,7 @@ test('what was saved last is restored, the one before is kept, and nothing else 
   assert.deepEqual(await restore(path), { from: 'file', table: table(2) });
 });
 
-test('copies that are absent are made ahead, so that the first flips are written in place', async (t) => {
+test('missing copies are created in advance, so that the first flips overwrite them in place', async (t) => {
   const inodes = (path: string): Promise<number[]> =>
     Promise.all([A, B].map(async (name) => (await stat(join(path, name))).ino));
   for (const generations of [[], [1]]) {
@@ -79,7 +79,7 @@ test('copies that are absent are made ahead, so that the first flips are written
   }
 });
 
-test('a copy that cannot be made ahead is made by the next flip', async (t) => {
+test('a copy that could not be created in advance is created by the next flip', async (t) => {
   const path = await folder(t);
   let isFull = true;
   const file = new TableFile(path, log, (...args) => (isFull ? Promise.reject(new Error('full')) : writeCopy(...args)));
@@ -90,13 +90,13 @@ test('a copy that cannot be made ahead is made by the next flip', async (t) => {
   assert.deepEqual(await restore(path), { from: 'file', table: table(1) });
 });
 
-test('files and folder are for their owner only', async (t) => {
+test('files and folder are accessible to their owner only', async (t) => {
   const path = await saved(t, 1, 2);
   assert.equal((await stat(path)).mode & 0o777, 0o700);
   for (const name of await readdir(path)) assert.equal((await stat(join(path, name))).mode & 0o777, 0o600, name);
 });
 
-test('a table that grows and shrinks is restored whole each time; one of the same size is written in place', async (t) => {
+test('a table that grows and shrinks is always restored completely; a save of the same size is in place', async (t) => {
   const path = await folder(t);
   const file = await opened(path);
   const places = new Set<number>();
@@ -109,7 +109,7 @@ test('a table that grows and shrinks is restored whole each time; one of the sam
   assert.equal(places.size, 2, 'of the three saves of one size, the third took the place of the first');
 });
 
-test('a copy cut at any byte, or with any byte flipped, is never taken for a table', async (t) => {
+test('a truncated copy, or one with a flipped bit, is never read as a different table', async (t) => {
   const path = await saved(t, 1);
   const file = join(path, A);
   const whole = await readFile(file);
@@ -126,7 +126,7 @@ test('a copy cut at any byte, or with any byte flipped, is never taken for a tab
   }
 });
 
-test('a save that the power cut in the middle, at any byte, leaves the table of before', async (t) => {
+test('a save that a power cut interrupts at any byte leaves the previous table', async (t) => {
   const path = await saved(t, 1, 2, 3);
   const [before, after] = [await readFile(join(path, A)), await saved(t, 1, 2, 3, 4, 5)];
   const next = await readFile(join(after, A));
@@ -142,7 +142,7 @@ test('a save that the power cut in the middle, at any byte, leaves the table of 
   }
 });
 
-test('a table in another order of fields, or of a version that knew fewer of them, is read', async (t) => {
+test('a table with fields in another order, or without fields of a newer version, is read', async (t) => {
   const path = await folder(t);
   const file = await opened(path);
   const [upstream] = table(1).upstreams;
@@ -153,7 +153,7 @@ test('a table in another order of fields, or of a version that knew fewer of the
   assert.equal(edge.responseSeconds, 60);
 });
 
-test('a damaged copy is told and set aside, and the good one is not the one that is overwritten', async (t) => {
+test('a damaged copy is reported and moved aside, and the next save does not overwrite the good copy', async (t) => {
   for (const [damaged, good, generation] of [
     [A, B, 2],
     [B, A, 1],
@@ -170,7 +170,7 @@ test('a damaged copy is told and set aside, and the good one is not the one that
   }
 });
 
-test('with both copies damaged the evidence names both, a restart finds the same, and a save sets nothing lost', async (t) => {
+test('if both copies are damaged, the evidence names both, a restart reports the same, and saves keep both files', async (t) => {
   const path = await saved(t, 1, 2);
   await writeFile(join(path, A), '{"version":1,"upstreams":[]}');
   await writeFile(join(path, B), '[]');
@@ -186,7 +186,7 @@ test('with both copies damaged the evidence names both, a restart finds the same
   assert.deepEqual(await restore(path), { from: 'file', table: table(4) });
 });
 
-test('a save that fails leaves the saved table as it was, for this process and for the next one', async (t) => {
+test('a failed save keeps the saved table, for this process and for the next one', async (t) => {
   for (const place of [A, `${A}.new`]) {
     const path = await saved(t, 1, 2);
     const file = await opened(path);
@@ -204,7 +204,7 @@ test('a save that fails leaves the saved table as it was, for this process and f
   }
 });
 
-test('a save that was refused is not found by a restart, also when all of its bytes are there', async (t) => {
+test('a restart does not find a failed save, even if all of its bytes were written', async (t) => {
   const path = await saved(t, 1, 2);
   const file = new TableFile(path, log, async (...copy) => {
     await writeCopy(...copy);

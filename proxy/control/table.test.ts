@@ -49,7 +49,7 @@ async function tableOf(t: TestContext, planes = new PlaneGroup(1, log)) {
   return { table: await Table.restore(new TableFile(folder, log), planes, clock), planes, plane, member };
 }
 
-test('a target that moves to another address is the same flip still: what it replaced, and what counts since, stays', async (t) => {
+test('moving a target to another address is not a new flip: its previous target and its counts stay', async (t) => {
   const { table, planes, plane, member } = await tableOf(t);
   const exchange = { stream: null, cut: () => undefined, dismiss: () => undefined };
   const fail = (): void => plane.upstreams()[0]?.countFailure();
@@ -83,7 +83,7 @@ test('a target that moves to another address is the same flip still: what it rep
   assert.equal(back.changed, true);
 });
 
-test('a watch that is asked for while the proxy hands over is not answered by the one that only drains', async (t) => {
+test('a watch that is open during a hand-over is not answered by the old process', async (t) => {
   const planes = new SlowPlanes(1, log);
   const { table } = await tableOf(t, planes);
   for (const generation of [1, 2]) await table.flip({ entry: entry(generation), expectedGeneration: generation - 1 });
@@ -93,7 +93,7 @@ test('a watch that is asked for while the proxy hands over is not answered by th
   await assert.rejects(watching, { code: 'ORK_PROXY_UNREACHABLE' });
 });
 
-test('a table that cannot be read is missing to the successor, too, and not empty', async (t) => {
+test('an unreadable table is unreadable for the successor too, not empty', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-table-'));
   t.after(() => rmSync(folder, { recursive: true }));
   for (const copy of ['a', 'b']) writeFileSync(join(folder, `table.${copy}.json`), '{"version":1,"upstreams":[{');

@@ -26,26 +26,26 @@ function judge(tallies: readonly Tally[], before: Record | null = null): [string
 
 const many = (count: number, tally: Tally): Tally[] => Array.from({ length: count }, () => tally);
 
-test('three refusals in a row are told at the third, and any answer between begins the row anew', () => {
+test('three refusals in a row are reported at the third, and any answer in between resets the count', () => {
   assert.deepEqual(judge([REFUSED, OWED, REFUSED, OWED, REFUSED]), ['refuses', 5]);
   assert.equal(judge([REFUSED, OWED, REFUSED, OWED, GOOD, REFUSED, OWED, REFUSED]), null);
   assert.equal(judge([REFUSED, REFUSED, ERROR, REFUSED, REFUSED]), null);
 });
 
-test('errors are judged from enough answers on, and told at once', () => {
+test('the error rate is judged only after enough answers, and then reported at once', () => {
   assert.equal(judge(many(19, ERROR)), null);
   assert.deepEqual(judge(many(25, ERROR)), ['errors', 20]);
   assert.deepEqual(judge([...many(80, GOOD), ...many(40, ERROR)]), ['errors', 101], 'above a fifth: 21 of 101');
 });
 
-test('an app that had as many errors before is not bad; one with three times as many is', () => {
+test('an app with as many errors as before passes; one with three times as many does not', () => {
   const bad = [...many(15, GOOD), ...many(15, ERROR)];
   assert.equal(judge(bad, { answers: 1000, faults: 200 }), null);
   assert.deepEqual(judge(bad, { answers: 1000, faults: 100 })?.[0], 'errors');
   assert.equal(judge(many(30, ERROR), { answers: 10, faults: 10 }), null);
 });
 
-test('tallies that are told as one mean the same', () => {
+test('tallies added into one have the same verdict', () => {
   const sequence = [REFUSED, OWED, GOOD, REFUSED, OWED, REFUSED];
   const one = sequence.reduce(addTally);
   assert.deepEqual(one, { answers: 3, faults: 2, came: true, refusals: 2 });

@@ -11,7 +11,7 @@ import { chunksInParts, headInParts, sameToLlhttp } from './test-properties.ts';
 /** `npm run fuzz:proxy` does many more runs. */
 const RUNS = 1500;
 
-test('a request that is taken is the same one to llhttp: method, target, fields, body, and how many there are', async () => {
+test('every accepted request means the same to llhttp: method, target, fields, body and number of requests', async () => {
   let requests = 0;
   const took = (messages: number): void => {
     requests += messages;
@@ -20,7 +20,7 @@ test('a request that is taken is the same one to llhttp: method, target, fields,
   assert.ok(requests > RUNS / 6, `only ${requests} requests were taken in ${RUNS} runs`);
 });
 
-test('a head that arrives in parts is read as the same head, and not before it is whole', () => {
+test('a head that arrives in parts is read as the same head, and only once it is complete', () => {
   fc.assert(headInParts(new RequestHead()), { numRuns: RUNS / 5 });
 });
 

@@ -39,7 +39,7 @@ class Taking implements Call {
 
 const chunk = (text: string): string => `${text.length.toString(16)}\r\n${text}\r\n`;
 
-test('the chunks of one read are one write, however small they are and wherever the reads end', () => {
+test('the chunks of one read are forwarded in one write, however small they are and wherever the reads end', () => {
   const pieces = fc.array(fc.string({ minLength: 1, maxLength: 40, unit: 'binary-ascii' }), { maxLength: 50 });
   fc.assert(
     fc.property(pieces, fc.integer({ min: 1, max: 300 }), (texts, size) => {

@@ -24,7 +24,7 @@ const cut = fc.constantFrom(
   'TE: x',
 );
 
-test('an answer keeps exactly the lines that pass, in their order, in front of its body, whatever is cut and added', () => {
+test('a response keeps exactly its end-to-end fields, in order and before its body, whatever is removed or added', () => {
   fc.assert(
     fc.property(
       fc.array(fc.oneof(passing, cut), { maxLength: 30 }),
@@ -45,7 +45,7 @@ test('an answer keeps exactly the lines that pass, in their order, in front of i
   );
 });
 
-test('a target gets the lines that pass as they were, and ours behind them', () => {
+test("a target gets the end-to-end fields unchanged, followed by the proxy's own fields", () => {
   const sent =
     'GET /a?b HTTP/1.1\r\nHost: App.test:80\r\nX-Forwarded-For: 6.6.6.6\r\nForwarded: for=6\r\nCookie: a\r\nx_y: 1\r\nConnection: close\r\nX-Real-IP: 1\r\nAccept: */*\r\n\r\n';
   const bytes = Buffer.from(`${sent}\0`, 'latin1');
@@ -63,7 +63,7 @@ test('a target gets the lines that pass as they were, and ours behind them', () 
   );
 });
 
-test('ids of one process never repeat, and are written as they read', () => {
+test('request ids of one process are unique, and their bytes match their text', () => {
   const ids = new RequestIds();
   const out = Buffer.alloc(40);
   const seen = new Set<string>();

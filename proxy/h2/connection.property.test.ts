@@ -93,7 +93,7 @@ async function made(bytes: Buffer, places: readonly number[]): Promise<readonly 
   return notes.lines;
 }
 
-test('what is made of a sequence of frames does not depend on how it is split', async () => {
+test('the result of a sequence of frames does not depend on how it is split', async () => {
   await fc.assert(
     fc.asyncProperty(frameSequence, async ({ bytes, parts }) => {
       const all = Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0), bytes]);

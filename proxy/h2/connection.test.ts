@@ -151,7 +151,7 @@ const message = fc.record({
   trailers: fc.array(field, { maxLength: 3 }).map(distinct),
 });
 
-test('what node sends we read, and what we send node reads: fields, bodies and trailers', async (t) => {
+test("the proxy and node's HTTP/2 client exchange fields, bodies and trailers of any kind without loss", async (t) => {
   const { echo, client } = await startPair(t);
   const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0);
   await fc.assert(

@@ -62,7 +62,7 @@ const pseudo = fc.record({
   authority: usual(fc.constantFrom('app.test', 'app.test:443'), text),
 });
 
-test('whatever is taken of hostile fields, the target reads as one request with these fields and no other', async () => {
+test('a request accepted with hostile fields reaches the target as one request with exactly these fields', async () => {
   const reader = new RequestReader();
   let taken = 0;
   await fc.assert(
@@ -97,7 +97,7 @@ test('whatever is taken of hostile fields, the target reads as one request with 
 
 const read = (raw: readonly string[], hasBody = false): Request => requestOf([...PSEUDO, ...raw], hasBody);
 
-test('cookies become one field, te and content-length are kept, and a POST without body says so', () => {
+test('cookies become one field, te and content-length are kept, and a POST without body has content-length 0', () => {
   const request = read(['cookie', 'a=1', 'te', 'trailers', 'cookie', 'b=2', 'content-length', '7'], true);
   const head = http1Head(request, 'id');
   assert.match(head, /\r\ncookie: a=1; b=2\r\n/);
@@ -108,7 +108,7 @@ test('cookies become one field, te and content-length are kept, and a POST witho
   assert.doesNotMatch(http1Head(read([]), 'id'), /content-length/);
 });
 
-test('for an app of HTTP/2 the pseudo fields are in front and host is not repeated', () => {
+test('for an HTTP/2 app the pseudo-header fields come first and host is not repeated', () => {
   const head = http2Head(read(['x-a', 'b', 'te', 'trailers']), 'id');
   assert.deepEqual(head.slice(0, 8), [':method', 'GET', ':scheme', 'http', ':authority', 'app.test', ':path', '/']);
   assert.ok(!head.includes('host'));
@@ -116,7 +116,7 @@ test('for an app of HTTP/2 the pseudo fields are in front and host is not repeat
   assert.equal(head[head.indexOf('te') + 1], 'trailers');
 });
 
-test('authority and host must agree; either alone will do', () => {
+test(':authority and host must agree; either alone is enough', () => {
   assert.equal(read(['host', 'APP.test']).failure, null);
   assert.notEqual(read(['host', 'b.test']).failure, null);
   const hostOnly = requestOf([':method', 'GET', ':scheme', 'https', ':path', '/', 'host', 'app.test'], false);

@@ -20,7 +20,7 @@ const raw = fc
   .array(fc.tuple(fc.oneof(name, known), fc.oneof(value, known)), { maxLength: 20 })
   .map((all) => all.flat());
 
-test('whatever a client sends, routing and origin are ours, and no name holds an underscore', () => {
+test("whatever a client sends, host and origin fields are the proxy's, and no name contains an underscore", () => {
   fc.assert(
     fc.property(raw, (rawHeaders) => {
       const headers = requestHeaders(rawHeaders, origin, { upgrade: false });
@@ -33,7 +33,7 @@ test('whatever a client sends, routing and origin are ours, and no name holds an
   );
 });
 
-test('a length is never dropped, whatever Connection names', () => {
+test('Content-Length is never dropped, whatever Connection names', () => {
   fc.assert(
     fc.property(
       fc.array(fc.constantFrom('content-length', 'Content-Length', 'close', 'x'), { maxLength: 5 }),
@@ -50,7 +50,7 @@ test('a length is never dropped, whatever Connection names', () => {
   );
 });
 
-test('a response keeps case, order and repetition of what passes', () => {
+test('a response keeps case, order and repetition of its end-to-end fields', () => {
   const sent = [
     'Set-Cookie',
     'a=1',
@@ -73,13 +73,13 @@ test('an IPv6 client is quoted in Forwarded (RFC 7239 section 6)', () => {
   assert.equal(headers.forwarded, 'for="[2001:db8::1]";host="a.test";proto=http');
 });
 
-test('trailers that would change what was decided are dropped', () => {
+test('trailers that would affect routing or framing are dropped', () => {
   assert.deepEqual(passedTrailers(['X-Sum', '1', 'Host', 'x', 'x-forwarded-for', '1', 'A_B', '1', 'Cookie', 'x']), [
     ['X-Sum', '1'],
   ]);
 });
 
-test('a request id is kept only when it cannot harm a log', () => {
+test("a client's request id is kept only if it is safe in a log", () => {
   assert.deepEqual(['abc-1', 'a b', '', 'x'.repeat(129), undefined, ['a']].map(givenRequestId), [
     'abc-1',
     null,

@@ -5,7 +5,7 @@ import { ConnectionCaps } from './caps.ts';
 
 const limits = { ...DEFAULT_LIMITS, connections: 4, connectionsPerAddress: 2 };
 
-test('one address gets its share, others theirs, and all together no more than there is', () => {
+test('connections are limited per address and in total, and a closed one frees its place', () => {
   const caps = new ConnectionCaps(limits);
   assert.deepEqual(
     ['10.0.0.1', '10.0.0.1', '10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4'].map((address) => caps.admit(address)),
@@ -16,7 +16,7 @@ test('one address gets its share, others theirs, and all together no more than t
   assert.equal(caps.admit('10.0.0.1'), true);
 });
 
-test('the addresses of one IPv6 network are one client', () => {
+test('the addresses of one IPv6 network count as one client', () => {
   const caps = new ConnectionCaps(limits);
   assert.deepEqual(
     ['2001:db8::1', '2001:db8:0:0:ffff::2', '2001:db8::3', '2001:db8:0:1::1'].map((address) => caps.admit(address)),

@@ -18,7 +18,7 @@ function world() {
   return { target, told, open, goodbyes: new Goodbyes(target, { closeMs: 2_000 }) };
 }
 
-test('streams hear it in the last half of the time, one after the other, with time for their answers', (t) => {
+test('streams are dismissed in the last half of the time, one after another, with time to close', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const { told, open, goodbyes } = world();
   for (const name of ['a', 'b', 'c']) open(name, 'websocket');
@@ -37,7 +37,7 @@ test('streams hear it in the last half of the time, one after the other, with ti
   assert.deepEqual(told, ['a', 'b', 'c', 'late'], 'nobody hears it twice');
 });
 
-test('streams that outlive a hand-over hear it in the last minutes', (t) => {
+test('streams that outlive a hand-over are dismissed in its last minutes', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const { told, open, goodbyes } = world();
   open('a', 'websocket');
@@ -49,7 +49,7 @@ test('streams that outlive a hand-over hear it in the last minutes', (t) => {
   assert.deepEqual(told, ['a']);
 });
 
-test('an end that comes sooner than was said takes the place of the other, and a drain does not say it again', (t) => {
+test('an earlier deadline replaces a later one, and a drain does not dismiss a stream again', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const { target, told, open, goodbyes } = world();
   open('a', 'websocket');
@@ -62,7 +62,7 @@ test('an end that comes sooner than was said takes the place of the other, and a
   assert.deepEqual(told, ['a']);
 });
 
-test('nothing is said once all is over', (t) => {
+test('nothing is dismissed after a stop', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const { told, open, goodbyes } = world();
   open('a', 'websocket');

@@ -53,7 +53,7 @@ function extension(type: number, value: Buffer): Buffer {
   return Buffer.concat([head, value]);
 }
 
-test('version 1 names the source', () => {
+test('a version 1 header names the source', () => {
   const four = 'PROXY TCP4 198.51.100.7 203.0.113.1 56324 443\r\n';
   const source = { address: '198.51.100.7', port: 56324 };
   assert.deepEqual(read(`${four}GET / HTTP/1.1\r\n`), { state: 'done', length: four.length, source });
@@ -61,14 +61,14 @@ test('version 1 names the source', () => {
   assert.deepEqual(read(six), { state: 'done', length: six.length, source: { address: '2001:db8::7', port: 1 } });
 });
 
-test('UNKNOWN says nothing, whatever follows it', () => {
+test('UNKNOWN names no source, whatever follows it', () => {
   for (const rest of ['', ' ', ' ffff:f...f:ffff ffff:f...f:ffff 65535 65535', ' rubbish\0']) {
     const header = `PROXY UNKNOWN${rest}\r\n`;
     assert.deepEqual(read(header), { state: 'done', length: header.length, source: null });
   }
 });
 
-test('version 1 is read as strictly as its specification writes it', () => {
+test('version 1 is parsed as strictly as its specification requires', () => {
   const bad = [
     'TCP4 198.51.100.7 203.0.113.1 56324',
     'TCP4 198.51.100.7 203.0.113.1 56324 443 1',
@@ -90,7 +90,7 @@ test('version 1 is read as strictly as its specification writes it', () => {
   assert.equal(read('PROXY TCP4 198.51.100.7 203.0.113.1 56324 443\n\r\n').state, 'bad');
 });
 
-test('a version 1 header without an end is given up at 107 bytes', () => {
+test('a version 1 header without an end is refused at 107 bytes', () => {
   const line = `PROXY UNKNOWN ${'f'.repeat(200)}`;
   assert.equal(read(line.slice(0, 106)).state, 'more');
   assert.equal(read(line.slice(0, 107)).state, 'bad');
@@ -99,7 +99,7 @@ test('a version 1 header without an end is given up at 107 bytes', () => {
   assert.equal(read(`PROXY UNKNOWN ${'f'.repeat(92)}\r\n`).state, 'bad');
 });
 
-test('version 2 names the source and skips what it does not know', () => {
+test('a version 2 header names the source, and unknown extensions are skipped', () => {
   const header = binary({ extensions: extension(0xea, Buffer.from('vpce-1')) });
   const source = { address: '198.51.100.7', port: 4711 };
   assert.deepEqual(readProxyHeader(Buffer.concat([header, Buffer.from('GET')])), {
@@ -113,7 +113,7 @@ test('version 2 names the source and skips what it does not know', () => {
   assert.deepEqual(readProxyHeader(mapped), { state: 'done', length: 52, source: { address: '1.2.3.4', port: 80 } });
 });
 
-test('LOCAL, UNIX and datagram senders are valid and say nothing', () => {
+test('LOCAL, UNIX and datagram headers are valid and name no source', () => {
   const silent = [
     { command: 0x20, family: 0x00, addresses: Buffer.alloc(0) },
     { command: 0x20, family: 0x11, addresses: Buffer.from('anything') },
@@ -131,7 +131,7 @@ test('LOCAL, UNIX and datagram senders are valid and say nothing', () => {
   }
 });
 
-test('version 2 is read as strictly as its specification writes it', () => {
+test('version 2 is parsed as strictly as its specification requires', () => {
   const bad: Binary[] = [
     { command: 0x11 },
     { command: 0x22 },
@@ -151,13 +151,13 @@ test('version 2 is read as strictly as its specification writes it', () => {
   for (const some of bad) assert.equal(readProxyHeader(binary(some)).state, 'bad', JSON.stringify(some));
 });
 
-test('anything else than the protocol is seen at its first wrong byte', () => {
+test('anything other than the protocol is refused at its first wrong byte', () => {
   for (const text of ['GET / HTTP/1.1\r\n', 'PROX ', 'PROXYTCP4', '\r\n\r\n\0\r\nQUIX', '\x16\x03\x01'])
     assert.equal(read(text).state, 'bad', JSON.stringify(text));
   assert.equal(read('').state, 'more');
 });
 
-test('however the bytes arrive, the header is the same and nothing behind it is looked at', () => {
+test('however its bytes are split, the header is the same and nothing after it is read', () => {
   const headers = [
     Buffer.from('PROXY TCP4 198.51.100.7 203.0.113.1 56324 443\r\n'),
     Buffer.from('PROXY UNKNOWN\r\n'),
@@ -179,7 +179,7 @@ test('however the bytes arrive, the header is the same and nothing behind it is 
   );
 });
 
-test('no bytes make the parser throw, read beyond its bound or find a source that is no address', () => {
+test('no bytes make the parser throw or read beyond its limit', () => {
   const start = fc.constantFrom(
     Buffer.from('PROXY TCP4 '),
     SIGNATURE,
@@ -211,7 +211,7 @@ const HAPROXY: readonly (readonly [hex: string, source: { address: string; port:
   ['0d0a0d0a000d0a515549540a20000007030004a9b87e8f', null],
 ];
 
-test('what haproxy sends is read, and its checksum is looked at', () => {
+test('headers sent by haproxy are accepted, and their checksum is verified', () => {
   for (const [hex, source] of HAPROXY) {
     const header = Buffer.from(hex, 'hex');
     const whole = Buffer.concat([header, Buffer.from('GET / HTTP/1.1\r\n')]);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Gathered } from './gathered.ts';
 
-test('pieces of any size come back as one, in their order, and are copies', () => {
+test('pieces of any size are returned as one, in order, and as copies', () => {
   const gathered = new Gathered();
   assert.equal(gathered.isEmpty, true);
   const piece = Buffer.from('abc');

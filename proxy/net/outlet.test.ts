@@ -7,7 +7,7 @@ import { Outlet } from './outlet.ts';
 
 const fdOf = (socket: Socket): number | undefined => (socket as unknown as { _handle?: { fd: number } })._handle?.fd;
 
-test('what is written to a destroyed connection never reaches the one that got its descriptor, nor is it told as taken', async (t) => {
+test('a write to a destroyed connection never reaches the one that reuses its descriptor, nor counts as written', async (t) => {
   const received: string[] = [];
   const server = createServer((socket) => {
     socket.on('error', () => undefined);

@@ -14,7 +14,7 @@ class SlowClock {
   }
 }
 
-test('a round looks at each thing once, in turns that end soon after their time', async () => {
+test('a round checks each item once, in turns that stop soon after their time limit', async () => {
   const clock = new SlowClock();
   const seen: number[] = [];
   const look = (thing: number): void => {
@@ -37,7 +37,7 @@ test('a round looks at each thing once, in turns that end soon after their time'
   for (let turn = 0; turn < 10; turn += 1) await nextTurn();
 });
 
-test('what goes meanwhile is not looked at, and what comes is', async () => {
+test('items removed during a round are not checked, and added ones are', async () => {
   const clock = new SlowClock();
   const things = new Set(['a', 'b', 'c']);
   const seen: string[] = [];
@@ -52,7 +52,7 @@ test('what goes meanwhile is not looked at, and what comes is', async () => {
   assert.deepEqual(seen, ['a', 'c', 'd']);
 });
 
-test('a look that fails keeps neither the rest of its round nor the next one from being done', async () => {
+test('a failing check prevents neither the rest of its round nor the next round', async () => {
   const clock = new SlowClock();
   const seen: string[] = [];
   const look = (thing: string): void => {

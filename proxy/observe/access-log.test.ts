@@ -20,7 +20,7 @@ function logged(share: number, exchanges: readonly Ended[], upstream: string | n
 
 const ALL = 1;
 
-test('a line says who asked for what, how it ended and how long it took, and no query', () => {
+test('a line has client, request, outcome and duration, but no query', () => {
   const [line = ''] = logged(ALL, [ended()]);
   assert.deepEqual(JSON.parse(line), {
     level: 'info',
@@ -47,7 +47,7 @@ test('a line says who asked for what, how it ended and how long it took, and no 
   assert.ok(!line.includes('secret'));
 });
 
-test('of a target that was refused only the path is told: no fragment, no user and password', () => {
+test('only the path of a refused target is logged: no fragment, user or password', () => {
   const told = (target: string): string => JSON.parse(logged(ALL, [ended({ target, status: 400 })])[0] ?? '').path;
   assert.equal(told('/cb#access_token=hunter2'), '/cb');
   assert.equal(told('/cb#access_token=hunter2?a'), '/cb');
@@ -59,7 +59,7 @@ test('of a target that was refused only the path is told: no fragment, no user a
   assert.equal(told('*'), '*');
 });
 
-test('the time goes on', () => {
+test('the timestamp follows the clock', () => {
   let ms = Date.parse('2026-11-23T07:00:00.999Z');
   const clock = { now: () => new Date(ms), monotonic: () => 0 };
   const lines: string[] = [];
@@ -71,13 +71,13 @@ test('the time goes on', () => {
   }
 });
 
-test('an exchange without route and without target says null', () => {
+test('an exchange without route and target logs null for both', () => {
   const [line = ''] = logged(ALL, [ended({ status: 404, targetId: null })], null);
   const { upstream, target, level } = JSON.parse(line) as Record<string, unknown>;
   assert.deepEqual([upstream, target, level], [null, null, 'info']);
 });
 
-test('at a share of 0 only what failed or was answered 500 and above has a line', () => {
+test('with a share of 0 only failures and answers of 500 and above are logged', () => {
   const exchanges = [
     ended(),
     ended({ status: 404 }),
@@ -97,7 +97,7 @@ test('at a share of 0 only what failed or was answered 500 and above has a line'
   );
 });
 
-test('a share gives every so many-th exchange, and says so; errors are not sampled', () => {
+test('a share samples every nth exchange, and says so; errors are not sampled', () => {
   const good = Array.from({ length: 1000 }, (_, index) => ended({ requestId: `n${index}` }));
   const lines = logged(0.01, [...good, ended({ status: 500 })]);
   const read = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -106,7 +106,7 @@ test('a share gives every so many-th exchange, and says so; errors are not sampl
   assert.deepEqual([read[10]?.['status'], read[10]?.['sample']], [500, undefined]);
 });
 
-test('whatever clients send, each exchange is one line of valid JSON that says it again, in plain ASCII', () => {
+test('whatever clients send, each exchange is one line of valid ASCII JSON that preserves it', () => {
   const hostile = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)) }),

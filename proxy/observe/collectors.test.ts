@@ -30,7 +30,7 @@ function shown(families: readonly Family[]): Record<string, number> {
   return Object.fromEntries(pairs);
 }
 
-test('what is in flight is told by the part that its target plays', () => {
+test('exchanges in flight are counted by the role of their target', () => {
   const entry = (generation: number, target: number) => ({
     id: ID,
     generation,
@@ -51,7 +51,7 @@ test('what is in flight is told by the part that its target plays', () => {
   });
 });
 
-test('connections are told on both sides', () => {
+test('connections are counted on both sides', () => {
   assert.deepEqual(shown(connectionFamilies({ open: 3, refused: 1 }, { idle: 2, busy: 4 })), {
     connections: 3,
     connections_refused_total: 1,
@@ -60,7 +60,7 @@ test('connections are told on both sides', () => {
   });
 });
 
-test('drains are added up per upstream; one of a target that nobody knows is none', () => {
+test('drains are summed per upstream; a drain of an unknown target does not count', () => {
   const drains = new DrainMetrics();
   const answer = {
     known: true,
@@ -82,7 +82,7 @@ test('drains are added up per upstream; one of a target that nobody knows is non
   assert.deepEqual(shown(drains.collect()), {});
 });
 
-test('handshakes are told by protocol and resumption, and failed ones too', { timeout: 60_000 }, async (t) => {
+test('handshakes are counted by protocol and resumption, and so are failed ones', { timeout: 60_000 }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-tls-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const { cert, key } = await makeCertificate(folder, 'app.test', ['DNS:app.test']);

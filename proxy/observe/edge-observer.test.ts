@@ -10,7 +10,7 @@ import { ended } from './test-ended.ts';
 
 const ID = '0192f0c1-2d3e-7f00-8000-0000000000ee';
 
-test('each exchange is counted and logged, and what others know of the process is told with it', async (t) => {
+test('each exchange is counted and logged, and registered metrics are included', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-observer-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, 'access.log');
@@ -47,7 +47,7 @@ test('each exchange is counted and logged, and what others know of the process i
   );
 });
 
-test('without an access log nothing is written, and numbers are told all the same', async () => {
+test('without an access log nothing is written, and metrics still count', async () => {
   // There is no such descriptor, so touching it would fail.
   const observer = new EdgeObserver({ accessLog: 'off', accessLogFd: -1 }, systemClock);
   observer.upstream(ID).ended(ended({ status: 503, outcome: 'failed' }));

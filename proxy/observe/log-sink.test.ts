@@ -34,7 +34,7 @@ function makeStuckWriter(chunkBytes = 4096) {
   return { writer, asked };
 }
 
-test('lines come out in order and whole, in chunks that end at a line', async () => {
+test('lines are written in order and complete, in chunks that end at a line', async () => {
   const { writer, asked } = makeStuckWriter();
   const sink = new LogSink(writer, report);
   for (let index = 0; index < 500; index += 1) sink.add(line(index));
@@ -50,7 +50,7 @@ test('lines come out in order and whole, in chunks that end at a line', async ()
   assert.equal(text, Array.from({ length: 500 }, (_, index) => line(index)).join(''));
 });
 
-test('a writer that takes a part gets the rest', async () => {
+test('after a partial write the rest is written', async () => {
   const { writer, asked } = makeStuckWriter();
   const sink = new LogSink(writer, report);
   for (let index = 0; index < 3; index += 1) sink.add(line(index));
@@ -65,7 +65,7 @@ test('a writer that takes a part gets the rest', async () => {
   assert.equal(text, line(0) + line(1) + line(2));
 });
 
-test('with a slow reader memory stays as it is: lines are dropped, counted, and one line says how many', async () => {
+test('a slow reader does not increase memory: lines are dropped and counted, and one line reports how many', async () => {
   const { writer, asked } = makeStuckWriter(65_536);
   const sink = new LogSink(writer, report);
   for (let index = 0; index < 5000; index += 1) sink.add(line(index));
@@ -89,7 +89,7 @@ test('with a slow reader memory stays as it is: lines are dropped, counted, and 
   assert.deepEqual(lines.slice(-2), ['dropped 3690', line(9999).trimEnd()]);
 });
 
-test('a reader that has gone costs its lines, and they are counted', async () => {
+test('lines for a reader that has gone are lost and counted', async () => {
   const { writer, asked } = makeStuckWriter();
   const sink = new LogSink(writer, report);
   for (let index = 0; index < 3; index += 1) sink.add(line(index));
@@ -99,14 +99,14 @@ test('a reader that has gone costs its lines, and they are counted', async () =>
   assert.equal(sink.dropped, 3);
 });
 
-test('the end waits for a stuck reader only so long', { timeout: 60_000 }, async () => {
+test('closing waits for a stuck reader only for a limited time', { timeout: 60_000 }, async () => {
   const { writer } = makeStuckWriter();
   const sink = new LogSink(writer, report);
   sink.add(line(0));
   await sink.close();
 });
 
-test('a file gets every line', async (t) => {
+test('every line is written to a file or counted as dropped', async (t) => {
   const path = join(folder(t), 'access.log');
   const fd = openSync(path, 'a');
   t.after(() => closeSync(fd));
@@ -147,7 +147,7 @@ function makePipe(t: TestContext): { path: string; fd: number } {
   return { path, fd };
 }
 
-test('a socket, as the journal is one, gets every line', { timeout: 60_000 }, async (t) => {
+test("a socket, such as the journal's, gets every line", { timeout: 60_000 }, async (t) => {
   // Node gives a child a socket pair in place of a pipe.
   const child = spawnLogger(t, 600, 'pipe');
   const [text] = await Promise.all([readAll(child.stdout), once(child, 'exit')]);
@@ -163,22 +163,26 @@ test('a pipe gets every line', { timeout: 60_000 }, async (t) => {
   assert.equal(text, Array.from({ length: 600 }, (_, index) => line(index)).join(''));
 });
 
-test('a process whose log nobody reads goes on, loses whole lines only, and ends', { timeout: 60_000 }, async (t) => {
-  const { fd } = makePipe(t);
-  const child = spawnLogger(t, 5000, fd);
-  const [said, [code]] = await Promise.all([readAll(child.stderr), once(child, 'exit')]);
-  assert.equal(code, 0);
-  const dropped = Number(/^dropped (\d+)$/.exec(said)?.[1]);
-  const bytes = Buffer.alloc(1_000_000);
-  const text = bytes.toString('latin1', 0, readSync(fd, bytes));
-  assert.match(text, /\n$/);
-  const lines = text.split('\n').slice(0, -1);
-  assert.deepEqual(
-    lines,
-    lines.map((_, index) => line(index).trimEnd()),
-  );
-  assert.ok(dropped > 0 && lines.length + dropped <= 5000);
-});
+test(
+  'a process whose log is not read keeps running, loses only whole lines, and exits',
+  { timeout: 60_000 },
+  async (t) => {
+    const { fd } = makePipe(t);
+    const child = spawnLogger(t, 5000, fd);
+    const [said, [code]] = await Promise.all([readAll(child.stderr), once(child, 'exit')]);
+    assert.equal(code, 0);
+    const dropped = Number(/^dropped (\d+)$/.exec(said)?.[1]);
+    const bytes = Buffer.alloc(1_000_000);
+    const text = bytes.toString('latin1', 0, readSync(fd, bytes));
+    assert.match(text, /\n$/);
+    const lines = text.split('\n').slice(0, -1);
+    assert.deepEqual(
+      lines,
+      lines.map((_, index) => line(index).trimEnd()),
+    );
+    assert.ok(dropped > 0 && lines.length + dropped <= 5000);
+  },
+);
 
 async function readAll(stream: Readable | null): Promise<string> {
   let text = '';

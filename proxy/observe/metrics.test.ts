@@ -26,7 +26,7 @@ function series(text: string): Map<string, number> {
 const shown = (...all: readonly Metrics[]): Map<string, number> =>
   series(renderMetrics(all.map((metrics) => metrics.snapshot())));
 
-test('each request is counted once under its upstream, its class and its engine', () => {
+test('each request is counted once by upstream, status class and engine', () => {
   const metrics = new Metrics();
   const a = metrics.upstream(A);
   a.add(ended({ bytesIn: 5, bytesOut: 7 }));
@@ -50,7 +50,7 @@ test('each request is counted once under its upstream, its class and its engine'
   assert.equal(all.get('orkestr_proxy_engine_requests_total{engine="h2"}'), 1);
 });
 
-test('a histogram counts up to each bound and ends with all', () => {
+test('a histogram counts cumulatively up to each bound, and +Inf has all', () => {
   const time = fc.oneof(fc.double({ min: 0, max: 20_000, noNaN: true }), fc.constantFrom(...BUCKETS_MS));
   fc.assert(
     fc.property(fc.array(time), (times) => {
@@ -74,7 +74,7 @@ test('a histogram counts up to each bound and ends with all', () => {
   );
 });
 
-test('the numbers of several processes become one, after a way as JSON', () => {
+test('the metrics of several processes are merged after serialisation as JSON', () => {
   const [one, other] = [new Metrics(), new Metrics()];
   one.upstream(A).add(ended());
   other.upstream(A).add(ended());
@@ -89,7 +89,7 @@ test('the numbers of several processes become one, after a way as JSON', () => {
   assert.deepEqual([all.get('late_seconds'), all.get('open')], [0.5, 5]);
 });
 
-test('each family stands together, with its help and type once', () => {
+test('the samples of a family are contiguous, with one HELP and one TYPE', () => {
   const [one, other] = [new Metrics(), new Metrics()];
   one.upstream(A).add(ended());
   other.upstream(B).add(ended());
@@ -104,7 +104,7 @@ test('each family stands together, with its help and type once', () => {
   assert.equal(text.match(/^# TYPE orkestr_proxy_request_seconds histogram$/gm)?.length, 1);
 });
 
-test('labels cannot break a line, whatever is in them', () => {
+test('label values cannot break a line', () => {
   assert.equal(labelText({ a: 'x"y\\z\nw', b: 1 }), 'a="x\\"y\\\\z\\nw",b="1"');
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
@@ -115,7 +115,7 @@ test('labels cannot break a line, whatever is in them', () => {
   );
 });
 
-test('an upstream that left is shown until its last exchange has ended, and not for ever', () => {
+test('a removed upstream is shown until its last exchange is reported, and only a limited number is kept', () => {
   const metrics = new Metrics();
   const name = `orkestr_proxy_requests_total{upstream="${A}",status="2xx"}`;
   const counters = metrics.upstream(A);
@@ -125,7 +125,7 @@ test('an upstream that left is shown until its last exchange has ended, and not 
   counters.add(ended());
   for (let scrapes = 0; scrapes < 2; scrapes += 1) assert.equal(shown(metrics).get(name), 2);
   assert.equal(shown(metrics).has(name), false);
-  // Without a scrape, upstreams that left long ago go all the same.
+  // Even without a scrape, upstreams that left long ago are dropped.
   for (let index = 0; index < 1000; index += 1) {
     metrics.upstream(`left-${index}`);
     metrics.forget(`left-${index}`);
@@ -134,7 +134,7 @@ test('an upstream that left is shown until its last exchange has ended, and not 
   assert.equal(left.length, 64);
 });
 
-test('an upstream that comes back goes on with its numbers', () => {
+test('an upstream that returns continues its counters', () => {
   const metrics = new Metrics();
   metrics.upstream(A).add(ended());
   metrics.forget(A);
@@ -143,7 +143,7 @@ test('an upstream that comes back goes on with its numbers', () => {
   assert.equal(shown(metrics).get(`orkestr_proxy_requests_total{upstream="${A}",status="2xx"}`), 2);
 });
 
-test('what others register is read at each scrape, until it is taken off', () => {
+test('registered metrics are read at each scrape until they are unregistered', () => {
   const metrics = new Metrics();
   let open = 1;
   const off = metrics.register(() => [gauge('pool_open', 'Open connections.', [[{ upstream: A }, open]])]);
@@ -154,7 +154,7 @@ test('what others register is read at each scrape, until it is taken off', () =>
   assert.equal(shown(metrics).has(`pool_open{upstream="${A}"}`), false);
 });
 
-test('a process tells its memory, its CPU time and how late it is', () => {
+test('a process reports its memory, CPU time and event loop delay', () => {
   const watch = watchProcess();
   const all = series(renderMetrics([{ families: watch.collect() }]));
   watch.close();
@@ -165,7 +165,7 @@ test('a process tells its memory, its CPU time and how late it is', () => {
     assert.ok((all.get(`orkestr_proxy_event_loop_delay_seconds{quantile="${quantile}"}`) ?? -1) >= 0);
 });
 
-test('how late work begins is told from one scrape to the next, and measured for who scrapes', async () => {
+test('the event loop delay covers the time since the last scrape, and is measured only after the first one', async () => {
   const watch = watchProcess();
   const worst = (): number | undefined =>
     series(renderMetrics([{ families: watch.collect() }])).get('orkestr_proxy_event_loop_delay_seconds{quantile="1"}');

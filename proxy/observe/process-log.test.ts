@@ -37,7 +37,7 @@ const parsed = (text: string): Record<string, unknown>[] =>
     .slice(0, -1)
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
-test('lines say what they said, whatever is in them; a long one is cut and stays JSON', async (t) => {
+test('lines keep their content; secrets are redacted, and a long line is truncated to valid JSON', async (t) => {
   const { path, fd } = target(t, 'file');
   const { log, close } = openProcessLog('info', systemClock, fd);
   log.info({ name: 'é😀', password: 'secret' }, 'one');
@@ -52,13 +52,13 @@ test('lines say what they said, whatever is in them; a long one is cut and stays
   assert.ok(text.split('\n').every((line) => line.length < MAX_LINE_BYTES));
 });
 
-test('a log whose reader is stuck takes no time and no more memory, and says how many lines are missing', async (t) => {
+test('a log with a stuck reader drops lines without blocking, and reports how many are missing', async (t) => {
   const { fd } = target(t, 'pipe');
   const { log, close } = openProcessLog('info', systemClock, fd);
   const all = 5000;
   for (let number = 0; number < all; number += 1) log.info({ number }, 'x'.repeat(100));
   let text = '';
-  // What the reader takes makes room for the rest, bit by bit.
+  // Each read makes room for more of the rest.
   for (let reports = 0; reports === 0; await new Promise((resolve) => setTimeout(resolve, 20))) {
     text += taken(fd);
     log.info({ number: all }, 'one more');

@@ -63,7 +63,7 @@ function fill(one: Worker): (() => void)[] {
   return ends;
 }
 
-test('shares are the whole together, and nobody gets less than an equal share of it while they want more', () => {
+test('shares add up to the whole, and no worker gets less than an equal share unless it wants less', () => {
   const wants = array(nat(1000), { minLength: 1, maxLength: 16 });
   forAll(
     property(nat(1000), wants, (whole, wanted) => {
@@ -79,7 +79,7 @@ test('shares are the whole together, and nobody gets less than an equal share of
   );
 });
 
-test('a client that comes by one worker alone gets all of the limit, and another one its share again once some is free', async () => {
+test('a client on one worker gets the whole limit, and another worker regains its share once some is free', async () => {
   const { workers, round } = await serving(3, 10);
   const [busy, other] = workers as [Worker, Worker];
   const ends = fill(busy);
@@ -95,7 +95,7 @@ test('a client that comes by one worker alone gets all of the limit, and another
   assert.ok(other.claim());
 });
 
-test('a limit that is smaller than the number of workers holds, and goes to the one that is asked', async () => {
+test('a limit below the number of workers holds, and goes to the worker that has the requests', async () => {
   const { workers, round } = await serving(4, 1);
   const last = workers[3] as Worker;
   const [end, ...more] = workers.flatMap(fill);
@@ -107,7 +107,7 @@ test('a limit that is smaller than the number of workers holds, and goes to the 
   assert.ok(last.claim());
 });
 
-test('however requests come and go, and whatever workers die, no more are in flight than the limit', async () => {
+test('for any sequence of requests and worker deaths no more are in flight than the limit', async () => {
   const step = record({ worker: nat(2), claims: nat(12), ends: nat(12), dies: boolean() });
   await forAll(
     asyncProperty(integer({ min: 1, max: 12 }), array(step, { maxLength: 30 }), async (max, steps) => {
@@ -134,7 +134,7 @@ test('however requests come and go, and whatever workers die, no more are in fli
   );
 });
 
-test('another limit is split anew, and none is none', async () => {
+test('a changed limit is split again, and 0 means no limit', async () => {
   const { shares, workers, tell } = await serving(2, 4);
   await tell(8);
   assert.deepEqual(

@@ -76,7 +76,7 @@ function claimAll({ plane }: { readonly plane: Plane }): number {
   return count;
 }
 
-test('a plane that joins later is told entries and holds, with its part of the bounds', async () => {
+test('a plane that joins later gets entries and holds, with its part of the limits', async () => {
   const group = new PlaneGroup(2, log);
   const [first, second] = [remotePlane(), remotePlane()];
   group.join(first.remote);
@@ -110,7 +110,7 @@ test('a limit that is set or changed is split over the planes', async () => {
   assert.deepEqual(planes.map(claimAll), [1, 2], 'three each, of which three were in use');
 });
 
-test('flips, drains and receipts are the sum over the planes, and a plane that dies has nothing in flight any more', async () => {
+test('flips, drains and receipts sum over all planes, and a dead plane has nothing in flight', async () => {
   const group = new PlaneGroup(1, log);
   const workers = [remotePlane(), remotePlane()];
   for (const { remote } of workers) group.join(remote);
@@ -149,7 +149,7 @@ test('flips, drains and receipts are the sum over the planes, and a plane that d
   await assert.rejects(group.drain({ ...DRAIN, targetId: uuid(2) }, null), { code: 'ORK_CONFLICT' });
 });
 
-test('what a plane had counted stays when it goes, with nothing in flight, and counts to the side that its targets are on', async () => {
+test('the counts of a plane stay when it leaves, without its exchanges in flight, and follow the role of the target', async () => {
   const group = new PlaneGroup(1, log);
   const workers = [remotePlane(), remotePlane()];
   for (const { remote } of workers) group.join(remote);
@@ -189,7 +189,7 @@ test('what a plane had counted stays when it goes, with nothing in flight, and c
   assert.deepEqual(await group.counts(), []);
 });
 
-test('counters of a plane that is gone are told on; gauges go with it', async () => {
+test('counters of a plane that has left are still reported; its gauges are not', async () => {
   const group = new PlaneGroup(1, log);
   const [first, second] = [remotePlane(), remotePlane()];
   const snapshot = (value: number) => ({
@@ -212,7 +212,7 @@ test('counters of a plane that is gone are told on; gauges go with it', async ()
   assert.deepEqual(renderMetrics(await group.metrics()).match(/^[^#].*$/gm), ['a_total 3']);
 });
 
-test('a plane that goes while another one has yet to answer is counted once', async (t) => {
+test('a plane that leaves while another has yet to answer is counted once', async (t) => {
   for (const asked of ['counts', 'metrics'] as const) {
     const group = new PlaneGroup(1, log);
     const [first, second] = [remotePlane([counter('a_total', 'a', 1)]), remotePlane()];
@@ -232,7 +232,7 @@ test('a plane that goes while another one has yet to answer is counted once', as
   }
 });
 
-test('a plane that does not answer is told of, and what waits for it ends with it', async (t) => {
+test('a plane that does not answer is reported, and its pending calls end with it', async (t) => {
   const { ours } = pipe();
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const hangs: string[] = [];
@@ -248,7 +248,7 @@ test('a plane that does not answer is told of, and what waits for it ends with i
   assert.deepEqual(await remote.counts(), []);
 });
 
-test('a drain of what has left the table leaves no figures behind', async () => {
+test('a drain of an upstream or target that has left the table leaves no metrics behind', async () => {
   const group = new PlaneGroup(1, log);
   const { plane, remote } = remotePlane();
   group.join(remote);
@@ -268,7 +268,7 @@ test('a drain of what has left the table leaves no figures behind', async () => 
   assert.equal(await figures(), false);
 });
 
-test('watched targets are told of from all planes, from their beginning on, and given up drains from none', async () => {
+test('a watch gets tallies from all planes, even later ones, from its start; aborting a drain forces nothing', async () => {
   const group = new PlaneGroup(1, log);
   const [first, second] = [remotePlane(), remotePlane()];
   group.join(first.remote);

@@ -39,12 +39,12 @@ function guarded(maxWaiting?: number) {
 
 const status = async (answer: Answer | null | Promise<Answer | null>): Promise<number> => (await answer)?.status ?? 200;
 
-test('an environment without users asks nobody', () => {
+test('an environment without users has no access check', () => {
   const parts = { passwords: new PasswordCheck(new StillClock()), isOpenChallenge: null };
   assert.equal(compileAccess(edge({}), parts), null);
 });
 
-test('without a password, or with something else, a browser is asked for one at once', async () => {
+test('a request without a password, or with another scheme, gets 401 at once', async () => {
   const { ask } = guarded();
   for (const field of [undefined, '', 'Bearer x', 'Basic', 'Basic !!!', 'Basic YQ==YQ==']) {
     const answer = ask(field);
@@ -55,7 +55,7 @@ test('without a password, or with something else, a browser is asked for one at 
   assert.equal(challenge, 'Basic realm="restricted", charset="UTF-8"');
 });
 
-test('the right name and password pass, slowly once and then at once; any other pair does not', async () => {
+test('a correct name and password pass, slowly once and then at once; any other pair does not', async () => {
   const { ask, access } = guarded();
   assert.deepEqual(access?.hides, ['authorization']);
   assert.equal(await status(ask(basic('anna', 'correct horse'))), 200);
@@ -71,7 +71,7 @@ test('the right name and password pass, slowly once and then at once; any other 
     assert.equal(await status(ask(basic(user, password))), 401, `${user} ${password}`);
 });
 
-test('a password that was right is not right any more when it is changed', async () => {
+test('a changed password invalidates the previous one', async () => {
   const { ask, passwords } = guarded();
   assert.equal(await status(ask(basic('anna', 'correct horse'))), 200);
   const changed = compileAccess(edge({ basicAuth: [{ user: 'anna', password: hash('new') }] }), {
@@ -82,14 +82,14 @@ test('a password that was right is not right any more when it is changed', async
   assert.equal(await status(changed?.judge(request) ?? null), 401);
 });
 
-test('requests with one new password wait for one computation, as those of a page do', async () => {
+test('concurrent requests with one new password share one computation', async () => {
   const { ask } = guarded();
   const all = Array.from({ length: 50 }, () => ask(basic('anna', 'correct horse')));
   assert.equal(new Set(all.map((one) => one)).size, 50, 'answers are made for each');
   assert.deepEqual(new Set(await Promise.all(all.map(status))), new Set([200]));
 });
 
-test('many different passwords of one client, or of all, are not taken in at once', async () => {
+test('only a limited number of different passwords per client, and in total, is checked at once', async () => {
   const { ask } = guarded(4);
   const own = await Promise.all(Array.from({ length: 6 }, (_, index) => status(ask(basic('anna', `wrong ${index}`)))));
   assert.deepEqual(own, [401, 401, 401, 401, 503, 503]);
@@ -98,7 +98,7 @@ test('many different passwords of one client, or of all, are not taken in at onc
   assert.equal(statuses.filter((one) => one === 503).length, 10 - 6, 'two run and four wait');
 });
 
-test('wrong passwords are counted per client: after ten it has to wait, and others do not', async () => {
+test('wrong passwords are counted per client: after ten it must wait, and others need not', async () => {
   const { ask, clock } = guarded();
   for (let tries = 0; tries < 10; tries += 1) assert.equal(await status(ask(basic('anna', `guess ${tries}`))), 401);
   const refused = await ask(basic('anna', 'correct horse'));
@@ -106,11 +106,11 @@ test('wrong passwords are counted per client: after ten it has to wait, and othe
   assert.equal(await status(ask(basic('anna', 'correct horse'), '192.0.2.99')), 200);
   clock.ms += 6000;
   assert.equal(await status(ask(basic('anna', 'guess'))), 401);
-  // A remembered password costs nothing and gives nothing away, so it is never held up.
+  // A remembered password costs nothing and gives nothing away, so it is never delayed.
   assert.equal(ask(basic('anna', 'correct horse')), null);
 });
 
-test("the CA's challenges need no password, other paths that look like one do", async () => {
+test("the CA's challenges need no password; similar paths do", async () => {
   const { ask } = guarded();
   assert.equal(ask(undefined, '192.0.2.1', '/.well-known/acme-challenge/open-token'), null);
   assert.equal(await status(ask(undefined, '192.0.2.1', '/.well-known/acme-challenge/other')), 401);

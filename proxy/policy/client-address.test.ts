@@ -14,7 +14,7 @@ function clientOf(fields: Record<string, string>, address = PEER): string {
 const byFor = (value: string): string => clientOf({ 'x-forwarded-for': value });
 const byForwarded = (value: string): string => clientOf({ forwarded: value });
 
-test('a peer that is not trusted is the client, whatever it says', () => {
+test('an untrusted peer is the client, whatever it claims', () => {
   const claims = { 'x-forwarded-for': '1.1.1.1', forwarded: 'for=1.1.1.1;proto=https', 'x-forwarded-proto': 'https' };
   const peer = { address: '198.51.100.7', secure: false };
   assert.deepEqual(
@@ -30,7 +30,7 @@ test('a peer that is not trusted is the client, whatever it says', () => {
   );
 });
 
-test('the client is the rightmost address that is not trusted, so that nobody can put another before it', () => {
+test('the client is the rightmost untrusted address, so that nobody can prepend another', () => {
   assert.equal(byFor('1.1.1.1'), '1.1.1.1');
   assert.equal(byFor('6.6.6.6, 1.1.1.1'), '1.1.1.1');
   assert.equal(byFor('6.6.6.6, 1.1.1.1, 10.9.9.9'), '1.1.1.1');
@@ -39,14 +39,14 @@ test('the client is the rightmost address that is not trusted, so that nobody ca
   assert.equal(byFor('10.3.3.3, 10.2.2.2'), '10.3.3.3');
 });
 
-test('what is no address ends the belief in what stands before it', () => {
+test('a value that is not an address invalidates everything before it', () => {
   assert.equal(byFor('1.1.1.1, unknown'), PEER);
   assert.equal(byFor('1.1.1.1, _hidden, 10.2.2.2'), '10.2.2.2');
   assert.equal(byFor('1.1.1.1, 999.1.1.1'), PEER);
   assert.equal(byFor(''), PEER);
 });
 
-test('both ways of writing addresses and ports are read', () => {
+test('all notations of addresses and ports in both fields are parsed', () => {
   assert.equal(byFor('1.1.1.1:4711'), '1.1.1.1');
   assert.equal(byFor('[2001:DB8::1]:4711'), '2001:db8::1');
   assert.equal(byFor('::ffff:1.2.3.4'), '1.2.3.4');
@@ -55,11 +55,11 @@ test('both ways of writing addresses and ports are read', () => {
   assert.equal(byForwarded('for=1.1.1.1, proto=https'), PEER);
 });
 
-test('Forwarded is read only where there is no X-Forwarded-For', () => {
+test('Forwarded is read only without X-Forwarded-For', () => {
   assert.equal(clientOf({ 'x-forwarded-for': '1.1.1.1', forwarded: 'for=6.6.6.6' }), '1.1.1.1');
 });
 
-test('the scheme is what the trusted peer says last, else that of the connection', () => {
+test('the scheme is the last one that a trusted peer names, else that of the connection', () => {
   const secure = (fields: Record<string, string>, own = false): boolean =>
     readClient({ address: PEER, secure: own }, (name) => fields[name], TRUSTED).secure;
   assert.equal(secure({ 'x-forwarded-proto': 'http, HTTPS' }), true);
@@ -69,7 +69,7 @@ test('the scheme is what the trusted peer says last, else that of the connection
   assert.equal(secure({}), false);
 });
 
-test('whatever the fields hold, the client is an address, and the same one in any company to its left', () => {
+test('for any field values the client is a valid address, and addresses to its left do not change it', () => {
   const rubbish = fc.oneof(fc.string(), fc.ipV4(), fc.ipV6(), fc.constantFrom('unknown', '"', '[::1', '10.0.0.5'));
   fc.assert(
     fc.property(fc.array(rubbish), fc.ipV4(), (before, client) => {

@@ -33,7 +33,7 @@ test('a window of requests and its burst pass at once; then one per interval, an
   assert.equal(passed(100), 15);
 });
 
-test('clients do not pay for each other, but the addresses of one IPv6 network are one client', () => {
+test('clients are counted separately, but the addresses of one IPv6 network count as one client', () => {
   const { passed } = limited({ requests: 3 });
   assert.equal(passed(5, '192.0.2.1'), 3);
   assert.equal(passed(5, '192.0.2.2'), 3);
@@ -42,7 +42,7 @@ test('clients do not pay for each other, but the addresses of one IPv6 network a
   assert.equal(passed(5, '2001:db8:1:3::1'), 3);
 });
 
-test('a flip keeps the counts, and routes of one environment share them', () => {
+test('a flip keeps the counts, and all routes of one environment share them', () => {
   const { passed, settings, parts } = limited({ requests: 3 });
   assert.equal(passed(2), 2);
   const other = compilePolicy({ ...ROUTE, host: 'www.app.test' }, settings, parts);
@@ -52,7 +52,7 @@ test('a flip keeps the counts, and routes of one environment share them', () => 
   assert.equal(compilePolicy(ROUTE, settings, parts)?.judge(asked()), null);
 });
 
-test('a client has its whole rate at one of several workers, and what it takes at another one is owed here', () => {
+test('a client has its whole rate at any worker, and what it takes at one worker counts at the others', () => {
   const [one, other] = [limited({ requests: 10 }, true), limited({ requests: 10 }, true)];
   const told = (): readonly Taken[] => one.rates.exchange([], one.clock.ms);
   assert.equal(one.passed(4), 4);
@@ -65,7 +65,7 @@ test('a client has its whole rate at one of several workers, and what it takes a
   assert.equal(one.passed(100), 3);
 });
 
-test('of a crowd those are told of that took the most, and nothing of an environment that is not there', () => {
+test('only the clients that took the most are shared, and counts of unknown environments are ignored', () => {
   const { rates, passed } = limited({ requests: 10 }, true);
   for (let index = 0; index < 2000; index += 1) passed(1, `10.0.${index >> 8}.${index & 255}`);
   passed(3, '192.0.2.1');
@@ -75,7 +75,7 @@ test('of a crowd those are told of that took the most, and nothing of an environ
   assert.deepEqual(rates.exchange([{ upstreamId: 'elsewhere', clients: [['192.0.2.1', 5]] }], 0), []);
 });
 
-test('a rate that is loosened lets clients in again that had used up the old one, also by what others tell late', () => {
+test('a loosened rate readmits clients that had used up the old one, and late counts use the new rate', () => {
   const { clock, rates, parts, passed } = limited({ requests: 100, perSeconds: 3600 }, true);
   assert.equal(passed(200), 100);
   const looser = edge({ ratePerClient: { requests: 20, burst: 40 } });
@@ -89,7 +89,7 @@ test('a rate that is loosened lets clients in again that had used up the old one
   assert.equal(ask(), '3');
 });
 
-test('over any time no client gets more than what was saved up and what the time gives', () => {
+test('over any time a client gets no more than its burst and its rate', () => {
   const gaps = fc.array(fc.integer({ min: 0, max: 500 }), { maxLength: 200 });
   fc.assert(
     fc.property(gaps, fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 400 }), (gaps, atOnce, intervalMs) => {
@@ -104,13 +104,13 @@ test('over any time no client gets more than what was saved up and what the time
         else assert.equal(clients.take('a', now + waitMs - 0.5) > 0, true);
         assert.ok(passed <= atOnce + now / intervalMs);
       }
-      // Nothing is lost either: a client that waits as long as told gets through.
+      // Nothing is lost either: a client that waits for the stated time gets through.
       assert.equal(clients.take('a', now + clients.wait('a', now)), 0);
     }),
   );
 });
 
-test('the memory is bounded, and a crowd that asks once cannot push out the count of one who asks much', () => {
+test('memory is bounded, and a crowd of one-time clients cannot evict the count of a heavy one', () => {
   const clients = new Clients(100);
   clients.keepTo({ intervalMs: 1000, atOnce: 5 }, 0);
   for (let count = 0; count < 5; count += 1) clients.take('greedy', 0);

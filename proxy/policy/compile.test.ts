@@ -6,13 +6,13 @@ import { asked, deps, edge, field, ROUTE } from './test-asked.ts';
 
 const HTML = { accept: 'text/html,*/*' };
 
-test('a route with default settings and no TLS has nothing to check', () => {
+test('a route with default settings and no TLS has no policy', () => {
   assert.equal(compilePolicy(ROUTE, edge({}), deps()), null);
   assert.equal(compilePolicy(ROUTE, edge({ https: 'off' }), deps({ hasCertificate: () => true })), null);
   assert.equal(compilePolicy(ROUTE, edge({ canonicalHost: ROUTE.host }), deps()), null);
 });
 
-test('a stranger is refused before anything else is looked at, and takes nothing from a rate', () => {
+test('a client that is not on the allow-list is refused before any other check, and uses up no rate', () => {
   const policy = compilePolicy(
     ROUTE,
     edge({ allowFrom: ['10.0.0.0/8'], maintenance: true, https: 'only', ratePerClient: { requests: 1 } }),
@@ -24,7 +24,7 @@ test('a stranger is refused before anything else is looked at, and takes nothing
   assert.equal(policy?.judge(asked({ clientAddress: '10.1.1.1' }))?.status, 503);
 });
 
-test('the allow-list takes addresses and networks of both families, and nothing that is no address', () => {
+test('the allow-list matches addresses and networks of both families, and only valid addresses', () => {
   const policy = compilePolicy(
     ROUTE,
     edge({ allowFrom: ['203.0.113.7', '10.0.0.0/8', '2001:db8::/32', '::1'] }),
@@ -37,7 +37,7 @@ test('the allow-list takes addresses and networks of both families, and nothing 
     assert.equal(status(address), 403, address);
 });
 
-test('maintenance answers 503 with when to come back, as the page of the environment for those who read html', () => {
+test("maintenance answers 503 with Retry-After, and with the environment's page for clients that accept HTML", () => {
   const policy = compilePolicy(
     ROUTE,
     edge({ maintenance: true, https: 'only', errorPages: { '503': '<h1>soon</h1>' } }),
@@ -51,20 +51,20 @@ test('maintenance answers 503 with when to come back, as the page of the environ
   assert.match(text?.body ?? '', /^503 Service Unavailable\n.*\nORK_MAINTENANCE\n$/s);
 });
 
-test('an answer never carries framing fields, which are the engines own', () => {
+test('an answer never has framing fields, which the engines set themselves', () => {
   const policy = compilePolicy(ROUTE, edge({ maintenance: true }), deps());
   for (const name of ['content-length', 'transfer-encoding', 'connection'])
     assert.equal(field(policy?.judge(asked())?.headers ?? [], name), undefined, name);
 });
 
-test('a declared body above the limit is answered 413, one at the limit and one without length go on', () => {
+test('a declared body above the limit gets 413; one at the limit or without length passes', () => {
   const policy = compilePolicy(ROUTE, edge({ maxBodyBytes: 1000 }), deps());
   const post = (contentLength: number | null): number | undefined =>
     policy?.judge(asked({ method: 'POST', contentLength }))?.status;
   assert.deepEqual([post(1001), post(1000), post(0), post(null)], [413, undefined, undefined, undefined]);
 });
 
-test('a challenge that we wait for passes every check; one that nobody waits for, or a longer path, passes none', () => {
+test('an open ACME challenge passes every check; an unknown one, or a longer path, passes none', () => {
   const policy = compilePolicy(
     ROUTE,
     edge({
@@ -91,7 +91,7 @@ test('a challenge that we wait for passes every check; one that nobody waits for
     assert.equal(status(`/.well-known/acme-challenge/${target}`), 403, target);
 });
 
-test('a challenge of the app itself is not redirected and not closed for maintenance', () => {
+test('an ACME challenge of the app itself is not redirected, and maintenance does not block it', () => {
   const target = '/.well-known/acme-challenge/of-the-app';
   const only = compilePolicy(ROUTE, edge({ https: 'only', canonicalHost: 'www.app.test' }), deps());
   assert.equal(only?.judge(asked({ target })), null);
@@ -100,7 +100,7 @@ test('a challenge of the app itself is not redirected and not closed for mainten
   assert.equal(closed?.judge(asked({ target })), null);
 });
 
-test('what needs more than bytes passed on is served by the general engine', () => {
+test('routes that need more than passing bytes on use the general engine', () => {
   assert.equal(needsGeneral({}, edge({})), false);
   const plain = {
     maintenance: true,

@@ -24,7 +24,7 @@ function decide(headers: readonly string[] = HTML, some: Partial<Parameters<type
 }
 const coding = (acceptEncoding: string | undefined): Coding | null => decide(HTML, { acceptEncoding }).coding;
 
-test('the coding is the one that the client likes best, br before zstd before gzip among equals', () => {
+test('the coding is the one that the client prefers; among equals br, then zstd, then gzip', () => {
   const expected: [string | undefined, Coding | null][] = [
     [ALL, 'br'],
     ['gzip, zstd', 'zstd'],
@@ -50,7 +50,7 @@ test('the coding is the one that the client likes best, br before zstd before gz
   );
 });
 
-test('only what is text and not compressed is compressed', () => {
+test('only uncompressed text types are compressed', () => {
   const types = [
     'text/html',
     'TEXT/CSS',
@@ -76,7 +76,7 @@ test('only what is text and not compressed is compressed', () => {
   assert.equal(decide([]).coding, null);
 });
 
-test('what would be wrong to compress goes on with the very same fields', () => {
+test('a response that must not be compressed keeps its fields unchanged', () => {
   const cases: [readonly string[], number?][] = [
     [['Content-Encoding', 'gzip']],
     [['Cache-Control', 'public, No-Transform']],
@@ -94,7 +94,7 @@ test('what would be wrong to compress goes on with the very same fields', () => 
   }
 });
 
-test('a compressed response says so, and nothing that was true of the plain one alone', () => {
+test('a compressed response has Content-Encoding, and no fields that were true only of the plain one', () => {
   const headers = [
     ...HTML,
     'Content-Length',
@@ -124,7 +124,7 @@ test('a compressed response says so, and nothing that was true of the plain one 
   ]);
 });
 
-test('caches learn that there are two forms, also from the plain one and from 304', () => {
+test('Vary tells caches about both forms, even on the plain response and on 304', () => {
   const plain = decide([...HTML, 'ETag', '"abc"'], { acceptEncoding: undefined });
   assert.deepEqual(plain.headers, [...HTML, 'ETag', '"abc"', 'Vary', 'Accept-Encoding']);
   assert.deepEqual(decide(['ETag', '"abc"'], { status: 304 }).headers, ['ETag', 'W/"abc"', 'Vary', 'Accept-Encoding']);
@@ -139,12 +139,12 @@ test('HEAD has the fields of GET and no stream', () => {
   assert.equal(field(headers, 'content-length'), undefined);
 });
 
-test('errors of the app are compressed like its other pages', () => {
+test('error responses of the app are compressed like its other pages', () => {
   assert.equal(decide(HTML, { status: 404 }).coding, 'br');
   assert.equal(decide(HTML, { status: 500 }).coding, 'br');
 });
 
-test('when there is no room for another compressor the response goes out plain', () => {
+test('without room for another compressor the response is sent plain', () => {
   const compressors = new Compressors(2);
   const open = [compressors.make('gzip'), compressors.make('gzip')];
   assert.equal(compressors.hasRoom, false);
@@ -156,7 +156,7 @@ test('when there is no room for another compressor the response goes out plain',
   for (const stream of open) stream.destroy();
 });
 
-test('a compressor gives its place back, whether it ended or was destroyed', async () => {
+test('a compressor frees its place, whether it ended or was destroyed', async () => {
   const compressors = new Compressors(1);
   const first = compressors.make('br');
   first.resume().end('x');
@@ -174,7 +174,7 @@ const DECODERS: Readonly<Record<Coding, (bytes: Buffer) => Buffer>> = {
   gzip: gunzipSync,
 };
 
-test('whatever the chunks, the client reads what the app wrote', async () => {
+test('for any chunks the client decodes what the app wrote', async () => {
   const chunks = fc.array(fc.uint8Array({ maxLength: 5000 }), { maxLength: 12 });
   await fc.assert(
     fc.asyncProperty(chunks, fc.constantFrom<Coding>('br', 'zstd', 'gzip'), async (chunks, coding) => {
@@ -190,7 +190,7 @@ test('whatever the chunks, the client reads what the app wrote', async () => {
   );
 });
 
-test('each chunk can be read by the client before the next one is written', { timeout: 60_000 }, async () => {
+test('the client can decode each chunk before the next one is written', { timeout: 60_000 }, async () => {
   const decoders = {
     br: createBrotliDecompress({ flush: constants.BROTLI_OPERATION_FLUSH }),
     zstd: createZstdDecompress(),

@@ -19,7 +19,7 @@ function sent(
   return location(compilePolicy(route, edge(settings), deps({ hasCertificate }))?.judge(asked(request)));
 }
 
-test('http goes to https when the host has a certificate, from the moment that it has', () => {
+test('HTTP redirects to HTTPS once the host has a certificate', () => {
   let ready = false;
   const policy = compilePolicy(ROUTE, edge({}), deps({ hasCertificate: () => ready }));
   assert.equal(policy?.judge(asked({ target: '/a?b' })), null);
@@ -28,13 +28,13 @@ test('http goes to https when the host has a certificate, from the moment that i
   assert.equal(policy?.judge(asked({ target: '/a?b', secure: true })), null);
 });
 
-test('https: only redirects without looking for a certificate, off never does', () => {
+test('"only" redirects without a certificate, and "off" never does', () => {
   assert.equal(sent({ https: 'only' }, {}), 'https://app.test/');
   assert.equal(sent({ https: 'only' }, { secure: true }), undefined);
   assert.equal(sent({ https: 'off' }, {}, ['app.test']), undefined);
 });
 
-test('a wildcard route asks for the certificate of the very host', () => {
+test('a wildcard route checks the certificate of the requested host', () => {
   const route = { ...ROUTE, host: '*.app.test' };
   assert.equal(sent({}, { host: 'a.app.test' }, ['a.app.test'], route), 'https://a.app.test/');
   assert.equal(sent({}, { host: 'b.app.test' }, ['a.app.test'], route), undefined);
@@ -46,13 +46,13 @@ test('GET and HEAD get 301, all others 308, which keeps method and body', () => 
   assert.deepEqual(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS'].map(status), [301, 301, 308, 308, 308, 308]);
 });
 
-test('a redirect is no failure, and clients keep it for an hour only', () => {
+test('a redirect is not a failure, and clients cache it for an hour only', () => {
   const answer = compilePolicy(ROUTE, edge({ https: 'only' }), deps())?.judge(asked());
   assert.equal(answer?.code, null);
   assert.equal(field(answer?.headers ?? [], 'cache-control'), 'max-age=3600');
 });
 
-test('other hosts go to the canonical one and to https in one hop', () => {
+test('other hosts are redirected to the canonical one and to HTTPS in one hop', () => {
   const settings = { canonicalHost: 'www.app.test' };
   assert.equal(sent(settings, {}), 'http://www.app.test/');
   assert.equal(sent(settings, {}, ['www.app.test']), 'https://www.app.test/');
@@ -61,14 +61,14 @@ test('other hosts go to the canonical one and to https in one hop', () => {
   assert.equal(sent(settings, { host: 'www.app.test' }, [], { ...ROUTE, host: 'www.app.test' }), undefined);
 });
 
-test('a client on https is never sent to http, nor to a host that has no certificate yet', () => {
+test('a client on HTTPS is never redirected to HTTP, nor to a host without a certificate', () => {
   const settings = { canonicalHost: 'www.app.test', https: 'off' };
   assert.equal(sent(settings, { secure: true }, ['app.test']), undefined);
   // Neither has a certificate, and yet it is https: TLS ends in front of us.
   assert.equal(sent(settings, { secure: true }, []), 'https://www.app.test/');
 });
 
-test('the port is the one that the client used where the scheme stays, else the one of https', () => {
+test("the port is the client's if the scheme stays, else the one of HTTPS", () => {
   const settings = { canonicalHost: 'www.app.test' };
   assert.equal(sent(settings, { headers: { host: 'app.test:8080' } }), 'http://www.app.test:8080/');
   const policy = compilePolicy(ROUTE, edge({ https: 'only' }), deps({ httpsPort: 8443 }));
@@ -76,7 +76,7 @@ test('the port is the one that the client used where the scheme stays, else the 
   assert.equal(location(policy?.judge(request)), 'https://app.test:8443/x');
 });
 
-test('whatever is asked for, the redirect leads to our own host, with path and query as they were', () => {
+test('for any request the redirect leads to our own host, with path and query unchanged', () => {
   const hostile = [
     '//evil.test/',
     '/\\evil.test',

@@ -10,7 +10,7 @@ const host = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => lab
 const segment = fc.stringMatching(/^[a-z0-9]{1,3}$/);
 const prefix = fc.array(segment, { maxLength: 3 }).map((segments) => `/${segments.join('/')}`);
 
-test('a host is found in any spelling of case, port and final dot', () => {
+test('a host is found in any spelling of case, port and trailing dot', () => {
   fc.assert(
     fc.property(
       host,
@@ -29,7 +29,7 @@ test('a host is found in any spelling of case, port and final dot', () => {
   );
 });
 
-test('whatever a Host header holds, its normal form is a host name, a bracketed literal or nothing', () => {
+test('any Host header normalises to a host name, a bracketed literal or null', () => {
   fc.assert(
     fc.property(
       fc.oneof(
@@ -47,7 +47,7 @@ test('whatever a Host header holds, its normal form is a host name, a bracketed 
   );
 });
 
-test('of all the prefixes that cover a path the longest is taken, and only those of that very host', () => {
+test('the longest prefix that covers a path is chosen, and only among those of the exact host', () => {
   const routes = fc.uniqueArray(
     fc.record({ host: fc.constantFrom('a.test', 'b.a.test', 'xa.test'), pathPrefix: prefix }),
     {
@@ -70,14 +70,14 @@ test('of all the prefixes that cover a path the longest is taken, and only those
   );
 });
 
-test('a prefix ends at a segment border', () => {
+test('a prefix ends at a segment boundary', () => {
   assert.deepEqual(
     ['/a', '/a/', '/a/b', '/ab', '/', '/A', '/a%2Fb'].map((path) => covers('/a', path)),
     [true, true, true, false, false, false, false],
   );
 });
 
-test('one upstream may say a route twice, two may not', () => {
+test('one upstream may list a route twice; two upstreams may not share it', () => {
   const domain = { host: 'a.test', pathPrefix: '/' };
   const [one, other] = [{ id: '1' }, { id: '2' }];
   assert.ok(
@@ -98,7 +98,7 @@ test('one upstream may say a route twice, two may not', () => {
   );
 });
 
-test('a wildcard covers one label, an exact host goes before it, and a host without a dot has none', () => {
+test('a wildcard covers one label, an exact host takes precedence, and a host without a dot has none', () => {
   const upstream = { id: '1' };
   const [star, exact] = [
     { domain: { host: '*.a.test', pathPrefix: '/' }, upstream },
@@ -110,7 +110,7 @@ test('a wildcard covers one label, an exact host goes before it, and a host with
   for (const host of ['a.test', 'd.c.a.test', 'xa.test', 'test']) assert.equal(router.of(host), null, host);
 });
 
-test('the only route of a host is told apart, so that its path need not be looked at', () => {
+test("a host's only route is marked, so that its path need not be checked", () => {
   const upstream = { id: '1' };
   const [root, deep] = ['/', '/a'].map((pathPrefix) => ({ domain: { host: 'a.test', pathPrefix }, upstream }));
   assert.ok(root && deep);

@@ -20,11 +20,11 @@ function readsUntilLarge(reads: Reads, left = MUCH): number | null {
   return null;
 }
 
-test('a long answer is read in large pieces once the client has taken several full ones', () => {
+test('a long response is read in large pieces once the client has taken several full ones', () => {
   assert.equal(readsUntilLarge(new Reads(new ReadBuffers())), 8);
 });
 
-test('the last pieces of an answer are small, so that no large one waits when it is over', () => {
+test('the last pieces of a response are small, so that no large buffer is left over', () => {
   const reads = new Reads(new ReadBuffers());
   const small = afterRead(reads);
   readsUntilLarge(reads);
@@ -44,7 +44,7 @@ test('a client that falls behind gets small pieces, and large ones only after it
   assert.equal(readsUntilLarge(reads), 8);
 });
 
-test('only so many connections have large pieces, counted until what they read has gone', () => {
+test('only a limited number of connections have large pieces, until their data has been sent', () => {
   const buffers = new ReadBuffers();
   const all = Array.from({ length: 33 }, () => new Reads(buffers));
   assert.deepEqual(all.map((reads) => readsUntilLarge(reads) !== null).indexOf(false), 32);
@@ -57,7 +57,7 @@ test('only so many connections have large pieces, counted until what they read h
   assert.equal(readsUntilLarge(new Reads(buffers)), null, 'released twice is given back once');
 });
 
-test('while many clients are behind, all read small pieces', () => {
+test('while many clients are behind, all connections read small pieces', () => {
   const buffers = new ReadBuffers();
   const reads = new Reads(buffers);
   const usual = afterRead(reads);

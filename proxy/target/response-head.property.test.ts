@@ -10,7 +10,7 @@ import { ResponseHead } from './response-head.ts';
 /** `npm run fuzz:proxy` does many more runs. */
 const RUNS = 1000;
 
-test('an answer that is taken is the same one to llhttp: status, fields, body, and where it ends', async () => {
+test('every accepted response means the same to llhttp: status, fields, body and end', async () => {
   let answers = 0;
   const took = (messages: number): void => {
     answers += messages;
@@ -19,6 +19,6 @@ test('an answer that is taken is the same one to llhttp: status, fields, body, a
   assert.ok(answers > RUNS / 6, `only ${answers} answers were taken in ${RUNS} runs`);
 });
 
-test('the head of an answer that arrives in parts is read as the same head, and not before it is whole', () => {
+test('a response head that arrives in parts is read as the same head, and only once it is complete', () => {
   fc.assert(answerInParts(new ResponseHead()), { numRuns: RUNS / 5 });
 });

@@ -106,7 +106,7 @@ async function connect(port: number, servername: string, options: tls.Connection
 
 const serialOf = ({ cert }: MadeCertificate): string => new X509Certificate(cert).serialNumber;
 
-test('the exact name comes before the wildcard, which stands for one label', async (t) => {
+test('an exact name takes precedence over a wildcard, which covers one label', async (t) => {
   const { port } = await start(t, { w: wildcard, e: exact });
   const [own, any] = [serialOf(exact), serialOf(wildcard)];
   assert.equal(await connect(port, 'www.shop.test'), own);
@@ -121,14 +121,14 @@ test('the exact name comes before the wildcard, which stands for one label', asy
   }
 });
 
-test('a name without a certificate, and no name at all, end in an alert', async (t) => {
+test('a name without a certificate, and a missing name, end in an alert', async (t) => {
   const { port } = await start(t, { e: exact });
   assert.match(await openssl(port, '-servername', 'nobody.test'), /alert handshake failure/);
   assert.match(await openssl(port, '-servername', 'nobody.test', '-tls1_2'), /alert handshake failure/);
   assert.match(await openssl(port, '-noservername'), /alert handshake failure/);
 });
 
-test('TLS 1.2 and 1.3 with forward secrecy are spoken, nothing older or weaker', async (t) => {
+test('TLS 1.2 and 1.3 with forward secrecy are accepted, nothing older or weaker', async (t) => {
   const { port } = await start(t, { e: exact });
   const name = ['-servername', 'www.shop.test'];
   assert.match(await openssl(port, ...name), /New, TLSv1\.3, Cipher is TLS_AES_128_GCM_SHA256/);
@@ -143,7 +143,7 @@ test('TLS 1.2 and 1.3 with forward secrecy are spoken, nothing older or weaker',
   assert.match(cbc, /alert handshake failure/);
 });
 
-test('ALPN: the first of ours that the client offers, none when it offers none, an alert when nothing fits', async (t) => {
+test('ALPN selects our first protocol that the client offers, none if it offers none, and an alert if none fits', async (t) => {
   const { port } = await start(t, { e: exact });
   const name = ['-servername', 'www.shop.test'];
   assert.match(await openssl(port, ...name, '-alpn', 'http/1.1,h2'), /ALPN protocol: h2[^]*\nh2 full/);
@@ -153,7 +153,7 @@ test('ALPN: the first of ours that the client offers, none when it offers none, 
   assert.match(await openssl(port, ...name, '-alpn', 'acme-tls/1'), /alert no application protocol/);
 });
 
-test('a session goes on at another worker, until the ticket keys are others', async (t) => {
+test('a session is resumed on another worker, until the ticket keys change', async (t) => {
   const { tls: started, port } = await start(t, { e: exact });
   const worker = new StaticTerminator(systemClock);
   // As over IPC: JSON, validated.
@@ -171,7 +171,7 @@ test('a session goes on at another worker, until the ticket keys are others', as
   }
 });
 
-test('files that change are taken, broken ones never replace good ones, and both are shown', async (t) => {
+test('changed files are used, broken ones never replace good ones, and both are shown', async (t) => {
   const { tls: started, port, folder, put } = await start(t, { site: exact });
   started.wanted(['www.shop.test', 'api.shop.test']);
   const [first, second] = [serialOf(exact), serialOf(other)];
@@ -214,7 +214,7 @@ test('files that change are taken, broken ones never replace good ones, and both
   assert.equal(started.view().missing.length, 2);
 });
 
-test("a key that is root's alone is told with whom it must be readable for", async (t) => {
+test('for a key that only root can read the reason says which user must be able to read it', async (t) => {
   const { tls: started, folder, put } = await start(t, { site: exact });
   started.wanted(['shop.test']);
   await put('shop.test', wildcard);
@@ -240,14 +240,14 @@ async function letPass(t: TestContext, folder: string): Promise<void> {
   }
 }
 
-test('a folder that goes away for a while takes no certificate with it', async (t) => {
+test('a folder that disappears for a while does not take its certificates with it', async (t) => {
   const { tls: started, port, folder } = await start(t, { site: exact });
   await rename(folder, `${folder}.away`);
   await started.look();
   assert.equal(await connect(port, 'www.shop.test'), serialOf(exact));
 });
 
-test('an expired certificate is served but does not cover its host, and gives way to a valid one', async (t) => {
+test('an expired certificate is served but does not cover its host, and is replaced by a valid one', async (t) => {
   const { tls: started, port, put } = await start(t, { a: exact });
   const late = { now: () => new Date(Date.now() + 40 * 86_400_000), monotonic: () => 0 };
   const terminator = new StaticTerminator(late);
@@ -260,7 +260,7 @@ test('an expired certificate is served but does not cover its host, and gives wa
   assert.equal(await connect(port, 'www.shop.test'), serialOf(long), 'the one that lasts longer');
 });
 
-test('a valid wildcard goes before an exact name that has expired', async (t) => {
+test('a valid wildcard takes precedence over an exact name that has expired', async (t) => {
   const long = await makeCertificate(root, 'long-wildcard', ['DNS:*.shop.test'], { days: 90 });
   const { tls: started } = await start(t, { e: exact, w: long });
   const late = { now: () => new Date(Date.now() + 40 * 86_400_000), monotonic: () => 0 };
@@ -270,7 +270,7 @@ test('a valid wildcard goes before an exact name that has expired', async (t) =>
   assert.equal(terminator.contextFor('www.shop.test'), terminator.contextFor('any.shop.test'));
 });
 
-test('a chain that is mended is taken, though its certificate stays the same', async (t) => {
+test('a corrected chain is used even if its certificate stays the same', async (t) => {
   const { tls: started, port, folder } = await start(t, { site: exact });
   const before = await openssl(port, '-servername', 'www.shop.test', '-showcerts');
   await writeFile(join(folder, 'site.crt'), exact.cert + other.cert);
@@ -280,7 +280,7 @@ test('a chain that is mended is taken, though its certificate stays the same', a
   assert.deepEqual([sent(before), sent(after)], [1, 2]);
 });
 
-test('while a TLS-ALPN-01 challenge is open visitors get their own certificate, however their hello arrives', async (t) => {
+test('during a TLS-ALPN-01 challenge visitors get their own certificate, even if their hello arrives in parts', async (t) => {
   const { tls: started, port } = await start(t, { e: exact });
   const challenge = { chain: other.cert, privateKey: other.key };
   started.terminator.update({ challenges: { http: {}, alpn: { 'www.shop.test': challenge } } });
@@ -307,7 +307,7 @@ test('while a TLS-ALPN-01 challenge is open visitors get their own certificate, 
   await once(plain, 'close');
 });
 
-test('no key reaches the log when a file is broken', async (t) => {
+test('a broken file does not leak a key into the log', async (t) => {
   const lines: string[] = [];
   const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) });
   const folder = await mkdtemp(join(root, 'swapped-'));

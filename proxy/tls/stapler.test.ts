@@ -125,7 +125,7 @@ async function status(listening: { port: number }, { name }: Issued): Promise<st
   return output;
 }
 
-test('a good response is stapled, and kept over a restart while it is good', async (t) => {
+test('a good response is stapled, and kept over a restart while it is valid', async (t) => {
   const responder = await startResponder(t);
   const first = await start(t, good);
   await first.tls.look();
@@ -141,14 +141,14 @@ test('a good response is stapled, and kept over a restart while it is good', asy
   assert.equal(second.tls.view().certificates[0]?.lastError, null, 'a client does not need it');
 });
 
-test('a response that the certificate is revoked is not stapled', async (t) => {
+test('a response that says the certificate is revoked is not stapled', async (t) => {
   await startResponder(t);
   const listening = await start(t, revoked);
   await listening.tls.look();
   assert.match(await status(listening, revoked), /OCSP response: no response sent/);
 });
 
-test('a certificate that must have a response and has none is shown with the reason, until it has one', async (t) => {
+test('a must-staple certificate without a response is shown with the reason, until it has one', async (t) => {
   assert.equal(mustStaple(strict.leaf.raw), true);
   assert.equal(mustStaple(good.leaf.raw), false);
   const listening = await start(t, strict);
@@ -164,7 +164,7 @@ test('a certificate that must have a response and has none is shown with the rea
   assert.match(await status(listening, strict), /Cert Status: good/);
 });
 
-test('a responder that still gives the same response is asked again after a while, not at each look', async (t) => {
+test('a responder that repeats the same response is queried again after a while, not at each check', async (t) => {
   const responder = await startResponder(t);
   const response = await askFor(good);
   await responder.stop();
@@ -193,7 +193,7 @@ test('a responder that still gives the same response is asked again after a whil
   }
 });
 
-test('what a responder sends is stapled only when a client would take it', async (t) => {
+test('a response is stapled only if a client would accept it', async (t) => {
   await startResponder(t);
   const issuer = new X509Certificate(ca.cert);
   const der = await askFor(good);

@@ -16,7 +16,7 @@ const ADDRESSES = Array.from({ length: 20_000 }, (_, index) => `10.${index >> 12
 const share = (weightPercent: number, salt: string): string[] =>
   ADDRESSES.filter((address) => isOnCanary({ weightPercent, cookie: null }, visitor(address), salt));
 
-test('a share of the clients is on the canary, always the same ones, and the more the weight grows the more', () => {
+test('a fixed share of the clients is on the canary, and a higher weight only adds clients', () => {
   for (const weight of [0, 0.5, 10, 50, 100]) {
     const percent = (share(weight, 'a').length / ADDRESSES.length) * 100;
     assert.ok(Math.abs(percent - weight) < 1, `${percent} % of ${weight} %`);
@@ -25,20 +25,20 @@ test('a share of the clients is on the canary, always the same ones, and the mor
   assert.ok(ten.every((address) => twenty.has(address)));
 });
 
-test('two environments pick different clients', () => {
+test('two environments select different clients', () => {
   const both = new Set(share(50, 'a'));
   const shared = share(50, 'b').filter((address) => both.has(address)).length / ADDRESSES.length;
   assert.ok(Math.abs(shared - 0.25) < 0.02, `${shared} are on both`);
 });
 
-test('the addresses of one IPv6 subscriber are on one side', () => {
+test('the addresses of one IPv6 subscriber are on the same side', () => {
   const sides = Array.from({ length: 50 }, (_, index) =>
     isOnCanary({ weightPercent: 50, cookie: null }, visitor(`2001:db8:1:2::${index.toString(16)}`), 'a'),
   );
   assert.equal(new Set(sides).size, 1);
 });
 
-test('the cookie decides for itself, and only as a whole pair', () => {
+test('the cookie alone selects the canary, and only as an exact pair', () => {
   const rule = { weightPercent: 0, cookie: 'preview=1' };
   const cases: [string | undefined, boolean][] = [
     ['preview=1', true],
@@ -53,7 +53,7 @@ test('the cookie decides for itself, and only as a whole pair', () => {
     assert.equal(isOnCanary(rule, visitor('10.0.0.1', cookie), 'a'), expected, cookie);
 });
 
-test('claims follow the canary until it ends; its target drains then, or stays when the flip makes it the active one', async () => {
+test('claims go to the canary until it ends; a flip to its target makes that the active one', async () => {
   const clock = { now: () => new Date(0), monotonic: () => 0 };
   const entry = (generation: number, target: number, weight?: number): UpstreamEntry => ({
     id: uuid(0),

@@ -17,7 +17,7 @@ function entry(generation: number, edge: object = {}): UpstreamEntry {
   return { id: uuid(0), generation, targets, routes: [], edge: EdgeSettings.parse(edge) };
 }
 
-/** An upstream under a clock that the test advances, and requests that record what became of them. */
+/** An upstream under a clock that the test advances, and requests that record their result. */
 function setUp(t: TestContext, edge: object = {}) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let now = 0;
@@ -41,7 +41,7 @@ function setUp(t: TestContext, edge: object = {}) {
   return { upstream, told, request, pass };
 }
 
-test('held requests go on in their order at a flip, all to the new target, and later ones behind them', async (t) => {
+test('held requests continue in order at a flip, all to the new target, and later ones follow them', async (t) => {
   const { upstream, told, request, pass } = setUp(t);
   upstream.hold(BOUNDS);
   const names = Array.from({ length: 70 }, (_, index) => `r${index}`);
@@ -72,7 +72,7 @@ test('held requests go on in their order at a flip, all to the new target, and l
   assert.ok(waits && Math.abs(medianWait(waits) - 100) < 5);
 });
 
-test('number and bytes of those that wait are bounded, and what leaves makes room', (t) => {
+test('number and bytes of held requests are limited, and a request that leaves frees its share', (t) => {
   const { upstream, request } = setUp(t);
   upstream.hold({ ...BOUNDS, maxRequests: 2, maxBytes: 100 });
   const [first, second] = [request('first', 60), request('second', 30)];
@@ -88,7 +88,7 @@ test('number and bytes of those that wait are bounded, and what leaves makes roo
   assert.equal(upstream.counts().waits?.refused, 2);
 });
 
-test('whoever waits longer than the hold allows is refused, each at its own time', async (t) => {
+test('a request that is held longer than allowed is refused, each at its own time', async (t) => {
   const { upstream, told, request, pass } = setUp(t);
   upstream.hold(BOUNDS);
   upstream.enter(request('early'));
@@ -107,7 +107,7 @@ test('whoever waits longer than the hold allows is refused, each at its own time
   assert.equal(upstream.claim(request('free'))?.id, uuid(1));
 });
 
-test('a hold asked for again while those of the one before go on keeps the rest', async (t) => {
+test('a hold that is renewed while earlier requests are released keeps the remaining ones', async (t) => {
   const { upstream, told, request } = setUp(t);
   upstream.hold(BOUNDS);
   for (let index = 0; index < 40; index += 1) upstream.enter(request(`r${index}`));
@@ -122,7 +122,7 @@ test('a hold asked for again while those of the one before go on keeps the rest'
   assert.equal(told.length, 40);
 });
 
-test('held requests that are more than may be in flight go on as there is room, and later ones do not pass them', async (t) => {
+test('held requests beyond the concurrency limit continue as slots free up, and later ones do not overtake them', async (t) => {
   const { upstream, told, request, pass } = setUp(t, { maxConcurrent: 2 });
   upstream.hold(BOUNDS);
   const waiting = ['a', 'b', 'c', 'd'].map((name) => request(name));
@@ -145,7 +145,7 @@ test('held requests that are more than may be in flight go on as there is room, 
   assert.equal(upstream.claim(request('free'))?.id, uuid(1), 'the hold is over');
 });
 
-test('a held request that fails as it goes on does not keep the others', async (t) => {
+test('a held request that fails on release does not block the others', async (t) => {
   const { upstream, told, request } = setUp(t);
   upstream.hold(BOUNDS);
   const failing = request('failing');
@@ -165,7 +165,7 @@ test('a held request that fails as it goes on does not keep the others', async (
   assert.equal(upstream.claim(request('free'))?.id, uuid(1), 'the hold is over');
 });
 
-test('an upstream that is taken off the table refuses those that wait', (t) => {
+test('an upstream that is removed from the table refuses its held requests', (t) => {
   const { upstream, told, request } = setUp(t);
   upstream.hold(BOUNDS);
   upstream.enter(request('one'));
@@ -175,7 +175,7 @@ test('an upstream that is taken off the table refuses those that wait', (t) => {
   assert.equal(upstream.refusal, 'none');
 });
 
-test('as many requests are in flight at once as the edge settings allow, over all targets', (t) => {
+test('the concurrency limit of the edge settings applies over all targets', (t) => {
   const { upstream, request } = setUp(t, { maxConcurrent: 2 });
   const [first, second, third] = [request('first'), request('second'), request('third')];
   const target = upstream.claim(first);

@@ -12,7 +12,7 @@ const plan = (deadlineMs: number, streamDeadlineMs = 0, spreadMs = 0): DrainPlan
   spreadMs,
 });
 
-/** An exchange that records how it was ended, and releases its claim then if told to. */
+/** An exchange that records how it was ended, and then calls `release`. */
 function exchange(stream: StreamKind | null = null, ended: string[] = [], name = '', release?: () => void): InFlight {
   return {
     stream,
@@ -47,7 +47,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: 'drain' as const }) },
 );
 
-test('in any order of claims, releases and drains: no claim once retired, gone exactly when empty, counts add up', async (t) => {
+test('in any order of acts a retired target takes no claim, is gone exactly when empty, and its counts add up', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   await fc.assert(
     fc.asyncProperty(fc.array(act, { maxLength: 60 }), async (acts) => {
@@ -83,7 +83,7 @@ test('in any order of claims, releases and drains: no claim once retired, gone e
   );
 });
 
-test('the deadline of a drain cuts what is left once, also when a cut releases its own claim', async (t) => {
+test('the deadline of a drain cuts each remaining exchange once, even when a cut releases its own claim', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const target = new Target(entry, clock);
   const ended: string[] = [];
@@ -108,7 +108,7 @@ test('the deadline of a drain cuts what is left once, also when a cut releases i
   assert.equal(target.state, 'gone');
 });
 
-test('streams outlive the plain deadline, then are dismissed spread over a window, and cut when they do not close', async (t) => {
+test('streams outlive the plain deadline, are then dismissed over a window, and cut if they do not close', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const target = new Target(entry, clock);
   const ended: string[] = [];
@@ -139,7 +139,7 @@ test('streams outlive the plain deadline, then are dismissed spread over a windo
   assert.deepEqual(await drained, { ms: 0, forced: 1, streams: { carried: 4, ended: 1, closed: 3 } });
 });
 
-test('what turns out to be a stream only after the target was retired is counted as one that it carried on', async (t) => {
+test('an exchange that becomes a stream after its target retired counts as a carried stream', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const target = new Target(entry, clock);
   const [ends, closes]: { stream: StreamKind | null; cut: () => void; dismiss: () => void }[] = [0, 1].map(() => ({
@@ -158,7 +158,7 @@ test('what turns out to be a stream only after the target was retired is counted
   assert.deepEqual((await drained).streams, { carried: 2, ended: 1, closed: 1 });
 });
 
-test('retiring is told at once, and only once', () => {
+test('retirement is reported at once, and only once', () => {
   const target = new Target(entry, clock);
   let told = 0;
   target.onRetired(() => {

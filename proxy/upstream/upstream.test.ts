@@ -23,7 +23,7 @@ function exchange(): InFlight {
   return { stream: null, cut: never, dismiss: never };
 }
 
-test('a claim before a flip is on the old target, after it on the new, with nothing between', () => {
+test('a claim before a flip is on the old target, a claim after it on the new one', () => {
   const upstream = new Upstream(entry(1, 1), clock);
   const before = upstream.claim(exchange());
   const previous = upstream.apply(entry(2, 2));
@@ -43,7 +43,7 @@ test('new routes on the same target keep it, its counts and its claims', () => {
   );
 });
 
-test('a flip back to an earlier target makes it active anew while its old claims drain', async () => {
+test('a flip back to an earlier target makes it active again while its old claims drain', async () => {
   const upstream = new Upstream(entry(1, 1), clock);
   const early = exchange();
   const old = upstream.claim(early);
@@ -55,19 +55,19 @@ test('a flip back to an earlier target makes it active anew while its old claims
   assert.equal((await upstream.drain(uuid(2), plan)).known, true);
 });
 
-test('a thousand flips that nobody drains leave a bounded number of targets', () => {
+test('a thousand flips without drains leave a limited number of targets', () => {
   const upstream = new Upstream(entry(1, 1), clock);
   for (let generation = 2; generation <= 1000; generation += 1) upstream.apply(entry(generation, generation));
   assert.ok(upstream.targets().length <= 5);
 });
 
-test('once retired it gives no claim', () => {
+test('a retired upstream grants no claim', () => {
   const upstream = new Upstream(entry(1, 1), clock);
   upstream.retire();
   assert.equal(upstream.claim(exchange()), null);
 });
 
-test('of several copies the one with the least in flight is claimed, and one that refuses only when all do', () => {
+test('the copy with the fewest requests in flight is claimed; one that refuses is used only if all do', () => {
   let now = 0;
   const upstream = new Upstream(entry(1, 1, [80, 81, 82]), { ...clock, monotonic: () => now });
   const [first, second, third] = [exchange(), exchange(), exchange()];
@@ -90,7 +90,7 @@ test('of several copies the one with the least in flight is claimed, and one tha
   assert.equal(upstream.claim(exchange())?.port, 81, 'tried again after a while');
 });
 
-test('copies that have as little in flight take turns', () => {
+test('copies with equally few requests in flight take turns', () => {
   const upstream = new Upstream(entry(1, 1, [80, 81, 82]), clock);
   const ports = Array.from({ length: 6 }, () => {
     const one = exchange();
@@ -101,7 +101,7 @@ test('copies that have as little in flight take turns', () => {
   assert.deepEqual(ports, [80, 81, 82, 80, 81, 82]);
 });
 
-test('copies that stay at their address keep their claims over a flip; the others are retired', () => {
+test('copies that keep their address keep their claims over a flip; the others are retired', () => {
   const upstream = new Upstream(entry(1, 1, [80, 81]), clock);
   const [first, second] = [exchange(), exchange()];
   const kept = upstream.claim(first);

@@ -49,7 +49,7 @@ test('however the bytes are split, the tracker is at a boundary exactly between 
   );
 });
 
-test('told to stop, it takes the bytes up to the end of the present frame, at every split', () => {
+test('after a stop the tracker takes the bytes up to the end of the current frame, at every split', () => {
   const frames = [1, 130, 0, 70_000].map((length, index) =>
     encode({ opcode: 2, masked: index % 2 === 0, length, wide: 0 }),
   );
@@ -67,7 +67,7 @@ test('told to stop, it takes the bytes up to the end of the present frame, at ev
   }
 });
 
-test('a Close frame of either side is seen, and only as a frame of its own', () => {
+test('a Close frame from either side is detected, and only as a frame of its own', () => {
   for (const close of [closeFrameToClient(), closeFrameToServer()]) {
     const bytes = Buffer.concat([encode({ opcode: 1, masked: false, length: 200, wide: 0 }), close]);
     for (let split = 0; split <= bytes.length; split += 1) {

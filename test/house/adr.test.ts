@@ -6,7 +6,7 @@ import { ROOT } from '../../installer/stack/stack.ts';
 
 const FOLDER = join(ROOT, 'docs/adr');
 
-test('docs/adr/README.md lists every decision by the number and title that its file has', () => {
+test('docs/adr/README.md lists every decision with the number and title of its file', () => {
   const files = readdirSync(FOLDER).filter((name) => /^\d{4}-/.test(name));
   const lines = files.toSorted().map((name) => {
     const [, number = '', title = ''] = /^# (\d+)\. (.+)$/m.exec(readFileSync(join(FOLDER, name), 'utf8')) ?? [];

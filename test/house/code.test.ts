@@ -19,7 +19,7 @@ const ROOT_FILES = [
 ];
 const MAX_FILE_BYTES = 200_000;
 
-/** Separate programs that somebody else starts and configures by environment: git starts its hook. */
+/** Separate programs that another program starts and configures by environment: git starts its hook. */
 const TOLD_BY_ENVIRONMENT = ['hub/git/push-hook.ts'];
 /** Start commands with shell syntax run in the shell of the app's own container, never in one of the host. */
 const SHELL_IN_CONTAINER = ['agent/detect/start-command.ts'];
@@ -37,7 +37,7 @@ function linesWith(files: readonly string[], pattern: RegExp): string[] {
 
 const isProduct = (file: string): boolean => /^(?:agent|hub|proxy|protocol)\//.test(file) && !isTest(file);
 
-test('every file stands in a folder of the house', () => {
+test('every file is in one of the known folders', () => {
   const strangers = repositoryFiles().filter((file) => {
     const [top = '', ...rest] = file.split('/');
     return rest.length === 0 ? !ROOT_FILES.includes(top) : !FOLDERS.includes(top);
@@ -45,7 +45,7 @@ test('every file stands in a folder of the house', () => {
   assert.deepEqual(strangers, []);
 });
 
-test('pages that messages name are there', () => {
+test('every docs page that a file names exists', () => {
   const files = new Set(repositoryFiles());
   const gone = [...files]
     .filter((file) => /\.(?:ts|tsx|sh|md)$/.test(file))
@@ -57,7 +57,7 @@ test('pages that messages name are there', () => {
   assert.deepEqual(gone, []);
 });
 
-test('files that the pages name are there', () => {
+test('every file that the docs name exists', () => {
   const files = new Set(repositoryFiles());
   const gone = [...files]
     .filter((file) => /^(?:README|docs\/[^/]+)\.md$/.test(file))
@@ -72,7 +72,7 @@ test('files that the pages name are there', () => {
   assert.deepEqual(gone, []);
 });
 
-test('no dump or binary is committed by mistake', () => {
+test('no large file is committed by mistake', () => {
   const large = repositoryFiles().filter(
     (file) => file !== 'package-lock.json' && statSync(join(ROOT, file)).size > MAX_FILE_BYTES,
   );
@@ -98,7 +98,7 @@ test('no program is run through a shell', () => {
   assert.deepEqual(linesWith(hostSide, /['"](?:\/bin\/)?(?:ba|da)?sh['"],\s*\[?\s*['"]-c['"]/), []);
 });
 
-test('nothing is left to be done later, switched off, or only for somebody in particular', () => {
+test('the code contains no TODO and no skipped or exclusive test', () => {
   const files = sourceFiles().filter((file) => !file.startsWith('test/house/'));
   assert.deepEqual(linesWith(files, /\b(?:TODO|FIXME|XXX)\b/), []);
   assert.deepEqual(linesWith(files, /\b(?:test|it|describe)\.(?:skip|only|todo)\b|\b(?:skip|todo|only):\s*true/), []);
@@ -108,7 +108,7 @@ test('nothing is left to be done later, switched off, or only for somebody in pa
   assert.deepEqual(comments, []);
 });
 
-test('no path of one machine stands in a file, and no registry that code would depend on', () => {
+test('no file contains a path of one machine, and no code depends on a registry', () => {
   const machine = ['/work/main', '/work/shared'];
   const registries = ['registry.npmjs.org', 'registry-1.docker.io', 'ghcr.io'];
   const found = repositoryFiles()

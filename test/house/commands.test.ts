@@ -21,7 +21,7 @@ const PROGRAMS: Readonly<Record<string, Command>> = {
   'orkestr-agent': buildAgentProgram(),
 };
 
-test('every command and option of ours in the README and on the pages exists', () => {
+test('every command and option of ours that the README and the docs name exists', () => {
   const pages = repositoryFiles().filter((file) => /^(?:README|docs\/[^/]+)\.md$/.test(file));
   const lines = pages.flatMap((file) => commandLinesIn(readSource(file)).map((line) => ({ file, ...line })));
   assert.ok(lines.length > 100, `${lines.length} lines were found`);
@@ -33,7 +33,7 @@ test('every command and option of ours in the README and on the pages exists', (
   assert.deepEqual(wrong, []);
 });
 
-test('a command or option that does not exist is found, wherever it stands', () => {
+test('an unknown command or option is found anywhere in a command line', () => {
   const tree = new Command('orkestr');
   tree.command('hosts').command('add <name>').option('--json');
   const page =

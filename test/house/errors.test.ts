@@ -4,13 +4,13 @@ import { ERRORS } from '../../protocol/error-catalogue.ts';
 import { ERRORS_FILE, errorsDocument } from './errors-table.ts';
 import { readSource, sourceFiles } from './sources.ts';
 
-test('docs/errors.md has every code of the catalogue, and no other, as the catalogue says it', () => {
+test('docs/errors.md lists exactly the codes of the catalogue, with its text', () => {
   const documented = [...readSource(ERRORS_FILE).matchAll(/^\| `(ORK_[A-Z_]+)`/gm)].map(([, code]) => code);
   assert.deepEqual(documented, Object.keys(ERRORS));
   assert.equal(readSource(ERRORS_FILE), errorsDocument(), 'run: node test/house/errors-table.ts');
 });
 
-test('every code that stands in the code is in the catalogue', () => {
+test('every error code in the code is in the catalogue', () => {
   const known = new Set(Object.keys(ERRORS));
   const used = sourceFiles().flatMap((file) =>
     [...readSource(file).matchAll(/['"`](ORK_[A-Z_]+)['"`]/g)].map(([, code]) => ({ file, code: code ?? '' })),

@@ -38,7 +38,7 @@ function takenNames(files: readonly string[]): Map<string, Set<string>> {
   return taken;
 }
 
-test('what a file exports is used by another one', () => {
+test('every export is used by another file', () => {
   const files = sourceFiles().filter((file) => !file.endsWith('.mjs'));
   const taken = takenNames(files);
   const idle = files.flatMap((file) => {

@@ -19,7 +19,7 @@ const adapter = (name: string): Area => ({
   types: ['agent/deployment/'],
 });
 
-/** Who may import whom. A folder that is not listed may import only its own files. */
+/** Which files may import which. A folder that is not listed may import only its own files. */
 const AREAS: readonly Area[] = [
   // The proxy's input must not depend on jobs and steps, whose schemas would stay in the proxy's memory.
   { path: 'protocol/edge.ts', may: ['protocol/ids.ts'] },
@@ -85,7 +85,7 @@ const isOfTests = (file: string): boolean => file.startsWith('test/') || isTest(
 
 function isAllowed({ from, to, typeOnly }: Import): boolean {
   const area = areaOf(from);
-  // Everybody may use its version.
+  // Every file may use the version.
   if (to.startsWith(area.path) || to === 'package.json') return true;
   // A test and its helpers may use everything of their own process, and the test harness.
   if (isTest(from) && [from.split('/', 1)[0], 'test', 'protocol'].includes(to.split('/', 1)[0])) return true;
@@ -104,7 +104,7 @@ test('files import only what the import rule allows', () => {
   );
 });
 
-test('every area of the import rule is there, and so is what it may import', () => {
+test('every path that the import rule names exists', () => {
   const files = repositoryFiles();
   const paths = AREAS.flatMap(({ path, may, types = [] }) => [path, ...may, ...types]);
   assert.deepEqual(
@@ -113,7 +113,7 @@ test('every area of the import rule is there, and so is what it may import', () 
   );
 });
 
-test('what helps tests is taken by tests alone', () => {
+test('only tests import test helpers', () => {
   const wrong = sourceFiles()
     .filter((file) => !isOfTests(file))
     .flatMap(importsOf)
@@ -124,7 +124,7 @@ test('what helps tests is taken by tests alone', () => {
   );
 });
 
-test('only installer and tests reach into other processes, and they do it as users of them', () => {
+test('hub, agent and proxy do not import from each other', () => {
   const processes = ['agent', 'proxy', 'hub'];
   const across = sourceFiles()
     .flatMap(importsOf)
@@ -134,7 +134,7 @@ test('only installer and tests reach into other processes, and they do it as use
   assert.deepEqual(across, []);
 });
 
-test('what plain Node runs before npm ci imports only itself and modules of Node', () => {
+test('scripts that plain Node runs before npm ci import only each other and modules of Node', () => {
   const early = sourceFiles().filter((file) => file.startsWith('installer/') && file.endsWith('.mjs'));
   assert.ok(early.includes('installer/bootstrap.mjs'));
   const wrong = early

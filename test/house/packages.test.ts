@@ -13,7 +13,7 @@ const lock = JSON.parse(readSource('package-lock.json')) as Lock;
 const manifest = JSON.parse(readSource('package.json')) as Readonly<Record<string, Names | undefined>>;
 const GROUPS = ['dependencies', 'devDependencies', 'optionalDependencies'] as const;
 
-test('package.json and package-lock.json ask for the same, and all of it is locked', () => {
+test('package.json and package-lock.json name the same dependencies, and all are locked', () => {
   const root = lock.packages[''] as unknown as Readonly<Record<string, Names | undefined>>;
   for (const group of GROUPS) {
     assert.deepEqual(root[group], manifest[group], group);
@@ -22,7 +22,7 @@ test('package.json and package-lock.json ask for the same, and all of it is lock
   }
 });
 
-test('the lock names no registry, so that any mirror can serve it, and has a hash for every package', () => {
+test('the lock file names no registry, so that any mirror can serve it, and has a hash for every package', () => {
   const packages = Object.entries(lock.packages).filter(([path]) => path !== '');
   assert.deepEqual(
     packages.filter(([, { resolved }]) => resolved !== undefined).map(([path]) => path),
@@ -41,7 +41,7 @@ const packageOf = (specifier: string): string =>
     .slice(0, specifier.startsWith('@') ? 2 : 1)
     .join('/');
 
-test('what the product imports is a dependency, and each dependency is imported', () => {
+test('every package that the product imports is a dependency, and each dependency is imported', () => {
   const product = sourceFiles().filter(
     (file) =>
       /^(?:agent|hub|proxy|protocol|installer)\//.test(file) &&

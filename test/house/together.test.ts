@@ -6,7 +6,7 @@ import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { runTests } from '../runner/test-files.ts';
 
-test('of test files that run in one process the hooks of each are around its own tests alone', async (t) => {
+test('when test files run in one process, the hooks of each apply only to its own tests', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'ork-together-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const files = ['first', 'second'].map((name) => join(folder, `${name}.test.ts`));

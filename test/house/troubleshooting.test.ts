@@ -4,18 +4,18 @@ import { CHECKS } from '../../agent/doctor/checks/index.ts';
 import { readSource, repositoryFiles } from './sources.ts';
 import { mendForAll, TROUBLESHOOTING_FILE, troubleshootingDocument } from './troubleshooting.ts';
 
-test('docs/troubleshooting.md has every check of the doctor with its mends, as the check says it', () => {
+test('docs/troubleshooting.md lists every check of the doctor with its remedies', () => {
   assert.equal(readSource(TROUBLESHOOTING_FILE), troubleshootingDocument(), 'run: node test/house/troubleshooting.ts');
 });
 
-test('every file of agent/doctor/checks is a check that is asked, named as its file', () => {
+test('every file in agent/doctor/checks is a registered check with the name of its file', () => {
   const files = repositoryFiles()
     .map((file) => /^agent\/doctor\/checks\/([a-z-]+)\.ts$/.exec(file)?.[1])
     .filter((name) => name !== undefined && name !== 'index');
   assert.deepEqual(new Set(CHECKS.map(({ name }) => name)), new Set(files));
 });
 
-test('every problem says what is wrong in a sentence and has a mend that is a command or a sentence', () => {
+test('every problem has a sentence that describes it, and a remedy that is a command or a sentence', () => {
   const wrong = CHECKS.flatMap(({ name, problems, fix }) =>
     Object.entries(problems)
       .filter(([, { says, mend }]) => {

@@ -16,7 +16,7 @@ const LIVE = '018f0000-0000-7000-8000-0000000000a1';
 const MIB = 1_048_576;
 const FLOOD_MIB = 300;
 
-test('a flood costs a bounded amount, deployments go on, and the reader’s end is the end of the read', async (t) => {
+test('a log flood costs a limited amount of memory, deployments continue, and the read ends with its reader', async (t) => {
   let written = 0;
   let open = 0;
   const line = Buffer.from(`${'x'.repeat(199)}\n`);

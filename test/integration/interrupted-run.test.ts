@@ -26,7 +26,7 @@ test('hangs', async () => {
 const isAlive = (pid: number): boolean =>
   existsSync(`/proc/${pid}/stat`) && !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 
-test('a run that is told to stop ends its tests, and what these have started', async (t) => {
+test('an aborted test run ends its tests and the processes that these have started', async (t) => {
   const folder = await temporaryFolder(t);
   const [file, pids] = [join(folder, 'hanging.mjs'), join(folder, 'pids')];
   await writeFile(file, HANGING);

@@ -12,7 +12,7 @@ import { fatesAre, makeStory } from './protocol/story.ts';
 
 const NOW = new Date('2026-11-28T20:00:00Z');
 
-test('hosts come back to a restored hub by themselves, report to it and are deployed to', async (t) => {
+test('hosts reconnect to a restored hub, report to it and receive deployments', async (t) => {
   const folder = temporaryFolder(t);
   const file = join(folder, 'hub.tar.gz');
   const before = await startTestHub();

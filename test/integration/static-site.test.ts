@@ -77,7 +77,7 @@ async function ended(server: ChildProcess): Promise<void> {
   if (server.kill('SIGTERM')) await exit;
 }
 
-test('a page goes before a folder of its name, with and without a slash, and a folder with a page is redirected to', async (t) => {
+test('a page takes precedence over a folder of its name, and a folder with an index page gets a redirect', async (t) => {
   const ask = await serve(
     t,
     ['index.html', '404.html', 'blog.html', 'blog/first.html', 'docs/index.html', 'img/a.png'],
@@ -96,7 +96,7 @@ test('a page goes before a folder of its name, with and without a slash, and a f
   }
 });
 
-test('unknown paths of a single-page site get its page, or the one that its framework names', async (t) => {
+test('unknown paths of a single-page site get its page, or the fallback that its framework names', async (t) => {
   const files = ['index.html', '200.html', 'img/a.png'];
   for (const [fallback, page] of Object.entries({
     'index.html': 'index.html',
@@ -111,12 +111,12 @@ test('unknown paths of a single-page site get its page, or the one that its fram
   }
 });
 
-test('a single page of another name is the front page too', async (t) => {
+test('a single page of another name is the front page, too', async (t) => {
   const ask = await serve(t, ['200.html'], { singlePage: true, fallback: '200.html' });
   assert.deepEqual([(await ask('/')).status, (await ask('/')).text], [200, '200.html']);
 });
 
-test('a script that is not there is missing in any folder, and not the page of a single-page site', async (t) => {
+test('a missing hashed script yields 404 in any folder, not the page of a single-page site', async (t) => {
   const ask = await serve(t, ['index.html', 'js/app.1a2b3c4d.js'], { singlePage: true });
   for (const path of ['/repo/static/js/main.1a2b3c4d.js', '/x/index-BfX3a9_k.css', '/main.1a2b3c4d.chunk.mjs'])
     assert.equal((await ask(path)).status, 404, path);
@@ -125,7 +125,7 @@ test('a script that is not there is missing in any folder, and not the page of a
     assert.equal((await ask(path)).text, 'index.html', path);
 });
 
-test('for ever kept are only names with a hash, where other files lie beside them', async (t) => {
+test('in a folder with mixed files only names with a hash are cached forever', async (t) => {
   const hashed = [
     'index-BfX3a9_k.js',
     'main.1a2b3c4d.js',
@@ -148,12 +148,12 @@ test('for ever kept are only names with a hash, where other files lie beside the
   assert.equal((await ask('/assets/gone-BfX3a9_k.js')).status, 404);
 });
 
-test('a folder that only the framework writes to is kept for ever as a whole', async (t) => {
+test('a folder that only the framework writes to is cached forever as a whole', async (t) => {
   const ask = await serve(t, ['index.html', '_next/static/a.js'], { singlePage: false, hashed: '_next/static' });
   assert.equal((await ask('/_next/static/a.js')).kept, FOREVER);
 });
 
-test('what the build compressed is given to those who can read it, with the type and the life of the file itself', async (t) => {
+test('precompressed files are served to clients that accept them, with type and lifetime of the original', async (t) => {
   const plain = ['app.mjs', 'app.webmanifest', 'app.css', 'app.wasm', 'data/a b.json', 'index-BfX3a9_k.css'].map(
     (name) => `assets/${name}`,
   );

@@ -10,7 +10,7 @@ import { until } from '../harness/until.ts';
 
 const log = makeLogger('hub', 'silent');
 
-/** A `systemd-notify`, first on the PATH, that records what it is told. */
+/** A `systemd-notify`, first on the PATH, that records its arguments. */
 function recordingProgram(t: TestContext): () => string[] {
   const folder = mkdtempSync(join(tmpdir(), 'ork-systemd-'));
   const file = join(folder, 'said');
@@ -26,7 +26,7 @@ function recordingProgram(t: TestContext): () => string[] {
   return () => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : []);
 }
 
-test('a notify unit is told ready, status, watchdog and stopping', async (t) => {
+test('a notify unit gets ready, status, watchdog and stopping', async (t) => {
   const said = recordingProgram(t);
   const supervisor = makeSupervisor({ NOTIFY_SOCKET: '/run/x', WATCHDOG_USEC: '30000000' }, log);
   assert.equal(supervisor.watchdogMs, 15_000);
@@ -43,7 +43,7 @@ test('a notify unit is told ready, status, watchdog and stopping', async (t) => 
   ]);
 });
 
-test('the watchdog of the unit begins anew with another main process', async (t) => {
+test('a new main process restarts the watchdog of the unit', async (t) => {
   const said = recordingProgram(t);
   await makeSupervisor({ NOTIFY_SOCKET: '/run/x', WATCHDOG_USEC: '30000000' }, log).mainPid(4711);
   assert.deepEqual(said(), ['MAINPID=4711 WATCHDOG=1']);

@@ -9,7 +9,7 @@ import { Search } from './search.ts';
 const canaries = makeCanaries();
 const search = new Search(canaries);
 
-test('there are 36 canaries of every shape, each found in all its spellings and in nobody else', () => {
+test('there are 36 canaries of every shape, each found in all its spellings and not mistaken for another', () => {
   assert.equal(canaries.length, 36);
   for (const canary of canaries) {
     for (const spelling of spellingsOf(canary)) {
@@ -19,7 +19,7 @@ test('there are 36 canaries of every shape, each found in all its spellings and 
   assert.equal(search.inText('plain text').size, 0);
 });
 
-test('a canary that is cut by the border of two chunks is found', async () => {
+test('a canary across the border of two chunks is found', async () => {
   for (const canary of canaries) {
     const bytes = Buffer.from(`${'x'.repeat(500)}${canary.value}y`);
     for (const cut of [501, 503, bytes.length - 3]) {
@@ -29,7 +29,7 @@ test('a canary that is cut by the border of two chunks is found', async () => {
   }
 });
 
-test('in an archive it is found in plain and in compressed files', async () => {
+test('canaries in an archive are found in plain and in compressed files', async () => {
   const [first, second] = canaries as [(typeof canaries)[number], (typeof canaries)[number]];
   const tar = pack();
   tar.entry({ name: 'empty' }, '');

@@ -40,7 +40,7 @@ test('deploy streams steps with times and log lines, ends with the URL and exits
   ]);
 });
 
-test('deploy --json gives one event per line and nothing else', async () => {
+test('deploy --json prints one event per line and nothing else', async () => {
   const result = await run(['deploy', '--json', '--commit', 'a'.repeat(40), ...SHOP], {
     [`POST ${DEPLOYMENTS}`]: () => sampleDeployment(),
     [EVENTS]: stream(liveEvents),
@@ -54,7 +54,7 @@ test('deploy --json gives one event per line and nothing else', async () => {
   assert.deepEqual(cli.hub?.asked[0]?.body, { commit: 'a'.repeat(40) });
 });
 
-test('a failed deployment exits 1 with its code, its evidence and what to do', async () => {
+test('a failed deployment exits 1 with its code, its evidence and a remedy', async () => {
   const error = {
     code: 'ORK_PORT_LOOPBACK' as const,
     message: 'The app listens on 127.0.0.1:3000 only.',
@@ -78,7 +78,7 @@ test('a failed deployment exits 1 with its code, its evidence and what to do', a
   assert.match(result.stdout, /What to do: The app listens on loopback only\. Make it bind to 0\.0\.0\.0\./);
 });
 
-test('of a host that is lost it is not said that what served before serves on', async () => {
+test('when the host is lost, the CLI does not claim that the previous version keeps serving', async () => {
   const error = {
     code: 'ORK_HOST_LOST' as const,
     message: 'The state of the deployment there is unknown.',
@@ -107,7 +107,7 @@ for (const [status, code] of [
   });
 }
 
-test('a hub that goes away for a moment does not end deploy', async () => {
+test('a short interruption of the hub connection does not end deploy', async () => {
   let turn = 0;
   const result = await run(['deploy', ...SHOP], {
     [`POST ${DEPLOYMENTS}`]: () => sampleDeployment(),
@@ -124,7 +124,7 @@ test('a hub that goes away for a moment does not end deploy', async () => {
   assert.match(result.stdout, /│ 100%/);
 });
 
-test('a deployment that was made and cannot be followed is told as one that goes on', async () => {
+test('a deployment that cannot be followed is reported as continuing', async () => {
   const routes = {
     [`POST ${DEPLOYMENTS}`]: () => sampleDeployment(),
     [EVENTS]: refuse('ORK_UNAUTHENTICATED', 'The token was revoked.'),
@@ -138,7 +138,7 @@ test('a deployment that was made and cannot be followed is told as one that goes
   assert.doesNotMatch((await run(['logs', IDS.deployment, '--follow'], routes)).stderr, /continues/);
 });
 
-test('Ctrl-C detaches: the deployment goes on, and the way back is told', async () => {
+test('Ctrl-C detaches: the deployment continues, and the CLI prints how to follow or cancel it', async () => {
   const result = await run(
     ['deploy', ...SHOP],
     {
@@ -188,7 +188,7 @@ test('rollback goes to the previous release unless another is named', async () =
   assert.equal((await cli.home.run(['rollback', '--variables', 'none', ...SHOP])).code, 2);
 });
 
-test('a rollback from what was rolled back to, or deployed again, goes further back than its image', async () => {
+test('rollback from a redeployed or rolled-back-to release goes to the release before its first deployment', async () => {
   const released = (id: string, releaseOf: string | null): Deployment =>
     sampleDeployment({ id, releaseOf, status: 'superseded' });
   const [live, newer, again, first, oldest] = [IDS.host, IDS.environment, IDS.project, IDS.deployment, IDS.older];
@@ -206,7 +206,7 @@ test('a rollback from what was rolled back to, or deployed again, goes further b
   assert.equal(result.code, 0, result.stderr);
 });
 
-test('deploy --again deploys what is live, and nothing where nothing is', async () => {
+test('deploy --again deploys the live release, and fails where none is live', async () => {
   const made = sampleDeployment({ kind: 'rollback' });
   const routes = {
     [`GET ${ENVIRONMENT}`]: () => ({ ...environment, liveDeploymentId: IDS.older }),
@@ -220,14 +220,14 @@ test('deploy --again deploys what is live, and nothing where nothing is', async 
   assert.deepEqual([nothing.code, JSON.parse(nothing.stdout).code], [1, 'ORK_NOT_FOUND']);
 });
 
-test('a rollback that the plan does not have is told with its code', async () => {
+test('a rollback that the plan does not allow is reported with its code', async () => {
   const result = await run(['rollback', IDS.older, '--json'], {
     [`POST /deployments/${IDS.older}/rollback`]: refuse('ORK_PLAN_LIMIT', 'The plan Free has no rollbacks.'),
   });
   assert.deepEqual([result.code, JSON.parse(result.stdout).code], [1, 'ORK_PLAN_LIMIT']);
 });
 
-test('cancel takes the deployment that is under way, and says so when there is none', async () => {
+test('cancel takes the deployment in progress, and says so when there is none', async () => {
   const cancelled = sampleDeployment({ status: 'cancelled' });
   const path = `POST /deployments/${IDS.deployment}/cancel`;
   const result = await run(['cancel', ...SHOP], {
@@ -239,7 +239,7 @@ test('cancel takes the deployment that is under way, and says so when there is n
   assert.deepEqual([none.code, JSON.parse(none.stdout).code], [1, 'ORK_NOT_FOUND']);
 });
 
-test('cancel takes the one whose turn it is, not what waits behind it, which it names', async () => {
+test('cancel takes the deployment in progress, not the queued one behind it, which it names', async () => {
   const waits = sampleDeployment({ id: IDS.older, status: 'queued', commit: 'b'.repeat(40) });
   const result = await run(['cancel', '--give-up', ...SHOP], {
     [`GET ${DEPLOYMENTS}`]: () => [waits, sampleDeployment(), sampleDeployment({ id: IDS.host, status: 'live' })],
@@ -253,7 +253,7 @@ test('cancel takes the one whose turn it is, not what waits behind it, which it 
   ]);
 });
 
-test('a cancel whose host is away says what happens meanwhile and how not to wait', async () => {
+test('a cancel whose host is offline explains what happens meanwhile and how to avoid waiting', async () => {
   const waitingFor = 'the host vps-1, which is offline';
   const path = `POST /deployments/${IDS.deployment}/cancel`;
   const asked = await run(['cancel', IDS.deployment], {

@@ -23,7 +23,7 @@ test('env set sends the values, one of them from stdin, and says when they becom
   assert.deepEqual(cli.hub?.asked[0]?.body, { kind: 'app', variables: { A: null } });
 });
 
-test('env set --build sets build secrets, and the list tells which is which', async () => {
+test('env set --build sets build secrets, and the list shows the kind of each', async () => {
   const routes: Record<string, Script> = {
     [`PATCH ${ENVIRONMENT}/variables`]: () => [
       { kind: 'app', name: 'A', updatedAt: AT },
@@ -40,7 +40,7 @@ test('env set --build sets build secrets, and the list tells which is which', as
   assert.deepEqual(cli.hub?.asked[0]?.body, { kind: 'build', variables: { NPM_TOKEN: null } });
 });
 
-test('env set names deploy --again only where nothing of it goes into the build', async () => {
+test('env set suggests deploy --again only when none of the variables is used by the build', async () => {
   const routes: Record<string, Script> = { [`PATCH ${ENVIRONMENT}/variables`]: () => [] };
   const told = async (...names: string[]) => (await run(['env', 'unset', ...names, ...SHOP], routes)).stdout;
   assert.match(
@@ -50,7 +50,7 @@ test('env set names deploy --again only where nothing of it goes into the build'
   assert.match(await told('A', 'VITE_API_URL'), /active at the next deployment: orkestr deploy$/m);
 });
 
-test('env set refuses what has no name, a wrong name, or two values from stdin, and repeats no value', async () => {
+test('env set refuses missing or invalid names and two values from stdin, and prints no value', async () => {
   for (const args of [['secretvalue'], ['1A=secretvalue'], ['A-B=secretvalue'], ['A=-', 'B=-'], ['=secretvalue']]) {
     const result = await run(['env', 'set', ...args, ...SHOP], {}, { stdin: 'x' });
     assert.equal(result.code, 2, args.join(' '));
@@ -58,7 +58,7 @@ test('env set refuses what has no name, a wrong name, or two values from stdin, 
   }
 });
 
-test('registry add takes the password from stdin alone, remove and list show what is left without it', async () => {
+test('registry add reads the password from stdin only; add, remove and list never print it', async () => {
   const entries = [{ host: 'registry.example.com:5000', username: 'ci', updatedAt: AT }];
   const path = '/projects/shop/registries';
   const add = ['registry', 'add', 'registry.example.com:5000', '--username', 'ci', '--project', 'shop'];

@@ -8,7 +8,7 @@ import type { Script } from '../test-cli.ts';
 const cli = useCli();
 const { run } = cli;
 
-test('environment set sends the changes alone', async () => {
+test('environment set sends only the changes', async () => {
   const args = ['environment', 'set', 'staging', '--memory', '256', '--setting', 'port=null', ...SHOP];
   const result = await run(args, { 'PATCH /projects/shop/environments/staging': () => environment });
   assert.equal(result.code, 0);
@@ -16,7 +16,7 @@ test('environment set sends the changes alone', async () => {
   assert.equal((await cli.home.run(['environment', 'set', ...SHOP])).code, 2);
 });
 
-test('environment set --add-domain leaves the domains that are there; --domain replaces them', async () => {
+test('environment set --add-domain keeps the existing domains; --domain replaces them', async () => {
   const there = [
     { host: 'shop.localhost', pathPrefix: '/' },
     { host: 'example.com', pathPrefix: '/shop' },
@@ -47,7 +47,7 @@ test('environment set --add-domain leaves the domains that are there; --domain r
   assert.equal(both.code, 2);
 });
 
-test('environment set says what is active already, what waits for a deployment, and why the host has not taken the rest', async () => {
+test('environment set says what is active, what needs a deployment, and why the host has not applied edge settings', async () => {
   const live = { ...environment, liveDeploymentId: IDS.deployment };
   const state = (edge: Environment['edge']): Environment => ({ ...live, edge });
   const answers = [state({ state: 'sent', error: null }), state({ state: 'active', error: null })];
@@ -75,7 +75,7 @@ test('environment set says what is active already, what waits for a deployment, 
   assert.match((await run(set('domains=[]'), routes)).stdout, /settings: The host is not connected: active as soon/);
 });
 
-test('environment set names what only a build brings, and deploy --again for the rest alone', async () => {
+test('environment set names the settings that need a build, and suggests deploy --again for the others only', async () => {
   const routes = { [`PATCH ${ENVIRONMENT}`]: () => environment };
   const told = async (...args: string[]): Promise<string[]> => {
     const { stdout } = await run(['environment', 'set', ...args, ...SHOP], routes);
@@ -88,7 +88,7 @@ test('environment set names what only a build brings, and deploy --again for the
   ]);
 });
 
-test('a change that is stored stays told as one when the hub is away for the look after it', async () => {
+test('a stored change is still reported as stored when the hub does not answer the status check after it', async () => {
   const state = (name: 'sent' | 'active'): Environment => ({ ...environment, edge: { state: name, error: null } });
   const looks: Script[] = [away, () => state('active')];
   const set = await run(['environment', 'set', '--setting', 'edge.maintenance=true', ...SHOP], {
@@ -99,7 +99,7 @@ test('a change that is stored stays told as one when the hub is away for the loo
   assert.match(set.stdout, /^Domains and edge settings: Active on the host\.$/m);
 });
 
-test('a change that is stored stays told as one for a token that may write and not look', async () => {
+test('a stored change is still reported as stored for a token without the read scope', async () => {
   const sent: Environment = { ...environment, edge: { state: 'sent', error: null } };
   const set = await run(['environment', 'set', '--setting', 'edge.maintenance=true', ...SHOP], {
     [`PATCH ${ENVIRONMENT}`]: () => sent,
@@ -110,7 +110,7 @@ test('a change that is stored stays told as one for a token that may write and n
   assert.equal(cli.hub?.asked.length, 2, 'It is not asked again and again.');
 });
 
-test('access add and remove send that user alone, with the password of stdin; list shows names', async () => {
+test('access add and remove send only that user, with the password from stdin; list shows names', async () => {
   const users: Environment = {
     ...environment,
     settings: { ...environment.settings, edge: { ...environment.settings.edge, basicAuth: [{ user: 'grace' }] } },

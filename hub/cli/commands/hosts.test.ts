@@ -19,7 +19,7 @@ test('hosts add prints the command that joins the host', async () => {
   );
 });
 
-test('hosts set says whether the host builds, and what follows', async () => {
+test('hosts set says whether the host builds, and what follows from it', async () => {
   const sent: unknown[] = [];
   const answers = {
     'GET /hosts': () => [host],
@@ -35,17 +35,17 @@ test('hosts set says whether the host builds, and what follows', async () => {
   assert.match((await run(['hosts', 'set', 'vps 1', '--builds', 'maybe'], answers)).stderr, /yes, no/);
 });
 
-test('hosts list shows each host; an empty list says how to begin', async () => {
+test('hosts list shows each host; an empty list says how to start', async () => {
   assert.match((await run(['hosts', 'list'], { 'GET /hosts': () => [host] })).stdout, /vps 1 +waits for join +never/);
   assert.match((await run(['hosts', 'list'], { 'GET /hosts': () => [] })).stdout, /orkestr hosts add NAME/);
 });
 
-test('hosts list says what to do about a host that is not well', async () => {
+test('hosts list gives a remedy for an unhealthy host', async () => {
   const { stdout } = await run(['hosts', 'list'], { 'GET /hosts': () => [{ ...host, enrolled: true }] });
   assert.match(stdout, /^vps 1: Its apps keep running; deployments wait for it\. Start orkestr-agent on the host/m);
 });
 
-test('hosts list shows the version of each agent, and why one is refused', async () => {
+test('hosts list shows the version of each agent, and why an agent is refused', async () => {
   const refusal = { code: 'ORK_PROTOCOL_AGENT_OLD', message: 'The hub speaks 2 to 3, the agent 1.', evidence: [] };
   const old = { ...host, enrolled: true, agentVersion: '0.1.0', refusal };
   const { stdout } = await run(['hosts', 'list'], { 'GET /hosts': () => [old] });
@@ -53,7 +53,7 @@ test('hosts list shows the version of each agent, and why one is refused', async
   assert.match(stdout, /vps 1 is refused: The hub speaks 2 to 3, the agent 1\.\nUpgrade orkestr on the host/);
 });
 
-test('tokens create prints the token alone on stdout, so that it can be piped; revoke takes a name', async () => {
+test('tokens create prints only the token on stdout, so that it can be piped; revoke takes a name', async () => {
   const token = { id: IDS.older, name: 'ci', scopes: ['git'], createdAt: AT, expiresAt: null, lastUsedAt: null };
   const made = await run(['tokens', 'create', 'ci', '--scope', 'git', '--expires-in-days', '9'], {
     'POST /tokens': () => ({ ...token, token: 'ork_new' }),

@@ -18,7 +18,7 @@ import type { Script } from '../test-cli.ts';
 const cli = useCli();
 const { run } = cli;
 
-test('deployments list and show', async () => {
+test('deployments list and show print a table of deployments and the steps of one', async () => {
   const list = await run(['deployments', 'list', '--limit', '5', ...SHOP], {
     [`GET ${DEPLOYMENTS}`]: () => [sampleDeployment({ status: 'live', finishedAt: '2030-01-01T00:00:15.500Z' })],
   });
@@ -33,7 +33,7 @@ test('deployments list and show', async () => {
   assert.match(show.stdout, /clone +done +412 ms +aaaaaaa Add greeting/);
 });
 
-test('logs prints the newest deployment’s log as it is; --json as one object', async () => {
+test('logs prints the log of the newest deployment unchanged; with --json as one object', async () => {
   const log: Script = ({ query }, response) =>
     void response
       .writeHead(200, { 'content-type': 'text/plain' })
@@ -49,7 +49,7 @@ test('logs prints the newest deployment’s log as it is; --json as one object',
   assert.equal((await cli.home.run(['logs', '--step', 'nonsense', ...SHOP])).code, 2);
 });
 
-test('logs --follow prints log lines alone and exits with the fate', async () => {
+test('logs --follow prints only log lines, and its exit code follows the result', async () => {
   const result = await run(['logs', IDS.deployment, '--follow', '--step', 'build'], { [EVENTS]: stream(liveEvents) });
   assert.deepEqual([result.code, result.stdout], [0, 'step 1\n100%\nlast\n']);
   const json = await run(['logs', IDS.deployment, '--follow', '--json'], { [EVENTS]: stream(liveEvents) });
@@ -62,7 +62,7 @@ test('logs --follow prints log lines alone and exits with the fate', async () =>
   );
 });
 
-test('logs tells on stderr why a deployment failed, and what to do; of an app nothing but its words', async () => {
+test("logs prints on stderr why a deployment failed and a remedy, without the app's control sequences", async () => {
   const error = {
     code: 'ORK_APP_EXITED' as const,
     message: 'Its last line: \u001b[2J\u001b[31mno database\u001b[0m',
@@ -90,7 +90,7 @@ test('logs tells on stderr why a deployment failed, and what to do; of an app no
   }
 });
 
-test('logs tells on stderr what a deployment waits for, and what became of one that wrote nothing', async () => {
+test('logs prints on stderr what a deployment waits for, and how one without a log ended', async () => {
   const queued = { status: 'queued', startedAt: null } as const;
   const waiting = sampleDeployment({ ...queued, waitingFor: 'the host vps-1, which is offline' });
   const told: [Deployment, RegExp][] = [
@@ -132,7 +132,7 @@ const appLogEnd = (error: AppLogEvent & { kind: 'end' } = { kind: 'end', error: 
   `data: ${JSON.stringify(error)}\n\n`;
 const EVENT_STREAM = { 'content-type': 'text/event-stream' };
 
-test('logs --app prints what the app wrote, --json one object a line; its options stand for nothing else', async () => {
+test("logs --app prints the app's output, with --json one object per line; its options need --app", async () => {
   const script: Script = (_asked, response) =>
     void response.writeHead(200, EVENT_STREAM).end(appLog(1, 2) + appLogEnd());
   const plain = await run(['logs', '--app', '--tail', '7', '--since', '10m', ...SHOP], { [APP_LOG]: script });
@@ -158,7 +158,7 @@ test('logs --app prints what the app wrote, --json one object a line; its option
   }
 });
 
-test('logs --app --follow comes back after an outage without a line twice, and ends with Ctrl-C', async () => {
+test('logs --app --follow resumes after an interruption without duplicate lines, and Ctrl-C ends it', async () => {
   let turn = 0;
   const offline = { code: 'ORK_HOST_OFFLINE' as const, message: 'The connection to the host was lost.', evidence: [] };
   const script: Script = ({ headers }, response) => {
@@ -174,7 +174,7 @@ test('logs --app --follow comes back after an outage without a line twice, and e
   assert.match(result.stderr, /does not answer\. Trying again …\nThe connection to the host was lost\. Trying again …/);
 });
 
-test('logs --app tells why there is none, without asking again and again', async () => {
+test('logs --app says why there is no log, and does not retry', async () => {
   const refused = await run(FOLLOW_SHOP, { [APP_LOG]: refuse('ORK_APP_NOT_LIVE', 'Nothing serves there.') });
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /Nothing serves there\.\nDeploy it\. If/);

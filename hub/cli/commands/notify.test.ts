@@ -7,7 +7,7 @@ import type { Script } from '../test-cli.ts';
 const cli = useCli();
 const { run } = cli;
 
-test('notify add takes a URL from stdin alone, shows the secret of a webhook, and says how to try it', async () => {
+test('notify add takes a URL from stdin only, shows the secret of a webhook, and says how to test it', async () => {
   const receiver = {
     name: 'pager',
     kind: 'webhook',
@@ -48,7 +48,7 @@ test('notify add takes a URL from stdin alone, shows the secret of a webhook, an
   }
 });
 
-test('notify list says what did not arrive and why, test what failed, remove what is gone', async () => {
+test('notify list says what was not delivered and why, test what failed, remove what was removed', async () => {
   const error = { code: 'ORK_NOTIFY_ANSWER', message: 'hooks.example.com answered with HTTP 404.', evidence: [] };
   const delivery = {
     id: IDS.deployment,

@@ -9,7 +9,7 @@ import type { Script } from '../test-cli.ts';
 const cli = useCli();
 const { run } = cli;
 
-test('project create prints the remote and the next commands; its body holds only what was given', async () => {
+test('project create prints the remote and the next commands, and sends only the given options', async () => {
   const result = await run(['project', 'create', 'shop', '--domain', 'shop.example.com', '--port', '3000'], {
     'POST /projects': () => project,
   });
@@ -23,7 +23,7 @@ test('project create prints the remote and the next commands; its body holds onl
   });
 });
 
-test('the token of an external repository comes from stdin and stands in no output', async () => {
+test('the token of an external repository comes from stdin and appears in no output', async () => {
   const url = 'https://git.example.com/team/shop.git';
   const external: Project = { ...project, origin: 'external', repositoryUrl: url, gitRemote: null };
   const args = ['project', 'create', 'shop', '--repository', url, '--repository-token-stdin'];
@@ -35,7 +35,7 @@ test('the token of an external repository comes from stdin and stands in no outp
   assert.match(result.stdout, /orkestr deploy --project shop/);
 });
 
-test('project set gives a new token, another URL, or takes the token out', async () => {
+test('project set replaces the token, changes the URL, or removes the token', async () => {
   const url = 'https://git.example.com/team/shop.git';
   const external: Project = { ...project, origin: 'external', repositoryUrl: url, gitRemote: null };
   const set = async (args: readonly string[], hasRepositoryToken: boolean) => {
@@ -59,7 +59,7 @@ test('project set gives a new token, another URL, or takes the token out', async
   assert.match(without.said, /without a token/);
 });
 
-test('project show tells where the code is, and whether a token reads it', async () => {
+test('project show says where the repository is, and whether a token is used to read it', async () => {
   const repositoryUrl = 'https://git.example.com/team/shop.git';
   const shown = { ...project, repositoryUrl, gitRemote: null, hasRepositoryToken: true };
   const result = await run(['project', 'show', 'shop'], { 'GET /projects/shop': () => shown });
@@ -68,7 +68,7 @@ test('project show tells where the code is, and whether a token reads it', async
   assert.doesNotMatch(own.stdout, /read with/);
 });
 
-test('project set needs something to change, and one way to read the repository', async () => {
+test('project set without a change, or with conflicting token options, is refused', async () => {
   for (const [args, words] of [
     [[], /Nothing to change/],
     [['--repository-user', 'ci'], /--repository-token-stdin/],
@@ -80,7 +80,7 @@ test('project set needs something to change, and one way to read the repository'
   }
 });
 
-test('project list is an aligned table; with --json one object', async () => {
+test('project list prints an aligned table; with --json one object', async () => {
   const routes = { 'GET /projects': () => [project] };
   const plain = await run(['project', 'list'], routes);
   assert.equal(
@@ -91,7 +91,7 @@ test('project list is an aligned table; with --json one object', async () => {
   assert.deepEqual(JSON.parse(json.stdout), { projects: [project] });
 });
 
-test('a host is named by its name, too', async () => {
+test('--host accepts the name of a host', async () => {
   const routes: Record<string, Script> = { 'GET /hosts': () => [host], 'POST /projects': () => project };
   await run(['project', 'create', 'shop', '--host', host.name], routes);
   assert.partialDeepStrictEqual(cli.hub?.asked[1]?.body, { environment: { hostId: IDS.host } });
@@ -101,14 +101,14 @@ test('a host is named by its name, too', async () => {
   assert.match((await run(['project', 'create', 'shop', '--host', 'nobody'], routes)).stderr, /no host nobody/);
 });
 
-test('deleting needs --yes, and asks the hub nothing without it', async () => {
+test('deleting a project needs --yes, and sends no request without it', async () => {
   assert.equal((await run(['project', 'delete', 'shop'], {})).code, 2);
   const gone: Script = (_asked, response) => void response.writeHead(204).end();
   const result = await run(['project', 'delete', 'shop', '--yes', '--json'], { 'DELETE /projects/shop': gone });
   assert.deepEqual([result.code, JSON.parse(result.stdout)], [0, { deleted: 'shop' }]);
 });
 
-test("the project comes from the folder's git remote orkestr, when that leads to this hub", async () => {
+test("the project is taken from the folder's git remote orkestr, if that points to this hub", async () => {
   const hub = await cli.script({ [`GET ${ENVIRONMENT}/variables`]: () => [{ name: 'A', updatedAt: AT }] });
   const git = (...args: string[]): Buffer => execFileSync('git', args, { cwd: cli.home.folder, stdio: 'pipe' });
   const env = { ORKESTR_URL: hub.url, ORKESTR_TOKEN: TOKEN };

@@ -13,7 +13,7 @@ const me = {
   scopes: ['read', 'deploy'],
 };
 
-test('login checks the token with the hub and keeps it in a file that only its owner can read', async () => {
+test('login checks the token with the hub and stores it in a file that only its owner can read', async () => {
   const hub = await cli.script({ 'GET /me': () => me });
   const result = await cli.home.run(['login', hub.url, '--token', '-'], { stdin: `${TOKEN}\n` });
   assert.deepEqual([result.code, result.stderr], [0, '']);
@@ -30,7 +30,7 @@ test('login checks the token with the hub and keeps it in a file that only its o
   assert.equal(existsSync(file), false);
 });
 
-test('login without --token reads it from stdin; an address without https:// is told how to be written', async () => {
+test('login without --token reads it from stdin; for an address without https:// it says how to write it', async () => {
   const hub = await cli.script({ 'GET /me': () => me });
   const result = await cli.home.run(['login', hub.url], { stdin: `${TOKEN}\n` });
   assert.deepEqual([result.code, result.stderr], [0, '']);
@@ -40,7 +40,7 @@ test('login without --token reads it from stdin; an address without https:// is 
   assert.match(short.stderr, /write it in full: https:\/\/hub\.example\.com$/m);
 });
 
-test('login with a token that the hub refuses keeps nothing', async () => {
+test('login with a token that the hub refuses stores nothing', async () => {
   const hub = await cli.script({ 'GET /me': refuse('ORK_UNAUTHENTICATED', 'The token is unknown.') });
   const result = await cli.home.run(['login', hub.url, '--token', TOKEN]);
   assert.equal(result.code, 1);
@@ -49,7 +49,7 @@ test('login with a token that the hub refuses keeps nothing', async () => {
   assert.equal(existsSync(join(cli.home.folder, 'orkestr')), false);
 });
 
-test('without a login every command says how to log in', async () => {
+test('without a login, a command says how to log in', async () => {
   const result = await cli.home.run(['project', 'list']);
   assert.equal(result.code, 1);
   assert.match(result.stderr, /orkestr login http:\/\/127\.0\.0\.1:7700$/m);

@@ -46,7 +46,7 @@ const inTurn = (upgrades: Upgrade[]): Script => {
 };
 const ONE = `GET /upgrades/${IDS.deployment}`;
 
-test('hosts upgrade takes names in their order, or all; --version and --at-once are told to the hub', async () => {
+test('hosts upgrade takes names in order, or --all, and sends --version and --at-once to the hub', async () => {
   const routes = { 'GET /hosts': () => HOSTS, 'POST /upgrades': () => upgrade('running', ['ordered', 'waiting']) };
   const named = await run(['hosts', 'upgrade', 'vps-2', 'vps-1', '--version', '2.0.0', '--at-once', '2'], routes);
   assert.equal(named.code, 0, named.stderr);
@@ -58,13 +58,13 @@ test('hosts upgrade takes names in their order, or all; --version and --at-once 
   assert.equal(JSON.parse(all.stdout).state, 'running');
 });
 
-test('hosts upgrade without hosts, and with both, is wrong usage', async () => {
+test('hosts upgrade without hosts, or with both names and --all, is a usage error', async () => {
   for (const args of [[], ['vps-1', '--all'], ['--all', '--at-once', '0']]) {
     assert.equal((await run(['hosts', 'upgrade', ...args], {})).code, 2);
   }
 });
 
-test('--follow prints a line for each change and exits with the fate', async () => {
+test('--follow prints a line per change, and its exit code follows the result', async () => {
   const went = [
     upgrade('running', ['ordered', 'waiting']),
     upgrade('running', ['healthy', 'ordered']),
@@ -87,7 +87,7 @@ test('--follow prints a line for each change and exits with the fate', async () 
   assert.match(paused.stdout, /orkestr upgrades resume/);
 });
 
-test('a paused one is followed until those under way have ended; Ctrl-C detaches', async () => {
+test('a paused upgrade is still followed while a host is in its trial; Ctrl-C detaches', async () => {
   const left = await run(
     ['upgrades', 'show', '--follow'],
     {
@@ -100,7 +100,7 @@ test('a paused one is followed until those under way have ended; Ctrl-C detaches
   assert.match(left.stderr, /the upgrade continues/);
 });
 
-test('a hub that is away for a moment ends no following, and what ends it says that the upgrade goes on', async () => {
+test('--follow survives an unreachable hub, and when refused says that the upgrade continues', async () => {
   const looks = [away, () => upgrade('done', ['healthy', 'healthy'])];
   const routes = {
     'GET /upgrades': () => [upgrade('running', ['healthy', 'trial'])],
@@ -118,7 +118,7 @@ test('a hub that is away for a moment ends no following, and what ends it says t
   );
 });
 
-test('upgrades list, resume, skip and cancel are about the newest one', async () => {
+test('upgrades list, resume, skip and cancel use the newest upgrade', async () => {
   const paused = upgrade('paused', ['failed', 'waiting']);
   const newest = { 'GET /upgrades': () => [paused] };
   const list = await run(['upgrades', 'list'], newest);
@@ -135,7 +135,7 @@ test('upgrades list, resume, skip and cancel are about the newest one', async ()
   }
 });
 
-test('what the hub refuses is said with its mend', async () => {
+test('a refusal by the hub is printed with its remedy', async () => {
   const refusal = refuse('ORK_UPGRADE_UNSERVED', 'This hub offers 2.0.0, not 3.0.0.');
   const result = await run(['hosts', 'upgrade', '--all', '--version', '3.0.0'], { 'POST /upgrades': refusal });
   assert.equal(result.code, 1);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatAge, formatDuration } from './format.ts';
 
-test('durations take the unit that fits', () => {
+test('durations are shown in a suitable unit', () => {
   const written = [0, 999, 1000, 59_999, 60_000, 185_000, 3_600_000, 7_800_000].map(formatDuration);
   assert.deepEqual(written, [
     '0 ms',
@@ -16,7 +16,7 @@ test('durations take the unit that fits', () => {
   ]);
 });
 
-test('ages are rough, and a clock that is behind gives no negative one', () => {
+test('ages are rounded, and never negative when the clock is behind', () => {
   const now = Date.parse('2030-01-10T00:00:00Z');
   const ages = [
     '2030-01-10T00:05:00Z',

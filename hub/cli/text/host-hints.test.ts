@@ -26,23 +26,23 @@ const host: Host = {
 };
 const mendsOf = (change: Partial<Host>) => hostHints({ ...host, ...change }).map(({ mend }) => mend);
 
-test('a host that is well needs nothing', () => {
+test('a healthy host has no hints', () => {
   assert.deepEqual(hostHints(host), []);
   assert.deepEqual(hostHints({ ...host, status: null }), []);
 });
 
-test('each thing that is wrong has its mend', () => {
+test('each problem of a host has its remedy', () => {
   const engine = { reachable: false, version: null, liveRestore: null };
   const down = { ...status, engine, proxy: { reachable: false }, disk: { totalBytes: 100, availableBytes: 4 } };
   assert.deepEqual(mendsOf({ status: down }), ['ORK_ENGINE_UNREACHABLE', 'ORK_PROXY_UNREACHABLE', 'ORK_DISK_FULL']);
   assert.deepEqual(mendsOf({ online: false, status: down }), ['ORK_HOST_OFFLINE'], 'what was is not what is');
 });
 
-test('one that has not joined gets the command for a new token', () => {
+test('a host that has not joined gets the command for a new token', () => {
   assert.match(hostHints({ ...host, enrolled: false, online: false })[0]?.says ?? '', /orkestr hosts join-token vps-1/);
 });
 
-test('why one is refused is told elsewhere', () => {
+test('a refused agent gets no hint here', () => {
   const refusal = { code: 'ORK_PROTOCOL_AGENT_OLD' as const, message: 'Too old.', evidence: [] };
   assert.deepEqual(hostHints({ ...host, online: false, refusal }), []);
 });

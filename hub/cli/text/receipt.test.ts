@@ -22,11 +22,11 @@ const FIRST: CutoverReceipt = {
   urls: [],
 };
 
-test('a first deployment has no old side to tell of', () => {
+test('the receipt of a first deployment omits the old side', () => {
   assert.equal(receiptText(FIRST), 'generation 1 · 0 failed');
 });
 
-test('a cutover with everything in it', () => {
+test('the receipt of a full cutover lists every figure', () => {
   const receipt: CutoverReceipt = {
     ...FIRST,
     generation: 7,
@@ -49,7 +49,7 @@ test('a cutover with everything in it', () => {
   );
 });
 
-test('what there was nothing of is not told', () => {
+test('the receipt omits zero values', () => {
   const drain = { ms: 1, forced: 0, streams: { carried: 0, ended: 0, closed: 0 } };
   assert.equal(streamsText({ drain }), null);
   assert.equal(heldText({ held: { requests: 2, refused: 0, p50Ms: 1, maxMs: 2 } }), '2 for 1 ms (p50), at most 2 ms');

@@ -28,7 +28,7 @@ const receiver = (...deliveries: Delivery[]): Receiver => ({
   createdAt: AT,
 });
 
-test('a delivery is told by where it stands', () => {
+test('each state of a delivery has its own line', () => {
   assert.equal(deliveryLine(delivery('sent', { endedAt: AT }), NOW), 'sent 5 min ago');
   assert.equal(deliveryLine(delivery('given-up', { endedAt: AT }), NOW), 'given up 5 min ago');
   assert.equal(deliveryLine(delivery('sending'), NOW), 'tried once');
@@ -36,7 +36,7 @@ test('a delivery is told by where it stands', () => {
   assert.equal(deliveryLine(delivery('collecting'), NOW), 'will be sent soon');
 });
 
-test('what did not arrive is told with its reason until something arrives', () => {
+test('an undelivered notice is shown with its reason until a delivery succeeds', () => {
   const failed = [delivery('sending', { error }), delivery('given-up', { error })];
   assert.deepEqual(
     troubleOf(receiver(delivery('collecting'), ...failed, delivery('sent'), delivery('given-up', { error }))).map(

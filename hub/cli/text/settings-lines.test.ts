@@ -10,7 +10,7 @@ const SETTINGS = {
   edge: { compression: true, ratePerClient: { requests: 10 }, errorPages: { 503: '<h1>Closed</h1>' } },
 };
 
-test('every value stands on its own with its path; lists stay whole', () => {
+test('every value is on its own line with its path; lists stay whole', () => {
   assert.deepEqual(settingsLines(SETTINGS), [
     ['domains', '[{"host":"*.example.com","pathPrefix":"/"}]'],
     ['rootDirectory', '.'],
@@ -22,7 +22,7 @@ test('every value stands on its own with its path; lists stay whole', () => {
   ]);
 });
 
-test('what is shown can be given to --setting again', () => {
+test('the shown lines can be passed back to --setting', () => {
   const setting = settingsLines(SETTINGS).map(([path, value]) => `${path}=${value}`);
   assert.deepEqual(settingsOf({ setting }), SETTINGS);
 });

@@ -14,13 +14,13 @@ const summaryOf = (changes: Partial<Image>): string =>
     output: { bytes: 88_000_000, peakMemoryBytes: 212_000_000, ...changes },
   });
 
-test('a build is summed up by its size, its cache and its memory', () => {
+test('a build is summarised by its size, its cache and its memory', () => {
   const summary = { ms: 1, steps: 9, cached: 5, slowest: [], layers: null, sentBytes: 1 };
   assert.equal(summaryOf({ summary }), '83.9 MiB · 5 of 9 steps from the cache · peak memory 202.2 MiB');
   assert.equal(summaryOf({ peakMemoryBytes: null }), '83.9 MiB');
 });
 
-test('a build of a release again says whether it is the same', () => {
+test('the rebuild of a release says whether it is identical', () => {
   const of = '0190a000-0000-7000-8000-000000000001';
   const rebuild = (differences: string[]) =>
     summaryOf({ rebuild: { of, identical: differences.length === 0, differences } });

@@ -59,7 +59,7 @@ async function sent(t: TestContext, kind: ReceiverKind, message: Message, secret
   return { ...got, json: JSON.parse(got.body) as Record<string, unknown> };
 }
 
-test('a webhook gets JSON of a version, signed with time and id as the Standard Webhooks have it', async (t) => {
+test('a webhook gets versioned JSON, signed with time and id as Standard Webhooks define', async (t) => {
   const secret = makeWebhookSecret();
   const { headers, body, json } = await sent(t, 'webhook', MESSAGE, secret);
   assert.deepEqual(json, { version: 1, ...MESSAGE });
@@ -73,7 +73,7 @@ test('a webhook gets JSON of a version, signed with time and id as the Standard 
   assert.equal(headers['webhook-signature'], `v1,${expected}`);
 });
 
-test('the check of a signature that the docs show takes what is sent, and nothing that was changed', async (t) => {
+test('the signature check in the docs accepts sent messages, and rejects changed and old ones', async (t) => {
   const page = readFileSync(new URL('../../../docs/notifications.md', import.meta.url), 'utf8');
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-docs-'));
   t.after(() => rmSync(folder, { recursive: true }));
@@ -96,7 +96,7 @@ test('the check of a signature that the docs show takes what is sent, and nothin
   assert.deepEqual(fields(shown), fields(json));
 });
 
-test('Slack gets text in which nothing of an error is markup or calls anybody', async (t) => {
+test('Slack gets text in which an error contains no markup and mentions nobody', async (t) => {
   const { json } = await sent(t, 'slack', MESSAGE);
   assert.deepEqual(String(json['text']).split('\n'), [
     'shop/production: the deployment failed at build',
@@ -107,7 +107,7 @@ test('Slack gets text in which nothing of an error is markup or calls anybody', 
   ]);
 });
 
-test('Discord gets content within its limit that calls nobody, and a count of what has no room', async (t) => {
+test('Discord gets content within its limit that mentions nobody, with a count of omitted notices', async (t) => {
   const { json } = await sent(t, 'discord', {
     ...MESSAGE,
     notices: Array.from({ length: 40 }, () => NOTICE),
@@ -134,7 +134,7 @@ async function keys(t: TestContext) {
   return makeCertificate(folder, 'mail', ['DNS:localhost']);
 }
 
-test('mail goes by STARTTLS with login, and has subject, text, and an id that stays', async (t) => {
+test('mail is sent over STARTTLS with a login, and has subject, text and a stable message id', async (t) => {
   const { cert, key } = await keys(t);
   const server = await startMailServer(t, { cert, key });
   const login = { ORKESTR_HUB_SMTP_USER: 'hub', ORKESTR_HUB_SMTP_PASSWORD: 'right' };
@@ -154,14 +154,14 @@ test('mail goes by STARTTLS with login, and has subject, text, and an id that st
   await assert.rejects(mail(MAIL(server.port)), { code: 'ORK_NOTIFY_TLS', message: /certificate/i });
 });
 
-test('mail goes by TLS from the first byte on where the URL says so', async (t) => {
+test('mail is sent over implicit TLS when the URL is smtps', async (t) => {
   const { cert, key } = await keys(t);
   const server = await startMailServer(t, { cert, key, secure: true });
   await mail({ ...MAIL(server.port), ORKESTR_HUB_SMTP_URL: `smtps://localhost:${server.port}` }, cert);
   assert.equal(server.got.length, 1);
 });
 
-test('no mail goes without TLS unless the owner of the hub allows it', async (t) => {
+test('mail is not sent without TLS unless the owner of the hub allows it', async (t) => {
   const server = await startMailServer(t, { hideSTARTTLS: true });
   await assert.rejects(mail(MAIL(server.port)), { code: 'ORK_NOTIFY_TLS' });
   assert.equal(server.got.length, 0);
@@ -169,7 +169,7 @@ test('no mail goes without TLS unless the owner of the hub allows it', async (t)
   assert.equal(server.got.length, 1);
 });
 
-test('what a mail server says no with is told, and so is one that is not there', async (t) => {
+test("a mail server's refusal, an unreachable server and one that does not answer are reported", async (t) => {
   const server = await startMailServer(t, { hideSTARTTLS: true });
   const env = { ...MAIL(server.port), ORKESTR_HUB_SMTP_PLAIN: '1' };
   await assert.rejects(mail(env, undefined, 'nobody@example.com'), {
@@ -191,7 +191,7 @@ test('what a mail server says no with is told, and so is one that is not there',
   });
 });
 
-test('an address is shown without what is secret in it, and one that is none is refused', () => {
+test('an address is shown without its secret part, and an invalid one is refused', () => {
   const { mail: server } = sendContext(MAIL(25));
   for (const kind of RECEIVER_KINDS.filter((name) => name !== 'email')) {
     assert.equal(

@@ -72,7 +72,7 @@ function read(bytes: Buffer, places: readonly number[]): string[] {
   return notes.lines;
 }
 
-test('frames are read as the same ones wherever their bytes are split', () => {
+test('frames are read the same wherever their bytes are split', () => {
   fc.assert(
     fc.property(
       fc.array(fc.oneof(data, other), { maxLength: 8 }),
@@ -100,7 +100,7 @@ const refuses = (bytes: Buffer, code: number): void => {
   for (const places of [[], Array.from(bytes, (_, at) => at)]) assert.throws(() => read(bytes, places), isOfCode);
 };
 
-test('what is no HTTP/2, frames that are too large and padding beyond a payload are refused', () => {
+test('a missing preface, oversized frames and padding longer than the payload are refused', () => {
   refuses(Buffer.from('GET / HTTP/1.1\r\nHost: app.test\r\n\r\n'), CODE.protocolError);
   refuses(Buffer.concat([PREFACE, frame(FRAME.headers, 0, 1, Buffer.alloc(16_385))]), CODE.frameSizeError);
   refuses(Buffer.concat([PREFACE, frame(FRAME.data, FLAG.padded, 1, Buffer.from([3, 1, 2]))]), CODE.protocolError);

@@ -80,7 +80,7 @@ const EXAMPLES: Record<string, readonly (readonly [hex: string, lines: readonly 
   ],
 };
 
-test('the examples of RFC 7541 are read as it says', () => {
+test('the examples of RFC 7541 are decoded as specified', () => {
   for (const [name, blocks] of Object.entries(EXAMPLES)) {
     const decoder = new HpackDecoder();
     for (const [hex, lines] of blocks) assert.deepEqual(decoded(decoder, hex.replaceAll(/\s/g, '')), lines, name);
@@ -103,7 +103,7 @@ const BAD: Record<string, string> = {
   'a change of the table within a block': '82 20',
 };
 
-test('blocks that are not HPACK end the connection with COMPRESSION_ERROR', () => {
+test('invalid HPACK blocks fail with COMPRESSION_ERROR', () => {
   for (const [name, hex] of Object.entries(BAD)) {
     const isCompression = (error: unknown): boolean =>
       error instanceof ConnectionError && error.code === CODE.compressionError;
@@ -111,7 +111,7 @@ test('blocks that are not HPACK end the connection with COMPRESSION_ERROR', () =
   }
 });
 
-test('a table forgets its oldest fields, all of them when one is larger than it, and follows its size', () => {
+test('the dynamic table evicts its oldest fields, is emptied by an oversized one, and follows size updates', () => {
   const decoder = new HpackDecoder();
   // 64 bytes each: 32 of overhead, a name of 1, and a value of 31.
   const field = (value: string): string => `40 01 61 1f ${Buffer.from(value.padEnd(31, '.')).toString('hex')}`;
@@ -131,7 +131,7 @@ test('a table forgets its oldest fields, all of them when one is larger than it,
   assert.throws(() => decoded(small, 'be'));
 });
 
-test('a list that is too large is counted and not kept, and the table goes on', () => {
+test('a list that is too large is counted but not kept, and the dynamic table stays in sync', () => {
   const decoder = new HpackDecoder();
   const list = new FieldList(1000);
   decoded(decoder, `40 01 61 7f8101 ${'62'.repeat(256)}`, list);
@@ -142,7 +142,7 @@ test('a list that is too large is counted and not kept, and the table goes on', 
   assert.equal(decoded(decoder, 'be', list).length, 1);
 });
 
-test('what we encode is read as the same fields', () => {
+test('the fields that we encode are decoded as the same fields', () => {
   const block = new FieldBlock();
   const fields = [
     ['server', 'nginx'],
@@ -171,7 +171,7 @@ test('what we encode is read as the same fields', () => {
   assert.equal((block.bytes[1] ?? 0) & 0xf0, 0x10);
 });
 
-test('a block is not kept once it was read: it may be 64 KiB, and its connection at rest for long', async () => {
+test('a decoded block is not retained, since it can have 64 KiB and its connection can be idle for long', async () => {
   const decoder = new HpackDecoder();
   const read = (bytes: Buffer): WeakRef<Buffer> => {
     decoder.decode(bytes, 0, bytes.length, new FieldList(LIST_BYTES));

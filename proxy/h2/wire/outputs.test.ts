@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MOST_BUFFERS, Outputs } from './outputs.ts';
 
-test('however many connections write in one turn, few buffers serve them, and all is flushed', async () => {
+test('any number of connections that write in one turn share few buffers, and all are flushed', async () => {
   const outputs = new Outputs();
   const buffers = new Set<Buffer>();
   let flushed = 0;

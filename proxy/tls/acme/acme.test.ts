@@ -30,7 +30,7 @@ test('a host gets its certificate by HTTP-01, and visitors are served with it', 
   assert.equal(chain.split('BEGIN CERTIFICATE').length, 3, 'with the chain behind it');
 });
 
-test('a host gets its certificate by TLS-ALPN-01, also while another one is in use', async (t) => {
+test('a host gets its certificate by TLS-ALPN-01, even while another one is in use', async (t) => {
   await lab.pebble.setAddresses('alpn.test', ['127.0.0.1']);
   const started = await lab.start(t, { challengeTypes: ['tls-alpn-01'] });
   await obtain(started, 'alpn.test');
@@ -41,7 +41,7 @@ test('a host gets its certificate by TLS-ALPN-01, also while another one is in u
   assert.ok(!lab.looked.includes('tls acme-tls/1'), 'such a connection comes to no app');
 });
 
-test('a certificate is kept over a restart and renewed when two thirds of its life are over, with another key', async (t) => {
+test('a certificate survives a restart, and is renewed with a new key after two thirds of its lifetime', async (t) => {
   await lab.pebble.setAddresses('renew.test', ['127.0.0.1']);
   const first = await lab.start(t);
   await obtain(first, 'renew.test');
@@ -64,7 +64,7 @@ test('a certificate is kept over a restart and renewed when two thirds of its li
   assert.ok(Date.parse(viewOf(second, 'renew.test')?.renewAt ?? '') > Date.parse(renewed.valid_from));
 });
 
-test('what is on disk is for its owner only, and no key is in the log', async (t) => {
+test('files are accessible to their owner only, and the log contains no key', async (t) => {
   await lab.pebble.setAddresses('secret.test', ['127.0.0.1']);
   const started = await lab.start(t);
   await obtain(started, 'secret.test');
@@ -83,7 +83,7 @@ test('what is on disk is for its owner only, and no key is in the log', async (t
   for (const key of keys) assert.ok(!lab.logged.includes(key.slice(-40)));
 });
 
-test('a host that waits is asked for at once when its owner says so', async (t) => {
+test('a waiting host is tried at once when its owner requests it', async (t) => {
   await lab.pebble.setAddresses('retry.test', ['192.0.2.1']);
   const started = await lab.start(t);
   await obtain(started, 'retry.test');
@@ -96,7 +96,7 @@ test('a host that waits is asked for at once when its owner says so', async (t) 
   assert.deepEqual(started.tls.view().missing, []);
 });
 
-test('an account that the CA does not know any more is made again with the same key', async (t) => {
+test('an account that the CA no longer knows is registered again with the same key', async (t) => {
   await lab.pebble.setAddresses('account.test', ['127.0.0.1']);
   await lab.pebble.setAddresses('account2.test', ['127.0.0.1']);
   const started = await lab.start(t);
@@ -116,7 +116,7 @@ const NOT_REPLACED = [
   [403, 'unauthorized'],
 ] as const;
 
-test('a certificate is renewed in the window that the CA suggests (ARI), and the order names the one it replaces', async (t) => {
+test('a certificate is renewed in the window that the CA suggests (ARI), and the order names the replaced one', async (t) => {
   await lab.pebble.setAddresses('ari.test', ['127.0.0.1']);
   const asked: string[] = [];
   const orders: (string | undefined)[] = [];

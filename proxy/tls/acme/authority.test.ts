@@ -27,7 +27,7 @@ const log = makeLogger('proxy', 'silent');
 class Ca {
   /** Hosts of the orders placed, in order. */
   readonly asked: string[] = [];
-  /** Why the CA takes no order for a host, or null. */
+  /** Why the CA refuses an order for a host, or null. */
   refusal: (host: string) => AcmeProblem | null = () => null;
   /** The status of a finalized order; null: the order is gone. */
   decision: 'processing' | 'valid' | null = 'valid';
@@ -112,7 +112,7 @@ async function open(t: TestContext): Promise<Lab> {
 
 const limit = (): AcmeProblem => new AcmeProblem('ORK_ACME_LIMIT', 'too many new orders', { retryAfterMs: 2 * DAY_MS });
 
-test('a CA that tells two hosts of its limit is asked for no other for an hour, and then for one at a time', async (t) => {
+test('after rate limits for two hosts the CA gets no orders for an hour, and then one at a time', async (t) => {
   const lab = await open(t);
   const { ca, ledger, authority } = lab;
   ca.refusal = limit;
@@ -133,7 +133,7 @@ test('a CA that tells two hosts of its limit is asked for no other for an hour, 
   assert.deepEqual(lab.hosts().toSorted(), ['a.test', 'b.test', 'c.test', 'd.test']);
 });
 
-test('a host that somebody wants to be asked for at once is, also at a CA that is left alone', async (t) => {
+test('a requested retry of a host is done at once, even while its CA is paused', async (t) => {
   const lab = await open(t);
   const { ca, authority } = lab;
   ca.refusal = limit;
@@ -145,7 +145,7 @@ test('a host that somebody wants to be asked for at once is, also at a CA that i
   assert.equal(await authority.retry('c.test'), false, 'it waits no more');
 });
 
-test('a limit that one host has alone holds up no other, whenever it is told', async (t) => {
+test('a rate limit of a single host does not delay others', async (t) => {
   const lab = await open(t);
   const { ca, authority } = lab;
   ca.refusal = (host) => (host < 'c' ? limit() : null);
@@ -154,7 +154,7 @@ test('a limit that one host has alone holds up no other, whenever it is told', a
   assert.deepEqual(lab.hosts().toSorted(), ['c.test', 'd.test']);
 });
 
-test('an order that the CA does not decide in time is gone on with: no other is made', async (t) => {
+test('an order that the CA does not decide in time is resumed, without a new order', async (t) => {
   const lab = await open(t);
   const { ca, ledger, authority } = lab;
   ca.decision = 'processing';
@@ -169,7 +169,7 @@ test('an order that the CA does not decide in time is gone on with: no other is 
   assert.equal(ledger.failureOf('slow.test'), null);
 });
 
-test('an order that the CA has forgotten is made anew', async (t) => {
+test('an order that the CA has forgotten is replaced by a new one', async (t) => {
   const lab = await open(t);
   const { ca, authority } = lab;
   ca.decision = 'processing';
@@ -183,7 +183,7 @@ test('an order that the CA has forgotten is made anew', async (t) => {
   assert.deepEqual([ca.asked, lab.hosts()], [['gone.test', 'gone.test'], ['gone.test']]);
 });
 
-test('a CA that gives no answer on renewals is left alone with them, and holds up no host that waits', async (t) => {
+test('a CA that does not answer renewal requests is not asked for every host, and does not delay waiting hosts', async (t) => {
   const lab = await open(t);
   const { ca, authority } = lab;
   const had = ['a.test', 'b.test', 'c.test', 'd.test'];

@@ -9,7 +9,7 @@ import { readRetryAfter } from './transport.ts';
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-test('a failed validation is tried at most four times in an hour, whatever is drawn', () => {
+test('a failed validation is tried at most four times in an hour, for any random draw', () => {
   fc.assert(
     fc.property(fc.infiniteStream(fc.double({ min: 0, max: 1, noNaN: true })), (draws) => {
       let at = 0;
@@ -39,11 +39,11 @@ test('waits grow, stay within their bounds, and are never shorter than the CA as
   assert.equal(waitAfterInterruption(100), 60 * MINUTE_MS);
 });
 
-test('a disk that is full keeps no host waiting for long when it has room again', () => {
+test('a full disk delays a host only briefly, even after many tries', () => {
   assert.ok(waitAfter('ORK_DISK_FULL', 100, null, 1) <= 11 * MINUTE_MS);
 });
 
-test('Retry-After is seconds or a date, and nothing else', () => {
+test('Retry-After is read as seconds or a date, and nothing else', () => {
   const now = Date.parse('2026-01-01T00:00:00Z');
   assert.equal(readRetryAfter('120', now), 120_000);
   assert.equal(readRetryAfter('Thu, 01 Jan 2026 00:02:00 GMT', now), 120_000);
@@ -64,7 +64,7 @@ const certificate = (days: number, fingerprint = 'AA:BB') => ({
   notAfter: days * DAY_MS,
 });
 
-test('a renewal falls a little before two thirds of the lifetime, at another time for each certificate', () => {
+test('renewal is due shortly before two thirds of the lifetime, at a different time for each certificate', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 400 }), fc.string(), (days, fingerprint) => {
       const share = renewAtOf(certificate(days, fingerprint), null, 0) / (days * DAY_MS);
@@ -80,7 +80,7 @@ test('a renewal falls a little before two thirds of the lifetime, at another tim
   );
 });
 
-test('the window of the CA decides, but never leaves less than a tenth, nor renews what was just issued', () => {
+test("the CA's window decides, but leaves a tenth of the lifetime, and a day passes after the issue", () => {
   const at = (days: number): string => new Date(days * DAY_MS).toISOString();
   const issue = (start: number, end: number, issued = 0) => ({
     issuedAt: at(issued),

@@ -26,7 +26,7 @@ const failure = (retryAt: string): Failure => ({
   message: 'DNS has no address for it.',
 });
 
-test('what was written is there after a restart, also for a host with the name of a property', async (t) => {
+test('failures and pauses survive a restart, even for a host named like an object property', async (t) => {
   const path = join(await folder(t), 'ledger.json');
   const first = await Ledger.open(path, log);
   for (const host of ['constructor', 'a.test']) assert.equal(first.failureOf(host), null);
@@ -42,7 +42,7 @@ test('what was written is there after a restart, also for a host with the name o
   for (const host of ['constructor', 'a.test']) assert.equal(third.failureOf(host), null);
 });
 
-test('a damaged ledger is kept aside and begun anew', async (t) => {
+test('a damaged ledger is moved aside and replaced by an empty one', async (t) => {
   const path = join(await folder(t), 'ledger.json');
   for (const text of ['', '{"version":1', '{"version":2}', '[]']) {
     await writeFile(path, text);
@@ -54,7 +54,7 @@ test('a damaged ledger is kept aside and begun anew', async (t) => {
   }
 });
 
-test('a stored certificate that was cut at any place is not used, and the others are', async (t) => {
+test('a stored certificate that is truncated at any byte is not used, and the others are', async (t) => {
   const path = await folder(t);
   const made = await makeCertificate(path, 'a', ['DNS:a.test']);
   const store = new CertificateStore(join(path, 'store'), log);

@@ -35,7 +35,7 @@ async function host(t: TestContext, answer: (open: ReadonlyMap<string, string>) 
 
 const tokenOf = (url = ''): string => url.replace('/.well-known/acme-challenge/', '');
 
-test('an address that no interface has is ours when it brings the answer that only we can give', async (t) => {
+test("an address that is not on any interface counts as this host if it returns the proxy's challenge answer", async (t) => {
   const asked: string[] = [];
   const { dependencies, open } = await host(t, (open) => (request, response) => {
     asked.push(request.headers.host ?? '');
@@ -46,7 +46,7 @@ test('an address that no interface has is ours when it brings the answer that on
   assert.equal(open.size, 0, 'the answer is closed again');
 });
 
-test('another server, one that echoes, one that never ends and one that is not there are not us', async (t) => {
+test('another server, one that echoes, one that never ends and one that resets do not count as this host', async (t) => {
   const others: [RequestListener, RegExp][] = [
     [(_request, response) => response.writeHead(404).end('not found'), /another server answers/],
     [(request, response) => response.end(tokenOf(request.url)), /another server answers/],
@@ -64,14 +64,14 @@ test('another server, one that echoes, one that never ends and one that is not t
   }
 });
 
-test('an address that is set is ours unasked, however it is written: behind NAT not even this host may get an answer there', async (t) => {
+test('a configured public address counts as this host without a request, in any notation', async (t) => {
   const { dependencies } = await host(t, () => (_request, response) => response.writeHead(404).end());
   const publicAddresses = ['127.0.0.1', '2001:DB8:0::7'];
   const resolve = async () => ['127.0.0.1', '2001:db8::7'];
   await checkPointing('a.test', { ...dependencies, resolve, publicAddresses });
 });
 
-test('an address that stays silent is told in plain words, with the setting for one behind NAT', async (t) => {
+test('an address that does not answer is explained, with the setting for a host behind NAT', async (t) => {
   const { dependencies } = await host(t, () => () => {});
   await assert.rejects(checkPointing('a.test', { ...dependencies, probeTimeoutMs: 100 }), {
     code: 'ORK_ACME_DNS',
@@ -81,7 +81,7 @@ test('an address that stays silent is told in plain words, with the setting for 
   });
 });
 
-test('one address of several that is not ours is enough to refuse, and a silent one ends with the proxy', async (t) => {
+test('one foreign address of several is enough to refuse, and a pending lookup ends with the proxy', async (t) => {
   const { dependencies } = await host(t, (open) => (request, response) => {
     if (request.socket.localAddress === '127.0.0.1') response.end(open.get(tokenOf(request.url)));
   });
@@ -95,7 +95,7 @@ test('one address of several that is not ours is enough to refuse, and a silent 
   await assert.rejects(checkPointing('a.test', many), /9 addresses/);
 });
 
-test('no request is sent to this machine or its link because DNS says so', () => {
+test('addresses of this machine and its link, which DNS may name, are never contacted', () => {
   for (const address of ['127.0.0.1', '127.9.9.9', '0.0.0.0', '169.254.169.254', '224.0.0.1', '255.255.255.255']) {
     assert.equal(isOutside(address), false, address);
     assert.equal(isOutside(`::ffff:${address}`), false, `mapped ${address}`);

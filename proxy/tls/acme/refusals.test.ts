@@ -1,4 +1,4 @@
-/** Certificates that cannot be issued now: the reported reason, when to try again, and what goes on meanwhile. */
+/** Certificates that cannot be issued now: the reported reason, when to try again, and what still works meanwhile. */
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ before(async () => {
 });
 after(() => lab?.close());
 
-test('files that cannot be read stop no start: they are told, and used once they can be read', async (t) => {
+test('unreadable files do not prevent the start: they are reported, and used once they are readable', async (t) => {
   await lab.pebble.setAddresses('unread.test', ['127.0.0.1']);
   const state = await mkdtemp(join(lab.folder, 'unread-'));
   const ledger = join(state, 'acme', 'ledger.json');
@@ -27,7 +27,7 @@ test('files that cannot be read stop no start: they are told, and used once they
   assert.deepEqual(started.tls.view().missing, []);
 });
 
-test('a CA that does not answer is passed over for the next one, and left alone for a while', async (t) => {
+test('a CA that does not answer is skipped in favour of the next one, and paused for a while', async (t) => {
   await lab.pebble.setAddresses('b.test', ['127.0.0.1']);
   await lab.pebble.setAddresses('c.test', ['127.0.0.1']);
   const started = await lab.start(t, { directories: [DEAD, lab.pebble.directory] });
@@ -38,7 +38,7 @@ test('a CA that does not answer is passed over for the next one, and left alone 
   assert.equal(lab.logged.split('ORK_ACME_UNREACHABLE').length - 1, 1, 'asked once for both hosts');
 });
 
-test('without any CA a host waits, and its reason says so', async (t) => {
+test('without a reachable CA a host waits, and its reason says so', async (t) => {
   await lab.pebble.setAddresses('d.test', ['127.0.0.1']);
   const started = await lab.start(t, { directories: [DEAD] });
   await obtain(started, 'd.test');
@@ -47,7 +47,7 @@ test('without any CA a host waits, and its reason says so', async (t) => {
   assert.ok(Date.parse(missing?.retryAt ?? '') > Date.now());
 });
 
-test('no CA is asked for a name that does not point here; hosts beside it get theirs, and so does it once it does', async (t) => {
+test('a name that does not point here is not ordered until it does; other hosts get their certificates', async (t) => {
   await lab.pebble.setAddresses('good.test', ['127.0.0.1']);
   // The second address is a loopback one where nobody listens.
   await lab.pebble.setAddresses('elsewhere.test', ['127.0.0.1', '127.0.0.99']);
@@ -73,7 +73,7 @@ function assertMinutes(moment: string | null | undefined, minutes: number): void
   assert.ok(left > minutes - 2 && left <= minutes, `${left} minutes are left`);
 }
 
-test('a refused host backs off longer each time, over a restart too, and then tries the other challenge', async (t) => {
+test('a refused host backs off longer each time, even over a restart, and then tries the other challenge type', async (t) => {
   await lab.pebble.setAddresses('refused.test', ['127.0.0.1']);
   const started = await lab.start(t);
   // Workers that answer nothing, so that the CA finds no challenge.
@@ -108,7 +108,7 @@ test('a refused host backs off longer each time, over a restart too, and then tr
   );
 });
 
-test('an order that the end of the process interrupts is written down, and made again later', async (t) => {
+test('an order that is interrupted by the end of the process is recorded and repeated later', async (t) => {
   await lab.pebble.setAddresses('crash.test', ['127.0.0.1']);
   const started = await lab.start(t);
   const opened = new Promise<void>((resolve) => {
@@ -131,7 +131,7 @@ test('an order that the end of the process interrupts is written down, and made 
   assert.deepEqual(again.tls.view().missing, []);
 });
 
-test('what the disk does not take: no order without the ledger, and an issued certificate is used and saved later', async (t) => {
+test('without a writable ledger there is no order; a certificate that cannot be saved is used and saved later', async (t) => {
   await lab.pebble.setAddresses('disk.test', ['127.0.0.1']);
   const started = await lab.start(t);
   const [ledger, certificates] = ['ledger.json.new', 'certificates'].map((name) => join(started.state, 'acme', name));
@@ -156,7 +156,7 @@ test('what the disk does not take: no order without the ledger, and an issued ce
   assert.equal((await lab.visit('disk.test')).serialNumber, serialNumber);
 });
 
-test('wildcards are not asked for, and the reason names what to do', async (t) => {
+test('wildcards are not ordered, and the reason says what to do', async (t) => {
   const started = await lab.start(t);
   const orders = lab.pebble.orders;
   await obtain(started, '*.wild.test');
@@ -164,7 +164,7 @@ test('wildcards are not asked for, and the reason names what to do', async (t) =
   assert.match(reasonOf(started, '*.wild.test')?.reason ?? '', /^ORK_ACME_WILDCARD/);
 });
 
-test('names that never leave the machine are not asked for, and not missed', async (t) => {
+test('names that never leave the machine are not ordered, and not listed as missing', async (t) => {
   const started = await lab.start(t);
   const orders = lab.pebble.orders;
   await obtain(started, 'shop.localhost');
@@ -172,7 +172,7 @@ test('names that never leave the machine are not asked for, and not missed', asy
   assert.deepEqual(started.tls.view().missing, []);
 });
 
-test('an address is not asked for, and does not count as failed', async (t) => {
+test('an IP address is not ordered, and does not count as failed', async (t) => {
   const started = await lab.start(t);
   const orders = lab.pebble.orders;
   await obtain(started, '192.0.2.7');
@@ -180,7 +180,7 @@ test('an address is not asked for, and does not count as failed', async (t) => {
   assert.match(reasonOf(started, '192.0.2.7')?.reason ?? '', /^ORK_CERTIFICATE_NONE: no CA is asked for an address/);
 });
 
-test('the limit of a CA is kept to as long as it says, and another CA is asked meanwhile', async (t) => {
+test('the rate limit of a CA is respected as long as it says, and another CA is used meanwhile', async (t) => {
   await lab.pebble.setAddresses('limit.test', ['127.0.0.1']);
   let orders = 0;
   const front = await lab.startFront(
@@ -207,7 +207,7 @@ test('the limit of a CA is kept to as long as it says, and another CA is asked m
   assert.deepEqual(both.tls.view().missing, []);
 });
 
-test('a lab.clock that was far ahead and is set right keeps no host waiting', async (t) => {
+test('after a clock that was far ahead is corrected, hosts do not have to wait', async (t) => {
   await lab.pebble.setAddresses('clock.test', []);
   const started = await lab.start(t);
   lab.clock.offset = 400 * DAY_MS;

@@ -30,7 +30,7 @@ async function judged(name: string, answer: (receiver: Receiver) => void): Promi
   }
 }
 
-test('an answer is right only when all of it is, and belongs to its request', async () => {
+test('a response is right only if all of it is, and it belongs to its request', async () => {
   const right = payload.slice(1024);
   const answers: [string, string, (receiver: Receiver) => void][] = [
     [
@@ -58,7 +58,7 @@ test('an answer is right only when all of it is, and belongs to its request', as
   for (const [verdict, name, answer] of answers) assert.equal(await judged(name, answer), verdict, answer.toString());
 });
 
-test('a request that was sent after the flip, or taken up long after it, is a stray', () => {
+test('a request that was sent after the flip, or accepted long after it, is a stray', () => {
   let now = 0;
   const times = new RequestTimes({ arrivedAt: () => now });
   for (const [sent, takenUp] of [
@@ -75,7 +75,7 @@ test('a request that was sent after the flip, or taken up long after it, is a st
   assert.deepEqual([late, misrouted, said.length], [1, 1, 2]);
 });
 
-/** Faults counted when a connection ends this way, on a version whose connections may be closed from then on. */
+/** Faults counted when a connection ends this way, on a version whose connections may close after `closesInMs`. */
 async function endOf(end: End, closesInMs: number | null): Promise<Record<string, number>> {
   const book = new TallyBook();
   const longLived = new LongLived(book);
@@ -97,7 +97,7 @@ async function endOf(end: End, closesInMs: number | null): Promise<Record<string
   return { cut: faults.newSocketsCut, wordless: faults.noCloseFrame, closed };
 }
 
-test('a long connection may end at the deadline of its version, with its word, and comes back', async () => {
+test('a long-lived connection may end at the deadline of its version with a Close frame, and is opened again', async () => {
   const [clean, unclean] = [
     { clean: true, how: '1001' },
     { clean: false, how: '1006' },
@@ -108,7 +108,7 @@ test('a long connection may end at the deadline of its version, with its word, a
   assert.deepEqual(await endOf(clean, null), { cut: 1, wordless: 0, closed: 0 });
 });
 
-test('the plan of the load has each kind in its share, spread evenly', () => {
+test('the load plan has each kind in its share, spread evenly', () => {
   const plan = interleave(KINDS);
   assert.equal(plan.length, 1000);
   for (const part of [plan.slice(0, 100), plan.slice(450, 550)]) {
@@ -117,7 +117,7 @@ test('the plan of the load has each kind in its share, spread evenly', () => {
   }
 });
 
-test('a percentile is the value that so many are not above', () => {
+test('a percentile is the value that the given share does not exceed', () => {
   const values = Array.from({ length: 100 }, (_, index) => 100 - index);
   assert.deepEqual([percentile(values, 0.99), percentile(values, 0.5), percentile([], 0.99)], [99, 50, 0]);
 });

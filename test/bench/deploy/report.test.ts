@@ -4,7 +4,7 @@ import { report } from './report.ts';
 
 const deployed = (ms: number, build: number) => ({ ms, steps: { build } });
 
-test('medians of each side and of each step are told, and ours divided by plain', () => {
+test('the report has the medians of each side and each step, and the ratio of ours to plain', () => {
   const pairs = [
     { ours: deployed(1100, 500), plain: deployed(1000, 400) },
     { ours: deployed(1300, 600), plain: deployed(900, 300) },

@@ -46,7 +46,7 @@ const fixedRate = async (t: TestContext, port: number, rate: number): Promise<En
   return { code, output, errors };
 };
 
-test('a server that stands still for half a second is told by every request that was due meanwhile', async (t) => {
+test('a server that stalls for half a second shows in every request that was due meanwhile', async (t) => {
   let served = 0;
   const port = await serve(t, (_req, res) => {
     served += 1;
@@ -61,7 +61,7 @@ test('a server that stands still for half a second is told by every request that
   assert.ok(p99 > 400, `p99 is ${p99} ms`);
 });
 
-test('a bad answer among those at a fixed rate is a failure', async (t) => {
+test('a wrong response among those at a fixed rate is a failure', async (t) => {
   let served = 0;
   const port = await serve(t, (_req, res) => {
     served += 1;
@@ -72,7 +72,7 @@ test('a bad answer among those at a fixed rate is a failure', async (t) => {
   assert.match(errors, /answered 200 with 5 bytes/);
 });
 
-test('idle clients come from many addresses, and notice when one of them was closed', async (t) => {
+test('idle clients use many addresses, and notice when a connection is closed', async (t) => {
   const addresses = new Set<string>();
   const connections: NonNullable<Parameters<RequestListener>[0]['socket']>[] = [];
   const port = await serve(t, (req, res) => {
@@ -86,7 +86,7 @@ test('idle clients come from many addresses, and notice when one of them was clo
     assert.equal(connections.length, 50);
     const gone = connections.slice(0, closed).map((socket) => once(socket.destroy(), 'close'));
     await Promise.all(gone);
-    // Stdin ends after the FIN that was sent before.
+    // Stdin ends only after the earlier FIN.
     child.stdin?.end();
     const [code] = (await once(child, 'exit')) as [number];
     assert.equal(code, closed);

@@ -9,7 +9,7 @@ import { barsOf, tables } from './report.ts';
 
 const get1k = { ours: 24, general: 140, nginx: 20, haproxy: 25, caddy: 96 };
 
-test('a case is held against the better of nginx and haproxy, and against Caddy', () => {
+test('a case is compared with the better of nginx and haproxy, and with Caddy', () => {
   const bars = barsOf({ cases: { get1k }, latency2000rps: {}, rssMB: 61, idleBytesPerConnection: null });
   assert.deepEqual(bars, [
     { name: 'get1k / better of nginx, haproxy', found: 1.2, most: 1.15 },
@@ -18,12 +18,12 @@ test('a case is held against the better of nginx and haproxy, and against Caddy'
   ]);
 });
 
-test('a figure that there is not is held against nothing', () => {
+test('a missing figure is not compared', () => {
   const cases = { tls1k: { ...get1k, ours: null }, get64k: { ours: 50, nginx: null, haproxy: null, caddy: null } };
   assert.deepEqual(barsOf({ cases, latency2000rps: {}, rssMB: null, idleBytesPerConnection: null }), []);
 });
 
-test('the table tells which bars are met', () => {
+test('the table shows which bars are met', () => {
   const latency2000rps = { ours: { p50: 0.3, p99: 1.25 } };
   const memory = { ours: { rssMB: 52.5, idleBytesPerConnection: 6001 } };
   const figures = { cases: { get1k }, latency2000rps, rssMB: 52.5, idleBytesPerConnection: 6001 };
@@ -35,7 +35,7 @@ test('the table tells which bars are met', () => {
   assert.match(text, /^\| bytes per idle connection \| 6001 \| <= 8192 \| met \|$/m);
 });
 
-test('medians and percentiles are those of the textbook', () => {
+test('medians and percentiles match their definitions', () => {
   assert.equal(median([]), null);
   assert.equal(median([9, 1, 5]), 5);
   assert.equal(median([4, 1, 2, 3]), 2.5);
@@ -50,7 +50,7 @@ status codes: 50 2xx, 0 3xx, 0 4xx, 0 5xx
 traffic: 55.00KB (56320) total, 1.00KB (1024) headers (space savings 90.00%), 50.00KB (51200) data
 `;
 
-test('h2load counts only when all its answers were HTTP/2, good and whole', () => {
+test('an h2load run counts only if all its responses were HTTP/2, successful and complete', () => {
   const answer = { answerBytes: 1024 };
   assert.equal(read(H2LOAD, answer), 50);
   const broken: [string, string][] = [
@@ -67,7 +67,7 @@ test('h2load counts only when all its answers were HTTP/2, good and whole', () =
   for (const [text, other] of broken) assert.throws(() => read(H2LOAD.replace(text, other), answer), /h2load/, other);
 });
 
-test('options are checked, and quick is a choice of them', () => {
+test('options are validated, and --quick selects a subset', () => {
   assert.equal(readOptions(['--help']), null);
   const all = readOptions([]);
   assert.deepEqual([all?.rounds, all?.cases.length, all?.extras.length, all?.proxies.length], [5, 8, 2, 5]);
@@ -81,7 +81,7 @@ test('options are checked, and quick is a choice of them', () => {
   assert.throws(() => readOptions(['--seconds', '1.5']), /--seconds/);
 });
 
-test('proxy and load get a core each, of those that this process may use', () => {
+test('proxy and load get one core each, among those that this process may use', () => {
   assert.deepEqual(pickCpus('Cpus_allowed:\tff\nCpus_allowed_list:\t0-7\n'), { proxy: 0, load: 1 });
   assert.deepEqual(pickCpus('Cpus_allowed_list:\t3,6-7\n'), { proxy: 3, load: 6 });
   assert.throws(() => pickCpus('Cpus_allowed_list:\t2\n'), /two cores/);

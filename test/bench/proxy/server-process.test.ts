@@ -24,7 +24,7 @@ function start(t: TestContext, code: string): ServerProcess {
 const said = (server: ServerProcess, word: string): Promise<true> =>
   until(word, server, async () => readFileSync(server.logFile, 'utf8').includes(word) || null);
 
-test('CPU time and memory of a server are those of its workers too', async (t) => {
+test('CPU time and memory of a server include its workers', async (t) => {
   const busy = `const end = performance.now() + 50; while (performance.now() < end);
     globalThis.kept = Buffer.alloc(50e6, 1); console.log('worked'); setInterval(() => {}, 1e6);`;
   const server = start(
@@ -39,14 +39,14 @@ test('CPU time and memory of a server are those of its workers too', async (t) =
   assert.ok(server.residentBytes() > 100e6, `${server.residentBytes()} bytes`);
 });
 
-test('it runs on its one core', async (t) => {
+test('a server runs on its one core', async (t) => {
   const server = start(t, `console.log('up'); setInterval(() => {}, 1e6)`);
   await said(server, 'up');
   const list = /^Cpus_allowed_list:\s+(\S+)$/m.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1];
   assert.equal(list, String(pickCpus(readFileSync('/proc/self/status', 'utf8')).proxy));
 });
 
-test('a server that has ended is told with its last words, never measured', async (t) => {
+test('a server that has exited is reported with its last output, never measured', async (t) => {
   const server = start(t, `console.error('the port is taken'); process.exit(3)`);
   await assert.rejects(said(server, 'listening'), /program ended before listening:\n {2}\| the port is taken/);
   assert.throws(() => server.cpuNanoseconds(), /the port is taken/);

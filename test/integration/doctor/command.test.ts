@@ -60,7 +60,7 @@ describe('orkestr-agent doctor', () => {
   });
   after(() => host.stop());
 
-  test('works where there is nothing: no hub, no agent, no proxy, no Docker, no state', async (t) => {
+  test('works without hub, agent, proxy, Docker and state', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'ork-doctor-'));
     t.after(() => rmSync(folder, { recursive: true }));
     const nowhere = {
@@ -84,13 +84,13 @@ describe('orkestr-agent doctor', () => {
     assert.match(stderr, /ORK_INVALID: --yes needs --fix/);
   });
 
-  test('tells its options with examples', async () => {
+  test('shows its options and examples with --help', async () => {
     const { code, stdout } = await doctor({}, ['--help']);
     assert.equal(code, 0);
     for (const word of ['--json', '--fix', '--yes', '--bundle', 'Examples:']) assert.ok(stdout.includes(word), word);
   });
 
-  test('an engine that hangs does not hold it', async (t) => {
+  test('does not hang with an unresponsive engine', async (t) => {
     const pid = await host.enginePid();
     process.kill(pid, 'SIGSTOP');
     t.after(() => process.kill(pid, 'SIGCONT'));
@@ -102,7 +102,7 @@ describe('orkestr-agent doctor', () => {
     t.diagnostic(`all checks beside a hung engine: ${ms} ms`);
   });
 
-  test('--fix sets file modes right, says so, and has nothing to do the second time', async () => {
+  test('--fix corrects file modes, says so, and has nothing to do the second time', async () => {
     chmodSync(host.state, 0o755);
     chmodSync(join(host.state, 'secret.key'), 0o640);
     const mended = await fix();
@@ -116,7 +116,7 @@ describe('orkestr-agent doctor', () => {
     assert.deepEqual(await fix(), []);
   });
 
-  test('--fix takes nothing away; --fix --yes takes what is ours and not needed, and nothing else', async (t) => {
+  test('--fix removes nothing; --fix --yes removes only our leftovers', async (t) => {
     host.makeContainer('left-over');
     host.makeContainer('of-another-agent', { [LABEL.scope]: 'ffffffff' });
     t.after(() => host.docker('rm', '--force', 'of-another-agent'));

@@ -16,7 +16,7 @@ describe('doctor', () => {
   });
   after(() => host.stop());
 
-  test('finds nothing on a host where all is well', async () => {
+  test('finds nothing on a healthy host', async () => {
     const { ids, report } = await host.problems();
     assert.deepEqual(
       ids.filter((id) => !ofVersions(id)),

@@ -20,11 +20,11 @@ import { fatesAre, makeStory } from './story.ts';
 const BEFORE = PROTOCOL_VERSION - 1;
 const ID = '018f0000-0000-7000-8000-00000000000a';
 
-test('the version before is spoken, and the one before that is not', () => {
+test('the previous protocol version is supported, and the one before it is not', () => {
   assert.equal(OLDEST_PROTOCOL, BEFORE);
 });
 
-test('an agent of the version before joins this hub, deploys, fails, comes back, is cancelled, rolls back and removes', async (t) => {
+test('an agent of the previous version joins, deploys, fails, reconnects, is cancelled, rolls back and removes', async (t) => {
   const hub = await startTestHub();
   t.after(() => hub.stop());
   const story = makeStory(hub);
@@ -56,7 +56,7 @@ test('an agent of the version before joins this hub, deploys, fails, comes back,
   }
 });
 
-test('an agent of this version joins a hub of the version before and does all that it asks', async (t) => {
+test('an agent of this version joins a hub of the previous version and does everything that it asks', async (t) => {
   const hub = new FrozenHub(BEFORE);
   const hubUrl = await hub.listen();
   const agent = await startLinkAgent({ folder: temporaryFolder(t), hubUrl, joinToken: hub.joinToken });
@@ -72,7 +72,7 @@ test('an agent of this version joins a hub of the version before and does all th
   );
 });
 
-test('every frame that was recorded is one that its own version reads: the frozen schemas are those of the conversation', () => {
+test('every recorded frame is valid under the frozen schemas of its own version', () => {
   const [hub, agent] = [readerOf(BEFORE, 'HubMessage'), readerOf(BEFORE, 'AgentMessage')];
   for (const line of readConversation(BEFORE)) {
     if ('hub' in line) hub(line.hub);
@@ -80,7 +80,7 @@ test('every frame that was recorded is one that its own version reads: the froze
   }
 });
 
-test('errors of today are told to the version before, and messages that it does not know are not sent', () => {
+test('current errors are translated for the previous version, and messages unknown to it are not sent', () => {
   const [hub, agent] = [readerOf(BEFORE, 'HubMessage'), readerOf(BEFORE, 'AgentMessage')];
   for (const code of ErrorCode.options) {
     const error = { code, message: 'So it is.', evidence: [] };
@@ -115,7 +115,7 @@ const KEPT_FROM_IT: ReadonlyArray<readonly [pattern: RegExp, why: string]> = [
 ];
 
 for (const name of MESSAGE_NAMES) {
-  test(`${name}: the version before reads what this one writes, and this one what that wrote`, () => {
+  test(`${name}: this version and the previous one read each other's messages`, () => {
     const then = schemasNamed(schemasOf(BEFORE), name);
     const now = schemasNamed(schemasOfToday(), name);
     const unexplained = refusals(now.written, then.read, name).filter(

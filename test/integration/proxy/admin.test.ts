@@ -8,7 +8,7 @@ import { answering, OK, scriptedUpstream, startEdge, temporaryFolder, uuid } fro
 
 const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n';
 
-test('no certificate is wanted for a host whose https is off', async (t) => {
+test('a host with https off needs no certificate', async (t) => {
   const edge = await startEdge(t, { certificates: await temporaryFolder(t) });
   const missing = async (): Promise<unknown> => {
     const { body } = await call(edge, 'GET', '/v1/certificates');
@@ -20,7 +20,7 @@ test('no certificate is wanted for a host whose https is off', async (t) => {
   assert.deepEqual(await missing(), []);
 });
 
-test('metrics and certificates are answered, and unknown calls are not', async (t) => {
+test('the admin API serves metrics and certificates, and refuses unknown calls', async (t) => {
   const edge = await startEdge(t);
   const app = await scriptedUpstream(t, answering(OK));
   await flip(edge, 1, app.port);

@@ -20,7 +20,7 @@ const MAX_WAKES_PER_SECOND = 3.2;
 const sleepsOf = (pid: number): number =>
   Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/task/${pid}/status`, 'utf8'))?.[1]);
 
-test('a proxy at rest has no code compiled as hot, and is woken a few times a second', async (t) => {
+test('an idle proxy compiles no hot code, and wakes only a few times a second', async (t) => {
   const [node, ...operands] = proxyArgv();
   const child = spawn(node, ['--trace-opt', ...operands, 'serve'], { env: environment(await temporaryFolder(t)) });
   t.after(() => child.kill('SIGKILL'));

@@ -24,8 +24,8 @@ const withFields = (...fields: readonly string[]): string => `${[...PROXIED, ...
 
 for (const [what, bytes] of [
   ['both framings', `POST / HTTP/1.1\r\n${withFields('Content-Length: 5', 'Transfer-Encoding: chunked')}0\r\n\r\n`],
-  ['a coding in disguise', `POST / HTTP/1.1\r\n${withFields('Transfer-Encoding:\tchunked')}0\r\n\r\n`],
-  ['a length in disguise', `POST / HTTP/1.1\r\n${withFields('Content-Length: +5')}hello`],
+  ['a disguised transfer coding', `POST / HTTP/1.1\r\n${withFields('Transfer-Encoding:\tchunked')}0\r\n\r\n`],
+  ['a disguised length', `POST / HTTP/1.1\r\n${withFields('Content-Length: +5')}hello`],
   ['a name with an underscore', `GET / HTTP/1.1\r\n${withFields('Content_Length: 5')}`],
   ['a bare line feed', `GET / HTTP/1.1\r\n${withFields('X: y\nZ: w')}`],
   ['a second Host', `GET / HTTP/1.1\r\n${withFields('Host: b')}`],
@@ -37,7 +37,7 @@ for (const [what, bytes] of [
   ['an absolute target', `GET http://a/ HTTP/1.1\r\n${withFields()}`],
   ['the rest of another message', 'hello\r\n\r\n'],
 ] as const) {
-  test(`the strict upstream takes no request with ${what}`, async (t) => {
+  test(`the strict upstream accepts no request with ${what}`, async (t) => {
     const seen: string[] = [];
     const upstream = await StrictUpstream.start({
       request: ({ method }) => seen.push(method),
@@ -53,7 +53,7 @@ for (const [what, bytes] of [
   });
 }
 
-test('answers are counted by whose they are, interim ones not', () => {
+test('responses are counted by their origin, and interim ones are not counted', () => {
   const received = [
     'HTTP/1.1 100 Continue\r\n\r\n',
     'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
@@ -63,7 +63,7 @@ test('answers are counted by whose they are, interim ones not', () => {
   assert.deepEqual(countAnswers(received.join('')), { fromApp: 1, fromServer: 1, fromProxy: 1 });
 });
 
-test('a corpus is read as it is, and every host that it names is routed', async (t) => {
+test('a corpus is read unchanged, and every host that it names is routed', async (t) => {
   const folder = join(await temporaryFolder(t), 'corpus');
   await mkdir(folder);
   const bytes = Buffer.from('GET http://b.test/ HTTP/1.1\r\nhOST : A.test\r\nX: \xff\r\n\n', 'latin1');
@@ -80,7 +80,7 @@ test('a corpus is read as it is, and every host that it names is routed', async 
   );
 });
 
-test('requests that an upstream notes are read once, whole lines only', async (t) => {
+test('requests that an upstream logs are read once, and only as whole lines', async (t) => {
   const file = join(await temporaryFolder(t), 'seen');
   const seen = new SeenRequests(file);
   assert.deepEqual(seen.next(), []);

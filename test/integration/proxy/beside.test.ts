@@ -61,7 +61,7 @@ async function visit(port: number, text: string): Promise<Wire> {
   return new Wire(socket).send(text);
 }
 
-test('behind nginx, as the page has it, the app hears of its visitor, streams come in pieces, and WebSockets work', async (t) => {
+test("behind nginx with the documented settings the app sees its visitor's address, streams and WebSockets work", async (t) => {
   const edge = await startEdge(t, { trusted: ['127.0.0.1'] });
   const app = createServer((req, res) => {
     if (req.url === '/stream') {

@@ -12,7 +12,7 @@ function bodyOf(wire: Wire): Buffer {
   return Buffer.from(/transfer-encoding: chunked/i.test(head) ? dechunked(body).body : body, 'latin1');
 }
 
-testBoth('text is compressed as it comes, each part at once', async (t) => {
+testBoth('text is compressed part by part, and each part is sent at once', async (t) => {
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t);
   edge.serve(upstream.port, { compression: true });
@@ -35,40 +35,43 @@ testBoth('text is compressed as it comes, each part at once', async (t) => {
   assert.equal(edge.seen[0]?.bytesOut, bodyOf(client).length);
 });
 
-testBoth('an answer of known length is compressed too, HEAD says so, and small or odd ones are left', async (t) => {
-  const edge = await startServing(t);
-  const text = 'hello '.repeat(1000);
-  const plain = (type: string, body: string): string =>
-    `HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n`;
-  const answers = new Map([
-    ['GET /big', plain('text/plain', text) + text],
-    ['HEAD /big', plain('text/plain', text)],
-    ['GET /small', `${plain('text/plain', 'small')}small`],
-    ['GET /events', 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n'],
-  ]);
-  const upstream = await scriptedUpstream(t, (wire) => {
-    wire.socket.on('data', (head) => {
-      const [line = ''] = String(head).split(' HTTP', 1);
-      wire.send(answers.get(line) ?? '');
-      if (line === 'GET /events') wire.socket.end();
+testBoth(
+  'a response of known length is compressed too, HEAD gets its fields, and small ones and events are not',
+  async (t) => {
+    const edge = await startServing(t);
+    const text = 'hello '.repeat(1000);
+    const plain = (type: string, body: string): string =>
+      `HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n`;
+    const answers = new Map([
+      ['GET /big', plain('text/plain', text) + text],
+      ['HEAD /big', plain('text/plain', text)],
+      ['GET /small', `${plain('text/plain', 'small')}small`],
+      ['GET /events', 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n'],
+    ]);
+    const upstream = await scriptedUpstream(t, (wire) => {
+      wire.socket.on('data', (head) => {
+        const [line = ''] = String(head).split(' HTTP', 1);
+        wire.send(answers.get(line) ?? '');
+        if (line === 'GET /events') wire.socket.end();
+      });
     });
-  });
-  edge.serve(upstream.port, { compression: true });
-  const ask = async (line: string): Promise<Wire> => {
-    const client = await edge.send(`${line} ${HEAD}Accept-Encoding: br, gzip\r\nConnection: close\r\n\r\n`);
-    await client.end();
-    return client;
-  };
-  const big = await ask('GET /big');
-  assert.equal(brotliDecompressSync(bodyOf(big)).toString(), text);
-  assert.doesNotMatch(big.received, /content-length/i);
-  const head = await ask('HEAD /big');
-  assert.match(head.received, /Content-Encoding: br\r\n.*\r\n\r\n$/s);
-  for (const line of ['GET /small', 'GET /events'])
-    assert.doesNotMatch((await ask(line)).received, /content-encoding/i);
-});
+    edge.serve(upstream.port, { compression: true });
+    const ask = async (line: string): Promise<Wire> => {
+      const client = await edge.send(`${line} ${HEAD}Accept-Encoding: br, gzip\r\nConnection: close\r\n\r\n`);
+      await client.end();
+      return client;
+    };
+    const big = await ask('GET /big');
+    assert.equal(brotliDecompressSync(bodyOf(big)).toString(), text);
+    assert.doesNotMatch(big.received, /content-length/i);
+    const head = await ask('HEAD /big');
+    assert.match(head.received, /Content-Encoding: br\r\n.*\r\n\r\n$/s);
+    for (const line of ['GET /small', 'GET /events'])
+      assert.doesNotMatch((await ask(line)).received, /content-encoding/i);
+  },
+);
 
-testBoth('a client that does not read holds back what is compressed for it, and frees it when it leaves', async (t) => {
+testBoth('a client that does not read holds back its compressed response, and frees it when it leaves', async (t) => {
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t);
   edge.serve(upstream.port, { compression: true });

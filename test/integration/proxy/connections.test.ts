@@ -21,7 +21,7 @@ for (const [request, name] of [
   [`DELETE / ${HEAD}\r\n`, 'a DELETE'],
   [`GET / ${HEAD}Content-Length: 3\r\n\r\nabc`, 'a GET with a body'],
 ] as const) {
-  testBoth(`${name} is sent once, also when the app drops it`, async (t) => {
+  testBoth(`${name} is sent once, even if the app drops it`, async (t) => {
     const edge = await startEdge(t);
     const upstream = await scriptedUpstream(t, (wire) => {
       wire.socket.on('data', (bytes) => {
@@ -42,7 +42,7 @@ for (const [request, name] of [
   });
 }
 
-test('a POST does not take a connection that was idle for more than a second, a GET does', async (t) => {
+test('a POST does not use a connection that was idle for more than a second, a GET does', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
@@ -58,7 +58,7 @@ test('a POST does not take a connection that was idle for more than a second, a 
   assert.equal(upstream.wires.length, 2);
 });
 
-testBoth('a GET whose idle upstream connection closes under it is sent once more, on a fresh one', async (t) => {
+testBoth('a GET whose idle upstream connection closes under it is retried once, on a new connection', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, (wire, index) => {
     if (index > 0) return answering(OK)(wire);
@@ -77,7 +77,7 @@ testBoth('a GET whose idle upstream connection closes under it is sent once more
   assert.deepEqual(counts(edge), { failed: 0, served: 2, targetFailed: 0, inFlight: 0 });
 });
 
-testBoth('a GET is not sent again when something of a response had come, nor a third time', async (t) => {
+testBoth('a GET is not retried after a part of the response, nor a second time', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, (wire, index) => {
     wire.socket.once('data', () => {
@@ -103,7 +103,7 @@ testBoth('a GET is not sent again when something of a response had come, nor a t
   assert.equal(upstream.wires.length, 3);
 });
 
-testBoth('the limit for idle upstream connections is none for responses, and closes what is idle', async (t) => {
+testBoth('the limit for idle upstream connections does not apply to responses, and closes idle ones', async (t) => {
   const edge = await startEdge(t, { timeouts: { poolIdleMs: 40 } });
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -119,7 +119,7 @@ testBoth('the limit for idle upstream connections is none for responses, and clo
   assert.deepEqual(counts(edge), { failed: 0, served: 1, targetFailed: 0, inFlight: 0 });
 });
 
-testBoth('an upstream that closes idle connections at random costs no request', async (t) => {
+testBoth('an upstream that closes idle connections at random causes no failed request', async (t) => {
   const edge = await startEdge(t);
   let requests = 0;
   const upstream = await scriptedUpstream(t, (wire) => {

@@ -45,7 +45,7 @@ function textOf(data: RawData): string {
   return (data as Buffer).toString('utf8');
 }
 
-test('a request claimed before a flip ends on its old target, and the next one is on the new', async (t) => {
+test('a request claimed before a flip completes on its old target, and the next one goes to the new target', async (t) => {
   const edge = await startEdge(t);
   const [old, young] = [await scriptedUpstream(t), await scriptedUpstream(t, answering(OK))];
   await route(edge, old.port);
@@ -67,7 +67,7 @@ test('a request claimed before a flip ends on its old target, and the next one i
   ]);
   wire.send(OK.replace('ok', 'od'));
   await client.sees(/od$/);
-  // The client's own connection stays open: only the listener of a stopping proxy says close.
+  // The client's own connection stays open: only the listener of a stopping proxy sends Connection: close.
   assert.doesNotMatch(client.received, /Connection: close/i);
   client.send(GET);
   await client.sees(/od.*ok$/s);
@@ -91,7 +91,7 @@ test('a retired target keeps none of its idle connections, however many there ar
   await Promise.all(wires.map((wire) => wire.end()));
 });
 
-test('a drain waits for what is in flight and says how it went; asked again it says the same', async (t) => {
+test('a drain waits for requests in flight and returns its result; repeated it returns the same', async (t) => {
   const edge = await startEdge(t);
   const [old, young] = [await scriptedUpstream(t), await scriptedUpstream(t)];
   await route(edge, old.port);
@@ -185,7 +185,7 @@ testBoth('at the deadline of a drain WebSockets end with FIN, never with a reset
   assert.deepEqual(faults, []);
 });
 
-test('several targets of one upstream drain at once, each by itself', async (t) => {
+test('several targets of one upstream drain at the same time, independently', async (t) => {
   const edge = await startEdge(t);
   const upstreams = [await scriptedUpstream(t), await scriptedUpstream(t), await scriptedUpstream(t)];
   const clients = [];
@@ -203,7 +203,7 @@ test('several targets of one upstream drain at once, each by itself', async (t) 
   assert.equal(viewOf(edge)?.targets.length, 1);
 });
 
-test('a drain of the active target is refused, and of an unknown one answered as unknown', async (t) => {
+test('a drain of the active target is refused, and a drain of an unknown one is answered as unknown', async (t) => {
   const edge = await startEdge(t);
   await route(edge, 1);
   await assert.rejects(async () => drain(edge, 1001, 1), coded('ORK_CONFLICT'));
@@ -217,7 +217,7 @@ test('a drain of the active target is refused, and of an unknown one answered as
   );
 });
 
-test('a flip that cannot be written is refused, and the old target serves on', async (t) => {
+test('a flip that cannot be saved is refused, and the old target keeps serving', async (t) => {
   const edge = await startEdge(t);
   const [old, young] = [await scriptedUpstream(t, answering(OK)), await scriptedUpstream(t, answering(OK))];
   await route(edge, old.port);
@@ -230,7 +230,7 @@ test('a flip that cannot be written is refused, and the old target serves on', a
   assert.equal((await flipTo(edge, 2, young.port)).changed, true);
 });
 
-test('the same flip again is answered as the first time; a stale one is refused', async (t) => {
+test('a repeated flip gets the same answer as the first; a stale one is refused', async (t) => {
   const edge = await startEdge(t);
   await route(edge, 1);
   const first = await flipTo(edge, 2, 2);
@@ -241,7 +241,7 @@ test('the same flip again is answered as the first time; a stale one is refused'
   await assert.rejects(edge.proxy.table.flip({ entry, expectedGeneration: 2 }), coded('ORK_GENERATION_STALE'));
 });
 
-test('of many flips from one generation exactly one wins', async (t) => {
+test('exactly one of many concurrent flips from one generation succeeds', async (t) => {
   const edge = await startEdge(t);
   await route(edge, 1);
   const flips = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => flipTo(edge, 2, 2, 2000 + n)));
@@ -249,7 +249,7 @@ test('of many flips from one generation exactly one wins', async (t) => {
   assert.equal(viewOf(edge)?.generation, 2);
 });
 
-test('a target at another address is followed there without a drain', async (t) => {
+test('requests follow a target to another address without a drain', async (t) => {
   const edge = await startEdge(t);
   const [before, after] = [await scriptedUpstream(t, answering(OK)), await scriptedUpstream(t, answering(OK))];
   await route(edge, before.port);
@@ -261,7 +261,7 @@ test('a target at another address is followed there without a drain', async (t) 
   await assert.rejects(async () => drain(edge, 1001, 1), coded('ORK_CONFLICT'));
 });
 
-test('a route of another environment is taken, and free when that one is removed', async (t) => {
+test('a route of another environment is refused, and free once that environment is removed', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
@@ -274,7 +274,7 @@ test('a route of another environment is taken, and free when that one is removed
   await (await edge.send(GET)).sees(/ok$/);
 });
 
-test('what is in flight to a removed upstream ends by itself, and can be drained', async (t) => {
+test('requests in flight to a removed upstream complete, and it can be drained', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -292,7 +292,7 @@ test('what is in flight to a removed upstream ends by itself, and can be drained
   );
 });
 
-test('a closing proxy lets a begun stream end, closes its connection then, and cuts what passes the deadline', async (t) => {
+test('a closing proxy lets a begun response complete, then closes its connection, and cuts the rest at the deadline', async (t) => {
   const edge = await startEdge(t, { timeouts: { shutdownMs: 1500 } });
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);

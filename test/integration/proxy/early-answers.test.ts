@@ -39,7 +39,7 @@ function refuse(socket: Socket, answer: string): void {
   socket.destroy();
 }
 
-/** As servers that end their side first. */
+/** Like servers that close their side first. */
 function refuseGently(socket: Socket, answer: string): void {
   socket.end(answer, () => socket.destroy());
 }
@@ -53,43 +53,49 @@ const PIECE = 'x'.repeat(50_000);
 for (const [how, framing, piece] of UPLOADS) {
   for (const [what, answer, leave] of [
     ['closes', REFUSAL, refuse],
-    ['ends its side and closes', REFUSAL, refuseGently],
-    ['ends its answer by its side of the connection', OPEN_END, refuseGently],
+    ['closes its side first', REFUSAL, refuseGently],
+    ['ends its response by closing its side', OPEN_END, refuseGently],
   ] as const) {
-    testBoth(`an app that answers an upload ${how} without reading it, and ${what}, is heard`, async (t) => {
+    testBoth(
+      `the client gets the response of an app that answers an upload ${how} without reading it, and ${what}`,
+      async (t) => {
+        const edge = await startServing(t);
+        const app = await refusingApp(t);
+        edge.serve(app.port);
+        const client = await edge.send(`POST / ${HEAD}${framing}\r\n\r\n${piece(PIECE)}`);
+        await eventually('the app has a connection', () => app.sockets.length === 1);
+        await delay(50);
+        // The proxy reads this first, and writes it to a connection that is closed by then.
+        client.send(piece(PIECE));
+        leave(app.sockets[0] as Socket, answer);
+        await heard(client, answer);
+        // The rest of the upload is read and dropped.
+        for (let sent = 0; sent < 20; sent += 1) client.send(piece(PIECE));
+        await eventually('it was told of', () => edge.seen.length === 1);
+        assert.deepEqual([edge.seen[0]?.outcome, app.sockets.length], ['served', 1]);
+      },
+    );
+  }
+
+  testBoth(
+    `the client gets the response of an app that stops reading an upload ${how}, answers and closes`,
+    async (t) => {
       const edge = await startServing(t);
       const app = await refusingApp(t);
       edge.serve(app.port);
-      const client = await edge.send(`POST / ${HEAD}${framing}\r\n\r\n${piece(PIECE)}`);
+      const client = await edge.send(`POST / ${HEAD}${framing}\r\n\r\n`);
+      for (let sent = 0; sent < 500; sent += 1) client.send(piece(PIECE));
       await eventually('the app has a connection', () => app.sockets.length === 1);
-      await delay(50);
-      // The proxy reads this first, and writes it to a connection that is closed by then.
-      client.send(piece(PIECE));
-      leave(app.sockets[0] as Socket, answer);
-      await heard(client, answer);
-      // The rest of the upload is read and dropped.
-      for (let sent = 0; sent < 20; sent += 1) client.send(piece(PIECE));
+      await standsStill(client);
+      refuse(app.sockets[0] as Socket, REFUSAL);
+      await heard(client, REFUSAL);
       await eventually('it was told of', () => edge.seen.length === 1);
       assert.deepEqual([edge.seen[0]?.outcome, app.sockets.length], ['served', 1]);
-    });
-  }
-
-  testBoth(`an app that takes no more of an upload ${how}, answers and closes is heard`, async (t) => {
-    const edge = await startServing(t);
-    const app = await refusingApp(t);
-    edge.serve(app.port);
-    const client = await edge.send(`POST / ${HEAD}${framing}\r\n\r\n`);
-    for (let sent = 0; sent < 500; sent += 1) client.send(piece(PIECE));
-    await eventually('the app has a connection', () => app.sockets.length === 1);
-    await standsStill(client);
-    refuse(app.sockets[0] as Socket, REFUSAL);
-    await heard(client, REFUSAL);
-    await eventually('it was told of', () => edge.seen.length === 1);
-    assert.deepEqual([edge.seen[0]?.outcome, app.sockets.length], ['served', 1]);
-  });
+    },
+  );
 }
 
-testBoth('an answer that a reset cuts off is not taken for a whole one', async (t) => {
+testBoth('a response that a reset cuts off does not count as complete', async (t) => {
   const edge = await startServing(t);
   const app = await refusingApp(t);
   edge.serve(app.port);
@@ -102,7 +108,7 @@ testBoth('an answer that a reset cuts off is not taken for a whole one', async (
   assert.equal(edge.seen[0]?.outcome, 'failed');
 });
 
-testBoth('an app that closes in the middle of an upload without an answer is 502', async (t) => {
+testBoth('an app that closes during an upload without a response yields 502', async (t) => {
   const edge = await startServing(t);
   const app = await refusingApp(t);
   edge.serve(app.port);
@@ -117,7 +123,7 @@ testBoth('an app that closes in the middle of an upload without an answer is 502
 
 for (const compression of [false, true]) {
   const way = compression ? 'by the general engine' : 'by the fast one';
-  test(`over HTTP/2 an app that answers an upload without reading it is heard, ${way}`, async (t) => {
+  test(`over HTTP/2 the client gets the response of an app that answers an upload without reading it, ${way}`, async (t) => {
     const edge = await startHttp2Edge(t);
     const app = createHttpServer((_, res) => res.writeHead(401, { connection: 'close' }).end('no entry\n'));
     t.after(() => void app.close());

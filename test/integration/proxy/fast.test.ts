@@ -46,7 +46,7 @@ function whole(message: string): string {
   return `${head}${body}|${trailers}`;
 }
 
-test('a WebSocket behind plain requests on their connection is served by the fast engine, too', async (t) => {
+test('a WebSocket after plain requests on the same connection is served by the fast engine, too', async (t) => {
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t, (wire) => {
     wire.socket.on('data', () => wire.send(wire.received.includes('/ws') ? SWITCH : OK));
@@ -68,7 +68,7 @@ test('a WebSocket behind plain requests on their connection is served by the fas
   );
 });
 
-test('a body that waits for 100, an odd method and plain requests again share one connection', async (t) => {
+test('a body that waits for 100, an unusual method and plain requests share one connection', async (t) => {
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t, (wire) => {
     wire.socket.on('data', (bytes) => {
@@ -99,7 +99,7 @@ test('a body that waits for 100, an odd method and plain requests again share on
   );
 });
 
-testBoth('a hundred pipelined requests are answered in their order', async (t) => {
+testBoth('a hundred pipelined requests are answered in order', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, echo);
   await route(edge, upstream.port);
@@ -109,7 +109,7 @@ testBoth('a hundred pipelined requests are answered in their order', async (t) =
   assert.deepEqual(client.received.match(/\/\d+-x*/g), paths);
 });
 
-testBoth('requests that come byte by byte are read as if they had come at once', async (t) => {
+testBoth('requests that arrive byte by byte are read as if they had arrived at once', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, (wire) => {
     wire.socket.on('data', () => {
@@ -136,13 +136,13 @@ const ANSWERS = {
   'a length': 'HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 4\r\n\r\nbody',
   'chunks, extensions and trailers':
     'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x="y"\r\nbo\r\n02\r\ndy\r\n0\r\nX-T: 1\r\nContent-Type: x\r\n\r\n',
-  'interim answers before':
+  'preceding interim responses':
     'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody',
   'no body': 'HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n',
 } as const;
 
 for (const [name, answer] of Object.entries(ANSWERS)) {
-  testBoth(`an answer with ${name} may be cut anywhere on its way`, async (t) => {
+  testBoth(`a response with ${name} may be split anywhere`, async (t) => {
     const edge = await startEdge(t);
     const upstream = await scriptedUpstream(t, (wire) => {
       wire.socket.setNoDelay(true);
@@ -169,7 +169,7 @@ for (const [name, answer] of Object.entries(ANSWERS)) {
   });
 }
 
-testBoth('an answer that only the end of its connection frames ends as such for the client', async (t) => {
+testBoth('a response that ends with its connection ends likewise for the client', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -187,7 +187,7 @@ testBoth('an answer that only the end of its connection frames ends as such for 
   if (!/chunked/i.test(client.received)) assert.equal(await client.end(), 'fin');
 });
 
-test('a connection is not kept for longer than the app says that it keeps it', async (t) => {
+test("a connection is not kept longer than the app's Keep-Alive timeout", async (t) => {
   const edge = await startEdge(t, { timeouts: { poolIdleMs: 60_000 } });
   const answer = OK.replace('\r\n\r\n', '\r\nKeep-Alive: timeout=1\r\n\r\n');
   const upstream = await scriptedUpstream(t, answering(answer));
@@ -198,7 +198,7 @@ test('a connection is not kept for longer than the app says that it keeps it', a
   assert.equal(await (await upstream.wire(0)).end(), 'fin');
 });
 
-testBoth('of several copies of an app, one that refuses costs no request', async (t) => {
+testBoth('one refusing copy among several of an app causes no failed request', async (t) => {
   const edge = await startEdge(t);
   const good = await scriptedUpstream(t, answering(OK));
   const targets = [CLOSED_PORT, good.port].map((port) => ({ id: uuid(1001), address: '127.0.0.1', port }));
@@ -210,7 +210,7 @@ testBoth('of several copies of an app, one that refuses costs no request', async
   assert.equal(requests.length, methods.length);
 });
 
-test('an app that needs two interim answers is heard, and each early hint is passed on', async (t) => {
+test('an app may send several interim responses, and each early hint is passed on', async (t) => {
   const edge = await startEdge(t);
   const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n';
   const upstream = await scriptedUpstream(t, answering(`${hints}HTTP/1.1 102 Processing\r\n\r\n${hints}${OK}`));
@@ -220,7 +220,7 @@ test('an app that needs two interim answers is heard, and each early hint is pas
   assert.ok(client.received.startsWith(`${hints}${hints}HTTP/1.1 200 OK\r\n`), client.received);
 });
 
-testBoth('a request that waits in a hold is counted once by the rate of its client', async (t) => {
+testBoth('a held request counts once towards the rate of its client', async (t) => {
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   edge.serve(upstream.port, { ratePerClient: { requests: 1, perSeconds: 600, burst: 0 } });
@@ -233,7 +233,7 @@ testBoth('a request that waits in a hold is counted once by the rate of its clie
   await client.sees(/HTTP\/1.1 429 .*Retry-After: \d+\r\n/s);
 });
 
-testBoth('Connection may be said in several lines, and each counts', async (t) => {
+testBoth('Connection may have several lines, and each counts', async (t) => {
   const edge = await startEdge(t);
   const nominating = 'Connection: close, X-Inner\r\nConnection: X-More\r\nX-Inner: 1\r\nX-More: 1\r\n';
   const upstream = await scriptedUpstream(t, answering(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n${nominating}\r\nok`));
@@ -246,33 +246,36 @@ testBoth('Connection may be said in several lines, and each counts', async (t) =
   assert.equal(upstream.wires.length, 2);
 });
 
-testBoth('a client that leaves is noticed, and the app is let off: nothing behind its request is begun', async (t) => {
-  for (const behind of ['G', `GET /2 ${HEAD}\r\nGET /3 ${HEAD}\r\n`]) {
-    const edge = await startServing(t);
-    const upstream = await scriptedUpstream(t, (wire, index) => index > 0 && answering(OK)(wire));
-    edge.serve(upstream.port);
-    const client = await edge.send(`GET /1 ${HEAD}\r\n${behind}`);
-    const wire = await upstream.wire(0);
-    await wire.sees('\r\n\r\n');
-    client.socket.destroy();
-    assert.equal(await wire.end(), 'fin');
-    // Any request begun earlier would be answered before this one.
-    await (await edge.send(`GET /last ${HEAD}\r\n`)).sees(/ok$/);
-    await eventually('the last to be told of', () => edge.seen.at(-1)?.target === '/last');
-    const told = edge.seen.filter(({ claimed }) => claimed).map(({ target, outcome }) => [target, outcome]);
-    assert.deepEqual(told, [
-      ['/1', 'abandoned'],
-      ['/last', 'served'],
-    ]);
-  }
-});
+testBoth(
+  'when a client disconnects, its request is abandoned, and no pipelined request after it is started',
+  async (t) => {
+    for (const behind of ['G', `GET /2 ${HEAD}\r\nGET /3 ${HEAD}\r\n`]) {
+      const edge = await startServing(t);
+      const upstream = await scriptedUpstream(t, (wire, index) => index > 0 && answering(OK)(wire));
+      edge.serve(upstream.port);
+      const client = await edge.send(`GET /1 ${HEAD}\r\n${behind}`);
+      const wire = await upstream.wire(0);
+      await wire.sees('\r\n\r\n');
+      client.socket.destroy();
+      assert.equal(await wire.end(), 'fin');
+      // Any request started earlier would be answered before this one.
+      await (await edge.send(`GET /last ${HEAD}\r\n`)).sees(/ok$/);
+      await eventually('the last to be told of', () => edge.seen.at(-1)?.target === '/last');
+      const told = edge.seen.filter(({ claimed }) => claimed).map(({ target, outcome }) => [target, outcome]);
+      assert.deepEqual(told, [
+        ['/1', 'abandoned'],
+        ['/last', 'served'],
+      ]);
+    }
+  },
+);
 
 for (const response of [
   'HTTP/1.1 204 No Content\r\nTrailer: X\r\n\r\n',
   'HTTP/1.1 304 Not Modified\r\nTrailer: X\r\n\r\n',
   'HTTP/1.1 200 OK\r\nTrailer: X\r\nContent-Length: 2\r\n\r\nok',
 ]) {
-  testBoth(`trailers are announced by an app without room for them: ${response.slice(9, 12)}`, async (t) => {
+  testBoth(`an app may announce trailers that its response has no room for: ${response.slice(9, 12)}`, async (t) => {
     const edge = await startEdge(t);
     const upstream = await scriptedUpstream(t, answering(response));
     await route(edge, upstream.port);
@@ -282,7 +285,7 @@ for (const response of [
   });
 }
 
-testBoth('a connection whose app said more than its answer is not used again', async (t) => {
+testBoth('a connection whose app sent more than its response is not reused', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(`${OK}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`));
   await route(edge, upstream.port);
@@ -290,7 +293,7 @@ testBoth('a connection whose app said more than its answer is not used again', a
   assert.equal(upstream.wires.length, 2);
 });
 
-test('long answers are whole for clients that keep up, stop for a while, or leave', async (t) => {
+test('long responses are complete for clients that keep up, pause, or leave', async (t) => {
   const edge = await startServing(t);
   const body = randomBytes(12_000_000);
   const app = createHttpServer((_req, res) => res.writeHead(200, { 'content-length': body.length }).end(body));
@@ -318,7 +321,7 @@ test('long answers are whole for clients that keep up, stop for a while, or leav
   assert.equal(found.filter((one) => one === expected).length, 32);
 });
 
-testBoth('a request behind a body that its app took no more of is read', async (t) => {
+testBoth('a request after a body that the app did not read is still read', async (t) => {
   const edge = await startEdge(t);
   await route(edge, CLOSED_PORT);
   const client = await edge.send(`POST /1 ${HEAD}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n`);

@@ -23,13 +23,13 @@ function passwordHash(password: string): string {
 const USERS = [{ user: 'ada', password: passwordHash('secret') }];
 const basic = (pair: string): string => `Authorization: Basic ${Buffer.from(pair).toString('base64')}\r\n`;
 
-testBoth('a redirect is answered in place of the app, and only an unread body costs the connection', async (t) => {
+testBoth('a redirect is answered without the app, and only an unread body closes the connection', async (t) => {
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   edge.serve(upstream.port, { https: 'only' });
   const client = await edge.send(`GET /a?b=1 ${HEAD}\r\n`);
   await client.sees(/^HTTP\/1.1 301 .*Location: https:\/\/app.test\/a\?b=1\r\n.*\r\n\r\n$/s);
-  // The request after it is not handled any more.
+  // The request after it is no longer handled.
   client.send(`POST /c ${HEAD}Content-Length: 3\r\n\r\nabcGET /d ${HEAD}\r\n`);
   await client.sees(/HTTP\/1.1 308 .*Location: https:\/\/app.test\/c\r\n.*Connection: close/s);
   assert.equal(await client.end(), 'fin');
@@ -44,7 +44,7 @@ testBoth('a redirect is answered in place of the app, and only an unread body co
   }
 });
 
-testBoth('a name and a password are asked for, and are not shown to the app', async (t) => {
+testBoth('basic auth is required, and its credentials are not passed to the app', async (t) => {
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   edge.serve(upstream.port, { basicAuth: USERS });
@@ -63,7 +63,7 @@ testBoth('a name and a password are asked for, and are not shown to the app', as
   );
 });
 
-testBoth('a client that leaves while its password is checked is told of once, and asks the app nothing', async (t) => {
+testBoth('a client that leaves during its password check is counted once, and sends nothing to the app', async (t) => {
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t);
   edge.serve(upstream.port, { basicAuth: USERS });
@@ -78,28 +78,31 @@ testBoth('a client that leaves while its password is checked is told of once, an
   assert.doesNotMatch(upstream.wires[0]?.received ?? '', /left/);
 });
 
-testBoth("a CA's challenge is answered for any host and before any policy; other tokens are the app's", async (t) => {
-  const edge = await startServing(t, { challenges: new Map([['token-1', 'token-1.thumb']]) });
-  const upstream = await scriptedUpstream(t, answering(OK));
-  edge.serve(upstream.port, { https: 'only', allowFrom: ['192.0.2.1'] });
-  for (const host of ['app.test', 'new.test']) {
-    const client = await edge.send(`GET /.well-known/acme-challenge/token-1 HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
-    await client.sees(/^HTTP\/1.1 200 OK\r\n.*Content-Type: text\/plain\r\n.*\r\n\r\ntoken-1.thumb$/s);
-  }
-  edge.serve(upstream.port);
-  const other = await edge.send(`GET /.well-known/acme-challenge/token-2 ${HEAD}\r\n`);
-  await other.sees(/ok$/);
-  assert.deepEqual(
-    edge.seen.map(({ status, routed }) => [status, routed]),
-    [
-      [200, false],
-      [200, false],
-      [200, true],
-    ],
-  );
-});
+testBoth(
+  "a CA's challenge is answered for any host and before any policy; other tokens are passed to the app",
+  async (t) => {
+    const edge = await startServing(t, { challenges: new Map([['token-1', 'token-1.thumb']]) });
+    const upstream = await scriptedUpstream(t, answering(OK));
+    edge.serve(upstream.port, { https: 'only', allowFrom: ['192.0.2.1'] });
+    for (const host of ['app.test', 'new.test']) {
+      const client = await edge.send(`GET /.well-known/acme-challenge/token-1 HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+      await client.sees(/^HTTP\/1.1 200 OK\r\n.*Content-Type: text\/plain\r\n.*\r\n\r\ntoken-1.thumb$/s);
+    }
+    edge.serve(upstream.port);
+    const other = await edge.send(`GET /.well-known/acme-challenge/token-2 ${HEAD}\r\n`);
+    await other.sees(/ok$/);
+    assert.deepEqual(
+      edge.seen.map(({ status, routed }) => [status, routed]),
+      [
+        [200, false],
+        [200, false],
+        [200, true],
+      ],
+    );
+  },
+);
 
-testBoth('a trusted sender is believed about the client, and nobody else is', async (t) => {
+testBoth('forwarded client addresses are accepted only from a trusted sender', async (t) => {
   const claims = 'X-Forwarded-For: 203.0.113.9, 10.1.2.3\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n';
   for (const [trusted, address, scheme] of [
     [['127.0.0.0/8', '10.0.0.0/8'], '203.0.113.9', 'https'],
@@ -118,41 +121,44 @@ testBoth('a trusted sender is believed about the client, and nobody else is', as
   }
 });
 
-testBoth('requests of many clients on one connection of a trusted sender are each of their own client', async (t) => {
-  const edge = await startServing(t, { trusted: ['127.0.0.0/8'] });
-  const upstream = await scriptedUpstream(t, answering(OK));
-  edge.serve(upstream.port);
-  const sender = await edge.connect();
-  const clients = [
-    ['203.0.113.1', 'https'],
-    ['203.0.113.2', 'https'],
-    ['203.0.113.2', 'http'],
-    ['203.0.113.1', 'http'],
-  ] as const;
-  for (const [index, [address, scheme]] of clients.entries()) {
-    sender.send(`GET /${index} ${HEAD}X-Forwarded-For: ${address}\r\nX-Forwarded-Proto: ${scheme}\r\n\r\n`);
-    await eventually(`answer ${index}`, () => sender.received.split('ok').length === index + 2);
-  }
-  sender.send(`GET /last ${HEAD}\r\n`);
-  await eventually('the last answer', () => edge.seen.length === clients.length + 1);
-  const all = upstream.wires.map(({ received }) => received).join('');
-  for (const [index, [address, scheme]] of clients.entries()) {
-    const head = all.slice(all.indexOf(`GET /${index} `)).split('\r\n\r\n', 1)[0] ?? '';
-    assert.match(head, new RegExp(`x-forwarded-for: ${address}(\r\n|$)`, 'i'));
-    assert.match(head, new RegExp(`x-forwarded-proto: ${scheme}(\r\n|$)`, 'i'));
-    assert.equal(head.match(/x-forwarded-for/gi)?.length, 1);
-  }
-  assert.deepEqual(
-    edge.seen.map(({ clientAddress, secure }) => [clientAddress, secure ? 'https' : 'http']),
-    [...clients, ['127.0.0.1', 'http']],
-  );
-  assert.deepEqual(
-    new Set(edge.seen.map(({ engine }) => engine)),
-    new Set([engineOf(t) === 'fast' ? 'fast' : 'general']),
-  );
-});
+testBoth(
+  'requests of several clients on one connection of a trusted sender keep their own client addresses',
+  async (t) => {
+    const edge = await startServing(t, { trusted: ['127.0.0.0/8'] });
+    const upstream = await scriptedUpstream(t, answering(OK));
+    edge.serve(upstream.port);
+    const sender = await edge.connect();
+    const clients = [
+      ['203.0.113.1', 'https'],
+      ['203.0.113.2', 'https'],
+      ['203.0.113.2', 'http'],
+      ['203.0.113.1', 'http'],
+    ] as const;
+    for (const [index, [address, scheme]] of clients.entries()) {
+      sender.send(`GET /${index} ${HEAD}X-Forwarded-For: ${address}\r\nX-Forwarded-Proto: ${scheme}\r\n\r\n`);
+      await eventually(`answer ${index}`, () => sender.received.split('ok').length === index + 2);
+    }
+    sender.send(`GET /last ${HEAD}\r\n`);
+    await eventually('the last answer', () => edge.seen.length === clients.length + 1);
+    const all = upstream.wires.map(({ received }) => received).join('');
+    for (const [index, [address, scheme]] of clients.entries()) {
+      const head = all.slice(all.indexOf(`GET /${index} `)).split('\r\n\r\n', 1)[0] ?? '';
+      assert.match(head, new RegExp(`x-forwarded-for: ${address}(\r\n|$)`, 'i'));
+      assert.match(head, new RegExp(`x-forwarded-proto: ${scheme}(\r\n|$)`, 'i'));
+      assert.equal(head.match(/x-forwarded-for/gi)?.length, 1);
+    }
+    assert.deepEqual(
+      edge.seen.map(({ clientAddress, secure }) => [clientAddress, secure ? 'https' : 'http']),
+      [...clients, ['127.0.0.1', 'http']],
+    );
+    assert.deepEqual(
+      new Set(edge.seen.map(({ engine }) => engine)),
+      new Set([engineOf(t) === 'fast' ? 'fast' : 'general']),
+    );
+  },
+);
 
-testBoth('a stripped prefix is taken off as whole segments, byte for byte, and named to the app', async (t) => {
+testBoth('a stripped prefix is removed as whole segments, byte for byte, and named to the app', async (t) => {
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   edge.serve(upstream.port, {}, { routes: [{ host: 'app.test', pathPrefix: '/api', stripPrefix: true }] });
@@ -178,7 +184,7 @@ testBoth('a stripped prefix is taken off as whole segments, byte for byte, and n
   await client.sees(/^HTTP\/1.1 404 /);
 });
 
-testBoth("an environment's own page stands in for ours, for those who ask for html", async (t) => {
+testBoth("an environment's own error page replaces ours for clients that accept HTML", async (t) => {
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t);
   await upstream.close();
@@ -189,7 +195,7 @@ testBoth("an environment's own page stands in for ours, for those who ask for ht
   await tool.sees(/^HTTP\/1.1 502 .*Content-Type: text\/plain.*ORK_APP_UNREACHABLE\n$/s);
 });
 
-testBoth('browsers get a page, tools get text, and 503 says when to come again', async (t) => {
+testBoth('browsers get a page, tools get text, and 503 has Retry-After', async (t) => {
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t);
   edge.serve(upstream.port, { maxConcurrent: 1 });
@@ -210,10 +216,10 @@ testBoth('browsers get a page, tools get text, and 503 says when to come again',
 });
 
 for (const [framing, answer] of [
-  ['nothing but an interim answer', 'HTTP/1.1 100 Continue\r\n\r\n'],
+  ['only an interim response', 'HTTP/1.1 100 Continue\r\n\r\n'],
   ['nothing', ''],
 ] as const) {
-  testBoth(`an app that says ${framing} in its route's time is 504`, async (t) => {
+  testBoth(`an app that sends ${framing} within its route's time limit yields 504`, async (t) => {
     const edge = await startServing(t);
     const upstream = await scriptedUpstream(t, (wire) => void (answer && wire.send(answer)));
     edge.serve(upstream.port, { responseSeconds: 0.1 });
@@ -224,10 +230,10 @@ for (const [framing, answer] of [
 }
 
 for (const [framing, answer] of [
-  ['its end', 'HTTP/1.0 200 OK\r\n\r\npart'],
+  ['the end of its connection', 'HTTP/1.0 200 OK\r\n\r\npart'],
   ['chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n'],
 ] as const) {
-  testBoth(`an answer framed by ${framing} that stands still for its route's time is broken off`, async (t) => {
+  testBoth(`a response framed by ${framing} that stalls for its route's idle time is aborted`, async (t) => {
     const edge = await startServing(t);
     const upstream = await scriptedUpstream(t, answering(answer));
     edge.serve(upstream.port, { idleSeconds: 0.2 });
@@ -243,7 +249,7 @@ for (const [framing, answer] of [
   });
 }
 
-testBoth('a silent WebSocket is ended after the time of its route', async (t) => {
+testBoth("a silent WebSocket is ended after its route's idle time", async (t) => {
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t, (wire) => wire.send(SWITCH));
   edge.serve(upstream.port, { idleSeconds: 0.2 });
@@ -254,26 +260,29 @@ testBoth('a silent WebSocket is ended after the time of its route', async (t) =>
   assert.equal(edge.seen[0]?.status, 101);
 });
 
-testBoth('a chunked body beyond the limit is 413, its connections end, and the client reads the page', async (t) => {
-  const edge = await startServing(t);
-  const upstream = await scriptedUpstream(t);
-  edge.serve(upstream.port, { maxBodyBytes: 1000 });
-  const client = await edge.send(`POST / ${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
-  const chunk = `1f4\r\n${'x'.repeat(500)}\r\n`;
-  client.send(chunk + chunk);
-  // Data from one read may be forwarded as one chunk.
-  await (await upstream.wire(0)).sees(/x{500}(?:\r\n1f4\r\n)?x{500}\r\n$/);
-  for (let sent = 0; sent < 20; sent += 1) client.send(chunk);
-  await client.sees(/^HTTP\/1.1 413 .*Connection: close.*ORK_TOO_LARGE\n$/s);
-  assert.equal(await client.end(), 'fin');
-  const wire = await upstream.wire(0);
-  await wire.end();
-  assert.doesNotMatch(wire.received, /\r\n0\r\n\r\n$/);
-  assert.equal(edge.seen[0]?.status, 413);
-  assert.equal(edge.seen[0].outcome, 'abandoned');
-});
+testBoth(
+  'a chunked body above the limit gets 413, its connections end, and the client can read the page',
+  async (t) => {
+    const edge = await startServing(t);
+    const upstream = await scriptedUpstream(t);
+    edge.serve(upstream.port, { maxBodyBytes: 1000 });
+    const client = await edge.send(`POST / ${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
+    const chunk = `1f4\r\n${'x'.repeat(500)}\r\n`;
+    client.send(chunk + chunk);
+    // Data from one read may be forwarded as one chunk.
+    await (await upstream.wire(0)).sees(/x{500}(?:\r\n1f4\r\n)?x{500}\r\n$/);
+    for (let sent = 0; sent < 20; sent += 1) client.send(chunk);
+    await client.sees(/^HTTP\/1.1 413 .*Connection: close.*ORK_TOO_LARGE\n$/s);
+    assert.equal(await client.end(), 'fin');
+    const wire = await upstream.wire(0);
+    await wire.end();
+    assert.doesNotMatch(wire.received, /\r\n0\r\n\r\n$/);
+    assert.equal(edge.seen[0]?.status, 413);
+    assert.equal(edge.seen[0].outcome, 'abandoned');
+  },
+);
 
-testBoth('of a chunked body beyond the limit that comes in one piece, the app is given no whole request', async (t) => {
+testBoth('the app gets no complete request from a chunked body above the limit that arrives at once', async (t) => {
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t, (wire) => {
     wire.socket.on('data', () => wire.received.endsWith('\r\n0\r\n\r\n') && wire.send(OK));
@@ -293,7 +302,7 @@ testBoth('of a chunked body beyond the limit that comes in one piece, the app is
 });
 
 testBoth(
-  'a length beyond the limit is 413 before a byte of it is read, and a client that sends on can read that',
+  'a length above the limit gets 413 before the body is read, and a client that keeps sending can read it',
   async (t) => {
     const edge = await startServing(t);
     const upstream = await scriptedUpstream(t);
@@ -311,7 +320,7 @@ testBoth(
   },
 );
 
-testBoth('every request is told of once, with how it ended', async (t) => {
+testBoth('every request is reported once, with its outcome', async (t) => {
   const edge = await startServing(t, { timeouts: { clientHeadMs: 100 } });
   const upstream = await scriptedUpstream(t, (wire) => {
     wire.socket.on('data', () => {

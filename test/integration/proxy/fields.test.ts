@@ -33,7 +33,7 @@ testBoth('hop-by-hop fields and those that Connection names stay on their own co
   assert.match(client.received, /X-Kept: 1/);
 });
 
-testBoth('Connection cannot take framing and routing fields away', async (t) => {
+testBoth('Connection cannot remove framing and routing fields', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
@@ -50,7 +50,7 @@ testBoth('Connection cannot take framing and routing fields away', async (t) => 
   assert.deepEqual(fields(await upstream.wire(1)).get('transfer-encoding'), ['chunked']);
 });
 
-testBoth('what a client says about its own origin is replaced, never trusted', async (t) => {
+testBoth("a client's claims about its own origin are replaced, never trusted", async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
@@ -81,7 +81,7 @@ testBoth('field names with an underscore are dropped, and others keep their repe
   assert.deepEqual(seen.get('cookie'), engineOf(t) === 'fast' ? ['a=1', 'b=2'] : ['a=1; b=2']);
 });
 
-testBoth('a request id is made when there is none, kept when it is harmless, and replaced when not', async (t) => {
+testBoth('a missing request id is generated, a safe one kept, and an unsafe one replaced', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
@@ -96,7 +96,7 @@ testBoth('a request id is made when there is none, kept when it is harmless, and
   assert.equal(ids.includes('a b"<'), false);
 });
 
-testBoth('Expect: 100-continue asks the app, whose 100 lets the body come', async (t) => {
+testBoth('Expect: 100-continue is passed to the app, whose 100 releases the body', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -112,23 +112,17 @@ testBoth('Expect: 100-continue asks the app, whose 100 lets the body come', asyn
   await client.sees(/200 OK.*ok$/s);
 });
 
-testBoth(
-  'an app that refuses instead of saying 100 has its answer passed, and the connection is not used again',
-  async (t) => {
-    const edge = await startEdge(t);
-    const upstream = await scriptedUpstream(
-      t,
-      answering('HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n'),
-    );
-    await route(edge, upstream.port);
-    const client = await edge.send(`POST / ${HEAD}Expect: 100-continue\r\nContent-Length: 40\r\n\r\n`);
-    await client.sees(/^HTTP\/1.1 413 .*Connection: close/s);
-    await client.end();
-    await eventually('the upstream connection to close', () => upstream.wires[0]?.ended !== null);
-  },
-);
+testBoth("an app's refusal in place of 100 is passed on, and the connection is not reused", async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t, answering('HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n'));
+  await route(edge, upstream.port);
+  const client = await edge.send(`POST / ${HEAD}Expect: 100-continue\r\nContent-Length: 40\r\n\r\n`);
+  await client.sees(/^HTTP\/1.1 413 .*Connection: close/s);
+  await client.end();
+  await eventually('the upstream connection to close', () => upstream.wires[0]?.ended !== null);
+});
 
-testBoth('another expectation is answered 417', async (t) => {
+testBoth('any other expectation gets 417', async (t) => {
   const edge = await startEdge(t);
   await (await edge.send(`GET / ${HEAD}Expect: miracles\r\n\r\n`)).sees(/^HTTP\/1.1 417 /);
 });
@@ -146,7 +140,7 @@ testBoth('early hints are passed on before the response', async (t) => {
   await client.sees(/HTTP\/1.1 200 OK.*ok$/s);
 });
 
-testBoth('an answer has a Date: that of its app, or where it has none the time at which it came', async (t) => {
+testBoth('a response has the Date of its app, or the time of its arrival', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -165,7 +159,7 @@ testBoth('an answer has a Date: that of its app, or where it has none the time a
   await own.sees(/^HTTP\/1.1 404 .*\r\nDate: .+ GMT\r\n/s);
 });
 
-testBoth('a client of HTTP/1.0 has its connection closed behind the answer, unless it asks to keep it', async (t) => {
+testBoth('the connection of an HTTP/1.0 client is closed after the response, unless it asks to keep it', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
@@ -179,29 +173,26 @@ testBoth('a client of HTTP/1.0 has its connection closed behind the answer, unle
   await kept.end();
 });
 
-testBoth(
-  'an OPTIONS may pass as many servers as Max-Forwards says, and one that may not is answered here',
-  async (t) => {
-    const edge = await startEdge(t);
-    const app = await scriptedUpstream(t, answering(OK));
-    await route(edge, app.port);
-    const asked = async (method: string, value: string): Promise<void> => {
-      await (await edge.send(`${method} /${value} ${HEAD}Max-Forwards: ${value}\r\nConnection: close\r\n\r\n`)).end();
-    };
-    const client = await edge.send(`OPTIONS / ${HEAD}Max-Forwards: 0\r\n\r\n`);
-    await client.sees(/^HTTP\/1.1 200 [^]*\r\nContent-Length: 0\r\n[^]*\r\n\r\n$/);
-    assert.equal(app.wires.length, 0);
-    const passed = [
-      ['OPTIONS', '3', '2'],
-      ['OPTIONS', 'many', 'many'],
-      ['GET', '0', '0'],
-    ] as const;
-    for (const [method, value, seen] of passed) {
-      await asked(method, value);
-      assert.deepEqual(
-        fields(app.wires.at(-1) as (typeof app.wires)[number], `${method} /${value} `).get('max-forwards'),
-        [seen],
-      );
-    }
-  },
-);
+testBoth('Max-Forwards of OPTIONS is decremented, and OPTIONS with 0 is answered by the proxy', async (t) => {
+  const edge = await startEdge(t);
+  const app = await scriptedUpstream(t, answering(OK));
+  await route(edge, app.port);
+  const asked = async (method: string, value: string): Promise<void> => {
+    await (await edge.send(`${method} /${value} ${HEAD}Max-Forwards: ${value}\r\nConnection: close\r\n\r\n`)).end();
+  };
+  const client = await edge.send(`OPTIONS / ${HEAD}Max-Forwards: 0\r\n\r\n`);
+  await client.sees(/^HTTP\/1.1 200 [^]*\r\nContent-Length: 0\r\n[^]*\r\n\r\n$/);
+  assert.equal(app.wires.length, 0);
+  const passed = [
+    ['OPTIONS', '3', '2'],
+    ['OPTIONS', 'many', 'many'],
+    ['GET', '0', '0'],
+  ] as const;
+  for (const [method, value, seen] of passed) {
+    await asked(method, value);
+    assert.deepEqual(
+      fields(app.wires.at(-1) as (typeof app.wires)[number], `${method} /${value} `).get('max-forwards'),
+      [seen],
+    );
+  }
+});

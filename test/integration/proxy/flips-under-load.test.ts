@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { benchCutover, FULL } from '../../bench/cutover/bench.ts';
 
-test('flips with overlapping drains cost none of the requests, and streams are closed in their turn with their word', async (t) => {
+test('flips with overlapping drains fail no request, and streams are closed in turn with a Close frame', async (t) => {
   const said: string[] = [];
   const { report, misrouted, tally, stopped, faults } = await benchCutover({
     ...FULL,

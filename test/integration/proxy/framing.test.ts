@@ -16,7 +16,7 @@ import {
 } from './harness.ts';
 
 for (const method of ['DELETE', 'OPTIONS', 'GET', 'POST', 'PUT', 'PATCH']) {
-  testBoth(`a chunked ${method} keeps its framing, so that its body is no request of its own`, async (t) => {
+  testBoth(`a chunked ${method} keeps its framing, so that its body cannot become a request of its own`, async (t) => {
     const edge = await startEdge(t);
     const upstream = await scriptedUpstream(t);
     await route(edge, upstream.port);
@@ -54,7 +54,7 @@ for (const [framing, response] of [
   ['Content-Length', 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart'],
   ['chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n'],
 ] as const) {
-  testBoth(`a response with ${framing} that breaks off is never passed on as a complete one`, async (t) => {
+  testBoth(`an aborted response with ${framing} is never passed on as a complete one`, async (t) => {
     const edge = await startEdge(t);
     const upstream = await scriptedUpstream(t);
     await route(edge, upstream.port);
@@ -70,7 +70,7 @@ for (const [framing, response] of [
   });
 
   testBoth(
-    `an HTTP/1.0 client gets a reset, not a clean end, when a response with ${framing} breaks off`,
+    `an HTTP/1.0 client gets a reset, not a clean end, when a response with ${framing} is aborted`,
     async (t) => {
       const edge = await startEdge(t);
       const upstream = await scriptedUpstream(t);
@@ -86,24 +86,21 @@ for (const [framing, response] of [
   );
 }
 
-testBoth(
-  'a reset of the upstream in the middle of a response that its close would end is no complete response',
-  async (t) => {
-    const edge = await startEdge(t);
-    const upstream = await scriptedUpstream(t);
-    await route(edge, upstream.port);
-    const client = await edge.send(`GET / ${HEAD}\r\n`);
-    const wire = await upstream.wire(0);
-    await wire.sees('\r\n\r\n');
-    wire.send('HTTP/1.0 200 OK\r\n\r\npart');
-    await client.sees('part');
-    wire.socket.resetAndDestroy();
-    await client.end();
-    assert.doesNotMatch(client.received, /\r\n0\r\n\r\n$/);
-  },
-);
+testBoth("a response framed by its connection's end is not complete when the upstream resets it", async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`GET / ${HEAD}\r\n`);
+  const wire = await upstream.wire(0);
+  await wire.sees('\r\n\r\n');
+  wire.send('HTTP/1.0 200 OK\r\n\r\npart');
+  await client.sees('part');
+  wire.socket.resetAndDestroy();
+  await client.end();
+  assert.doesNotMatch(client.received, /\r\n0\r\n\r\n$/);
+});
 
-testBoth('HEAD, 204 and 304 have no body whatever their fields say, and the connection goes on', async (t) => {
+testBoth('HEAD, 204 and 304 have no body whatever their fields say, and the connection stays in use', async (t) => {
   const edge = await startEdge(t);
   const answers = [
     'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n',
@@ -131,42 +128,46 @@ testBoth('HEAD, 204 and 304 have no body whatever their fields say, and the conn
   assert.equal(counts(edge).served, 5);
 });
 
-testBoth('a response before the end of its request is passed on whole, and ends no request behind it', async (t) => {
-  const edge = await startEdge(t);
-  const upstream = await scriptedUpstream(t, (wire, index) => {
-    if (index === 0) wire.socket.once('data', () => wire.send('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno'));
-    else answering(OK)(wire);
-  });
-  await route(edge, upstream.port);
-  const client = await edge.send(`POST / ${HEAD}Content-Length: 1000003\r\n\r\nabc`);
-  await client.sees(/403 Forbidden.*no$/s);
-  // More than all buffers on the way can hold.
-  client.send(`${'d'.repeat(1_000_000)}GET /next ${HEAD}\r\n`);
-  if (engineOf(t) === 'fast') {
-    // It announces the end of the connection, and closes it without a reset while the client still sends.
-    assert.match(client.received, /\r\nConnection: close\r\n/);
-    assert.equal(await client.end(), 'fin');
-    assert.equal(upstream.wires.length, 1);
-  } else {
-    await client.sees(/200 OK.*ok$/s);
-    assert.match(upstream.wires[1]?.received ?? '', /^GET \/next /);
-  }
-  await eventually('the first upstream connection to close', () => upstream.wires[0]?.ended !== null);
-  assert.doesNotMatch(upstream.wires[0]?.received ?? '', /\/next/);
-});
+testBoth(
+  'a response before the end of its request is passed on completely, and does not affect the next request',
+  async (t) => {
+    const edge = await startEdge(t);
+    const upstream = await scriptedUpstream(t, (wire, index) => {
+      if (index === 0)
+        wire.socket.once('data', () => wire.send('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno'));
+      else answering(OK)(wire);
+    });
+    await route(edge, upstream.port);
+    const client = await edge.send(`POST / ${HEAD}Content-Length: 1000003\r\n\r\nabc`);
+    await client.sees(/403 Forbidden.*no$/s);
+    // More than all buffers on the way can hold.
+    client.send(`${'d'.repeat(1_000_000)}GET /next ${HEAD}\r\n`);
+    if (engineOf(t) === 'fast') {
+      // It announces the end of the connection, and closes it without a reset while the client still sends.
+      assert.match(client.received, /\r\nConnection: close\r\n/);
+      assert.equal(await client.end(), 'fin');
+      assert.equal(upstream.wires.length, 1);
+    } else {
+      await client.sees(/200 OK.*ok$/s);
+      assert.match(upstream.wires[1]?.received ?? '', /^GET \/next /);
+    }
+    await eventually('the first upstream connection to close', () => upstream.wires[0]?.ended !== null);
+    assert.doesNotMatch(upstream.wires[0]?.received ?? '', /\/next/);
+  },
+);
 
 for (const [fault, response] of [
-  ['no HTTP', 'SSH-2.0-OpenSSH_9.2\r\n'],
+  ['bytes that are not HTTP', 'SSH-2.0-OpenSSH_9.2\r\n'],
   [
     'both Content-Length and chunks',
     'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
   ],
   ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok'],
-  ['an impossible status', 'HTTP/1.1 000 Odd\r\nContent-Length: 2\r\n\r\nok'],
-  ['a head beyond all limits', `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`],
-  ['an unasked protocol switch', SWITCH],
+  ['an invalid status', 'HTTP/1.1 000 Odd\r\nContent-Length: 2\r\n\r\nok'],
+  ['an oversized head', `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`],
+  ['an unrequested protocol switch', SWITCH],
 ] as const) {
-  testBoth(`a response with ${fault} is 502`, async (t) => {
+  testBoth(`a response with ${fault} yields 502`, async (t) => {
     const edge = await startEdge(t);
     const upstream = await scriptedUpstream(t, answering(response));
     await route(edge, upstream.port);
@@ -177,7 +178,7 @@ for (const [fault, response] of [
   });
 }
 
-testBoth('trailers pass both ways, without those that could change what was decided', async (t) => {
+testBoth('trailers pass both ways, except those that could affect framing, routing or access', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);

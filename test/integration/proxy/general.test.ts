@@ -18,19 +18,24 @@ import type { Wire } from './harness.ts';
 
 const engine = 'http-proxy';
 
-testBoth('a body behind the answer to a HEAD costs its connection to the app, and no visitor anything', async (t) => {
-  const edge = await startEdge(t);
-  const upstream = await scriptedUpstream(t, (wire) => {
-    wire.socket.on('data', () => wire.send(wire.received.startsWith('HEAD') ? OK : OK.replace('ok', 'go')));
-  });
-  await route(edge, upstream.port);
-  const client = await edge.send(`HEAD /a ${HEAD}\r\nGET /b ${HEAD}\r\n`);
-  await client.sees(/^HTTP\/1.1 200 OK\r\nContent-Length: 2\r\n(?:[^\r]+\r\n)*\r\nHTTP\/1.1 200 OK\r\n.*\r\n\r\ngo$/s);
-  await (await upstream.wire(0)).end();
-  assert.deepEqual(counts(edge), { failed: 0, served: 2, targetFailed: 0, inFlight: 0 });
-});
+testBoth(
+  "a body after the response to a HEAD closes the connection to the app, and fails no client's request",
+  async (t) => {
+    const edge = await startEdge(t);
+    const upstream = await scriptedUpstream(t, (wire) => {
+      wire.socket.on('data', () => wire.send(wire.received.startsWith('HEAD') ? OK : OK.replace('ok', 'go')));
+    });
+    await route(edge, upstream.port);
+    const client = await edge.send(`HEAD /a ${HEAD}\r\nGET /b ${HEAD}\r\n`);
+    await client.sees(
+      /^HTTP\/1.1 200 OK\r\nContent-Length: 2\r\n(?:[^\r]+\r\n)*\r\nHTTP\/1.1 200 OK\r\n.*\r\n\r\ngo$/s,
+    );
+    await (await upstream.wire(0)).end();
+    assert.deepEqual(counts(edge), { failed: 0, served: 2, targetFailed: 0, inFlight: 0 });
+  },
+);
 
-testBoth('what an idle connection to an app says is no answer to the next request', async (t) => {
+testBoth('unsolicited data on an idle connection to an app is not used as the next response', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, (wire, index) =>
     answering(index === 0 ? OK : OK.replace('ok', 'go'))(wire),
@@ -45,7 +50,7 @@ testBoth('what an idle connection to an app says is no answer to the next reques
   assert.doesNotMatch(client.received, /evil/);
 });
 
-testBoth('garbage in a body is 400 and gives the request up, even when its app answers a moment later', async (t) => {
+testBoth('garbage in a body yields 400 and aborts the request, even if its app answers a moment later', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -61,7 +66,7 @@ testBoth('garbage in a body is 400 and gives the request up, even when its app a
   assert.deepEqual(counts(edge), { failed: 0, served: 0, targetFailed: 0, inFlight: 0 });
 });
 
-testBoth('pipelined requests reach the app one after the other, in their order', async (t) => {
+testBoth('pipelined requests reach the app one after another, in order', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -92,7 +97,7 @@ testBoth('pipelined requests reach the app one after the other, in their order',
   assert.equal(seen('/never'), undefined);
 });
 
-test('an upgrade behind a request that is not answered yet waits for its turn', async (t) => {
+test('an upgrade after an unanswered request waits for its turn', async (t) => {
   const edge = await startEdge(t, { engine: 'fast' });
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -114,7 +119,7 @@ const BIG = `GET /big ${HEAD}TE: trailers\r\nConnection: TE\r\n\r\n`;
 const BIG_BYTES = 4_000_000;
 const bigAnswer = `HTTP/1.1 200 OK\r\nContent-Length: ${BIG_BYTES}\r\n\r\n${'b'.repeat(BIG_BYTES)}`;
 
-testBoth('a handshake behind an answer under way is a plain request, and holds up nothing', async (t) => {
+testBoth('a handshake during a response is sent as a plain request, and blocks nothing', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -134,7 +139,7 @@ testBoth('a handshake behind an answer under way is a plain request, and holds u
   await client.sees('101 Switching');
 });
 
-testBoth('a client that leaves an answer with a handshake behind it gives its claim back', async (t) => {
+testBoth('a client that leaves during a response with a handshake after it releases its claim', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(bigAnswer));
   await route(edge, upstream.port);
@@ -146,7 +151,7 @@ testBoth('a client that leaves an answer with a handshake behind it gives its cl
 
 const CONNECT = 'CONNECT app.test:80 HTTP/1.1\r\nHost: app.test:80\r\n\r\n';
 
-testBoth('CONNECT is refused behind the answers to what was asked before it, however long they are', async (t) => {
+testBoth('CONNECT is refused after the responses to earlier requests, however long they are', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -165,7 +170,7 @@ testBoth('CONNECT is refused behind the answers to what was asked before it, how
   assert.ok(client.received.length > BIG_BYTES * 2);
 });
 
-testBoth('a client that leaves an answer with CONNECT behind it gives its claim back', async (t) => {
+testBoth('a client that leaves during a response with CONNECT after it releases its claim', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(bigAnswer));
   await route(edge, upstream.port);
@@ -175,7 +180,7 @@ testBoth('a client that leaves an answer with CONNECT behind it gives its claim 
   await eventually('the end of the claim', () => counts(edge).inFlight === 0);
 });
 
-test('a client that asks on and on without an answer is not read any further', async (t) => {
+test('a client that pipelines endlessly without reading a response is not read any further', async (t) => {
   const edge = await startEdge(t, { engine });
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -198,7 +203,7 @@ test('a client that asks on and on without an answer is not read any further', a
   await wire.end();
 });
 
-testBoth('an answer that switches protocols unasked, and to none, is 502', async (t) => {
+testBoth('a 101 response that was not requested and names no protocol yields 502', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(
     t,
@@ -208,14 +213,14 @@ testBoth('an answer that switches protocols unasked, and to none, is 502', async
   await (await edge.send(`GET / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 502 .*ORK_APP_UNREACHABLE\n$/s);
 });
 
-testBoth('an interim answer that says it is the last one is 502', async (t) => {
+testBoth('an interim response with Connection: close yields 502', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(`HTTP/1.1 103 Early Hints\r\nConnection: close\r\n\r\n${OK}`));
   await route(edge, upstream.port);
   await (await edge.send(`GET / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 502 /);
 });
 
-test('an app that says one interim answer after the other is 502', async (t) => {
+test('an app that sends interim responses endlessly yields 502', async (t) => {
   for (const which of ['fast', 'http-proxy'] as const) {
     const edge = await startEdge(t, { engine: which });
     const upstream = await scriptedUpstream(t, answering('HTTP/1.1 102 Processing\r\n\r\n'.repeat(50)));

@@ -59,7 +59,7 @@ test('rapid resets end the connection before they cost the app much (CVE-2023-44
   assert.equal(codeOf(client.of(0, FRAME.goaway)[0]), ENHANCE_YOUR_CALM);
 });
 
-test('a client that cancels one request in five, as with deadlines, is no attacker', async (t) => {
+test('a client that cancels one request in five, as with deadlines, is not an attacker', async (t) => {
   const { edge } = await lab(t);
   const client = await RawClient.open(t, edge);
   for (let round = 0; round < 40 && !client.ended; round += 1) {
@@ -90,7 +90,7 @@ test('streams that a client makes us reset count too (CVE-2025-8671)', async (t)
   }
 });
 
-test('a head without end is cut off (CONTINUATION flood)', async (t) => {
+test('an endless head is cut off (CONTINUATION flood)', async (t) => {
   const { edge, app } = await lab(t);
   const client = await RawClient.open(t, edge);
   client.send(frame(FRAME.headers, FLAG.endStream, 1, block(GET)));
@@ -105,7 +105,7 @@ test('a head without end is cut off (CONTINUATION flood)', async (t) => {
   assert.equal(app.wires.length, 0);
 });
 
-test('a head that is too large is answered 431, a bomb resets its stream', async (t) => {
+test('a head that is too large gets 431, and an HPACK bomb ends its stream or connection', async (t) => {
   const { edge, app } = await lab(t);
   const session = await edge.connect();
   const large = await ask(session, { 'x-large': 'a'.repeat(17_000) });
@@ -130,7 +130,7 @@ test('a head that is too large is answered 431, a bomb resets its stream', async
   assert.equal(app.wires.length, 0);
 });
 
-test('floods of PING and SETTINGS whose answers are not read end the connection', async (t) => {
+test('floods of PING and SETTINGS from a client that does not read the answers end the connection', async (t) => {
   for (const flood of [frame(FRAME.ping, 0, 0, Buffer.alloc(8)), frame(FRAME.settings, 0, 0, setting(4, 65_535))]) {
     const { edge } = await lab(t);
     const client = await RawClient.open(t, edge);
@@ -145,7 +145,7 @@ test('floods of PING and SETTINGS whose answers are not read end the connection'
   }
 });
 
-test('floods of frames that bring nothing end the connection, also when their answers are read', async (t) => {
+test('floods of useless frames end the connection, even if their answers are read', async (t) => {
   const { edge } = await lab(t, () => undefined);
   for (const [name, flood] of Object.entries(FLOODS)) {
     const client = await RawClient.open(t, edge);
@@ -160,7 +160,7 @@ test('floods of frames that bring nothing end the connection, also when their an
   }
 });
 
-test('a flood of requests behind the last GOAWAY ends the connection, also while an answer is still on its way', async (t) => {
+test('a flood of requests after the last GOAWAY ends the connection, even during a response', async (t) => {
   const { edge, app } = await lab(t, () => undefined);
   const client = await RawClient.open(t, edge);
   client.request(1, GET);
@@ -175,7 +175,7 @@ test('a flood of requests behind the last GOAWAY ends the connection, also while
   assert.equal(codeOf(client.of(0, FRAME.goaway)[2]), ENHANCE_YOUR_CALM);
 });
 
-test('a client that measures and widens its windows with every frame of a large answer is no flood', async (t) => {
+test('a client that sends PING and WINDOW_UPDATE for every frame of a large response is not a flood', async (t) => {
   const size = 120_000_000;
   const { edge } = await lab(t, (wire) =>
     wire.socket.once('data', () => {
@@ -198,7 +198,7 @@ test('a client that measures and widens its windows with every frame of a large 
   assert.deepEqual([got, client.ended], [size, false]);
 });
 
-test('a client that widens its windows and measures with every small message of a stream is no flood', async (t) => {
+test('a client that sends WINDOW_UPDATE and PING for every small message of a stream is not a flood', async (t) => {
   const messages = 2000;
   const { edge } = await lab(t, (wire) =>
     wire.socket.once('data', () => {
@@ -221,7 +221,7 @@ test('a client that widens its windows and measures with every small message of 
   assert.equal(client.ended, false);
 });
 
-test('a client that wants a large answer octet by octet is cut off', async (t) => {
+test('a client that requests a large response octet by octet is cut off', async (t) => {
   const { edge } = await lab(t, answering(`HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n${'x'.repeat(50_000)}`));
   const client = await RawClient.open(t, edge, setting(4, 1));
   client.request(1, GET);
@@ -233,7 +233,7 @@ test('a client that wants a large answer octet by octet is cut off', async (t) =
   assert.equal(codeOf(client.of(0, FRAME.goaway)[0]), ENHANCE_YOUR_CALM);
 });
 
-test('a client that reads no answers is not read either, and gets them all when it does', async (t) => {
+test('a client that reads no responses is not read either, and gets them all once it reads', async (t) => {
   const head = `HTTP/1.1 304 Not Modified\r\nX-Large: ${'x'.repeat(12_000)}\r\n\r\n`;
   let answered = 0;
   const { edge } = await lab(t, (wire) =>
@@ -259,7 +259,7 @@ test('a client that reads no answers is not read either, and gets them all when 
   await eventually('all of them', () => client.frames.filter(({ type }) => type === FRAME.headers).length === asked);
 });
 
-test('a request that begins and does not come is given up, whatever the connection did before', async (t) => {
+test('an incomplete request is given up, whatever the connection did before', async (t) => {
   let ahead = 0;
   const { edge } = await lab(t, answering(OK), { aheadMs: () => ahead });
   const parts = [
@@ -280,7 +280,7 @@ test('a request that begins and does not come is given up, whatever the connecti
   }
 });
 
-test('more streams at once than allowed are refused, and the others are served', async (t) => {
+test('streams above the limit are refused, and the others are served', async (t) => {
   const { edge, app } = await lab(t, () => undefined);
   const client = await RawClient.open(t, edge);
   for (let stream = 1; stream <= 2 * 140; stream += 2) client.request(stream, GET);
@@ -293,7 +293,7 @@ test('more streams at once than allowed are refused, and the others are served',
   );
 });
 
-test('a client that does not know our limit yet may ask beyond it many times, one that does may not', async (t) => {
+test('a client that does not know our stream limit yet may exceed it; one that does may not', async (t) => {
   const { edge } = await lab(t, () => undefined);
   for (const isKnown of [false, true]) {
     const client = await RawClient.open(t, edge);
@@ -310,7 +310,7 @@ test('a client that does not know our limit yet may ask beyond it many times, on
   }
 });
 
-test('a client that takes nothing holds its app back, and is reset after a while', async (t) => {
+test('a client that opens no window holds back its app, and is reset after a while', async (t) => {
   let ahead = 0;
   const size = 64 * 1024 * 1024;
   let written = 0;
@@ -336,7 +336,7 @@ test('a client that takes nothing holds its app back, and is reset after a while
   assert.ok(edge.seen.length === 0 || (edge.seen[0]?.bytesOut ?? 0) < 2_000_000);
 });
 
-test('idle connections and such that never speak are closed, busy ones are not', async (t) => {
+test('idle and silent connections are closed, busy ones are not', async (t) => {
   let ahead = 0;
   const { edge, app } = await lab(t, () => undefined, { aheadMs: () => ahead });
   const [idle, silent, busy] = [

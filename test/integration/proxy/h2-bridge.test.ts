@@ -12,7 +12,7 @@ import { ask, reply, startHttp2Edge } from './h2-harness.ts';
 import type { Http2Edge } from './h2-harness.ts';
 import { answering, entryFor, eventually, listen, OK, scriptedUpstream, uuid } from './harness.ts';
 
-test('a route with a stripped prefix works over HTTP/2 as over HTTP/1.1', async (t) => {
+test('a route with a stripped prefix is served over HTTP/2, too', async (t) => {
   const edge = await startHttp2Edge(t);
   const app = await scriptedUpstream(t, answering(OK));
   edge.plane.put(entryFor(app.port, { routes: [{ host: 'app.test', pathPrefix: '/api', stripPrefix: true }] }));
@@ -35,7 +35,7 @@ test('Max-Forwards is counted over HTTP/2, too', async (t) => {
   assert.match(app.wires[0]?.received ?? '', /\r\nmax-forwards: 1\r\n/);
 });
 
-test('an expectation is asked of the app, whose 100 lets the body come', async (t) => {
+test('an expectation is passed to the app, whose 100 releases the body', async (t) => {
   const edge = await startHttp2Edge(t);
   const app = await scriptedUpstream(t);
   edge.plane.put(entryFor(app.port));
@@ -61,7 +61,7 @@ test('an expectation is asked of the app, whose 100 lets the body come', async (
 });
 
 for (const engine of ['general', 'fast'] as const) {
-  test(`a request that declares no body goes to the app once its client has ended it, and one with a body at once (${engine})`, async (t) => {
+  test(`a request with content-length 0 reaches the app when it ends, and one with a body at once (${engine})`, async (t) => {
     const edge = await startHttp2Edge(t);
     const app = await scriptedUpstream(t, answering(OK));
     edge.plane.put(
@@ -85,7 +85,7 @@ for (const engine of ['general', 'fast'] as const) {
   });
 }
 
-test('a body of unknown length and trailers go both ways through the bridge', async (t) => {
+test('a body of unknown length and trailers pass through the bridge both ways', async (t) => {
   const edge = await startHttp2Edge(t);
   const app = await scriptedUpstream(t);
   edge.plane.put(entryFor(app.port, { routes: [{ host: 'app.test', pathPrefix: '/', stripPrefix: true }] }));
@@ -106,7 +106,7 @@ test('a body of unknown length and trailers go both ways through the bridge', as
   assert.deepEqual([text, trailers['x-check']], ['ab', 'fine']);
 });
 
-test('an app that breaks off behind the bridge resets the stream', async (t) => {
+test('an app that aborts its response behind the bridge resets the stream', async (t) => {
   const edge = await startHttp2Edge(t);
   const app = await scriptedUpstream(t, (wire) =>
     wire.socket.on('data', () => {
@@ -118,7 +118,7 @@ test('an app that breaks off behind the bridge resets the stream', async (t) => 
   await assert.rejects(ask(await edge.connect(), {}), /INTERNAL_ERROR/);
 });
 
-test('a client that resets a bridged stream breaks the connection to the app', async (t) => {
+test('a client that resets a bridged stream closes the connection to the app', async (t) => {
   const edge = await startHttp2Edge(t);
   const app = await scriptedUpstream(t);
   edge.plane.put(entryFor(app.port, { routes: [{ host: 'app.test', pathPrefix: '/', stripPrefix: true }] }));
@@ -131,7 +131,7 @@ test('a client that resets a bridged stream breaks the connection to the app', a
   await wire.end();
 });
 
-test('a large answer goes through the bridge with back-pressure', async (t) => {
+test('a large response passes through the bridge with back-pressure', async (t) => {
   const edge = await startHttp2Edge(t);
   const size = 4 * 1024 * 1024;
   const server = createServer((_req, res) => res.end(Buffer.alloc(size, 'x')));
@@ -205,7 +205,7 @@ test('a WebSocket over HTTP/2 reaches the app as an upgrade, and a drain ends it
   assert.equal(stream.rstCode, 0);
 });
 
-test('an app that takes no WebSocket has its answer passed on, and other protocols are refused', async (t) => {
+test("an app's refusal of a WebSocket is passed on, and other protocols are refused", async (t) => {
   const edge = await startHttp2Edge(t);
   const app = await scriptedUpstream(t, answering('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno'));
   edge.plane.put(entryFor(app.port));
@@ -226,7 +226,7 @@ test('an app that takes no WebSocket has its answer passed on, and other protoco
   other.close();
 });
 
-test('a request to a held upstream waits, and goes on when the hold ends', async (t) => {
+test('a request to a held upstream waits, and continues when the hold ends', async (t) => {
   const edge = await startHttp2Edge(t);
   const app = await scriptedUpstream(t, answering(OK));
   edge.plane.put(entryFor(app.port));
@@ -240,7 +240,7 @@ test('a request to a held upstream waits, and goes on when the hold ends', async
   assert.equal((await answer).status, 200);
 });
 
-test('a request that waits in a hold is rated once', async (t) => {
+test('a held request is counted once by the rate limit', async (t) => {
   const edge = await startHttp2Edge(t);
   const app = await scriptedUpstream(t, answering(OK));
   const ratePerClient = { requests: 1, perSeconds: 60, burst: 0 };
@@ -255,7 +255,7 @@ test('a request that waits in a hold is rated once', async (t) => {
   assert.equal((await ask(session, {})).status, 429);
 });
 
-test('with the engine http-proxy every request goes its way', async (t) => {
+test('with the engine http-proxy every request uses the general engine', async (t) => {
   const edge = await startHttp2Edge(t, { engine: 'http-proxy' });
   const app = await scriptedUpstream(t, answering(OK));
   edge.plane.put(entryFor(app.port));
@@ -264,7 +264,7 @@ test('with the engine http-proxy every request goes its way', async (t) => {
   assert.equal(edge.seen[0]?.engine, 'general');
 });
 
-test('a body that trickles is 408 once its grace is over, and its app is let off', async (t) => {
+test("a body that trickles gets 408 after its grace period, and its app's connection is closed", async (t) => {
   let aheadMs = 0;
   const edge = await startHttp2Edge(t, { aheadMs: () => aheadMs });
   const app = await scriptedUpstream(t);
@@ -279,7 +279,7 @@ test('a body that trickles is 408 once its grace is over, and its app is let off
   await (await app.wire(0)).end();
 });
 
-test('a closing proxy lets what is in flight finish and says GOAWAY without an error', async (t) => {
+test('a closing proxy completes requests in flight and sends GOAWAY without an error', async (t) => {
   const edge = await startHttp2Edge(t);
   const app = await scriptedUpstream(t);
   edge.plane.put(entryFor(app.port, { edge: EdgeSettings.parse({}) }));

@@ -93,7 +93,7 @@ function unary(
   });
 }
 
-test('gRPC calls go through: unary, trailers, errors, and streams in both directions at once', async (t) => {
+test('gRPC calls pass: unary, errors, and streams in both directions at once', async (t) => {
   const edge = await startHttp2Edge(t);
   const { port } = await grpcApp(t);
   edge.plane.put(h2cEntry(port));
@@ -115,7 +115,7 @@ test('gRPC calls go through: unary, trailers, errors, and streams in both direct
   assert.ok(edge.seen.every(({ outcome }) => outcome === 'served'));
 });
 
-test('a stream of messages may be quiet before its first one for longer than an answer may take to begin', async (t) => {
+test('a message stream may be silent before its first message for longer than the response timeout', async (t) => {
   let aheadMs = 0;
   const edge = await startHttp2Edge(t, { aheadMs: () => aheadMs });
   const { port } = await grpcApp(t);
@@ -130,7 +130,7 @@ test('a stream of messages may be quiet before its first one for longer than an 
   chat.end();
 });
 
-test('a call may be quiet also where the general engine carries it, for a setting of its route or a hold', async (t) => {
+test('a call may be silent even in the general engine, because of a route setting or a hold', async (t) => {
   const edge = await startHttp2Edge(t);
   const { port } = await grpcApp(t);
   const quiet = async (settings: object, isHeld: boolean): Promise<void> => {
@@ -155,7 +155,7 @@ test('a call may be quiet also where the general engine carries it, for a settin
   await quiet({}, true);
 });
 
-test('a client that cancels a call cancels it at the app', async (t) => {
+test('cancelling a call at the client cancels it at the app', async (t) => {
   const edge = await startHttp2Edge(t);
   const { port, cancelled } = await grpcApp(t);
   edge.plane.put(h2cEntry(port));
@@ -193,7 +193,7 @@ test('at the deadline of a drain a gRPC stream gets the status UNAVAILABLE, not 
   assert.equal((await unary(client, ECHO.unary, 'again')).reply, 'echo again https');
 });
 
-test('an HTTP/1.1-like request to an HTTP/2 app goes through the general engine too', async (t) => {
+test('requests reach an HTTP/2 app directly, and for a stripped prefix through the general engine', async (t) => {
   const edge = await startHttp2Edge(t);
   const sessions: ServerHttp2Session[] = [];
   const app = createHttp2Server();
@@ -227,7 +227,7 @@ test('an HTTP/1.1-like request to an HTTP/2 app goes through the general engine 
   }
 });
 
-test('an HTTP/2 app that is not there gives 502, one that says GOAWAY is asked again on a new connection', async (t) => {
+test('an HTTP/2 app that is down yields 502, and after a GOAWAY a new connection is used', async (t) => {
   const edge = await startHttp2Edge(t);
   let connections = 0;
   const sessions: ServerHttp2Session[] = [];
@@ -256,7 +256,7 @@ test('an HTTP/2 app that is not there gives 502, one that says GOAWAY is asked a
   assert.equal((await ask(session, {})).status, 502);
 });
 
-test('an upload that its client resets is reset at an HTTP/2 app, never complete', async (t) => {
+test('an upload that its client resets is reset at an HTTP/2 app, never completed', async (t) => {
   const edge = await startHttp2Edge(t);
   const app = createHttp2Server();
   const ends: (string | number)[] = [];
@@ -286,7 +286,7 @@ test('an upload that its client resets is reset at an HTTP/2 app, never complete
   assert.deepEqual(ends, ['aborted', 8]);
 });
 
-test('an HTTP/2 app that stays silent is 504, and a body goes through with back-pressure', async (t) => {
+test('a silent HTTP/2 app yields 504, and a body passes with back-pressure', async (t) => {
   const edge = await startHttp2Edge(t, { timeouts: { responseHeadMs: 150 } });
   const sessions: ServerHttp2Session[] = [];
   const app = createHttp2Server();
@@ -328,7 +328,7 @@ async function framedApp(t: TestContext, answer: (id: number) => Buffer): Promis
   return listen(server);
 }
 
-test('an HTTP/2 app may end an answer to HEAD, or a 304, behind its head, and tell the length of the body', async (t) => {
+test('an HTTP/2 app may end a response to HEAD, or a 304, after its head, with the length of the body', async (t) => {
   const edge = await startHttp2Edge(t);
   for (const [method, status, coded] of [
     ['HEAD', 200, 0x88],

@@ -63,7 +63,7 @@ const REFUSED: Record<string, readonly Field[]> = {
   TRACE: instead(':method', 'TRACE'),
 };
 
-test('fields that could be read as others never reach the app', async (t) => {
+test('fields that could be misread never reach the app', async (t) => {
   const { edge, app } = await lab(t);
   const client = await RawClient.open(t, edge);
   client.request(1, get(['x_under', 'evil'], ['x-good', 'yes'], ['cookie', 'a=1'], ['cookie', 'b=2']));
@@ -75,7 +75,7 @@ test('fields that could be read as others never reach the app', async (t) => {
   assert.equal(seen.split('\r\n\r\n').length - 1, 1);
 });
 
-test('a client is told which field has white space around its value, and the app gets nothing of the request', async (t) => {
+test('the error names a field with white space around its value, and the app gets nothing of the request', async (t) => {
   const { edge, app } = await lab(t);
   const client = await RawClient.open(t, edge);
   client.request(1, get(['x-token', 'secret ']));
@@ -107,7 +107,7 @@ test('malformed requests are refused, and nothing of them reaches the app', asyn
   assert.ok(edge.seen.every(({ status, targetId }) => status >= 400 || targetId !== null));
 });
 
-test('a body that is not as long as declared resets the stream, and the app never gets a whole request', async (t) => {
+test('a body of another length than declared resets the stream, and the app never gets a complete request', async (t) => {
   const { edge, app } = await lab(t, () => undefined);
   for (const [index, body] of ['123', '1234567'].entries()) {
     const client = await RawClient.open(t, edge);
@@ -121,7 +121,7 @@ test('a body that is not as long as declared resets the stream, and the app neve
   }
 });
 
-test('a body that turns out to be longer than declared was never whole for the app', async (t) => {
+test('a body that exceeds its declared length is never complete for the app', async (t) => {
   const { edge, app } = await lab(t, () => undefined);
   const client = await RawClient.open(t, edge);
   client.request(1, [...instead(':method', 'POST'), ['content-length', '5']], 0);
@@ -132,13 +132,13 @@ test('a body that turns out to be longer than declared was never whole for the a
   await client.sees(({ type, stream }) => type === FRAME.reset && stream === 1);
   await wire.end();
   assert.ok(wire.received.endsWith('\r\n\r\n1234'));
-  // A body that ends as declared is whole.
+  // A body of the declared length is complete.
   client.request(3, [...instead(':method', 'POST'), ['content-length', '5']], 0);
   client.send(frame(FRAME.data, 0, 3, Buffer.from('12345')), frame(FRAME.data, FLAG.endStream, 3));
   await (await app.wire(1)).sees(/\r\n\r\n12345$/);
 });
 
-test('an answer that breaks off never has END_STREAM', async (t) => {
+test('an aborted response never has END_STREAM', async (t) => {
   const { edge } = await lab(t, (wire) =>
     wire.socket.on('data', () => {
       wire.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n');

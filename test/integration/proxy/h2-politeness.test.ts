@@ -1,4 +1,4 @@
-/** Long-lived streams at the end of a drain: each is told to go in its own protocol, and none is reset. */
+/** Long-lived streams at the end of a drain: each is closed as its own protocol requires, and none is reset. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -53,7 +53,7 @@ async function talkingApp(t: TestContext): Promise<Talk> {
   return { port: await listen(server), closes };
 }
 
-test('WebSockets in full talk get a Close frame 1001 on both sides, between two frames', async (t) => {
+test('busy WebSockets get a Close frame with 1001 on both sides, between two frames', async (t) => {
   const edge = await startEdge(t, { timeouts: { closeMs: 2000 } });
   const app = await talkingApp(t);
   const entry = entryFor(app.port);
@@ -89,7 +89,7 @@ test('WebSockets in full talk get a Close frame 1001 on both sides, between two 
 const frameOf = (payload: string): string => String.fromCharCode(0x82, payload.length) + payload;
 const CLOSE_1001 = '\x88\x02\x03\xe9';
 
-test('a frame that is under way ends before the Close frame, and nothing comes after it', async (t) => {
+test('a frame in progress is completed before the Close frame, and nothing follows it', async (t) => {
   const edge = await startEdge(t);
   const app = await scriptedUpstream(t);
   const entry = entryFor(app.port);
@@ -154,7 +154,7 @@ test('an event stream over HTTP/1.1 through the general engine ends with its las
   await eventually('the app hears of it', app.closed);
 });
 
-test('an event stream over HTTP/2 ends with END_STREAM, on the direct way and through the bridge', async (t) => {
+test('an event stream over HTTP/2 ends with END_STREAM, directly and through the bridge', async (t) => {
   const edge = await startHttp2Edge(t);
   for (const compression of [false, true]) {
     const app = await eventsApp(t);

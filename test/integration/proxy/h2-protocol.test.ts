@@ -115,7 +115,7 @@ async function lab(t: TestContext): Promise<Http2Edge> {
   return edge;
 }
 
-test('faults that concern all streams end the connection, with their code', async (t) => {
+test('connection errors end the connection with their code', async (t) => {
   const edge = await lab(t);
   for (const [name, code, ...frames] of CONNECTION) {
     const client = await RawClient.open(t, edge);
@@ -129,7 +129,7 @@ test('faults that concern all streams end the connection, with their code', asyn
   }
 });
 
-test('faults of one stream reset it with their code, and the others go on', async (t) => {
+test('stream errors reset the stream with their code, and the others continue', async (t) => {
   const edge = await lab(t);
   for (const [name, code, ...frames] of STREAM) {
     const client = await RawClient.open(t, edge);
@@ -143,7 +143,7 @@ test('faults of one stream reset it with their code, and the others go on', asyn
   }
 });
 
-test('what is before the preface, or before the settings, ends the connection', async (t) => {
+test('a wrong preface, or a frame before SETTINGS, ends the connection', async (t) => {
   const edge = await lab(t);
   const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
   for (const bytes of [
@@ -159,7 +159,7 @@ test('what is before the preface, or before the settings, ends the connection', 
   }
 });
 
-test('frames of a stream that has ended well are a fault, of one that was reset they were under way', async (t) => {
+test('DATA on a completed stream is an error, and late WINDOW_UPDATE and RST_STREAM on it are ignored', async (t) => {
   const app = await scriptedUpstream(t, answering(OK));
   const edge = await startHttp2Edge(t);
   edge.plane.put(entryFor(app.port));
@@ -174,7 +174,7 @@ test('frames of a stream that has ended well are a fault, of one that was reset 
   assert.equal(client.of(0, FRAME.goaway)[0]?.payload.readUInt32BE(4), CODE.streamClosed);
 });
 
-test('PING is answered with its bytes, settings are acknowledged, and what is unknown is passed over', async (t) => {
+test('PING is answered with its bytes, SETTINGS are acknowledged, and unknown frames are ignored', async (t) => {
   const edge = await lab(t);
   const client = await RawClient.open(t, edge);
   const unknown = [frame(0x42, 0xff, 7, Buffer.alloc(20)), frame(FRAME.settings, 0, 0, setting(0x99, 7))];
@@ -188,7 +188,7 @@ test('PING is answered with its bytes, settings are acknowledged, and what is un
   assert.equal(client.frames.filter(({ type, flags }) => type === FRAME.settings && flags === FLAG.ack).length, 2);
 });
 
-test('padded and prioritised frames, and blocks in parts, are the same request', async (t) => {
+test('padded and prioritised frames, and split header blocks, form the same request', async (t) => {
   const app = await scriptedUpstream(t);
   const edge = await startHttp2Edge(t);
   edge.plane.put(entryFor(app.port));
@@ -213,7 +213,7 @@ test('padded and prioritised frames, and blocks in parts, are the same request',
   await client.sees(({ type, stream }) => type === FRAME.data && stream === 1);
 });
 
-test('an answer keeps to the windows of stream and connection, and goes on when they grow', async (t) => {
+test('a response respects the windows of stream and connection, and continues when they grow', async (t) => {
   const app = await scriptedUpstream(
     t,
     answering(`HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n${'x'.repeat(100_000)}`),
@@ -267,7 +267,7 @@ async function uploadUntilGrown(
   throw new Error('the window does not grow');
 }
 
-test('the window of an upload grows while its app takes all of it, out of what all of a connection share', async (t) => {
+test('the window of an upload grows while its app reads all of it, within the shared limit of the connection', async (t) => {
   const app = createServer((req) => req.resume());
   const port = await listen(app);
   t.after(() => {
@@ -285,7 +285,7 @@ test('the window of an upload grows while its app takes all of it, out of what a
   await uploadUntilGrown(client, 3, 1_000_000);
 });
 
-test('streams take turns: a large answer does not hold up others', async (t) => {
+test('streams take turns: a large response does not block others', async (t) => {
   const size = 2_000_000;
   const app = await scriptedUpstream(
     t,
@@ -309,7 +309,7 @@ test('streams take turns: a large answer does not hold up others', async (t) => 
   assert.ok(Math.max(...shares) <= 2 * 16_384, shares.join());
 });
 
-test('a client whose table is small is told that ours is empty, and reads the answer', async (t) => {
+test('a client with a small header table is told that ours is empty, and reads the response', async (t) => {
   const app = await scriptedUpstream(t, answering(OK));
   const edge = await startHttp2Edge(t);
   edge.plane.put(entryFor(app.port));
@@ -325,7 +325,7 @@ test('a client whose table is small is told that ours is empty, and reads the an
   }
 });
 
-test('the first GOAWAY refuses nothing, the second what comes after it, and the connection ends with its streams', async (t) => {
+test('the first GOAWAY refuses nothing, the second refuses later streams, and the connection ends with its streams', async (t) => {
   const app = await scriptedUpstream(t);
   const edge = await startHttp2Edge(t);
   edge.plane.put(entryFor(app.port));
@@ -348,7 +348,7 @@ test('the first GOAWAY refuses nothing, the second what comes after it, and the 
   assert.deepEqual([client.of(1, FRAME.data).length, client.of(3, FRAME.data).length], [1, 1]);
 });
 
-test('an answer without a body is one frame, and its connection to the app is used again', async (t) => {
+test('a response without a body is one frame, and its connection to the app is reused', async (t) => {
   const app = await scriptedUpstream(t, answering('HTTP/1.1 304 Not Modified\r\nETag: "x"\r\n\r\n'));
   const edge = await startHttp2Edge(t);
   edge.plane.put(entryFor(app.port));

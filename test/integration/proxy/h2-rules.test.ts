@@ -15,7 +15,7 @@ import { eventually, listen, route, startEdge, temporaryFolder } from './harness
 
 const PING = frame(FRAME.ping, 0, 0, Buffer.from('the last'));
 
-/** An app that answers only whole requests, and records their heads. */
+/** An app that answers only complete requests, and records their heads. */
 async function wholeApp(t: TestContext): Promise<{ port: number; heads: string[] }> {
   const heads: string[] = [];
   const server = createServer((req, res) => {
@@ -66,7 +66,7 @@ async function outcomeOf(client: RawClient, { frames, later, stream = 1 }: Rule)
 const isRefused = ({ expected }: Rule): boolean =>
   'resets' in expected || ('answers' in expected && expected.answers >= 400);
 
-test('each rule of HTTP/2 is kept as its RFC says', async (t) => {
+test('each rule of HTTP/2 is enforced as its RFC requires', async (t) => {
   const folder = await temporaryFolder(t);
   const { cert } = await makeCertificate(folder, 'app.test', ['DNS:app.test']);
   const edge = await startEdge(t, { certificates: folder });
@@ -80,7 +80,7 @@ test('each rule of HTTP/2 is kept as its RFC says', async (t) => {
       const client = await RawClient.open(each, { port, cert });
       assert.deepEqual(await outcomeOf(client, rule), rule.expected);
       if (rule.sees !== undefined) assert.match(app.heads.join('\n'), rule.sees);
-      // A refused request has never reached the app as a whole one.
+      // A refused request has never reached the app completely.
       else if (isRefused(rule)) assert.deepEqual(app.heads, []);
     });
   }

@@ -65,26 +65,37 @@ const answers = (section: string, what: string, status: number, ...frames: Buffe
 };
 
 const FRAMES: readonly Rule[] = [
-  answers('4.1', 'a reserved bit and flags that mean nothing', 200, odd(frame(FRAME.headers, END, 1, block(GET)))),
-  answers('4.1', 'an unknown type of frame', 200, frame(0xee, 0xff, 0, Buffer.alloc(16)), get()),
-  answers('4.2', 'DATA as large as a frame may be', 200, post(), data(16_384, FLAG.endStream)),
-  ends('4.2', 'DATA that is larger', CODE.frameSizeError, post(), data(16_385)),
-  ends('4.2', 'HEADERS that are larger', CODE.frameSizeError, frame(FRAME.headers, END, 1, Buffer.alloc(16_385))),
-  ends('4.3', 'a block that ends within a field', CODE.compressionError, coded('', '00056161')),
-  ends('5.5', 'an unknown type of frame within a block', CODE.protocolError, head(1, GET, 0), frame(0xee, 0, 1)),
+  answers('4.1', 'a reserved bit and undefined flags', 200, odd(frame(FRAME.headers, END, 1, block(GET)))),
+  answers('4.1', 'an unknown frame type', 200, frame(0xee, 0xff, 0, Buffer.alloc(16)), get()),
+  answers('4.2', 'DATA of the maximum frame size', 200, post(), data(16_384, FLAG.endStream)),
+  ends('4.2', 'DATA above the maximum frame size', CODE.frameSizeError, post(), data(16_385)),
+  ends(
+    '4.2',
+    'HEADERS above the maximum frame size',
+    CODE.frameSizeError,
+    frame(FRAME.headers, END, 1, Buffer.alloc(16_385)),
+  ),
+  ends('4.3', 'a block that ends inside a field', CODE.compressionError, coded('', '00056161')),
+  ends('5.5', 'an unknown frame type inside a header block', CODE.protocolError, head(1, GET, 0), frame(0xee, 0, 1)),
   ends(
     '6.10',
-    'PRIORITY within a block',
+    'PRIORITY inside a header block',
     CODE.protocolError,
     head(1, GET, 0),
     frame(FRAME.priority, 0, 1, Buffer.alloc(5)),
   ),
-  ends('6.10', 'HEADERS within a block', CODE.protocolError, head(1, GET, 0), head(3)),
-  ends('6.10', 'CONTINUATION behind a whole block', CODE.protocolError, post(), frame(FRAME.continuation, MORE, 1)),
+  ends('6.10', 'HEADERS inside a header block', CODE.protocolError, head(1, GET, 0), head(3)),
+  ends(
+    '6.10',
+    'CONTINUATION after a complete header block',
+    CODE.protocolError,
+    post(),
+    frame(FRAME.continuation, MORE, 1),
+  ),
   answers('6.10', 'an empty CONTINUATION', 200, head(1, GET, FLAG.endStream), frame(FRAME.continuation, MORE, 1)),
   ends(
     '6.1',
-    'padding of all of the payload',
+    'padding as long as the payload',
     CODE.protocolError,
     post(),
     frame(FRAME.data, FLAG.padded, 1, Buffer.from([3, 0, 0])),
@@ -103,41 +114,46 @@ const FRAMES: readonly Rule[] = [
     frame(FRAME.priority, 0, 1, Buffer.from([0, 0, 0, 1, 7])),
     get(),
   ),
-  ends('6.5.2', 'CONNECT that is neither on nor off', CODE.protocolError, settings([SETTING.enableConnectProtocol, 2])),
+  ends(
+    '6.5.2',
+    'an ENABLE_CONNECT_PROTOCOL of neither 0 nor 1',
+    CODE.protocolError,
+    settings([SETTING.enableConnectProtocol, 2]),
+  ),
   answers(
     '6.5.3',
-    'the last of two windows counts',
+    'two window sizes, of which the last counts',
     200,
     settings([SETTING.initialWindowSize, 0], [SETTING.initialWindowSize, 9]),
     get(),
   ),
-  answers('6.7', 'PING that is an acknowledgement', 200, frame(FRAME.ping, FLAG.ack, 0, Buffer.alloc(8)), get()),
-  ends('6.8', 'GOAWAY that is cut off', CODE.frameSizeError, goaway(7)),
-  answers('6.8', 'GOAWAY with words', 200, post(), goaway(40), data('x', FLAG.endStream)),
-  ends('6.9', 'a window that grows by nothing but the reserved bit', CODE.protocolError, update(0, 0x8000_0000)),
+  answers('6.7', 'an unsolicited PING acknowledgement', 200, frame(FRAME.ping, FLAG.ack, 0, Buffer.alloc(8)), get()),
+  ends('6.8', 'a truncated GOAWAY', CODE.frameSizeError, goaway(7)),
+  answers('6.8', 'GOAWAY with debug data', 200, post(), goaway(40), data('x', FLAG.endStream)),
+  ends('6.9', 'a window increment of 0 with the reserved bit set', CODE.protocolError, update(0, 0x8000_0000)),
 ];
 
 /** What HPACK allows (RFC 7541). */
 const BLOCKS: readonly Rule[] = [
   ends('RFC 7541 2.3.3', 'index 0', CODE.compressionError, coded('', '80')),
-  ends('RFC 7541 2.3.3', 'an index that is not there', CODE.compressionError, coded('', 'be')),
+  ends('RFC 7541 2.3.3', 'an index beyond the table', CODE.compressionError, coded('', 'be')),
   ends('RFC 7541 4.2', 'a table larger than announced', CODE.compressionError, coded('3fe21f')),
-  ends('RFC 7541 4.2', 'a size of the table behind a field', CODE.compressionError, coded('', '20')),
-  answers('RFC 7541 4.2', 'two sizes of the table in front', 200, coded('203fe11f')),
-  ends('RFC 7541 5.1', 'a number beyond all bounds', CODE.compressionError, coded('', '7fffffffffffffffffff7f')),
-  ends('RFC 7541 5.2', 'a text that ends behind its block', CODE.compressionError, coded('', '007f8001')),
+  ends('RFC 7541 4.2', 'a table size update after a field', CODE.compressionError, coded('', '20')),
+  answers('RFC 7541 4.2', 'two table size updates at the start', 200, coded('203fe11f')),
+  ends('RFC 7541 5.1', 'an oversized integer', CODE.compressionError, coded('', '7fffffffffffffffffff7f')),
+  ends('RFC 7541 5.2', 'a string longer than its block', CODE.compressionError, coded('', '007f8001')),
   ends('RFC 7541 5.2', 'padding longer than seven bits', CODE.compressionError, coded('', '00 01 61 82 07ff')),
   ends('RFC 7541 5.2', 'padding of zeros', CODE.compressionError, coded('', '00 01 61 81 00')),
-  ends('RFC 7541 5.2', 'the end of a text written out', CODE.compressionError, coded('', '00 01 61 84 ffffffff')),
+  ends('RFC 7541 5.2', 'an encoded EOS symbol', CODE.compressionError, coded('', '00 01 61 84 ffffffff')),
   {
-    ...answers('4.3', 'a table that a malformed request has filled', 200, coded('', `${KEPT} 82`), coded('', 'be', 3)),
+    ...answers('4.3', 'a table entry added by a malformed request', 200, coded('', `${KEPT} 82`), coded('', 'be', 3)),
     stream: 3,
     sees: /\nx-kept: yes\n/,
   },
   {
     ...answers(
       '4.3',
-      'a table that late trailers have filled',
+      'a table entry added by late trailers',
       200,
       post(),
       update(1, 0),
@@ -150,7 +166,7 @@ const BLOCKS: readonly Rule[] = [
   {
     ...answers(
       'RFC 7541 4.2',
-      'a table that was emptied and grows again',
+      'a table size of 0 that is raised again',
       200,
       coded('', KEPT),
       coded('20 3fe11f', `${KEPT} be`, 3),
@@ -161,26 +177,26 @@ const BLOCKS: readonly Rule[] = [
 ];
 
 const STREAMS: readonly Rule[] = [
-  ends('5.1', 'DATA of a stream that its client has reset', CODE.streamClosed, post(), reset(1), data('x')),
-  ends('5.1', 'HEADERS of a stream that its client has reset', CODE.streamClosed, post(), reset(1), get()),
+  ends('5.1', 'DATA on a stream that its client has reset', CODE.streamClosed, post(), reset(1), data('x')),
+  ends('5.1', 'HEADERS on a stream that its client has reset', CODE.streamClosed, post(), reset(1), get()),
   ends(
     '5.1',
-    'CONTINUATION of a stream that its client has reset',
+    'CONTINUATION on a stream that its client has reset',
     CODE.protocolError,
     post(),
     reset(1),
     frame(FRAME.continuation, MORE, 1),
   ),
-  { ...ends('5.1', 'HEADERS of a stream that has ended', CODE.streamClosed, get()), later: [get()] },
-  { ...ends('5.1', 'DATA of a stream that has ended', CODE.streamClosed, get()), later: [data('x')] },
+  { ...ends('5.1', 'HEADERS on a stream that has ended', CODE.streamClosed, get()), later: [get()] },
+  { ...ends('5.1', 'DATA on a stream that has ended', CODE.streamClosed, get()), later: [data('x')] },
   {
-    ...answers('5.1', 'PRIORITY, WINDOW_UPDATE and RST_STREAM of a stream that has ended', 200, get()),
+    ...answers('5.1', 'PRIORITY, WINDOW_UPDATE and RST_STREAM on a stream that has ended', 200, get()),
     later: [frame(FRAME.priority, 0, 1, Buffer.alloc(5)), update(1, 1), reset(1), head(3)],
     stream: 3,
   },
-  ends('5.1.1', 'a stream that was passed over', CODE.protocolError, head(5), head(3)),
-  ends('5.1.1', 'a stream of the server', CODE.protocolError, head(2)),
-  { ...answers('5.1.1', 'streams that are passed over', 200, head(7), head(4001)), stream: 4001 },
+  ends('5.1.1', 'a stream id lower than an earlier one', CODE.protocolError, head(5), head(3)),
+  ends('5.1.1', 'a stream id of the server', CODE.protocolError, head(2)),
+  { ...answers('5.1.1', 'skipped stream ids', 200, head(7), head(4001)), stream: 4001 },
 ];
 
 const CONTROL = [0, 10, 13] as const;
@@ -194,20 +210,20 @@ const FIELDS: readonly Rule[] = [
   ...[' a', 'a ', '\ta', 'a\t'].map((value) =>
     answers('8.2.1', `white space around ${JSON.stringify(value)}`, 400, get(['x', value])),
   ),
-  answers('8.2.1', 'octets beyond ASCII, and a tab within', 200, get(['x', 'caf\xe9\tau lait'])),
+  answers('8.2.1', 'octets beyond ASCII, and an inner tab', 200, get(['x', 'caf\xe9\tau lait'])),
   answers('8.2.1', 'an empty value', 200, get(['x', ''])),
   ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'].map((name) =>
     resets('8.2.2', name, CODE.protocolError, get([name, 'x'])),
   ),
-  resets('8.2.2', 'te that takes more than trailers', CODE.protocolError, get(['te', 'trailers, gzip'])),
+  resets('8.2.2', 'te with more than trailers', CODE.protocolError, get(['te', 'trailers, gzip'])),
   answers('8.2.2', 'te: trailers', 200, get(['te', 'trailers'])),
   {
-    ...answers('8.2.3', 'cookies in parts', 200, get(['cookie', 'a=1'], ['cookie', 'b=2'])),
+    ...answers('8.2.3', 'split cookies', 200, get(['cookie', 'a=1'], ['cookie', 'b=2'])),
     sees: /\ncookie: a=1; b=2\n/,
   },
-  resets('8.3', 'an unknown pseudo field', CODE.protocolError, get([':x', 'y'])),
-  resets('8.3', 'a pseudo field of answers', CODE.protocolError, get([':status', '200'])),
-  resets('8.3', 'a pseudo field behind another', CODE.protocolError, head(1, [['x', 'y'], ...GET])),
+  resets('8.3', 'an unknown pseudo-header field', CODE.protocolError, get([':x', 'y'])),
+  resets('8.3', 'a response pseudo-header field', CODE.protocolError, get([':status', '200'])),
+  resets('8.3', 'a pseudo-header field after another field', CODE.protocolError, head(1, [['x', 'y'], ...GET])),
   ...GET.flatMap(([name, value]) => [
     resets('8.3', `${name} twice`, CODE.protocolError, get([name, value])),
     resets('8.3', `an empty ${name} and another`, CODE.protocolError, head(1, [[name, ''], ...GET])),
@@ -220,7 +236,7 @@ const FIELDS: readonly Rule[] = [
   answers('8.3.1', 'an asterisk', 400, head(1, [[':method', 'OPTIONS'], ...instead(':path', '*').slice(1)])),
   answers('8.3.1', 'neither authority nor host', 400, head(1, without(':authority'))),
   answers('8.3.1', 'a host alone', 200, head(1, [...without(':authority'), ['host', 'app.test']])),
-  answers('8.3.1', 'a host that is not the authority', 400, get(['host', 'b.test'])),
+  answers('8.3.1', 'a host that differs from the authority', 400, get(['host', 'b.test'])),
   answers('8.3.1', 'an authority with a user', 400, head(1, instead(':authority', 'user@app.test'))),
   answers(
     '8.5',
@@ -231,8 +247,8 @@ const FIELDS: readonly Rule[] = [
       [':authority', 'app.test:443'],
     ]),
   ),
-  resets('8.5', 'CONNECT to nowhere', CODE.protocolError, head(1, [[':method', 'CONNECT']])),
-  resets('RFC 8441 4', 'a protocol without CONNECT', CODE.protocolError, get([':protocol', 'websocket'])),
+  resets('8.5', 'CONNECT without an authority', CODE.protocolError, head(1, [[':method', 'CONNECT']])),
+  resets('RFC 8441 4', ':protocol without CONNECT', CODE.protocolError, get([':protocol', 'websocket'])),
   ...[':scheme', ':path'].map((name) =>
     resets(
       'RFC 8441 4',
@@ -253,25 +269,25 @@ const FIELDS: readonly Rule[] = [
 ];
 
 const BODIES: readonly Rule[] = [
-  resets('8.1.1', 'a length and no body', CODE.protocolError, get(['content-length', '1'])),
-  answers('8.1.1', 'no length and no body', 200, get(['content-length', '0'])),
+  resets('8.1.1', 'a content-length without a body', CODE.protocolError, get(['content-length', '1'])),
+  answers('8.1.1', 'a content-length of 0 without a body', 200, get(['content-length', '0'])),
   resets(
     '8.1.1',
-    'less than its length',
+    'a body shorter than its content-length',
     CODE.protocolError,
     post(['content-length', '5']),
     data('1234', FLAG.endStream),
   ),
   resets(
     '8.1.1',
-    'more than its length',
+    'a body longer than its content-length',
     CODE.protocolError,
     post(['content-length', '5']),
     data('123456', FLAG.endStream),
   ),
   resets(
     '8.1.1',
-    'more than its length, in parts',
+    'a body longer than its content-length, in parts',
     CODE.protocolError,
     post(['content-length', '5']),
     data('123'),
@@ -279,12 +295,18 @@ const BODIES: readonly Rule[] = [
   ),
   // Nothing can be held back here, so the app may have received the request.
   {
-    ...resets('8.1.1', 'a body in place of none', CODE.protocolError, post(['content-length', '0']), data('1')),
+    ...resets(
+      '8.1.1',
+      'a body in spite of content-length 0',
+      CODE.protocolError,
+      post(['content-length', '0']),
+      data('1'),
+    ),
     sees: /^/,
   },
   resets(
     '8.1.1',
-    'trailers before its length',
+    'trailers before the end of the content-length',
     CODE.protocolError,
     post(['content-length', '5']),
     data('123'),
@@ -292,7 +314,7 @@ const BODIES: readonly Rule[] = [
   ),
   answers(
     '8.1.1',
-    'its length, and an end of its own',
+    'a complete body, and END_STREAM in a frame of its own',
     200,
     post(['content-length', '5']),
     data('12345'),
@@ -301,13 +323,18 @@ const BODIES: readonly Rule[] = [
   ...['+1', '1, 1', '0x1', '1.0', '', '9'.repeat(16)].map((value) =>
     resets('8.1.1', `the length ${JSON.stringify(value)}`, CODE.protocolError, post(['content-length', value])),
   ),
-  resets('8.1.1', 'two lengths', CODE.protocolError, post(['content-length', '1'], ['content-length', '1'])),
+  resets(
+    '8.1.1',
+    'two content-length fields',
+    CODE.protocolError,
+    post(['content-length', '1'], ['content-length', '1']),
+  ),
   answers('8.1', 'trailers', 200, post(), data('x'), head(1, [['x', 'y']])),
-  answers('8.1', 'trailers and no body', 200, post(), head(1, [['x', 'y']])),
-  resets('8.1', 'trailers that are not the end', CODE.protocolError, post(), head(1, [['x', 'y']], MORE)),
-  resets('8.1', 'a pseudo field in trailers', CODE.protocolError, post(), head(1, [[':path', '/']])),
-  resets('8.1', 'a name in upper case in trailers', CODE.protocolError, post(), head(1, [['X', 'y']])),
-  resets('8.1', 'a field of the connection in trailers', CODE.protocolError, post(), head(1, [['connection', 'x']])),
+  answers('8.1', 'trailers without a body', 200, post(), head(1, [['x', 'y']])),
+  resets('8.1', 'trailers without END_STREAM', CODE.protocolError, post(), head(1, [['x', 'y']], MORE)),
+  resets('8.1', 'a pseudo-header field in trailers', CODE.protocolError, post(), head(1, [[':path', '/']])),
+  resets('8.1', 'an upper-case name in trailers', CODE.protocolError, post(), head(1, [['X', 'y']])),
+  resets('8.1', 'a connection field in trailers', CODE.protocolError, post(), head(1, [['connection', 'x']])),
   resets('8.1', 'white space around a value in trailers', CODE.protocolError, post(), head(1, [['x', 'y ']])),
 ];
 

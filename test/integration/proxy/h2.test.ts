@@ -27,7 +27,7 @@ async function lab(
   return { edge, app };
 }
 
-test('a request reaches the app as HTTP/1.1 with the fields of the proxy, and its answer comes back', async (t) => {
+test("a request reaches the app as HTTP/1.1 with the proxy's fields, and its response is returned", async (t) => {
   const { edge, app } = await lab(
     t,
     answering('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-App: yes\r\nConnection: keep-alive\r\n\r\nok'),
@@ -68,7 +68,7 @@ test('a request reaches the app as HTTP/1.1 with the fields of the proxy, and it
   });
 });
 
-test('a body of unknown length is chunked for the app, and trailers go both ways', async (t) => {
+test('a body of unknown length is chunked for the app, and trailers pass both ways', async (t) => {
   const { edge, app } = await lab(t);
   const session = await edge.connect();
   const stream = session.request(
@@ -133,7 +133,7 @@ test('early hints are passed on', async (t) => {
   assert.equal(answer.text, 'ok');
 });
 
-test('an app that breaks off after its head resets the stream: never a clean end', async (t) => {
+test('an app that aborts after its head resets the stream instead of ending it cleanly', async (t) => {
   const broken = [
     'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart',
     'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n',
@@ -151,7 +151,7 @@ test('an app that breaks off after its head resets the stream: never a clean end
   await eventually('three failures', () => edge.seen.filter(({ outcome }) => outcome === 'failed').length === 3);
 });
 
-test('an app that is not there or answers garbage gives 502 pages', async (t) => {
+test('an app that is down or answers garbage yields a 502 page', async (t) => {
   const { edge, app } = await lab(t, answering('FTP/1.1 200 OK\r\n\r\n'));
   const session = await edge.connect();
   const garbage = await ask(session, { accept: 'text/html' });
@@ -161,7 +161,7 @@ test('an app that is not there or answers garbage gives 502 pages', async (t) =>
   assert.equal((await ask(session, {})).status, 502);
 });
 
-test('a client that resets its stream breaks the connection to the app', async (t) => {
+test('a client that resets its stream closes the connection to the app', async (t) => {
   const { edge, app } = await lab(t);
   const session = await edge.connect();
   const stream = session.request({ ':authority': 'app.test', ':path': '/', ':method': 'POST' });
@@ -174,7 +174,7 @@ test('a client that resets its stream breaks the connection to the app', async (
   await eventually('it counts as abandoned', () => edge.seen[0]?.outcome === 'abandoned');
 });
 
-test('an answer before the end of the request is passed on, and the client is told to stop', async (t) => {
+test('a response before the end of the request is passed on', async (t) => {
   const { edge, app } = await lab(t);
   const session = await edge.connect();
   const stream = session.request({ ':authority': 'app.test', ':path': '/', ':method': 'POST' });
@@ -187,14 +187,14 @@ test('an answer before the end of the request is passed on, and the client is to
   assert.deepEqual([status, text], [413, 'big']);
 });
 
-test('hosts and paths that no route has are answered 404', async (t) => {
+test('an unknown host yields 404', async (t) => {
   const { edge } = await lab(t);
   const session = await edge.connect();
   assert.equal((await ask(session, { ':authority': 'b.test' })).status, 404);
   await eventually('the observer hears of it', () => edge.seen[0]?.status === 404);
 });
 
-test('a large body goes both ways with little in memory', async (t) => {
+test('large bodies pass both ways', async (t) => {
   const { edge, app } = await lab(t);
   const session = await edge.connect();
   const size = 8 * 1024 * 1024;
@@ -208,7 +208,7 @@ test('a large body goes both ways with little in memory', async (t) => {
   assert.equal((await answer).text.length, size);
 });
 
-test('curl over HTTP/2 sends and gets bodies as they are', async (t) => {
+test('curl sends and gets bodies unchanged over HTTP/2', async (t) => {
   const edge = await startHttp2Edge(t);
   const app = createServer((req, res) => {
     const hash = createHash('sha256');
@@ -241,7 +241,7 @@ test('curl over HTTP/2 sends and gets bodies as they are', async (t) => {
   }
 });
 
-test('all requests of h2load succeed through flips, each answered by a target that was active', async (t) => {
+test('all requests of h2load succeed during flips', async (t) => {
   const edge = await startHttp2Edge(t);
   const apps = await Promise.all([1, 2].map(() => scriptedUpstream(t, answering(OK))));
   const entry = (generation: number): UpstreamEntry => {
@@ -270,7 +270,7 @@ test('all requests of h2load succeed through flips, each answered by a target th
   assert.ok(generation > 3);
 });
 
-test('large bodies of many streams at once all arrive, both ways and through small windows', async (t) => {
+test('large bodies of many concurrent streams all arrive, both ways and through small windows', async (t) => {
   const edge = await startHttp2Edge(t);
   const server = createServer((req, res) => {
     req.resume().on('end', () => {
@@ -304,7 +304,7 @@ test('large bodies of many streams at once all arrive, both ways and through sma
   assert.ok(edge.seen.every(({ outcome }) => outcome === 'served'));
 });
 
-test('bodies beyond the limit of the app are 413, declared or not', async (t) => {
+test('bodies above the limit of the app yield 413, declared or not', async (t) => {
   const { edge, app } = await lab(t);
   edge.plane.put(entryFor(app.port, { generation: 2, edge: EdgeSettings.parse({ maxBodyBytes: 1000 }) }));
   const session = await edge.connect();
@@ -320,7 +320,7 @@ test('bodies beyond the limit of the app are 413, declared or not', async (t) =>
   await wire.end();
 });
 
-test('an app that stays silent is 504, a client that stalls in its body 408', async (t) => {
+test('a silent app yields 504, and a client that stalls in its body gets 408', async (t) => {
   const app = await scriptedUpstream(t);
   const edge = await startHttp2Edge(t, { timeouts: { responseHeadMs: 150 } });
   edge.plane.put(entryFor(app.port));
@@ -332,7 +332,7 @@ test('an app that stays silent is 504, a client that stalls in its body 408', as
   assert.equal((await reply(stream)).status, 408);
 });
 
-test('a POST is sent once, also when the app drops it, and another copy takes what one refused', async (t) => {
+test('a POST is sent once, even if the app drops it, and another copy serves a request that one refused', async (t) => {
   const { edge, app } = await lab(t, (wire) => wire.socket.on('data', () => wire.socket.destroy()));
   const session = await edge.connect();
   assert.equal((await ask(session, { ':method': 'POST' }, 'once')).status, 502);
@@ -343,7 +343,7 @@ test('a POST is sent once, also when the app drops it, and another copy takes wh
   for (let round = 0; round < 4; round += 1) assert.equal((await ask(session, {})).status, 200);
 });
 
-test('where one copy takes no connection another one has the request, and with no other it is 504', async (t) => {
+test('if one copy accepts no connection another one gets the request, and without another it yields 504', async (t) => {
   const edge = await startHttp2Edge(t, { timeouts: { connectMs: 50 } });
   const stuck = await stuckPort(t);
   const alive = await scriptedUpstream(t, answering(OK));

@@ -60,7 +60,7 @@ async function herald(proxy: Running): Promise<() => Promise<void>> {
   };
 }
 
-test('the old process ends only when systemd has heard whose unit it is now, however soon it is done', async (t) => {
+test('the old process exits only after systemd knows the new main process, however early it is done', async (t) => {
   const folder = await temporaryFolder(t);
   const said = join(folder, 'said');
   const program = join(folder, 'systemd-notify');
@@ -78,7 +78,7 @@ test('the old process ends only when systemd has heard whose unit it is now, how
 });
 
 for (const workers of ['1', '2']) {
-  test(`handed over under load by ${workers} worker(s), no connection is refused, and the old process is drained with the new one`, async (t) => {
+  test(`a hand-over under load with ${workers} worker(s) refuses no connection, and a drain includes the old process`, async (t) => {
     const proxy = await serve(t, await temporaryFolder(t), undefined, { ORKESTR_PROXY_WORKERS: workers });
     const [old, young] = [await scriptedUpstream(t), await scriptedUpstream(t, saying('v2'))];
     await flipTo(proxy, 1, old.port);
@@ -125,7 +125,7 @@ for (const workers of ['1', '2']) {
   });
 }
 
-test('a proxy that is asked to hand over before it serves does so once it serves', async (t) => {
+test('a hand-over requested before the proxy serves is done once it serves', async (t) => {
   const folder = await temporaryFolder(t);
   const env = { ...environment(folder), ORKESTR_PROXY_WORKERS: '2' };
   const { child, output } = start(t, ['serve'], env);
@@ -142,7 +142,7 @@ test('a proxy that is asked to hand over before it serves does so once it serves
   await eventually('both', () => pidsIn(output()).length === 6);
 });
 
-test('a hold that is asked for while the proxy hands over holds visitors of the successor too, or is refused', async (t) => {
+test('a hold requested during a hand-over also holds visitors of the successor, or is refused', async (t) => {
   const proxy = await serve(t, await temporaryFolder(t));
   const app = await scriptedUpstream(t, saying('v1'));
   await flipTo(proxy, 1, app.port);
@@ -166,7 +166,7 @@ test('a hold that is asked for while the proxy hands over holds visitors of the 
 });
 
 for (const engine of ['fast', 'http-proxy']) {
-  test(`a client that is between two requests at a hand-over gets its next answer, and with it the word to go (${engine})`, async (t) => {
+  test(`a client between two requests at a hand-over gets its next response with Connection: close (${engine})`, async (t) => {
     const proxy = await serve(t, await temporaryFolder(t), undefined, { ORKESTR_PROXY_ENGINE: engine });
     const app = await scriptedUpstream(t, saying('v1'));
     await flipTo(proxy, 1, app.port);
@@ -185,7 +185,7 @@ for (const engine of ['fast', 'http-proxy']) {
 }
 
 for (const engine of ['fast', 'http-proxy']) {
-  test(`an answer that has begun before a hand-over does not take its connection along untold (${engine})`, async (t) => {
+  test(`a response begun before a hand-over completes, and the next one on its connection has Connection: close (${engine})`, async (t) => {
     const proxy = await serve(t, await temporaryFolder(t), undefined, { ORKESTR_PROXY_ENGINE: engine });
     const [slow, young] = [await scriptedUpstream(t), await scriptedUpstream(t, saying('v2'))];
     await flipTo(proxy, 1, slow.port);
@@ -206,7 +206,7 @@ for (const engine of ['fast', 'http-proxy']) {
   });
 }
 
-test('the way back of a flip, its receipt and a hold outlive a hand-over', async (t) => {
+test("a flip's previous target, its receipt and a hold survive a hand-over", async (t) => {
   const proxy = await serve(t, await temporaryFolder(t));
   const [old, young] = [await scriptedUpstream(t, saying('v1')), await scriptedUpstream(t, saying('v2'))];
   await flipTo(proxy, 1, old.port);
@@ -223,7 +223,7 @@ test('the way back of a flip, its receipt and a hold outlive a hand-over', async
   assert.equal(await held, 'v1');
 });
 
-test('a stream of the first process is known to the third, also when the second has nothing left of its own', async (t) => {
+test('the third process knows a stream of the first, even if the second has no stream of its own', async (t) => {
   const proxy = await serve(t, await temporaryFolder(t));
   const [old, young] = [await scriptedUpstream(t), await scriptedUpstream(t, saying('v2'))];
   await flipTo(proxy, 1, old.port);
@@ -249,7 +249,7 @@ test('a stream of the first process is known to the third, also when the second 
   assert.deepEqual([body.known, (body.streams as { carried: number }).carried], [true, 1]);
 });
 
-test('a successor that cannot start changes nothing, even if it dies with the name of the admin socket', async (t) => {
+test('a successor that cannot start changes nothing, even if it removes the admin socket', async (t) => {
   const proxy = await serve(t, await temporaryFolder(t));
   const app = await scriptedUpstream(t, saying('v1'));
   await flipTo(proxy, 1, app.port);
@@ -267,7 +267,7 @@ test('a successor that cannot start changes nothing, even if it dies with the na
   assert.equal((await flipTo(proxy, 2, app.port)).status, 200);
 });
 
-test('a proxy that is stopped while its successor starts takes it along', async (t) => {
+test('a proxy that is stopped during a hand-over stops its successor, too', async (t) => {
   const folder = await temporaryFolder(t);
   const proxy = await serve(t, folder);
   const asked = proxy
@@ -283,7 +283,7 @@ test('a proxy that is stopped while its successor starts takes it along', async 
   assert.equal(existsSync(`/proc/${successor}`), false);
 });
 
-test('killed with kill -9 under load with socket activation, only what was in flight is lost, and the table is there again', async (t) => {
+test('kill -9 under load with socket activation loses only requests in flight, and the table is restored', async (t) => {
   const folder = await temporaryFolder(t);
   // Bound here, the socket outlives every proxy that listens on it, as with systemd.
   using kept = new BoundSocket({ host: '127.0.0.1' });

@@ -7,36 +7,33 @@ import { answering, eventually, OK, scriptedUpstream, startEdge, testBoth, uuid,
 const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n';
 const OLD = OK.replace('ok', 'od');
 
-testBoth(
-  'requests that meet a hold wait unanswered, go on at the flip in their order, and are in its receipt',
-  async (t) => {
-    const edge = await startEdge(t);
-    const [old, young] = [await scriptedUpstream(t, answering(OLD)), await scriptedUpstream(t, answering(OK))];
-    await flip(edge, 1, old.port);
-    assert.deepEqual((await call(edge, 'POST', '/v1/hold', { upstreamId: uuid(1) })).body, { held: 0, changed: true });
-    const clients = [];
-    for (let index = 0; index < 5; index += 1) {
-      clients.push(await edge.send(GET.replace('GET /', `GET /${index}`)));
-      await eventually('its wait', () => viewOf(edge)?.held === index + 1);
-    }
-    const post = await edge.send('POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 4\r\n\r\nbody');
-    await eventually('its wait', () => viewOf(edge)?.held === 6);
-    await old.close();
-    assert.equal((await flip(edge, 2, young.port)).changed, true);
-    for (const client of [...clients, post]) await client.sees(/^HTTP\/1.1 200 .*ok$/s);
-    const heads = young.wires.map((wire) => wire.received).join('');
-    const order = [...heads.matchAll(/GET \/(\d)/g)].map(([, digit]) => digit);
-    assert.deepEqual(order, ['0', '1', '2', '3', '4']);
-    assert.match(heads, /POST \/ .*body/s);
-    const { held, failed } = await receiptOf(edge);
-    assert.equal(failed, 0);
-    assert.deepEqual({ requests: held?.requests, refused: held?.refused }, { requests: 6, refused: 0 });
-    assert.ok(held && held.p50Ms > 0 && held.maxMs >= held.p50Ms);
-  },
-);
+testBoth('held requests wait unanswered, continue in order at the flip, and are in its receipt', async (t) => {
+  const edge = await startEdge(t);
+  const [old, young] = [await scriptedUpstream(t, answering(OLD)), await scriptedUpstream(t, answering(OK))];
+  await flip(edge, 1, old.port);
+  assert.deepEqual((await call(edge, 'POST', '/v1/hold', { upstreamId: uuid(1) })).body, { held: 0, changed: true });
+  const clients = [];
+  for (let index = 0; index < 5; index += 1) {
+    clients.push(await edge.send(GET.replace('GET /', `GET /${index}`)));
+    await eventually('its wait', () => viewOf(edge)?.held === index + 1);
+  }
+  const post = await edge.send('POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 4\r\n\r\nbody');
+  await eventually('its wait', () => viewOf(edge)?.held === 6);
+  await old.close();
+  assert.equal((await flip(edge, 2, young.port)).changed, true);
+  for (const client of [...clients, post]) await client.sees(/^HTTP\/1.1 200 .*ok$/s);
+  const heads = young.wires.map((wire) => wire.received).join('');
+  const order = [...heads.matchAll(/GET \/(\d)/g)].map(([, digit]) => digit);
+  assert.deepEqual(order, ['0', '1', '2', '3', '4']);
+  assert.match(heads, /POST \/ .*body/s);
+  const { held, failed } = await receiptOf(edge);
+  assert.equal(failed, 0);
+  assert.deepEqual({ requests: held?.requests, refused: held?.refused }, { requests: 6, refused: 0 });
+  assert.ok(held && held.p50Ms > 0 && held.maxMs >= held.p50Ms);
+});
 
 testBoth(
-  'past the bounds of a hold there is 503 with Retry-After, a client that leaves makes room, and resume lets go',
+  'requests above the limits of a hold get 503, a client that leaves frees its place, and resume releases the rest',
   async (t) => {
     const edge = await startEdge(t);
     const app = await scriptedUpstream(t, answering(OK));
@@ -61,7 +58,7 @@ testBoth(
   },
 );
 
-test('the body of a request that is held is not read on, however long it is', async (t) => {
+test('the body of a held request is not read any further, however long it is', async (t) => {
   const edge = await startEdge(t);
   const app = await scriptedUpstream(t);
   await flip(edge, 1, app.port);

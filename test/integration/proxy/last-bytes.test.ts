@@ -26,7 +26,7 @@ import {
 /** Less than may be queued in a TLS connection before its reader counts as slow. */
 const BODY = 'x'.repeat(60_000);
 const ANSWER = `HTTP/1.1 200 OK\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`;
-/** The body as a server's message, and a goodbye 1001 (RFC 6455 section 5.2). */
+/** The body as a server's message, and a Close frame with 1001 (RFC 6455 section 5.2). */
 const MESSAGE = Buffer.from([0x82, 126, BODY.length >> 8, BODY.length & 255]).toString('latin1') + BODY;
 const GOODBYE = Buffer.from([0x88, 2, 0x03, 0xe9]).toString('latin1');
 const CLOSE_MS = 40;
@@ -67,19 +67,16 @@ function bytesOf(client: TLSSocket): { text: string } {
   return received;
 }
 
-testBoth(
-  'a client that asked for the end of its connection gets its answer whole, however late it reads',
-  async (t) => {
-    const { server, gate, received } = await asked(t, 'Connection: close\r\n');
-    await sleep(5 * CLOSE_MS);
-    assert.equal(server.destroyed, false);
-    gate.open();
-    await eventually('the whole answer', () => received.text.endsWith(BODY));
-    await eventually('the end of its connection', () => server.destroyed);
-  },
-);
+testBoth('a client that asked to close its connection gets its whole response, however late it reads', async (t) => {
+  const { server, gate, received } = await asked(t, 'Connection: close\r\n');
+  await sleep(5 * CLOSE_MS);
+  assert.equal(server.destroyed, false);
+  gate.open();
+  await eventually('the whole answer', () => received.text.endsWith(BODY));
+  await eventually('the end of its connection', () => server.destroyed);
+});
 
-testBoth('the last answer before an idle connection is closed comes whole', async (t) => {
+testBoth('the last response before an idle connection is closed arrives completely', async (t) => {
   const { engine, server, gate, received } = await asked(t, '');
   engine.closeIdle();
   await sleep(5 * CLOSE_MS);
@@ -89,14 +86,14 @@ testBoth('the last answer before an idle connection is closed comes whole', asyn
   await eventually('the end of its connection', () => server.destroyed);
 });
 
-testBoth('a client that takes nothing of its last answer is waited for no longer than any that stalls', async (t) => {
+testBoth('a client that does not read its last response is dropped after the usual stall limit', async (t) => {
   const { server } = await asked(t, 'Connection: close\r\n', { clientStallMs: 300 });
   await sleep(150);
   assert.equal(server.destroyed, false);
   await eventually('the end of its connection', () => server.destroyed);
 });
 
-testBoth('what an app has sent in a tunnel before its end comes whole, however late it is read', async (t) => {
+testBoth('data that an app sent in a tunnel before its end arrives completely, however late it is read', async (t) => {
   const { server, gate, received, wire } = await asUpgraded(t);
   wire.socket.end();
   await sleep(5 * CLOSE_MS);
@@ -106,18 +103,15 @@ testBoth('what an app has sent in a tunnel before its end comes whole, however l
   await eventually('the end of its connection', () => server.destroyed);
 });
 
-testBoth(
-  'a client that takes nothing of what an app has sent before its end is waited for no longer than any that stalls',
-  async (t) => {
-    const { server, wire } = await asUpgraded(t, { clientStallMs: 300 });
-    wire.socket.end();
-    await sleep(150);
-    assert.equal(server.destroyed, false);
-    await eventually('the end of its connection', () => server.destroyed);
-  },
-);
+testBoth('a client that does not read the last data of a tunnel is dropped after the usual stall limit', async (t) => {
+  const { server, wire } = await asUpgraded(t, { clientStallMs: 300 });
+  wire.socket.end();
+  await sleep(150);
+  assert.equal(server.destroyed, false);
+  await eventually('the end of its connection', () => server.destroyed);
+});
 
-testBoth('a tunnel that is ended by us brings its goodbye to a client that reads late', async (t) => {
+testBoth('a tunnel that the proxy ends delivers its Close frame to a client that reads late', async (t) => {
   const { plane, server, gate, received } = await asUpgraded(t);
   for (const dismiss of plane.dismissals()) dismiss();
   await sleep(5 * CLOSE_MS);
@@ -126,7 +120,7 @@ testBoth('a tunnel that is ended by us brings its goodbye to a client that reads
   await eventually('the goodbye behind all of it', () => received.text.endsWith(`${BODY}${GOODBYE}`));
 });
 
-test('the last answer of a connection that speaks HTTP/2 comes whole, however late it is read', async (t) => {
+test('the last response on an HTTP/2 connection arrives completely, however late it is read', async (t) => {
   let aheadMs = 0;
   const { plane, front } = await startHttp2Edge(t, { timeouts: { closeMs: CLOSE_MS }, aheadMs: () => aheadMs });
   const app = await scriptedUpstream(t, answering(ANSWER));

@@ -12,7 +12,7 @@ import {
   testBoth,
 } from './harness.ts';
 
-testBoth('a client that resets while its upgrade is pending ends nothing but its own exchange', async (t) => {
+testBoth('a client that resets while its upgrade is pending ends only its own exchange', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -53,9 +53,9 @@ testBoth('a client that resets right after the upgrade ends its tunnel on both s
 
 for (const [when, sent] of [
   ['before the response', ''],
-  ['in the middle of the response', 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc'],
+  ['during the response', 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc'],
 ] as const) {
-  testBoth(`a client that leaves ${when} frees the upstream connection, and nobody has failed`, async (t) => {
+  testBoth(`a client that leaves ${when} frees the upstream connection, and nothing counts as failed`, async (t) => {
     const edge = await startEdge(t);
     const upstream = await scriptedUpstream(t, (wire) => wire.send(sent));
     await route(edge, upstream.port);
@@ -70,7 +70,7 @@ for (const [when, sent] of [
   });
 }
 
-testBoth('a client that leaves in the middle of its upload frees the upstream connection', async (t) => {
+testBoth('a client that leaves during its upload frees the upstream connection', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);

@@ -39,7 +39,7 @@ const METRICS = [
 ];
 
 for (const workers of [1, 2]) {
-  test(`a proxy of ${workers} tells every metric, and a drain is counted once`, async (t) => {
+  test(`a proxy with ${workers} worker(s) reports every metric, and counts a drain once`, async (t) => {
     const edge = await startEdge(t, { workers, certificates: await temporaryFolder(t) });
     const app = await scriptedUpstream(t, answering(OK));
     await flip(edge, 1, app.port);

@@ -10,7 +10,7 @@ import { makeCertificate } from '../../harness/certificates.ts';
 import { gatedTls } from './gated.ts';
 import { eventually, listen, temporaryFolder } from './harness.ts';
 
-test('a small write behind a large one that waits does not keep the end of the wait from being told', async (t) => {
+test('a small write behind a pending large one does not suppress the notice that all is written', async (t) => {
   const { client, server, gate } = await gatedTls(t);
   client.resume();
   gate.isOpen = false;
@@ -36,7 +36,7 @@ test('a small write behind a large one that waits does not keep the end of the w
 
 for (const isSecure of [false, true]) {
   const kind = isSecure ? 'TLS' : 'a plain connection';
-  test(`what the kernel has not taken of ${kind} grows less while a slow reader reads`, async (t) => {
+  test(`the unwritten bytes of ${kind} decrease while a slow reader reads`, async (t) => {
     const { cert, key } = await makeCertificate(await temporaryFolder(t), 'app.test', ['DNS:app.test']);
     const server = isSecure ? createTlsServer({ cert, key }) : createServer();
     const port = await listen(server);

@@ -16,7 +16,7 @@ import { callAdmin, environment, serve, start } from './proxy-process.ts';
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n';
 
-test('killed with kill -9 under traffic, a restarted proxy serves the acknowledged table at once', async (t) => {
+test('after kill -9 under traffic a restarted proxy serves the acknowledged table at once', async (t) => {
   const folder = await temporaryFolder(t);
   const [old, young] = [
     await scriptedUpstream(t, answering(OK.replace('ok', 'od'))),
@@ -39,7 +39,7 @@ test('killed with kill -9 under traffic, a restarted proxy serves the acknowledg
   assert.equal((await second.flip(2, young.port)).status, 200);
 });
 
-test('killed in the middle of flips, it restarts with one of them whole', async (t) => {
+test('after kill -9 during flips the proxy restarts with one of them completely applied', async (t) => {
   const folder = await temporaryFolder(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   let generation = 0;
@@ -68,7 +68,7 @@ test('killed in the middle of flips, it restarts with one of them whole', async 
   assert.ok(generation > 0);
 });
 
-test('a damaged table file: the copy before it serves, loudly; both damaged: said so, never a silent empty table', async (t) => {
+test('a damaged table file is reported and its other copy served; if both are damaged, the proxy reports that', async (t) => {
   const folder = await temporaryFolder(t);
   const state = join(folder, 'state');
   const upstream = await scriptedUpstream(t, answering(OK));
@@ -107,7 +107,7 @@ test('a damaged table file: the copy before it serves, loudly; both damaged: sai
   assert.deepEqual(kept.toSorted(), ['table.a.json', 'table.a.json.damaged', 'table.b.json']);
 });
 
-test('SIGTERM takes no new connection, finishes what is in flight and tells its clients to close', async (t) => {
+test('after SIGTERM no new connection is accepted, requests in flight complete, and clients are told to close', async (t) => {
   const folder = await temporaryFolder(t);
   const upstream = await scriptedUpstream(t);
   const proxy = await serve(t, folder);
@@ -129,7 +129,7 @@ test('SIGTERM takes no new connection, finishes what is in flight and tells its 
 });
 
 for (const engine of ['fast', 'http-proxy']) {
-  test(`a client between two requests hears of SIGTERM with its next answer, and one that asks no more is not waited for (${engine})`, async (t) => {
+  test(`after SIGTERM a client's next response closes its connection, and idle clients are not waited for (${engine})`, async (t) => {
     const upstream = await scriptedUpstream(t, answering(OK));
     const proxy = await serve(t, await temporaryFolder(t), undefined, { ORKESTR_PROXY_ENGINE: engine });
     await proxy.flip(1, upstream.port);
@@ -145,7 +145,7 @@ for (const engine of ['fast', 'http-proxy']) {
   });
 }
 
-test('a listening socket that systemd hands over is served', async (t) => {
+test('a listening socket passed by systemd is served', async (t) => {
   const folder = await temporaryFolder(t);
   const listener = createServer();
   const close = async (): Promise<void> => {
@@ -161,7 +161,7 @@ test('a listening socket that systemd hands over is served', async (t) => {
   await (await proxy.connect()).send(GET).sees(/^HTTP\/1.1 404 /);
 });
 
-test('the admin socket is private, replaces a dead one, and a second proxy is refused', async (t) => {
+test('the admin socket is private, a stale one is replaced, and a second proxy is refused', async (t) => {
   const folder = await temporaryFolder(t);
   const first = await serve(t, folder);
   assert.equal((await stat(first.adminSocket)).mode & 0o777, 0o600);
@@ -176,7 +176,7 @@ test('the admin socket is private, replaces a dead one, and a second proxy is re
   assert.equal((await third.admin('GET', '/v1/health')).status, 200);
 });
 
-test('malformed admin calls get a coded answer, and the process lives', async (t) => {
+test('malformed admin calls get a coded error, and the process keeps running', async (t) => {
   const folder = await temporaryFolder(t);
   const proxy = await serve(t, folder);
   const flip = JSON.stringify({ entry: entryFor(80), expectedGeneration: 0 });
@@ -221,7 +221,7 @@ test('malformed admin calls get a coded answer, and the process lives', async (t
   assert.deepEqual([table.status, table.body.upstreams], [200, []]);
 });
 
-test('the program says its version, explains itself, and names a wrong setting', async (t) => {
+test('the program prints its version and its usage, and names an invalid setting', async (t) => {
   const folder = await temporaryFolder(t);
   const run = async (argv: string[], env: NodeJS.ProcessEnv = {}): Promise<[number | null, string]> => {
     const { child, output } = start(t, argv, env);
@@ -237,7 +237,7 @@ test('the program says its version, explains itself, and names a wrong setting',
   assert.equal((await run(['dance']))[0], 1);
 });
 
-test('an address in use is a coded failure', async (t) => {
+test('an address in use yields a coded error', async (t) => {
   const folder = await temporaryFolder(t);
   const first = await serve(t, folder);
   const other = await temporaryFolder(t);
@@ -248,7 +248,7 @@ test('an address in use is a coded failure', async (t) => {
   await assert.rejects(copyFile(join(other, 'admin.sock'), join(other, 'copy')), { code: 'ENOENT' });
 });
 
-test('a proxy whose log nobody reads serves all the same, and ends', async (t) => {
+test('a proxy whose log is not read still serves, and exits', async (t) => {
   const folder = await temporaryFolder(t);
   const path = join(folder, 'log');
   assert.equal(spawnSync('mkfifo', ['--', path]).status, 0);

@@ -7,7 +7,7 @@ const BALANCER = { trusted: ['127.0.0.1/32'], proxyProtocol: true, limits: { con
 const named = (client: string): string => `PROXY TCP4 ${client} 192.0.2.1 50000 80\r\n`;
 const GET = `GET / ${HEAD}\r\n`;
 
-testBoth('the app is told of the client whom the balancer names', async (t) => {
+testBoth('the app gets the client address that the balancer names', async (t) => {
   const edge = await startServing(t, BALANCER);
   const app = await scriptedUpstream(t, answering(OK));
   edge.serve(app.port);
@@ -22,7 +22,7 @@ testBoth('the app is told of the client whom the balancer names', async (t) => {
   );
 });
 
-testBoth('a header that comes byte by byte is read, and a connection without one is closed', async (t) => {
+testBoth('a header that arrives byte by byte is read, and a connection without one is closed', async (t) => {
   const edge = await startServing(t, BALANCER);
   const app = await scriptedUpstream(t, answering(OK));
   edge.serve(app.port);
@@ -37,7 +37,7 @@ testBoth('a header that comes byte by byte is read, and a connection without one
   assert.equal(bare.received, '');
 });
 
-testBoth('the cap of one address is for clients, not for the balancer that all of them come through', async (t) => {
+testBoth('the limit per address applies to clients, not to their balancer', async (t) => {
   const edge = await startServing(t, BALANCER);
   const app = await scriptedUpstream(t, answering(OK));
   edge.serve(app.port);

@@ -23,7 +23,7 @@ const REFUSED: readonly (readonly [name: string, request: string, status: RegExp
   ['a Host with a user', 'GET / HTTP/1.1\r\nHost: x@app.test\r\n\r\n', /^HTTP\/1.1 400 /],
   ['a Host with a path', 'GET / HTTP/1.1\r\nHost: app.test/x\r\n\r\n', /^HTTP\/1.1 400 /],
   ['a list of Hosts', 'GET / HTTP/1.1\r\nHost: app.test, other.test\r\n\r\n', /^HTTP\/1.1 400 /],
-  ['a Host that is no port', 'GET / HTTP/1.1\r\nHost: app.test:80x\r\n\r\n', /^HTTP\/1.1 400 /],
+  ['a Host with an invalid port', 'GET / HTTP/1.1\r\nHost: app.test:80x\r\n\r\n', /^HTTP\/1.1 400 /],
   ['a Host in raw UTF-8', 'GET / HTTP/1.1\r\nHost: \xc3\xa4pp.test\r\n\r\n', /^HTTP\/1.1 400 /],
   ['a longer unknown host', 'GET / HTTP/1.1\r\nHost: xapp.test\r\n\r\n', /^HTTP\/1.1 404 /],
   ['a host that ends like a known one', 'GET / HTTP/1.1\r\nHost: evil.app.test\r\n\r\n', /^HTTP\/1.1 404 /],
@@ -103,7 +103,7 @@ const REFUSED: readonly (readonly [name: string, request: string, status: RegExp
     /^HTTP\/1.1 400 /,
   ],
   [
-    'a blank in front of a chunk extension',
+    'a space before a chunk extension',
     `POST / ${HEAD}Transfer-Encoding: chunked\r\n\r\n1 ;a\r\na\r\n0\r\n\r\n`,
     /^HTTP\/1.1 400 /,
   ],
@@ -125,7 +125,7 @@ const REFUSED: readonly (readonly [name: string, request: string, status: RegExp
   ['a space before the first field', 'GET / HTTP/1.1\r\n Host: app.test\r\n\r\n', /^HTTP\/1.1 400 /],
   ['a field without a name', `GET / ${HEAD}: b\r\n\r\n`, /^HTTP\/1.1 400 /],
   ['a NUL in a field', `GET / ${HEAD}A: b\0c\r\n\r\n`, /^HTTP\/1.1 400 /],
-  ['no HTTP at all', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', /^HTTP\/1.1 400 /],
+  ['bytes that are not HTTP', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', /^HTTP\/1.1 400 /],
   [
     'an upgrade with a body',
     `GET / ${HEAD}Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n\r\nabc`,
@@ -158,7 +158,7 @@ testBoth('100 fields and raw bytes in values pass', async (t) => {
   assert.match(upstream.wires[0]?.received ?? '', /x-raw: \xc3\xa4\r\n/i);
 });
 
-testBoth('chunk extensions are passed over: the app gets chunks without any', async (t) => {
+testBoth('chunk extensions are removed: the app gets chunks without any', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, (wire) => {
     wire.socket.on('data', () => wire.received.endsWith('\r\n0\r\n\r\n') && wire.send(OK));
@@ -173,7 +173,7 @@ testBoth('chunk extensions are passed over: the app gets chunks without any', as
   assert.doesNotMatch(body, /;/);
 });
 
-testBoth('targets pass as they are, whatever they look like', async (t) => {
+testBoth('targets pass unchanged, whatever they look like', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
@@ -214,7 +214,7 @@ testBoth('absolute form becomes origin form', async (t) => {
   }
 });
 
-testBoth('a path prefix chooses among the upstreams of one host', async (t) => {
+testBoth('a path prefix selects among the upstreams of one host', async (t) => {
   const edge = await startEdge(t);
   const [site, api] = [
     await scriptedUpstream(t, answering(OK.replace('ok', 'si'))),
@@ -235,7 +235,7 @@ testBoth('a path prefix chooses among the upstreams of one host', async (t) => {
   }
 });
 
-testBoth('pipelined requests are answered in their order, and garbage behind them only after them', async (t) => {
+testBoth('pipelined requests are answered in order, and garbage after them only after them', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, (wire) => {
     wire.socket.on('data', (text) => {
@@ -250,7 +250,7 @@ testBoth('pipelined requests are answered in their order, and garbage behind the
   await client.end();
 });
 
-testBoth('a head that does not come in time is 408, and so is a connection that says nothing', async (t) => {
+testBoth('a head that does not arrive in time gets 408, and a silent connection is closed', async (t) => {
   const edge = await startEdge(t, { timeouts: { clientHeadMs: 100 } });
   const [slow, silent] = [await edge.send(`GET / HTTP/1.1\r\nHos`), await edge.connect()];
   await slow.sees(/^HTTP\/1.1 408 /);
@@ -258,18 +258,21 @@ testBoth('a head that does not come in time is 408, and so is a connection that 
   await silent.end();
 });
 
-testBoth('the page is html for who asks for it, text for all others, and without body for HEAD', async (t) => {
-  const edge = await startEdge(t);
-  const html = await edge.send('GET / HTTP/1.1\r\nHost: x.test\r\nAccept: text/html,*/*;q=0.8\r\n\r\n');
-  await html.sees(/^HTTP\/1.1 404 .*Content-Type: text\/html.*<!doctype html>.*ORK_HOST_UNKNOWN/s);
-  const text = await edge.send('GET / HTTP/1.1\r\nHost: x.test\r\nAccept: */*\r\n\r\n');
-  await text.sees(/^HTTP\/1.1 404 .*Content-Type: text\/plain.*ORK_HOST_UNKNOWN\n$/s);
-  const head = await edge.send('HEAD / HTTP/1.1\r\nHost: x.test\r\nConnection: close\r\n\r\n');
-  await head.end();
-  assert.match(head.received, /^HTTP\/1.1 404 .*\r\n\r\n$/s);
-});
+testBoth(
+  'the error page is HTML for clients that accept it, text for all others, and has no body for HEAD',
+  async (t) => {
+    const edge = await startEdge(t);
+    const html = await edge.send('GET / HTTP/1.1\r\nHost: x.test\r\nAccept: text/html,*/*;q=0.8\r\n\r\n');
+    await html.sees(/^HTTP\/1.1 404 .*Content-Type: text\/html.*<!doctype html>.*ORK_HOST_UNKNOWN/s);
+    const text = await edge.send('GET / HTTP/1.1\r\nHost: x.test\r\nAccept: */*\r\n\r\n');
+    await text.sees(/^HTTP\/1.1 404 .*Content-Type: text\/plain.*ORK_HOST_UNKNOWN\n$/s);
+    const head = await edge.send('HEAD / HTTP/1.1\r\nHost: x.test\r\nConnection: close\r\n\r\n');
+    await head.end();
+    assert.match(head.received, /^HTTP\/1.1 404 .*\r\n\r\n$/s);
+  },
+);
 
-testBoth('a POST to an unknown host is answered, and its connection can be used again', async (t) => {
+testBoth('a POST to an unknown host is answered, and its connection can be reused', async (t) => {
   const edge = await startEdge(t);
   const client = await edge.send('POST / HTTP/1.1\r\nHost: x.test\r\nContent-Length: 5\r\n\r\nab');
   await client.sees(/404 .*UNKNOWN\n$/s);

@@ -7,7 +7,7 @@ import { answering, entryFor, eventually, OK, scriptedUpstream, startEdge, testB
 const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n';
 const OLD = OK.replace('ok', 'od');
 
-test('more requests at once than the edge settings allow are answered 503 until one ends', async (t) => {
+test('requests above the concurrency limit of the edge settings get 503 until one completes', async (t) => {
   const edge = await startEdge(t);
   const app = await scriptedUpstream(t);
   await flip(edge, 1, app.port, { edge: { ...entryFor(1).edge, maxConcurrent: 1 } });
@@ -25,7 +25,7 @@ test('more requests at once than the edge settings allow are answered 503 until 
 });
 
 testBoth(
-  'new settings meet the next request, on connections that are kept too; holds, receipt and what is in flight stay',
+  'new settings apply to the next request, even on open connections; the receipt and requests in flight stay',
   async (t) => {
     const edge = await startEdge(t);
     const old = await scriptedUpstream(t);

@@ -7,7 +7,7 @@ import { runSuite } from '../../smuggling/suite.ts';
 import { gunicorn } from '../../smuggling/upstreams/gunicorn.ts';
 import { nginx } from '../../smuggling/upstreams/nginx.ts';
 
-test('what upstreams understand of hostile messages is what the proxy forwarded, and what was answered', async () => {
+test('upstreams understand hostile messages in the same way as the proxy forwards and answers them', async () => {
   const messages = readCorpus(join(import.meta.dirname, '../../smuggling/corpus'));
   assert.ok(messages.length >= 150, `${messages.length} messages`);
   const { forwarded, mismatches } = await runSuite({

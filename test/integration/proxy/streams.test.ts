@@ -38,7 +38,7 @@ testBoth('events and uploads stream: each part arrives before the next is sent',
   await client.sees(/0\r\n\r\n$/);
 });
 
-testBoth('a slow reader holds its app back instead of filling the memory of the proxy', async (t) => {
+testBoth("a slow reader holds its app back instead of filling the proxy's memory", async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -65,36 +65,33 @@ testBoth('a slow reader holds its app back instead of filling the memory of the 
   await eventually('all of it', () => length >= block.length * 64);
 });
 
-testBoth(
-  'a WebSocket carries bytes both ways, those sent too early too, and a FIN of one side ends both',
-  async (t) => {
-    const edge = await startEdge(t);
-    const upstream = await scriptedUpstream(t);
-    await route(edge, upstream.port);
-    const client = await edge.send(`${HANDSHAKE}early`);
-    const wire = await upstream.wire(0);
-    await wire.sees('\r\n\r\n');
-    const seen = fields(wire);
-    assert.deepEqual(seen.get('connection'), ['Upgrade']);
-    assert.deepEqual(seen.get('upgrade'), ['websocket']);
-    assert.deepEqual(seen.get('sec-websocket-version'), ['13']);
-    wire.send(`${SWITCH}hello`);
-    await client.sees(/^HTTP\/1.1 101 Switching Protocols\r\n.*\r\n\r\nhello$/s);
-    await wire.sees(/\r\n\r\nearly$/);
-    client.send('ping');
-    await wire.sees(/earlyping$/);
-    wire.send('pong');
-    await client.sees(/hellopong$/);
-    assert.equal(counts(edge).inFlight, 1);
-    client.socket.end();
-    assert.equal(await wire.end(), 'fin');
-    wire.socket.end();
-    await eventually('the claim to end', () => counts(edge).inFlight === 0);
-    assert.equal(counts(edge).served, 1);
-  },
-);
+testBoth('a WebSocket carries bytes both ways, even early ones, and a FIN from one side ends both', async (t) => {
+  const edge = await startEdge(t);
+  const upstream = await scriptedUpstream(t);
+  await route(edge, upstream.port);
+  const client = await edge.send(`${HANDSHAKE}early`);
+  const wire = await upstream.wire(0);
+  await wire.sees('\r\n\r\n');
+  const seen = fields(wire);
+  assert.deepEqual(seen.get('connection'), ['Upgrade']);
+  assert.deepEqual(seen.get('upgrade'), ['websocket']);
+  assert.deepEqual(seen.get('sec-websocket-version'), ['13']);
+  wire.send(`${SWITCH}hello`);
+  await client.sees(/^HTTP\/1.1 101 Switching Protocols\r\n.*\r\n\r\nhello$/s);
+  await wire.sees(/\r\n\r\nearly$/);
+  client.send('ping');
+  await wire.sees(/earlyping$/);
+  wire.send('pong');
+  await client.sees(/hellopong$/);
+  assert.equal(counts(edge).inFlight, 1);
+  client.socket.end();
+  assert.equal(await wire.end(), 'fin');
+  wire.socket.end();
+  await eventually('the claim to end', () => counts(edge).inFlight === 0);
+  assert.equal(counts(edge).served, 1);
+});
 
-testBoth('an app that does not switch has its answer passed on, framed anew', async (t) => {
+testBoth("the refusal of an app that does not switch is passed on, in the proxy's own framing", async (t) => {
   const edge = await startEdge(t);
   const response = 'HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\nX-Why: 1\r\n\r\n2\r\nno\r\n0\r\n\r\n';
   const upstream = await scriptedUpstream(t, answering(response));
@@ -105,7 +102,7 @@ testBoth('an app that does not switch has its answer passed on, framed anew', as
   await eventually('the claim to end', () => counts(edge).inFlight === 0);
 });
 
-testBoth('an upgrade to a dead app is a 502 page, and an unknown host a 404', async (t) => {
+testBoth('an upgrade to a dead app yields a 502 page, and to an unknown host 404', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -117,7 +114,7 @@ testBoth('an upgrade to a dead app is a 502 page, and an unknown host a 404', as
 });
 
 testBoth(
-  'a client that leaves before it has read the end of its answer costs no other request its connection',
+  'a client that leaves before the end of its response does not break the connection of another request',
   async (t) => {
     const edge = await startEdge(t, { timeouts: { poolIdleMs: 60_000 } });
     const large = `HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n${'x'.repeat(60_000)}`;
@@ -148,7 +145,7 @@ testBoth(
   },
 );
 
-testBoth('a proxy that stops ends an event stream behind a whole chunk, and nothing has failed', async (t) => {
+testBoth('a proxy that stops ends an event stream after a complete chunk, and nothing counts as failed', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);

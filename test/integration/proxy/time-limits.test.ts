@@ -1,4 +1,4 @@
-/** What the proxy waits for, for how long, and who is told when time runs out. */
+/** What the proxy waits for, for how long, and what client and app get when the time is up. */
 import assert from 'node:assert/strict';
 import { createServer as createHttp2Server } from 'node:http2';
 import { test } from 'node:test';
@@ -21,7 +21,7 @@ import {
 } from './harness.ts';
 import { stuckPort } from './stuck.ts';
 
-testBoth('a refused connection is 502, silence is 504, and both are counted', async (t) => {
+testBoth('a refused connection yields 502, a silent app 504, and both are counted', async (t) => {
   const edge = await startEdge(t, { timeouts: { responseHeadMs: 50 } });
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -34,7 +34,7 @@ testBoth('a refused connection is 502, silence is 504, and both are counted', as
   assert.deepEqual(counts(edge), { failed: 2, served: 0, targetFailed: 2, inFlight: 0 });
 });
 
-testBoth('a connect that nobody answers is 504', async (t) => {
+testBoth('a connect without an answer yields 504', async (t) => {
   const port = await stuckPort(t);
   const edge = await startEdge(t, { timeouts: { connectMs: 50 } });
   await route(edge, port);
@@ -43,23 +43,20 @@ testBoth('a connect that nobody answers is 504', async (t) => {
   assert.deepEqual(counts(edge), { failed: 2, served: 0, targetFailed: 2, inFlight: 0 });
 });
 
-testBoth(
-  'where one copy takes no connection another one has the request, and is asked first for a while',
-  async (t) => {
-    const edge = await startEdge(t, { timeouts: { connectMs: 50 } });
-    const alive = await scriptedUpstream(t, answering(OK));
-    const targets = [await stuckPort(t), alive.port].map((port) => ({ id: uuid(1001), address: '127.0.0.1', port }));
-    await edge.proxy.table.flip({ entry: entryFor(0, { targets }), expectedGeneration: 0 });
-    for (const method of ['GET', 'DELETE']) {
-      await (await edge.send(`${method} / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 200 /);
-    }
-    assert.equal(counts(edge).failed, 0);
-    const upstream = planeOf(edge.proxy).routesOf('app.test')?.find('/')?.upstream;
-    assert.ok((upstream?.targets()[0]?.refusals ?? 0) > 0, 'it is passed over for a while');
-  },
-);
+testBoth('if one copy accepts no connection another one gets the request, and is preferred for a while', async (t) => {
+  const edge = await startEdge(t, { timeouts: { connectMs: 50 } });
+  const alive = await scriptedUpstream(t, answering(OK));
+  const targets = [await stuckPort(t), alive.port].map((port) => ({ id: uuid(1001), address: '127.0.0.1', port }));
+  await edge.proxy.table.flip({ entry: entryFor(0, { targets }), expectedGeneration: 0 });
+  for (const method of ['GET', 'DELETE']) {
+    await (await edge.send(`${method} / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 200 /);
+  }
+  assert.equal(counts(edge).failed, 0);
+  const upstream = planeOf(edge.proxy).routesOf('app.test')?.find('/')?.upstream;
+  assert.ok((upstream?.targets()[0]?.refusals ?? 0) > 0, 'it is passed over for a while');
+});
 
-test('where one copy of an HTTP/2 app takes no connection another one has the request', async (t) => {
+test('if one copy of an HTTP/2 app accepts no connection another one gets the request', async (t) => {
   const edge = await startEdge(t, { timeouts: { connectMs: 50 } });
   const app = createHttp2Server().on('stream', (stream) => stream.respond({ ':status': 204 }, { endStream: true }));
   t.after(() => app.close());
@@ -71,7 +68,7 @@ test('where one copy of an HTTP/2 app takes no connection another one has the re
   assert.equal(counts(edge).failed, 0);
 });
 
-testBoth('a long upload is no silence of the app, and a client that stalls in it gets 408', async (t) => {
+testBoth('a long upload does not count as a silent app, and a client that stalls in it gets 408', async (t) => {
   const edge = await startEdge(t, { timeouts: { responseHeadMs: 500 } });
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -86,7 +83,7 @@ testBoth('a long upload is no silence of the app, and a client that stalls in it
   assert.equal(counts(edge).failed, 0);
 });
 
-testBoth('a body that trickles is 408 once its grace is over, and its app is let off', async (t) => {
+testBoth("a body that trickles gets 408 after its grace period, and its app's connection is closed", async (t) => {
   const edge = await startEdge(t, { timeouts: { bodyGraceMs: 200 } });
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -98,7 +95,7 @@ testBoth('a body that trickles is 408 once its grace is over, and its app is let
   assert.deepEqual(counts(edge), { failed: 0, served: 0, targetFailed: 0, inFlight: 0 });
 });
 
-testBoth('a conversation whose answer has begun may trickle', async (t) => {
+testBoth('after the response has begun the request body may trickle', async (t) => {
   const edge = await startEdge(t, { timeouts: { bodyGraceMs: 50 } });
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -118,7 +115,7 @@ testBoth('a conversation whose answer has begun may trickle', async (t) => {
   await client.sees(/0\r\n\r\n$/);
 });
 
-testBoth('a body that comes fast enough may take its time, and so may its app', async (t) => {
+testBoth('a body that arrives fast enough may take its time, and so may its app', async (t) => {
   const edge = await startEdge(t, { timeouts: { bodyGraceMs: 100 } });
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -134,7 +131,7 @@ testBoth('a body that comes fast enough may take its time, and so may its app', 
   await client.sees(/^HTTP\/1.1 200 .*ok$/s);
 });
 
-test('a client that stops in its body is 408, and one that stops reading is let go', async (t) => {
+test('a client that stalls in its body gets 408, and one that stops reading is dropped', async (t) => {
   const edge = await startServing(t, { timeouts: { clientStallMs: 150 } });
   const upstream = await scriptedUpstream(t);
   edge.serve(upstream.port);
@@ -160,7 +157,7 @@ test('a client that stops in its body is 408, and one that stops reading is let 
   );
 });
 
-test('a client of the general engine that stops reading is let go, too', async (t) => {
+test('a client of the general engine that stops reading is dropped, too', async (t) => {
   const edge = await startServing(t, { timeouts: { clientStallMs: 150 } });
   const upstream = await scriptedUpstream(t);
   edge.serve(upstream.port, { compression: true });
@@ -176,7 +173,7 @@ test('a client of the general engine that stops reading is let go, too', async (
   assert.equal(edge.seen[0].engine, 'general');
 });
 
-test('a client that stops reading is let go also while others use the connection that its answer came by', async (t) => {
+test('a client that stops reading is dropped even while others reuse the connection of its response', async (t) => {
   const edge = await startServing(t, { timeouts: { clientStallMs: 300, poolIdleMs: 60_000 } });
   const large = `HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n${'x'.repeat(60_000)}`;
   const app = await scriptedUpstream(t, (wire) => {
@@ -199,7 +196,7 @@ test('a client that stops reading is let go also while others use the connection
   assert.equal(edge.seen.find(({ outcome }) => outcome === 'abandoned')?.engine, 'general');
 });
 
-test('a body that begins when its request is answered is given no time limit that would outlive it', async (t) => {
+test('a body that begins after the response to its request leaves no timer behind', async (t) => {
   const edge = await startServing(t);
   const app = await scriptedUpstream(t, answering(OK));
   edge.serve(app.port, { errorPages: { 503: 'closed' } });

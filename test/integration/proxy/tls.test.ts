@@ -57,7 +57,7 @@ async function untilEnd(socket: TLSSocket): Promise<{ text: string; end: string 
   return { text, end };
 }
 
-test('an answer that only the end of its connection ends, and that breaks, is a reset over TLS too', async (t) => {
+test("an aborted response that is framed by its connection's end is a reset over TLS, too", async (t) => {
   const { edge, client } = await startTls(t);
   const upstream = await scriptedUpstream(t, answering('HTTP/1.1 200 OK\r\n\r\nhalf of it'));
   await route(edge, upstream.port);
@@ -75,7 +75,7 @@ test('an answer that only the end of its connection ends, and that breaks, is a 
   await once(again, 'data');
 });
 
-testBoth('an HTTP/1.0 client by TLS whose answer breaks sees a reset', async (t) => {
+testBoth('an HTTP/1.0 client over TLS sees a reset when its response is aborted', async (t) => {
   const { edge, client } = await startTls(t);
   const upstream = await scriptedUpstream(t, answering('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of it'));
   await route(edge, upstream.port);
@@ -87,25 +87,22 @@ testBoth('an HTTP/1.0 client by TLS whose answer breaks sees a reset', async (t)
   assert.equal((await ended).end, 'ECONNRESET');
 });
 
-testBoth(
-  'requests in many pieces, pipelined ones and a WebSocket handshake behind them are served over TLS',
-  async (t) => {
-    const { edge, client } = await startTls(t);
-    const upstream = await scriptedUpstream(t, answering(OK));
-    await route(edge, upstream.port);
-    const socket = await client();
-    const ended = untilEnd(socket);
-    for (const octet of `GET /1 ${HEAD}\r\n`) socket.write(octet);
-    socket.write(`GET /2 ${HEAD}\r\nGET /3 ${HEAD}\r\n`);
-    // The last one is for the general engine, which takes over the connection with the bytes read so far.
-    socket.write(`GET /4 ${HEAD}Expect: 100-continue\r\nConnection: close\r\n\r\n`);
-    const { text, end } = await ended;
-    assert.equal(text.split('HTTP/1.1 200 OK').length - 1, 4, text);
-    assert.equal(end, 'fin');
-  },
-);
+testBoth('split and pipelined requests, and a last one for the general engine, are served over TLS', async (t) => {
+  const { edge, client } = await startTls(t);
+  const upstream = await scriptedUpstream(t, answering(OK));
+  await route(edge, upstream.port);
+  const socket = await client();
+  const ended = untilEnd(socket);
+  for (const octet of `GET /1 ${HEAD}\r\n`) socket.write(octet);
+  socket.write(`GET /2 ${HEAD}\r\nGET /3 ${HEAD}\r\n`);
+  // The last one is for the general engine, which takes over the connection with the bytes read so far.
+  socket.write(`GET /4 ${HEAD}Expect: 100-continue\r\nConnection: close\r\n\r\n`);
+  const { text, end } = await ended;
+  assert.equal(text.split('HTTP/1.1 200 OK').length - 1, 4, text);
+  assert.equal(end, 'fin');
+});
 
-testBoth('absolute form may name https where https is spoken, and only there', async (t) => {
+testBoth('absolute form may name https over TLS, and only there', async (t) => {
   const { edge, client } = await startTls(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);
@@ -123,7 +120,7 @@ testBoth('absolute form may name https where https is spoken, and only there', a
   await (await edge.send(`GET https://app.test/ ${HEAD}\r\n`)).sees(/^HTTP\/1\.1 400 /);
 });
 
-test('what a trusted sender says over HTTP/2 about its clients is believed, request by request', async (t) => {
+test('the client address that a trusted sender names over HTTP/2 is used per request', async (t) => {
   for (const [trusted, addresses] of [
     [['127.0.0.0/8'], ['203.0.113.1', '203.0.113.2', '127.0.0.1']],
     [[], ['127.0.0.1', '127.0.0.1', '127.0.0.1']],
@@ -148,7 +145,7 @@ test('what a trusted sender says over HTTP/2 about its clients is believed, requ
   }
 });
 
-testBoth('megabytes come and go whole over TLS, also to a client that reads slowly', async (t) => {
+testBoth('large bodies pass both ways completely over TLS, even to a client that reads slowly', async (t) => {
   const { edge, client } = await startTls(t);
   const body = randomBytes(6_000_000);
   const app = createServer((req, res) => req.pipe(res));
@@ -183,7 +180,7 @@ function dechunkedBytes(answer: Buffer): Buffer {
   }
 }
 
-test('a handshake that takes its time over SIGTERM ends, and the request behind it is answered', async (t) => {
+test('a slow handshake completes during shutdown, and the request after it is answered', async (t) => {
   const { edge, port, cert } = await startTls(t, { timeouts: { closeMs: 2000, shutdownMs: 20_000 } });
   const upstream = await scriptedUpstream(t, answering(OK));
   await route(edge, upstream.port);

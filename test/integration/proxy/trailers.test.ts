@@ -25,7 +25,7 @@ for (const [name, request] of REQUESTS) {
   });
 }
 
-test('over HTTP/2 too, on the way through the general engine', async (t) => {
+test('a request over HTTP/2 that announces trailers is served through the general engine, too', async (t) => {
   const edge = await startHttp2Edge(t);
   const upstream = await scriptedUpstream(t, answering(OK));
   edge.plane.put(entryFor(upstream.port));
@@ -51,7 +51,7 @@ async function h2cApp(t: TestContext, answer: (stream: ServerHttp2Stream) => voi
 const edgeOf = (changes: Partial<EdgeSettings> = {}): EdgeSettings =>
   EdgeSettings.parse({ appProtocol: 'h2c', ...changes });
 
-test('an app of HTTP/2 that announces trailers for an answer without chunks is served', async (t) => {
+test('an HTTP/2 app that announces trailers for a response without chunks is served', async (t) => {
   const port = await h2cApp(t, (stream) => {
     stream.respond({ ':status': 200, 'content-length': '2', trailer: 'x-sum' });
     stream.end('ok');
@@ -62,7 +62,7 @@ test('an app of HTTP/2 that announces trailers for an answer without chunks is s
   await (await edge.send(`HEAD / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 200 /);
 });
 
-test('early hints with several links in one field are passed on, from an app of HTTP/2 as well', async (t) => {
+test('early hints with several links in one field are passed on, also from an HTTP/2 app', async (t) => {
   const links = '</a.css>; rel=preload; as=style, </b.js>; rel=preload; as=script';
   const port = await h2cApp(t, (stream) => {
     stream.additionalHeaders({ ':status': 103, link: links });
@@ -79,7 +79,7 @@ test('early hints with several links in one field are passed on, from an app of 
   await (await other.send(`GET / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 103 .*a\.css.*b\.js.*HTTP\/1.1 200 /s);
 });
 
-test('trailers of a client that node does not send to an app break that request alone', async (t) => {
+test('client trailers that node refuses to send to an app abort only that request', async (t) => {
   const port = await h2cApp(
     t,
     (stream) => void stream.on('end', () => stream.respond({ ':status': 200 }, { endStream: true })),
@@ -92,7 +92,7 @@ test('trailers of a client that node does not send to an app break that request 
   await (await edge.send(`GET / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 200 /);
 });
 
-test('what a client announces and sends as trailers of a chunked body arrives', async (t) => {
+test('trailers that a client announces and sends after a chunked body arrive', async (t) => {
   const edge = await startHttp2Edge(t);
   const port = await h2cApp(t, (stream) => {
     stream.on('trailers', (came) =>

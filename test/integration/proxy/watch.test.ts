@@ -8,7 +8,7 @@ const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n';
 const BAD = 'HTTP/1.1 500 Internal Server Error\r\nContent-Length: 3\r\n\r\nbad';
 const OLD = OK.replace('ok', 'od');
 
-testBoth('a new target that answers errors is told of at once, and one call leads back to the old one', async (t) => {
+testBoth('a watch reports a new target with errors at once, and one call flips back to the old one', async (t) => {
   const edge = await startEdge(t);
   const [old, young] = [await scriptedUpstream(t, answering(OLD)), await scriptedUpstream(t, answering(BAD))];
   await flip(edge, 1, old.port);
@@ -51,7 +51,7 @@ testBoth('a new target that answers errors is told of at once, and one call lead
   assert.equal((await flipBack(again, 2, 1002)).body.code, 'ORK_CONFLICT', 'what was before a restart is not known');
 });
 
-testBoth('a new target that dies is told of at once; a good one when the window is over', async (t) => {
+testBoth('a watch reports a new target that dies at once, and a good one at the end of the window', async (t) => {
   const edge = await startEdge(t);
   const [old, young] = [await scriptedUpstream(t, answering(OLD)), await scriptedUpstream(t, answering(OK))];
   await flip(edge, 1, old.port);
@@ -70,7 +70,7 @@ testBoth('a new target that dies is told of at once; a good one when the window 
   assert.equal((await other).body.verdict, 'replaced');
 });
 
-test('a watch or drain whose caller leaves is given up', async (t) => {
+test('a watch or drain is given up when its caller disconnects', async (t) => {
   const edge = await startEdge(t);
   const [old, young] = [await scriptedUpstream(t), await scriptedUpstream(t)];
   await flip(edge, 1, old.port);

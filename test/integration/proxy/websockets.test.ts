@@ -65,9 +65,9 @@ for (const [name, answer] of [
   ['two protocols', SWITCH.replace('websocket', 'websocket, h2c')],
   ['two Upgrades', SWITCH.replace('Upgrade: websocket\r\n', 'Upgrade: websocket\r\nUpgrade: websocket\r\n')],
   ['no Connection', SWITCH.replace('Connection: Upgrade\r\n', '')],
-  ['a Connection that does not say so', SWITCH.replace('Connection: Upgrade\r\n', 'Connection: keep-alive\r\n')],
+  ['a Connection field without upgrade', SWITCH.replace('Connection: Upgrade\r\n', 'Connection: keep-alive\r\n')],
 ] as const) {
-  testBoth(`an answer 101 to a handshake with ${name} is 502`, async (t) => {
+  testBoth(`a 101 response to a handshake with ${name} yields 502`, async (t) => {
     const edge = await startEdge(t);
     const upstream = await scriptedUpstream(t, answering(answer));
     await route(edge, upstream.port);
@@ -85,7 +85,7 @@ for (const [name, answer] of [
   ['chunks', SWITCH.replace('\r\n\r\n', '\r\nTransfer-Encoding: chunked\r\n\r\n')],
   ['HTTP/1.0', SWITCH.replace('1.1', '1.0')],
 ] as const) {
-  test(`an answer 101 to a handshake with ${name} is 502 by the fast engine`, async (t) => {
+  test(`a 101 response to a handshake with ${name} yields 502 in the fast engine`, async (t) => {
     const edge = await startEdge(t);
     const upstream = await scriptedUpstream(t, answering(answer));
     await route(edge, upstream.port);
@@ -93,7 +93,7 @@ for (const [name, answer] of [
   });
 }
 
-testBoth('of an answer 101 all passes but what concerns its own connection', async (t) => {
+testBoth('a 101 response passes except for its hop-by-hop fields', async (t) => {
   const edge = await startEdge(t);
   const fields =
     'Sec-WebSocket-Accept: a=\r\nconnection: keep-alive, upgrade, X-Inner\r\nX-Inner: 1\r\nUPGRADE: WebSocket\r\nKeep-Alive: timeout=5\r\nContent-Length: 0\r\nSec-WebSocket-Protocol: chat\r\n';
@@ -110,7 +110,7 @@ testBoth('of an answer 101 all passes but what concerns its own connection', asy
   ]);
 });
 
-testBoth('handshake, answer and frames may come byte by byte', async (t) => {
+testBoth('handshake, response and frames may arrive byte by byte', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);
   await route(edge, upstream.port);
@@ -133,7 +133,7 @@ testBoth('handshake, answer and frames may come byte by byte', async (t) => {
   assert.equal(behindHead(app), TEXT);
 });
 
-test('the fast engine takes handshakes as clients write them, and leaves all others to the general one', async (t) => {
+test('the fast engine serves ordinary handshakes, and leaves all others to the general engine', async (t) => {
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t, answering(SWITCH));
   edge.serve(upstream.port);
@@ -160,7 +160,7 @@ test('the fast engine takes handshakes as clients write them, and leaves all oth
   await (await edge.send(`POST /ws ${HEAD}${UPGRADE_FIELDS}`)).sees(/^HTTP\/1.1 502 /);
 });
 
-testBoth('a handshake never goes on a connection that carried another request, and leaves none behind', async (t) => {
+testBoth('a handshake never uses a connection of another request, and its connection is not reused', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t, (wire) => {
     wire.socket.on('data', () => wire.send(wire.received.includes('/ws') ? SWITCH : OK));
@@ -177,7 +177,7 @@ testBoth('a handshake never goes on a connection that carried another request, a
   assert.ok(upstream.wires.every(({ received }) => !received.includes('/ws') || !received.includes('GET / ')));
 });
 
-testBoth('of several copies of an app, one that refuses costs no WebSocket', async (t) => {
+testBoth('one refusing copy among several of an app causes no failed WebSocket', async (t) => {
   const edge = await startEdge(t);
   const good = await scriptedUpstream(t, answering(SWITCH));
   const targets = [CLOSED_PORT, good.port].map((port) => ({ id: uuid(1001), address: '127.0.0.1', port }));
@@ -186,7 +186,7 @@ testBoth('of several copies of an app, one that refuses costs no WebSocket', asy
   await Promise.all(clients.map((client) => client.sees(/^HTTP\/1.1 101 /)));
 });
 
-testBoth('a dismissal waits for the end of a frame, drops what follows it, and ends both sides by FIN', async (t) => {
+testBoth('a dismissal waits for the end of a frame, drops what follows it, and ends both sides with FIN', async (t) => {
   const edge = await startEdge(t, { timeouts: { closeMs: 10_000 } });
   const { client, app } = await open(t, edge, await scriptedUpstream(t));
   client.send(TEXT.slice(0, 3));
@@ -210,7 +210,7 @@ testBoth('a dismissal waits for the end of a frame, drops what follows it, and e
   assert.deepEqual({ forced, streams }, { forced: 0, streams: { carried: 1, ended: 0, closed: 1 } });
 });
 
-testBoth('sides that do not answer a goodbye get their FIN all the same', async (t) => {
+testBoth('sides that do not answer a Close frame still get their FIN', async (t) => {
   const edge = await startEdge(t);
   const { client, app } = await open(t, edge, await scriptedUpstream(t));
   client.socket.pause();
@@ -224,7 +224,7 @@ testBoth('sides that do not answer a goodbye get their FIN all the same', async 
   assert.deepEqual({ forced, streams }, { forced: 0, streams: { carried: 1, ended: 0, closed: 1 } });
 });
 
-testBoth('a side that has said goodbye itself is not sent another one', async (t) => {
+testBoth('a side that has sent a Close frame itself gets no second one', async (t) => {
   const edge = await startEdge(t);
   const { client, app } = await open(t, edge, await scriptedUpstream(t));
   app.send('\x88\x00');
@@ -234,38 +234,41 @@ testBoth('a side that has said goodbye itself is not sent another one', async (t
   assert.equal(behindHead(client), '\x88\x00');
 });
 
-testBoth('a reset of the app ends the client, and what the app sent before a FIN reaches a slow client', async (t) => {
-  const edge = await startEdge(t);
-  const upstream = await scriptedUpstream(t);
-  const { client, app } = await open(t, edge, upstream);
-  app.socket.resetAndDestroy();
-  await client.end();
-  await eventually('the claim to end', () => counts(edge).inFlight === 0);
-  const slow = await edge.send(HANDSHAKE);
-  const second = await upstream.wire(1);
-  await second.sees('\r\n\r\n');
-  slow.socket.pause();
-  const size = 3_000_000;
-  second.send(SWITCH + 'x'.repeat(size));
-  second.socket.end();
-  let before = -1;
-  const step = setInterval(() => {
-    // A little at a time, so that the end arrives long before the last byte is read.
+testBoth(
+  'a reset of the app ends the client, and data that the app sent before a FIN reaches a slow client',
+  async (t) => {
+    const edge = await startEdge(t);
+    const upstream = await scriptedUpstream(t);
+    const { client, app } = await open(t, edge, upstream);
+    app.socket.resetAndDestroy();
+    await client.end();
+    await eventually('the claim to end', () => counts(edge).inFlight === 0);
+    const slow = await edge.send(HANDSHAKE);
+    const second = await upstream.wire(1);
+    await second.sees('\r\n\r\n');
+    slow.socket.pause();
+    const size = 3_000_000;
+    second.send(SWITCH + 'x'.repeat(size));
+    second.socket.end();
+    let before = -1;
+    const step = setInterval(() => {
+      // A little at a time, so that the end arrives long before the last byte is read.
+      slow.socket.resume();
+      setTimeout(() => slow.socket.pause(), 1);
+    }, 20);
+    t.after(() => clearInterval(step));
+    await eventually('all of it', () => {
+      const grown = slow.received.length !== before;
+      before = slow.received.length;
+      return !grown && behindHead(slow).length === size;
+    });
+    clearInterval(step);
     slow.socket.resume();
-    setTimeout(() => slow.socket.pause(), 1);
-  }, 20);
-  t.after(() => clearInterval(step));
-  await eventually('all of it', () => {
-    const grown = slow.received.length !== before;
-    before = slow.received.length;
-    return !grown && behindHead(slow).length === size;
-  });
-  clearInterval(step);
-  slow.socket.resume();
-  assert.equal(await slow.end(), 'fin');
-});
+    assert.equal(await slow.end(), 'fin');
+  },
+);
 
-testBoth('a side that does not read holds the other back instead of filling the memory of the proxy', async (t) => {
+testBoth("a side that does not read holds the other back instead of filling the proxy's memory", async (t) => {
   const edge = await startEdge(t);
   const { client, app } = await open(t, edge, await scriptedUpstream(t));
   const block = Buffer.alloc(1 << 20, 'x');
@@ -294,7 +297,7 @@ testBoth('a side that does not read holds the other back instead of filling the 
   }
 });
 
-testBoth('a proxy that stops says goodbye to its WebSockets before it ends', async (t) => {
+testBoth('a proxy that stops sends its WebSockets a Close frame before it ends', async (t) => {
   const edge = await startEdge(t);
   const { client, app } = await open(t, edge, await scriptedUpstream(t));
   const closed = edge.proxy.close(5_000);
@@ -306,7 +309,7 @@ testBoth('a proxy that stops says goodbye to its WebSockets before it ends', asy
   await closed;
 });
 
-testBoth('a proxy that stops ends its WebSockets, and an open one does not hold it up for ever', async (t) => {
+testBoth('a proxy that stops ends its WebSockets, and an open one does not delay it forever', async (t) => {
   const edge = await startEdge(t);
   const { client, app } = await open(t, edge, await scriptedUpstream(t));
   const closed = edge.proxy.close(50);
@@ -315,7 +318,7 @@ testBoth('a proxy that stops ends its WebSockets, and an open one does not hold 
 });
 
 for (const scheme of ['ws', 'wss'] as const) {
-  testBoth(`messages of all sizes come back whole from an echo, and a drain says 1001 (${scheme})`, async (t) => {
+  testBoth(`messages of all sizes are echoed completely, and a drain closes with 1001 (${scheme})`, async (t) => {
     const folder = await temporaryFolder(t);
     const { cert } = await makeCertificate(folder, 'app.test', ['DNS:app.test']);
     const certificates = scheme === 'wss' ? { certificates: folder } : {};

@@ -48,7 +48,7 @@ async function drainsTo(proxy: Running, count: number): Promise<void> {
   }
 }
 
-test('a flip is answered when all workers have switched; drains and receipts are of all of them', async (t) => {
+test('a flip is answered once all workers have switched; drains and receipts include all workers', async (t) => {
   const proxy = await serve(t, await temporaryFolder(t), undefined, TWO);
   const [slow, young] = [await scriptedUpstream(t), await scriptedUpstream(t, saying('v2'))];
   await flipTo(proxy, 1, slow.port);
@@ -76,7 +76,7 @@ test('a flip is answered when all workers have switched; drains and receipts are
   );
 });
 
-test('a worker that is killed is replaced by one with the whole table, and what it had in flight is no longer waited for', async (t) => {
+test('a killed worker is replaced by one with the whole table, and a drain does not wait for its requests', async (t) => {
   const proxy = await serve(t, await temporaryFolder(t), undefined, TWO);
   const [slow, young] = [await scriptedUpstream(t), await scriptedUpstream(t, saying('v2'))];
   await flipTo(proxy, 1, slow.port);
@@ -97,7 +97,7 @@ test('a worker that is killed is replaced by one with the whole table, and what 
   assert.equal((await upstreamOf(proxy)).generation, 3);
 });
 
-test('a worker that hangs holds a flip up for a bounded time, and is replaced; all end with the process that has the table', async (t) => {
+test('a worker that hangs delays a flip for a limited time and is replaced; all workers end with the main process', async (t) => {
   const proxy = await serve(t, await temporaryFolder(t), undefined, TWO);
   const [old, young] = [await scriptedUpstream(t, saying('v1')), await scriptedUpstream(t, saying('v2'))];
   await flipTo(proxy, 1, old.port);
@@ -111,7 +111,7 @@ test('a worker that hangs holds a flip up for a bounded time, and is replaced; a
   await eventually('their end', () => !workersOf(proxy).some(isProxy));
 });
 
-test('held requests of all workers go on at the flip, none of them on the old target', async (t) => {
+test('held requests of all workers continue at the flip, none of them on the old target', async (t) => {
   const proxy = await serve(t, await temporaryFolder(t), undefined, TWO);
   const [old, young] = [await scriptedUpstream(t, saying('v1')), await scriptedUpstream(t, saying('v2'))];
   await flipTo(proxy, 1, old.port);
@@ -126,7 +126,7 @@ test('held requests of all workers go on at the flip, none of them on the old ta
   assert.deepEqual([receipt.held?.requests, receipt.held?.refused], [10, 0]);
 });
 
-test('a client on one kept connection has its whole rate, and on many no more than that, whichever workers serve it', async (t) => {
+test('a client has its whole rate on one connection, and no more than that on many, whichever workers serve it', async (t) => {
   const proxy = await serve(t, await temporaryFolder(t), undefined, TWO);
   const app = await scriptedUpstream(t, answering(OK));
   const ratePerClient = { requests: 20, perSeconds: 3600, burst: 0 };
@@ -138,7 +138,7 @@ test('a client on one kept connection has its whole rate, and on many no more th
   }
   client.send(GET);
   await client.sees(/HTTP\/1.1 429 /);
-  // The other worker serves it until it hears of the count; without hearing it would serve the whole rate again.
+  // The other worker serves it until it learns the count; otherwise it would serve the whole rate again.
   let served = 0;
   for (let refused = 0; refused < 16;) {
     const visitor = (await proxy.connect()).send(GET);
@@ -151,7 +151,7 @@ test('a client on one kept connection has its whole rate, and on many no more th
   assert.ok(served < 20, `${served} more were served`);
 });
 
-test('no more requests are in flight than the limit, and as many as that, whichever workers they come by', async (t) => {
+test('exactly as many requests as the limit allows are in flight, whichever workers serve them', async (t) => {
   const proxy = await serve(t, await temporaryFolder(t), undefined, TWO);
   const app = await scriptedUpstream(t);
   await proxy.flip(1, app.port, { edge: EdgeSettings.parse({ maxConcurrent: 5 }) });
@@ -162,7 +162,7 @@ test('no more requests are in flight than the limit, and as many as that, whiche
     await eventually('an answer, or the app', () => client.received !== '' || app.wires.length > before);
     if (client.received !== '') refused += 1;
   };
-  // Some are refused until the worker they reach has taken over the room that the other one does not use.
+  // Some are refused until the worker they reach has taken over the unused share of the other one.
   for (let visits = 0; visits < 100 && app.wires.length < 5; visits += 1) await visit();
   refused = 0;
   for (let index = 0; index < 16; index += 1) await visit();
@@ -183,6 +183,6 @@ test('wrong passwords of a client are counted over all workers', async (t) => {
     await client.sees(/^HTTP\/1.1 (401|429) /);
     if (client.received.startsWith('HTTP/1.1 401')) looked += 1;
   }
-  // Ten, plus what one worker checked before it heard of the other; each on its own would check ten.
+  // Ten, plus those that one worker checked before it learned the other's count; each on its own would check ten.
   assert.ok(looked >= 10 && looked < 19, `${looked} were looked at`);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formValues } from './form-values.ts';
 
-test('an Enter at the end of a value is no part of it; newlines inside of it are', () => {
+test('a trailing newline is not part of a form value; inner newlines are', () => {
   const data = new FormData();
   data.set('name', 'KEY');
   data.set('value', 'one\ntwo\n\n');

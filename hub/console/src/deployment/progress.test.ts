@@ -9,11 +9,11 @@ import { STEPS, fold, refresh, startProgress, stepOfInterest } from './progress.
 
 const after = (...events: DeploymentEvent[]) => events.reduce(fold, startProgress(sampleDeployment(), []));
 
-test('the steps of the console are those of the pipeline', () => {
+test('the console has the same steps as the pipeline', () => {
   assert.deepEqual([...STEPS], [...STEP_NAMES]);
 });
 
-test('events bring a deployment to its end', () => {
+test('events advance a deployment to its end', () => {
   const progress = after(
     stepEvent({ name: 'clone', status: 'running' }),
     stepEvent({ name: 'clone', status: 'done', ms: 5 }),
@@ -32,13 +32,13 @@ test('events bring a deployment to its end', () => {
   );
 });
 
-test('a replay from the start does not take back what is known to have ended', () => {
+test('a replay from the start does not revert a deployment that has ended', () => {
   const ended = startProgress(sampleDeployment({ status: 'failed' }), []);
   assert.equal(fold(ended, statusEvent({ status: 'running' })).deployment.status, 'failed');
   assert.equal(fold(ended, statusEvent({ status: 'superseded' })).deployment.status, 'superseded');
 });
 
-test('one that was taken for lost runs again when its host is back, and is followed again', () => {
+test('a deployment that was taken for lost runs again when its host is back, and is followed again', () => {
   const error: ErrorReport = { code: 'ORK_HOST_LOST', message: 'The host is away.', evidence: [] };
   const lost: Partial<Deployment> = { status: 'failed', error };
   const replayed = after(statusEvent({ status: 'running' }), statusEvent(lost), statusEvent({ status: 'running' }));
@@ -57,7 +57,7 @@ test('one that was taken for lost runs again when its host is back, and is follo
   assert.deepEqual([back.deployment.status, back.deployment.error, back.streamEnded], ['running', null, false]);
 });
 
-test('a replay does not let a step run again, but an agent that begins it anew does', () => {
+test('a replay does not restart a finished step, but an agent that starts it again does', () => {
   const done = stepEvent({ name: 'build', status: 'done', ms: 5 });
   const again = stepEvent({ name: 'build', status: 'running', startedAt: '2030-01-01T00:01:00.000Z' });
   const status = (...events: DeploymentEvent[]) => after(...events).steps.get('build')?.status;
@@ -65,12 +65,12 @@ test('a replay does not let a step run again, but an agent that begins it anew d
   assert.equal(status(done, again), 'running');
 });
 
-test('log events change nothing of the progress', () => {
+test('log events do not change the progress', () => {
   const progress = after();
   assert.equal(fold(progress, logEvent('build', 0, 'x')), progress);
 });
 
-test('the step to look at is the failed one, else the running one, else the last', () => {
+test('the step of interest is the failed one, else the running one, else the last', () => {
   const done = stepEvent({ name: 'clone', status: 'done' });
   const failed = stepEvent({ name: 'build', status: 'failed' });
   assert.equal(stepOfInterest(after()), 'clone');
@@ -79,7 +79,7 @@ test('the step to look at is the failed one, else the running one, else the last
   assert.equal(stepOfInterest(after(done, stepEvent({ name: 'analyze', status: 'done' }))), 'analyze');
 });
 
-test('what is fetched again tells what came after the end, and takes back nothing that an event told', () => {
+test('a refresh adds what happened after the end, and does not revert what an event reported', () => {
   const fetched = (status: DeploymentStatus) => ({ ...sampleDeployment({ status }), steps: [], release: null });
   const live = after(statusEvent({ status: 'live' }), { kind: 'end', status: 'live' });
   assert.equal(refresh(live, fetched('superseded')).deployment.status, 'superseded');

@@ -4,7 +4,7 @@ import { LogBuffer } from './log-buffer.ts';
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
-test('lines come out as they are completed, the open one beside them', () => {
+test('lines are returned once complete, and the open line separately', () => {
   const log = new LogBuffer();
   log.append(base64('one\ntw'), 0);
   assert.deepEqual([log.since(0), log.open, log.next], [['one'], 'tw', 1]);
@@ -14,7 +14,7 @@ test('lines come out as they are completed, the open one beside them', () => {
   assert.deepEqual([log.since(2), log.open], [['20%'], '']);
 });
 
-test('only the last lines are kept, and their numbers go on', () => {
+test('only the last lines are kept, and line numbers continue', () => {
   const log = new LogBuffer(3);
   log.append(base64('1\n2\n3\n4\n5\n'), 0);
   assert.deepEqual([log.since(0), log.first, log.next], [['3', '4', '5'], 2, 5]);
@@ -22,7 +22,7 @@ test('only the last lines are kept, and their numbers go on', () => {
   assert.deepEqual(log.since(5), []);
 });
 
-test('a stream that begins anew after a reconnect doubles nothing', () => {
+test('a stream that restarts after a reconnect adds no duplicates', () => {
   const log = new LogBuffer();
   log.append(base64('one\ntwo\n'), 0);
   log.append(base64('one\n'), 0);
@@ -39,14 +39,14 @@ test('ending twice adds no line', () => {
   assert.deepEqual(log.since(0), ['last']);
 });
 
-test('of long lines fewer are kept, so that a browser can show them', () => {
+test('fewer lines are kept when they are long, so that a browser can show them', () => {
   const log = new LogBuffer();
   const line = 'x'.repeat(10_000);
   for (let n = 0; n < 300; n += 1) log.append(base64(`${line}\n`), n * 10_001);
   assert.deepEqual([log.first, log.since(0).length], [100, 200]);
 });
 
-test('whole lines are kept like those that were made of bytes', () => {
+test('complete lines are kept in the same way as lines assembled from bytes', () => {
   const log = new LogBuffer(2);
   log.add(['one', 'two']);
   log.add(['three']);

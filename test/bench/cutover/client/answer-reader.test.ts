@@ -17,7 +17,7 @@ function told(bytes: Buffer, split: number, isHead = false): { said: string; rea
 
 const HEAD = 'HTTP/1.1 200 OK\r\nX-Version: 7\r\n';
 
-test('an answer is read the same wherever its bytes are split', () => {
+test('a response is read the same wherever its bytes are split', () => {
   const answers: [string, string, boolean][] = [
     [`${HEAD}Content-Length: 5\r\n\r\nhello`, '200 7;hello', true],
     [`${HEAD}Content-Length: 0\r\n\r\n`, '200 7;', true],
@@ -36,12 +36,12 @@ test('an answer is read the same wherever its bytes are split', () => {
   }
 });
 
-test('an answer to HEAD has no body, and one that closes the connection is not kept', () => {
+test('a response to HEAD has no body, and after Connection: close the connection is not kept', () => {
   const { said, reader } = told(Buffer.from(`${HEAD}Content-Length: 5\r\nConnection: close\r\n\r\n`), 0, true);
   assert.deepEqual([said, reader.isDone, reader.keepAlive], ['200 7;', true, false]);
 });
 
-test('what is no answer, or more than one, is told', () => {
+test('bytes that are not a response, or more than one, are reported', () => {
   for (const [text, why] of [
     ['SSH-2.0-x\r\n\r\n', /no status line/],
     [`${HEAD}Transfer-Encoding: chunked\r\n\r\nfive\r\n`, /no size of a chunk/],

@@ -19,7 +19,7 @@ export const faults: readonly Fault[] = [
     mend: /systemctl restart orkestr-agent/,
   },
   {
-    name: 'the agent does not run',
+    name: 'the agent is stopped',
     async inject(host, undo) {
       undo(() => host.serveAgent());
       await host.stopAgent();

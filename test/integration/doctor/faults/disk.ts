@@ -13,7 +13,7 @@ export const faults: readonly Fault[] = [
     mend: /du -xh/,
   },
   {
-    name: 'the disk of the state folder takes no more files',
+    name: 'the disk of the state folder has no free inodes',
     inject: (host, undo) => ({ config: { stateFolder: onOwnDisk(host, undo, { fill: 'inodes' }) } }),
     finds: ['disk/inodes-full'],
     mend: /du -x --inodes/,

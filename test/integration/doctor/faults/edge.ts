@@ -41,7 +41,7 @@ export const faults: readonly Fault[] = [
     mend: /systemctl restart orkestr-agent/,
   },
   {
-    name: 'another program has the port of the proxy',
+    name: 'another program listens on the port of the proxy',
     async inject(host, undo) {
       await host.stopProxy();
       undo(() => host.startProxy());
@@ -52,13 +52,13 @@ export const faults: readonly Fault[] = [
     mend: /systemctl start orkestr-proxy/,
   },
   {
-    name: 'another program has port 80, the proxy listens elsewhere',
+    name: 'another program listens on port 80, and the proxy elsewhere',
     inject: async (_host, undo) => ({ places: { ports: [await listen(createRawServer(), undo)] } }),
     finds: ['ports/held-beside'],
     mend: new RegExp(`kill ${process.pid}\``),
   },
   {
-    name: 'the app stands still',
+    name: 'the container of the app is stopped',
     inject(host, undo) {
       host.docker('stop', '--time', '0', host.containerName);
       undo(() => host.docker('start', host.containerName));
@@ -68,7 +68,7 @@ export const faults: readonly Fault[] = [
     tells: /its container does not run/,
   },
   {
-    name: "the proxy's table is of another app",
+    name: "the proxy's table has another address for the app",
     async inject(host, undo) {
       const [upstream] = (await host.proxy.table()).upstreams;
       const [target] = upstream?.targets ?? [];
@@ -92,7 +92,7 @@ export const faults: readonly Fault[] = [
     tells: /its address has changed/,
   },
   {
-    name: 'the proxy has a route that nobody knows',
+    name: 'the proxy has a route of an unknown environment',
     async inject(host, undo) {
       const id = randomUUID();
       const target = { id: randomUUIDv7(), address: '172.31.255.254', port: 80 };

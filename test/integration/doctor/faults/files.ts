@@ -5,25 +5,25 @@ import type { Fault, Undo } from './fault.ts';
 
 export const faults: readonly Fault[] = [
   {
-    name: 'others may enter the state folder',
+    name: 'other users can enter the state folder',
     inject: (host, undo) => open(join(host.state), 0o755, 0o700, undo),
     finds: ['files/too-open'],
     mend: /chmod 0700 /,
   },
   {
-    name: "others may read the host's key",
+    name: "other users can read the host's key",
     inject: (host, undo) => open(join(host.state, 'host-key.pem'), 0o644, 0o600, undo),
     finds: ['files/too-open'],
     mend: /chmod 0600 \S*host-key\.pem/,
   },
   {
-    name: 'everybody may call Docker',
+    name: 'every user can access the Docker socket',
     inject: (host, undo) => open(host.dockerSocket, 0o666, 0o660, undo),
     finds: ['files/engine-open'],
     mend: /chmod 0660/,
   },
   {
-    name: 'the identity belongs to somebody else',
+    name: 'the identity file belongs to another user',
     inject(host, undo) {
       const path = join(host.state, 'identity.json');
       chownSync(path, 65_534, 65_534);
@@ -33,7 +33,7 @@ export const faults: readonly Fault[] = [
     mend: /chown 0 /,
   },
   {
-    name: "the host's key is cut off",
+    name: "the host's key is truncated",
     inject(host, undo) {
       const path = join(host.state, 'host-key.pem');
       const before = readFileSync(path);
@@ -44,7 +44,7 @@ export const faults: readonly Fault[] = [
     mend: /orkestr hosts join-token NAME/,
   },
   {
-    name: "the host's key is gone",
+    name: "the host's key is missing",
     inject(host, undo) {
       const path = join(host.state, 'host-key.pem');
       const before = readFileSync(path);
@@ -55,7 +55,7 @@ export const faults: readonly Fault[] = [
     mend: /orkestr-agent join/,
   },
   {
-    name: 'the identity is gone',
+    name: 'the identity file is missing',
     async inject(host, undo) {
       const path = join(host.state, 'identity.json');
       const before = readFileSync(path);
@@ -68,7 +68,7 @@ export const faults: readonly Fault[] = [
     mend: /orkestr-agent join/,
   },
   {
-    name: 'the identity is cut off while the agent runs',
+    name: 'the identity file is truncated while the agent runs',
     inject(host, undo) {
       const path = join(host.state, 'identity.json');
       const before = readFileSync(path);

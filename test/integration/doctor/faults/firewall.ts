@@ -15,7 +15,7 @@ export const faults: readonly Fault[] = [
     tells: /has 0 of 2 rules/,
   },
   {
-    name: 'a firewall rule of ours lets through what it should drop',
+    name: 'a firewall rule of ours accepts packets that it should drop',
     async inject(host, undo) {
       undo(() => mend(host.subject(), { checks: CHECKS, confirmed: false }));
       const rule = [`ORKESTR-${host.scope}`, '2', '-j', 'ACCEPT'];
@@ -26,7 +26,7 @@ export const faults: readonly Fault[] = [
     tells: /has "-j ACCEPT" where "-j DROP" belongs/,
   },
   {
-    name: 'rules of Docker were flushed by hand, or by a restart of nftables',
+    name: "Docker's firewall rules were flushed by hand, or by a restart of nftables",
     async inject(host, undo) {
       const options = { timeoutMs: 10_000 };
       const { stdout: input } = await host.inside('iptables-save', [], options);
@@ -38,7 +38,7 @@ export const faults: readonly Fault[] = [
     tells: /masquerades 1\S+\/\d+/,
   },
   {
-    name: 'ufw keeps visitors out',
+    name: 'ufw blocks visitors',
     async inject(host, undo) {
       const iptables = (...args: string[]): Promise<unknown> =>
         host.inside('iptables', ['-w', '5', ...args], { timeoutMs: 10_000 });

@@ -35,7 +35,7 @@ export const faults: readonly Fault[] = [
     mend: /curl -v http:\/\/127\.0\.0\.1:1\/healthz/,
   },
   {
-    name: "the hub's certificate is of no authority that is trusted",
+    name: "the hub's certificate is from an untrusted authority",
     async inject(host, undo) {
       const { cert, key } = await makeCertificate(host.folder, 'hub', ['IP:127.0.0.1']);
       await hubOf(
@@ -49,7 +49,7 @@ export const faults: readonly Fault[] = [
     tells: /DEPTH_ZERO_SELF_SIGNED_CERT/,
   },
   {
-    name: "something else answers at the hub's address",
+    name: "another server answers at the hub's address",
     async inject(host, undo) {
       await hubOf(
         host,
@@ -61,7 +61,7 @@ export const faults: readonly Fault[] = [
     mend: /curl -i/,
   },
   {
-    name: 'the hub has another key than the one of the enrolment',
+    name: 'the key of the hub differs from the one at enrolment',
     async inject(host, undo) {
       undo(() => host.serveAgent());
       const link = { connected: false, since: new Date(0).toISOString(), lastContact: null };

@@ -9,14 +9,14 @@ import type { Fault, Undo } from './fault.ts';
 
 export const faults: readonly Fault[] = [
   {
-    name: 'no name server answers',
+    name: 'the name server refuses connections',
     inject: (host, undo) => ({ places: { resolvConf: resolvConf(host, undo, 'nameserver 127.53.7.10\n') } }),
     finds: ['dns/silent'],
     mend: /ping -c1 127\.53\.7\.10/,
     tells: /ECONNREFUSED/,
   },
   {
-    name: 'the name server takes what it is asked and says nothing, and the hub has a name',
+    name: 'the name server accepts queries without an answer, and the hub URL has a host name',
     async inject(host, undo) {
       const server = createSocket('udp4').bind(53, '127.53.7.11');
       undo(() => server.close());

@@ -32,7 +32,7 @@ async function makeNetwork(t: TestContext): Promise<string> {
   return name;
 }
 
-test('a proxy process asks a CA for the host of its table, serves by the certificate, and has it after a restart', async (t) => {
+test('a proxy process gets a certificate for a host in its table, serves with it, and keeps it over a restart', async (t) => {
   const network = await makeNetwork(t);
   const world = fileURLToPath(new URL('world.ts', import.meta.url));
   const argv = ['ip', 'netns', 'exec', network, process.execPath, world, await temporaryFolder(t), ADDRESS] as const;

@@ -19,7 +19,7 @@ const BIG = 2 * 1024 * 1024;
 const payload = new Payload();
 type Scheme = 'http' | 'https';
 
-describe('while its app is flipped every moment', { concurrency: true }, () => {
+describe('during continuous flips of the app', { concurrency: true }, () => {
   let lab: ClientLab;
   let commit: string;
   before(async () => {
@@ -38,7 +38,7 @@ describe('while its app is flipped every moment', { concurrency: true }, () => {
     const marks = ['--write-out', ' %{http_version} %{http_code} %header{x-version}\\n'];
     const answered = new RegExp(`(\\S*) ${protocol.replace(/\.?0?$/, '')} 200 (\\d+)\n`, 'g');
 
-    test(`curl gets one thing after the other over ${scheme} with HTTP/${protocol}`, async () => {
+    test(`curl sends requests in sequence over ${scheme} with HTTP/${protocol}`, async () => {
       const url = lab.url(scheme, '/fixed/1024?[1-60]');
       await untilSeveral(async () => {
         const { stdout, stderr } = await curl('--rate', '50/s', '--output', '/dev/null', ...marks, url);
@@ -55,7 +55,7 @@ describe('while its app is flipped every moment', { concurrency: true }, () => {
       assert.equal(createHash('sha256').update(readFileSync(file)).digest('hex'), payload.hash(BIG));
     });
 
-    test(`curl posts 2 MiB over ${scheme} with HTTP/${protocol}, asking first, in chunks and slowly`, async () => {
+    test(`curl posts 2 MiB over ${scheme} with HTTP/${protocol}, with an expectation, in chunks and slowly`, async () => {
       const file = join(lab.folder, `sent-${scheme}-${protocol}`);
       writeFileSync(file, payload.slice(BIG));
       const ways = [
@@ -76,7 +76,7 @@ describe('while its app is flipped every moment', { concurrency: true }, () => {
   }
 
   for (const scheme of ['http', 'https'] as const) {
-    test(`wget takes a list of files over ${scheme}`, async () => {
+    test(`wget downloads a list of files over ${scheme}`, async () => {
       const list = join(lab.folder, `list-${scheme}`);
       const urls = Array.from({ length: 30 }, (_, n) => lab.url(scheme, `/parts/20000/4/8?${n}`, 'localhost'));
       writeFileSync(list, urls.join('\n'));
@@ -91,7 +91,7 @@ describe('while its app is flipped every moment', { concurrency: true }, () => {
       });
     });
 
-    test(`python3-websockets talks over ${scheme}, is told to go away with 1001 and comes back`, async () => {
+    test(`python3-websockets talks over ${scheme}, gets a Close frame with 1001 and reconnects`, async () => {
       const script = fileURLToPath(new URL('websocket_client.py', import.meta.url));
       const url = lab.url(scheme, '/socket').replace('http', 'ws');
       const { code, stdout, stderr } = await runClient([PYTHON, script, url, lab.edge.certificate.file, '2']);
@@ -119,7 +119,7 @@ describe('while its app is flipped every moment', { concurrency: true }, () => {
     });
   }
 
-  test('undici asks in a pipeline, over TLS and with HTTP/2', async () => {
+  test('undici sends requests in a pipeline, over TLS and with HTTP/2', async () => {
     const tls = { ca: lab.edge.certificate.pem, servername: HOST };
     await Promise.all([
       askByUndici(lab, 'http', new Agent({ connections: 2, pipelining: 4 })),
@@ -128,7 +128,7 @@ describe('while its app is flipped every moment', { concurrency: true }, () => {
     ]);
   });
 
-  test('Chromium loads pages, fetches, hears events and talks over a WebSocket', async () => {
+  test('Chromium loads pages, fetches, receives events and talks over a WebSocket', async () => {
     const browser = await Browser.start();
     try {
       for (const seen of await Promise.all(
