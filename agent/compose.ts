@@ -27,7 +27,7 @@ import type { Engine } from './lib/engine.ts';
 import { containerLogs } from './docker/container-log.ts';
 import { watchStarts } from './docker/starts.ts';
 import { endsTlsBefore } from './host-facts/edge-sockets.ts';
-import { DEFAULT_TIMING } from './hub-link/connection.ts';
+import { DEFAULT_TIMING } from './hub-link/timing.ts';
 import { DEFAULT_PACE, startHubLink } from './hub-link/session.ts';
 import type { HubLink } from './hub-link/session.ts';
 import { noUpgrades } from './hub-link/upgrades.ts';
