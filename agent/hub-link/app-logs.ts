@@ -11,7 +11,7 @@ export interface AppLogSource {
   open(request: AppLogRequest): AppLogRead;
 }
 
-interface AppLogReads {
+export interface AppLogReads {
   order(order: AppLogOrder): void;
   credit(credit: AppLogCredit): void;
   close(close: AppLogClose): void;

@@ -15,7 +15,7 @@ export interface Credentials {
 
 export type Welcome = Extract<HubMessage, { type: 'welcome' }>;
 
-interface Handshake {
+export interface Handshake {
   /**
    * Takes the next message of the hub; returns the answer, or the end of the handshake.
    * @throws OrkestrError ORK_SIGNATURE, ORK_PROTOCOL

@@ -1,6 +1,6 @@
 /** Leases of accepted jobs, renewed well before they expire while the hub listens. Losing one stops nothing here. */
 
-interface Leases {
+export interface Leases {
   /** The hub granted or renewed a lease. */
   granted(leaseSeconds: number): void;
   /** Ids to renew now, or null if it is not time yet. */

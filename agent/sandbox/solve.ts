@@ -5,7 +5,7 @@ import type { BuildLimits } from '../../protocol/job.ts';
 import type { BuildRequest } from '../deployment/ports.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../lib/engine.ts';
-import { type BuiltStep, makeBuildLog } from './build-log.ts';
+import { BuildLog, type BuiltStep } from './build-log.ts';
 import { type BuildStatus, makeStatusDecoder } from './build-status.ts';
 import { type ContextEntry, contextEntries, dockerfileTree } from './context.ts';
 import { takeContext } from './context-size.ts';
@@ -19,6 +19,7 @@ import { volumeWarning } from '../lib/volumes.ts';
 import { explainFailure } from './failure.ts';
 import { breachIn, imageBreach, timeBreach, toError, withLargest } from './limits.ts';
 import type { SandboxLease } from './sandbox.ts';
+import { isLost, overSession } from './session/lost-session.ts';
 import type { BuildSession } from './session/session.ts';
 import { type LimitWatch, watchLimits } from './watch.ts';
 
@@ -49,13 +50,14 @@ export async function solve(
   const { limits, log } = request;
   const { dockerfile } = input;
   const decode = await makeStatusDecoder();
-  const buildLog = makeBuildLog(log, () => performance.now());
+  const buildLog = new BuildLog(log, () => performance.now());
   const step = makeCurrentStep();
   const timeLimit = AbortSignal.timeout(limits.timeoutSeconds * 1000);
   const watch = await watchLimits(lease, limits, systemClock);
   const ending = AbortSignal.any([request.signal, timeLimit, watch.signal]);
-  let session: BuildSession | null = null;
-  const take = (status: BuildStatus): void => {
+  const deadline = { timeoutMs: limits.timeoutSeconds * 1000 + DEADLINE_MARGIN_MS, signal: ending };
+  const take = (trace: string): void => {
+    const status = inWordsOfSource(decode(trace), dockerfile);
     step.take(status);
     for (const each of status.logs) watch.countLog(each);
     if (!watch.signal.aborted) buildLog.take(status);
@@ -63,29 +65,20 @@ export async function solve(
   };
   try {
     const context = await takeContext(contextOf(request, dockerfile), limits, systemClock, ending);
-    session = await sessionFor(engine, request, dockerfile, context);
-    const query = { ...queryOf(request, input), remote: 'client-session', session: session.id };
-    const built = { imageId: null as string | null };
-    const { error } = await engine.call(
-      'build an image',
-      async (docker, abortSignal) =>
-        readAnswer(await docker.buildImage(Readable.from([]), { ...query, abortSignal }), ({ id, aux }) => {
-          if (id === 'moby.buildkit.trace' && typeof aux === 'string') take(inWordsOfSource(decode(aux), dockerfile));
-          if (id === 'moby.image.id' && typeof aux === 'object') built.imageId = aux.ID ?? null;
-        }),
-      {
-        timeoutMs: limits.timeoutSeconds * 1000 + DEADLINE_MARGIN_MS,
-        signal: ending,
-      },
+    const { error, imageId, sync } = await overSession(
+      () => sessionFor(engine, request, dockerfile, context),
+      (session) => build(engine, session, queryOf(request, input), take, deadline),
+      log,
     );
     const taken = await watch.look();
-    if (session.sync.failure !== null) throw contextChanged(session.sync.failure);
-    if (error !== null) throw explainFailure(dockerfile.shown(error), buildLog.failed(), taken, limits);
-    if (built.imageId === null) throw new OrkestrError('ORK_SANDBOX', 'The build engine exited during the build.');
+    if (sync.failure !== null) throw contextChanged(sync.failure);
+    if (error !== null && isLost(error)) throw sessionLost(error);
+    if (error !== null) throw explainFailure(dockerfile.shown(error), buildLog.failed, taken, limits);
+    if (imageId === null) throw new OrkestrError('ORK_SANDBOX', 'The build engine exited during the build.');
     if (taken.refusedForks > 0) log.line(`The build met its limit of ${limits.pids} processes and went on.`);
-    log.line(describeSync(context, session.sync));
+    log.line(describeSync(context, sync));
     await checkImage(engine, request, limits);
-    return buildLog.steps();
+    return buildLog.steps;
   } catch (error) {
     // BuildKit takes seconds to end a cancelled RUN; this ends it now.
     await cgroup.killAll();
@@ -93,8 +86,37 @@ export async function solve(
   } finally {
     watch.stop();
     buildLog.end();
-    session?.close();
   }
+}
+
+interface Answer {
+  readonly error: string | null;
+  /** Null if the engine exited. */
+  readonly imageId: string | null;
+  readonly sync: BuildSession['sync'];
+}
+
+/** @param take gets each trace of the build's progress (build-status.ts) */
+async function build(
+  engine: Engine,
+  session: BuildSession,
+  query: ReturnType<typeof queryOf>,
+  take: (trace: string) => void,
+  deadline: { readonly timeoutMs: number; readonly signal: AbortSignal },
+): Promise<Answer> {
+  let imageId: string | null = null;
+  const { error } = await engine.call(
+    'build an image',
+    async (docker, abortSignal) => {
+      const options = { ...query, remote: 'client-session', session: session.id, abortSignal };
+      return readAnswer(await docker.buildImage(Readable.from([]), options), ({ id, aux }) => {
+        if (id === 'moby.buildkit.trace' && typeof aux === 'string') take(aux);
+        if (id === 'moby.image.id' && typeof aux === 'object') imageId = aux.ID ?? null;
+      });
+    },
+    deadline,
+  );
+  return { error, imageId, sync: session.sync };
 }
 
 /** Parameters of the request (Docker Engine API, POST /build). */
@@ -135,6 +157,11 @@ function describeSync(context: readonly ContextEntry[], { files, bytes }: BuildS
   const all = context.filter(({ kind }) => kind === 'file').length;
   return `context of ${all} files, ${files} of them new to the build engine: ${humanSize(bytes)}`;
 }
+
+const sessionLost = (error: string): OrkestrError =>
+  new OrkestrError('ORK_SANDBOX', 'The build engine lost its connection to the agent several times.', {
+    evidence: [error],
+  });
 
 const contextChanged = (cause: Error): OrkestrError =>
   new OrkestrError('ORK_CONTEXT_CHANGED', `The checkout changed while it was being built: ${cause.message}`, { cause });

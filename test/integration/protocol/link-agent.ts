@@ -7,7 +7,7 @@ import { makeEdgeOrders } from '../../../agent/deployment/edge-orders.ts';
 import { DEFAULT_LOG_LIMITS, makeDeploymentLogs } from '../../../agent/deployment/log.ts';
 import type { Clock, Ports } from '../../../agent/deployment/ports.ts';
 import { DEFAULT_QUEUE_LIMITS } from '../../../agent/deployment/queue.ts';
-import { DEFAULT_TIMING } from '../../../agent/hub-link/connection.ts';
+import { DEFAULT_TIMING } from '../../../agent/hub-link/timing.ts';
 import { startHubLink } from '../../../agent/hub-link/session.ts';
 import type { HubLink, LinkOptions } from '../../../agent/hub-link/session.ts';
 import { hostSigner } from '../../../agent/identity/host-key.ts';
