@@ -71,7 +71,11 @@ test('a link to an environment scrolls to it, past the environments above', asyn
   const project = await hub.createProject('many');
   const path = apiPath('projects', 'many', 'environments');
   await hub.client.post(path, { slug: 'staging', branch: 'develop' }, Environment);
-  for (let n = 0; n < 32; n += 1) await (await hub.push(project, `Push ${n}`)).cancelled();
+  await (await hub.push(project, 'First')).cancelled();
+  for (let n = 1; n < 32; n += 1) {
+    await hub.client.post(`${path}/production/deployments`, {}, Deployment);
+    await (await hub.nextJob()).cancelled();
+  }
   const { page, close } = await started.open('/');
   await page.getByRole('link', { name: 'staging' }).click();
   const staging = page.getByRole('heading', { name: 'staging' });

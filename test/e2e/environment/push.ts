@@ -1,22 +1,17 @@
 /** `git push` like a user: a deployment, a line with its URL, the newest push wins; and external repositories. */
 import { strict as assert } from 'node:assert';
-import { after, before, describe, test } from 'node:test';
-import { Deployment, Project } from '../../hub/api/schemas.ts';
-import { apiPath } from '../../hub/cli/client.ts';
-import { startStack } from '../harness/stack.ts';
-import type { Stack } from '../harness/stack.ts';
+import { before, test } from 'node:test';
+import { Deployment, Project } from '../../../hub/api/schemas.ts';
+import { apiPath } from '../../../hub/cli/client.ts';
+import type { Stack } from '../../harness/stack.ts';
 
 const page = (text: string) => ({ 'index.html': `<!doctype html><title>${text}</title><p>${text}</p>` });
 
-describe('git push', () => {
+export function push(given: () => Stack): void {
   let stack: Stack;
-  before(async () => {
-    // Its own git server is the repository elsewhere, on loopback.
-    stack = await startStack({
-      env: { hub: { ORKESTR_ALLOW_HTTP_REPOSITORIES: '1', ORKESTR_HUB_NOTIFY_ALLOW: '127.0.0.1' } },
-    });
+  before(() => {
+    stack = given();
   });
-  after(() => stack.stop());
 
   test('a push prints the deployment and where to follow it', async () => {
     const project = await stack.createProject(page('first'), { slug: 'pushed' });
@@ -74,4 +69,4 @@ describe('git push', () => {
     const log = await stack.client.open({ method: 'GET', path: `/deployments/${deployment.id}/logs` });
     assert.ok(!(await log.body.text()).includes(stack.token), 'the token is not in the log');
   });
-});
+}

@@ -1,11 +1,10 @@
 /** Deployments under traffic: no visitor notices, and the receipt shows it. */
 import { strict as assert } from 'node:assert';
-import { after, before, describe, test } from 'node:test';
+import { test } from 'node:test';
 import { request } from 'undici';
-import { Load } from '../../installer/start/load.ts';
-import { CutoverReceipt } from '../../protocol/steps.ts';
-import { startStack } from '../harness/stack.ts';
-import type { Stack } from '../harness/stack.ts';
+import { Load } from '../../../installer/start/load.ts';
+import { CutoverReceipt } from '../../../protocol/steps.ts';
+import type { Stack } from '../../harness/stack.ts';
 
 /** A server that reports its version, echoes bodies, responds slowly on demand and shuts down gracefully. */
 const server = (version: string): string => `
@@ -24,14 +23,9 @@ const app = (version: string) => ({
   'server.js': server(version),
 });
 
-describe('a deployment under traffic', () => {
-  let stack: Stack;
-  before(async () => {
-    stack = await startStack();
-  });
-  after(() => stack.stop());
-
+export function cutover(given: () => Stack): void {
   test('a deployment loses no request, finishes those in flight on the old target, and keeps a receipt', async () => {
+    const stack = given();
     const project = await stack.createProject(app('1'), { slug: 'versions' });
     const first = await project.goesLive();
     const load = new Load({
@@ -75,6 +69,7 @@ describe('a deployment under traffic', () => {
   });
 
   test('visitors of a host without room for two copies wait, and none is lost, even if the deployment fails', async () => {
+    const stack = given();
     // The load's clients wait at most ten seconds; with the version that fails, they wait for its whole time to start.
     const settings = { cutover: 'hold', healthCheck: { kind: 'auto', startSeconds: 6 } };
     const project = await stack.createProject(app('1'), { slug: 'small', settings });
@@ -99,4 +94,4 @@ describe('a deployment under traffic', () => {
     assert.ok(receipt.held !== null && receipt.held.requests > 0, 'some had to wait');
     assert.equal(receipt.held.refused, 0);
   });
-});
+}
