@@ -1,4 +1,7 @@
-/** `kill -9` of each process during a deployment: it ends or fails cleanly, the app serves, nothing is duplicated. */
+/**
+ * `kill -9` of each process during a deployment: it ends or fails cleanly, the app serves, nothing is duplicated. One
+ * story in the order of its tests.
+ */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import type { FailpointName } from '../../agent/deployment/failpoint.ts';

@@ -1,4 +1,7 @@
-/** What happens to environments in their life. Each has its own project; they share an installation, as on a host. */
+/**
+ * What happens to environments in their life. They share an installation, as on a host; each part has projects of its
+ * own, and is one story in the order of its tests.
+ */
 import { after, before, describe } from 'node:test';
 import { startStack } from '../harness/stack.ts';
 import type { Stack } from '../harness/stack.ts';

@@ -41,6 +41,8 @@ import { keepRecord, noteScope, sweep } from './records.ts';
 
 export type ProcessName = 'hub' | 'proxy' | 'agent';
 const COMMANDS = { hub: hubCommand, proxy: proxyCommand, agent: agentCommand } as const;
+/** How often to ask for a deployment, ms. It takes seconds, and each answer takes the hub some milliseconds of a core. */
+const LOOK_MS = 200;
 const ENDED: readonly DeploymentStatus[] = ['live', 'superseded', 'failed', 'cancelled', 'skipped'];
 
 interface StackOptions {
@@ -161,7 +163,7 @@ export class Stack {
         const steps = deployment.steps.map(({ name, status }) => `${name}: ${status}`).join(', ');
         throw new Error(`deployment ${id} is still ${deployment.status} after ${timeoutMs} ms (${steps})`);
       }
-      await sleep(100);
+      await sleep(LOOK_MS);
     }
   }
 
