@@ -93,7 +93,8 @@ describe('a host that does not build', () => {
       );
       return pushed !== undefined;
     };
-    await until(isStarted, "the registry starts in the build engine's network", { lookMs: 100 });
+    const patience = { lookMs: 100, neverMs: 180_000 };
+    await until(isStarted, "the registry starts in the build engine's network", patience);
   }
 
   const imageOf = (deployment: DeploymentDetail): Image =>

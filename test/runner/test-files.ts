@@ -20,6 +20,8 @@ const LONGEST = [
   'e2e/crash',
   'e2e/environment',
   'e2e/installation',
+  'e2e/secrets',
+  'e2e/start',
 ];
 
 /** Returns the matching files of the repository, sorted. */
