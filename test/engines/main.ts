@@ -39,7 +39,7 @@ const FILES = [
   'test/e2e/environment',
 ];
 /** Base images that those tests start from. */
-const KINDS = ['debian', 'node'] as const;
+const KINDS = ['debian', 'node', 'static'] as const;
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
