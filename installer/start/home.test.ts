@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { identify } from '../stack/process-identity.ts';
 import { Home } from './home.ts';
-import { readMode } from './options.ts';
+import { readOptions } from './options.ts';
 
 let home: Home;
 
@@ -43,12 +43,22 @@ test('the lock of a killed run is taken over, even if another process has its nu
   home.lock()();
 });
 
+test('a folder with other files is not ours', () => {
+  assert.equal(home.isOurs, false, 'logs alone may be anything');
+  home.remember({ hubPort: 7700 });
+  assert.equal(home.isOurs, true);
+  rmSync(home.folder, { recursive: true });
+  assert.equal(home.isOurs, true, 'there is nothing yet');
+  mkdirSync(home.folder);
+  assert.equal(home.isOurs, true, 'it is empty');
+});
+
 test('options are parsed, and invalid ones are refused with an error code', () => {
-  assert.equal(readMode([]), 'stay');
-  assert.equal(readMode(['--once']), 'once');
-  assert.equal(readMode(['--reset']), 'reset');
-  assert.equal(readMode(['--once', '--help']), 'help');
-  assert.throws(() => readMode(['--often']), { code: 'ORK_CONFIG' });
-  assert.throws(() => readMode(['--once', '--reset']), { code: 'ORK_CONFIG' });
-  assert.throws(() => readMode(['once']), { code: 'ORK_CONFIG' });
+  assert.deepEqual(readOptions([]), { mode: 'stay', home: null });
+  assert.deepEqual(readOptions(['--once', '--home', '/tmp/a/../b']), { mode: 'once', home: '/tmp/b' });
+  assert.equal(readOptions(['--reset']).mode, 'reset');
+  assert.equal(readOptions(['--once', '--help']).mode, 'help');
+  for (const wrong of [['--often'], ['--once', '--reset'], ['once'], ['--home'], ['--home', '']]) {
+    assert.throws(() => readOptions(wrong), { code: 'ORK_CONFIG' }, wrong.join(' '));
+  }
 });

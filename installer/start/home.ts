@@ -1,5 +1,15 @@
 /** The folder `.orkestr/`: holds everything of `npm start`, and what it remembers from one run to the next. */
-import { existsSync, mkdirSync, openSync, closeSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  openSync,
+  closeSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -27,6 +37,11 @@ export class Home {
 
   path(...parts: string[]): string {
     return join(this.folder, ...parts);
+  }
+
+  /** Whether it holds nothing, or an installation: `--reset` removes all of it. */
+  get isOurs(): boolean {
+    return !existsSync(this.folder) || readdirSync(this.folder).length === 0 || existsSync(this.path('start.json'));
   }
 
   make(): void {

@@ -11,7 +11,7 @@ import { Home } from './home.ts';
 import { install } from './installation.ts';
 import type { Context, Installation } from './installation.ts';
 import { LiveView } from './live-view.ts';
-import { HELP, readMode } from './options.ts';
+import { HELP, readOptions } from './options.ts';
 import { reset } from './reset.ts';
 import { Sample } from './sample.ts';
 import { Teardown } from './teardown.ts';
@@ -23,12 +23,15 @@ const REFRESH_MS = 1000;
 const PARENT_CHECK_MS = 1000;
 
 async function main(argv: readonly string[]): Promise<number> {
-  const mode = readMode(argv);
+  const { mode, home: folder } = readOptions(argv);
   if (mode === 'help') {
     console.log(HELP);
     return 0;
   }
-  const home = new Home(`${ROOT}/.orkestr`);
+  const home = new Home(folder ?? `${ROOT}/.orkestr`);
+  if (folder !== null && !home.isOurs) {
+    throw new OrkestrError('ORK_CONFIG', `${folder} holds something else than an installation of npm start.`);
+  }
   home.make();
   const unlock = home.lock();
   const view = new LiveView(process.stdout);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { request } from 'undici';
+import { STEP_NAMES } from '../../protocol/steps.ts';
 import type { TestProject } from '../harness/project.ts';
 import { startStack } from '../harness/stack.ts';
 import type { Stack } from '../harness/stack.ts';
@@ -45,11 +46,10 @@ describe('a pushed fixture app', () => {
       projects.set(fixture, project);
       if (fixture === 'vite-static') project.tree.write(COMPRESSED);
       await project.tree.commit('Files of this test');
-      const deployment = await project.deploy();
-      assert.equal(deployment.status, 'live', JSON.stringify(deployment.error));
+      const deployment = await project.goesLive();
       assert.deepEqual(
         deployment.steps.map(({ name, status }) => [name, status]),
-        ['clone', 'analyze', 'build', 'deploy', 'health', 'cutover', 'finalize'].map((name) => [name, 'done']),
+        STEP_NAMES.map((name) => [name, 'done']),
       );
       assert.equal(deployment.release?.plan.runtime, expected.runtime);
       assert.ok(deployment.release.plan.evidence.length > 0, 'the plan says what it was made from');
@@ -59,11 +59,10 @@ describe('a pushed fixture app', () => {
     });
   }
 
-  test('changed sources alone are built without installing again', async () => {
+  test('a change of sources alone is built without another install', async () => {
     const project = given('express');
     const source = readFileSync(join(project.tree.folder, 'app.js'), 'utf8');
-    const { status, id } = await project.deploy({ 'app.js': source.replace('Hello', 'Hello again') });
-    assert.equal(status, 'live');
+    const { id } = await project.goesLive({ 'app.js': source.replace('Hello', 'Hello again') });
     const log = await stack.client.open({ method: 'GET', path: `/deployments/${id}/logs`, query: { step: 'build' } });
     const install = (await log.body.text()).split('\n').filter((line) => line.includes('npm ci'));
     assert.match(install.join('\n'), /\bcached\b/i);
@@ -71,21 +70,21 @@ describe('a pushed fixture app', () => {
   });
 
   describe('a single-page site', () => {
-    test('answers unknown paths with its page, which is asked for anew each time', async () => {
+    test('it answers unknown paths with its page, which browsers request anew each time', async () => {
       const page = await ask('/orders/17');
       assert.equal(page.statusCode, 200);
       assert.match(await page.body.text(), /<div id="(?:app|root)"/);
       assert.equal(page.headers['cache-control'], 'no-cache');
     });
 
-    test('lets files with a hash in their names be kept for ever', async () => {
+    test('it lets browsers keep files with a hash in their names for ever', async () => {
       const [, script = ''] = /src="(\/assets\/[^"]+)"/.exec(await (await ask('/')).body.text()) ?? [];
       const { statusCode, headers, body } = await ask(script);
       await body.dump();
       assert.deepEqual([statusCode, headers['cache-control']], [200, 'public, max-age=31536000, immutable']);
     });
 
-    test('compresses what is long enough, and only for those who take it', async () => {
+    test('it compresses long files, and only for clients that accept it', async () => {
       const packed = await ask('/long.json', 'gzip');
       assert.equal(packed.headers['content-encoding'], 'gzip');
       assert.equal(packed.headers.vary, 'Accept-Encoding');
@@ -95,7 +94,7 @@ describe('a pushed fixture app', () => {
       assert.equal(await plain.body.text(), LONG);
     });
 
-    test('gives the compressed file that the build left beside another', async () => {
+    test('it sends the compressed file that the build left beside another', async () => {
       const packed = await ask('/packed.json', 'gzip');
       assert.equal(packed.headers['content-encoding'], 'gzip');
       assert.equal(gunzipSync(await packed.body.bytes()).toString(), '"packed by the build"');

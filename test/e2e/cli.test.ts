@@ -4,8 +4,8 @@ import { after, before, test } from 'node:test';
 import { Deployment } from '../../hub/api/schemas.ts';
 import { makeCliHome } from '../../hub/cli/test-cli.ts';
 import type { CliHome, CliResult } from '../../hub/cli/test-cli.ts';
-import { HOST_STATUS, read, seedHub } from './console-seed.ts';
-import type { JobPlayer, SeededHub } from './console-seed.ts';
+import { HOST_STATUS, read, seedHub } from './console/seed.ts';
+import type { JobPlayer, SeededHub } from './console/seed.ts';
 
 let hub: SeededHub;
 let home: CliHome;
@@ -24,7 +24,7 @@ after(async () => {
 const json = (result: CliResult) => JSON.parse(result.stdout);
 const ids = (jobs: JobPlayer[]): string[] => jobs.map(({ id }) => id);
 
-test('a project from its creation over two deployments and a rollback to its end', async () => {
+test('the CLI takes a project from its creation over two deployments and a rollback to its deletion', async () => {
   const created = await home.run(['project', 'create', 'shop', '--port', '3000', '--json']);
   assert.equal(created.code, 0, created.stdout);
   const project = json(created);
@@ -99,7 +99,7 @@ test('a project from its creation over two deployments and a rollback to its end
   assert.deepEqual(json(await home.run(['project', 'list', '--json'])), { projects: [] });
 });
 
-test('cancel reaches the agent, and deploy ends with 3', async () => {
+test('a cancel reaches the agent, and `deploy` exits with 3', async () => {
   const project = await hub.createProject('cancelled');
   const first = await hub.push(project, 'First');
   await first.build('First', []);
@@ -115,7 +115,7 @@ test('cancel reaches the agent, and deploy ends with 3', async () => {
   assert.equal((await read(hub, Deployment, 'deployments', job.id)).status, 'cancelled');
 });
 
-test('deploying a project without a commit is refused with what to do', async () => {
+test('a deployment of a project without a commit is refused with what to do', async () => {
   await hub.createProject('empty');
   const result = await home.run(['deploy', '--project', 'empty', '--json']);
   assert.equal(result.code, 1);

@@ -1,4 +1,7 @@
-/** One host with systemd and its own engine: installed like a person would, used, and uninstalled. */
+/**
+ * One host with systemd and its own engine: installed like a person would, used, and uninstalled. One story in the order
+ * of its tests.
+ */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import { CASES } from '../../protocol/service/test-environment-file.ts';
@@ -42,14 +45,14 @@ describe('install.sh on a host of its own', () => {
 
   const untouched = async (): Promise<void> => assert.deepEqual(differences(bare, await takeInventory(host)), []);
 
-  test('says what it would do, and does nothing of it', async () => {
+  test('a dry run shows what it would do, and changes nothing', async () => {
     const said = await host.must([...HUB_HERE, '--dry-run']);
     assert.match(said, /^would {4}unpack orkestr/m);
     assert.match(said, /things would change; nothing was changed\./);
     await untouched();
   });
 
-  test('refuses what it cannot make sense of, with the mend', async () => {
+  test('options that make no sense are refused, with what to type instead', async () => {
     const cases: [string[], RegExp][] = [
       [['--nonsense'], /There is no option --nonsense\.\n.*--help/],
       [['--hub'], /--hub has no value/],
@@ -69,7 +72,7 @@ describe('install.sh on a host of its own', () => {
     await untouched();
   });
 
-  test('names who holds a port that it needs', async () => {
+  test('an installation whose port is taken names the program that holds it', async () => {
     const squat = ['systemd-run', '--quiet', '--unit=squatter', '--socket-property=ListenStream=80', 'sleep', '60'];
     await host.must(squat);
     const { code, stderr } = await host.run(HUB_HERE);
@@ -79,7 +82,7 @@ describe('install.sh on a host of its own', () => {
     await untouched();
   });
 
-  test('takes no release whose archive, sums or signature was changed', async () => {
+  test('a release whose archive, sums or signature was changed is refused', async () => {
     const changes = {
       'does not match the release': 'for f in /forged/*.tar.xz; do printf x >>$f; done',
       'signature of the release is wrong': 'sed -i s/^./0/ /forged/SHA256SUMS; sed -i s/^./1/ /forged/SHA256SUMS',
@@ -94,20 +97,28 @@ describe('install.sh on a host of its own', () => {
     await host.must(['rm', '-rf', '/forged', '/opt/orkestr']);
   });
 
-  test('a run that is killed is finished by the next one', async () => {
+  test('a second run finishes one that was killed', async () => {
     assert.notEqual((await host.run(['timeout', '--signal=KILL', '1', ...HUB_HERE])).code, 0);
     await host.must(HUB_HERE);
     const status = JSON.parse(await host.must(['orkestr-agent', 'status', '--json', '--wait', '20']));
     assert.equal(status.level, 'ok');
   });
 
-  test('a second run changes nothing, and leaves settings that were edited', async () => {
+  test('the host accepts connections from other machines on ports 80 and 443 only', async () => {
+    const sockets = (await host.must(['ss', '-Hltn'])).trim().split('\n');
+    const addresses = sockets.map((line) => line.split(/\s+/)[3] ?? '');
+    const outward = addresses.filter((address) => !/^(?:127\.|\[::1\]:)/.test(address));
+    const ports = new Set(outward.map((address) => address.replace(/^.*:/, '')));
+    assert.deepEqual(ports, new Set(['80', '443']), addresses.join());
+  });
+
+  test('another run changes nothing, and keeps settings that were edited', async () => {
     await host.must(['sh', '-c', 'echo "# mine" >>/etc/orkestr/agent.env']);
     assert.match(await host.must(HUB_HERE), /already installed; nothing to do/);
     assert.match(await host.must(['cat', '/etc/orkestr/agent.env']), /# mine/);
   });
 
-  test('a second run with more options sets them, also where the hub listens, and its agent and its edge follow', async () => {
+  test('another run with more options sets them, and agent and edge follow the hub to its new address', async () => {
     const kept = '/etc/orkestr/hub.env /etc/orkestr/proxy.env /var/lib/orkestr/agent/identity.json';
     await host.must(['sh', '-c', `tar -cf /kept.tar ${kept}`]);
     const domain = ['--domain', 'hub.example.com', '--email', 'you@example.com'];
@@ -128,7 +139,7 @@ describe('install.sh on a host of its own', () => {
     await host.must(['systemctl', 'restart', 'orkestr-proxy', 'orkestr-hub', 'orkestr-agent']);
   });
 
-  test('what is secret is readable by its owner only, and the edge and the hub are fenced in', async () => {
+  test('only its owner reads a secret, and systemd confines edge and hub', async () => {
     const modes = await host.must(['sh', '-c', 'stat -c "%n %a %U" /etc/orkestr/* /var/lib/orkestr/* /run/orkestr/*']);
     const open = modes
       .trim()
@@ -147,7 +158,7 @@ describe('install.sh on a host of its own', () => {
     }
   });
 
-  test('an authority that the host trusts is trusted by our programs', async () => {
+  test('our programs trust an authority that the host trusts', async () => {
     const join = ['env', 'ORKESTR_AGENT_STATE=/tls/agent', 'orkestr-agent', 'join', '--hub', 'https://localhost:8443'];
     const told = async (): Promise<string> => (await host.run([...join, '--token', 'x'])).stderr;
     await host.must(['sh', '-ec', PRIVATE_AUTHORITY]);
@@ -168,7 +179,7 @@ describe('install.sh on a host of its own', () => {
     }
   });
 
-  test('what is typed by hand means what the services mean: both read the same settings', async () => {
+  test('a command that is typed by hand reads the same settings as the services', async () => {
     await host.must(['sh', '-c', 'echo ORKESTR_AGENT_RUN=/run/orkestr/mine >>/etc/orkestr/agent.env']);
     await host.must(['systemctl', 'restart', 'orkestr-agent.service']);
     const agentOf = async (...env: string[]): Promise<unknown> =>
@@ -184,7 +195,7 @@ describe('install.sh on a host of its own', () => {
     await host.must(['systemctl', 'restart', 'orkestr-agent.service']);
   });
 
-  test('files of settings are read as systemd reads them', async () => {
+  test('systemd reads files of settings as our programs do', async () => {
     for (const { what, text, settings } of CASES) {
       await host.must(['tee', '/tmp/settings'], text);
       const unit = ['systemd-run', '--quiet', '--wait', '--pipe', '--property=EnvironmentFile=/tmp/settings'];
@@ -194,7 +205,7 @@ describe('install.sh on a host of its own', () => {
     }
   });
 
-  test('is up again by itself after a reboot and after a power cut', async () => {
+  test('everything is up again by itself after a reboot and after a power cut', async () => {
     const address = await host.address();
     for (const offAndOn of [() => host.reboot(), () => host.cutPower().then(() => host.powerOn())]) {
       await offAndOn();
@@ -203,7 +214,7 @@ describe('install.sh on a host of its own', () => {
     }
   });
 
-  test('uninstall asks first; with --keep-data the next installation goes on with what was there', async () => {
+  test('uninstall asks first; after --keep-data, the next installation continues with the kept data', async () => {
     const careful = await host.run(['orkestr-agent', 'uninstall']);
     assert.equal(careful.code, 1);
     assert.match(careful.stderr, /--purge/);
@@ -224,7 +235,7 @@ describe('install.sh on a host of its own', () => {
     await untouched();
   });
 
-  test('uninstall --purge takes everything also where the identity is damaged', async () => {
+  test('uninstall --purge removes everything even if the identity is damaged', async () => {
     await host.must(HUB_HERE);
     await host.must(['truncate', '--size=40', '/var/lib/orkestr/agent/identity.json']);
     assert.match((await host.run(['orkestr-agent', 'doctor', 'agent'])).stdout, /is damaged/);
@@ -233,7 +244,7 @@ describe('install.sh on a host of its own', () => {
     await untouched();
   });
 
-  test('uninstall waits for Docker Engine that is down, and not for one that was taken off', async () => {
+  test('uninstall waits for Docker Engine that is down, but not for one that was uninstalled', async () => {
     await host.must(HUB_HERE);
     const program = (await host.must(['sh', '-c', 'readlink -f "$(command -v dockerd)"'])).trim();
     await host.must(['systemctl', 'stop', 'docker.socket', 'docker.service']);

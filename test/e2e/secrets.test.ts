@@ -23,7 +23,7 @@ describe('forty secrets of an installation', () => {
   });
   after(() => trial.stop());
 
-  test('were all used, by builds and apps that say them aloud', async () => {
+  test('all are used, by builds and apps that print them', async () => {
     assert.equal(trial.canaries.length, 40);
     const [loud, quiet, mounted, ...external] = trial.deployments;
     assert.ok(loud !== undefined && quiet !== undefined && mounted !== undefined);
@@ -39,7 +39,7 @@ describe('forty secrets of an installation', () => {
     );
   });
 
-  test('are in no log, database, API answer, image, file of the engines or argument of a program; the planted one is found', () => {
+  test('no log, database, API answer, image, file of the engines or argument of a program has one; the search finds the planted one', () => {
     assert.deepEqual(findings.hits, [planted]);
     assert.ok(findings.places > 100, `${findings.places} places were searched`);
   });

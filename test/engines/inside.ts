@@ -58,11 +58,12 @@ async function startEngine(store: Store): Promise<string> {
   throw new Error(`the engine of ${store} does not answer`);
 }
 
-async function main({ tree, store, images, files }: Plan): Promise<number> {
+async function main({ tree, store, images, files, tests }: Plan): Promise<number> {
   await enter(tree);
   console.log(`engine ${await startEngine(store)}`);
   await mustRun('docker load', ['docker', 'load', '--quiet', `--input=${images}`], { timeoutMs: LOAD_MS });
   const options = ['--test', '--test-concurrency=1', `--test-skip-pattern=${LEFT_OUT}`];
+  if (tests !== undefined) options.push(`--test-name-pattern=${tests}`);
   const env = {
     ...process.env,
     TMPDIR: '/var/tmp',
@@ -71,8 +72,8 @@ async function main({ tree, store, images, files }: Plan): Promise<number> {
     // Otherwise the runner takes itself for part of the one that runs this.
     NODE_TEST_CONTEXT: undefined,
   };
-  const tests = spawn(process.execPath, [...options, ...files], { cwd: ROOT, stdio: 'inherit', env });
-  const [code] = (await once(tests, 'close')) as [number | null];
+  const runner = spawn(process.execPath, [...options, ...files], { cwd: ROOT, stdio: 'inherit', env });
+  const [code] = (await once(runner, 'close')) as [number | null];
   return code ?? 1;
 }
 

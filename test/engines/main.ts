@@ -7,7 +7,7 @@ import { withEngine } from '../harness/engine.ts';
 import { exitCodeOf } from '../harness/script.ts';
 import { testFiles } from '../runner/test-files.ts';
 import { STORES } from './plan.ts';
-import { KINDS, runInEngines } from './run.ts';
+import { runInEngines } from './run.ts';
 import { SUITES } from './tree.ts';
 
 const HELP = `npm run test:engines [-- OPTIONS] [TEXT …]
@@ -17,7 +17,8 @@ of a build that reaches the npm registry is left out.
 
   --suite NAME   ${SUITES.join(' or ')}; may be given twice (default both)
   --store NAME   ${STORES.join(' or ')}; may be given twice (default both)
-  TEXT           test files whose path contains it (default: those of the agent that use an engine, and rollback)
+  TEXT           test files whose path contains it (default: those of the agent that use an engine, and
+                 test/e2e/environment.test.ts)
   --help
 
 Examples:
@@ -35,8 +36,10 @@ const FILES = [
   'agent/sandbox/sandbox.test',
   'agent/sandbox/transfer',
   'agent/registry/registry',
-  'test/e2e/rollback',
+  'test/e2e/environment',
 ];
+/** Base images that those tests start from. */
+const KINDS = ['debian', 'node', 'static'] as const;
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
@@ -61,7 +64,8 @@ async function main(): Promise<number> {
     console.error(`There is nothing to run.\n\n${HELP}`);
     return 1;
   }
-  const outcomes = await withEngine({ kinds: KINDS, say }, () => runInEngines({ suites, stores, files }, say));
+  const choice = { suites, stores, files, kinds: KINDS };
+  const outcomes = await withEngine({ kinds: KINDS, say }, () => runInEngines(choice, say));
   console.log(JSON.stringify({ engines: outcomes }));
   return outcomes.every(({ passed, failed }) => failed === 0 && passed > 0) ? 0 : 1;
 }

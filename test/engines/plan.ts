@@ -10,6 +10,8 @@ export interface Plan {
   /** An archive of `docker save`, below the repository. */
   readonly images: string;
   readonly files: readonly string[];
+  /** Part of the names of the tests to run. Absent: all. */
+  readonly tests?: string | undefined;
 }
 
 /** Where the engine keeps its data in the tree. */

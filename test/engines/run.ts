@@ -11,14 +11,16 @@ import type { Plan, Store } from './plan.ts';
 import { engineTree } from './tree.ts';
 import type { Suite } from './tree.ts';
 
-/** Base images that those tests start from. */
-export const KINDS = ['debian', 'node'] as const;
 const NAMESPACES = ['--mount', '--net', '--pid', '--fork', '--kill-child'];
 
 interface Choice {
   readonly suites: readonly Suite[];
   readonly stores: readonly Store[];
   readonly files: readonly string[];
+  /** Base images that the tests start from. The machine's engine must have them. */
+  readonly kinds: readonly (keyof BaseImages)[];
+  /** Part of the names of the tests to run. Absent: all. */
+  readonly tests?: string | undefined;
 }
 
 interface Outcome {
@@ -29,23 +31,26 @@ interface Outcome {
   readonly failed: number;
 }
 
-/** Requires a running engine on this machine, with the base images {@link KINDS}. */
-export async function runInEngines({ suites, stores, files }: Choice, say: (text: string) => void): Promise<Outcome[]> {
+/** Requires a running engine on this machine. */
+export async function runInEngines(
+  { suites, stores, files, kinds, tests }: Choice,
+  say: (text: string) => void,
+): Promise<Outcome[]> {
   const folder = join(ROOT, '.orkestr/engines');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const images = join(folder, 'images.tar');
-  await saveImages(images);
+  await saveImages(images, kinds);
   const outcomes: Outcome[] = [];
   for (const suite of suites) {
     const tree = await engineTree(suite, folder, say);
-    for (const store of stores) outcomes.push(await runIn({ tree, store, images, files }, suite, say));
+    for (const store of stores) outcomes.push(await runIn({ tree, store, images, files, tests }, suite, say));
   }
   return outcomes;
 }
 
-async function saveImages(file: string): Promise<void> {
+async function saveImages(file: string, kinds: Choice['kinds']): Promise<void> {
   const names = BaseImages.parse({});
-  await mustRun('docker save', ['docker', 'save', `--output=${file}`, ...KINDS.map((kind) => names[kind])]);
+  await mustRun('docker save', ['docker', 'save', `--output=${file}`, ...kinds.map((kind) => names[kind])]);
 }
 
 /** Passes its output on to ours; the last line holds the result. */

@@ -1,9 +1,11 @@
 /** A test's project: its work tree, its pushes, its deployments. */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
+import { LABEL } from '../../agent/lib/labels.ts';
 import { Deployment, Project } from '../../hub/api/schemas.ts';
 import type { DeploymentDetail } from '../../hub/api/schemas.ts';
 import { apiPath } from '../../hub/cli/client.ts';
+import type { EngineApi } from '../../installer/prepare/engine-api.ts';
 import { GitWorkTree } from '../../installer/stack/git-work-tree.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
 import type { Stack } from './stack.ts';
@@ -19,8 +21,12 @@ export interface ProjectOptions {
   readonly variables?: Readonly<Record<string, string>>;
 }
 
+/** Path → content, null to remove the file. */
+type Files = Readonly<Record<string, string | null>>;
+
 export class TestProject {
   readonly slug: string;
+  readonly environmentId: string;
   readonly branch: string;
   readonly tree: GitWorkTree;
   readonly remoteUrl: string;
@@ -31,6 +37,7 @@ export class TestProject {
   private constructor(stack: Stack, project: Project, branch: string, tree: GitWorkTree) {
     this.#stack = stack;
     this.slug = project.slug;
+    this.environmentId = project.environments[0]?.id ?? '';
     this.branch = branch;
     this.tree = tree;
     this.remoteUrl = project.gitRemote ?? '';
@@ -65,8 +72,12 @@ export class TestProject {
     await answer.body.dump();
   }
 
-  /** Pushes what is committed. Returns the deployment that the push started. */
-  async push(): Promise<Deployment> {
+  /** Pushes what is committed, with these files (if any). Returns the deployment that the push started. */
+  async push(files?: Files): Promise<Deployment> {
+    if (files) {
+      this.tree.write(files);
+      await this.tree.commit('Change');
+    }
     await this.tree.push({ url: this.remoteUrl, token: this.#stack.token }, this.branch);
     const commit = await this.tree.head();
     const made = (await this.#stack.deployments(this.slug)).find((deployment) => deployment.commit === commit);
@@ -74,13 +85,14 @@ export class TestProject {
     return made;
   }
 
-  /** Writes files (if any), commits, pushes, and waits until the deployment has ended. */
-  async deploy(files?: Readonly<Record<string, string | null>>): Promise<DeploymentDetail> {
-    if (files) {
-      this.tree.write(files);
-      await this.tree.commit('Change');
-    }
-    return this.#stack.waitForDeployment((await this.push()).id);
+  /** Pushes, and waits until the deployment has ended, however. */
+  async deploy(files?: Files): Promise<DeploymentDetail> {
+    return this.#stack.waitForDeployment((await this.push(files)).id);
+  }
+
+  /** Pushes, and waits until the deployment is live. @throws AssertionError with its error if it ends otherwise */
+  async goesLive(files?: Files): Promise<DeploymentDetail> {
+    return this.#stack.goesLive((await this.push(files)).id);
   }
 
   /** Starts a deployment of the branch's newest commit by hand. */
@@ -89,8 +101,27 @@ export class TestProject {
     return this.#stack.client.post(path, {}, Deployment);
   }
 
+  /** Starts a rollback to the release of this deployment. @param variables default: those of now */
+  rollback(to: { readonly id: string }, variables?: 'current' | 'release'): Promise<Deployment> {
+    return this.#stack.client.post(`${apiPath('deployments', to.id)}/rollback`, { variables }, Deployment);
+  }
+
+  /** Containers of its environment in the machine's engine, in any state. */
+  containers(): ReturnType<EngineApi['containers']> {
+    return this.#stack.engine.containers(this.#label);
+  }
+
+  /** Images of its environment in the machine's engine. */
+  images(): ReturnType<EngineApi['images']> {
+    return this.#stack.engine.images(this.#label);
+  }
+
   /** One request to the app through the proxy. */
   get(path = '/', options: { method?: 'GET' | 'POST'; body?: string } = {}): ReturnType<Stack['get']> {
     return this.#stack.get(this.hostName, path, options);
+  }
+
+  get #label(): string {
+    return `${LABEL.environment}=${this.environmentId}`;
   }
 }

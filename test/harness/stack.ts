@@ -3,14 +3,17 @@
  * admin, an enrolled host, all state in one temp folder. `stop` removes everything again. What a killed test run leaves
  * is removed by test/run.ts, from the records of records.ts.
  */
+import { strict as assert } from 'node:assert';
 import { mkdtempSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 import { z } from 'zod';
 import { Deployment, DeploymentDetail } from '../../hub/api/schemas.ts';
 import type { Host } from '../../hub/api/schemas.ts';
 import { apiPath, Client } from '../../hub/cli/client.ts';
+import { EngineApi } from '../../installer/prepare/engine-api.ts';
 import { DOCKER_SOCKET } from '../../installer/prepare/engine.ts';
 import { buildProxy } from '../../installer/prepare/proxy-bundle.ts';
 import { enrolHost, setUpHub, waitForHost } from '../../installer/stack/enrol.ts';
@@ -38,6 +41,8 @@ import { keepRecord, noteScope, sweep } from './records.ts';
 
 export type ProcessName = 'hub' | 'proxy' | 'agent';
 const COMMANDS = { hub: hubCommand, proxy: proxyCommand, agent: agentCommand } as const;
+/** How often to ask for a deployment, ms. It takes seconds, and each answer takes the hub some milliseconds of a core. */
+const LOOK_MS = 200;
 const ENDED: readonly DeploymentStatus[] = ['live', 'superseded', 'failed', 'cancelled', 'skipped'];
 
 interface StackOptions {
@@ -61,6 +66,8 @@ export class Stack {
   readonly hubUrl: string;
   readonly proxyUrl: string;
   readonly plan: StackPlan;
+  /** The machine's engine. */
+  readonly engine: EngineApi;
   readonly #services: Map<ProcessName, Service>;
   readonly #env: StackOptions['env'];
 
@@ -75,6 +82,7 @@ export class Stack {
     env: StackOptions['env'];
   }) {
     this.plan = parts.plan;
+    this.engine = new EngineApi(parts.plan.dockerSocket);
     this.folder = parts.plan.folder;
     this.client = parts.client;
     this.token = parts.token;
@@ -155,8 +163,15 @@ export class Stack {
         const steps = deployment.steps.map(({ name, status }) => `${name}: ${status}`).join(', ');
         throw new Error(`deployment ${id} is still ${deployment.status} after ${timeoutMs} ms (${steps})`);
       }
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await sleep(LOOK_MS);
     }
+  }
+
+  /** Returns the deployment in full once it is live. @throws AssertionError with its error if it ends otherwise */
+  async goesLive(id: string): Promise<DeploymentDetail> {
+    const deployment = await this.waitForDeployment(id);
+    assert.equal(deployment.status, 'live', JSON.stringify(deployment.error));
+    return deployment;
   }
 
   /** Newest first. */
@@ -168,6 +183,7 @@ export class Stack {
   /** Ends and removes everything that this stack has made: processes, containers, images, networks, firewall, files. */
   async stop(): Promise<void> {
     await this.client.close();
+    await this.engine.close();
     await sweep(this.folder);
   }
 }

@@ -12,7 +12,17 @@ const NOT_RUN = /^ℹ (?:skipped|todo|cancelled) [1-9]/m;
 const TOGETHER = join(import.meta.dirname, 'together.ts');
 const IN_ORDER = join(import.meta.dirname, 'in-order.ts');
 /** The longest tests start first, so that no core waits for one of them at the end. */
-const LONGEST = ['e2e/docs', 'e2e/engines', 'e2e/apps', 'e2e/crash', 'e2e/installation'];
+const LONGEST = [
+  'e2e/docs',
+  'e2e/engines',
+  'e2e/apps',
+  'e2e/console',
+  'e2e/crash',
+  'e2e/environment',
+  'e2e/installation',
+  'e2e/secrets',
+  'e2e/start',
+];
 
 /** Returns the matching files of the repository, sorted. */
 export const testFiles = (patterns: readonly string[]): string[] =>

@@ -1,23 +1,19 @@
 /** `git push` like a user: a deployment, a line with its URL, the newest push wins; and external repositories. */
 import { strict as assert } from 'node:assert';
-import { after, before, describe, test } from 'node:test';
-import { Deployment, Project } from '../../hub/api/schemas.ts';
-import { apiPath } from '../../hub/cli/client.ts';
-import { startStack } from '../harness/stack.ts';
-import type { Stack } from '../harness/stack.ts';
+import { before, test } from 'node:test';
+import { Deployment, Project } from '../../../hub/api/schemas.ts';
+import { apiPath } from '../../../hub/cli/client.ts';
+import type { Stack } from '../../harness/stack.ts';
 
 const page = (text: string) => ({ 'index.html': `<!doctype html><title>${text}</title><p>${text}</p>` });
 
-describe('git push', () => {
+export function push(given: () => Stack): void {
   let stack: Stack;
-  before(async () => {
-    stack = await startStack({
-      env: { hub: { ORKESTR_ALLOW_HTTP_REPOSITORIES: '1', ORKESTR_HUB_NOTIFY_ALLOW: '127.0.0.1' } },
-    });
+  before(() => {
+    stack = given();
   });
-  after(() => stack.stop());
 
-  test('prints the deployment and where to follow it', async () => {
+  test('a push prints the deployment and where to follow it', async () => {
     const project = await stack.createProject(page('first'), { slug: 'pushed' });
     const said = await project.tree.push({ url: project.remoteUrl, token: stack.token }, 'main');
     const [deployment] = await stack.deployments('pushed');
@@ -25,17 +21,17 @@ describe('git push', () => {
     assert.match(said, /remote: .*pushed\/production/);
     assert.ok(said.includes(deployment.id), said);
     assert.ok(said.includes(deployment.consoleUrl), said);
-    assert.equal((await stack.waitForDeployment(deployment.id)).status, 'live');
+    await stack.goesLive(deployment.id);
   });
 
-  test('of a branch that no environment has makes none and says which branches have one', async () => {
+  test('a push of a branch without an environment makes no deployment, and says which branches have one', async () => {
     const project = await stack.createProject(page('first'), { slug: 'unmapped' });
     const said = await project.tree.push({ url: project.remoteUrl, token: stack.token }, 'feature');
     assert.deepEqual(await stack.deployments('unmapped'), []);
     assert.match(said, /remote: .*main/);
   });
 
-  test('while one runs only the newest waiting push is kept and the ones between are skipped', async () => {
+  test('while a deployment runs, only the newest waiting push is kept, and those between are skipped', async () => {
     const project = await stack.createProject(page('0'), { slug: 'busy' });
     const running = await project.push();
     const waiting = [];
@@ -56,7 +52,7 @@ describe('git push', () => {
     assert.match((await project.get()).body, /<p>3<\/p>/);
   });
 
-  test('a repository elsewhere deploys with a token that may read it, is refused with another one, and no log has the token', async () => {
+  test('a repository elsewhere needs a token that may read it, and no log shows the token', async () => {
     const source = await stack.createProject(page('elsewhere'), { slug: 'source' });
     await source.deploy();
     const deploy = async (slug: string, token: string): Promise<Deployment> => {
@@ -69,9 +65,8 @@ describe('git push', () => {
       );
     };
     await assert.rejects(deploy('no-access', 'wrong'), { code: 'ORK_REPO_ACCESS' });
-    const deployment = await stack.waitForDeployment((await deploy('access', stack.token)).id);
-    assert.equal(deployment.status, 'live', JSON.stringify(deployment.error));
+    const deployment = await stack.goesLive((await deploy('access', stack.token)).id);
     const log = await stack.client.open({ method: 'GET', path: `/deployments/${deployment.id}/logs` });
     assert.ok(!(await log.body.text()).includes(stack.token), 'the token is not in the log');
   });
-});
+}

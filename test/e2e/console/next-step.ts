@@ -1,18 +1,24 @@
 /** The console when something is wrong, or nothing exists yet: what it tells the user to do, and which user. */
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
-import { Deployment, Environment, MadeHost, MadeToken } from '../../hub/api/schemas.ts';
-import { apiPath } from '../../hub/cli/client.ts';
-import { DESKTOP, overflow, startConsole } from './console-browser.ts';
-import { HOST_STATUS, read } from './console-seed.ts';
+import { after, before, test } from 'node:test';
+import { Deployment, Environment, MadeHost, MadeToken } from '../../../hub/api/schemas.ts';
+import { apiPath } from '../../../hub/cli/client.ts';
+import { DESKTOP, overflow, startConsole } from './browser.ts';
+import type { ConsoleBrowser } from './browser.ts';
+import { HOST_STATUS, read } from './seed.ts';
+import type { SeededHub } from './seed.ts';
 
 const SMALL = { width: 320, height: 640 };
 
-const started = await startConsole();
-const { hub } = started;
-after(() => started.stop());
+let started: ConsoleBrowser;
+let hub: SeededHub;
+before(async () => {
+  started = await startConsole();
+  ({ hub } = started);
+});
+after(() => started?.stop());
 
-test('who has nothing yet is told what to type, up to the first push', async () => {
+test('a user without any project sees which command to type next', async () => {
   const { page, close } = await started.open('/');
   await page.getByText(`git remote add orkestr ${hub.url}/git/shop.git`).waitFor();
   const project = await hub.createProject('first');
@@ -23,7 +29,7 @@ test('who has nothing yet is told what to type, up to the first push', async () 
   await close();
 });
 
-test('a failed deployment can be tried again from its page, and says that visitors are served', async () => {
+test('the page of a failed deployment says that visitors are served, and starts it again', async () => {
   const project = await hub.createProject('again');
   const job = await hub.push(project, 'Leaks');
   await job.build('Leaks', []);
@@ -46,7 +52,7 @@ test('a failed deployment can be tried again from its page, and says that visito
   await close();
 });
 
-test('who may only read has no button that the hub would refuse', async () => {
+test('a read-only user sees no button that the hub would refuse', async () => {
   const project = await hub.createProject('reader');
   const old = await hub.push(project, 'Old');
   await old.build('Old', []);
@@ -61,11 +67,15 @@ test('who may only read has no button that the hub would refuse', async () => {
   await close();
 });
 
-test('a link to an environment leads to it, past those above', async () => {
+test('a link to an environment scrolls to it, past the environments above', async () => {
   const project = await hub.createProject('many');
   const path = apiPath('projects', 'many', 'environments');
   await hub.client.post(path, { slug: 'staging', branch: 'develop' }, Environment);
-  for (let n = 0; n < 32; n += 1) await (await hub.push(project, `Push ${n}`)).cancelled();
+  await (await hub.push(project, 'First')).cancelled();
+  for (let n = 1; n < 32; n += 1) {
+    await hub.client.post(`${path}/production/deployments`, {}, Deployment);
+    await (await hub.nextJob()).cancelled();
+  }
   const { page, close } = await started.open('/');
   await page.getByRole('link', { name: 'staging' }).click();
   const staging = page.getByRole('heading', { name: 'staging' });
@@ -86,7 +96,7 @@ test('a link to an environment leads to it, past those above', async () => {
   await close();
 });
 
-test('questions are whole on a small phone, also where their button stands in a table', async () => {
+test('a small phone shows questions in full, even if their button is in a table', async () => {
   const project = await hub.createProject('small');
   const job = await hub.push(project, 'First');
   await job.build('First', []);
@@ -104,7 +114,7 @@ test('questions are whole on a small phone, also where their button stands in a 
   await close();
 });
 
-test('after a click on a link the keyboard goes on in the new page', async () => {
+test('the keyboard focus follows a link to the new page', async () => {
   await hub.createProject('keys');
   const { page, close } = await started.open('/');
   await page.getByRole('link', { name: 'keys', exact: true }).press('Enter');
@@ -115,7 +125,7 @@ test('after a click on a link the keyboard goes on in the new page', async () =>
   await close();
 });
 
-test('hosts say what has to be done there', async () => {
+test('the page of hosts shows what has to be done there', async () => {
   await hub.client.post('/hosts', { name: 'vps-2' }, MadeHost);
   hub.agent.say({
     type: 'status',

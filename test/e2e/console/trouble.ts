@@ -1,15 +1,21 @@
 /** The console when something is wrong: a failing certificate, somebody to be notified, an offline host. */
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
-import { Environment } from '../../hub/api/schemas.ts';
-import { startReceiver } from '../../hub/notify/test-receiver.ts';
-import type { ErrorReport } from '../../protocol/errors.ts';
-import { overflow, PHONE, startConsole } from './console-browser.ts';
-import { HOST_STATUS } from './console-seed.ts';
+import { after, before, test } from 'node:test';
+import { Environment } from '../../../hub/api/schemas.ts';
+import { startReceiver } from '../../../hub/notify/test-receiver.ts';
+import type { ErrorReport } from '../../../protocol/errors.ts';
+import { overflow, PHONE, startConsole } from './browser.ts';
+import type { ConsoleBrowser } from './browser.ts';
+import { HOST_STATUS } from './seed.ts';
+import type { SeededHub } from './seed.ts';
 
-const started = await startConsole();
-const { hub } = started;
-after(() => started.stop());
+let started: ConsoleBrowser;
+let hub: SeededHub;
+before(async () => {
+  started = await startConsole();
+  ({ hub } = started);
+});
+after(() => started?.stop());
 
 test('a webhook is added by its form, and its secret is shown once', async (t) => {
   const receiver = await startReceiver(t);
@@ -36,7 +42,7 @@ test('a webhook is added by its form, and its secret is shown once', async (t) =
   await close();
 });
 
-test('a domain without a valid certificate is told beside its environment, with what to do', async () => {
+test('an environment shows its domain without a valid certificate, and what to do', async () => {
   await hub.createProject('unproved');
   const host = `${'long-'.repeat(11)}name.${'below-'.repeat(9)}it.example.com`;
   const settings = { domains: [{ host }] };
@@ -51,7 +57,7 @@ test('a domain without a valid certificate is told beside its environment, with 
   await close();
 });
 
-test('a cancel says that its host is away and what happens meanwhile, and can be given up', async () => {
+test('a cancel whose host is offline shows what happens meanwhile, and the user can give the deployment up', async () => {
   const project = await hub.createProject('stuck');
   const job = await hub.push(project, 'First');
   await job.run();

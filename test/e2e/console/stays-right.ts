@@ -1,17 +1,23 @@
 /** The console while things change under an open page: expired sessions, unreachable hubs, replaced deployments. */
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
-import { MadeToken } from '../../hub/api/schemas.ts';
-import { apiPath } from '../../hub/cli/client.ts';
-import { logIn, logLines, startConsole, startWire } from './console-browser.ts';
+import { after, before, test } from 'node:test';
+import { MadeToken } from '../../../hub/api/schemas.ts';
+import { apiPath } from '../../../hub/cli/client.ts';
+import { logIn, logLines, startConsole, startWire } from './browser.ts';
+import type { ConsoleBrowser } from './browser.ts';
+import type { SeededHub } from './seed.ts';
 
-const started = await startConsole();
-const { hub } = started;
-after(() => started.stop());
+let started: ConsoleBrowser;
+let hub: SeededHub;
+before(async () => {
+  started = await startConsole();
+  ({ hub } = started);
+});
+after(() => started?.stop());
 
 const makeToken = (name: string, scopes: string[]) => hub.client.post('/tokens', { name, scopes }, MadeToken);
 
-test('a session that ends asks for a login, and what was typed is still there', async () => {
+test('a page whose session has ended asks for a login, and keeps what was typed', async () => {
   await hub.createProject('typing');
   const { id, token } = await makeToken('short', ['read', 'write']);
   const { page, close } = await started.open('/projects/typing', { token });
@@ -33,7 +39,7 @@ test('a session that ends asks for a login, and what was typed is still there', 
   await close();
 });
 
-test('a running log whose session ends says so, and goes on after the login', async () => {
+test('a running log whose session ends says so, and continues after the login', async () => {
   const project = await hub.createProject('log-session');
   const job = await hub.push(project, 'First');
   await job.run();
@@ -51,7 +57,7 @@ test('a running log whose session ends says so, and goes on after the login', as
   await close();
 });
 
-test('a page that was opened while the hub was away comes by itself', async () => {
+test('a page that was opened while the hub was down appears as soon as the hub is back', async () => {
   const project = await hub.createProject('away');
   const job = await hub.push(project, 'First');
   const wire = await startWire(hub.url);
@@ -67,7 +73,7 @@ test('a page that was opened while the hub was away comes by itself', async () =
   await wire.close();
 });
 
-test('the page of what was live says so when something newer has taken its place, and when it is gone', async () => {
+test('the page of a live deployment shows when a newer one replaces it, and when its project is deleted', async () => {
   const project = await hub.createProject('replaced');
   const first = await hub.push(project, 'First');
   await first.build('First', []);
@@ -85,7 +91,7 @@ test('the page of what was live says so when something newer has taken its place
   await close();
 });
 
-test('a page out of sight leaves its connection to others, and goes on where it was when it is seen again', async () => {
+test('a hidden page gives up its connection, and continues where it was once it is visible again', async () => {
   const project = await hub.createProject('tabs');
   const job = await hub.push(project, 'First');
   await job.run();
@@ -109,7 +115,7 @@ test('a page out of sight leaves its connection to others, and goes on where it 
   await close();
 });
 
-test('what another version of the hub answers does not leave an empty page', async () => {
+test('an answer from another version of the hub does not leave an empty page', async () => {
   await hub.createProject('newer');
   const { page, context, close } = await started.open('/hosts');
   await page.getByRole('heading', { level: 1, name: 'Hosts' }).waitFor();
@@ -122,7 +128,7 @@ test('what another version of the hub answers does not leave an empty page', asy
   await close();
 });
 
-test('a browser that keeps no session is told why', async () => {
+test('a login in a browser that keeps no session shows the reason', async () => {
   const context = await started.browser.newContext();
   const page = await context.newPage();
   await context.route('**/api/v1/session', async (route) => {

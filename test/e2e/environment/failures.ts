@@ -2,15 +2,13 @@
 import { strict as assert } from 'node:assert';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { EngineApi } from '../../installer/prepare/engine-api.ts';
-import { ROOT } from '../../installer/stack/stack.ts';
-import { apiPath } from '../../hub/cli/client.ts';
-import type { ErrorCode } from '../../protocol/error-catalogue.ts';
-import type { StepName } from '../../protocol/steps.ts';
-import type { TestProject } from '../harness/project.ts';
-import { startStack } from '../harness/stack.ts';
-import type { Stack } from '../harness/stack.ts';
+import { before, test } from 'node:test';
+import { apiPath } from '../../../hub/cli/client.ts';
+import { ROOT } from '../../../installer/stack/stack.ts';
+import type { ErrorCode } from '../../../protocol/error-catalogue.ts';
+import type { StepName } from '../../../protocol/steps.ts';
+import type { TestProject } from '../../harness/project.ts';
+import type { Stack } from '../../harness/stack.ts';
 
 interface Expected {
   readonly step: StepName;
@@ -28,32 +26,31 @@ const FAILING: Readonly<Record<string, Expected>> = {
   'unhealthy-500': { step: 'health', code: 'ORK_UNHEALTHY', message: /500/ },
 };
 
-describe('a deployment that fails', () => {
+export function failures(given: () => Stack): void {
   let stack: Stack;
   let project: TestProject;
-  let engine: EngineApi;
 
   before(async () => {
-    stack = await startStack();
-    engine = new EngineApi(stack.plan.dockerSocket);
+    stack = given();
     project = await stack.createProject('node-plain', {
       slug: 'steady',
       settings: { healthCheck: { kind: 'auto', startSeconds: 6 } },
     });
-    const first = await project.deploy();
-    assert.equal(first.status, 'live', JSON.stringify(first.error));
-  });
-  after(async () => {
-    await engine.close();
-    await stack.stop();
+    await project.goesLive();
   });
 
+  const onHost = async () => ({
+    containers: (await project.containers()).map(({ Id }) => Id),
+    images: (await project.images()).map(({ Id }) => Id),
+  });
+  const front = async () => {
+    const { status, body } = await project.get();
+    return { status, body };
+  };
+
   for (const [fixture, expected] of Object.entries(FAILING)) {
-    test(`${fixture}: fails at ${expected.step} with ${expected.code} and the old deployment serves on`, async () => {
-      const scope = `orkestr.scope=${stack.scope}`;
-      const containersBefore = (await engine.containers(scope)).map(({ Id }) => Id);
-      const imagesBefore = (await engine.images(scope)).map(({ Id }) => Id);
-      const served = await project.get('/');
+    test(`${fixture} fails at ${expected.step} with ${expected.code}, and the old deployment keeps serving`, async () => {
+      const [had, served] = [await onHost(), await front()];
       replaceTree(project, fixture);
       const deployment = await project.deploy({ 'change.txt': fixture });
 
@@ -65,36 +62,20 @@ describe('a deployment that fails', () => {
       if (expected.code === 'ORK_APP_EXITED') {
         const path = `${apiPath('deployments', deployment.id)}/logs`;
         const log = await stack.client.open({ method: 'GET', path, query: { step: 'deploy' } });
-        assert.match(
-          await log.body.text(),
-          /what the app wrote last:\n {2}app: .+/,
-          'the app is gone, its words are not',
-        );
+        const text = await log.body.text();
+        assert.match(text, /what the app wrote last:\n {2}app: .+/, 'the app is gone, its last lines are not');
       }
-      assert.deepEqual(await project.get('/').then(({ status, body }) => ({ status, body })), {
-        status: served.status,
-        body: served.body,
-      });
-      assert.deepEqual(
-        (await engine.containers(scope)).map(({ Id }) => Id),
-        containersBefore,
-        'no container is left over',
-      );
-      assert.deepEqual(
-        (await engine.images(scope)).map(({ Id }) => Id),
-        imagesBefore,
-        'no image is left over',
-      );
+      assert.deepEqual(await front(), served);
+      assert.deepEqual(await onHost(), had, 'no container and no image is left over');
     });
   }
 
-  test('after all the failures the next good push goes live', async () => {
+  test('the next good push goes live after all the failures', async () => {
     replaceTree(project, 'node-plain');
-    const deployment = await project.deploy({ 'change.txt': 'good again' });
-    assert.equal(deployment.status, 'live', JSON.stringify(deployment.error));
-    assert.equal((await engine.containers(`orkestr.scope=${stack.scope}`)).length, 1);
+    await project.goesLive({ 'change.txt': 'good again' });
+    assert.equal((await project.containers()).length, 1);
   });
-});
+}
 
 /** Replaces the work tree by the fixture's files. */
 function replaceTree(project: TestProject, fixture: string): void {

@@ -1,35 +1,31 @@
 /** Settings of the edge all the way: from the API through the signed job and the flip to the visitor. */
 import { strict as assert } from 'node:assert';
-import { after, before, describe, test } from 'node:test';
+import { before, test } from 'node:test';
 import { request } from 'undici';
-import { Environment } from '../../hub/api/schemas.ts';
-import type { TestProject } from '../harness/project.ts';
-import { startStack } from '../harness/stack.ts';
-import type { Stack } from '../harness/stack.ts';
+import { Environment } from '../../../hub/api/schemas.ts';
+import { nodeApp } from '../../harness/node-app.ts';
+import type { TestProject } from '../../harness/project.ts';
+import type { Stack } from '../../harness/stack.ts';
+import { until } from '../../harness/until.ts';
 
 const PASSWORD = 'correct horse battery';
-const APP = {
-  'package.json': JSON.stringify({ name: 'edge', scripts: { start: 'node server.js' } }),
-  'server.js': `require('node:http').createServer((req, res) => res.end(req.url)).listen(process.env.PORT, '0.0.0.0');`,
-};
+const DOMAINS = [{ host: '*.wild.localhost' }, { host: 'edge.localhost', pathPrefix: '/shop', stripPrefix: true }];
 
-describe('settings of the edge', () => {
+export function edgeSettings(given: () => Stack): void {
   let stack: Stack;
   let project: TestProject;
 
   before(async () => {
-    stack = await startStack();
-    project = await stack.createProject(APP, {
+    stack = given();
+    project = await stack.createProject(nodeApp('res.end(req.url);'), {
       slug: 'edge',
       settings: {
-        domains: [{ host: '*.wild.localhost' }, { host: 'edge.localhost', pathPrefix: '/shop', stripPrefix: true }],
+        domains: DOMAINS,
         edge: { basicAuth: [{ user: 'ada', password: PASSWORD }], maxBodyBytes: 10 },
       },
     });
-    const deployment = await project.deploy();
-    assert.equal(deployment.status, 'live', JSON.stringify(deployment.error));
+    await project.goesLive();
   });
-  after(() => stack.stop());
 
   const ask = async (host: string, path: string, password: string | null, body?: string) => {
     const credentials = Buffer.from(`ada:${password ?? ''}`).toString('base64');
@@ -41,7 +37,7 @@ describe('settings of the edge', () => {
     return { status: answer.statusCode, body: await answer.body.text() };
   };
 
-  test('the password that was given to the API opens the app, and nothing else does', async () => {
+  test('only the password that the API was given opens the app', async () => {
     assert.equal((await ask('a.wild.localhost', '/', null)).status, 401);
     assert.equal((await ask('a.wild.localhost', '/', 'wrong password')).status, 401);
     assert.deepEqual(await ask('a.wild.localhost', '/x', PASSWORD), { status: 200, body: '/x' });
@@ -53,39 +49,35 @@ describe('settings of the edge', () => {
     assert.equal((await ask('edge.localhost', '/other', PASSWORD)).status, 404);
   });
 
-  test('limits hold', async () => {
+  test('a body beyond the limit is refused', async () => {
     assert.equal((await ask('a.wild.localhost', '/', PASSWORD, 'x'.repeat(11))).status, 413);
   });
 
-  test('maintenance and a new domain are active at once, without a deployment', async () => {
+  test('maintenance and a new domain take effect at once, without a deployment', async () => {
     const path = '/projects/edge/environments/production';
     const change = async (settings: object): Promise<void> => {
-      let environment = await stack.client.patch(path, { settings }, Environment);
-      for (let left = 100; environment.edge.state === 'sent' && left > 0; left -= 1) {
-        await new Promise((resolve) => setTimeout(resolve, 50));
-        environment = await stack.client.get(path, Environment);
-      }
-      assert.deepEqual(environment.edge, { state: 'active', error: null });
+      await stack.client.patch(path, { settings }, Environment);
+      const edge = async () => (await stack.client.get(path, Environment)).edge;
+      await until(async () => (await edge()).state !== 'sent', 'the host answers the new settings', { lookMs: 50 });
+      assert.deepEqual(await edge(), { state: 'active', error: null });
     };
     const before = (await stack.deployments('edge')).length;
-    const kept = [{ host: '*.wild.localhost' }, { host: 'edge.localhost', pathPrefix: '/shop', stripPrefix: true }];
-    await change({ edge: { maintenance: true }, domains: [...kept, { host: 'new.localhost' }] });
+    await change({ edge: { maintenance: true }, domains: [...DOMAINS, { host: 'new.localhost' }] });
     assert.equal((await ask('new.localhost', '/', PASSWORD)).status, 503);
     await change({ edge: { maintenance: null } });
     assert.deepEqual(await ask('new.localhost', '/x', PASSWORD), { status: 200, body: '/x' });
-    await change({ domains: kept });
+    await change({ domains: DOMAINS });
     assert.equal((await ask('new.localhost', '/x', PASSWORD)).status, 404);
     assert.equal((await stack.deployments('edge')).length, before);
   });
 
-  test('`orkestr-agent routes` names the environment, and no hash of a password', async () => {
+  test('`orkestr-agent routes` shows the environment by its name, and no hash of a password', async () => {
     const { stdout } = await stack.agentCli('routes', '--json');
-    const [upstream] = (JSON.parse(stdout) as { upstreams: { name: string; targets: unknown[] }[] }).upstreams;
-    assert.equal(upstream?.name, 'edge/production');
-    assert.equal(upstream.targets.length, 1);
+    const { upstreams } = JSON.parse(stdout) as { upstreams: { name: string; targets: unknown[] }[] };
+    assert.equal(upstreams.find(({ name }) => name === 'edge/production')?.targets.length, 1);
     assert.ok(!stdout.includes('scrypt'));
     const table = await stack.agentCli('routes');
     assert.match(table.stdout, /^\*\.wild\.localhost +edge\/production +[\d.:]+ +healthy +0 +0 /m);
     assert.match(table.stdout, /^edge\.localhost\/shop$/m);
   });
-});
+}

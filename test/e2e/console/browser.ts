@@ -2,12 +2,12 @@
 import { connect, createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { buildConsole } from '../../installer/prepare/console.ts';
-import { ROOT } from '../../installer/stack/stack.ts';
-import { launchChromium } from '../harness/chromium.ts';
-import { freePort } from '../harness/free-port.ts';
-import { seedHub } from './console-seed.ts';
-import type { SeededHub } from './console-seed.ts';
+import { buildConsole } from '../../../installer/prepare/console.ts';
+import { ROOT } from '../../../installer/stack/stack.ts';
+import { launchChromium } from '../../harness/chromium.ts';
+import { freePort } from '../../harness/free-port.ts';
+import { seedHub } from './seed.ts';
+import type { SeededHub } from './seed.ts';
 
 export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 844 };
@@ -26,7 +26,7 @@ interface OpenPage {
   readonly close: () => Promise<void>;
 }
 
-interface ConsoleBrowser {
+export interface ConsoleBrowser {
   readonly hub: SeededHub;
   readonly browser: Browser;
   /** Opens a page of the console in its own context, logged in. */
@@ -34,11 +34,23 @@ interface ConsoleBrowser {
   stop(): Promise<void>;
 }
 
+/** One for all parts of console.test.ts: their pages are apart, each in its own context. */
+let launched: Promise<Browser> | undefined;
+
+async function launch(): Promise<Browser> {
+  await buildConsole(ROOT, () => undefined);
+  return launchChromium();
+}
+
+export async function closeBrowser(): Promise<void> {
+  await (await launched)?.close();
+}
+
 /** Starts the built console on its own hub. */
 export async function startConsole(): Promise<ConsoleBrowser> {
-  await buildConsole(ROOT, () => undefined);
+  launched ??= launch();
+  const browser = await launched;
   const hub = await seedHub();
-  const browser = await launchChromium();
   return {
     hub,
     browser,
@@ -56,7 +68,8 @@ export async function startConsole(): Promise<ConsoleBrowser> {
       return { page, context, complaints, close: () => context.close() };
     },
     async stop() {
-      await browser.close();
+      // A test that failed has left its pages open.
+      await Promise.all(browser.contexts().map((context) => context.close()));
       await hub.stop();
     },
   };

@@ -1,14 +1,20 @@
 /** The console's page of an app's output, in a real browser; the test acts as the agent. */
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
-import type { AppLogOrder } from '../../protocol/app-log.ts';
-import { startConsole } from './console-browser.ts';
+import { after, before, test } from 'node:test';
+import type { AppLogOrder } from '../../../protocol/app-log.ts';
+import { startConsole } from './browser.ts';
+import type { ConsoleBrowser } from './browser.ts';
+import type { SeededHub } from './seed.ts';
 
-const started = await startConsole();
-const { hub } = started;
-after(() => started.stop());
+let started: ConsoleBrowser;
+let hub: SeededHub;
+before(async () => {
+  started = await startConsole();
+  ({ hub } = started);
+});
+after(() => started?.stop());
 
-test('an app log is followed, across a version and a break, and says when its host is away', async () => {
+test("the page follows an app's log across a break, and says when the host is offline", async () => {
   const project = await hub.createProject('talks');
   const job = await hub.push(project, 'Talks');
   await job.build('Talks', []);
