@@ -76,8 +76,13 @@ describe('base images from a registry', () => {
       };
       await publish(sandbox, DEBIAN, name);
       const first = await after(0);
-      await publish(sandbox, await derive(sandbox), name);
       assert.deepEqual(await after(0), first);
+      assert.deepEqual(lines, [`Pulling base image ${name}:1`]);
+      await publish(sandbox, await derive(sandbox), name);
+      // Publishing took the name from the copy.
+      await sandbox.call('name it', (docker) =>
+        docker.getImage(first[`${name}:1`] ?? '').tag({ repo: name, tag: '1' }),
+      );
       const second = await after(DAY_MS);
       assert.notDeepEqual(second, first);
       await open.stop();
