@@ -11,7 +11,7 @@ test(
   { timeout: TIMEOUT_MS },
   async () => {
     const said: string[] = [];
-    const files = ['agent/sandbox/transfer.test.ts'];
+    const files = ['agent/sandbox/transfer.machine.test.ts'];
     const choice = { suites: ['trixie'], stores: ['containerd'], files } as const;
     const [outcome] = await runInEngines(choice, (text) => void said.push(text));
     assert.ok(outcome);
