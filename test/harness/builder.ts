@@ -59,6 +59,14 @@ export const planFor = (lines: readonly string[], parts: Partial<BuildPlan> = {}
   ...parts,
 });
 
+const planOf = (lines: readonly string[], { origin = 'repository', files, target, buildArgs }: TestBuild): BuildPlan =>
+  planFor(lines, {
+    dockerfile: { origin, path: '.orkestr/Dockerfile', text: lines.join('\n') },
+    ...(files !== undefined && { files }),
+    ...(target !== undefined && { target }),
+    ...(buildArgs !== undefined && { buildArgs }),
+  });
+
 interface Built {
   readonly image: Image;
   /** The whole log. */
@@ -132,16 +140,7 @@ export class TestBuilder {
       ...(options.again !== undefined && { again: options.again }),
       log: { write: (bytes) => add(Buffer.from(bytes).toString()), line: (line) => add(`${line}\n`) },
       signal: options.signal ?? new AbortController().signal,
-      plan: planFor(lines, {
-        dockerfile: {
-          origin: options.origin ?? 'repository',
-          path: '.orkestr/Dockerfile',
-          text: lines.join('\n'),
-        },
-        ...(options.files !== undefined && { files: options.files }),
-        ...(options.target !== undefined && { target: options.target }),
-        ...(options.buildArgs !== undefined && { buildArgs: options.buildArgs }),
-      }),
+      plan: planOf(lines, options),
     });
     return { image, text };
   }
