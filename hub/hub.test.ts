@@ -1,33 +1,28 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test, type TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { request } from 'undici';
 import { WebSocket } from 'ws';
 import { AGENT_LINK_PATH } from '../protocol/agent-link.ts';
 import { makeLogger } from '../protocol/service/logger.ts';
-import { COMPILED } from '../test/harness/compiled.ts';
+import { runOurs, startOurs } from '../test/harness/our-program.ts';
 import { readConfig } from './config.ts';
 import { startHub } from './hub.ts';
-
-const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
-const run = promisify(execFile);
 
 function freshState(t: TestContext): NodeJS.ProcessEnv {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-hub-'));
   t.after(() => rmSync(folder, { recursive: true }));
-  return { ...COMPILED, ORKESTR_HUB_STATE: join(folder, 'state'), ORKESTR_HUB_LISTEN: '127.0.0.1:0' };
+  return { ORKESTR_HUB_STATE: join(folder, 'state'), ORKESTR_HUB_LISTEN: '127.0.0.1:0' };
 }
 
 /** Spawn the hub as its own process and wait until it listens. It is killed when the test ends. */
 async function serve(t: TestContext, env: NodeJS.ProcessEnv): Promise<{ hub: ChildProcess; url: string }> {
-  const hub = spawn(process.execPath, [MAIN, 'serve'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const hub = startOurs('hub/main.ts', ['serve'], env);
   const ended = once(hub, 'exit');
   t.after(async () => {
     hub.kill('SIGKILL');
@@ -42,11 +37,19 @@ async function serve(t: TestContext, env: NodeJS.ProcessEnv): Promise<{ hub: Chi
   return assert.fail('It ended before it listened.');
 }
 
-const failureOf = (work: Promise<unknown>): Promise<{ code: number; stderr: string }> =>
-  work.then(
-    () => assert.fail('It went well.'),
-    (error: unknown) => error as { code: number; stderr: string },
-  );
+/** Runs a command of the hub that must succeed; returns its stdout. */
+async function command(env: NodeJS.ProcessEnv, ...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await runOurs('hub/main.ts', args, env);
+  assert.equal(code, 0, stderr);
+  return stdout;
+}
+
+/** Runs a command of the hub that must fail; returns its stderr. */
+async function failure(env: NodeJS.ProcessEnv, ...args: string[]): Promise<string> {
+  const { code, stderr } = await runOurs('hub/main.ts', args, env);
+  assert.equal(code, 1, stderr);
+  return stderr;
+}
 
 test('a hub starts, answers on HTTP, git and the agent link, and stops', async (t) => {
   const config = readConfig(freshState(t));
@@ -113,44 +116,43 @@ test('an address in use is named, and the failed start leaves no lock behind', a
 test('setup works once beside a running hub, and the token is valid at once', async (t) => {
   const env = freshState(t);
   const { url } = await serve(t, env);
-  const argv = [MAIN, 'setup', '--email', 'root@localhost', '--team', 'Home', '--json'];
-  const { stdout } = await run(process.execPath, argv, { env });
-  const { token } = JSON.parse(stdout) as { token: string };
+  const setUp = ['setup', '--email', 'root@localhost', '--team', 'Home', '--json'];
+  const { token } = JSON.parse(await command(env, ...setUp)) as { token: string };
   const answer = await request(`${url}/api/v1/me`, { headers: { authorization: `Bearer ${token}` } });
   assert.match(await answer.body.text(), /"slug":"home"/);
-  const again = await failureOf(run(process.execPath, argv, { env }));
-  assert.equal(again.code, 1);
-  assert.match(again.stderr, /^ORK_CONFLICT: This hub is already set up\./);
+  assert.match(await failure(env, ...setUp), /^ORK_CONFLICT: This hub is already set up\./);
 });
 
 test('an admin token can be created beside a running hub, and the command creates no hub where there is none', async (t) => {
   const env = freshState(t);
-  const argv = [MAIN, 'token'];
-  assert.match((await failureOf(run(process.execPath, argv, { env }))).stderr, /^ORK_CONFIG: .*there is no hub in/);
+  assert.match(await failure(env, 'token'), /^ORK_CONFIG: .*there is no hub in/);
   const { url } = await serve(t, env);
-  await run(process.execPath, [MAIN, 'setup', '--email', 'root@localhost', '--team', 'Home'], { env });
-  const { stdout } = await run(process.execPath, argv, { env });
-  const answer = await request(`${url}/api/v1/me`, { headers: { authorization: `Bearer ${stdout.trim()}` } });
+  await command(env, 'setup', '--email', 'root@localhost', '--team', 'Home');
+  const token = (await command(env, 'token')).trim();
+  const answer = await request(`${url}/api/v1/me`, { headers: { authorization: `Bearer ${token}` } });
   assert.match(await answer.body.text(), /"slug":"home"/);
 });
 
 test('the plan of a team can be changed beside a running hub; teams and plans are listed', async (t) => {
   const env = freshState(t);
   const { url } = await serve(t, env);
-  const setup = [MAIN, 'setup', '--email', 'root@localhost', '--team', 'Home', '--json'];
-  const { token } = JSON.parse((await run(process.execPath, setup, { env })).stdout) as { token: string };
-  const plan = (...argv: string[]) => run(process.execPath, [MAIN, 'plan', ...argv], { env });
-  assert.match((await plan()).stdout, /^home {2}Pro {2}Home\n\nfree {2}a build: 2048 MiB of memory/);
-  assert.match((await plan('home', 'team')).stdout, /^home {2}Team {2}Home\n/);
-  const { teams, plans } = JSON.parse((await plan('home', '--json')).stdout) as { teams: unknown; plans: object };
+  const setup = await command(env, 'setup', '--email', 'root@localhost', '--team', 'Home', '--json');
+  const { token } = JSON.parse(setup) as { token: string };
+  assert.match(await command(env, 'plan'), /^home {2}Pro {2}Home\n\nfree {2}a build: 2048 MiB of memory/);
+  assert.match(await command(env, 'plan', 'home', 'team'), /^home {2}Team {2}Home\n/);
+  const { teams, plans } = JSON.parse(await command(env, 'plan', 'home', '--json')) as {
+    teams: unknown;
+    plans: object;
+  };
   assert.deepEqual(teams, [{ slug: 'home', name: 'Home', plan: 'team' }]);
   assert.deepEqual(Object.keys(plans), ['free', 'pro', 'team']);
   const answer = await request(`${url}/api/v1/me`, { headers: { authorization: `Bearer ${token}` } });
   assert.match(await answer.body.text(), /"plan":"team"/);
-  const unknown = await failureOf(plan('home', 'gold'));
-  assert.equal(unknown.code, 1);
-  assert.match(unknown.stderr, /^ORK_INVALID: There is no plan "gold"\. The plans: free, pro, team\./);
-  assert.match((await failureOf(plan('away', 'pro'))).stderr, /^ORK_NOT_FOUND: There is no team "away"\. .*: home\./);
+  assert.match(
+    await failure(env, 'plan', 'home', 'gold'),
+    /^ORK_INVALID: There is no plan "gold"\. The plans: free, pro, team\./,
+  );
+  assert.match(await failure(env, 'plan', 'away', 'pro'), /^ORK_NOT_FOUND: There is no team "away"\. .*: home\./);
 });
 
 test('SIGTERM ends the process cleanly with open connections', async (t) => {
@@ -178,9 +180,8 @@ test('after kill -9 the next hub takes over the state', async (t) => {
 });
 
 test('the command line explains errors and usage', async () => {
-  const of = (...argv: string[]) => run(process.execPath, [MAIN, ...argv], { env: {} });
-  assert.match((await of('--version')).stdout, /^\d+\.\d+\.\d+$/m);
-  assert.match((await of('--help')).stdout, /Examples:[\s\S]*setup --email/);
-  assert.match((await failureOf(of('setup'))).stderr, /--email/);
-  assert.match((await failureOf(of('surve'))).stderr, /unknown command/);
+  assert.match(await command({}, '--version'), /^\d+\.\d+\.\d+$/m);
+  assert.match(await command({}, '--help'), /Examples:[\s\S]*setup --email/);
+  assert.match(await failure({}, 'setup'), /--email/);
+  assert.match(await failure({}, 'surve'), /unknown command/);
 });

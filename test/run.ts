@@ -5,12 +5,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { arch, constants, tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { together } from '../agent/lib/together.ts';
 import { ensureBaseImages } from '../installer/prepare/base-images.ts';
 import { buildConsole } from '../installer/prepare/console.ts';
-import { sqliteAddon } from '../installer/release/addon.ts';
 import { buildProxy } from '../installer/prepare/proxy-bundle.ts';
 import { EngineApi } from '../installer/prepare/engine-api.ts';
 import { DOCKER_SOCKET, ensureEngine, stopEngine } from '../installer/prepare/engine.ts';
@@ -19,7 +18,7 @@ import { agentArgv, agentEnv, ROOT, runFolderOf } from '../installer/stack/stack
 import { Home } from '../installer/start/home.ts';
 import { enginePlan, stackPlan } from '../installer/start/installation.ts';
 import { leftStacks, scopesFile, sweep } from './harness/records.ts';
-import { ReleaseTarget } from '../protocol/release.ts';
+import { makeTestRelease, RELEASE_OF_RUN } from './harness/release.ts';
 import { containerImage } from './lab/container/image.ts';
 import { PREPARED } from './lab/server.ts';
 import { compare, endMarked, onlyOurs, othersAtWork, RUN_MARK, takeInventory } from './runner/leftovers.ts';
@@ -58,7 +57,7 @@ const compiled = join(temporary, 'compiled');
 mkdirSync(compiled);
 // For this process, too: it looks for the records of test stacks where the tests keep them.
 process.env['TMPDIR'] = temporary;
-const testEnv = {
+const testEnv: NodeJS.ProcessEnv = {
   ...process.env,
   TMPDIR: temporary,
   [RUN_MARK]: run,
@@ -176,11 +175,13 @@ async function prepareBaseImages(): Promise<void> {
   }
 }
 
-/** If a test made either of them, it would count against the time of its file. */
+/** Three test files take the release. If a test made either of them, it would count against the time of its file. */
 async function makeBinaries(): Promise<void> {
   await buildProxy(ROOT, say);
-  say("SQLite's addon for releases");
-  await sqliteAddon(ROOT, ReleaseTarget.parse(`linux-${arch()}`));
+  say("a release, with SQLite's addon");
+  const folder = join(temporary, 'release');
+  await makeTestRelease(folder);
+  testEnv[RELEASE_OF_RUN] = folder;
 }
 
 async function checkTypes(): Promise<void> {

@@ -1,19 +1,10 @@
 import { strict as assert } from 'node:assert';
-import { execFile } from 'node:child_process';
-import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { promisify } from 'node:util';
 import { BuildPlan } from '../../protocol/steps.ts';
 import { appFolder, planOf } from '../../test/fixtures/plan-of.ts';
+import { runOurs } from '../../test/harness/our-program.ts';
 
-const run = promisify(execFile);
-const MAIN = join(import.meta.dirname, '..', 'main.ts');
-
-const agent = async (...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
-  run(process.execPath, [MAIN, 'analyze', ...args], { env: { PATH: '/usr/bin:/bin' } }).then(
-    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-    ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => ({ code, stdout, stderr }),
-  );
+const agent = (...args: string[]) => runOurs('agent/main.ts', ['analyze', ...args]);
 
 describe('orkestr-agent analyze', () => {
   test('prints the plan, its evidence and the Dockerfile', async () => {

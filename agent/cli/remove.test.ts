@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { promisify } from 'node:util';
 import type { ErrorReport } from '../../protocol/errors.ts';
+import { runOurs } from '../../test/harness/our-program.ts';
 import { serveLocalApi } from '../local-api/server.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
 import { IDS } from '../deployment/test-bench.ts';
-
-const run = promisify(execFile);
-const MAIN = join(import.meta.dirname, '..', 'main.ts');
 
 /** The command line, with an agent whose removals end at the second look, with this error if any. */
 async function host(t: TestContext, error: ErrorReport | null = null) {
@@ -30,12 +26,8 @@ async function host(t: TestContext, error: ErrorReport | null = null) {
     },
   });
   t.after(() => api.close());
-  const env = { PATH: '/usr/bin:/bin', ORKESTR_AGENT_STATE: join(folder, 'state'), ORKESTR_AGENT_RUN: folder };
-  const agent = async (...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
-    run(process.execPath, [MAIN, 'remove', ...args], { env }).then(
-      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-      ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => ({ code, stdout, stderr }),
-    );
+  const env = { ORKESTR_AGENT_STATE: join(folder, 'state'), ORKESTR_AGENT_RUN: folder };
+  const agent = (...args: string[]) => runOurs('agent/main.ts', ['remove', ...args], env);
   return { agent, begun };
 }
 

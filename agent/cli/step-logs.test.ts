@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test, type TestContext } from 'node:test';
+import { ourEnv } from '../../test/harness/our-program.ts';
 import { logPath } from '../deployment/log.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
 import { deployJob } from '../deployment/test-bench.ts';
@@ -38,7 +39,7 @@ test('a terminal gets no escape sequences of a build log except colours; a file 
 
 test('the command exits without an error if the reader of the logs goes away, as head does', async (t) => {
   const { state } = hostWithLog(t, 'one line of many\n'.repeat(100_000));
-  const agent = spawn(process.execPath, [MAIN, 'logs'], { env: { PATH: '/usr/bin:/bin', ORKESTR_AGENT_STATE: state } });
+  const agent = spawn(process.execPath, [MAIN, 'logs'], { env: ourEnv({ ORKESTR_AGENT_STATE: state }) });
   agent.stdout.once('data', () => agent.stdout.destroy());
   const [told, [code]] = await Promise.all([text(agent.stderr), once(agent, 'exit')]);
   assert.deepEqual([code, told], [0, '']);

@@ -28,7 +28,7 @@ describe('an analysis in a process of its own', () => {
     assert.match(dockerfile.text, /^FROM node:22-trixie-slim$/m);
   });
 
-  test('its memory is bounded', async () => {
+  test('is started with a bound for its heap', async () => {
     let argv: string[] = [];
     const isMadeHere = async (): Promise<boolean> => {
       argv = readFileSync(`/proc/${childPid()}/cmdline`, 'utf8').split('\0');

@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, openSync, closeSync, readdirSync, rmSync, statf
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { ourEnv } from '../../test/harness/our-program.ts';
 import { prepareState } from '../state.ts';
 import { openDatabase } from '../store/database.ts';
 import { makeBackup, restoreBackup } from './backup.ts';
@@ -140,7 +141,7 @@ test('a full standard output is reported as a full disk', async (t) => {
   const full = openSync('/dev/full', 'w');
   t.after(() => closeSync(full));
   const { status, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, '../main.ts'), 'backup', '-'], {
-    env: { ORKESTR_HUB_STATE: hub, PATH: '/usr/bin:/bin' },
+    env: ourEnv({ ORKESTR_HUB_STATE: hub }),
     stdio: ['ignore', full, 'pipe'],
     encoding: 'utf8',
   });

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { ourEnv } from '../../test/harness/our-program.ts';
 import { startTestHub } from '../test-hub.ts';
 import { Page } from '../../test/lab/page.ts';
 import { startMailServer, startReceiver } from '../notify/test-receiver.ts';
@@ -21,13 +22,13 @@ function shellOf(t: TestContext, { url, account }: Awaited<ReturnType<typeof sta
   mkdirSync(join(folder, 'bin'));
   writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' '${CLI}' "$@"\n`);
   chmodSync(program, 0o755);
-  const env = {
+  const env = ourEnv({
     PATH: `${join(folder, 'bin')}:${process.env.PATH}`,
     HOME: folder,
     XDG_CONFIG_HOME: folder,
     ORKESTR_URL: url,
     ORKESTR_TOKEN: account.token,
-  };
+  });
   const type = async (line: string): Promise<string> =>
     (await promisify(execFile)('sh', ['-e', '-c', line], { cwd: folder, env })).stdout;
   return { folder, type };

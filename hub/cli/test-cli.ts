@@ -11,6 +11,7 @@ import { afterEach, beforeEach } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { OrkestrError, toErrorReport, toProblem } from '../../protocol/errors.ts';
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
+import { ourEnv } from '../../test/harness/our-program.ts';
 import type { DeploymentEvent } from '../api/schemas.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
@@ -131,14 +132,12 @@ export function makeCliHome(): CliHome {
 async function runCli(folder: string, args: readonly string[], options: CliOptions): Promise<CliResult> {
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd: options.cwd ?? folder,
-    env: {
-      PATH: process.env.PATH,
-      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+    env: ourEnv({
       HOME: folder,
       XDG_CONFIG_HOME: folder,
       GIT_CEILING_DIRECTORIES: tmpdir(),
       ...options.env,
-    },
+    }),
   });
   child.stdin.end(options.stdin ?? '');
   let seen = '';

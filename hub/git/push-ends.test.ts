@@ -1,6 +1,5 @@
 /** Pushes that end early leave nothing behind. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import { runOurs, startOurs } from '../../test/harness/our-program.ts';
 import { until } from '../../test/harness/until.ts';
 import { hub } from '../test-hub.ts';
 import { brokenPush, checkout, commit, git, gitProcesses, remote, unfinished } from './test-git.ts';
@@ -80,11 +80,10 @@ test('deleting a project during a push removes its repository and ends the git p
 
 test('a hub that is killed during a push leaves no process behind', async (t) => {
   const state = mkdtempSync(join(tmpdir(), 'orkestr-killed-'));
-  const env = { PATH: '/usr/bin:/bin', ORKESTR_HUB_STATE: state, ORKESTR_HUB_LISTEN: '127.0.0.1:0' };
-  const main = join(import.meta.dirname, '..', 'main.ts');
-  const setup = execFileSync(process.execPath, [main, 'setup', '--email', 'a@b.c', '--team', 'T', '--json'], { env });
-  const { token } = JSON.parse(setup.toString('utf8')) as { token: string };
-  const child = spawn(process.execPath, [main, 'serve'], { env, stdio: ['ignore', 'pipe', 'ignore'] });
+  const env = { ORKESTR_HUB_STATE: state, ORKESTR_HUB_LISTEN: '127.0.0.1:0' };
+  const setup = await runOurs('hub/main.ts', ['setup', '--email', 'a@b.c', '--team', 'T', '--json'], env);
+  const { token } = JSON.parse(setup.stdout) as { token: string };
+  const child = startOurs('hub/main.ts', ['serve'], env);
   const exited = once(child, 'exit');
   t.after(async () => {
     child.kill('SIGKILL');

@@ -3,42 +3,27 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 
-/** Leaves 40 MB of garbage in the old generation, keeps itself busy or not, and prints whether it was freed. */
+/**
+ * Leaves 40 MB of garbage in the old generation once for each of `looks`, which says how often to look whether it was
+ * freed; prints whether it was. Keeps itself busy if told so.
+ */
 const PROGRAM = `
 import { tidyAtFirstRest } from './tidy.ts';
-let heap = Array.from({ length: 400_000 }, (_, index) => ({ index, text: String(index) }));
-gc();
-const full = process.memoryUsage().heapTotal;
-heap = null;
-const [isBusy] = process.argv.slice(1).map((word) => word === 'busy');
+const { waits, looks, isBusy } = JSON.parse(process.argv[1]);
+const heapBytes = () => process.memoryUsage().heapTotal;
 const work = isBusy && setInterval(() => { for (const end = performance.now() + 40; performance.now() < end;); }, 50);
-tidyAtFirstRest();
-for (let look = 0; look < (isBusy ? 30 : 300); look += 1) {
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  if (process.memoryUsage().heapTotal < full / 2) break;
+tidyAtFirstRest(waits);
+const outcomes = [];
+for (const most of looks) {
+  let heap = Array.from({ length: 400_000 }, (_, index) => ({ index, text: String(index) }));
+  gc();
+  const full = heapBytes();
+  heap = null;
+  for (let look = 0; look < most && heapBytes() >= full / 2; look += 1) await new Promise((resolve) => setTimeout(resolve, 50));
+  outcomes.push(heapBytes() < full / 2 ? 'given back' : 'kept');
 }
 clearInterval(work);
-console.log(process.memoryUsage().heapTotal < full / 2 ? 'given back' : 'kept');
-`;
-
-/** Once compacted, counts idleness checks for 4 s; then works a little and prints the checks and the compactions. */
-const AFTERWARDS = `
-import { performance } from 'node:perf_hooks';
-import { tidyAtFirstRest } from './tidy.ts';
-let [looks, tidied] = [0, 0];
-const [look, collect] = [performance.eventLoopUtilization.bind(performance), globalThis.gc];
-performance.eventLoopUtilization = (before) => (before && (looks += 1), look(before));
-globalThis.gc = (...how) => ((tidied += 1), collect(...how));
-tidyAtFirstRest();
-const keep = setInterval(() => undefined, 1000);
-while (tidied === 0) await new Promise((resolve) => setTimeout(resolve, 50));
-const before = looks;
-await new Promise((resolve) => setTimeout(resolve, 4000));
-const atRest = looks - before;
-for (const end = performance.now() + 200; performance.now() < end;);
-for (let wait = 0; wait < 100 && tidied < 2; wait += 1) await new Promise((resolve) => setTimeout(resolve, 100));
-clearInterval(keep);
-console.log(atRest, 'looks, tidied', tidied);
+console.log(outcomes.join());
 `;
 
 /** Runs a thousand functions before the first compaction and a thousand after; prints whose compiled code is left. */
@@ -51,9 +36,9 @@ const runEach = (name) => Array.from({ length: 1000 }, (_, index) => new Functio
 const start = runEach('start');
 for (const each of start) each(1);
 const full = size();
-tidyAtFirstRest();
+tidyAtFirstRest({ lookMs: 50 });
 const half = before + (full - before) / 2;
-for (let look = 0; look < 300 && size() > half; look += 1) await new Promise((resolve) => setTimeout(resolve, 100));
+for (let look = 0; look < 600 && size() > half; look += 1) await new Promise((resolve) => setTimeout(resolve, 50));
 const tidied = size();
 const later = runEach('later');
 for (const each of later) each(1);
@@ -65,21 +50,23 @@ console.log(isLeft(tidied - before, full - before), isLeft(size() - tidied, work
 
 /** Prints how often it compacts at the start, whether it does while the heap grows, and how often without growth. */
 const GROWS = `
+import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { tidyWhenGrown } from './tidy.ts';
 let tidied = 0;
-const collect = globalThis.gc;
-globalThis.gc = (...how) => ((tidied += 1), collect(...how));
+const isMajor = ({ detail }) => detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR;
+// A compaction consists of several collections without a turn between them.
+new PerformanceObserver((list) => (tidied += list.getEntries().some(isMajor) ? 1 : 0)).observe({ type: 'gc' });
 const keep = setInterval(() => undefined, 1000);
 const after = async (work) => {
   const before = tidied;
   for (let wait = 0; wait < 10; wait += 1) {
     work();
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, 30));
   }
   return tidied - before;
 };
 let kept = [];
-tidyWhenGrown(50);
+tidyWhenGrown(20);
 const start = await after(() => undefined);
 const grown = await after(() => (kept = [...kept, ...Array.from({ length: 20_000 }, (_, index) => ({ index }))]));
 kept = [];
@@ -104,12 +91,23 @@ async function run(program: string, ...words: string[]): Promise<string> {
   return output.trim();
 }
 
+/** How often to look for what is given back, at most, and for what is kept. */
+const [LONG, SHORT] = [600, 20];
+/** A busy process is one that never rests for this long, however loaded the machine is. */
+const REST = { lookMs: 200 };
+
+const outcome = (plan: object): Promise<string> => run(PROGRAM, JSON.stringify(plan));
+
 test('what the start has used is given back once the process rests, and not while it is busy', async () => {
-  assert.deepEqual(await Promise.all([run(PROGRAM, 'rests'), run(PROGRAM, 'busy')]), ['given back', 'kept']);
+  const rests = { waits: REST, looks: [LONG] };
+  const works = { waits: REST, looks: [SHORT], isBusy: true };
+  assert.deepEqual(await Promise.all([rests, works].map(outcome)), ['given back', 'kept']);
 });
 
 test('once it is tidy it is looked at seldom, and tidied again after work', async () => {
-  assert.match(await run(AFTERWARDS), /^[01] looks, tidied 2$/);
+  const soon = { waits: { lookMs: 50, workLookMs: 100 }, looks: [LONG, LONG] };
+  const seldom = { waits: { lookMs: 50, workLookMs: 600_000 }, looks: [LONG, SHORT] };
+  assert.deepEqual(await Promise.all([soon, seldom].map(outcome)), ['given back,given back', 'given back,kept']);
 });
 
 test('compiled code of the start goes at the first rest, what is compiled after it stays', async () => {

@@ -19,8 +19,9 @@ const GROWN_LOOK_MS = 600_000;
 /**
  * Compacts the heap in a half second with little activity: in the first one, and again after later work. V8 does this
  * by itself only when a heap has grown. Does nothing without node's `--expose-gc`.
+ * @param waits intervals between checks, ms: before a compaction, and after one
  */
-export function tidyAtFirstRest(): void {
+export function tidyAtFirstRest({ lookMs = LOOK_MS, workLookMs = WORK_LOOK_MS } = {}): void {
   const { gc } = globalThis;
   if (!gc) return;
   let before = performance.eventLoopUtilization();
@@ -36,14 +37,14 @@ export function tidyAtFirstRest(): void {
     before = performance.eventLoopUtilization();
     if (left > 0) lookLater();
   };
-  const lookLater = (): void => void setTimeout(look, isTidy ? WORK_LOOK_MS : LOOK_MS).unref();
+  const lookLater = (): void => void setTimeout(look, isTidy ? workLookMs : lookMs).unref();
   lookLater();
 }
 
 /**
  * Compacts the heap whenever it has grown by {@link GROWN_BYTES}, for as long as the process runs. For a process whose
  * clients can wait some 40 ms. Does nothing without node's `--expose-gc`.
- * @param everyMs interval between checks
+ * @param everyMs interval between checks, ms
  */
 export function tidyWhenGrown(everyMs = GROWN_LOOK_MS): void {
   const { gc } = globalThis;

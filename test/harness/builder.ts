@@ -22,9 +22,11 @@ const LIMITS = BuildLimits.parse({ memoryMiB: 256, pids: 256, timeoutSeconds: 12
 export const DEBIAN = 'debian:trixie-slim';
 const BUILD_ALONE = join(import.meta.dirname, 'build-alone.ts');
 
-interface TestBuild {
+export interface TestBuild {
   readonly environmentId?: string;
   readonly projectId?: string;
+  readonly deploymentId?: string;
+  readonly limits?: Partial<BuildLimits>;
   readonly secrets?: Readonly<Record<string, string>>;
   readonly registries?: readonly RegistryLogin[];
   readonly origin?: BuildPlan['dockerfile']['origin'];
@@ -33,10 +35,13 @@ interface TestBuild {
   readonly push?: BuildRequest['push'];
   readonly forElsewhere?: boolean;
   readonly revision?: BuildRequest['revision'];
+  readonly again?: BuildRequest['again'];
   /** Those of the plan. */
   readonly files?: BuildPlan['files'];
   readonly signal?: AbortSignal;
   readonly onLog?: (text: string) => void;
+  /** Builds in place of the test's own builder. */
+  readonly builder?: ImageBuilder;
 }
 
 /** A plan with only this Dockerfile. */
@@ -53,6 +58,14 @@ export const planFor = (lines: readonly string[], parts: Partial<BuildPlan> = {}
   files: [],
   ...parts,
 });
+
+const planOf = (lines: readonly string[], { origin = 'repository', files, target, buildArgs }: TestBuild): BuildPlan =>
+  planFor(lines, {
+    dockerfile: { origin, path: '.orkestr/Dockerfile', text: lines.join('\n') },
+    ...(files !== undefined && { files }),
+    ...(target !== undefined && { target }),
+    ...(buildArgs !== undefined && { buildArgs }),
+  });
 
 interface Built {
   readonly image: Image;
@@ -95,9 +108,12 @@ export class TestBuilder {
     return new TestBuilder(folder, scope);
   }
 
-  /** Recreates sandbox and builder, like a restart of the agent. */
-  restart(): void {
-    this.sandbox = this.#makeSandbox();
+  /**
+   * Recreates sandbox and builder, like a restart of the agent.
+   * @param engineTimeoutMs longest wait for an answer of the sandbox's engine
+   */
+  restart(engineTimeoutMs?: number): void {
+    this.sandbox = this.#makeSandbox(engineTimeoutMs);
     this.#builder = this.#makeBuilder();
   }
 
@@ -105,34 +121,26 @@ export class TestBuilder {
   async build(lines: readonly string[], options: TestBuild = {}): Promise<Built> {
     const { environmentId = this.scope, projectId = 'a project', secrets = {}, registries = [] } = options;
     this.#environments.add(environmentId);
-    const deploymentId = randomUUID();
+    const deploymentId = options.deploymentId ?? randomUUID();
     let text = '';
     const add = (more: string): void => {
       text += more;
       options.onLog?.(text);
     };
-    const image = await this.#builder.build({
+    const image = await (options.builder ?? this.#builder).build({
       owner: { deploymentId, environmentId, projectId },
       reference: `orkestr/${environmentId}:${deploymentId}`,
       contextDirectory: join(this.folder, 'context'),
-      limits: LIMITS,
+      limits: { ...LIMITS, ...options.limits },
       secrets,
       registries,
       ...(options.push !== undefined && { push: options.push }),
       ...(options.forElsewhere !== undefined && { forElsewhere: options.forElsewhere }),
       ...(options.revision !== undefined && { revision: options.revision }),
+      ...(options.again !== undefined && { again: options.again }),
       log: { write: (bytes) => add(Buffer.from(bytes).toString()), line: (line) => add(`${line}\n`) },
       signal: options.signal ?? new AbortController().signal,
-      plan: planFor(lines, {
-        dockerfile: {
-          origin: options.origin ?? 'repository',
-          path: '.orkestr/Dockerfile',
-          text: lines.join('\n'),
-        },
-        ...(options.files !== undefined && { files: options.files }),
-        ...(options.target !== undefined && { target: options.target }),
-        ...(options.buildArgs !== undefined && { buildArgs: options.buildArgs }),
-      }),
+      plan: planOf(lines, options),
     });
     return { image, text };
   }
@@ -164,6 +172,11 @@ export class TestBuilder {
     return this.sandbox.use({ environmentId: this.scope, limits: LIMITS, log, signal }, ({ engine }) => work(engine));
   }
 
+  /** Where its sandbox keeps its disks, and what runs. */
+  get files(): { readonly stateDirectory: string; readonly runDirectory: string } {
+    return { stateDirectory: join(this.folder, 'state'), runDirectory: join(this.folder, 'run') };
+  }
+
   /** The network namespace of the first slot, which exists from the first build on. */
   get namespacePath(): string {
     return `/run/netns/orkb-${this.scope}a`;
@@ -178,14 +191,14 @@ export class TestBuilder {
     assert.ok(!existsSync(this.namespacePath));
   }
 
-  #makeSandbox(): Sandbox {
+  #makeSandbox(timeoutMs?: number): Sandbox {
     return makeSandbox({
-      stateDirectory: join(this.folder, 'state'),
-      runDirectory: join(this.folder, 'run'),
+      ...this.files,
       scope: this.scope,
       diskMiB: 3072,
       slots: this.#slots,
-      openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
+      openEngine: (socketPath) =>
+        makeEngine({ socketPath, disk: 'build', ...(timeoutMs !== undefined && { timeoutMs }) }),
     });
   }
 

@@ -1,13 +1,11 @@
 /** A lab: hosts on one network of the machine's engine, a release made for them, and timed phases. */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { arch, tmpdir } from 'node:os';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ReleaseTarget } from '../../protocol/release.ts';
-import { makeRelease } from '../../installer/release/release.ts';
 import { makeReleaseKey } from '../../installer/release/signature.ts';
 import { mustRun } from '../../installer/stack/run-program.ts';
-import { ROOT } from '../../installer/stack/stack.ts';
+import { testRelease } from '../harness/release.ts';
 import { removeHierarchies } from './container/hierarchies.ts';
 import type { HostImage, LabHost } from './host.ts';
 import { ownerLabel, removeOrphans } from './orphans.ts';
@@ -65,7 +63,7 @@ export class Lab {
     return join(this.folder, 'images');
   }
 
-  /** Key that signs the lab's releases. */
+  /** Key that signs the releases after the first one, which names it. */
   get keyFile(): string {
     return join(this.folder, 'key.pem');
   }
@@ -77,19 +75,11 @@ export class Lab {
     return file;
   }
 
-  /** Makes a release of these sources for this machine: compressed fast, signed with a throwaway key. */
+  /** Puts a release of these sources for this machine where hosts find it. */
   async release(): Promise<void> {
-    const { keyFile } = this;
-    makeReleaseKey(keyFile);
-    await makeRelease({
-      root: ROOT,
-      out: this.releaseFolder,
-      targets: [ReleaseTarget.parse(`linux-${arch()}`)],
-      keyFile,
-      url: '',
-      preset: 0,
-      say: () => undefined,
-    });
+    const { folder, nextKeyFile } = await testRelease(this.folder);
+    cpSync(folder, this.releaseFolder, { recursive: true });
+    copyFileSync(nextKeyFile, this.keyFile);
   }
 
   async boot(name: string, image: HostImage): Promise<LabHost> {

@@ -1,4 +1,4 @@
-/** Further releases of a lab: the first one with another version and, if needed, with something broken. */
+/** Further releases of a lab: the first one with another version and key and, if needed, with something broken. */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { arch } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { mustRun } from '../../installer/stack/run-program.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import {
   archiveName,
+  INSTALLER_FILE,
   MANIFEST_FILE,
   ORIGIN_FILE,
   ReleaseManifest,
@@ -39,10 +40,10 @@ export async function makeNext(first: string, out: string, keyFile: string, next
     const archive = archiveName(version, target);
     const tree = join(work, archive.replace('.tar.xz', ''));
     renameSync(join(work, old.replace('.tar.xz', '')), tree);
-    change(tree, next);
+    const key = readReleaseKey(keyFile);
+    change(tree, key.publicKey, next);
     await packFolder(tree, join(folder, archive), 0);
     const sums = `${await sumOf(join(folder, archive))}  ${archive}\n`;
-    const key = readReleaseKey(keyFile);
     writeFileSync(join(folder, SUMS_FILE), sums);
     writeFileSync(join(folder, SIGNATURE_FILE), key.sign(sums));
     const files = [{ name: archive, bytes: 0, sha256: sums.slice(0, 64) }];
@@ -53,7 +54,7 @@ export async function makeNext(first: string, out: string, keyFile: string, next
   }
 }
 
-function change(tree: string, { version, before }: NextRelease): void {
+function change(tree: string, publicKey: string, { version, before }: NextRelease): void {
   // As the bundlers write a string from package.json.
   const [from, to] = [`\`${manifest.version}\``, `\`${version}\``];
   let changed = 0;
@@ -67,9 +68,11 @@ function change(tree: string, { version, before }: NextRelease): void {
     changed += 1;
   }
   if (changed < 2) throw new Error(`The bundles say their version in another way than ${from}.`);
-  for (const name of [ORIGIN_FILE, 'VERSION', 'install.sh']) {
+  for (const name of [ORIGIN_FILE, 'VERSION', INSTALLER_FILE]) {
     const path = join(tree, name);
-    writeFileSync(path, readFileSync(path, 'utf8').replaceAll(manifest.version, version));
+    const text = readFileSync(path, 'utf8').replaceAll(manifest.version, version);
+    // In the installer: the first release is signed with another key.
+    writeFileSync(path, text.replace(/^RELEASE_KEY='.*'$/m, `RELEASE_KEY='${publicKey}'`));
   }
   if (before === undefined) return;
   const path = join(tree, 'lib', before.file);

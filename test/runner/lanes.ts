@@ -22,14 +22,17 @@ interface Lane {
 /** Lanes of a part, which run in parallel. */
 const LANES: Readonly<Record<keyof typeof TEST_PARTS, (files: readonly string[]) => readonly Lane[]>> = {
   house: (files) => [{ files, processes: 'together' }],
-  /** Tests of the machine wait for Docker Engine most of the time, and take about as long as all others. */
+  /** Those of the machine, and as many others as let both lanes take about as long. */
   unit(files) {
-    const ofMachine = files.filter(isOfMachine);
-    return [ofMachine, without(files, ofMachine)].map((lane) => ({ files: lane, processes: 'together' }));
+    const first = files.filter((file) => isOfMachine(file) || file.startsWith('installer/'));
+    return [first, without(files, first)].map((lane) => ({ files: lane, processes: 'together' }));
   },
-  /** Files of the proxy, two at a time, beside all others: those have their own engine, and all mostly wait. */
+  /**
+   * Most files of the proxy, two at a time, beside all others, which have their own engine: all mostly wait, and the
+   * lanes take about as long.
+   */
   integration(files) {
-    const ofProxy = files.filter((file) => file.includes('/proxy/'));
+    const ofProxy = files.filter((file) => /\/proxy\/(?!hand-over|at-rest)/.test(file));
     return [
       { files: ofProxy, processes: 2 },
       { files: without(files, ofProxy), processes: 1 },

@@ -1,6 +1,6 @@
 /** Runs test files with Node's test runner and passes its output on. */
 import { spawn } from 'node:child_process';
-import { globSync, readFileSync } from 'node:fs';
+import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../installer/stack/stack.ts';
 
@@ -22,6 +22,10 @@ const LONGEST = [
   'e2e/installation',
   'e2e/secrets',
   'e2e/start',
+  'proxy/clients',
+  'proxy/h2-abuse',
+  'proxy/workers',
+  'proxy/websockets',
 ];
 
 /** Returns the matching files of the repository, sorted. */
@@ -29,14 +33,10 @@ export const testFiles = (patterns: readonly string[]): string[] =>
   globSync([...patterns], { cwd: ROOT, exclude: (name) => name === 'node_modules' }).toSorted();
 
 /**
- * Matches test files that use the machine's Docker Engine or change its network; and those that make releases, with a
- * minute of compression, so that all lanes take about as long.
+ * Whether the test uses the machine's Docker Engine or changes its network: two such never run in parallel
+ * (test/house/machine.test.ts).
  */
-const OF_THE_MACHINE =
-  /docker\.sock|harness\/(?:builder|registry)\.ts|test-remote-host|netns|makeFirewall|makeRelease\b/;
-
-/** Whether the file mostly waits for the engine, or changes what exists only once: two such never run in parallel. */
-export const isOfMachine = (file: string): boolean => OF_THE_MACHINE.test(readFileSync(join(ROOT, file), 'utf8'));
+export const isOfMachine = (file: string): boolean => file.endsWith('.machine.test.ts');
 
 function longestFirst(files: readonly string[]): string[] {
   const isLong = (file: string): boolean => LONGEST.some((name) => file.includes(name));

@@ -1,8 +1,6 @@
 /** 40 canaries in settings, environment, journal and logs of a host: none of them may be in its support archive. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -16,9 +14,8 @@ import { openJournal } from '../../journal/journal.ts';
 import { temporaryFolder } from '../../lib/test-folder.ts';
 import { silent } from '../../lib/test-logger.ts';
 import { IDS, deployJob } from '../../deployment/test-bench.ts';
+import { runOurs } from '../../../test/harness/our-program.ts';
 import { makeScrubber } from './scrub.ts';
-
-const MAIN = join(import.meta.dirname, '..', '..', 'main.ts');
 
 /** Makes and records canaries. They look like secrets that people choose: no rule can recognize all of them. */
 class Canaries {
@@ -106,7 +103,6 @@ test('the support archive contains none of 40 canaries from settings, environmen
   writeFileSync(join(state, 'host-key.pem'), `${pair.privateKey}${pair.publicKey}`, { mode: 0o600 });
   canaries.all.push(pair.privateKey.split('\n')[1] ?? '', readFileSync(join(state, 'secret.key'), 'utf8'));
   const environment = {
-    PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
     ORKESTR_AGENT_STATE: state,
     ORKESTR_AGENT_RUN: join(folder, 'run'),
     ORKESTR_PROXY_SOCKET: join(folder, 'run', 'proxy.sock'),
@@ -131,11 +127,7 @@ test('the support archive contains none of 40 canaries from settings, environmen
   assert.ok(canaries.all.length >= 40, `${canaries.all.length} canaries`);
 
   const archive = join(folder, 'host.tar.gz');
-  const bundle = async (): Promise<{ code: number | null; stderr: string }> => {
-    const child = spawn(process.execPath, [MAIN, 'doctor', '--bundle', archive], { env: environment });
-    const [stderr] = await Promise.all([text(child.stderr), text(child.stdout), once(child, 'close')]);
-    return { code: child.exitCode, stderr };
-  };
+  const bundle = () => runOurs('agent/main.ts', ['doctor', '--bundle', archive], environment);
   assert.equal((await bundle()).code, 2);
   const files = await filesIn(archive);
   for (const [name, content] of files) {

@@ -1,43 +1,30 @@
 /** `orkestr-agent doctor` as a person runs it. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import type { DoctorReport } from '../../../agent/doctor/doctor.ts';
 import type { Mended } from '../../../agent/doctor/fix.ts';
 import { LABEL } from '../../../agent/lib/labels.ts';
-import { ROOT } from '../../../installer/stack/stack.ts';
+import { runProgram } from '../../../installer/stack/run-program.ts';
+import type { ProgramResult } from '../../../installer/stack/run-program.ts';
+import { agentArgv } from '../../../installer/stack/stack.ts';
+import { ourEnv } from '../../harness/our-program.ts';
 import { Host } from './host.ts';
 
 type Answer = DoctorReport & { readonly mended?: readonly Mended[] };
 
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** The machine may be busy with other tests. */
 const PATIENT = ['--wait', '60'];
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** @param wrapper prefix of the command, to run it in another network namespace */
-async function doctor(
-  env: NodeJS.ProcessEnv,
-  args: readonly string[],
-  wrapper: readonly string[] = [],
-): Promise<Ended> {
-  const argv = [...wrapper, process.execPath, join(ROOT, 'agent', 'main.ts'), 'doctor', ...args];
-  const child = spawn(argv[0] ?? '', argv.slice(1), { env: { PATH, ...env } });
-  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
-  return { code: child.exitCode, stdout, stderr };
+/** Runs it in the network namespace `net`, if given: a path. */
+function doctor(env: NodeJS.ProcessEnv, args: readonly string[], net?: string): Promise<ProgramResult> {
+  const argv = [...agentArgv(), 'doctor', ...args] as const;
+  return runProgram(net === undefined ? argv : ['nsenter', `--net=${net}`, '--', ...argv], { env: ourEnv(env) });
 }
 
-const problemsOf = ({ stdout }: Ended): string[] =>
+const problemsOf = ({ stdout }: ProgramResult): string[] =>
   (JSON.parse(stdout) as Answer).checks.flatMap(({ problems }) => problems.map(({ id }) => id));
 
 describe('orkestr-agent doctor', () => {
@@ -50,8 +37,8 @@ describe('orkestr-agent doctor', () => {
   });
   /** Runs in the network namespace with this host's firewall rules, so that the machine's own rules are not touched. */
   const fix = async (...args: string[]): Promise<readonly Mended[]> => {
-    const wrapper = ['nsenter', `--net=/proc/${await host.enginePid()}/ns/net`, '--'];
-    const { stdout } = await doctor(env(), ['--fix', '--json', ...PATIENT, ...args], wrapper);
+    const net = `/proc/${await host.enginePid()}/ns/net`;
+    const { stdout } = await doctor(env(), ['--fix', '--json', ...PATIENT, ...args], net);
     return (JSON.parse(stdout) as Answer).mended ?? [];
   };
 

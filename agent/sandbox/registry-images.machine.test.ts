@@ -74,11 +74,12 @@ describe('base images from a registry', () => {
         const about = { projectId: 'a project', registries: [], log, signal, now: () => Date.now() + ms };
         return supplyImages({ host: builder.host, sandbox, ...about }, [`${name}:1`]);
       };
-      await publish(sandbox, DEBIAN, name);
+      // Not Debian's own image: it is private by now, since other tests pulled it with a login.
+      await publish(sandbox, await derive(sandbox, 1), name);
       const first = await after(0);
       assert.deepEqual(await after(0), first);
       assert.deepEqual(lines, [`Pulling base image ${name}:1`]);
-      await publish(sandbox, await derive(sandbox), name);
+      await publish(sandbox, await derive(sandbox, 2), name);
       // Publishing took the name from the copy.
       await sandbox.call('name it', (docker) =>
         docker.getImage(first[`${name}:1`] ?? '').tag({ repo: name, tag: '1' }),
@@ -104,10 +105,10 @@ const publish = (engine: Engine, image: string, repository: string): Promise<unk
   });
 
 /** Another image on top of {@link DEBIAN}. @returns its id */
-const derive = (engine: Engine): Promise<string> =>
+const derive = (engine: Engine, version: number): Promise<string> =>
   engine.call('derive an image', async (docker) => {
     const container = await docker.createContainer({ Image: DEBIAN, Cmd: ['true'] });
-    const { Id } = (await container.commit({ changes: 'LABEL version=2' })) as { Id: string };
+    const { Id } = (await container.commit({ changes: `LABEL version=${version}` })) as { Id: string };
     await container.remove();
     return Id;
   });

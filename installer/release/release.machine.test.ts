@@ -1,4 +1,4 @@
-/** A real release of these sources, made twice; its contents are unpacked and run where there is no Node. */
+/** A real release of these sources, made a second time; its contents are unpacked and run where there is no Node. */
 import assert from 'node:assert/strict';
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -6,81 +6,73 @@ import { arch, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { BaseImages } from '../../agent/detect/base-images.ts';
-import { archiveName, ReleaseTarget } from '../../protocol/release.ts';
-import type { ReleaseManifest } from '../../protocol/release.ts';
+import {
+  archiveName,
+  INSTALLER_FILE,
+  MANIFEST_FILE,
+  ORIGIN_FILE,
+  ReleaseManifest,
+  ReleaseTarget,
+  SIGNATURE_FILE,
+  SUMS_FILE,
+} from '../../protocol/release.ts';
+import { makeWithKeysOf, testRelease } from '../../test/harness/release.ts';
 import { mustRun, runProgram } from '../stack/run-program.ts';
-import { ROOT } from '../stack/stack.ts';
-import { makeRelease } from './release.ts';
-import { makeReleaseKey, readReleaseKey } from './signature.ts';
+import { readReleaseKey } from './signature.ts';
 
 const target = ReleaseTarget.parse(`linux-${arch()}`);
 const LABEL = 'orkestr.release-test';
 
 describe('a release', () => {
   let folder: string;
+  let release: Awaited<ReturnType<typeof testRelease>>;
   let made: ReleaseManifest;
   let archive: string;
-  const make = (out: string): Promise<ReleaseManifest> =>
-    makeRelease({
-      root: ROOT,
-      out: join(folder, out),
-      targets: [target],
-      keyFile: join(folder, 'key.pem'),
-      nextKeyFile: join(folder, 'next.pem'),
-      url: 'https://releases.example.com',
-      // Fast; published archives are smaller.
-      preset: 1,
-      say: () => undefined,
-    });
+  /** Folder of what is in its archive. */
+  let unpacked: string;
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'ork-release-test-'));
-    for (const name of ['key.pem', 'next.pem']) makeReleaseKey(join(folder, name));
-    made = await make('one');
+    release = await testRelease(folder);
+    made = ReleaseManifest.parse(JSON.parse(readFileSync(join(release.folder, MANIFEST_FILE), 'utf8')));
     archive = archiveName(made.version, target);
+    await mustRun('tar', ['tar', '--extract', '--file', join(release.folder, archive), '--directory', folder]);
+    unpacked = join(folder, archive.replace('.tar.xz', ''));
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   test('is the same bytes when it is made again', async () => {
-    assert.deepEqual(await make('two'), made);
-    const names = readdirSync(join(folder, 'one'));
+    assert.deepEqual(await makeWithKeysOf(release, join(folder, 'again')), made);
+    const names = readdirSync(release.folder);
     assert.deepEqual(names.toSorted(), [...made.files.map(({ name }) => name), 'release.json'].toSorted());
   });
 
   test('is signed: the signature is right for its list of sums and for no other', async () => {
     const key = createPublicKey({ key: Buffer.from(made.publicKey, 'base64'), format: 'der', type: 'spki' });
-    const sums = readFileSync(join(folder, 'one/SHA256SUMS'));
-    const signature = readFileSync(join(folder, 'one/SHA256SUMS.sig'));
+    const sums = readFileSync(join(release.folder, SUMS_FILE));
+    const signature = readFileSync(join(release.folder, SIGNATURE_FILE));
     assert.ok(verify(null, sums, key, signature));
     assert.ok(!verify(null, Buffer.from(sums.toString().replace('0', '1')), key, signature));
-    await mustRun('sha256sum', ['sha256sum', '--check', '--strict', 'SHA256SUMS'], { cwd: join(folder, 'one') });
+    await mustRun('sha256sum', ['sha256sum', '--check', '--strict', SUMS_FILE], { cwd: release.folder });
   });
 
-  test('may name the key of the releases after it, and is checked by its own', async () => {
+  test('may name the key of the releases after it, and is checked by its own', () => {
     const { publicKey } = made;
-    const origin = `${archive.replace('.tar.xz', '')}/origin.json`;
-    const text = await mustRun('tar', [
-      'tar',
-      '--extract',
-      '--to-stdout',
-      '--file',
-      join(folder, 'one', archive),
-      origin,
-    ]);
-    assert.equal(JSON.parse(text).publicKey, readReleaseKey(join(folder, 'next.pem')).publicKey);
+    const origin = JSON.parse(readFileSync(join(unpacked, ORIGIN_FILE), 'utf8'));
+    assert.equal(origin.publicKey, readReleaseKey(release.nextKeyFile).publicKey);
     assert.match(
-      readFileSync(join(folder, 'one/install.sh'), 'utf8'),
+      readFileSync(join(release.folder, INSTALLER_FILE), 'utf8'),
       new RegExp(`RELEASE_KEY='${RegExp.escape(publicKey)}'`),
     );
   });
 
   test('is not larger than what was aimed at', () => {
-    const { size } = statSync(join(folder, 'one', archive));
+    const { size } = statSync(join(release.folder, archive));
     assert.ok(size < 40e6, `${size} bytes`);
   });
 
   test('names every package that is in it, with version, licence and hash, and brings the licences', async () => {
-    const bill = JSON.parse(readFileSync(join(folder, 'one', archive.replace('.tar.xz', '.cdx.json')), 'utf8'));
+    const bill = JSON.parse(readFileSync(join(release.folder, archive.replace('.tar.xz', '.cdx.json')), 'utf8'));
     const names = bill.components.map((component: { name: string }) => component.name);
     for (const name of ['fastify', 'http-proxy', 'preact', 'better-sqlite3', `node-${target}`]) {
       assert.ok(names.includes(name), name);
@@ -98,16 +90,10 @@ describe('a release', () => {
       runProgram(['docker', 'exec', container, ...argv]);
 
     before(async () => {
-      const release = `--volume=${join(folder, 'one')}:/release:ro`;
-      const run = ['docker', 'run', '--detach', `--label=${LABEL}`, '--network=none', release] as const;
+      const programs = `--volume=${unpacked}:/opt/orkestr:ro`;
+      const run = ['docker', 'run', '--detach', `--label=${LABEL}`, '--network=none', programs] as const;
       const started = await mustRun('docker run', [...run, BaseImages.parse({}).debian, 'sleep', '600']);
       container = started.trim();
-      // xz-utils is one of the packages that install.sh installs; here the archive is unpacked from outside.
-      const unpacked = join(folder, 'unpacked');
-      await mustRun('mkdir', ['mkdir', unpacked]);
-      await mustRun('tar', ['tar', '--extract', '--file', join(folder, 'one', archive), '--directory', unpacked]);
-      const [root = ''] = readdirSync(unpacked);
-      await mustRun('docker cp', ['docker', 'cp', join(unpacked, root), `${container}:/opt/orkestr`]);
     });
     after(() => mustRun('docker rm', ['docker', 'rm', '--force', '--volumes', container]));
 
@@ -161,7 +147,7 @@ describe('a release', () => {
   });
 
   test('its installer is one file that shellcheck finds nothing in', async () => {
-    const script = join(folder, 'one/install.sh');
+    const script = join(release.folder, INSTALLER_FILE);
     const { code, stdout } = await runProgram(['shellcheck', '--shell=sh', script]);
     assert.equal(code, 0, stdout);
     const text = readFileSync(script, 'utf8');
@@ -169,15 +155,12 @@ describe('a release', () => {
     assert.ok(text.trimEnd().endsWith('main "$@"'), 'nothing runs before the last line is there');
   });
 
-  test('beside the archives its installer carries the sum of the list of sums, for hosts that check no signature', async () => {
+  test('beside the archives its installer carries the sum of the list of sums, for hosts that check no signature', () => {
     const sum = createHash('sha256')
-      .update(readFileSync(join(folder, 'one/SHA256SUMS')))
+      .update(readFileSync(join(release.folder, SUMS_FILE)))
       .digest('hex');
-    const text = readFileSync(join(folder, 'one/install.sh'), 'utf8');
+    const text = readFileSync(join(release.folder, INSTALLER_FILE), 'utf8');
     assert.ok(text.includes(`\nRELEASE_SUMS_SHA256='${sum}'\n`));
-    const inside = `${archive.replace('.tar.xz', '')}/install.sh`;
-    const packed = join(folder, 'one', archive);
-    const within = await mustRun('tar', ['tar', '--extract', '--to-stdout', '--file', packed, inside]);
-    assert.equal(within, text.replace(sum, ''));
+    assert.equal(readFileSync(join(unpacked, INSTALLER_FILE), 'utf8'), text.replace(sum, ''));
   });
 });

@@ -2,18 +2,16 @@
  * The agent as a process on the real engine: its command line, one agent per state folder, killed, stopped, removed.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { tmpdir } from 'node:os';
 import manifest from '../package.json' with { type: 'json' };
-import { COMPILED } from '../test/harness/compiled.ts';
+import { runOurs, startOurs } from '../test/harness/our-program.ts';
 import { makeFirewall } from './firewall/firewall.ts';
 import { run } from './lib/exec.ts';
 import { localIdentity, scopeOf } from './identity/identity.ts';
@@ -25,14 +23,10 @@ interface Serving {
   readonly ready: Promise<void>;
 }
 
-const MAIN = join(import.meta.dirname, 'main.ts');
-
 describe('orkestr-agent', () => {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-agent-main-'));
   const state = join(folder, 'state');
   const env = {
-    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-    ...COMPILED,
     ORKESTR_AGENT_STATE: state,
     ORKESTR_AGENT_RUN: join(folder, 'run'),
     ORKESTR_PROXY_SOCKET: join(folder, 'run', 'proxy.sock'),
@@ -44,21 +38,12 @@ describe('orkestr-agent', () => {
     response.end(JSON.stringify({ version: 1, startedAt: new Date(0).toISOString(), upstreams: [] }));
   });
 
-  const agent = (...args: string[]): ReturnType<typeof agentWith> => agentWith({}, ...args);
-  const agentWith = async (
-    settings: Readonly<Record<string, string>>,
-    ...args: string[]
-  ): Promise<{ code: number | null; stdout: string; stderr: string }> => {
-    const child = spawn(process.execPath, [MAIN, ...args], {
-      env: { ...env, ...settings },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
-    return { code: child.exitCode, stdout, stderr };
-  };
+  const agent = (...args: string[]) => runOurs('agent/main.ts', args, env);
+  const agentWith = (settings: Readonly<Record<string, string>>, ...args: string[]) =>
+    runOurs('agent/main.ts', args, { ...env, ...settings });
   const served: Serving[] = [];
   const serve = (): Serving => {
-    const child = spawn(process.execPath, [MAIN, 'serve'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = startOurs('agent/main.ts', ['serve'], env);
     const exit = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
     const ready = new Promise<void>((resolve, reject) => {
       let log = '';
