@@ -2,17 +2,13 @@
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Job, RemoveJob } from '../../protocol/job.ts';
-import { backoffMs } from '../lib/backoff.ts';
 import { isEnded } from './deployment.ts';
 import { makeQueue } from './queue.ts';
-import type { QueueItem, QueueLimits } from './queue.ts';
+import type { QueueLimits } from './queue.ts';
 import type { DeploymentJournal, JobIntake, JobRecord, RefusedJob } from './records.ts';
 import { timestampOf } from './run.ts';
 import type { RunnerParts } from './run.ts';
-import { runDeployment } from './runner.ts';
-
-/** Backoff while the journal itself fails (disk full). */
-const STALLED_PACE = { baseMs: 2000, capMs: 60_000 };
+import { makeRuns } from './runs.ts';
 
 export interface Dispatcher {
   /** Never throws because of the job's content: a job that cannot run is reported as failed. */
@@ -41,51 +37,8 @@ interface DispatcherOptions {
 
 export function makeDispatcher(options: DispatcherOptions): Dispatcher {
   const { parts, intake, limits } = options;
-  const { clock } = parts.ports;
-  const shutdown = new AbortController();
-  /** By deployment id, for the runs in progress. */
-  const ends = new Map<string, Ends>();
-
-  const run = async (item: QueueItem, leaveSlot: () => void): Promise<void> => {
-    const { deploymentId } = item;
-    const own: Ends = { item, cancel: new AbortController(), removal: new AbortController() };
-    ends.set(deploymentId, own);
-    try {
-      await untilRecorded(own, leaveSlot);
-      if (!shutdown.signal.aborted) options.onEnded(deploymentId);
-    } catch (error) {
-      if (!shutdown.signal.aborted) parts.log.error({ err: error, deploymentId }, 'after the end of a deployment');
-    } finally {
-      ends.delete(deploymentId);
-    }
-  };
-
-  /**
-   * Runs the deployment. While the journal cannot be read or written, waits, then continues from the journal's state.
-   */
-  const untilRecorded = async (own: Ends, leaveSlot: () => void): Promise<void> => {
-    const { cancel, removal, item } = own;
-    const { deploymentId } = item;
-    const signals = { cancel: cancel.signal, removal: removal.signal, shutdown: shutdown.signal, leaveSlot };
-    for (let failures = 0; ; failures++) {
-      try {
-        if (intake.job(deploymentId)?.cancelRequested) cancel.abort(cancelled());
-        if (isToGo(item)) endFor(own);
-        return await runDeployment(parts, deploymentId, signals);
-      } catch (error) {
-        if (shutdown.signal.aborted) return;
-        parts.log.error({ err: error, deploymentId }, 'the journal does not say or take what happened; trying again');
-        await clock.sleep(backoffMs(failures, STALLED_PACE, parts.random), shutdown.signal);
-      }
-    }
-  };
-
-  const queue = makeQueue(limits, run);
-
-  /** Whether a removal of its environment waits for it to end. */
-  const isToGo = ({ kind, environmentId }: QueueItem): boolean =>
-    kind !== 'remove' &&
-    intake.unfinished().some((job) => job.kind === 'remove' && job.environmentId === environmentId);
+  const runs = makeRuns(options);
+  const queue = makeQueue(limits, (item, leaveSlot) => runs.run(item, leaveSlot));
 
   const refuse = (job: RefusedJob, error: ErrorReport): void => {
     parts.log.warn({ deploymentId: job.deploymentId, error }, 'job refused');
@@ -96,10 +49,7 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
     queue.add({ deploymentId, environmentId: environment.id, kind });
     // The hub's cancel may not have arrived, and comes too late for a draining deployment, which would keep a deleted
     // app serving for a day.
-    if (kind !== 'remove') return;
-    for (const one of ends.values()) {
-      if (one.item.environmentId === environment.id && one.item.kind !== 'remove') endFor(one);
-    }
+    if (kind === 'remove') runs.endAllOf(environment.id);
   };
 
   const acceptNew = (job: Job): void => {
@@ -140,7 +90,7 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
     refuse,
     cancel(deploymentId) {
       // First the abort, which needs no disk space: this very build may be what fills the disk.
-      ends.get(deploymentId)?.cancel.abort(cancelled());
+      runs.cancel(deploymentId);
       intake.requestCancel(deploymentId);
       // Otherwise it would stay unfinished for as long as the builds of other environments before it take.
       queue.letGo(deploymentId);
@@ -154,27 +104,11 @@ export function makeDispatcher(options: DispatcherOptions): Dispatcher {
     idle: () => queue.idle(),
     async stop(withinMs) {
       queue.close();
-      shutdown.abort(new OrkestrError('ORK_INTERRUPTED', 'The agent is stopping.'));
+      runs.interrupt();
       const over = new AbortController();
-      const late = clock.sleep(withinMs, over.signal).catch(() => undefined); // idle in time
+      const late = parts.ports.clock.sleep(withinMs, over.signal).catch(() => undefined); // idle in time
       await Promise.race([queue.idle(), late]);
       over.abort();
     },
   };
 }
-
-/** Ends a run from outside. */
-interface Ends {
-  readonly item: QueueItem;
-  readonly cancel: AbortController;
-  readonly removal: AbortController;
-}
-
-/** Its environment is being deleted: before the flip the run is undone, after it nothing is waited for. */
-function endFor({ cancel, removal }: Ends): void {
-  const reason = new OrkestrError('ORK_CANCELLED', 'The environment was deleted.');
-  cancel.abort(reason);
-  removal.abort(reason);
-}
-
-const cancelled = (): OrkestrError => new OrkestrError('ORK_CANCELLED', 'The deployment was cancelled.');
