@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import protobuf from 'protobufjs/light.js';
-import { makeBuildLog } from './build-log.ts';
+import { BuildLog } from './build-log.ts';
 import { type BuildStatus, makeStatusDecoder, type Vertex } from './build-status.ts';
 
 const vertex = (name: string, changes: Partial<Vertex> = {}): Vertex => ({
@@ -21,14 +21,14 @@ const output = (name: string, text: string): BuildStatus => ({
 const news = (...vertexes: Vertex[]): BuildStatus => ({ vertexes, logs: [], transfers: [] });
 
 /** Numbers in the list are passing time, ms. */
-function record(happens: readonly (BuildStatus | number)[]): { text: string; log: ReturnType<typeof makeBuildLog> } {
+function record(happens: readonly (BuildStatus | number)[]): { text: string; log: BuildLog } {
   let text = '';
   let time = 0;
   const sink = {
     write: (bytes: Uint8Array) => void (text += Buffer.from(bytes).toString()),
     line: (line: string) => void (text += `${line}\n`),
   };
-  const log = makeBuildLog(sink, () => time);
+  const log = new BuildLog(sink, () => time);
   for (const one of happens) {
     if (typeof one === 'number') time += one;
     else log.take(one);
@@ -168,7 +168,7 @@ test('the commands that are done are kept for the summary', () => {
     news(vertex('[3/3] RUN b', { seconds: 4 })),
     news(vertex('[3/3] RUN b', { seconds: 4 })),
   ]);
-  assert.deepEqual(log.steps(), [
+  assert.deepEqual(log.steps, [
     { name: '[2/3] RUN a', cached: true, seconds: 0 },
     { name: '[3/3] RUN b', cached: false, seconds: 4 },
   ]);
@@ -182,7 +182,7 @@ test('a failed command is remembered with its last lines, cut', () => {
     output(run, `${noise}\n${'x'.repeat(2000)}\n`),
     news(vertex(run, { seconds: 1, error: 'exit code: 2' })),
   ]);
-  const failed = log.failed();
+  const failed = log.failed;
   assert.equal(failed?.command, 'RUN make');
   assert.equal(failed?.lastLines.length, 25);
   assert.deepEqual(failed?.lastLines.slice(-2), ['line 4999', `${'x'.repeat(499)}…`]);
@@ -195,12 +195,12 @@ test('of a failed command no line is remembered whose beginning is not', () => {
     output(run, `${'secret'.repeat(5000)}\nlast\n`),
     news(vertex(run, { seconds: 1, error: 'exit code: 2' })),
   ]);
-  assert.deepEqual(log.failed()?.lastLines, ['last']);
+  assert.deepEqual(log.failed?.lastLines, ['last']);
 });
 
 test('bytes that are no text pass unchanged', () => {
   const chunks: Uint8Array[] = [];
-  const log = makeBuildLog({ write: (bytes) => void chunks.push(bytes), line: () => undefined }, () => 0);
+  const log = new BuildLog({ write: (bytes) => void chunks.push(bytes), line: () => undefined }, () => 0);
   const bytes = Buffer.from([0, 255, 10]);
   log.take({ vertexes: [vertex('[1/1] RUN a')], logs: [{ vertex: '[1/1] RUN a', at: null, bytes }], transfers: [] });
   assert.deepEqual(Buffer.concat(chunks), bytes);

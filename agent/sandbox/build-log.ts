@@ -1,23 +1,22 @@
 /**
  * Turns BuildKit's progress into a log that reads from top to bottom, and collects the data for errors and the summary.
- *
- * Each command of the Dockerfile has a head line, "[2/5] RUN npm ci", followed by its output and its duration. While
- * several commands run at once, each line is prefixed with its command, "[web 2/5] ".
+ * Each command of the Dockerfile has a head line, "[2/5] RUN npm ci", followed by its output and its duration.
  */
 import type { StepLog } from '../deployment/ports.ts';
 import { cutText } from '../lib/cut.ts';
 import { humanSize } from '../../protocol/size.ts';
 import { type Lines, makeLines } from './build-line.ts';
-import type { BuildStatus, Vertex, VertexTransfer } from './build-status.ts';
+import type { BuildStatus, Vertex, VertexLog, VertexTransfer } from './build-status.ts';
+import { CommandOutput } from './command-output.ts';
 
 const LAST_LINES = 25;
 const MAX_LINE_CHARACTERS = 500;
 /** Output kept per vertex, for its last lines. */
 const TAIL_BYTES = 16_384;
 /** Interval between lines about something in progress: a progress bar, a pull. */
-const TELL_EVERY_MS = 5000;
+const SHOW_EVERY_MS = 5000;
 /** BuildKit's internal work (loading the context, writing the image) is logged if it takes at least this long. */
-const WORTH_TELLING_SECONDS = 0.5;
+const WORTH_A_LINE_SECONDS = 0.5;
 const MAX_TRANSFERS = 256;
 
 export interface FailedVertex {
@@ -35,172 +34,152 @@ export interface BuiltStep {
   readonly seconds: number;
 }
 
-interface BuildLog {
-  take(status: BuildStatus): void;
-  /** Shows the unfinished last lines of commands. */
-  end(): void;
-  failed(): FailedVertex | null;
-  steps(): readonly BuiltStep[];
-}
-
 interface Progress {
   vertex: Vertex;
-  announced: boolean;
   ended: boolean;
   tail: Buffer;
   readonly lines: Lines;
   readonly transfers: Map<string, VertexTransfer>;
-  toldAt: number;
+  /** Monotonic time of the last line about it, ms. */
+  shownAt: number;
 }
 
-/** @param now monotonic clock, ms */
-export function makeBuildLog(log: StepLog, now: () => number): BuildLog {
-  const known = new Map<string, Progress>();
-  const steps: BuiltStep[] = [];
-  /** The command whose head line or output came last. */
-  let speaking: Progress | undefined;
-  let atLineStart = true;
-  let failed: FailedVertex | null = null;
+export class BuildLog {
+  readonly #output: CommandOutput;
+  readonly #now: () => number;
+  /** By digest. */
+  readonly #known = new Map<string, Progress>();
+  readonly #steps: BuiltStep[] = [];
+  #failed: FailedVertex | null = null;
 
-  const line = (text: string): void => {
-    if (!atLineStart) log.write(Buffer.from('\n'));
-    atLineStart = true;
-    log.line(text);
-  };
+  /** @param now monotonic clock, ms */
+  constructor(log: StepLog, now: () => number) {
+    this.#output = new CommandOutput(log);
+    this.#now = now;
+  }
 
-  const isAlone = (progress: Progress): boolean =>
-    [...known.values()].every((other) => other === progress || !other.announced || other.ended);
+  /** Null while no command has failed. */
+  get failed(): FailedVertex | null {
+    return this.#failed;
+  }
 
-  const announce = (progress: Progress, note = ''): void => {
-    progress.announced = true;
-    speaking = progress;
-    progress.toldAt = now();
-    line(`${progress.vertex.name}${note}`);
-  };
+  get steps(): readonly BuiltStep[] {
+    return this.#steps;
+  }
 
-  /** Attributes the next line to its command, by a head line above it or by a returned prefix. */
-  const introduce = (progress: Progress): string => {
-    if (!progress.announced) announce(progress);
-    if (!isAlone(progress)) {
-      speaking = undefined;
-      return `${markOf(progress.vertex)} `;
+  take({ vertexes, logs, transfers }: BuildStatus): void {
+    for (const vertex of vertexes) this.#progressOf(vertex).vertex = vertex;
+    // Output first: what arrives along with a command's end belongs above it.
+    for (const log of logs) this.#takeOutput(log);
+    for (const transfer of transfers) this.#takeTransfer(transfer);
+    for (const { digest } of vertexes) {
+      const progress = this.#known.get(digest);
+      if (progress === undefined || progress.ended) continue;
+      if (isInternal(progress.vertex)) this.#takeInternal(progress);
+      else this.#takeStep(progress);
     }
-    if (speaking !== progress) announce(progress, ' …');
-    return '';
-  };
+  }
 
-  const say = (progress: Progress, text: string): void => line(`${introduce(progress)}${text}`);
+  /** Shows the unfinished last lines of commands. */
+  end(): void {
+    for (const progress of this.#known.values()) this.#flush(progress);
+  }
 
-  const show = (progress: Progress, bytes: Buffer): void => {
-    const goesOn = !atLineStart && speaking === progress;
-    const mark = goesOn ? '' : introduce(progress);
-    if (!goesOn && !atLineStart) log.write(Buffer.from('\n'));
-    log.write(mark === '' ? bytes : Buffer.concat([Buffer.from(mark), bytes]));
-    atLineStart = bytes.at(-1) === 0x0a;
-    if (!atLineStart) speaking = progress;
-    progress.toldAt = now();
-  };
-
-  const flush = (progress: Progress): void => {
-    const rest = progress.lines.pending();
-    if (rest.length > 0) show(progress, Buffer.concat([rest, Buffer.from('\n')]));
-    progress.lines.clear();
-  };
-
-  const progressOf = (vertex: Vertex): Progress => {
-    const fresh = (): Progress => ({
+  #progressOf(vertex: Vertex): Progress {
+    const known = this.#known.get(vertex.digest);
+    if (known) return known;
+    const progress: Progress = {
       vertex,
-      announced: false,
       ended: false,
       tail: Buffer.alloc(0),
       lines: makeLines(),
       transfers: new Map(),
-      toldAt: now(),
-    });
-    const progress = known.get(vertex.digest) ?? fresh();
-    known.set(vertex.digest, progress);
+      shownAt: this.#now(),
+    };
+    this.#known.set(vertex.digest, progress);
     return progress;
-  };
+  }
 
-  const endStep = (progress: Progress, cached: boolean): void => {
-    progress.ended = true;
-    progress.tail = Buffer.alloc(0);
-    steps.push({ name: progress.vertex.name, cached, seconds: cached ? 0 : (progress.vertex.seconds ?? 0) });
-  };
+  #takeOutput({ vertex, bytes }: VertexLog): void {
+    const progress = this.#known.get(vertex);
+    if (progress === undefined || bytes.length === 0) return;
+    progress.tail = Buffer.concat([progress.tail, bytes]).subarray(-TAIL_BYTES);
+    progress.lines.push(bytes, (finished) => this.#show(progress, finished));
+    if (progress.lines.isBar() && this.#isDue(progress)) this.#flush(progress);
+  }
 
-  const takeStep = (progress: Progress): void => {
-    const { vertex } = progress;
-    if (vertex.cached) {
-      announce(progress, ' (cached)');
-      endStep(progress, true);
-    } else if (vertex.error !== '') {
-      flush(progress);
-      say(progress, `failed: ${vertex.error}`);
-      failed ??= { command: commandOf(vertex), error: vertex.error, lastLines: linesOf(progress.tail) };
-      progress.ended = true;
-    } else if (vertex.seconds !== null) {
-      flush(progress);
-      say(progress, `done in ${vertex.seconds.toFixed(1)} s`);
-      endStep(progress, false);
-    } else if (vertex.started && !progress.announced) {
-      announce(progress);
-    }
-  };
-
-  /** BuildKit's internal work: one line at its end, if it took long enough. */
-  const takeInternal = (progress: Progress): void => {
-    const { seconds, error } = progress.vertex;
-    if (seconds === null || error !== '') return;
-    progress.ended = true;
-    if (seconds < WORTH_TELLING_SECONDS) return;
-    speaking = undefined;
-    line(`${titleOf(progress.vertex)}${moved(progress)} in ${seconds.toFixed(1)} s`);
-  };
-
-  const takeTransfer = (transfer: VertexTransfer): void => {
-    const progress = known.get(transfer.vertex);
+  #takeTransfer(transfer: VertexTransfer): void {
+    const progress = this.#known.get(transfer.vertex);
     if (progress === undefined || progress.ended) return;
     if (progress.transfers.size < MAX_TRANSFERS || progress.transfers.has(transfer.id)) {
       progress.transfers.set(transfer.id, transfer);
     }
-    if (now() - progress.toldAt < TELL_EVERY_MS) return;
-    progress.toldAt = now();
-    speaking = undefined;
-    line(`${titleOf(progress.vertex)}${moved(progress)} …`);
-  };
+    if (!this.#isDue(progress)) return;
+    progress.shownAt = this.#now();
+    this.#output.note(`${titleOf(progress.vertex)}${moved(progress)} …`);
+  }
 
-  return {
-    take({ vertexes, logs, transfers }) {
-      for (const vertex of vertexes) progressOf(vertex).vertex = vertex;
-      // Output first: what arrives along with a command's end belongs above it.
-      for (const { vertex, bytes } of logs) {
-        const progress = known.get(vertex);
-        if (progress === undefined || bytes.length === 0) continue;
-        progress.tail = Buffer.concat([progress.tail, bytes]).subarray(-TAIL_BYTES);
-        progress.lines.push(bytes, (finished) => show(progress, finished));
-        if (progress.lines.isBar() && now() - progress.toldAt >= TELL_EVERY_MS) flush(progress);
-      }
-      for (const transfer of transfers) takeTransfer(transfer);
-      for (const { digest } of vertexes) {
-        const progress = known.get(digest);
-        if (progress === undefined || progress.ended) continue;
-        if (isInternal(progress.vertex)) takeInternal(progress);
-        else takeStep(progress);
-      }
-    },
-    end() {
-      for (const progress of known.values()) flush(progress);
-    },
-    failed: () => failed,
-    steps: () => steps,
-  };
+  #takeStep(progress: Progress): void {
+    const { vertex } = progress;
+    if (vertex.cached) {
+      this.#output.announce(vertex, ' (cached)');
+      this.#endStep(progress, true);
+    } else if (vertex.error !== '') {
+      this.#flush(progress);
+      this.#output.say(vertex, `failed: ${vertex.error}`);
+      this.#failed ??= { command: commandOf(vertex), error: vertex.error, lastLines: linesOf(progress.tail) };
+      this.#end(progress);
+    } else if (vertex.seconds !== null) {
+      this.#flush(progress);
+      this.#output.say(vertex, `done in ${vertex.seconds.toFixed(1)} s`);
+      this.#endStep(progress, false);
+    } else if (vertex.started && !this.#output.isAnnounced(vertex)) {
+      this.#output.announce(vertex);
+      progress.shownAt = this.#now();
+    }
+  }
+
+  /** BuildKit's internal work: one line at its end, if it took long enough. */
+  #takeInternal(progress: Progress): void {
+    const { seconds, error } = progress.vertex;
+    if (seconds === null || error !== '') return;
+    this.#end(progress);
+    if (seconds < WORTH_A_LINE_SECONDS) return;
+    this.#output.note(`${titleOf(progress.vertex)}${moved(progress)} in ${seconds.toFixed(1)} s`);
+  }
+
+  #endStep(progress: Progress, cached: boolean): void {
+    const { name, seconds } = progress.vertex;
+    this.#end(progress);
+    progress.tail = Buffer.alloc(0);
+    this.#steps.push({ name, cached, seconds: cached ? 0 : (seconds ?? 0) });
+  }
+
+  #end(progress: Progress): void {
+    progress.ended = true;
+    this.#output.end(progress.vertex);
+  }
+
+  #flush(progress: Progress): void {
+    const rest = progress.lines.pending();
+    if (rest.length > 0) this.#show(progress, Buffer.concat([rest, Buffer.from('\n')]));
+    progress.lines.clear();
+  }
+
+  #show(progress: Progress, bytes: Buffer): void {
+    this.#output.write(progress.vertex, bytes);
+    progress.shownAt = this.#now();
+  }
+
+  /** Whether something in progress gets another line. */
+  #isDue({ shownAt }: Progress): boolean {
+    return this.#now() - shownAt >= SHOW_EVERY_MS;
+  }
 }
 
 /** Loading of context and metadata, which is in no Dockerfile, and base images, which are supplied beforehand. */
 const isInternal = ({ name }: Vertex): boolean => !/^\[(?!internal)/.test(name) || /^\[[^\]]*\] FROM /.test(name);
 const commandOf = ({ name }: Vertex): string => name.replace(/^\[[^\]]*\]\s*/, '').slice(0, MAX_LINE_CHARACTERS);
-/** "[web 2/5]" */
-const markOf = ({ name }: Vertex): string => /^\[[^\]]*\]/.exec(name)?.[0] ?? '';
 const titleOf = ({ name }: Vertex): string => name.replace(/^\[internal\]\s*/, '').slice(0, MAX_LINE_CHARACTERS);
 
 /** ": 12 MiB of 40 MiB", the sum of a vertex's transfers. */
@@ -217,6 +196,6 @@ function linesOf(tail: Buffer): string[] {
   const lines = tail.toString('utf8').split(/[\r\n]+/);
   // Drop the first, truncated line: it might begin within a secret, which could then not be recognized.
   if (tail.length === TAIL_BYTES) lines.shift();
-  const said = lines.filter((line) => line.trim() !== '');
-  return said.slice(-LAST_LINES).map((line) => cutText(line, MAX_LINE_CHARACTERS));
+  const written = lines.filter((line) => line.trim() !== '');
+  return written.slice(-LAST_LINES).map((line) => cutText(line, MAX_LINE_CHARACTERS));
 }

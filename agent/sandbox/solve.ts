@@ -5,7 +5,7 @@ import type { BuildLimits } from '../../protocol/job.ts';
 import type { BuildRequest } from '../deployment/ports.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../lib/engine.ts';
-import { type BuiltStep, makeBuildLog } from './build-log.ts';
+import { BuildLog, type BuiltStep } from './build-log.ts';
 import { type BuildStatus, makeStatusDecoder } from './build-status.ts';
 import { type ContextEntry, contextEntries, dockerfileTree } from './context.ts';
 import { takeContext } from './context-size.ts';
@@ -49,7 +49,7 @@ export async function solve(
   const { limits, log } = request;
   const { dockerfile } = input;
   const decode = await makeStatusDecoder();
-  const buildLog = makeBuildLog(log, () => performance.now());
+  const buildLog = new BuildLog(log, () => performance.now());
   const step = makeCurrentStep();
   const timeLimit = AbortSignal.timeout(limits.timeoutSeconds * 1000);
   const watch = await watchLimits(lease, limits, systemClock);
@@ -80,12 +80,12 @@ export async function solve(
     );
     const taken = await watch.look();
     if (session.sync.failure !== null) throw contextChanged(session.sync.failure);
-    if (error !== null) throw explainFailure(dockerfile.shown(error), buildLog.failed(), taken, limits);
+    if (error !== null) throw explainFailure(dockerfile.shown(error), buildLog.failed, taken, limits);
     if (built.imageId === null) throw new OrkestrError('ORK_SANDBOX', 'The build engine exited during the build.');
     if (taken.refusedForks > 0) log.line(`The build met its limit of ${limits.pids} processes and went on.`);
     log.line(describeSync(context, session.sync));
     await checkImage(engine, request, limits);
-    return buildLog.steps();
+    return buildLog.steps;
   } catch (error) {
     // BuildKit takes seconds to end a cancelled RUN; this ends it now.
     await cgroup.killAll();
