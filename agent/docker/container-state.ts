@@ -1,7 +1,6 @@
 /** Converts the engine's data about a container to our types. */
 import type { ContainerInspectInfo } from 'dockerode';
 import type { ContainerState } from '../deployment/ports.ts';
-import { memoryCgroupOf, oomKills } from '../lib/cgroup.ts';
 import { LABEL } from '../lib/labels.ts';
 
 const MAX_HEALTH_OUTPUT = 2000;
@@ -26,12 +25,6 @@ export function toState(info: ContainerInspectInfo, killed: boolean): ContainerS
   };
 }
 
-/** Whether the kernel killed a process of this running container. Docker's own flag only covers its first process. */
-export async function killedForMemory(pid: number): Promise<boolean> {
-  const folder = pid > 0 ? await memoryCgroupOf(pid) : null;
-  return folder !== null && ((await oomKills(folder)) ?? 0) > 0;
-}
-
 function addressOf(network: ContainerInspectInfo['NetworkSettings']): string | null {
   const addresses = Object.values(network.Networks).map(({ IPAddress }) => IPAddress);
   return addresses.find((address) => address !== '') ?? null;
@@ -41,9 +34,9 @@ type Health = Pick<ContainerState, 'imageHealth' | 'imageHealthOutput'>;
 
 function healthOf(health: ContainerInspectInfo['State']['Health']): Health {
   const status = health?.Status;
-  const told = status === 'starting' || status === 'healthy' || status === 'unhealthy';
+  const isKnown = status === 'starting' || status === 'healthy' || status === 'unhealthy';
   return {
-    imageHealth: told ? status : null,
+    imageHealth: isKnown ? status : null,
     imageHealthOutput: health?.Log?.at(-1)?.Output.slice(-MAX_HEALTH_OUTPUT) ?? null,
   };
 }
