@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Engine } from '../lib/engine.ts';
-import { SANDBOX_BRIDGE } from './network.ts';
+import { SANDBOX_BRIDGE } from './namespace.ts';
 
 /** On a small, busy machine a start takes most of a minute. */
 const START_TIMEOUT_MS = 120_000;

@@ -15,7 +15,9 @@ import {
 import { until } from '../../test/harness/until.ts';
 import { type Exec, exec, run } from '../lib/exec.ts';
 import { hostAddresses } from '../lib/host-network.ts';
-import { SANDBOX_BRIDGE, type SandboxNetwork, makeSandboxNetwork, subnetAt } from './network.ts';
+import { SANDBOX_BRIDGE } from './namespace.ts';
+import { type SandboxNetwork, makeSandboxNetwork } from './network.ts';
+import { subnetAt } from './pair-subnet.ts';
 
 const scope = (): string => randomBytes(4).toString('hex');
 const ip = (...args: string[]): Promise<unknown> => run('ip', args, { timeoutMs: 10_000 });
