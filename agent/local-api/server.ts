@@ -19,7 +19,7 @@ import { ANSWER_HEADER, ANSWER_MS } from './status-report.ts';
 import type { StatusReport } from './status-report.ts';
 
 /** Provides the responses of the API. */
-interface LocalAnswers {
+export interface LocalAnswers {
   /** @param answerMs how long to wait for a part that may not answer */
   readonly status: (answerMs: number) => Promise<StatusReport>;
   readonly agent: () => AgentView;

@@ -31,7 +31,7 @@ export interface ReconcileParts {
   readonly log: Logger;
 }
 
-interface Reconciler {
+export interface Reconciler {
   /**
    * Runs one round. A call during a round waits for that round and starts no second. Revivals continue. Never throws.
    */

@@ -5,7 +5,8 @@ import type { Command } from 'commander';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { AppLogFlags } from '../../app-log/command.ts';
 import { agoOf, linesOf } from '../../app-log/flags.ts';
-import { appLogsOf, logFolder } from '../../compose.ts';
+import { hostAppLogs } from '../../app-log/host-app-logs.ts';
+import { logFolder } from '../../compose.ts';
 import { readConfig } from '../../config.ts';
 import type { Config } from '../../config.ts';
 import { buildHost } from '../../host.ts';
@@ -72,7 +73,7 @@ async function appLog(config: Config, flags: AppLogFlags): Promise<void> {
   });
   const { engine, ports } = buildHost(config, scopeOf(hostId), null);
   try {
-    const appLogs = appLogsOf(engine, ports, serving);
+    const appLogs = hostAppLogs(engine, ports, serving);
     await printAppLog({ serving, appLogs, out: process.stdout, signal: over.signal }, flags);
   } finally {
     serving.close();

@@ -4,12 +4,13 @@ import type { Command } from 'commander';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { isInstalled } from '../../../protocol/service/installation.ts';
 import { makeLogger } from '../../../protocol/service/logger.ts';
-import { upgradeParts, VERSION } from '../../compose.ts';
 import { readConfig } from '../../config.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { upgradeHost } from '../../upgrade/command.ts';
 import type { UpgradeFlags } from '../../upgrade/command.ts';
+import { upgradeParts } from '../../upgrade/parts.ts';
 import { renderTrial, runTrial } from '../../upgrade/trial.ts';
+import { VERSION } from '../../version.ts';
 
 const UPGRADE_HELP = `
 Examples:
