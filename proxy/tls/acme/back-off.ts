@@ -25,6 +25,15 @@ const INTERRUPTED = [MINUTE_MS, HOUR_MS] as const;
 export const LONGEST_WAIT_MS = 7 * 24 * HOUR_MS;
 
 /**
+ * A recorded time, ISO 8601, as ms since 1970. 0: there is none, or it is beyond the longest wait, and so was
+ * written with a wrong clock and does not count.
+ */
+export function notBefore(time: string | null, now: number): number {
+  const at = time === null ? 0 : Date.parse(time);
+  return at > now + LONGEST_WAIT_MS ? 0 : at;
+}
+
+/**
  * Wait after the `tries`th failure in a row, ms. It doubles each time, is a tenth more or less at random, so that hosts
  * that failed together do not retry together, and is never shorter than the CA asked for.
  *
