@@ -35,7 +35,7 @@ export async function watchStarts(engine: Engine, watch: ChangeWatch, signal: Ab
       if (wasAway) watch.onChange(null);
       for await (const line of linesOf(events)) watch.onChange(deploymentOf(line));
     } catch (error) {
-      if (!signal.aborted) watch.log.warn({ err: error }, 'starts and removals of containers are not told of for now');
+      if (!signal.aborted) watch.log.warn({ err: error }, 'starts and removals of containers are not reported for now');
     }
     wasAway = true;
     await watch.clock.sleep(backoffMs(failures, PACE, watch.random), signal).catch(() => undefined); // the loop ends
@@ -43,7 +43,7 @@ export async function watchStarts(engine: Engine, watch: ChangeWatch, signal: Ab
 }
 
 const listen = (engine: Engine, scope: string, signal: AbortSignal): Promise<NodeJS.ReadableStream> =>
-  engine.call('tell of starts and removals', (docker, deadline) =>
+  engine.call('watch starts and removals', (docker, deadline) =>
     docker.getEvents({
       filters: { type: ['container'], event: ['start', 'destroy'], label: [`${LABEL.scope}=${scope}`] },
       abortSignal: AbortSignal.any([signal, deadline]),

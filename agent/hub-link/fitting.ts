@@ -14,7 +14,7 @@ export function fitting(report: Report, log: Logger): Report {
   const { kind, deploymentId } = report;
   log.error(
     { kind, deploymentId, bytes, problem: problem && `${problem.path.join('.')}: ${problem.message}` },
-    'a report that the hub would not take is told without its output, note and release, and its error cut short',
+    'a report that the hub would not take is sent without its output, note and release, and its error cut short',
   );
   return shortened(report);
 }

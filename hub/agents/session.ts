@@ -82,7 +82,11 @@ export class HostSession implements Session {
     }
     const said = inVersion(message, this.peer.protocol);
     if (said) this.#socket.send(JSON.stringify(said));
-    else this.#deps.log.error({ hostId: this.hostId, type: message.type }, 'not said: the host does not know it');
+    else
+      this.#deps.log.error(
+        { hostId: this.hostId, type: message.type },
+        'a message was not sent: the version of the host does not know it',
+      );
   }
 
   /** @throws OrkestrError ORK_PROTOCOL_AGENT_OLD */

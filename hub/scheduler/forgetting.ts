@@ -42,7 +42,7 @@ export class Forgetting {
       try {
         while (!this.#isOver && (await this.#step(environmentId))) await sleep(PAUSE_MS);
       } catch (error) {
-        this.#deps.log.error({ err: error, environmentId }, 'what old deployments have told could not be let go of');
+        this.#deps.log.error({ err: error, environmentId }, 'the details of old deployments could not be deleted');
       }
     }
     this.#isWorking = false;

@@ -41,7 +41,7 @@ export function makeUpgrades(
   async function settle(id: string, change: (rollout: Rollout) => Rollout = (rollout) => rollout): Promise<void> {
     const orders = await db.transaction().execute((trx) => take(trx, id, change));
     for (const { hostId, upgradeId, version } of orders) {
-      log.info({ hostId, upgradeId, version }, 'host is told to upgrade');
+      log.info({ hostId, upgradeId, version }, 'host is ordered to upgrade');
       links.send(hostId, { type: 'upgrade', upgradeId, version });
     }
   }

@@ -29,7 +29,7 @@ export function makeSupervisor(env: SupervisorEnv, log: Logger): Supervisor {
   if (!env.NOTIFY_SOCKET) {
     return { ready() {}, status() {}, stopping() {}, mainPid: async () => {}, watchdog() {}, watchdogMs: null };
   }
-  const failed = (error: unknown): void => log.warn({ err: error }, 'systemd was not told');
+  const failed = (error: unknown): void => log.warn({ err: error }, 'systemd was not notified');
   // The package knows only READY and STATUS, so the rest goes to the same program by argv.
   // It exits once systemd has processed the message (sd_notify_barrier(3)).
   const send = (...assignments: readonly string[]): Promise<void> =>

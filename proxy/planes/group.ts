@@ -215,7 +215,7 @@ export class PlaneGroup implements Planes {
   }
 
   #tell(told: Promise<unknown>): void {
-    told.catch((error: unknown) => this.#log.error({ err: error }, 'a plane could not be told all of the table'));
+    told.catch((error: unknown) => this.#log.error({ err: error }, 'a plane did not get all of the table'));
   }
 
   #all<T>(ask: (member: Planes) => Promise<T>): Promise<T[]> {

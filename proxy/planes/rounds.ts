@@ -10,7 +10,7 @@ export function startRounds(everyMs: number, round: () => Promise<void>, log: Lo
     try {
       await round();
     } catch (error) {
-      log.error({ err: error }, 'a worker tells nonsense of what it counts');
+      log.error({ err: error }, 'a worker reports counts that make no sense');
     } finally {
       isUnderWay = false;
     }

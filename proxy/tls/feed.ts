@@ -52,7 +52,7 @@ export class Feed {
   #sendLater(change: TerminatorChange): void {
     this.send(change).catch((error: unknown) => {
       // A worker that has died is restarted with the whole state.
-      this.#log.error({ error: toErrorReport(error).message }, 'workers were not told of a change of certificates');
+      this.#log.error({ error: toErrorReport(error).message }, 'workers were not notified of a change of certificates');
     });
   }
 }
