@@ -7,21 +7,21 @@ import type { Planes } from './planes.ts';
 
 export class RateExchange {
   /** Counts that each plane has yet to receive. */
-  readonly #untold = new Map<Planes, Taken[]>();
+  readonly #unreported = new Map<Planes, Taken[]>();
 
   /** One round: each plane gets what the others reported in the round before, and reports its own. */
   async round(planes: readonly Planes[]): Promise<void> {
-    const heard = new Map(planes.map((plane) => [plane, this.#untold.get(plane) ?? []]));
-    this.#untold.clear();
+    const reported = new Map(planes.map((plane) => [plane, this.#unreported.get(plane) ?? []]));
+    this.#unreported.clear();
     await Promise.all(
       planes.map(async (plane) => {
-        const taken = await plane.exchangeRates(heard.get(plane) ?? []);
-        for (const other of planes) if (other !== plane) this.#tell(other, taken);
+        const taken = await plane.exchangeRates(reported.get(plane) ?? []);
+        for (const other of planes) if (other !== plane) this.#queue(other, taken);
       }),
     );
   }
 
-  #tell(plane: Planes, taken: readonly Taken[]): void {
-    if (taken.length > 0) this.#untold.set(plane, [...(this.#untold.get(plane) ?? []), ...taken]);
+  #queue(plane: Planes, taken: readonly Taken[]): void {
+    if (taken.length > 0) this.#unreported.set(plane, [...(this.#unreported.get(plane) ?? []), ...taken]);
   }
 }

@@ -18,7 +18,7 @@ const ROUNDING_MS = 0.001;
 /** Clients counted per environment; about 1.5 MB when full. */
 const MAX_CLIENTS = 10_000;
 /** Clients of an environment that one report to other processes may hold; about 50 KB. */
-const MAX_TOLD = 1_000;
+const MAX_REPORTED = 1_000;
 /** When the map is full, the entry that owes least among this many of the oldest is dropped. */
 const EVICTION_SAMPLE = 8;
 
@@ -27,12 +27,12 @@ export class Clients {
   readonly #paidAt = new Map<string, number>();
   readonly #max: number;
   /** Requests per client since the last report to other processes; null: there are none to report to. */
-  readonly #untold: Map<string, number> | null;
+  readonly #unreported: Map<string, number> | null;
   #rate = UNLIMITED;
 
   constructor(max: number = MAX_CLIENTS, isShared = false) {
     this.#max = max;
-    this.#untold = isShared ? new Map() : null;
+    this.#unreported = isShared ? new Map() : null;
   }
 
   get size(): number {
@@ -72,18 +72,18 @@ export class Clients {
 
   /** The requests since the last call, of the clients with the most. */
   news(): Taken['clients'] {
-    if (this.#untold === null || this.#untold.size === 0) return [];
-    const all = [...this.#untold];
-    this.#untold.clear();
-    return all.length <= MAX_TOLD ? all : all.toSorted(([, a], [, b]) => b - a).slice(0, MAX_TOLD);
+    if (this.#unreported === null || this.#unreported.size === 0) return [];
+    const all = [...this.#unreported];
+    this.#unreported.clear();
+    return all.length <= MAX_REPORTED ? all : all.toSorted(([, a], [, b]) => b - a).slice(0, MAX_REPORTED);
   }
 
   /** Limits what is kept for the report too, in case nobody collects it for a while. */
   #note(client: string): void {
-    const untold = this.#untold;
-    if (untold === null) return;
-    const before = untold.get(client);
-    if (before !== undefined || untold.size < this.#max) untold.set(client, (before ?? 0) + 1);
+    const unreported = this.#unreported;
+    if (unreported === null) return;
+    const before = unreported.get(client);
+    if (before !== undefined || unreported.size < this.#max) unreported.set(client, (before ?? 0) + 1);
   }
 
   #owe(client: string, requests: number, now: number): void {
