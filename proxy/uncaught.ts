@@ -5,7 +5,7 @@
 import type { Logger } from '../protocol/service/logger.ts';
 
 /** At most one error is logged in this time, with the number of errors suppressed before it. */
-const TOLD_EVERY_MS = 1000;
+const LOG_EVERY_MS = 1000;
 /** A younger process is not replaced: its successor would likely fail the same way, and each hand-over has a cost. */
 const REPLACED_FROM_MS = 600_000;
 
@@ -19,19 +19,19 @@ export const uncaughtErrors = (): number => count;
  * @param replace starts a successor; null: this process cannot have one, as a worker
  */
 export function surviveUncaught(log: Logger, replace: (() => Promise<unknown>) | null): void {
-  let toldAt = -Infinity;
-  let untold = 0;
+  let loggedAt = -Infinity;
+  let suppressed = 0;
   let isReplaced = false;
   process.on('uncaughtException', (thrown) => {
     count += 1;
     const now = performance.now();
-    if (now - toldAt < TOLD_EVERY_MS) {
-      untold += 1;
+    if (now - loggedAt < LOG_EVERY_MS) {
+      suppressed += 1;
       return;
     }
-    log.error({ err: thrown, code: 'ORK_INTERNAL', suppressedBefore: untold }, 'nobody caught this; serving on');
-    toldAt = now;
-    untold = 0;
+    log.error({ err: thrown, code: 'ORK_INTERNAL', suppressedBefore: suppressed }, 'nobody caught this; serving on');
+    loggedAt = now;
+    suppressed = 0;
     if (replace === null || isReplaced || now < REPLACED_FROM_MS) return;
     isReplaced = true;
     replace().catch((failure: unknown) => {
