@@ -13,46 +13,46 @@ import type { Planes } from './planes.ts';
 const RETIRED_KEPT = 64;
 
 export class Departed {
-  readonly #toldCounts = new Map<Planes, Map<string, UpstreamCounts>>();
-  readonly #toldMetrics = new Map<Planes, readonly MetricsSnapshot[]>();
+  readonly #lastCounts = new Map<Planes, Map<string, UpstreamCounts>>();
+  readonly #lastMetrics = new Map<Planes, readonly MetricsSnapshot[]>();
   readonly #counts = new Map<string, UpstreamCounts>();
   #metrics: MetricsSnapshot = { families: [] };
 
   /** Records some or all counts of a plane that is still there. */
-  hearCounts(plane: Planes, counts: readonly UpstreamCounts[]): void {
-    const told = this.#toldCounts.get(plane) ?? new Map<string, UpstreamCounts>();
-    for (const one of counts) told.set(one.id, one);
-    this.#toldCounts.set(plane, told);
+  recordCounts(plane: Planes, counts: readonly UpstreamCounts[]): void {
+    const last = this.#lastCounts.get(plane) ?? new Map<string, UpstreamCounts>();
+    for (const one of counts) last.set(one.id, one);
+    this.#lastCounts.set(plane, last);
   }
 
-  hearMetrics(plane: Planes, metrics: readonly MetricsSnapshot[]): void {
-    if (metrics.length > 0) this.#toldMetrics.set(plane, metrics);
+  recordMetrics(plane: Planes, metrics: readonly MetricsSnapshot[]): void {
+    if (metrics.length > 0) this.#lastMetrics.set(plane, metrics);
   }
 
   /** Keeps the counts of a plane that has gone. @param entries the current ones, by id */
   left(plane: Planes, entries: ReadonlyMap<string, UpstreamEntry>): void {
-    for (const counts of this.#toldCounts.get(plane)?.values() ?? []) {
+    for (const counts of this.#lastCounts.get(plane)?.values() ?? []) {
       const entry = entries.get(counts.id);
       const before = this.#counts.get(counts.id);
       const [sum] = sumCounts(before ? [[before], [atRest(counts)]] : [[atRest(counts)]]);
       if (entry && sum) this.#counts.set(counts.id, withRoles(sum, entry));
     }
-    this.#metrics = mergeSnapshots([this.#metrics, ...(this.#toldMetrics.get(plane) ?? []).map(onlyCounters)]);
-    this.#toldCounts.delete(plane);
-    this.#toldMetrics.delete(plane);
+    this.#metrics = mergeSnapshots([this.#metrics, ...(this.#lastMetrics.get(plane) ?? []).map(onlyCounters)]);
+    this.#lastCounts.delete(plane);
+    this.#lastMetrics.delete(plane);
   }
 
   /** A flip resets the counts since the last flip. */
   flipped(id: string): void {
-    for (const told of [this.#counts, ...this.#toldCounts.values()]) {
-      const counts = told.get(id);
-      if (counts) told.set(id, { ...counts, failedSinceFlip: 0, waits: null });
+    for (const byId of [this.#counts, ...this.#lastCounts.values()]) {
+      const counts = byId.get(id);
+      if (counts) byId.set(id, { ...counts, failedSinceFlip: 0, waits: null });
     }
   }
 
   removed(id: string): void {
     this.#counts.delete(id);
-    for (const told of this.#toldCounts.values()) told.delete(id);
+    for (const byId of this.#lastCounts.values()) byId.delete(id);
     const label = labelText({ upstream: id });
     const families = this.#metrics.families.map((family) => ({
       ...family,

@@ -66,9 +66,9 @@ export class PlaneGroup implements Planes {
 
   /** Adds a new plane and sends it the whole state. It must not serve yet: later calls queue up behind these. */
   join(member: Planes): void {
-    for (const entry of this.#entries.values()) this.#tell(member.put(entry));
-    for (const hold of this.#holds.values()) this.#tell(member.hold(this.#shareOfHold(hold)));
-    if (this.#lost) this.#tell(member.lose(true));
+    for (const entry of this.#entries.values()) this.#logFailure(member.put(entry));
+    for (const hold of this.#holds.values()) this.#logFailure(member.hold(this.#shareOfHold(hold)));
+    if (this.#lost) this.#logFailure(member.lose(true));
     this.#joined.add(member);
     this.#shareConcurrency(this.#entries.values());
     this.adopt(member);
@@ -77,7 +77,7 @@ export class PlaneGroup implements Planes {
   /** Adds a plane that has the table already, but not the TLS state that applies from now on. */
   adopt(member: Planes): void {
     this.#members.add(member);
-    this.#tell(member.secure(this.#tls));
+    this.#logFailure(member.secure(this.#tls));
     for (const watch of this.#watches) this.#watchAt(watch, member);
   }
 
@@ -92,8 +92,8 @@ export class PlaneGroup implements Planes {
 
   /** Receives the last counts of a plane that is about to leave. */
   hearLast(member: Planes, { counts, metrics }: LastWords): void {
-    this.#departed.hearCounts(member, counts);
-    this.#departed.hearMetrics(member, metrics);
+    this.#departed.recordCounts(member, counts);
+    this.#departed.recordMetrics(member, metrics);
   }
 
   async put(entry: UpstreamEntry): Promise<FlipAnswer['previous']> {
@@ -169,8 +169,8 @@ export class PlaneGroup implements Planes {
   async counts(id?: string): Promise<UpstreamCounts[]> {
     const all = await this.#all(async (member) => {
       const counts = await member.counts(id);
-      if (this.#members.has(member)) this.#departed.hearCounts(member, counts);
-      return { member, told: counts };
+      if (this.#members.has(member)) this.#departed.recordCounts(member, counts);
+      return { member, answer: counts };
     });
     return sumCounts([...this.#ofThoseStillHere(all), this.#departed.counts(this.#entries, id)]);
   }
@@ -178,8 +178,8 @@ export class PlaneGroup implements Planes {
   async metrics(): Promise<MetricsSnapshot[]> {
     const all = await this.#all(async (member) => {
       const metrics = await member.metrics();
-      if (this.#members.has(member)) this.#departed.hearMetrics(member, metrics);
-      return { member, told: metrics };
+      if (this.#members.has(member)) this.#departed.recordMetrics(member, metrics);
+      return { member, answer: metrics };
     });
     return [...this.#ofThoseStillHere(all).flat(), this.#departed.metrics, { families: this.#drains.collect() }];
   }
@@ -210,12 +210,12 @@ export class PlaneGroup implements Planes {
     const limited = [...entries];
     for (const member of this.#joined) {
       const shares = this.#concurrency.sharesOf(member, limited);
-      if (shares.length > 0) this.#tell(member.shareConcurrency(shares));
+      if (shares.length > 0) this.#logFailure(member.shareConcurrency(shares));
     }
   }
 
-  #tell(told: Promise<unknown>): void {
-    told.catch((error: unknown) => this.#log.error({ err: error }, 'a plane did not get all of the table'));
+  #logFailure(update: Promise<unknown>): void {
+    update.catch((error: unknown) => this.#log.error({ err: error }, 'a plane did not get all of the table'));
   }
 
   #all<T>(ask: (member: Planes) => Promise<T>): Promise<T[]> {
@@ -223,8 +223,8 @@ export class PlaneGroup implements Planes {
   }
 
   /** Drops the answers of planes that left while others had yet to answer: those counts are in `#departed` already. */
-  #ofThoseStillHere<T>(all: readonly { readonly member: Planes; readonly told: T }[]): T[] {
-    return all.filter(({ member }) => this.#members.has(member)).map(({ told }) => told);
+  #ofThoseStillHere<T>(all: readonly { readonly member: Planes; readonly answer: T }[]): T[] {
+    return all.filter(({ member }) => this.#members.has(member)).map(({ answer }) => answer);
   }
 
   #watchAt({ upstreamId, targetId, listener, stops }: OpenWatch, member: Planes): void {
