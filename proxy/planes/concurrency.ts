@@ -18,8 +18,8 @@ interface Limit {
 /** One plane's share. */
 interface Share {
   /** The share that the plane was given, requests. */
-  readonly told: number;
-  /** At least `told`: requests that were in flight when the share shrank keep their slots from the others for now. */
+  readonly assigned: number;
+  /** At least `assigned`: requests that were in flight when the share shrank keep their slots from the others for now. */
   readonly held: number;
 }
 
@@ -62,11 +62,11 @@ export class ConcurrencyShares {
   /** One round: planes with more than they need give to those with too little. */
   async round(planes: readonly Planes[]): Promise<void> {
     if (this.#limits.size === 0) return;
-    const told = await Promise.all(planes.map(async (plane) => ({ plane, uses: await plane.shareConcurrency([]) })));
+    const answers = await Promise.all(planes.map(async (plane) => ({ plane, uses: await plane.shareConcurrency([]) })));
     for (const [id, limit] of this.#limits) {
-      const sides = told.flatMap(({ plane, uses }): Side[] => {
+      const sides = answers.flatMap(({ plane, uses }): Side[] => {
         const use = uses.find((one) => one.id === id);
-        const share = limit.shares.get(plane)?.told;
+        const share = limit.shares.get(plane)?.assigned;
         return use === undefined || share === undefined ? [] : [{ plane, share, use }];
       });
       if (sides.some(isShort)) await this.#move(id, limit, sides);
@@ -83,10 +83,10 @@ export class ConcurrencyShares {
 
   #shareOf(plane: Planes, { max, shares }: Limit): number {
     const known = shares.get(plane);
-    if (known !== undefined) return known.told;
-    const told = Math.max(0, Math.min(max - heldBy(shares), Math.ceil(max / this.#planes)));
-    shares.set(plane, { told, held: told });
-    return told;
+    if (known !== undefined) return known.assigned;
+    const assigned = Math.max(0, Math.min(max - heldBy(shares), Math.ceil(max / this.#planes)));
+    shares.set(plane, { assigned, held: assigned });
+    return assigned;
   }
 
   /** Shrinks shares first, then grows others: slots still in flight beyond a smaller share are not free yet. */
@@ -100,19 +100,19 @@ export class ConcurrencyShares {
         const less = Math.min(share, fair[index] ?? share);
         const uses = less < share ? await plane.shareConcurrency([{ id, part: less }]) : [use];
         const inFlight = uses.find((one) => one.id === id)?.inFlight ?? 0;
-        if (limit.shares.has(plane)) limit.shares.set(plane, { told: less, held: Math.max(less, inFlight) });
+        if (limit.shares.has(plane)) limit.shares.set(plane, { assigned: less, held: Math.max(less, inFlight) });
       }),
     );
-    const told: Promise<unknown>[] = [];
+    const growing: Promise<unknown>[] = [];
     for (const [index, { plane, share }] of sides.entries()) {
       const more = Math.min((fair[index] ?? share) - share, limit.max - heldBy(limit.shares));
       // The limit may have changed or gone meanwhile.
       const before = limit.shares.get(plane);
       if (more <= 0 || before === undefined || this.#limits.get(id) !== limit) continue;
-      limit.shares.set(plane, { told: share + more, held: Math.max(before.held, share + more) });
-      told.push(plane.shareConcurrency([{ id, part: share + more }]));
+      limit.shares.set(plane, { assigned: share + more, held: Math.max(before.held, share + more) });
+      growing.push(plane.shareConcurrency([{ id, part: share + more }]));
     }
-    await Promise.all(told);
+    await Promise.all(growing);
   }
 }
 
