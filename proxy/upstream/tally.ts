@@ -40,7 +40,7 @@ export function openingTally(targets: readonly Target[]): Tally {
 }
 
 /** Combines all listeners of a target into one; null when there are none. */
-export function tellAll(listeners: readonly TallyListener[]): TargetListener | null {
+export function listenerForAll(listeners: readonly TallyListener[]): TargetListener | null {
   if (listeners.length === 0) return null;
   const tell = (tally: Tally): void => {
     for (const listener of listeners) listener(tally);

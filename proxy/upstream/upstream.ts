@@ -14,7 +14,7 @@ import type { HoldBounds, Waiter } from './hold.ts';
 import { isMove } from './move.ts';
 import { Target } from './target.ts';
 import type { DrainPlan, InFlight } from './target.ts';
-import { openingTally, tellAll } from './tally.ts';
+import { openingTally, listenerForAll } from './tally.ts';
 import type { TallyListener } from './tally.ts';
 import type { ConcurrencyUse } from './concurrency.ts';
 import { noWaits } from './waits.ts';
@@ -302,7 +302,9 @@ export class Upstream {
   #listen(): void {
     const watches = [...this.#watches];
     for (const target of this.#active) {
-      target.listener = tellAll(watches.filter(({ targetId }) => targetId === target.id).map((one) => one.listener));
+      target.listener = listenerForAll(
+        watches.filter(({ targetId }) => targetId === target.id).map((one) => one.listener),
+      );
     }
   }
 
