@@ -5,7 +5,7 @@
 import { type FailingCertificate, MAX_FAILING_CERTIFICATES } from '../../protocol/agent-link.ts';
 import type { Uptime } from '../deps.ts';
 import { covers } from '../domains.ts';
-import { tellOfCertificate } from '../notify/certificate-notice.ts';
+import { notifyOfCertificate } from '../notify/certificate-notice.ts';
 import type { Db } from '../store/database.ts';
 import { deleteFailing, listOfHost, putFailing, setTold } from '../store/failing-certificates.ts';
 import type { Row } from '../store/schema.ts';
@@ -45,7 +45,7 @@ export async function takeCertificates(
     const isWell = !seen.has(keyOf(row)) && failing.length < MAX_FAILING_CERTIFICATES;
     if (!isWell && isThere.has(keyOf(row))) continue;
     await deleteFailing(trx, row);
-    if (row.told_at !== null && isThere.has(keyOf(row))) await tellOfCertificate(trx, row, null, times.now);
+    if (row.told_at !== null && isThere.has(keyOf(row))) await notifyOfCertificate(trx, row, null, times.now);
   }
 }
 
@@ -60,7 +60,7 @@ async function takeOne(
   if (isNews) await putFailing(trx, route, one, now);
   if (known === undefined || known.told_at !== null || uptime.elapsed(Date.parse(known.since)) < LASTING_MS) return;
   await setTold(trx, route, now);
-  await tellOfCertificate(trx, route, one.error, now);
+  await notifyOfCertificate(trx, route, one.error, now);
 }
 
 /** Each name once, even if several paths of it are routed. */

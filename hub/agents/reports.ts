@@ -6,7 +6,7 @@ import type { Report } from '../../protocol/agent-link.ts';
 import { type ErrorReport, OrkestrError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { type StepName, StepOutputs } from '../../protocol/steps.ts';
-import { tellOfDeployment } from '../notify/deployment-notice.ts';
+import { notifyOfDeployment } from '../notify/deployment-notice.ts';
 import { isLostAssumption, leaseEnd } from '../scheduler/lease.ts';
 import { deleteRemoval, findRemoval } from '../scheduler/removals.ts';
 import type { Db } from '../store/database.ts';
@@ -179,14 +179,14 @@ async function applyStatus(batch: Batch, deployment: Row<'deployment'>, report: 
   const end = { started_at, finished_at: report.at, lease_expires_at: null };
   if (report.status !== 'live') {
     await changeStatus(db, deployment.id, { ...end, status: report.status, error: errorOf(report) });
-    return tellOfDeployment(db, deployment, batch.now);
+    return notifyOfDeployment(db, deployment, batch.now);
   }
   const newerIsLive = await supersede(batch, deployment);
   await changeStatus(db, deployment.id, { ...end, status: newerIsLive ? 'superseded' : 'live', error: null });
   if (!newerIsLive) await raiseApplied(db, deployment.environment_id, deployment.edge_revision);
   if (report.release?.deploymentId === deployment.id)
     await insertRelease(db, deployment.environment_id, report.release);
-  await tellOfDeployment(db, deployment, batch.now);
+  await notifyOfDeployment(db, deployment, batch.now);
 }
 
 /** Only the hub may assume that a host is lost. From a host, the code would turn a final end into an assumption. */

@@ -3,7 +3,7 @@ import type { Db } from '../store/database.ts';
 import { listRecent } from '../store/deliveries.ts';
 import { parseError } from '../store/events.ts';
 import type { Row } from '../store/schema.ts';
-import { readKinds } from '../notify/tell.ts';
+import { readKinds } from '../notify/queue-notice.ts';
 import { Delivery, type Receiver } from './schemas.ts';
 
 export const receiverView = async (db: Db, row: Row<'receiver'>): Promise<Receiver> => ({

@@ -3,10 +3,10 @@ import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Db } from '../store/database.ts';
 import type { Row } from '../store/schema.ts';
 import { errorOf } from './notice.ts';
-import { tell } from './tell.ts';
+import { queueNotice } from './queue-notice.ts';
 
 /** Call it in the transaction that stores the change. `error` null: recovered. */
-export async function tellOfCertificate(
+export async function notifyOfCertificate(
   trx: Db,
   { environment_id, host }: Pick<Row<'failing_certificate'>, 'environment_id' | 'host'>,
   error: ErrorReport | null,
@@ -19,7 +19,7 @@ export async function tellOfCertificate(
     .where('environment.id', '=', environment_id)
     .executeTakeFirstOrThrow();
   const { slug, projectId, projectSlug, teamId } = found;
-  await tell(
+  await queueNotice(
     trx,
     { teamId, projectIds: [projectId] },
     {

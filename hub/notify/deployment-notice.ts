@@ -8,14 +8,14 @@ import { parseError } from '../store/events.ts';
 import { listHearing } from '../store/receivers.ts';
 import type { Row } from '../store/schema.ts';
 import { errorOf } from './notice.ts';
-import { tell } from './tell.ts';
+import { queueNotice } from './queue-notice.ts';
 
 /**
  * Call it after a deployment went live or failed, in the same transaction.
  * @param before the deployment before the change
  * @param now when the hub learned of it
  */
-export async function tellOfDeployment(trx: Db, before: Row<'deployment'>, now: string): Promise<void> {
+export async function notifyOfDeployment(trx: Db, before: Row<'deployment'>, now: string): Promise<void> {
   const context = await findContext(trx, before.id);
   if (context === undefined) return;
   const { deployment, environment, project } = context;
@@ -26,7 +26,7 @@ export async function tellOfDeployment(trx: Db, before: Row<'deployment'>, now: 
   if (kind === undefined) return;
   const { id, commit, branch, trigger } = deployment;
   const step = error === null ? null : await failedStep(trx, id);
-  await tell(trx, audience, {
+  await queueNotice(trx, audience, {
     kind,
     at: now,
     summary: summaryOf(kind, context, step),

@@ -3,12 +3,12 @@ import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Db } from '../store/database.ts';
 import type { Row } from '../store/schema.ts';
 import { errorOf } from './notice.ts';
-import { tell } from './tell.ts';
+import { queueNotice } from './queue-notice.ts';
 
 /** Call it in the transaction that updates the host's row. */
-export async function tellOfHost(trx: Db, host: Row<'host'>, error: ErrorReport | null, now: string): Promise<void> {
+export async function notifyOfHost(trx: Db, host: Row<'host'>, error: ErrorReport | null, now: string): Promise<void> {
   const { id, name } = host;
-  await tell(
+  await queueNotice(
     trx,
     { teamId: host.team_id, projectIds: await projectsOnHost(trx, id) },
     {

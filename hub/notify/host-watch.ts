@@ -5,7 +5,7 @@ import { type ErrorReport, OrkestrError, toErrorReport } from '../../protocol/er
 import type { CoreDeps, HostLinks, Part } from '../deps.ts';
 import type { Db } from '../store/database.ts';
 import type { Row } from '../store/schema.ts';
-import { tellOfHost } from './host-notice.ts';
+import { notifyOfHost } from './host-notice.ts';
 
 interface HostWatchDeps extends CoreDeps {
   readonly links: HostLinks & { refusal(hostId: string): ErrorReport | undefined };
@@ -41,7 +41,7 @@ export function makeHostWatch(
     await db.transaction().execute(async (trx) => {
       const away_told_at = error === null ? null : now;
       await trx.updateTable('host').set({ away_told_at }).where('id', '=', host.id).execute();
-      await tellOfHost(trx, host, error, now);
+      await notifyOfHost(trx, host, error, now);
     });
   }
 

@@ -17,15 +17,18 @@ export const isWanted = (kind: NoticeKind, wanted: readonly string[]): boolean =
 export interface Message {
   /** The same for every attempt, so that a receiver can drop duplicates. */
   readonly id: string;
-  readonly notices: readonly ToldNotice[];
+  readonly notices: readonly LinkedNotice[];
   /** Number of further notices that are not included. */
   readonly leftOut: number;
 }
 
 /** A notice with the URL of its page. */
-export type ToldNotice = Omit<Notice, 'path'> & { readonly url: string };
+export type LinkedNotice = Omit<Notice, 'path'> & { readonly url: string };
 
-export const told = ({ path, ...notice }: Notice, hubUrl: string): ToldNotice => ({ ...notice, url: hubUrl + path });
+export const withUrl = ({ path, ...notice }: Notice, hubUrl: string): LinkedNotice => ({
+  ...notice,
+  url: hubUrl + path,
+});
 
 const MOST_CHARACTERS = 1000;
 

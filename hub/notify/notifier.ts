@@ -11,7 +11,7 @@ import { beginTry, bringNear, endDelivery, listDue, readNotices, tryAgain } from
 import { openReceiver } from '../store/receivers.ts';
 import type { Row } from '../store/schema.ts';
 import { KINDS } from './kinds/index.ts';
-import { type Message, told } from './notice.ts';
+import { type Message, withUrl } from './notice.ts';
 
 interface NotifierTiming {
   /** Interval of the check for due messages, ms. */
@@ -74,7 +74,7 @@ export function makeNotifier(
     if (begun === undefined) return;
     const { delivery, receiver } = begun;
     try {
-      const notices = readNotices(delivery).map((notice) => told(notice, deps.hubUrl()));
+      const notices = readNotices(delivery).map((notice) => withUrl(notice, deps.hubUrl()));
       await send(receiver, { id, notices, leftOut: delivery.left_out });
     } catch (error) {
       // Interrupted by our own shutdown: the next start retries.
@@ -150,7 +150,7 @@ export function makeNotifier(
     },
     async test(receiver) {
       takeTest(receiver);
-      await send(receiver, { id: randomUUIDv7(), notices: [told(testOf(later(0)), deps.hubUrl())], leftOut: 0 });
+      await send(receiver, { id: randomUUIDv7(), notices: [withUrl(testOf(later(0)), deps.hubUrl())], leftOut: 0 });
     },
     async sweep() {
       await sweep();

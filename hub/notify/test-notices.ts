@@ -9,7 +9,7 @@ import { MadeReceiver, Receiver } from '../api/schemas.ts';
 import { startTestHub, type TestHub } from '../test-hub.ts';
 import { AT, COMMIT } from '../test-release.ts';
 import type { Message } from './notice.ts';
-import { tell } from './tell.ts';
+import { queueNotice } from './queue-notice.ts';
 import { startReceiver, type TestReceiver } from './test-receiver.ts';
 
 export const MINUTE = 60_000;
@@ -81,7 +81,7 @@ export async function fail(agent: ScriptedAgent, { deploymentId, generation }: J
 
 /** An event that needs no agent. */
 export const tellOf = (on: TestHub): Promise<void> =>
-  tell(
+  queueNotice(
     on.deps.db,
     { teamId: on.account.teamId, projectIds: [] },
     {

@@ -1,5 +1,5 @@
 /** Formats a message as plain text. */
-import type { Message, ToldNotice } from './notice.ts';
+import type { Message, LinkedNotice } from './notice.ts';
 
 /** One line, as for a subject. */
 export function titleOf({ notices, leftOut }: Message): string {
@@ -35,7 +35,7 @@ const SEPARATOR = '\n\n';
 /** Room for the line that counts the rest. */
 const LAST_LINE = 80;
 
-function linesOf({ summary, error, deployment, url }: ToldNotice, escape: (text: string) => string): string[] {
+function linesOf({ summary, error, deployment, url }: LinkedNotice, escape: (text: string) => string): string[] {
   return [
     escape(summary),
     ...(error === null ? [] : [escape(`${error.code}: ${error.message}`), `What to do: ${escape(error.mend)}`]),

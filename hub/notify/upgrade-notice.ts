@@ -4,16 +4,16 @@ import type { StoredUpgrade } from '../store/upgrades.ts';
 import { hasFailed, type Rollout } from '../model/rollout.ts';
 import { projectsOnHost } from './host-notice.ts';
 import { errorOf } from './notice.ts';
-import { tell } from './tell.ts';
+import { queueNotice } from './queue-notice.ts';
 
 /** Call it in the transaction that replaces `stored` by `rollout`. */
-export async function tellOfUpgrade(trx: Db, stored: StoredUpgrade, rollout: Rollout, now: string): Promise<void> {
+export async function notifyOfUpgrade(trx: Db, stored: StoredUpgrade, rollout: Rollout, now: string): Promise<void> {
   for (const [index, { state, error }] of rollout.hosts.entries()) {
     const before = stored.hosts[index];
     if (before === undefined || !hasFailed(state) || before.state === state) continue;
     const { host_id: id, host_name: name } = before;
     const end = state === 'reverted' ? 'was reverted, the previous version is running again' : 'failed';
-    await tell(
+    await queueNotice(
       trx,
       { teamId: stored.upgrade.team_id, projectIds: await projectsOnHost(trx, id) },
       {

@@ -1,7 +1,7 @@
 /** Fails deployments on the hub's side, because no job could be made or their host is lost. */
 import { type ErrorReport, OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { CoreDeps, News } from '../deps.ts';
-import { tellOfDeployment } from '../notify/deployment-notice.ts';
+import { notifyOfDeployment } from '../notify/deployment-notice.ts';
 import { changeStatus, findDeployment, isOpen } from '../store/deployments.ts';
 import { GRACE_SECONDS, LEASE_SECONDS } from './lease.ts';
 
@@ -22,7 +22,7 @@ export async function failDeployment(
     if (lease !== undefined && deployment.lease_expires_at !== lease) return;
     const now = clock.now().toISOString();
     await changeStatus(trx, id, { status: 'failed', error, finished_at: now, lease_expires_at: null });
-    await tellOfDeployment(trx, deployment, now);
+    await notifyOfDeployment(trx, deployment, now);
   });
   news.tell(id);
 }

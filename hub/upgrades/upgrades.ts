@@ -6,7 +6,7 @@ import type { UpgradeNews } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { CoreDeps, HostLinks, Upgrades } from '../deps.ts';
 import { hasFailed, type HostRollout, isUnderWay, type Rollout } from '../model/rollout.ts';
-import { tellOfUpgrade } from '../notify/upgrade-notice.ts';
+import { notifyOfUpgrade } from '../notify/upgrade-notice.ts';
 import type { Db } from '../store/database.ts';
 import {
   findOrder,
@@ -52,7 +52,7 @@ export function makeUpgrades(
     const now = clock.now();
     const rollout = advance(change(sinceUp(rolloutOf(stored))), seenHosts(stored.hosts), now.getTime());
     await storeRollout(trx, stored, rollout, now.toISOString());
-    await tellOfUpgrade(trx, stored, rollout, now.toISOString());
+    await notifyOfUpgrade(trx, stored, rollout, now.toISOString());
     if (rollout.state !== stored.upgrade.state) log.info({ upgrade: id, state: rollout.state }, 'upgrade of hosts');
     const ordered = (await findUpgrade(trx, id))?.hosts ?? [];
     return ordered.flatMap(({ host_id, state, order_id }, index) =>
