@@ -115,7 +115,7 @@ export interface Scheduler {
 
 /** Wakes the followers of a deployment. Only a hint: the news itself is in the store. */
 export interface News {
-  tell(deploymentId: string): void;
+  publish(deploymentId: string): void;
   /** Resolves at the next news of the deployment, after `ms` or when aborted, whichever comes first. */
   next(deploymentId: string, ms: number, signal: AbortSignal): Promise<void>;
 }

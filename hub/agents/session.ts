@@ -177,7 +177,7 @@ export class HostSession implements Session {
     const { db, log, clock, news, scheduler, intake } = this.#deps;
     const effects = await intake.take(() => applyReports(db, log, this.hostId, reports, clock.now().toISOString()));
     this.send({ type: 'ack', sequence: effects.acknowledged });
-    for (const id of effects.changed) news.tell(id);
+    for (const id of effects.changed) news.publish(id);
     for (const id of [...effects.built, ...effects.renumbered]) await scheduler.handOn(id);
     for (const environmentId of effects.ended) {
       // Send settings that were changed while it ran, or before anything was live.

@@ -24,7 +24,7 @@ export async function failDeployment(
     await changeStatus(trx, id, { status: 'failed', error, finished_at: now, lease_expires_at: null });
     await notifyOfDeployment(trx, deployment, now);
   });
-  news.tell(id);
+  news.publish(id);
 }
 
 /** The host was silent for too long. */

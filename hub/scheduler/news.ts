@@ -5,7 +5,7 @@ import type { News } from '../deps.ts';
 export function makeNews(): News {
   const emitter = new EventEmitter().setMaxListeners(0); // api/events.ts bounds the number of followers
   return {
-    tell: (deploymentId) => void emitter.emit(deploymentId),
+    publish: (deploymentId) => void emitter.emit(deploymentId),
     next: (deploymentId, ms, signal) =>
       new Promise((resolve) => {
         const done = (): void => {

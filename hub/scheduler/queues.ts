@@ -47,7 +47,7 @@ export class Queues {
     // Each round ends at least one deployment, so the loop terminates.
     for (;;) {
       const turn = await db.transaction().execute((trx) => takeTurn(this.#deps, trx, environmentId));
-      for (const id of turn.changed) news.tell(id);
+      for (const id of turn.changed) news.publish(id);
       if (turn.impossible !== undefined)
         await failDeployment(this.#deps, turn.impossible.id, toErrorReport(turn.impossible.error));
       else if (turn.sent === undefined || (await this.send(turn.sent))) return;

@@ -39,7 +39,7 @@ export function makeRequests(deps: RequestDeps): Requests {
       await checkReleaseVariables(trx, request);
       await insertDeployment(trx, id, request, now());
     });
-    news.tell(id);
+    news.publish(id);
     forgetting.begin(request.environmentId);
     // The deployment is stored even if settling fails: the next sweep tries again.
     await queues.settleAll([request.environmentId]);
@@ -57,7 +57,7 @@ export function makeRequests(deps: RequestDeps): Requests {
       else await trx.updateTable('deployment').set({ cancel_requested: 1 }).where('id', '=', id).execute();
       return found;
     });
-    news.tell(id);
+    news.publish(id);
     if (deployment.host_id === null) return queues.settle(deployment.environment_id);
     // An offline host gets the cancel on its next connection.
     links.send(deployment.host_id, { type: 'cancel', deploymentId: id });

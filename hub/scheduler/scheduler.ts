@@ -35,7 +35,7 @@ export function makeScheduler(
   /** Revive deployments that were assumed lost, before anything else can be sent to that host. */
   async function hostReturns(hostId: string, running: readonly string[]): Promise<void> {
     await renewLeases(deps, hostId, running);
-    for (const id of running) if (await reviveLost(deps, hostId, id)) news.tell(id);
+    for (const id of running) if (await reviveLost(deps, hostId, id)) news.publish(id);
   }
 
   async function hostConnected(hostId: string, running: readonly string[]): Promise<void> {
