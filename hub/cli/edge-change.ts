@@ -44,7 +44,7 @@ const OF_A_BUILD: ReadonlySet<string> = new Set([
 ]);
 
 /** @param change the given settings, and the branch if it was given */
-export function tellWhatIsActive(
+export function showWhatIsActive(
   output: Output,
   environment: Environment,
   change: Readonly<Record<string, unknown>>,

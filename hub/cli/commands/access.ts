@@ -4,7 +4,7 @@ import { action, group, leaf, withPlace } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
 import { readSecret } from '../input.ts';
-import { tellWhatIsActive, untilAnswered } from '../edge-change.ts';
+import { showWhatIsActive, untilAnswered } from '../edge-change.ts';
 import type { Output } from '../output.ts';
 import { environmentPath } from '../place.ts';
 import type { PlaceOptions } from '../place.ts';
@@ -53,7 +53,7 @@ async function change(context: Context, output: Output, options: PlaceOptions, u
   const changed = await context.hub().patch(await environmentPath(context, options, 'access'), { users }, Environment);
   const now = await untilAnswered(context, await environmentPath(context, options), changed);
   show(output, now.settings.edge.basicAuth);
-  tellWhatIsActive(output, now, { edge: { basicAuth: users } });
+  showWhatIsActive(output, now, { edge: { basicAuth: users } });
 }
 
 function show(output: Output, users: readonly EdgeUser[]): void {

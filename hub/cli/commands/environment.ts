@@ -3,12 +3,12 @@ import type { Command } from 'commander';
 import { Environment } from '../../api/schemas.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { apiPath } from '../client.ts';
-import { tellOfCertificates } from '../certificates.ts';
+import { showFailingCertificates } from '../certificates.ts';
 import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
 import type { Output } from '../output.ts';
-import { tellWhatIsActive, untilAnswered } from '../edge-change.ts';
+import { showWhatIsActive, untilAnswered } from '../edge-change.ts';
 import { hostOption } from '../hosts.ts';
 import { projectName } from '../place.ts';
 import { settingsOf, withDomains } from '../settings.ts';
@@ -81,7 +81,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
     const changed = await context.hub().patch(path, body, Environment);
     const environment = await untilAnswered(context, path, changed);
     show(output, environment);
-    tellWhatIsActive(output, environment, {
+    showWhatIsActive(output, environment, {
       ...(options.branch !== undefined && { branch: options.branch }),
       ...changes,
     });
@@ -152,5 +152,5 @@ function show(output: Output, environment: Environment): void {
     ['edge', edgeStateText(environment)],
     ...settingsLines(settings),
   ]);
-  tellOfCertificates(output, [environment]);
+  showFailingCertificates(output, [environment]);
 }

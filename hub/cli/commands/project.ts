@@ -5,7 +5,7 @@ import { Project } from '../../api/schemas.ts';
 import type { Environment } from '../../api/schemas.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { apiPath } from '../client.ts';
-import { tellOfCertificates } from '../certificates.ts';
+import { showFailingCertificates } from '../certificates.ts';
 import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
@@ -93,7 +93,7 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
     ]);
     output.line();
     output.table(['PROJECT', 'ENVIRONMENT', 'BRANCH', 'SERVES', 'URL'], projectRows(found));
-    tellOfCertificates(output, found.environments);
+    showFailingCertificates(output, found.environments);
   });
 
   const set = leaf(
