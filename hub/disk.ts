@@ -36,7 +36,7 @@ async function freeAt(folder: string): Promise<Free> {
   return { bytes: bavail * bsize, inodes: files === 0 ? Number.MAX_SAFE_INTEGER : ffree };
 }
 
-const told = ({ bytes, inodes }: Free): string =>
+const describe = ({ bytes, inodes }: Free): string =>
   `${humanSize(bytes)}${inodes < Number.MAX_SAFE_INTEGER ? ` and ${inodes} inodes` : ''}`;
 
 /**
@@ -48,8 +48,8 @@ export async function inRoomOf<T>(folder: string, what: string, work: () => Prom
   try {
     return await work();
   } catch (cause) {
-    if (isTold(cause) || !isDiskFull(cause)) throw cause;
-    const message = `The disk of ${folder} has no room for ${what}: only ${told(before)} were free.`;
+    if (isReported(cause) || !isDiskFull(cause)) throw cause;
+    const message = `The disk of ${folder} has no room for ${what}: only ${describe(before)} were free.`;
     throw new OrkestrError('ORK_DISK_FULL', message, { cause });
   }
 }
@@ -64,7 +64,7 @@ export async function mustLeaveRoom(folder: string, bytes: number, inodes = HUBS
   const needed = `${bytes > 0 ? `${humanSize(bytes)} are needed, and ` : ''}${humanSize(HUBS_BYTES)}`;
   throw new OrkestrError(
     'ORK_DISK_FULL',
-    `The disk of ${folder} has ${told(free)} free; ${needed} and ${inodes} inodes must stay free for the hub.`,
+    `The disk of ${folder} has ${describe(free)} free; ${needed} and ${inodes} inodes must stay free for the hub.`,
   );
 }
 
@@ -100,4 +100,4 @@ export async function writeOut(folder: string): Promise<void> {
   await promisify(execFile)('sync', ['--file-system', '--', folder], { timeout: SYNC_MS });
 }
 
-const isTold = (error: unknown): boolean => error instanceof OrkestrError && error.code === 'ORK_DISK_FULL';
+const isReported = (error: unknown): boolean => error instanceof OrkestrError && error.code === 'ORK_DISK_FULL';

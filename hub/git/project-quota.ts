@@ -68,7 +68,7 @@ export class ProjectQuota {
   }
 
   /** Message for a push to a repository that has reached its limit. */
-  told(full: 'bytes' | 'refs'): string {
+  refusalFor(full: 'bytes' | 'refs'): string {
     const { sizeLimit, refLimit } = this.#options;
     const words = {
       bytes: `The repository has reached its limit of ${inMiB(sizeLimit)} MiB. Delete unused branches and tags, or remove large files from the history: the next push then frees everything that no release needs.`,

@@ -51,7 +51,7 @@ export async function servePush(
       const { full } = reservation;
       const isRefused = full !== null && endpoint !== 'info/refs' && !(await deletesOnly(request, gone));
       // A client that breaks off gets no answer.
-      if (isRefused) await refusePush(request, response, quota.told(full)).catch(() => response.destroy());
+      if (isRefused) await refusePush(request, response, quota.refusalFor(full)).catch(() => response.destroy());
       else await take(hook, asked, reservation);
     } finally {
       await quota.tidy(projectId);
