@@ -110,9 +110,9 @@ export function registerAppLog(app: HubApp, deps: HubDeps, limits: AppLogLimits 
           const asEvents = request.headers.accept?.includes(EVENT_STREAM) === true;
           const environmentId = environment.id;
           const timestamps = query.timestamps === 'true';
-          const telling = { deps, limits, request, read, environmentId, asEvents, timestamps };
+          const reading = { deps, limits, request, read, environmentId, asEvents, timestamps };
           await answers.give(request, reply, asEvents ? EVENT_STREAM : 'text/plain; charset=utf-8', (answer) =>
-            tell({ ...telling, answer }, first, question),
+            sendParts({ ...reading, answer }, first, question),
           );
         } finally {
           read.close();
@@ -167,7 +167,7 @@ async function silence(ms: number, signal: AbortSignal): Promise<never> {
   throw new OrkestrError('ORK_HOST_OFFLINE', `The host is connected but did not answer within ${ms / 1000} s.`);
 }
 
-interface Telling {
+interface LogReading {
   readonly deps: HubDeps;
   readonly limits: AppLogLimits;
   readonly request: FastifyRequest;
@@ -178,13 +178,13 @@ interface Telling {
   readonly timestamps: boolean;
 }
 
-async function tell(telling: Telling, first: AppLogPart | null, { after }: AppLogRequest): Promise<void> {
-  const { answer, read, asEvents } = telling;
+async function sendParts(reading: LogReading, first: AppLogPart | null, { after }: AppLogRequest): Promise<void> {
+  const { answer, read, asEvents } = reading;
   answer.signal.addEventListener('abort', () => read.close(), { once: true });
-  const alive = setInterval(() => void proveAlive(telling), telling.limits.heartbeatMs);
+  const alive = setInterval(() => void proveAlive(reading), reading.limits.heartbeatMs);
   const positions = new Map(after.map(({ deploymentId, at }) => [deploymentId, at]));
-  const text = new AppLogText({ timestamps: telling.timestamps });
-  const say = (event: AppLogEvent): Promise<void> =>
+  const text = new AppLogText({ timestamps: reading.timestamps });
+  const write = (event: AppLogEvent): Promise<void> =>
     answer.write(
       asEvents
         ? `id: ${idOf(positions)}\ndata: ${JSON.stringify(event)}\n\n`
@@ -198,18 +198,18 @@ async function tell(telling: Telling, first: AppLogPart | null, { after }: AppLo
     for (let part = first; part !== null; part = await read.next()) {
       const { deploymentId: deployment, leftOut, lines } = part;
       if (!known.has(deployment))
-        await say({ kind: 'version', deployment, commit: await commitOf(telling, deployment) });
+        await write({ kind: 'version', deployment, commit: await commitOf(reading, deployment) });
       putNewest(known, deployment, true);
-      if (leftOut > 0) await say({ kind: 'left-out', lines: leftOut });
+      if (leftOut > 0) await write({ kind: 'left-out', lines: leftOut });
       const last = lines.at(-1);
       if (last === undefined) continue;
       putNewest(positions, deployment, last.at);
-      await say({ kind: 'lines', deployment, lines });
+      await write({ kind: 'lines', deployment, lines });
     }
-    await say({ kind: 'end', error: null });
+    await write({ kind: 'end', error: null });
   } catch (error) {
     if (answer.signal.aborted) return;
-    await say({ kind: 'end', error: toErrorReport(error) });
+    await write({ kind: 'end', error: toErrorReport(error) });
   } finally {
     clearInterval(alive);
   }
@@ -227,7 +227,7 @@ const idOf = (positions: ReadonlyMap<string, string>): string =>
   [...positions].map(([deployment, at]) => `${deployment}@${at}`).join(',');
 
 /** The token may be revoked during the read. */
-async function proveAlive({ deps, request, answer, read, asEvents }: Telling): Promise<void> {
+async function proveAlive({ deps, request, answer, read, asEvents }: LogReading): Promise<void> {
   try {
     if (!(await isStillIn(deps, request))) read.close();
     else if (asEvents) await answer.write(': still here\n\n');
@@ -237,7 +237,7 @@ async function proveAlive({ deps, request, answer, read, asEvents }: Telling): P
   }
 }
 
-async function commitOf({ deps, environmentId }: Telling, deploymentId: string): Promise<string | null> {
+async function commitOf({ deps, environmentId }: LogReading, deploymentId: string): Promise<string | null> {
   const found = await deps.db
     .selectFrom('deployment')
     .select('commit')
