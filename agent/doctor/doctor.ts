@@ -10,7 +10,7 @@ import type { Subject } from './subject.ts';
 /** Deadline of one check, ms: all of them, with the start of the process, take less than 2 s. */
 export const CHECK_MS = 1200;
 
-export interface ToldProblem {
+export interface ReportedProblem {
   /** `check/problem`: the heading in docs/troubleshooting.md. */
   readonly id: string;
   readonly level: 'warn' | 'fail';
@@ -25,7 +25,7 @@ interface CheckReport {
   readonly name: string;
   readonly level: Level;
   readonly summary: string;
-  readonly problems: readonly ToldProblem[];
+  readonly problems: readonly ReportedProblem[];
   readonly ms: number;
 }
 
@@ -57,7 +57,7 @@ export const LOOKING: Readonly<Record<'slow' | 'blind', ProblemKind>> = {
 };
 
 /** Another check reports these as its own finding. */
-const TOLD_ELSEWHERE: readonly ErrorCode[] = [
+const REPORTED_ELSEWHERE: readonly ErrorCode[] = [
   'ORK_ENGINE_UNREACHABLE',
   'ORK_ENGINE_TIMEOUT',
   'ORK_PROXY_UNREACHABLE',
@@ -88,7 +88,7 @@ async function examineOne(check: Check, subject: Subject, deadlineMs: number): P
   const ms = Math.round(subject.clock.monotonic() - began);
   const { name } = check;
   if ('skipped' in outcome) return { name, level: 'skipped', summary: outcome.skipped, problems: [], ms };
-  const problems = outcome.findings.map((finding) => tell(check, finding, subject.has));
+  const problems = outcome.findings.map((finding) => report(check, finding, subject.has));
   return { name, level: worstOf(problems.map(({ level }) => level)), summary: outcome.summary, problems, ms };
 }
 
@@ -102,7 +102,7 @@ async function inTime(check: Check, subject: Subject, deadlineMs: number): Promi
   try {
     return await Promise.race([check.run(subject, deadline.signal), late.promise]);
   } catch (error) {
-    if (error instanceof OrkestrError && TOLD_ELSEWHERE.includes(error.code)) return { skipped: error.message };
+    if (error instanceof OrkestrError && REPORTED_ELSEWHERE.includes(error.code)) return { skipped: error.message };
     // A check that fails to run reports that as its finding.
     const message = error instanceof Error ? error.message : String(error);
     return { summary: 'could not run', findings: [{ problem: 'blind', values: { message } }] };
@@ -118,7 +118,7 @@ export function kindOf(check: Check, problem: string): ProblemKind {
   return kind;
 }
 
-function tell(check: Check, { problem, values, evidence = [] }: Finding, has: HasProgram): ToldProblem {
+function report(check: Check, { problem, values, evidence = [] }: Finding, has: HasProgram): ReportedProblem {
   const { level, says, mend, fix } = kindOf(check, problem);
   return {
     id: `${check.name}/${problem}`,

@@ -22,9 +22,9 @@ export async function lookUp(exec: Exec, name: string, timeoutMs: number): Promi
 /** The same as a LookupFunction, for code that connects by name. */
 export const lookupWith =
   (exec: Exec, timeoutMs: number): LookupFunction =>
-  (name, { all }, tell) => {
+  (name, { all }, answer) => {
     lookUp(exec, name, timeoutMs).then(
-      (found) => (all === true ? tell(null, [...found]) : tell(null, found[0]?.address ?? '', found[0]?.family)),
-      (error: NodeJS.ErrnoException) => tell(error, ''),
+      (found) => (all === true ? answer(null, [...found]) : answer(null, found[0]?.address ?? '', found[0]?.family)),
+      (error: NodeJS.ErrnoException) => answer(error, ''),
     );
   };

@@ -1,5 +1,5 @@
 /** Formats a doctor's report for a terminal: for each problem what is wrong, then the evidence, then the repair. */
-import type { DoctorReport, ToldProblem } from './doctor.ts';
+import type { DoctorReport, ReportedProblem } from './doctor.ts';
 
 export function renderDoctor(report: DoctorReport): string {
   const width = Math.max(...report.checks.map(({ name }) => name.length));
@@ -11,7 +11,7 @@ export function renderDoctor(report: DoctorReport): string {
   return `${[...lines, '', closing(report)].join('\n')}\n`;
 }
 
-function linesOf({ says, evidence, mend, fix }: ToldProblem): string[] {
+function linesOf({ says, evidence, mend, fix }: ReportedProblem): string[] {
   const by = { safe: ' (or: orkestr-agent doctor --fix)', confirmed: ' (or: orkestr-agent doctor --fix --yes)' };
   return [says, ...evidence.map((line) => `| ${line}`), `mend: ${mend}${fix === null ? '' : by[fix]}`];
 }

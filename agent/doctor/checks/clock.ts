@@ -37,15 +37,15 @@ export const clock = defineCheck({
   },
   judge({ answer, isKept }) {
     const unkept = when(isKept === false, { problem: 'unkept' });
-    const told = isKept === null ? [] : [isKept ? 'synchronized' : 'not synchronized'];
+    const synchronization = isKept === null ? [] : [isKept ? 'synchronized' : 'not synchronized'];
     const compared = compare(answer);
     if ('skipped' in compared) {
-      return told.length === 0 ? compared : { summary: told.join(), findings: unkept };
+      return synchronization.length === 0 ? compared : { summary: synchronization.join(), findings: unkept };
     }
     const { seconds, way } = compared;
     const problem = seconds >= FAR_OFF_SECONDS ? 'far-off' : 'skewed';
     return {
-      summary: [`${seconds} s from the hub's`, ...told].join(', '),
+      summary: [`${seconds} s from the hub's`, ...synchronization].join(', '),
       findings: [...unkept, ...when(seconds >= SKEWED_SECONDS, { problem, values: { seconds, way } })],
     };
   },

@@ -35,9 +35,9 @@ export const hostFirewall = defineCheck({
   },
   async gather({ places, exec, has }) {
     const firewalld = (what: string): Promise<string | null> | null =>
-      has('firewall-cmd') ? told(exec, 'firewall-cmd', [what]) : null;
+      has('firewall-cmd') ? outputOf(exec, 'firewall-cmd', [what]) : null;
     const [rules, standard, zones, link] = await Promise.all([
-      has('iptables') ? told(exec, 'iptables', ['-w', '5', '-S']) : null,
+      has('iptables') ? outputOf(exec, 'iptables', ['-w', '5', '-S']) : null,
       firewalld('--list-all'),
       firewalld('--list-all-zones'),
       outerLink(places.proc),
@@ -68,7 +68,7 @@ export const hostFirewall = defineCheck({
 });
 
 /** Output of a program; null: it does not run (firewalld is installed but off), or is too busy to answer. */
-const told = (exec: Exec, program: string, args: readonly string[]): Promise<string | null> =>
+const outputOf = (exec: Exec, program: string, args: readonly string[]): Promise<string | null> =>
   run(program, args, { timeoutMs: LOOK_MS, maxOutputBytes: MAX_RULES_BYTES }, exec).then(
     ({ stdout }) => stdout,
     () => null, // report nothing that is not known

@@ -9,7 +9,7 @@ import type { HubAnswer } from '../../host-facts/hub-answer.ts';
 const DAY_MS = 86_400_000;
 const SOON_DAYS = 14;
 /** Reasons for a lost connection that have findings of their own. */
-const TOLD_ABOVE: readonly (string | null)[] = ['ORK_SIGNATURE', 'ORK_HOST_TWICE'];
+const REPORTED_ABOVE: readonly (string | null)[] = ['ORK_SIGNATURE', 'ORK_HOST_TWICE'];
 /** Error codes of Node's TLS (openssl verify(1)) that concern the certificate. */
 const CERTIFICATE = /CERT|SIGNATURE|ISSUER|ALTNAME|SELF_SIGNED|CRL|VERIFY/;
 /** Of those: the issuer is not trusted by this host, and the name does not match. */
@@ -157,7 +157,7 @@ function ofAnswer({ url, answer, now, link }: Facts): Finding<Problem>[] {
     return [{ problem: 'not-a-hub', values: { url, status: answer.status }, evidence: [answer.body.slice(0, 200)] }];
   }
   const days = answer.certificateUntil === null ? Infinity : Math.floor((answer.certificateUntil - now) / DAY_MS);
-  const lost = link !== null && !link.connected && !TOLD_ABOVE.includes(link.lastCode);
+  const lost = link !== null && !link.connected && !REPORTED_ABOVE.includes(link.lastCode);
   return [
     ...when(days < SOON_DAYS, { problem: 'certificate-ends', values: { days, address } }),
     ...when(lost, { problem: 'no-link', evidence: [link?.lastError ?? 'it has not tried to connect yet'] }),

@@ -53,7 +53,7 @@ export const nftables = defineCheck({
 
 type NftFinding = Finding<'visitors' | 'outwards' | 'builds'>;
 
-const told = ({ family, table, name }: Chain): Pick<NftFinding, 'values' | 'evidence'> & { values: object } => ({
+const detailsOf = ({ family, table, name }: Chain): Pick<NftFinding, 'values' | 'evidence'> & { values: object } => ({
   values: { family, table, chain: name },
   evidence: [`${family} ${table} ${name}`],
 });
@@ -64,7 +64,7 @@ function closedToVisitors(rules: Rules, ports: readonly number[]): NftFinding[] 
     ({ chain }) => chain,
   );
   return [...closed].map(([chain, some]) => {
-    const about = told(chain);
+    const about = detailsOf(chain);
     return {
       problem: 'visitors',
       ...about,
@@ -75,11 +75,11 @@ function closedToVisitors(rules: Rules, ports: readonly number[]): NftFinding[] 
 
 function closedOutwards(rules: Rules): NftFinding[] {
   const closed = [APPS, BUILDS].flatMap((from) => closedChains(rules, { hook: 'forward', from, port: null }));
-  return [...new Set(closed)].map((chain) => ({ problem: 'outwards', ...told(chain) }));
+  return [...new Set(closed)].map((chain) => ({ problem: 'outwards', ...detailsOf(chain) }));
 }
 
 const closedToBuilds = (rules: Rules): NftFinding[] =>
   closedChains(rules, { hook: 'input', from: BUILDS, port: null }).map((chain) => ({
     problem: 'builds',
-    ...told(chain),
+    ...detailsOf(chain),
   }));

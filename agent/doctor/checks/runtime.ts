@@ -12,21 +12,21 @@ interface Escape {
    * First fixed version of each release line that got a fix, oldest first. A line without a fix is vulnerable if it is
    * older than the last of these.
    */
-  readonly mended: readonly string[];
+  readonly fixedIn: readonly string[];
 }
 
 const RUNC: readonly Escape[] = [
-  { cves: 'CVE-2024-21626', mended: ['1.1.12'] },
-  { cves: 'CVE-2025-31133, CVE-2025-52565, CVE-2025-52881', mended: ['1.2.8', '1.3.3'] },
+  { cves: 'CVE-2024-21626', fixedIn: ['1.1.12'] },
+  { cves: 'CVE-2025-31133, CVE-2025-52565, CVE-2025-52881', fixedIn: ['1.2.8', '1.3.3'] },
 ];
 const CONTAINERD: readonly Escape[] = [
-  { cves: 'CVE-2020-15257', mended: ['1.3.9', '1.4.3'] },
-  { cves: 'CVE-2022-23648', mended: ['1.4.13', '1.5.10', '1.6.1'] },
-  { cves: 'CVE-2024-40635', mended: ['1.6.38', '1.7.27', '2.0.4'] },
+  { cves: 'CVE-2020-15257', fixedIn: ['1.3.9', '1.4.3'] },
+  { cves: 'CVE-2022-23648', fixedIn: ['1.4.13', '1.5.10', '1.6.1'] },
+  { cves: 'CVE-2024-40635', fixedIn: ['1.6.38', '1.7.27', '2.0.4'] },
 ];
 /** BuildKit is part of the engine and reports no version of its own: 0.12.5 came with these engines. */
 const BUILDKIT: readonly Escape[] = [
-  { cves: 'CVE-2024-23651, CVE-2024-23652, CVE-2024-23653', mended: ['24.0.9', '25.0.2'] },
+  { cves: 'CVE-2024-23651, CVE-2024-23652, CVE-2024-23653', fixedIn: ['24.0.9', '25.0.2'] },
 ];
 
 const SAYS = '{part} {version} has, judging by its version number, known container escapes: {cves}.';
@@ -50,9 +50,13 @@ export const runtime = defineCheck({
     return {
       summary: `runc ${runc ?? 'unknown'}, containerd ${containerd ?? 'unknown'}, BuildKit of Docker Engine ${facts.Version}`,
       findings: [
-        ...told('runc-escape', { part: 'runc', version: runc, package: 'runc' }, RUNC),
-        ...told('containerd-escape', { part: 'containerd', version: containerd, package: 'containerd' }, CONTAINERD),
-        ...told(
+        ...findingsFor('runc-escape', { part: 'runc', version: runc, package: 'runc' }, RUNC),
+        ...findingsFor(
+          'containerd-escape',
+          { part: 'containerd', version: containerd, package: 'containerd' },
+          CONTAINERD,
+        ),
+        ...findingsFor(
           'buildkit-escape',
           { part: 'BuildKit of Docker Engine', version: facts.Version, package: 'docker.io' },
           BUILDKIT,
@@ -71,25 +75,25 @@ interface Part {
   readonly package: string;
 }
 
-function told<P extends string>(problem: P, part: Part, escapes: readonly Escape[]): Finding<P>[] {
+function findingsFor<P extends string>(problem: P, part: Part, escapes: readonly Escape[]): Finding<P>[] {
   const { version } = part;
   if (version === null) return [];
-  const open = escapes.filter(({ mended }) => isOpen(version, mended));
+  const open = escapes.filter(({ fixedIn }) => isOpen(version, fixedIn));
   if (open.length === 0) return [];
   return [
     {
       problem,
       values: { part: part.part, version, package: part.package, cves: open.map(({ cves }) => cves).join(', ') },
-      evidence: open.map(({ cves, mended }) => `${cves}: fixed in ${mended.join(', ')}`),
+      evidence: open.map(({ cves, fixedIn }) => `${cves}: fixed in ${fixedIn.join(', ')}`),
     },
   ];
 }
 
 /** Whether a version is older than the fix for its release line. */
-function isOpen(version: string, mended: readonly string[]): boolean {
-  const line = mended.find((one) => lineOf(one) === lineOf(version));
+function isOpen(version: string, fixedIn: readonly string[]): boolean {
+  const line = fixedIn.find((one) => lineOf(one) === lineOf(version));
   if (line !== undefined) return compare(version, line) < 0;
-  return compare(version, mended.at(-1) ?? '0') < 0;
+  return compare(version, fixedIn.at(-1) ?? '0') < 0;
 }
 
 const numbersOf = (version: string): number[] => (/^\d+(?:\.\d+)*/.exec(version)?.[0] ?? '0').split('.').map(Number);
