@@ -30,7 +30,7 @@ export async function lockState(stateFolder: string): Promise<StateLock> {
       { cause: error },
     );
   }
-  tellPid(pidPath);
+  writePid(pidPath);
   return {
     release() {
       rmSync(pidPath, { force: true });
@@ -40,7 +40,7 @@ export async function lockState(stateFolder: string): Promise<StateLock> {
 }
 
 /** Only for the message: on a full disk the agent starts without it. */
-function tellPid(path: string): void {
+function writePid(path: string): void {
   try {
     writeFileSync(path, `${process.pid}\n`);
   } catch (error) {
