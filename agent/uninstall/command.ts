@@ -31,7 +31,7 @@ export async function uninstallHost(config: Config, keepData: boolean): Promise<
   rmSync(config.agentSocket, { force: true });
   if (keepData) process.stdout.write(`done     state: ${config.stateFolder} kept\n`);
   else removeState(config);
-  if (installed) tellStays(removeFolders(keepData));
+  if (installed) listKept(removeFolders(keepData));
 }
 
 /**
@@ -53,12 +53,12 @@ export async function leaveHub(config: Config): Promise<void> {
 }
 
 function removeState({ stateFolder }: Config): void {
-  tellStays(removeFolder(stateFolder));
+  listKept(removeFolder(stateFolder));
   process.stdout.write(`done     state: ${stateFolder} removed\n`);
 }
 
-const tellStays = (stays: readonly string[]): void => {
-  for (const what of stays) process.stdout.write(`${WORDS.warning.padEnd(7)}  ${what}\n`);
+const listKept = (kept: readonly string[]): void => {
+  for (const what of kept) process.stdout.write(`${WORDS.warning.padEnd(7)}  ${what}\n`);
 };
 
 const madeParts = (config: Config, engine: Engine, keepData: boolean): MadeParts => ({
