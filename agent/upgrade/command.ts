@@ -39,18 +39,18 @@ export async function upgradeHost(parts: UpgradeParts, flags: UpgradeFlags, out:
     return 0;
   }
   if (process.geteuid?.() !== 0) throw new OrkestrError('ORK_FORBIDDEN', 'Only root may upgrade this host.');
-  if (flags.follow) return end(await followUpgrade(parts, teller(flags, out)), flags, out);
+  if (flags.follow) return end(await followUpgrade(parts, progressPrinter(flags, out)), flags, out);
   const plan = await planUpgrade(parts, {
     version: flags.version === undefined ? null : versionOf(flags.version),
     folder: flags.from === undefined ? null : resolve(flags.from),
     allowDowngrade: flags.allowDowngrade === true,
   });
   if (plan.version === plan.from || flags.dryRun) {
-    out.result(flags.json ? JSON.stringify({ ...plan, dryRun: flags.dryRun === true }) : told(parts, plan));
+    out.result(flags.json ? JSON.stringify({ ...plan, dryRun: flags.dryRun === true }) : describe(parts, plan));
     return 0;
   }
   const { upgradeId } = await startUpgrade(parts, plan, randomUUIDv7());
-  const ended = await followUpgrade(parts, teller(flags, out));
+  const ended = await followUpgrade(parts, progressPrinter(flags, out));
   if (ended.upgradeId !== upgradeId) {
     throw new OrkestrError('ORK_UPGRADE_INTERRUPTED', `Another upgrade, to ${ended.version}, was requested meanwhile.`);
   }
@@ -63,7 +63,7 @@ function versionOf(text: string): string {
   throw new OrkestrError('ORK_INVALID', `--version: "${text}" is not a version of a release.`);
 }
 
-const teller =
+const progressPrinter =
   ({ json }: UpgradeFlags, out: Out) =>
   (upgrade: Upgrade): void =>
     out.progress(json ? JSON.stringify({ state: upgrade.state, doing: upgrade.doing }) : upgrade.doing);
@@ -79,7 +79,7 @@ function end(upgrade: Upgrade, { json }: UpgradeFlags, out: Out): number {
   return state === 'healthy' ? 0 : 1;
 }
 
-function told({ layout }: UpgradeParts, { from, version, source }: UpgradePlan): string {
+function describe({ layout }: UpgradeParts, { from, version, source }: UpgradePlan): string {
   if (version === from) return `orkestr ${version} already runs here; nothing to do.`;
   const what = hasHub(layout) ? 'the hub, the agent and the proxy' : 'the agent and the proxy';
   return [
