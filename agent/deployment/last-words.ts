@@ -19,7 +19,7 @@ export async function removeWithWords(context: Retiring, name: string, graceSeco
   const { containers } = context.ports;
   // Stopped first, because many apps say why only as they end.
   await containers.stop(name, graceSeconds);
-  await tellWords(context, name, 'what the app wrote last', []);
+  await logLastWords(context, name, 'what the app wrote last', []);
   await containers.stopAndRemove(name, graceSeconds);
 }
 
@@ -33,7 +33,7 @@ export async function retire(context: Retiring, name: string, graceSeconds: numb
   if (state !== null && !endedAsAsked(state)) {
     // Its variables may differ from those of the job that this log belongs to, so every one of them counts as a secret.
     const secrets = (await containers.variables(name)).flatMap(spellings);
-    await tellWords(context, name, `it ${endOf(state)}; what it wrote last`, secrets);
+    await logLastWords(context, name, `it ${endOf(state)}; what it wrote last`, secrets);
   }
   await containers.stopAndRemove(name, graceSeconds);
 }
@@ -48,7 +48,7 @@ function endOf({ exitCode, oomKilled }: ContainerState): string {
 }
 
 /** The last output only helps diagnosis: the container is removed without it, too. */
-async function tellWords(
+async function logLastWords(
   { ports, log }: Retiring,
   name: string,
   heading: string,
