@@ -33,7 +33,7 @@ export function addMembershipCommands(cli: Command): void {
     .command('hub [url]')
     .description('print the address of the hub of this host, or change it after that hub has moved')
     .addHelpText('after', HUB_HELP)
-    .action(tellHub);
+    .action(showOrSetHub);
   cli
     .command('leave')
     .description('leave the hub: removes the apps and keeps the programs; asks for the name of the host first')
@@ -56,7 +56,7 @@ async function enrolHost({ hub, token, name }: { hub: string; token: string; nam
   );
 }
 
-async function tellHub(url: string | undefined): Promise<void> {
+async function showOrSetHub(url: string | undefined): Promise<void> {
   const { hubAddress } = await import('../hub-address.ts');
   await hubAddress(readConfig(), url, systemClock);
 }
