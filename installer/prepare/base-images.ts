@@ -31,7 +31,7 @@ export async function ensureBaseImages(plan: BaseImagePlan): Promise<string> {
     env: plan.env,
     timeoutMs: 900_000,
     ...(plan.signal ? { signal: plan.signal } : {}),
-    onProgress: lineTeller(plan.say),
+    onProgress: linePrinter(plan.say),
   });
   return `made ${toMake.join(', ')} here`;
 }
@@ -60,7 +60,7 @@ function nameOf(wanted: BaseImageKind): string {
 const firstLine = (text: string): string => (text.split('\n')[0] ?? '').slice(0, 160);
 
 /** Passes on whole lines that are not blank. */
-function lineTeller(say: (line: string) => void): (text: string) => void {
+function linePrinter(say: (line: string) => void): (text: string) => void {
   let rest = '';
   return (text) => {
     const lines = (rest + text).split('\n');

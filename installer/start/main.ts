@@ -75,7 +75,7 @@ async function stay(context: Context, view: LiveView): Promise<number> {
     const installation = await install(context);
     await withSample(context, installation, async ({ show, sample }) => {
       await resume(show);
-      tellWhere(context, installation, sample);
+      printAddresses(context, installation, sample);
       await liveUntilInterrupted(context, installation, sample, view);
     });
   } catch (error) {
@@ -106,7 +106,7 @@ async function withSample<T>(
   return work({ show: { sample, watch, installation, signal: context.signal, tell: context.tell }, sample });
 }
 
-function tellWhere(context: Context, installation: Installation, sample: Sample): void {
+function printAddresses(context: Context, installation: Installation, sample: Sample): void {
   for (const line of [
     '',
     `console  ${installation.hubUrl}`,
