@@ -83,11 +83,11 @@ export function watchFolder(
   everyMs = WATCH_INTERVAL_MS,
 ): () => void {
   let busy = false;
-  let isTold = false;
+  let isReported = false;
   const failed = (error: unknown): void => {
     // A file that vanishes meanwhile (git renames its temporary files) only delays the measurement.
-    if (isTold || (error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    isTold = true;
+    if (isReported || (error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    isReported = true;
     log.line(`The size of the checkout could not be watched: ${String(error)}`);
   };
   const timer = setInterval(() => {

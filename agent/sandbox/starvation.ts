@@ -77,7 +77,7 @@ export function makeStarvationGuard(priority: BuildPriority, clock: Clock, pace:
   const watch = async (signal: AbortSignal): Promise<void> => {
     let starvation = NOT_STARVED;
     let before: Sample | null = null;
-    let isTold = false;
+    let isReported = false;
     for (;;) {
       try {
         const now = await sample();
@@ -86,8 +86,8 @@ export function makeStarvationGuard(priority: BuildPriority, clock: Clock, pace:
         await priority.insist(starvation.insisting); // also if unchanged: systemd may have overwritten the value
       } catch (error) {
         // Builds just stay slow; the next sample may succeed.
-        if (!isTold) for (const { log } of builds) log.line(`${BLIND}: ${String(error)}`);
-        isTold = true;
+        if (!isReported) for (const { log } of builds) log.line(`${BLIND}: ${String(error)}`);
+        isReported = true;
       }
       await clock.sleep(pace.lookEveryMs, signal);
     }
