@@ -56,7 +56,7 @@ async function serve(): Promise<void> {
   const predecessor = config.isSuccessor ? await meetPredecessor(log) : null;
   const onHandedOver = (pid: number): void => {
     log.info({ successor: pid }, 'the successor serves; finishing what is in flight');
-    const isTold = supervisor.mainPid(pid);
+    const notified = supervisor.mainPid(pid);
     // While this process drains, its pings must not keep a hung successor alive.
     if (watchdog) clearInterval(watchdog);
     void proxy
@@ -70,7 +70,7 @@ async function serve(): Promise<void> {
       )
       .then(async (code) => {
         // With nothing in flight we could exit before systemd learns the new main PID: the unit would seem dead.
-        await isTold;
+        await notified;
         await closeLog();
         process.exit(code);
       });
