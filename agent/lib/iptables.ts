@@ -34,18 +34,18 @@ interface ChainKeeper {
 
 /** @param by runs the programs where the chains are, perhaps in another network namespace */
 export function makeChainKeeper(by: Exec): ChainKeeper {
-  const kept = new Map<IpVersion, { readonly wanted: string; readonly told: string }>();
+  const kept = new Map<IpVersion, { readonly wanted: string; readonly shown: string }>();
 
   const ensureOf = async (version: IpVersion, chains: readonly Chain[]): Promise<void> => {
     const wanted = JSON.stringify(chains);
     const there = await rulesOf(version, by);
     const last = kept.get(version);
-    if (last?.wanted === wanted && last.told === rulesAbout(chains, there) && areComplete(chains, there)) return;
+    if (last?.wanted === wanted && last.shown === rulesAbout(chains, there) && areComplete(chains, there)) return;
     kept.delete(version);
     await write(version, chains, there, by);
     const after = await rulesOf(version, by);
     // Otherwise somebody changed them at the same time, and the next call must write them again.
-    if (areComplete(chains, after)) kept.set(version, { wanted, told: rulesAbout(chains, after) });
+    if (areComplete(chains, after)) kept.set(version, { wanted, shown: rulesAbout(chains, after) });
   };
 
   return {
@@ -158,10 +158,10 @@ async function lackIn(lines: readonly string[], chain: Chain, by: Exec): Promise
   const { name, rules: wanted, jump } = chain;
   if (!lines.includes(`-N ${name}`)) return `chain ${name} is not there`;
   const start = `-A ${name} `;
-  const told = lines.filter((line) => line.startsWith(start)).map((line) => line.slice(start.length));
-  if (told.length !== wanted.length) return `chain ${name} has ${told.length} of ${wanted.length} rules`;
+  const shown = lines.filter((line) => line.startsWith(start)).map((line) => line.slice(start.length));
+  if (shown.length !== wanted.length) return `chain ${name} has ${shown.length} of ${wanted.length} rules`;
   for (const [index, rule] of wanted.entries()) {
-    const there = told[index] ?? '';
+    const there = shown[index] ?? '';
     if (!(await isRule(chain, there, rule, by))) {
       return `chain ${name} has "${there}" where "${rule.join(' ')}" belongs`;
     }
@@ -172,9 +172,9 @@ async function lackIn(lines: readonly string[], chain: Chain, by: Exec): Promise
 }
 
 /** A rule that the kernel prints in other words is looked up with `-C`; its position and target must match, too. */
-async function isRule(chain: Chain, told: string, rule: readonly string[], by: Exec): Promise<boolean> {
-  if (told === rule.join(' ')) return true;
-  return told.endsWith(` -j ${rule.at(-1)}`) && succeeds(chain, ['-C', chain.name, ...rule], by);
+async function isRule(chain: Chain, shown: string, rule: readonly string[], by: Exec): Promise<boolean> {
+  if (shown === rule.join(' ')) return true;
+  return shown.endsWith(` -j ${rule.at(-1)}`) && succeeds(chain, ['-C', chain.name, ...rule], by);
 }
 
 /** Whether the kernel has IPv6 at all. */
