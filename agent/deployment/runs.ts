@@ -30,7 +30,8 @@ interface RunsOptions {
   onEnded(deploymentId: string): void;
 }
 
-export function makeRuns({ parts, intake, onEnded }: RunsOptions): Runs {
+export function makeRuns(options: RunsOptions): Runs {
+  const { parts, intake } = options;
   const shutdown = new AbortController();
   /** By deployment id. */
   const running = new Map<string, Ends>();
@@ -67,7 +68,7 @@ export function makeRuns({ parts, intake, onEnded }: RunsOptions): Runs {
       running.set(deploymentId, own);
       try {
         await untilRecorded(own, leaveSlot);
-        if (!shutdown.signal.aborted) onEnded(deploymentId);
+        if (!shutdown.signal.aborted) options.onEnded(deploymentId);
       } catch (error) {
         if (!shutdown.signal.aborted) parts.log.error({ err: error, deploymentId }, 'after the end of a deployment');
       } finally {

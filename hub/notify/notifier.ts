@@ -3,15 +3,15 @@
  * the same id. Each receiver gets one message at a time, so a slow receiver delays only itself.
  */
 import { randomUUIDv7 } from 'node:crypto';
-import { type ErrorReport, OrkestrError, toErrorReport } from '../../protocol/errors.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
 import type { CoreDeps, Notifier } from '../deps.ts';
 import { Notice } from '../model/notice.ts';
-import { type OutboundOptions, post } from '../outbound/post.ts';
-import { beginTry, bringNear, endDelivery, listDue, readNotices, tryAgain } from '../store/deliveries.ts';
+import type { OutboundOptions } from '../outbound/post.ts';
+import { bringNear, listDue } from '../store/deliveries.ts';
 import { openReceiver } from '../store/receivers.ts';
 import type { Row } from '../store/schema.ts';
-import { KINDS } from './kinds/index.ts';
-import { type Message, withUrl } from './notice.ts';
+import { LONGEST_PAUSE_MS, makeAttempts, QUIET_MS } from './attempts.ts';
+import { withUrl } from './notice.ts';
 
 interface NotifierTiming {
   /** Interval of the check for due messages, ms. */
@@ -21,14 +21,6 @@ interface NotifierTiming {
 }
 
 const TIMING: NotifierTiming = { sweepMs: 2_000, deadlineMs: 20_000 };
-/** An attempt that was cut off by the death of the hub is repeated after this time, ms. Longer than any deadline. */
-const LEASE_MS = 60_000;
-/** After a message, further notices are collected for this long, ms. */
-const QUIET_MS = 60_000;
-const FIRST_PAUSE_MS = 10_000;
-const LONGEST_PAUSE_MS = 3_600_000;
-/** Counted from the first attempt, ms. */
-const GIVE_UP_MS = 24 * 3_600_000;
 /** Minimum time between tests of an address, ms: it may belong to somebody who never asked for them. */
 const TEST_PAUSE_MS = 10_000;
 /** Maximum number of receivers served at the same time. */
@@ -45,61 +37,22 @@ export function makeNotifier(
     readonly timing?: NotifierTiming;
   } = {},
 ): Notifier & { sweep(): Promise<void> } {
-  const { db, sealer, clock, uptime, config, log } = deps;
+  const { db, sealer, clock, uptime, log } = deps;
   /** By receiver. */
   const underWay = new Map<string, Promise<void>>();
   /** When each address was tested, ms since the epoch. */
   const tested = new Map<string, number>();
   const stopping = new AbortController();
+  const { deadlineMs, sweepMs } = timing;
+  const attempts = makeAttempts(deps, { outbound, deadlineMs, random, stopping: stopping.signal });
   let timer: NodeJS.Timeout | undefined;
   /** Start of the uptime for which due times have already been corrected. */
   let upSince: number | undefined;
   const later = (ms: number): string => new Date(clock.now().getTime() + ms).toISOString();
 
-  async function send(receiver: Row<'receiver'>, message: Message): Promise<void> {
-    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(timing.deadlineMs)]);
-    await KINDS[receiver.kind].send(message, openReceiver(sealer, receiver), {
-      mail: config.mail,
-      hubUrl: deps.hubUrl(),
-      now: clock.now(),
-      signal,
-      ca: outbound.ca,
-      post: (what) => post(config.notify, what, signal, outbound),
-    });
-  }
-
-  async function deliver(id: string): Promise<void> {
-    const times = { now: later(0), dueAt: later(LEASE_MS) };
-    const begun = await db.transaction().execute((trx) => beginTry(trx, id, times));
-    if (begun === undefined) return;
-    const { delivery, receiver } = begun;
-    try {
-      const notices = readNotices(delivery).map((notice) => withUrl(notice, deps.hubUrl()));
-      await send(receiver, { id, notices, leftOut: delivery.left_out });
-    } catch (error) {
-      // Interrupted by our own shutdown: the next start retries.
-      if (!stopping.signal.aborted) await failed(delivery, toErrorReport(error));
-      return;
-    }
-    await end(delivery, null);
-  }
-
-  async function failed(delivery: Row<'delivery'>, error: ErrorReport): Promise<void> {
-    const { id, receiver_id: receiverId, attempts, begun_at } = delivery;
-    log.warn({ receiverId, id, attempts, code: error.code, reason: error.message }, 'a notification did not arrive');
-    const sinceMs = clock.now().getTime() - Date.parse(begun_at ?? later(0));
-    if (sinceMs >= GIVE_UP_MS) return end(delivery, error);
-    const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempts - 1));
-    await tryAgain(db, id, later(pause * (0.5 + random())), error);
-  }
-
-  const end = (delivery: Row<'delivery'>, error: ErrorReport | null): Promise<void> =>
-    db
-      .transaction()
-      .execute((trx) => endDelivery(trx, delivery, { error, now: later(0), quietUntil: later(QUIET_MS) }));
-
   function begin(receiverId: string, deliveryId: string): void {
-    const work = deliver(deliveryId)
+    const work = attempts
+      .deliver(deliveryId)
       .catch((error: unknown) => log.error({ err: error, deliveryId }, 'sending a notification failed'))
       .finally(() => underWay.delete(receiverId));
     underWay.set(receiverId, work);
@@ -140,7 +93,7 @@ export function makeNotifier(
     async start() {
       timer = setInterval(() => {
         sweep().catch((error: unknown) => log.error({ err: error }, 'looking for notifications to send failed'));
-      }, timing.sweepMs).unref();
+      }, sweepMs).unref();
       await Promise.resolve();
     },
     async stop() {
@@ -150,7 +103,11 @@ export function makeNotifier(
     },
     async test(receiver) {
       takeTest(receiver);
-      await send(receiver, { id: randomUUIDv7(), notices: [withUrl(testOf(later(0)), deps.hubUrl())], leftOut: 0 });
+      await attempts.send(receiver, {
+        id: randomUUIDv7(),
+        notices: [withUrl(testOf(later(0)), deps.hubUrl())],
+        leftOut: 0,
+      });
     },
     async sweep() {
       await sweep();
