@@ -53,7 +53,8 @@ interface Scene {
 
 /** As many rows as the longest of routes, remarks and targets needs. */
 function rowsOf(upstream: UpstreamView, { look, before, names }: Scene): string[][] {
-  const routes = upstream.routes.map(({ host, pathPrefix }) => host + (pathPrefix === '/' ? '' : pathPrefix));
+  const hosts = upstream.routes.map(({ host, pathPrefix }) => host + (pathPrefix === '/' ? '' : pathPrefix));
+  const routes = hosts.length === 0 ? ['(no domain)'] : hosts;
   const about = [names.get(upstream.id) ?? upstream.id, ...remarksOf(upstream, before)];
   const targets = upstream.targets.map((target) =>
     targetCells(upstream, target, paceOf(target, upstream, look, before)),
