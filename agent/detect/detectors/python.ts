@@ -1,6 +1,6 @@
 /** Detector: Python, by its dependencies, a Procfile, a framework or an entry file. */
 import type { Confidence } from '../../../protocol/steps.ts';
-import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import type { Detector, DetectRequest, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
 import { REQUIREMENTS, writePython } from '../dockerfiles/python.ts';
 import { pythonDependencies } from '../python/dependencies.ts';
@@ -44,10 +44,13 @@ export const python: Detector = {
     const { repository } = request;
     const dependencies = await pythonDependencies(request);
     const django = await djangoProject(repository, dependencies);
-    const start = await startOf(repository, dependencies, django);
+    const found = await startOf(repository, dependencies, django);
+    const start = found ?? statedStart(request.stated, dependencies);
     if (start === null) {
       const files = dependencies === null ? 'no requirements.txt, pyproject.toml or Pipfile, and ' : '';
-      return { missed: `${files}no Procfile with a web line, no manage.py, none of ${ENTRY_FILES.join(', ')}` };
+      return {
+        missed: `${files}no startCommand, no Procfile with a web line, no manage.py, none of ${ENTRY_FILES.join(', ')}`,
+      };
     }
     const folders = [repository, request.checkout.repository];
     const runtime = await chooseRuntime(request, folders, RUNTIME, dependencies?.python ?? null);
@@ -62,7 +65,7 @@ export const python: Detector = {
       advice: build === null ? undefined : COLLECT_ADVICE,
     };
     return {
-      confidence: confidenceOf(start),
+      confidence: found === null ? 'guess' : confidenceOf(start),
       facts,
       evidence: evidenceFor(
         facts,
@@ -92,6 +95,16 @@ export const python: Detector = {
     };
   },
 };
+
+/** A bot or another worker has none of the files of a web app: with its dependencies, a stated command suffices. */
+function statedStart(
+  { startCommand }: DetectRequest['stated'],
+  dependencies: PythonDependencies | null,
+): PythonStart | null {
+  if (startCommand === undefined || dependencies === null) return null;
+  const { value: command, from } = startCommand;
+  return { framework: 'Python', frameworkFrom: dependencies.file, command, from };
+}
 
 /** A file that is simply run could be anything. */
 const confidenceOf = ({ framework, from }: PythonStart): Confidence =>
