@@ -103,7 +103,9 @@ function previousOf({
   foundPort,
   previousIsWorker = false,
 }: Pick<Run, 'previousId' | 'foundPort' | 'previousIsWorker'>): StepContext['previous'] {
-  return previousId === null ? null : { deploymentId: previousId, foundPort, isWorker: previousIsWorker };
+  return previousId === null
+    ? null
+    : { deploymentId: previousId, foundPort, ...(previousIsWorker && { isWorker: true }) };
 }
 
 /**

@@ -80,11 +80,12 @@ function remarksOf(upstream: UpstreamView, before: Look | null): string[] {
   ];
 }
 
-function targetCells({ canary }: UpstreamView, target: TargetView, pace: Pace | null): string[] {
+function targetCells({ canary, routes }: UpstreamView, target: TargetView, pace: Pace | null): string[] {
   const { address, port, state, suspended, inFlight, streams } = target;
   const marks = [suspended && 'suspended', canary?.targetId === target.id && 'canary'].filter((mark) => mark !== false);
   return [
-    `${address}:${port}`,
+    // Without a route nothing connects to it, and the port may be any.
+    routes.length === 0 ? address : `${address}:${port}`,
     [state, ...marks].join(', '),
     String(inFlight),
     String(streams),

@@ -1,6 +1,6 @@
 /** Detector: Python, by its dependencies, a Procfile, a framework or an entry file. */
 import type { Confidence } from '../../../protocol/steps.ts';
-import type { Detector, DetectRequest, Facts, Finding, Miss } from '../detector.ts';
+import type { Detector, Facts, Finding, Miss } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
 import { REQUIREMENTS, writePython } from '../dockerfiles/python.ts';
 import { pythonDependencies } from '../python/dependencies.ts';
@@ -44,8 +44,7 @@ export const python: Detector = {
     const { repository } = request;
     const dependencies = await pythonDependencies(request);
     const django = await djangoProject(repository, dependencies);
-    const found = await startOf(repository, dependencies, django);
-    const start = found ?? statedStart(request.stated, dependencies);
+    const start = await startOf(request, dependencies, django);
     if (start === null) {
       const files = dependencies === null ? 'no requirements.txt, pyproject.toml or Pipfile, and ' : '';
       return {
@@ -65,7 +64,7 @@ export const python: Detector = {
       advice: build === null ? undefined : COLLECT_ADVICE,
     };
     return {
-      confidence: found === null ? 'guess' : confidenceOf(start),
+      confidence: confidenceOf(start),
       facts,
       evidence: evidenceFor(
         facts,
@@ -96,19 +95,11 @@ export const python: Detector = {
   },
 };
 
-/** A bot or another worker has none of the files of a web app: with its dependencies, a stated command suffices. */
-function statedStart(
-  { startCommand }: DetectRequest['stated'],
-  dependencies: PythonDependencies | null,
-): PythonStart | null {
-  if (startCommand === undefined || dependencies === null) return null;
-  const { value: command, from } = startCommand;
-  return { framework: 'Python', frameworkFrom: dependencies.file, command, from };
+/** A file that is simply run could be anything, and a stated command could belong to another language. */
+function confidenceOf({ framework, from, isStated = false }: PythonStart): Confidence {
+  if (isStated) return 'guess';
+  return framework === 'Python' && from !== 'Procfile' ? 'likely' : 'certain';
 }
-
-/** A file that is simply run could be anything. */
-const confidenceOf = ({ framework, from }: PythonStart): Confidence =>
-  framework === 'Python' && from !== 'Procfile' ? 'likely' : 'certain';
 
 /** Django's own parts: its build, a secret key, the allowed hosts. */
 async function djangoParts(
