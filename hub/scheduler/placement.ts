@@ -49,16 +49,15 @@ export async function placeDeployment(
     ({ id, name, builds }) => id !== host.id && builds === 1 && (buildHost ?? name) === name,
   );
   if (builders.length === 0) return impossible(`There is no host ${buildHost ?? `beside ${host.name}`} that builds`);
+  const online = builders.filter(({ id }) => links.isOnline(id));
   const builder = await leastBusy(
     db,
-    builders.filter(({ id }) => links.isOnline(id)),
+    online.filter((one) => whyTooOld(links, one, settings) === null),
   );
-  if (builder !== undefined) {
-    const error = whyTooOld(links, builder, settings);
-    return error === null
-      ? { kind: 'placed', hostId: builder.id, buildHostId: builder.id }
-      : { kind: 'impossible', error };
-  }
+  if (builder !== undefined) return { kind: 'placed', hostId: builder.id, buildHostId: builder.id };
+  const [old] = online;
+  const error = old === undefined ? null : whyTooOld(links, old, settings);
+  if (error !== null) return { kind: 'impossible', error };
   return { kind: 'waits', for: `a host that builds: ${builders.map(({ name }) => name).join(', ')}, which is offline` };
 }
 
