@@ -38,7 +38,10 @@ const probeTiming = {
   successes: z.int().min(1).max(20).default(2),
 };
 
-/** How to check that an app is ready. `auto`: the image's HEALTHCHECK if it has one, else HTTP GET / below 500. */
+/**
+ * How to check that an app is ready. `auto`: the image's HEALTHCHECK if it has one, else HTTP GET / below 500.
+ * `running`: only that the container runs for a while. Such an app is a background worker: nothing connects to it.
+ */
 export const HealthCheck = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('auto'), ...probeTiming }),
   z.object({
@@ -55,8 +58,17 @@ export const HealthCheck = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('tcp'), ...probeTiming }),
   z.object({ kind: z.literal('image'), ...probeTiming }),
   z.object({ kind: z.literal('command'), argv: z.array(z.string().min(1).max(1000)).min(1).max(50), ...probeTiming }),
+  z.object({
+    kind: z.literal('running'),
+    /** How long it has to run without an exit before it replaces the old one. */
+    runSeconds: z.number().min(1).max(3600).default(10),
+  }),
 ]);
 export type HealthCheck = z.infer<typeof HealthCheck>;
+
+/** A background worker has no port, no domains and no visitors. */
+export const isWorker = ({ healthCheck }: { readonly healthCheck: Pick<HealthCheck, 'kind'> }): boolean =>
+  healthCheck.kind === 'running';
 
 /** Linux capabilities that an environment may add to none. A closed list: none of them lets a process escape. */
 const Capability = z.enum(['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'NET_BIND_SERVICE', 'SETGID', 'SETUID']);

@@ -137,6 +137,8 @@ export const Target = z.object({
   portFrom: z.string(),
   /** The port is a default or a guess: the only other port that the app opens may replace it. */
   portGuessed: z.boolean().default(false),
+  /** A background worker: nothing connects to it, and `port` only fills the proxy's table. */
+  worker: z.boolean().optional(),
   /** Id of the image on this host, if a pull gave it another one than the build (containerd's image store). */
   imageId: ImageId.optional(),
 });
@@ -147,7 +149,7 @@ export const Listener = z.object({ address: z.string(), port: z.int() });
 export type Listener = z.infer<typeof Listener>;
 
 export const HealthReport = z.object({
-  probe: z.enum(['http', 'tcp', 'image', 'command', 'none']),
+  probe: z.enum(['http', 'tcp', 'image', 'command', 'running', 'none']),
   attempts: z.int(),
   ms: z.number(),
   /** The result of the last probe, for people: "HTTP 200 in 4 ms". */

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { EdgeSettings } from '../../protocol/edge.ts';
+import type { Domain } from '../../protocol/edge.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Image } from '../../protocol/steps.ts';
 import { tableView, targetView, upstreamView } from '../proxy-client/test-table.ts';
@@ -23,7 +24,8 @@ class SmallHost {
   readonly made = new Set([nameOf(IDS.previous)]);
   readonly did: string[] = [];
   held = false;
-  /** The edge settings in the proxy's table. */
+  /** Routes and edge settings in the proxy's table. */
+  routes: Domain[] = [{ host: 'shop.example.com', pathPrefix: '/' }];
   edge = EdgeSettings.parse({ compression: true });
   /** Requests in flight on the old target: one fewer at each look. */
   inFlight = 2;
@@ -53,7 +55,8 @@ class SmallHost {
         inFlight: this.inFlight + 1,
       });
       if (this.held && this.inFlight > 0) this.inFlight -= 1;
-      return tableView(upstreamView({ id: IDS.environment, edge: this.edge, targets: [{ ...target, streams: 1 }] }));
+      const { edge, routes } = this;
+      return tableView(upstreamView({ id: IDS.environment, edge, routes, targets: [{ ...target, streams: 1 }] }));
     },
     hold: async ({ maxSeconds }) => {
       this.#note(`hold ${maxSeconds}`);
@@ -192,6 +195,30 @@ test('undo points the proxy to the new address of the restarted old container', 
   await deploy.undo?.(context);
   assert.equal(host.address, '127.0.0.2');
   assert.ok(!host.held);
+});
+
+test('undo of a worker only starts the old container again, since it accepts no connections', async (t) => {
+  const { host, context } = await aScene(t);
+  await deploy.run(context);
+  // Nothing listens there, and the clock of this scene would let all tries pass.
+  host.addressAfterStart = '127.0.0.3';
+  await assert.rejects(async () => deploy.undo?.(context), { code: 'ORK_PORT_CLOSED' });
+  await deploy.undo?.({ ...context, previous: { deploymentId: IDS.previous, isWorker: true } });
+  assert.equal(host.address, '127.0.0.3');
+  assert.ok(host.running.has(OLD) && !host.held);
+});
+
+test('of an environment without a domain the log does not say that visitors are held', async (t) => {
+  for (const routes of [[], [{ host: 'shop.example.com', pathPrefix: '/' }]]) {
+    const { host, context } = await aScene(t);
+    host.routes = routes;
+    await deploy.run(context);
+    assert.ok(host.did.includes('hold 95'), 'reconcile would start the stopped container again');
+    assert.equal(
+      context.lines.some((line) => line.startsWith('visitors are held')),
+      routes.length > 0,
+    );
+  }
 });
 
 test('undo keeps edge settings that change while the old container starts', async (t) => {

@@ -4,6 +4,7 @@
  */
 import type { Settings } from '../../protocol/job.ts';
 import type { TableView } from '../../protocol/proxy-admin.ts';
+import { checkSeconds } from '../probe/index.ts';
 import { moved } from './entry.ts';
 import { restart } from './restart.ts';
 import { names } from './step.ts';
@@ -24,9 +25,11 @@ export async function beginHold(context: StepContext): Promise<void> {
   const { job, previous, ports, log, signal, removal } = context;
   if (job.settings.cutover !== 'hold' || previous === null) return;
   const upstreamId = job.environment.id;
-  if (await upstreamOf(context)) {
+  const upstream = await upstreamOf(context);
+  if (upstream) {
+    // Also for a worker, which nobody visits: reconcile leaves a stopped container alone while its upstream is held.
     await ports.proxy.hold({ upstreamId, ...HOLD_BOUNDS, maxSeconds: requestSeconds(job.settings) });
-    log.line('visitors are held until the new target serves');
+    if (upstream.routes.length > 0) log.line('visitors are held until the new target serves');
     await untilIdle(context);
   }
   signal.throwIfAborted(); // nothing of the old one has been touched yet
@@ -47,7 +50,8 @@ export async function undoHold(context: StepContext): Promise<void> {
   try {
     const port = upstream.targets.find(({ id }) => id === deploymentId)?.port;
     if (port === undefined) return;
-    const address = await restart(ports, { deploymentId, port, tries: RESTART_TRIES }, context.signal);
+    const probed = previous.isWorker === true ? null : port;
+    const address = await restart(ports, { deploymentId, port: probed, tries: RESTART_TRIES }, context.signal);
     log.line(`${names.container(deploymentId)} runs again`);
     // Read again: its edge settings may have changed while the app started.
     const now = await upstreamOf(context);
@@ -65,7 +69,7 @@ const HOLD_BOUNDS = { maxRequests: 1000, maxBytes: 16 * 1024 * 1024 } as const;
 
 /** A request waits at most as long as the change may take. */
 const requestSeconds = (settings: Settings): number =>
-  Math.min(MAX_HOLD_SECONDS, holdSeconds(settings) + settings.healthCheck.startSeconds);
+  Math.min(MAX_HOLD_SECONDS, holdSeconds(settings) + checkSeconds(settings.healthCheck));
 
 /** If the environment is being removed, nobody needs the old container back. */
 const aborted = (removal: AbortSignal): Promise<void> =>

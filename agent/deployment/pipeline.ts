@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { ReleaseJob, Settings } from '../../protocol/job.ts';
 import type { StepName } from '../../protocol/steps.ts';
+import { checkSeconds } from '../probe/index.ts';
 import { drainLimitSeconds } from './drain.ts';
 import { mayPull, REGISTRY_SECONDS } from './image.ts';
 import { holdSeconds } from './hold.ts';
@@ -59,8 +60,8 @@ export const PIPELINE: Pipeline = {
       seconds: (job) => 180 + holdSeconds(job.settings) + (mayPull(job) ? REGISTRY_SECONDS : 0),
       timeoutCode: 'ORK_ENGINE_TIMEOUT',
     },
-    // Before the flip, because only a target that has answered may serve.
-    { step: health, seconds: ({ settings }) => settings.healthCheck.startSeconds + 60, timeoutCode: 'ORK_UNHEALTHY' },
+    // Before the flip, because only a target that has answered may serve. A worker answers nobody: it has to run.
+    { step: health, seconds: ({ settings }) => checkSeconds(settings.healthCheck) + 60, timeoutCode: 'ORK_UNHEALTHY' },
     // The point of no return, unless the new target goes bad at once: before it a failure undoes everything, after it
     // we only go forward. It drains the old target, so that the next step may stop it; or the new one, after a flip
     // back.

@@ -57,6 +57,13 @@ export function choosePort(
   return planned || { value: DEFAULT_PORT, from: 'default', guessed: true };
 }
 
+/** A worker needs no port. The proxy's table must have one, and gets what the environment asks for, or 8080. */
+export const portOfWorker = (job: Pick<ReleaseJob, 'env' | 'settings'>): ChosenPort => ({
+  value: askedPort(job)?.value ?? DEFAULT_PORT,
+  from: 'none: a worker',
+  guessed: false,
+});
+
 /** The port that reaches the app: the one that the health step found, or else the chosen one. */
 export const servingPort = (target: Pick<Target, 'port'>, health: Pick<HealthReport, 'foundPort'>): number =>
   health.foundPort ?? target.port;

@@ -83,6 +83,19 @@ test('URLs use https where a certificate covers the host, or where http is never
   assert.ok(only.every((url) => url.startsWith('https://')));
 });
 
+test('the log line of a worker says that it has no domain instead of counting to zero', () => {
+  const none = { served: 0, failed: 0 };
+  const { previous, current } = COUNTED;
+  const quiet = {
+    ...COUNTED,
+    previous: previous && { ...previous, requests: none },
+    current: { ...current, requests: none },
+    held: null,
+  };
+  assert.equal(describeReceipt({ ...quiet, urls: [] }), 'no requests: it has no domain');
+  assert.match(describeReceipt({ ...quiet, urls: ['https://shop.example/'] }), /^requests: 0 by the old target/);
+});
+
 test('the log line counts the requests of both targets and the held ones', () => {
   assert.equal(
     describeReceipt({ ...COUNTED, urls: [] }),

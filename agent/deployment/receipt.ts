@@ -95,7 +95,11 @@ export function urlsOf(
 }
 
 /** The counts in words, for the step's log. */
-export function describeReceipt({ previous, current, held, failed }: CutoverReceipt): string {
+export function describeReceipt({ previous, current, held, failed, urls }: CutoverReceipt): string {
+  const counted = [current, ...(previous === null ? [] : [previous])];
+  const isQuiet = counted.every(({ requests }) => requests.served + requests.failed === 0) && failed === 0;
+  // A web app that becomes a worker may still have had some.
+  if (urls.length === 0 && isQuiet) return 'no requests: it has no domain';
   const sides = [
     `requests: ${previous?.requests.served ?? 0} by the old target, ${current.requests.served} by the new`,
     held && `${held.requests} held for at most ${Math.round(held.maxMs)} ms, ${held.refused} of them refused`,

@@ -5,6 +5,7 @@
 import type { Report } from '../../protocol/agent-link.ts';
 import type { EdgePart } from '../../protocol/edge-order.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
+import { isWorker } from '../../protocol/job.ts';
 import type { HealthCheck, Job, RemoveJob } from '../../protocol/job.ts';
 import type { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import type { Release, StepName } from '../../protocol/steps.ts';
@@ -54,6 +55,10 @@ export interface LiveRecord {
   /** Null until finalize is done, or if the journal was lost. */
   readonly release: Release | null;
 }
+
+/** A background worker. Read back from the proxy, it is known by having no routes. */
+export const isLiveWorker = ({ healthCheck, entry }: Pick<LiveRecord, 'healthCheck' | 'entry'>): boolean =>
+  healthCheck === null ? entry.routes.length === 0 : isWorker({ healthCheck });
 
 /** The newest edge settings that the host has received for an environment. */
 export interface EdgeRecord extends EdgePart {

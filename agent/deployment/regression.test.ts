@@ -184,6 +184,21 @@ test('a container that exits in the window is detected without any visitor', asy
   assert.equal(scene.proxy.active, IDS.previous);
 });
 
+test('a worker that crashes in the window is flipped back, and its error counts no requests', async () => {
+  const scene = aScene({ settings: { healthCheck: { kind: 'running', runSeconds: 10 } } });
+  scene.proxy.around = (call) => {
+    if (call === 'flip') scene.container = { running: false, exitCode: 3, oomKilled: false } as ContainerState;
+  };
+  scene.context.ports.proxy.watch = () => new Promise(() => undefined);
+  await assert.rejects(cutover.run(scene.context), (error: OrkestrError) => {
+    const [why = '', ...others] = error.evidence;
+    assert.match(why, /ended with exit code 3 after it had taken over/);
+    assert.deepEqual(others, ['app: Error: no database', 'app:     at start']);
+    return regressed(error);
+  });
+  assert.equal(scene.proxy.active, IDS.previous);
+});
+
 test('an engine that does not answer in the window does not count against the app', async () => {
   const { proxy, context } = aScene();
   context.ports.proxy.watch = async () => {

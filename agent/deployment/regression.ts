@@ -5,6 +5,7 @@
  * So, whatever crashes in between, a step that runs again sees it and never flips a second time.
  */
 import { OrkestrError } from '../../protocol/errors.ts';
+import { isWorker } from '../../protocol/job.ts';
 import type { TableView } from '../../protocol/proxy-admin.ts';
 import { diagnoseExit, TAIL_LINES, tailEvidence } from './diagnosis.ts';
 import { drainTarget } from './drain.ts';
@@ -113,6 +114,7 @@ async function regressed(context: StepContext, reasons: readonly string[]): Prom
 
 /** The receipt of the flip back, in words: a failed step has no output, so the counts go into its error. */
 async function visitorsMet({ job, ports, log }: StepContext): Promise<readonly string[]> {
+  if (isWorker(job.settings)) return []; // nobody visits it, so there is nothing to count
   try {
     const { previous, failed } = await ports.proxy.receipt(job.environment.id);
     if (previous?.targetId !== job.deploymentId) return [];

@@ -1,4 +1,7 @@
-/** Starts a container of an earlier deployment again, unchanged, and waits until it accepts connections. */
+/**
+ * Starts a container of an earlier deployment again, unchanged, and waits until it accepts connections. Of a worker it
+ * only has to run.
+ */
 import { OrkestrError } from '../../protocol/errors.ts';
 import { tryOnce } from '../probe/index.ts';
 import type { Ports } from './ports.ts';
@@ -8,7 +11,8 @@ const PAUSE_MS = 1000;
 
 interface Restart {
   readonly deploymentId: string;
-  readonly port: number;
+  /** Null: a worker, which nothing connects to. */
+  readonly port: number | null;
   /** How many times to try to connect, once a second. */
   readonly tries: number;
 }
@@ -42,7 +46,7 @@ export async function restart(
       });
   const { address } = state;
   if (address === null) throw new OrkestrError('ORK_APP_EXITED', `The container ${name} does not keep running.`);
-  await untilItAccepts(ports, { address, port, tries }, signal);
+  if (port !== null) await untilItAccepts(ports, { address, port, tries }, signal);
   return address;
 }
 

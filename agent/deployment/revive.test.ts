@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { RemoveJob } from '../../protocol/job.ts';
 import { UpstreamEntry } from '../../protocol/proxy-admin.ts';
+import { CLOSED_PORT } from '../../test/harness/free-port.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
 import {
   deployJob,
@@ -63,7 +64,8 @@ test('revive runs deploy and health with the journaled outputs and env, and sets
   assert.deepEqual(seen, [job.env, outputFor('build', { job }).id, '172.30.0.9']);
 });
 
-const adopted = (port: number): LiveRecord => ({
+/** @param host of its only route; null: it has none */
+const adopted = (port: number, host: string | null = 'shop.example.com'): LiveRecord => ({
   environmentId: IDS.environment,
   projectId: IDS.project,
   deploymentId: IDS.host,
@@ -71,7 +73,7 @@ const adopted = (port: number): LiveRecord => ({
     id: IDS.environment,
     generation: 4,
     targets: [{ id: IDS.host, address: '172.30.0.2', port }],
-    routes: [],
+    routes: host === null ? [] : [{ host, pathPrefix: '/' }],
   }),
   healthCheck: null,
   release: null,
@@ -101,6 +103,25 @@ test('an adopted container without a readable job starts as it is, and must answ
   const lost = { ...journal, job: () => ({}) as JobRecord, payload: () => assert.fail('sealed with another key') };
   assert.equal(await revive({ ...parts, journal: lost }, adopted(port), new AbortController().signal), '127.0.0.1');
   assert.equal(started.length, 2);
+});
+
+test('an adopted container without a domain is a worker, and only has to run', async (t) => {
+  const journal = await openTestJournal(temporaryFolder(t));
+  t.after(() => journal.close());
+  const containers = {
+    inspect: async () => container(IDS.host, { running: false, address: null }),
+    start: async () => container(IDS.host),
+    keepRunning: async () => undefined,
+  } as unknown as Ports['containers'];
+  const parts = {
+    journal,
+    ports: refusingPorts({ containers }, hastyClock()),
+    pipeline: scriptedPipeline(),
+    log: quiet,
+  };
+  const signal = new AbortController().signal;
+  assert.equal(await revive(parts, adopted(CLOSED_PORT, null), signal), '127.0.0.1');
+  await assert.rejects(revive(parts, adopted(CLOSED_PORT), signal), { code: 'ORK_PORT_CLOSED' });
 });
 
 test('revive reports that an adopted container is gone, since it cannot be recreated', async (t) => {

@@ -6,6 +6,7 @@ import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { Job } from '../../protocol/job.ts';
 import type { AnyStage, Pipeline } from './pipeline.ts';
 import type { Ports, StepLog } from './ports.ts';
+import { isLiveWorker } from './records.ts';
 import type { DeploymentJournal, LiveRecord } from './records.ts';
 import { restart } from './restart.ts';
 import { contextOf, outputsOf } from './run.ts';
@@ -91,5 +92,6 @@ const TRIES = 60;
 
 async function reviveAsItIs({ ports }: ReviveParts, live: LiveRecord, signal: AbortSignal): Promise<string> {
   const { deploymentId, entry } = live;
-  return restart(ports, { deploymentId, port: entry.targets[0]?.port ?? 0, tries: TRIES }, signal);
+  const port = isLiveWorker(live) ? null : (entry.targets[0]?.port ?? 0);
+  return restart(ports, { deploymentId, port, tries: TRIES }, signal);
 }

@@ -43,6 +43,8 @@ export interface Run {
   readonly previousId: string | null;
   /** Port that the live deployment found in place of a guess. */
   readonly foundPort: number | null;
+  /** Whether the live deployment is a worker. */
+  readonly previousIsWorker?: boolean;
   readonly signals: RunSignals;
   readonly secrets: readonly string[];
   readonly outputs: Map<StepName, unknown>;
@@ -68,7 +70,7 @@ const outputsOfBuilt = ({ checkout, plan, image }: Built): [StepName, unknown][]
 
 /** The part of its run that a step sees. */
 export function contextOf(
-  run: Pick<Run, 'job' | 'previousId' | 'foundPort' | 'outputs'> & {
+  run: Pick<Run, 'job' | 'previousId' | 'foundPort' | 'previousIsWorker' | 'outputs'> & {
     parts: Pick<RunnerParts, 'ports'> & { readonly journal: Pick<DeploymentJournal, 'edge' | 'job'> };
     signals?: Pick<RunSignals, 'leaveSlot' | 'removal'>;
     isLive?: boolean;
@@ -83,7 +85,7 @@ export function contextOf(
       if (!run.outputs.has(step)) throw new OrkestrError('ORK_INTERNAL', `The step ${step} has not run yet.`);
       return run.outputs.get(step) as Outputs[N];
     },
-    previous: run.previousId === null ? null : { deploymentId: run.previousId, foundPort: run.foundPort },
+    previous: previousOf(run),
     ports: run.parts.ports,
     signal,
     removal: run.signals?.removal ?? new AbortController().signal,
@@ -94,6 +96,16 @@ export function contextOf(
     takeOver: run.takeOver ?? (() => undefined),
     log,
   };
+}
+
+function previousOf({
+  previousId,
+  foundPort,
+  previousIsWorker = false,
+}: Pick<Run, 'previousId' | 'foundPort' | 'previousIsWorker'>): StepContext['previous'] {
+  return previousId === null
+    ? null
+    : { deploymentId: previousId, foundPort, ...(previousIsWorker && { isWorker: true }) };
 }
 
 /**

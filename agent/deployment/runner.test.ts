@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { Settings } from '../../protocol/job.ts';
 import { STEP_NAMES } from '../../protocol/steps.ts';
 import type { Release } from '../../protocol/steps.ts';
 import { deployJob, IDS, noSignals, outputFor, rollbackJob } from './test-bench.ts';
@@ -67,6 +68,25 @@ test('the next deployment supersedes the previous one and receives it as previou
   assert.deepEqual(previous, [null, { deploymentId: first.deploymentId, foundPort: null }]);
   assert.equal(journal.job(first.deploymentId)?.state, 'superseded');
   assert.equal(journal.live(IDS.environment)?.deploymentId, second.deploymentId);
+});
+
+test('a deployment knows that the previous one is a worker, whatever it is itself', async (t) => {
+  const previous: unknown[] = [];
+  const { journal, run } = await bench(t, {
+    deploy: {
+      async run(context) {
+        previous.push(context.previous);
+        return undefined;
+      },
+    },
+  });
+  const settings = Settings.parse({ healthCheck: { kind: 'running' } });
+  const [worker, web] = [deployJob({ settings }), deployJob({ generation: 2 })];
+  for (const job of [worker, web]) {
+    journal.accept(job);
+    await run(job.deploymentId);
+  }
+  assert.deepEqual(previous, [null, { deploymentId: worker.deploymentId, foundPort: null, isWorker: true }]);
 });
 
 test('a rollback whose image is still here starts at deploy and says so', async (t) => {

@@ -8,6 +8,7 @@ import type { ErrorReport } from '../../protocol/errors.ts';
 import type { ReleaseJob } from '../../protocol/job.ts';
 import { handOn, stagesOf } from './build-job.ts';
 import { isEnded, transition } from './deployment.ts';
+import { isLiveWorker } from './records.ts';
 import type { JobRecord, StepRecord } from './records.ts';
 import { startAgainWhatFell } from './resume.ts';
 import { removeEnvironment } from './removal.ts';
@@ -76,12 +77,16 @@ async function runRelease(
 }
 
 /** What was live when the deployment started. Fixed at that point, so that a restart sees the same. */
-function previousOf({ journal }: RunnerParts, record: JobRecord): Pick<Run, 'previousId' | 'foundPort'> {
+function previousOf(
+  { journal }: RunnerParts,
+  record: JobRecord,
+): Pick<Run, 'previousId' | 'foundPort' | 'previousIsWorker'> {
   const live = journal.live(record.environmentId);
   const previousId = record.state === 'queued' ? (live?.deploymentId ?? null) : record.previousId;
   return {
     previousId: previousId === record.deploymentId ? null : previousId,
     foundPort: live?.release?.foundPort ?? null,
+    previousIsWorker: live !== null && isLiveWorker(live),
   };
 }
 

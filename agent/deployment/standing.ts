@@ -3,6 +3,7 @@
  * reboot, or an engine that took its containers down, stops it, and its address may then belong to another container.
  */
 import { toErrorReport } from '../../protocol/errors.ts';
+import { isWorker } from '../../protocol/job.ts';
 import { diagnoseExit, TAIL_LINES } from './diagnosis.ts';
 import { servingPort } from './port.ts';
 import type { ContainerState } from './ports.ts';
@@ -40,8 +41,8 @@ export async function standUp(context: StepContext): Promise<boolean> {
   const { job, output, ports, log, signal } = context;
   const state = await look(context);
   if (state === undefined || state?.running === true) return false;
-  log.line('visitors are on it and it does not run: starting it again');
-  const port = servingPort(output('deploy'), output('health'));
+  log.line('it has taken over and does not run: starting it again');
+  const port = isWorker(job.settings) ? null : servingPort(output('deploy'), output('health'));
   await restart(ports, { deploymentId: job.deploymentId, port, tries: RESTART_TRIES }, signal);
   return true;
 }

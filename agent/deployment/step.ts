@@ -8,8 +8,15 @@ export interface StepContext {
   readonly job: ReleaseJob;
   /** The output of an earlier step. Throws ORK_INTERNAL if it has not run. */
   readonly output: <N extends StepName>(step: N) => StepOutputs[N];
-  /** The deployment that was live here when this one started, and the port that it found; or null. From the journal. */
-  readonly previous: { readonly deploymentId: string; readonly foundPort?: number | null } | null;
+  /**
+   * The deployment that was live here when this one started, the port that it found, and whether it is a worker; or
+   * null. From the journal.
+   */
+  readonly previous: {
+    readonly deploymentId: string;
+    readonly foundPort?: number | null;
+    readonly isWorker?: boolean;
+  } | null;
   readonly ports: Ports;
   readonly signal: AbortSignal;
   /** The environment is being removed from the host: visitors who are still there are not worth a wait. */

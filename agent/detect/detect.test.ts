@@ -55,6 +55,45 @@ describe('a Procfile', () => {
     const python = { 'app.py': '', 'requirements.txt': 'flask', Procfile: 'web: python app.py\n' };
     assert.deepEqual((await plan(python)).warnings, []);
   });
+
+  const workers =
+    'web: node a.js\nrelease: node migrate.js\nsend_mail: node mail.js --to "all"\nclock: node clock.js\nnothing:\n';
+  const withWorkers = { 'package.json': json({ scripts: { start: 'node a.js' } }), Procfile: workers };
+  const notRun = (warnings: readonly string[]): string[] => warnings.filter((one) => one.includes('not run:'));
+
+  test('with more processes than web causes a warning that names them, and how one is started', async () => {
+    const said =
+      'orkestr runs one process per environment, so these lines of the Procfile are not run: send_mail, clock. ' +
+      `Create an environment for each: orkestr environment create send-mail --worker --start 'node mail.js --to "all"'`;
+    assert.deepEqual(notRun((await plan(withWorkers)).warnings), [said]);
+    const own = { ...withWorkers, Dockerfile: 'FROM node:24\n' };
+    assert.deepEqual(notRun((await plan(own)).warnings), [said], 'A Dockerfile starts none of them either.');
+  });
+
+  test('causes no such warning in an environment that is meant for one of its lines', async () => {
+    const { warnings, startCommand } = await plan(withWorkers, { startCommand: 'node clock.js' });
+    assert.equal(startCommand, 'node clock.js');
+    assert.deepEqual(notRun(warnings), []);
+  });
+
+  test('with very many processes causes a warning that stays short', async () => {
+    const many = Array.from({ length: 1000 }, (_, index) => `w${index}: node ${'x'.repeat(300)}\n`).join('');
+    const [warning = ''] = notRun((await plan({ ...withWorkers, Procfile: many })).warnings);
+    assert.match(warning, /: w0, w1, .*, w9 and 990 more\. .* create w0 --worker --start COMMAND$/);
+  });
+
+  test('with a worker alone is enough where the environment names the start command', async () => {
+    const bot = { 'requirements.txt': 'discord.py', 'bot.py': 'run()', Procfile: 'worker: python bot.py\n' };
+    const made = await plan(bot, { startCommand: 'python bot.py' });
+    assert.deepEqual([made.detector, made.startCommand, made.warnings], ['python', 'python bot.py', []]);
+    const ruby = {
+      Gemfile: "gem 'sidekiq'\n",
+      'Gemfile.lock': '',
+      'work.rb': '',
+      Procfile: 'worker: sidekiq -r ./work.rb\n',
+    };
+    assert.equal((await plan(ruby, { startCommand: 'sidekiq -r ./work.rb' })).detector, 'ruby');
+  });
 });
 
 describe('several matching detectors', () => {

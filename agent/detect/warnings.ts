@@ -2,7 +2,7 @@
 import type { BuildPlan } from '../../protocol/steps.ts';
 import { composeFile } from './compose-file.ts';
 import type { DetectRequest, Finding, StatedSettings } from './detector.ts';
-import { procfileWeb } from './procfile.ts';
+import { procfileWeb, unstartedProcesses } from './procfile.ts';
 import type { rank } from './rank.ts';
 
 /** Warnings about other findings and failures, which make a wrong guess visible. */
@@ -36,6 +36,8 @@ export async function unusedFiles(
       `orkestr does not use ${compose.path}. Create an environment for each of its other services${others}.`,
     );
   }
+  const start = evidence.find(({ subject }) => subject === 'start');
+  warnings.push(...(await unstartedProcesses(repository, [stated.startCommand?.value, start?.value])));
   if (dockerfile.origin === 'generated') warnings.push(...(await unusedProcesses({ repository, stated }, evidence)));
   return warnings;
 }

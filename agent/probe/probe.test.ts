@@ -53,12 +53,18 @@ function subjectAt(port: number, parts: Partial<ProbeSubject> = {}): ProbeSubjec
 
 type CheckInput = Parameters<typeof HealthCheck.parse>[0];
 
+function probing(input: CheckInput): Parameters<typeof resolveCheck>[0] {
+  const check = HealthCheck.parse(input);
+  assert.ok(check.kind !== 'running', 'running only waits');
+  return check;
+}
+
 function probe(
   check: CheckInput,
   subject: ProbeSubject,
   options: { timeoutMs?: number; signal?: AbortSignal } = {},
 ): Promise<ProbeResult> {
-  const parsed = resolveCheck(HealthCheck.parse(check), false);
+  const parsed = resolveCheck(probing(check), false);
   const { timeoutMs = TIMEOUT_MS, signal = new AbortController().signal } = options;
   return tryOnce(parsed, subject, timeoutMs, signal);
 }
@@ -208,7 +214,7 @@ describe('probe command', () => {
 });
 
 describe('the check auto', () => {
-  const auto = HealthCheck.parse({ kind: 'auto', startSeconds: 7 });
+  const auto = probing({ kind: 'auto', startSeconds: 7 });
 
   test("is the image's HEALTHCHECK when there is one", () => {
     assert.equal(resolveCheck(auto, true).kind, 'image');

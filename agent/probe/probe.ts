@@ -1,8 +1,11 @@
 /** The contract of a probe: one try at an app, with a result in words. The health step decides when and how often. */
 import type { HealthCheck } from '../../protocol/job.ts';
 
+/** Checks that probe: all but `running`, which only waits. */
+export type ProbingCheck = Exclude<HealthCheck, { kind: 'running' }>;
+
 /** Kinds that have a probe; `auto` is resolved to one of them first. */
-export type ProbeKind = Exclude<HealthCheck['kind'], 'auto'>;
+export type ProbeKind = Exclude<ProbingCheck['kind'], 'auto'>;
 
 export type CheckOf<K extends ProbeKind> = Extract<HealthCheck, { kind: K }>;
 

@@ -70,6 +70,18 @@ test('the plan is empty if containers, table and journal agree', () => {
   assert.deepEqual(plan(observed(), NOTHING), []);
 });
 
+test('of a worker, whose upstream has no route, nothing is missing', () => {
+  const known = live('d1', 'e');
+  const worker: LiveRecord = {
+    ...known,
+    entry: { ...known.entry, routes: [] },
+    healthCheck: { kind: 'running', runSeconds: 10 },
+  };
+  const seen = { ...WHOLE.observed, table: table({ ...upstream('e', [['d1']]), routes: [] }) };
+  assert.deepEqual(plan(seen, { live: [worker], unfinished: [] }), []);
+  assert.deepEqual(kinds(plan(seen, NOTHING)), ['adopt'], 'also after the journal was lost');
+});
+
 test('a live container that does not run is revived', () => {
   const containers = [container('d1', 'e', { running: false, address: null })];
   assert.deepEqual(kinds(plan({ ...WHOLE.observed, containers }, WHOLE.remembered)), [

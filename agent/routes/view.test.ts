@@ -42,6 +42,14 @@ test('the view has a row per target with the changes since the last look', () =>
   assert.equal(new Set(ends).size, 1, 'numbers stand to the right');
 });
 
+test('an environment without a domain says so in place of its route', () => {
+  const worker = tableView(upstreamView({ id: uuid(1), targets: [targetView({ id: uuid(2) })] }));
+  assert.match(
+    renderRoutes(look(worker, 0), null, NAMES),
+    /^\(no domain\) +shop\/production +172\.30\.0\.2 +healthy /m,
+  );
+});
+
 test('the first look, a restarted proxy and a new target have no rate yet', () => {
   const now = look(table(10, 0, 0), 2000);
   const restarted = { ...table(5, 0, 0), startedAt: '2031-01-01T00:00:00.000Z' };

@@ -53,7 +53,8 @@ interface Scene {
 
 /** As many rows as the longest of routes, remarks and targets needs. */
 function rowsOf(upstream: UpstreamView, { look, before, names }: Scene): string[][] {
-  const routes = upstream.routes.map(({ host, pathPrefix }) => host + (pathPrefix === '/' ? '' : pathPrefix));
+  const hosts = upstream.routes.map(({ host, pathPrefix }) => host + (pathPrefix === '/' ? '' : pathPrefix));
+  const routes = hosts.length === 0 ? ['(no domain)'] : hosts;
   const about = [names.get(upstream.id) ?? upstream.id, ...remarksOf(upstream, before)];
   const targets = upstream.targets.map((target) =>
     targetCells(upstream, target, paceOf(target, upstream, look, before)),
@@ -79,11 +80,12 @@ function remarksOf(upstream: UpstreamView, before: Look | null): string[] {
   ];
 }
 
-function targetCells({ canary }: UpstreamView, target: TargetView, pace: Pace | null): string[] {
+function targetCells({ canary, routes }: UpstreamView, target: TargetView, pace: Pace | null): string[] {
   const { address, port, state, suspended, inFlight, streams } = target;
   const marks = [suspended && 'suspended', canary?.targetId === target.id && 'canary'].filter((mark) => mark !== false);
   return [
-    `${address}:${port}`,
+    // Without a route nothing connects to it, and the port may be any.
+    routes.length === 0 ? address : `${address}:${port}`,
     [state, ...marks].join(', '),
     String(inFlight),
     String(streams),

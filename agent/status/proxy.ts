@@ -22,8 +22,9 @@ export const proxy: Check = {
 
 function describe({ routes, targets }: Upstream): string[] {
   const where = routes.map(({ host, pathPrefix }) => `${host}${pathPrefix === '/' ? '' : pathPrefix}`).join(', ');
-  return targets.map(
-    ({ address, port, state, inFlight, id }) =>
-      `${where} -> ${address}:${port} ${state}, ${inFlight} in flight (${id})`,
+  return targets.map(({ address, port, state, inFlight, id }) =>
+    routes.length === 0
+      ? `no domain: ${address} ${state} (${id})`
+      : `${where} -> ${address}:${port} ${state}, ${inFlight} in flight (${id})`,
   );
 }

@@ -213,6 +213,13 @@ test('a check that never ends is reported as such, and the others still answer',
   assert.equal(checks['fine']?.level, 'ok');
 });
 
+test('a worker is shown without a domain and without a port, and is no warning', async (t) => {
+  const worker = tableView(upstreamView({ id: IDS.environment, targets: [targetView({ id: IDS.host })] }));
+  const report = await checkAll(await subject(t, { proxy: { ...proxy, table: async () => worker } }));
+  assert.equal(report.checks['proxy']?.level, 'ok', renderStatus(report));
+  assert.match(renderStatus(report), new RegExp(`no domain: 172\\.30\\.0\\.2 healthy \\(${IDS.host}\\)`));
+});
+
 test('a proxy that does not answer is down', async (t) => {
   const away = {
     ...proxy,

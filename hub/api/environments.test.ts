@@ -158,6 +158,43 @@ test('removing its own domains gives an environment the default domain again', a
   assert.deepEqual(back.json.urls, ['http://shop.localhost:8080']);
 });
 
+test('a worker has no domain, neither when it is made nor later, and a web app made of it gets one', async (t) => {
+  const { call } = await start(t);
+  const worker = { kind: 'running' };
+  const made = await call('POST', '', { slug: 'worker', settings: { healthCheck: worker, startCommand: 'sidekiq' } });
+  assert.equal(made.status, 201);
+  assert.deepEqual([made.json.urls, made.json.settings.domains], [[], []]);
+  assert.deepEqual(made.json.settings.healthCheck, { kind: 'running', runSeconds: 10 });
+  const changed = await call('PATCH', '/worker', { settings: { healthCheck: { runSeconds: 30 } } });
+  assert.deepEqual([changed.json.urls, changed.json.settings.healthCheck.runSeconds], [[], 30]);
+  const web = await call('PATCH', '/worker', { settings: { healthCheck: null } });
+  assert.deepEqual(web.json.urls, ['http://worker-shop.localhost:8080']);
+  assert.equal(web.json.settings.healthCheck.kind, 'auto');
+});
+
+test('an app with a domain becomes a worker only if that is given up in the same change', async (t) => {
+  const { api, token, call } = await start(t);
+  const healthCheck = { kind: 'running' };
+  const refused = await call('PATCH', '/production', { settings: { healthCheck } });
+  assert.equal(refused.json.code, 'ORK_INVALID');
+  assert.match(
+    refused.json.evidence[0],
+    /^settings\.domains: a worker .* give up shop\.localhost with "domains": \[\]/,
+  );
+  assert.deepEqual((await call('GET', '/production')).json.urls, ['http://shop.localhost:8080']);
+  const changed = await call('PATCH', '/production', { settings: { healthCheck, domains: [] } });
+  assert.deepEqual([changed.status, changed.json.urls], [200, []]);
+  // Its domain is free.
+  const other = { slug: 'other', settings: { domains: [{ host: 'shop.localhost' }] } };
+  assert.equal((await call('POST', '', other)).status, 201);
+  const domains = [{ host: 'bot.example.com' }];
+  const environment = { slug: 'production', settings: { healthCheck, domains } };
+  const bot = await api.call(token, 'POST', '/projects', { slug: 'bot', environment });
+  assert.equal(bot.json.code, 'ORK_INVALID');
+  const overview = await api.call(token, 'GET', '/overview');
+  assert.deepEqual(overview.json[0].environments[0].urls, []);
+});
+
 test('an environment shows its live deployment', async (t) => {
   const { api, project, call } = await start(t);
   const [{ id }] = project.environments;

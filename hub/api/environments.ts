@@ -63,7 +63,7 @@ export function registerEnvironments(app: HubApp, deps: HubDeps): void {
       schema: {
         summary: 'Change an environment',
         description:
-          'Settings are merged into the existing ones (RFC 7396): nested objects merge, lists are replaced, null restores the default. In `edge.basicAuth` a user without password keeps the existing one. Domains and edge settings are sent to the host at once: `edge` in the answer shows their state there. All other settings take effect with the next deployment.',
+          'Settings are merged into the existing ones (RFC 7396): nested objects merge, lists are replaced, null restores the default. In `edge.basicAuth` a user without password keeps the existing one. A background worker (`healthCheck.kind` `running`) has no domains: make an environment one with `domains` `[]` in the same change. Domains and edge settings are sent to the host at once: `edge` in the answer shows their state there. All other settings take effect with the next deployment.',
         tags,
         params: EnvironmentParams,
         body: EnvironmentChange,

@@ -1,6 +1,7 @@
 /** Chooses the host and the domain of a new environment. */
 import { randomUUIDv7 } from 'node:crypto';
 import type { z } from 'zod';
+import { isWorker } from '../../protocol/job.ts';
 import type { Settings } from '../../protocol/job.ts';
 import type { HubDeps } from '../deps.ts';
 import { checkDomains, defaultDomains } from '../domains.ts';
@@ -53,9 +54,9 @@ export async function placeEnvironment(
 }
 
 /**
- * The settings unchanged if they name a domain; otherwise with the first default domain that is free or already its
- * own.
- * @throws OrkestrError ORK_INVALID, also when no default domain is free; ORK_ROUTE_TAKEN
+ * The settings unchanged if they name a domain, or are those of a worker, which has none; otherwise with the first
+ * default domain that is free or already its own.
+ * @throws OrkestrError ORK_INVALID, also for a worker with domains and when no default domain is free; ORK_ROUTE_TAKEN
  */
 export async function withDomain(
   deps: Pick<PlaceDeps, 'config' | 'hubUrl'>,
@@ -64,11 +65,21 @@ export async function withDomain(
   of: Omit<Parameters<typeof defaultDomains>[0], 'appsUrl'>,
 ): Promise<Settings> {
   checkDomains(settings.domains, { hub: deps.hubUrl(), apps: deps.config.appsUrl });
+  if (isWorker(settings)) return withoutDomains(settings);
   if (settings.domains.length > 0) return settings;
   for (const domain of defaultDomains({ ...of, appsUrl: deps.config.appsUrl })) {
     if (await isRouteFree(db, of.environmentId, domain)) return { ...settings, domains: [domain] };
   }
   throw invalid(['settings.domains: the default domains are taken; name one']);
+}
+
+/** A domain that is there is never dropped without being asked for: visitors may use it. @throws OrkestrError ORK_INVALID */
+function withoutDomains(settings: Settings): Settings {
+  if (settings.domains.length === 0) return settings;
+  const hosts = settings.domains.map(({ host }) => host).join(', ');
+  throw invalid([
+    `settings.domains: a worker (healthCheck.kind "running") has no domains, since nothing connects to it; give up ${hosts} with "domains": [] (orkestr environment set --worker), or choose another health check`,
+  ]);
 }
 
 /** @throws OrkestrError ORK_INVALID naming each field that exceeds the team's plan */

@@ -163,7 +163,7 @@ export const Environment = z.object({
 export type Environment = z.infer<typeof Environment>;
 /**
  * `hostId` is optional when the team has exactly one host. Without domains, the environment gets one below the hub's
- * base domain.
+ * base domain, unless it is a background worker (`healthCheck.kind` `running`).
  */
 export const NewEnvironment = z.object({
   slug: Slug,

@@ -89,7 +89,8 @@ export function fateLines(output: Output, deployment: Deployment): string[] {
   }
   if (status === 'failed') {
     // With the host offline, nobody knows what serves there.
-    const serves = error?.code === 'ORK_HOST_LOST' ? '' : ' The previous version keeps serving.';
+    const keeps = urls.length === 0 ? 'running' : 'serving';
+    const serves = error?.code === 'ORK_HOST_LOST' ? '' : ` The previous version keeps ${keeps}.`;
     const failed = `${output.style(['bold', 'red'], 'Failed')}${time}.${serves}`;
     return ['', failed, ...(error === null ? [] : output.report(error))];
   }

@@ -58,3 +58,13 @@ test('invalid numbers are refused', () => {
   assert.throws(() => settingsOf({ memory: '1e3' }), { code: 'ORK_INVALID' });
   assert.throws(() => settingsOf({ cpus: 'two' }), { code: 'ORK_INVALID' });
 });
+
+test('--worker asks for a container that runs, and for no domain', () => {
+  assert.deepEqual(settingsOf({ worker: true, start: 'sidekiq', setting: ['healthCheck.runSeconds=30'] }), {
+    startCommand: 'sidekiq',
+    healthCheck: { kind: 'running', runSeconds: 30 },
+    domains: [],
+  });
+  assert.throws(() => settingsOf({ worker: true, domain: ['a.example.com'] }), { code: 'ORK_INVALID' });
+  assert.throws(() => settingsOf({ worker: true, healthPath: '/' }), { code: 'ORK_INVALID' });
+});

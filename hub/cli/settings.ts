@@ -13,6 +13,7 @@ export interface SettingOptions {
   memory?: string;
   cpus?: string;
   healthPath?: string;
+  worker?: boolean;
   setting?: string[];
 }
 
@@ -20,6 +21,12 @@ type Tree = { [name: string]: unknown };
 
 /** The given options only, as a tree: `{ limits: { memoryMiB: 512 } }`. */
 export function settingsOf(options: SettingOptions): Tree {
+  if (options.worker && (options.domain !== undefined || options.healthPath !== undefined)) {
+    throw new OrkestrError(
+      'ORK_INVALID',
+      '--worker is for an app that nothing connects to: do not give --domain or --health-path with it.',
+    );
+  }
   const given: Tree[] = [];
   const add = (path: string, value: unknown): void => {
     if (value !== undefined) given.push(branch(path.split('.'), value));
@@ -34,6 +41,7 @@ export function settingsOf(options: SettingOptions): Tree {
   add('limits.memoryMiB', options.memory && integer(options.memory, '--memory'));
   add('limits.cpus', options.cpus && decimal(options.cpus, '--cpus'));
   add('healthCheck', options.healthPath && { kind: 'http', path: options.healthPath });
+  if (options.worker) given.push({ healthCheck: { kind: 'running' }, domains: [] });
   for (const setting of options.setting ?? []) given.push(parseSetting(setting));
   return given.reduce(merge, {});
 }

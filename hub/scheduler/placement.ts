@@ -1,5 +1,7 @@
 /** Chooses the host for the first job of a deployment: the host that serves it, or another one that builds for it. */
 import { OrkestrError } from '../../protocol/errors.ts';
+import { isWorker } from '../../protocol/job.ts';
+import type { Settings } from '../../protocol/job.ts';
 import type { HostLinks } from '../deps.ts';
 import type { Db } from '../store/database.ts';
 import { listSent } from '../store/deployments.ts';
@@ -20,10 +22,13 @@ export type Placement =
 
 type Host = Row<'host'>;
 
+/** First protocol version whose agents know background workers. Older ones refuse a job with that health check. */
+const WORKER_PROTOCOL = 3;
+
 /** Does not throw for a deployment that no host can run: returns `impossible` with the reason instead. */
 export async function placeDeployment(
   db: Db,
-  links: Pick<HostLinks, 'isOnline'>,
+  links: Pick<HostLinks, 'isOnline' | 'peer'>,
   { kind }: Pick<Row<'deployment'>, 'kind'>,
   environment: Row<'environment'>,
 ): Promise<Placement> {
@@ -31,7 +36,10 @@ export async function placeDeployment(
   if (host === undefined || !links.isOnline(host.id)) {
     return { kind: 'waits', for: `the host ${host?.name ?? environment.host_id}, which is offline` };
   }
-  const { registry, buildHost } = readSettings(environment);
+  const settings = readSettings(environment);
+  const { registry, buildHost } = settings;
+  const tooOld = whyTooOld(links, host, settings);
+  if (tooOld !== null) return { kind: 'impossible', error: tooOld };
   const buildsItself = buildHost === undefined ? host.builds === 1 : buildHost === host.name;
   // A rollback reuses an image that is already built.
   if (buildsItself || kind === 'rollback') return { kind: 'placed', hostId: host.id, buildHostId: null };
@@ -41,12 +49,26 @@ export async function placeDeployment(
     ({ id, name, builds }) => id !== host.id && builds === 1 && (buildHost ?? name) === name,
   );
   if (builders.length === 0) return impossible(`There is no host ${buildHost ?? `beside ${host.name}`} that builds`);
+  const online = builders.filter(({ id }) => links.isOnline(id));
   const builder = await leastBusy(
     db,
-    builders.filter(({ id }) => links.isOnline(id)),
+    online.filter((one) => whyTooOld(links, one, settings) === null),
   );
   if (builder !== undefined) return { kind: 'placed', hostId: builder.id, buildHostId: builder.id };
+  const [old] = online;
+  const error = old === undefined ? null : whyTooOld(links, old, settings);
+  if (error !== null) return { kind: 'impossible', error };
   return { kind: 'waits', for: `a host that builds: ${builders.map(({ name }) => name).join(', ')}, which is offline` };
+}
+
+/** Null: the agent of the host, which is online, knows what the job asks for. */
+function whyTooOld(links: Pick<HostLinks, 'peer'>, { id, name }: Host, settings: Settings): OrkestrError | null {
+  const peer = links.peer(id);
+  if (!isWorker(settings) || peer === undefined || peer.protocol >= WORKER_PROTOCOL) return null;
+  return new OrkestrError(
+    'ORK_PROTOCOL_AGENT_OLD',
+    `The agent on ${name} (version ${peer.agentVersion}) is too old to deploy a background worker (healthCheck.kind "running"): upgrade the host first, orkestr hosts upgrade ${name}.`,
+  );
 }
 
 async function leastBusy(db: Db, hosts: readonly Host[]): Promise<Host | undefined> {

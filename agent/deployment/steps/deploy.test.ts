@@ -54,6 +54,17 @@ describe('the step deploy', () => {
     assert.equal(target.port, 5000);
   });
 
+  test('a worker has the variable PORT only if its environment sets a port', async () => {
+    const healthCheck = { kind: 'running', runSeconds: 10 } as const;
+    const { target, request } = await start({ job: { settings: { healthCheck } } });
+    assert.ok(!('PORT' in request.env));
+    assert.deepEqual([target.worker, target.port, target.portGuessed], [true, 8080, false]);
+    const bySetting = await start({ job: { settings: { healthCheck, port: 5000 } } });
+    assert.equal(bySetting.request.env['PORT'], '5000');
+    const byVariable = await start({ job: { settings: { healthCheck }, env: { PORT: '6000' } } });
+    assert.equal(byVariable.request.env['PORT'], '6000');
+  });
+
   test("a start command for a repository's own Dockerfile becomes the container's command", async () => {
     const own = { origin: 'repository', path: 'Dockerfile', text: 'FROM x' } as const;
     const { request } = await start({ plan: { dockerfile: own, startCommand: 'node other.js' } });

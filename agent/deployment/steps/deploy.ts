@@ -1,13 +1,14 @@
 /**
  * Step 4, deploy: the new container, hardened and limited, beside the one that serves; or in its place (../hold.ts).
  */
+import { isWorker } from '../../../protocol/job.ts';
 import type { Settings } from '../../../protocol/job.ts';
 import { startArgv } from '../../detect/start-command.ts';
 import { diagnoseExit, TAIL_LINES } from '../diagnosis.ts';
 import { removeWithWords } from '../last-words.ts';
 import { ownerOf } from '../owner.ts';
 import { dropImages, ensureImage, mayPull } from '../image.ts';
-import { choosePort } from '../port.ts';
+import { askedPort, choosePort, portOfWorker } from '../port.ts';
 import { undoHold, beginHold } from '../hold.ts';
 import type { Step, StepContext } from '../step.ts';
 import { names } from '../step.ts';
@@ -20,7 +21,8 @@ export const deploy: Step<'deploy'> = {
   async run(context) {
     const { job, output, ports, log } = context;
     const image = output('build');
-    const port = choosePort(job, image, output('analyze'), foundEarlier(context));
+    const worker = isWorker(job.settings);
+    const port = worker ? portOfWorker(job) : choosePort(job, image, output('analyze'), foundEarlier(context));
     const name = names.container(job.deploymentId);
     const command = commandOverride(context);
     // Before requests are held, where there is no room for two: a pull may take minutes.
@@ -31,7 +33,7 @@ export const deploy: Step<'deploy'> = {
       owner: ownerOf(job),
       name,
       imageId,
-      env: environmentOf(context, port.value),
+      env: environmentOf(context, worker && askedPort(job) === undefined ? null : port.value),
       ...(command && { command }),
       limits: job.settings.limits,
       readOnlyRoot: job.settings.readOnlyRoot,
@@ -41,7 +43,8 @@ export const deploy: Step<'deploy'> = {
     if (!state.running || state.address === null) {
       throw diagnoseExit(state, job.settings.limits.memoryMiB, await ports.containers.tail(name, TAIL_LINES));
     }
-    log.line(`container ${state.id.slice(0, 12)} at ${state.address}, port ${port.value} (${port.from})`);
+    const reached = worker ? 'a worker: nothing connects to it' : `port ${port.value} (${port.from})`;
+    log.line(`container ${state.id.slice(0, 12)} at ${state.address}, ${reached}`);
     return {
       containerId: state.id,
       containerName: name,
@@ -49,6 +52,7 @@ export const deploy: Step<'deploy'> = {
       port: port.value,
       portFrom: port.from,
       portGuessed: port.guessed,
+      ...(worker && { worker }),
       ...(imageId !== image.id && { imageId }),
     };
   },
@@ -77,11 +81,11 @@ function foundEarlier({ job, previous }: StepContext): number | null {
   return built ?? previous?.foundPort ?? null;
 }
 
-/** The environment's variables, the port, and the identity of this container. */
-function environmentOf({ job }: StepContext, port: number): Record<string, string> {
+/** The environment's variables, the port, and the identity of this container. @param port null: it listens on none */
+function environmentOf({ job }: StepContext, port: number | null): Record<string, string> {
   return {
     ...job.env,
-    PORT: String(port),
+    ...(port !== null && { PORT: String(port) }),
     ORKESTR_DEPLOYMENT_ID: job.deploymentId,
     ORKESTR_COMMIT: job.commit,
     ORKESTR_PROJECT: job.project.slug,

@@ -145,6 +145,54 @@ describe('the step health', () => {
     assert.equal(report.probe, 'image');
   });
 
+  describe('of a worker', () => {
+    const check = { kind: 'running', runSeconds: 10 };
+
+    test('passes when the container has run for its time, and connects to nothing', async () => {
+      const clock = new VirtualClock();
+      // Neither a probe nor a look at its sockets is scripted.
+      const context = contextOf({ clock, check, containers: { inspect: async () => running } });
+      const report = await health.run(context);
+      assert.deepEqual(report, {
+        probe: 'running',
+        attempts: 1,
+        ms: clock.monotonic(),
+        last: 'ran for 10 s',
+        listeners: [],
+        foundPort: null,
+      });
+      assert.ok(clock.monotonic() >= 10_000 && clock.monotonic() < 11_000, `passed after ${clock.monotonic()} ms`);
+    });
+
+    test('fails at once with its last lines if it exits before that', async () => {
+      const clock = new VirtualClock();
+      const containers = {
+        inspect: async () =>
+          clock.monotonic() < 4000 ? running : { ...running, running: false, exitCode: 1, address: null },
+        tail: async () => ['Error connecting to Redis'],
+      };
+      await assert.rejects(health.run(contextOf({ clock, check, containers })), {
+        code: 'ORK_APP_EXITED',
+        message: /exit code 1 before it was healthy\..*Error connecting to Redis/,
+        evidence: ['exit code: 1', 'app: Error connecting to Redis'],
+      });
+      assert.equal(clock.monotonic(), 4000);
+    });
+
+    test('fails if it was started again meanwhile, as Docker does with a live one', async () => {
+      const clock = new VirtualClock();
+      const containers = {
+        inspect: async () => ({ ...running, pid: clock.monotonic() < 4000 ? 41 : 42 }),
+        tail: async () => ['Segmentation fault'],
+      };
+      await assert.rejects(health.run(contextOf({ clock, check, containers })), {
+        code: 'ORK_APP_EXITED',
+        message: 'The app ended and was started again within 10 s.',
+        evidence: ['app: Segmentation fault'],
+      });
+    });
+  });
+
   test('has no undo, because it changes nothing', () => {
     assert.ok(!('undo' in health));
   });

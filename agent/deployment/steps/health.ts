@@ -5,13 +5,10 @@ import { resolveCheck, tryOnce } from '../../probe/index.ts';
 import type { ProbeSubject } from '../../probe/index.ts';
 import type { Domain } from '../../../protocol/edge.ts';
 import type { HealthReport, Listener } from '../../../protocol/steps.ts';
-import { diagnose, diagnoseExit, TAIL_LINES } from '../diagnosis.ts';
+import { diagnose, TAIL_LINES } from '../diagnosis.ts';
 import { isOpen, otherPort } from '../port.ts';
-import type { ContainerState } from '../ports.ts';
 import type { Step, StepContext } from '../step.ts';
-
-/** How often to inspect the container during a probe or a pause, ms. */
-const WATCH_MS = 500;
+import { ensureRunning, untilExit, untilItHasRun } from '../still-running.ts';
 
 /**
  * A failed probe that had less time than this, at the end of the budget, must not hide the result of the one before it.
@@ -35,17 +32,26 @@ export const health: Step<'health'> = {
     const signal = AbortSignal.any([context.signal, over.signal]);
     try {
       // A container that exits is noticed at once, not at the end of the probe or the pause.
-      return await Promise.race([untilHealthy(context, signal), untilExit(context, signal)]);
+      return await Promise.race([untilPassed(context, signal), untilExit(context, signal)]);
     } finally {
       over.abort();
     }
   },
 };
 
-async function untilHealthy(context: StepContext, signal: AbortSignal): Promise<HealthReport> {
-  const { job, output, ports, log } = context;
+function untilPassed(context: StepContext, signal: AbortSignal): Promise<HealthReport> {
+  const { healthCheck } = context.job.settings;
+  if (healthCheck.kind === 'running') return untilItHasRun(context, healthCheck.runSeconds, signal);
+  return untilHealthy(context, resolveCheck(healthCheck, context.output('build').hasHealthcheck), signal);
+}
+
+async function untilHealthy(
+  context: StepContext,
+  check: ReturnType<typeof resolveCheck>,
+  signal: AbortSignal,
+): Promise<HealthReport> {
+  const { output, ports, log } = context;
   const { clock } = ports;
-  const check = resolveCheck(job.settings.healthCheck, output('build').hasHealthcheck);
   const search = portSearch(context, check.intervalSeconds * 1000);
   const started = clock.monotonic();
   const remaining = (): number => started + check.startSeconds * 1000 - clock.monotonic();
@@ -93,26 +99,6 @@ function pauseMs(sinceStart: number, ok: boolean, interval: number): number {
 
 /** A result that differs from the one before only in its time is not logged again. */
 const withoutTime = (got: string): string => got.replace(/ in \d+ ms/, '');
-
-/** Never resolves; throws the reason as soon as the container no longer runs. */
-async function untilExit(context: StepContext, signal: AbortSignal): Promise<never> {
-  for (;;) {
-    await ensureRunning(context, ({ running }) => running);
-    await context.ports.clock.sleep(WATCH_MS, signal);
-  }
-}
-
-/** @throws OrkestrError ORK_APP_EXITED or ORK_APP_MEMORY unless the container exists and `isFine` */
-async function ensureRunning(
-  { job, output, ports }: StepContext,
-  isFine: (state: ContainerState) => boolean,
-): Promise<void> {
-  const name = output('deploy').containerName;
-  const state = await ports.containers.inspect(name);
-  if (state !== null && isFine(state)) return;
-  const tail = state === null ? [] : await ports.containers.tail(name, TAIL_LINES);
-  throw diagnoseExit(state, job.settings.limits.memoryMiB, tail);
-}
 
 /** A name that visitors use: apps may reject others. For a wildcard, any name that it covers. */
 function probedHost(domains: readonly Domain[]): string | undefined {

@@ -44,10 +44,12 @@ export const python: Detector = {
     const { repository } = request;
     const dependencies = await pythonDependencies(request);
     const django = await djangoProject(repository, dependencies);
-    const start = await startOf(repository, dependencies, django);
+    const start = await startOf(request, dependencies, django);
     if (start === null) {
       const files = dependencies === null ? 'no requirements.txt, pyproject.toml or Pipfile, and ' : '';
-      return { missed: `${files}no Procfile with a web line, no manage.py, none of ${ENTRY_FILES.join(', ')}` };
+      return {
+        missed: `${files}no startCommand, no Procfile with a web line, no manage.py, none of ${ENTRY_FILES.join(', ')}`,
+      };
     }
     const folders = [repository, request.checkout.repository];
     const runtime = await chooseRuntime(request, folders, RUNTIME, dependencies?.python ?? null);
@@ -93,9 +95,11 @@ export const python: Detector = {
   },
 };
 
-/** A file that is simply run could be anything. */
-const confidenceOf = ({ framework, from }: PythonStart): Confidence =>
-  framework === 'Python' && from !== 'Procfile' ? 'likely' : 'certain';
+/** A file that is simply run could be anything, and a stated command could belong to another language. */
+function confidenceOf({ framework, from, isStated = false }: PythonStart): Confidence {
+  if (isStated) return 'guess';
+  return framework === 'Python' && from !== 'Procfile' ? 'likely' : 'certain';
+}
 
 /** Django's own parts: its build, a secret key, the allowed hosts. */
 async function djangoParts(

@@ -1,5 +1,5 @@
 /** Detector: Ruby, by its Gemfile. */
-import type { Detector, Facts, Finding, Miss, Stated } from '../detector.ts';
+import type { Detector, DetectRequest, Facts, Finding, Miss, Stated } from '../detector.ts';
 import { evidenceFor, lockWarning, versionFact } from '../evidence.ts';
 import { writeRuby, writeRubySite } from '../dockerfiles/ruby.ts';
 import { STATIC_PORT } from '../dockerfiles/static.ts';
@@ -66,9 +66,13 @@ export const ruby: Detector = {
     const gems = new Set(
       [...gemfile.matchAll(/^[ \t]*gem[ \t(]*["']([A-Za-z0-9_.-]+)["']/gm)].map(([, gem = '']) => gem),
     );
-    const start = await startOf(repository, gems);
+    const found = await startOf(repository, gems);
+    const start = found ?? statedStart(request.stated);
     if (start === null)
-      return { missed: 'Gemfile, but no Procfile with a web line, no config.ru, _config.yml, app.rb or main.rb' };
+      return {
+        missed:
+          'Gemfile, but no startCommand, no Procfile with a web line, no config.ru, _config.yml, app.rb or main.rb',
+      };
     const runtime = await chooseRuntime(request, [repository], RUNTIME, saidBy(gemfile));
     const rails = start.framework === 'Rails';
     const hasLock = await repository.has('Gemfile.lock');
@@ -96,7 +100,7 @@ export const ruby: Detector = {
       runPackages: libraries.map(([, [, run]]) => run),
     };
     return {
-      confidence: 'certain',
+      confidence: found === null ? 'guess' : 'certain',
       facts,
       evidence: evidenceFor(
         facts,
@@ -162,6 +166,12 @@ async function startOf(repository: RepositoryView, gems: ReadonlySet<string>): P
   if (web === null) return known;
   return { ...(known ?? { framework: 'Ruby', port: 9292 }), command: web, from: 'Procfile' };
 }
+
+/** A worker has none of the files of a web app: with a Gemfile, a stated command suffices. */
+const statedStart = ({ startCommand }: DetectRequest['stated']): Start | null =>
+  startCommand === undefined
+    ? null
+    : { framework: 'Ruby', port: 9292, command: startCommand.value, from: startCommand.from };
 
 async function siteOf(repository: RepositoryView, gems: ReadonlySet<string>): Promise<Start | null> {
   const jekyll = gems.has('jekyll') || gems.has('github-pages');

@@ -22,6 +22,8 @@ export interface PythonStart {
   readonly port?: number;
   readonly command: string;
   readonly from: string;
+  /** The settings name the command, and no file of the repository does. */
+  readonly isStated?: boolean;
   readonly warning?: string;
 }
 

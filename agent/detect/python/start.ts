@@ -17,9 +17,9 @@ const MAX_SCRIPTS = 30;
 /** Framework names as used in plans. */
 export const PYTHON_FRAMEWORKS = [...FRAMEWORKS, DJANGO, ...SCRIPT_FRAMEWORKS];
 
-/** A Procfile decides; else a framework's server is used; else an entry file is run. */
+/** A Procfile decides; else a framework's server is used; else an entry file is run; else what the settings name. */
 export async function startOf(
-  repository: RepositoryView,
+  { repository, stated }: Pick<DetectRequest, 'repository' | 'stated'>,
   dependencies: PythonDependencies | null,
   django: DjangoProject | null,
 ): Promise<PythonStart | null> {
@@ -28,8 +28,19 @@ export async function startOf(
     (await djangoStart(django, dependencies)) ??
     (await scriptStart(repository, dependencies)) ??
     (await frameworkStart(repository, dependencies)) ??
-    (await entryStart(repository))
+    (await entryStart(repository)) ??
+    statedStart(stated, dependencies)
   );
+}
+
+/** A bot or another worker has none of the files of a web app: with its dependencies, a stated command suffices. */
+function statedStart(
+  { startCommand }: DetectRequest['stated'],
+  dependencies: PythonDependencies | null,
+): PythonStart | null {
+  if (startCommand === undefined || dependencies === null) return null;
+  const { value: command, from } = startCommand;
+  return { framework: 'Python', frameworkFrom: dependencies.file, command, from, isStated: true };
 }
 
 async function procfileStart(

@@ -10,6 +10,7 @@ import { statusStyle } from '../output.ts';
 import type { Output } from '../output.ts';
 import type { PlaceOptions } from '../place.ts';
 import { elapsed, formatAge, formatDuration, shortCommit } from '../text/format.ts';
+import { NO_DOMAIN } from '../text/no-domain.ts';
 import { safeLine } from '../../../protocol/safe-text.ts';
 import { stepSummary } from '../text/step-summary.ts';
 
@@ -70,7 +71,7 @@ function showDetail(output: Output, deployment: DeploymentDetail, now: number): 
     ['trigger', `${deployment.trigger}, ${formatAge(deployment.createdAt, now)}`],
     ['back to', deployment.releaseOf],
     ['replaced by', deployment.replacedBy],
-    ['urls', deployment.urls.join(' ')],
+    ['urls', deployment.urls.join(' ') || NO_DOMAIN],
     ['console', deployment.consoleUrl],
   ]);
   if (deployment.steps.length > 0) {

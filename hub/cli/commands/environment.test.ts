@@ -47,6 +47,20 @@ test('environment set --add-domain keeps the existing domains; --domain replaces
   assert.equal(both.code, 2);
 });
 
+test('environment create --worker makes an environment without a domain, and says so', async () => {
+  const worker: Environment = { ...environment, slug: 'worker', urls: [] };
+  const args = ['environment', 'create', 'worker', '--worker', '--start', 'bundle exec sidekiq', ...SHOP];
+  const result = await run(args, { 'POST /projects/shop/environments': () => worker });
+  assert.equal(result.code, 0, result.stderr);
+  assert.deepEqual(cli.hub?.asked[0]?.body, {
+    slug: 'worker',
+    settings: { startCommand: 'bundle exec sidekiq', healthCheck: { kind: 'running' }, domains: [] },
+  });
+  assert.match(result.stdout, /^urls +no domain: a worker$/m);
+  const both = await cli.home.run(['environment', 'set', '--worker', '--add-domain', 'a.example.com', ...SHOP]);
+  assert.equal(both.code, 2);
+});
+
 test('environment set says what is active, what needs a deployment, and why the host has not applied edge settings', async () => {
   const live = { ...environment, liveDeploymentId: IDS.deployment };
   const state = (edge: Environment['edge']): Environment => ({ ...live, edge });

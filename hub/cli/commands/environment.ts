@@ -14,6 +14,7 @@ import { projectName } from '../place.ts';
 import { settingsOf, withDomains } from '../settings.ts';
 import type { SettingOptions } from '../settings.ts';
 import { edgeStateText } from '../text/edge-state.ts';
+import { NO_DOMAIN } from '../text/no-domain.ts';
 import { settingsLines } from '../text/settings-lines.ts';
 
 type Options = SettingOptions & {
@@ -32,6 +33,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
     leaf(environment, 'create <name>', 'Add an environment to a project.', [
       'orkestr environment create staging --project shop --branch develop',
       'orkestr environment create staging --branch develop --memory 256 --health-path /healthz',
+      `orkestr environment create worker --project shop --worker --start 'bundle exec sidekiq'    # no port, no domain`,
     ]).option('--host <host>', 'host that runs it, by name or id (default: the only one)'),
   );
   action<Options>(create, context, outcome, async (output, options, [slug]) => {
@@ -120,6 +122,7 @@ const withSettings = (command: Command): Command =>
     .option('--memory <MiB>', 'memory limit of the app')
     .option('--cpus <number>', 'CPU limit of the app')
     .option('--health-path <path>', 'health check: HTTP GET of this path')
+    .option('--worker', 'a background worker: it has no port and no domain, and only has to run')
     .option('--setting <path=value>', 'any setting; the value is JSON, otherwise text; may be repeated', collect);
 
 const pathOf = async (context: Context, options: Options, slug = 'production'): Promise<string> =>
@@ -134,7 +137,10 @@ async function domainsWith(
 ): Promise<Readonly<Record<string, unknown>>> {
   if (options.addDomain === undefined) return {};
   if ('domains' in given) {
-    throw new OrkestrError('ORK_INVALID', '--add-domain keeps the existing domains: do not give others with it.');
+    throw new OrkestrError(
+      'ORK_INVALID',
+      '--add-domain keeps the existing domains: do not give others with it, nor --worker.',
+    );
   }
   const { settings } = await context.hub().get(path, Environment);
   return { domains: withDomains(settings.domains, options.addDomain, options) };
@@ -146,7 +152,7 @@ function show(output: Output, environment: Environment): void {
   output.fields([
     ['environment', environment.slug],
     ['branch', environment.branch],
-    ['urls', environment.urls.join(' ')],
+    ['urls', environment.urls.join(' ') || NO_DOMAIN],
     ['live', environment.liveDeploymentId ?? 'nothing yet'],
     ['host', environment.hostId],
     ['edge', edgeStateText(environment)],

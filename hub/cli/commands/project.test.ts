@@ -23,6 +23,24 @@ test('project create prints the remote and the next commands, and sends only the
   });
 });
 
+test('project create --worker makes a project for a bot, which has no address', async () => {
+  const bot: Project = { ...project, slug: 'bot', environments: [{ ...environment, urls: [] }] };
+  const result = await run(['project', 'create', 'bot', '--worker', '--start', 'python bot.py'], {
+    'POST /projects': () => bot,
+  });
+  assert.equal(result.code, 0, result.stderr);
+  assert.deepEqual(cli.hub?.asked[0]?.body, {
+    slug: 'bot',
+    environment: {
+      slug: 'production',
+      settings: { startCommand: 'python bot.py', healthCheck: { kind: 'running' } },
+    },
+  });
+  assert.doesNotMatch(result.stdout, /Will be available at/);
+  const listed = await run(['project', 'list'], { 'GET /projects': () => [bot] });
+  assert.match(listed.stdout, /^bot +production +main +nothing yet +no domain: a worker$/m);
+});
+
 test('the token of an external repository comes from stdin and appears in no output', async () => {
   const url = 'https://git.example.com/team/shop.git';
   const external: Project = { ...project, origin: 'external', repositoryUrl: url, gitRemote: null };

@@ -15,6 +15,7 @@ import type { Output } from '../output.ts';
 import { hostOption } from '../hosts.ts';
 import { projectName } from '../place.ts';
 import { formatAge } from '../text/format.ts';
+import { NO_DOMAIN } from '../text/no-domain.ts';
 
 interface RepositoryOptions {
   json?: boolean;
@@ -28,6 +29,8 @@ interface CreateOptions extends RepositoryOptions {
   root?: string;
   port?: string;
   domain?: string[];
+  start?: string;
+  worker?: boolean;
   host?: string;
 }
 
@@ -47,6 +50,7 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
   const create = leaf(project, 'create <name>', 'Create a project with its environment `production`.', [
     'orkestr project create shop',
     'orkestr project create shop --branch release --root apps/web --domain shop.example.com',
+    "orkestr project create bot --worker --start 'python bot.py'    # no port, no domain",
     'orkestr project create shop --repository https://git.example.com/team/shop.git --repository-token-stdin < token',
   ])
     .option('--repository <url>', "an https repository elsewhere, instead of the hub's own git remote")
@@ -56,6 +60,8 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
     .option('--root <folder>', 'folder of the app inside the repository')
     .option('--port <number>', 'port the app listens on (default: detected, and passed as $PORT)')
     .option('--domain <host>', 'domain of the app; may be repeated', collect)
+    .option('--start <command>', 'start command')
+    .option('--worker', 'a background worker: it has no port and no domain, and only has to run')
     .option('--host <host>', 'host that runs it, by name or id (default: the only one)');
   action<CreateOptions>(create, context, outcome, async (output, options, [name]) => {
     if (options.repositoryTokenStdin && options.repository === undefined) {
@@ -167,6 +173,8 @@ function newProject(
         rootDirectory: options.root,
         port: options.port === undefined ? undefined : integer(options.port, '--port'),
         domains: options.domain?.map((text) => ({ host: hostOf(text) })),
+        startCommand: options.start,
+        ...(options.worker && { healthCheck: { kind: 'running' } }),
       },
     },
   };
@@ -201,5 +209,5 @@ const projectRows = (project: Project): string[][] =>
     environment.slug,
     environment.branch,
     environment.liveDeploymentId === null ? 'nothing yet' : 'live',
-    environment.urls[0] ?? '',
+    environment.urls[0] ?? NO_DOMAIN,
   ]);

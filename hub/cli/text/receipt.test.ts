@@ -19,7 +19,7 @@ const FIRST: CutoverReceipt = {
   drain: null,
   held: null,
   failed: 0,
-  urls: [],
+  urls: ['https://shop.example.com/'],
 };
 
 test('the receipt of a first deployment omits the old side', () => {
@@ -47,6 +47,14 @@ test('the receipt of a full cutover lists every figure', () => {
       '2 answered 5xx by the app',
     ].join(' · '),
   );
+});
+
+test('a worker had no requests, which is said instead of counted', () => {
+  const drain = { ms: 1, forced: 0, streams: { carried: 0, ended: 0, closed: 0 } };
+  const worker: CutoverReceipt = { ...FIRST, previous: { ...side(0), inFlightAtFlip: 0 }, drain, urls: [] };
+  assert.equal(receiptText(worker), 'generation 1 · no domain, so no requests');
+  const wasWeb = { ...worker, previous: { ...side(7), inFlightAtFlip: 0 } };
+  assert.match(receiptText(wasWeb), /7 requests by the old one/);
 });
 
 test('the receipt omits zero values', () => {

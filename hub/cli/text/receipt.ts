@@ -23,9 +23,17 @@ export function heldText({ held }: Pick<CutoverReceipt, 'held'>): string | null 
   return held.refused === 0 ? waited : `${waited}; ${held.refused} refused`;
 }
 
+/** Nothing to count: no visitor could come. An app that became a worker may still have had some before. */
+export const isQuiet = ({ previous, current, failed, urls }: CutoverReceipt): boolean =>
+  urls.length === 0 &&
+  failed +
+    [current, previous].reduce((sum, side) => sum + (side ? side.requests.served + side.requests.failed : 0), 0) ===
+    0;
+
 /** The whole receipt on one line. */
 export function receiptText(receipt: CutoverReceipt): string {
   const { previous, current, generation, failed } = receipt;
+  if (isQuiet(receipt)) return `generation ${generation} · no domain, so no requests`;
   const [drained, streams, held] = [drainText(receipt), streamsText(receipt), heldText(receipt)];
   const errors = current.errors + (previous?.errors ?? 0);
   return [

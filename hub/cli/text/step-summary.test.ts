@@ -27,3 +27,12 @@ test('the rebuild of a release says whether it is identical', () => {
   assert.match(rebuild([]), /^83\.9 MiB · identical to its release ·/);
   assert.match(rebuild(['layer 2 of 3: RUN npm ci']), /· not identical: layer 2 of 3: RUN npm ci ·/);
 });
+
+test('of a worker neither a port nor probes are told', () => {
+  const step = { status: 'done', startedAt: '2026-01-02T03:04:05.000Z', ms: 1, note: null, error: null } as const;
+  const target = { address: '172.30.0.2', port: 8080, portFrom: 'none: a worker' };
+  assert.equal(stepSummary({ ...step, name: 'deploy', output: { ...target, worker: true } }), '172.30.0.2');
+  assert.equal(stepSummary({ ...step, name: 'deploy', output: target }), '172.30.0.2:8080 (none: a worker)');
+  const report = { probe: 'running', attempts: 1, last: 'ran for 10 s', foundPort: null };
+  assert.equal(stepSummary({ ...step, name: 'health', output: report }), 'ran for 10 s');
+});

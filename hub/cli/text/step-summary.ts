@@ -20,9 +20,13 @@ const SUMMARIES: Summaries = {
     ]
       .filter(Boolean)
       .join(' · '),
-  deploy: (target) => `${target.address}:${target.port} (${target.portFrom})`,
+  deploy: (target) => (target.worker ? target.address : `${target.address}:${target.port} (${target.portFrom})`),
   health: (report) =>
-    [report.last, count(report.attempts, 'attempt'), report.foundPort && `found on port ${report.foundPort}`]
+    [
+      report.last,
+      report.probe !== 'running' && count(report.attempts, 'attempt'),
+      report.foundPort && `found on port ${report.foundPort}`,
+    ]
       .filter(Boolean)
       .join(' · '),
   cutover: receiptText,

@@ -2,12 +2,13 @@
 import type { ComponentChildren } from 'preact';
 import type { SideCount } from '../../../../protocol/flip-counts.ts';
 import type { CutoverReceipt } from '../../../../protocol/steps.ts';
-import { drainText, heldText, streamsText } from '../../../cli/text/receipt.ts';
+import { drainText, heldText, isQuiet, streamsText } from '../../../cli/text/receipt.ts';
 import { Facts } from '../components/facts.tsx';
 import { Age } from '../components/time.tsx';
 
 export function Receipt({ receipt }: { receipt: CutoverReceipt }) {
   const { previous, current } = receipt;
+  if (isQuiet(receipt)) return <QuietReceipt receipt={receipt} />;
   return (
     <>
       <dl class="receipt">
@@ -27,6 +28,19 @@ export function Receipt({ receipt }: { receipt: CutoverReceipt }) {
         ]}
       />
     </>
+  );
+}
+
+/** Of a worker, which has no visitors. */
+function QuietReceipt({ receipt }: { receipt: CutoverReceipt }) {
+  return (
+    <Facts
+      of={[
+        ['Took over', <Age at={receipt.flippedAt} />],
+        ['Generation', String(receipt.generation)],
+        ['Requests', 'none: it has no domain'],
+      ]}
+    />
   );
 }
 

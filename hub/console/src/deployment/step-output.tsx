@@ -51,7 +51,7 @@ const VIEWS: Views = {
   deploy: (target) => (
     <Facts
       of={[
-        ['Address', <code>{`${target.address}:${target.port}`}</code>],
+        ['Address', <code>{target.worker ? target.address : `${target.address}:${target.port}`}</code>],
         ['Port from', target.portFrom],
         ['Container', <code>{target.containerName}</code>],
       ]}
@@ -62,7 +62,7 @@ const VIEWS: Views = {
       of={[
         ['Probe', report.probe],
         ['Last answer', report.last],
-        ['Attempts', `${report.attempts} in ${formatDuration(report.ms)}`],
+        ['Attempts', report.probe !== 'running' && `${report.attempts} in ${formatDuration(report.ms)}`],
         ['Found on port', report.foundPort],
         ['Listens on', report.listeners.map(({ address, port }) => `${address}:${port}`).join(', ')],
       ]}

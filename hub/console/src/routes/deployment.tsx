@@ -94,6 +94,7 @@ function Head({ deployment, reload }: { deployment: Deployment; reload: () => vo
   const { project, environment } = deployment;
   // The state on its host is unknown.
   const isLost = deployment.error?.code === 'ORK_HOST_LOST';
+  const keeps = deployment.status === 'failed' && !isLost;
   const title = `${deployment.kind === 'rollback' ? 'Rollback' : 'Deployment'} of ${shortCommit(deployment.commit)}`;
   return (
     <>
@@ -122,8 +123,15 @@ function Head({ deployment, reload }: { deployment: Deployment; reload: () => vo
             ['Started', <Age at={deployment.createdAt} />],
             ['Took', deployment.startedAt && <Duration from={deployment.startedAt} to={deployment.finishedAt} />],
             ['Waits for', deployment.waitingFor],
-            ['Serves at', deployment.status === 'live' && deployment.urls.map((url) => <a href={url}>{url}</a>)],
-            ['Visitors', deployment.status === 'failed' && !isLost && 'the previous version keeps serving'],
+            ['Domain', deployment.urls.length === 0 && 'none: a worker'],
+            [
+              'Serves at',
+              deployment.status === 'live' &&
+                deployment.urls.length > 0 &&
+                deployment.urls.map((url) => <a href={url}>{url}</a>),
+            ],
+            ['Visitors', keeps && deployment.urls.length > 0 && 'the previous version keeps serving'],
+            ['Meanwhile', keeps && deployment.urls.length === 0 && 'the previous version keeps running'],
             ['Back to', deployment.releaseOf && <a href={`/deployments/${deployment.releaseOf}`}>its release</a>],
             ['Variables', deployment.variables === 'release' && 'as they were at its release'],
             ['Replaced by', deployment.replacedBy && <a href={`/deployments/${deployment.replacedBy}`}>a newer one</a>],

@@ -3,6 +3,7 @@ import { useRoute } from 'preact-iso';
 import type { Environment, Project } from '../../../api/schemas.ts';
 import { certificateLine } from '../../../cli/text/certificate-lines.ts';
 import { edgeStateText } from '../../../cli/text/edge-state.ts';
+import { NO_DOMAIN } from '../../../cli/text/no-domain.ts';
 import { settingsLines } from '../../../cli/text/settings-lines.ts';
 import { apiPath, call } from '../api/client.ts';
 import { useResource } from '../api/resource.ts';
@@ -69,6 +70,7 @@ function EnvironmentSection({ path, project, environment }: SectionProps) {
               {bare(address)}
             </a>
           ))}
+        {environment.urls.length === 0 && <span class="faint">{NO_DOMAIN}</span>}
         {environment.liveDeploymentId !== null && (
           <a
             href={`/projects/${project.slug}/environments/${environment.slug}/logs`}

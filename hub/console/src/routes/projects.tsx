@@ -1,6 +1,7 @@
 /** All projects, each environment with its live and its latest deployment. */
 import type { Host, ProjectInShort } from '../../../api/schemas.ts';
 import { shortCommit } from '../../../cli/text/format.ts';
+import { NO_DOMAIN } from '../../../cli/text/no-domain.ts';
 import { call } from '../api/client.ts';
 import { useResource } from '../api/resource.ts';
 import { PageHead } from '../components/layout.tsx';
@@ -75,6 +76,7 @@ function EnvironmentRow({ project, environment }: RowProps) {
       </span>
       <span class="environment-url">
         {live !== null && environment.urls[0] && <a href={environment.urls[0]}>{bare(environment.urls[0])}</a>}
+        {environment.urls.length === 0 && <span class="faint">{NO_DOMAIN}</span>}
       </span>
     </li>
   );
