@@ -9,6 +9,7 @@ import { addDoctorCommand } from './commands/doctor.ts';
 import { addFirewallCommand } from './commands/firewall.ts';
 import { addLogsCommand } from './commands/logs.ts';
 import { addMembershipCommands } from './commands/membership.ts';
+import { addNetworkCommand } from './commands/network.ts';
 import { addRemoveCommand } from './commands/remove.ts';
 import { addRoutesCommand } from './commands/routes.ts';
 import { addRunCommand } from './commands/run.ts';
@@ -26,6 +27,7 @@ Examples:
   $ orkestr-agent routes
   $ orkestr-agent certificates retry shop.example.com
   $ orkestr-agent logs --step build
+  $ orkestr-agent network shop
   $ orkestr-agent remove ENVIRONMENT
   $ orkestr-agent base-images build node python
   $ orkestr-agent analyze ./shop
@@ -65,6 +67,7 @@ export function buildProgram(): Command {
     addBaseImagesCommand,
     addUpgradeCommands,
     addFirewallCommand,
+    addNetworkCommand,
     addRemoveCommand,
     addUninstallCommand,
   ];
