@@ -43,6 +43,8 @@ Environment (on a host set up by install.sh, missing values come from /etc/orkes
                          0: no disk of its own and no limit, for hosts without loop devices)
   ORKESTR_BUILD_IDLE_SECONDS
                          how long an idle build engine, 130 MiB, is kept (default 600, at most 604800)
+  ORKESTR_APPS_REACH_EDGE
+                         1: apps may connect to ports 80 and 443 of this host (default 0; see docs/isolation.md)
   ORKESTR_CHANNEL        channel that an upgrade takes its version from, if no hub offers one (default stable)
   ORKESTR_LOG_LEVEL      trace, debug, info, warn, error, fatal or silent (default info)`;
 

@@ -36,11 +36,12 @@ export const firewall = defineCheck({
 });
 
 /** @param longestMs limit of each call: iptables itself waits long for its lock */
-function rulesOf({ scope, exec }: Subject, longestMs = Infinity): Firewall | null {
+function rulesOf({ scope, exec, config }: Subject, longestMs = Infinity): Firewall | null {
   const known = scope();
   if (known === null) return null;
   return makeFirewall({
     scope: known,
+    appsReachEdge: config.appsReachEdge,
     exec: (program, args, options) =>
       exec(program, args, { ...options, timeoutMs: Math.min(options.timeoutMs, longestMs) }),
   });
