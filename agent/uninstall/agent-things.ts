@@ -42,5 +42,6 @@ export function agentThings(config: Config, scope: string, keepData: boolean): r
 
 /** A container that is not orkestr's could not start again without its network. */
 function whyKept({ name, containers }: Awaited<ReturnType<typeof purgeEngine>>['kept'][number]): string {
-  return `the network ${name} stays for ${containers.join(', ')}, not of orkestr. Without them: docker network rm ${name}`;
+  const users = containers.join(', ') || 'a container';
+  return `the network ${name} stays, because something that is not orkestr's uses it (${users}). After that: docker network rm ${name}`;
 }
