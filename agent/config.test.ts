@@ -29,10 +29,16 @@ test('a host with memory to spare may keep its build engines for longer', () => 
   assert.equal(readConfig({ ORKESTR_BUILD_IDLE_SECONDS: '86400' }).buildIdleSeconds, 86_400);
 });
 
+test('apps reach no port of the host unless its owner allows it', () => {
+  assert.equal(readConfig({}).appsReachEdge, false);
+  assert.equal(readConfig({ ORKESTR_APPS_REACH_EDGE: '1' }).appsReachEdge, true);
+});
+
 test('an invalid setting is refused with an error that names it', (t) => {
   assert.throws(() => readConfig({ ORKESTR_LOG_LEVEL: 'loud' }), refused(/ORKESTR_LOG_LEVEL/));
   assert.throws(() => readConfig({ ORKESTR_CHANNEL: '../stable' }), refused(/ORKESTR_CHANNEL/));
   assert.throws(() => readConfig({ ORKESTR_BUILD_IDLE_SECONDS: '0' }), refused(/ORKESTR_BUILD_IDLE_SECONDS/));
+  assert.throws(() => readConfig({ ORKESTR_APPS_REACH_EDGE: 'yes' }), refused(/ORKESTR_APPS_REACH_EDGE: 0 or 1/));
   assert.throws(() => readConfig({ ORKESTR_FAILPOINT: 'build:sometime' }), refused(/ORKESTR_FAILPOINT/));
   assert.throws(() => readConfig({ ORKESTR_AGENT_RUN: `/run/${'x'.repeat(100)}` }), refused(/ORKESTR_AGENT_RUN/));
   const path = join(temporaryFolder(t), 'images.json');

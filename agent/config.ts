@@ -30,6 +30,10 @@ const Settings = z.object({
     .refine((size) => size === 0 || size >= 256, 'at least 256, or 0 for no disk of its own')
     .optional(),
   ORKESTR_BUILD_IDLE_SECONDS: z.coerce.number().int().min(1).max(MAX_BUILD_IDLE_SECONDS).optional(),
+  ORKESTR_APPS_REACH_EDGE: z
+    .enum(['0', '1'], { error: '0 or 1' })
+    .transform((value) => value === '1')
+    .prefault('0'),
   ORKESTR_CHANNEL: z
     .string()
     .regex(/^[a-z0-9-]{1,30}$/, 'the name of a channel: small letters, digits and dashes')
@@ -49,6 +53,8 @@ export interface Config {
   readonly buildDiskMiB: number | null;
   /** How long an idle build engine is kept. Null: the sandbox's default. */
   readonly buildIdleSeconds: number | null;
+  /** Apps may connect to TCP ports 80 and 443 of the host (docs/adr/0047). */
+  readonly appsReachEdge: boolean;
   readonly proxySocket: string;
   readonly dockerSocket: string;
   readonly baseImages: BaseImages;
@@ -80,6 +86,7 @@ export function readConfig(env: NodeJS.ProcessEnv = withHostSettings('agent', pr
     buildSlots: data.ORKESTR_BUILD_SLOTS ?? defaultSlots(availableParallelism()),
     buildDiskMiB: data.ORKESTR_BUILD_DISK_MIB ?? null,
     buildIdleSeconds: data.ORKESTR_BUILD_IDLE_SECONDS ?? null,
+    appsReachEdge: data.ORKESTR_APPS_REACH_EDGE,
     proxySocket: socketPath('ORKESTR_PROXY_SOCKET', resolve(data.ORKESTR_PROXY_SOCKET)),
     dockerSocket: socketPath('ORKESTR_DOCKER_SOCKET', resolve(data.ORKESTR_DOCKER_SOCKET)),
     baseImages: readBaseImages(data.ORKESTR_BASE_IMAGES),

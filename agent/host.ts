@@ -35,7 +35,7 @@ export interface Host {
  */
 export function buildHost(config: Config, scope: string, hubUrl: string | null): Host {
   const engine = makeEngine({ socketPath: config.dockerSocket });
-  const firewall = makeFirewall({ scope });
+  const firewall = makeFirewall({ scope, appsReachEdge: config.appsReachEdge });
   const sandbox = makeSandbox({
     scope,
     stateDirectory: join(config.stateFolder, 'sandbox'),

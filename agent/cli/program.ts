@@ -9,6 +9,7 @@ import { addDoctorCommand } from './commands/doctor.ts';
 import { addFirewallCommand } from './commands/firewall.ts';
 import { addLogsCommand } from './commands/logs.ts';
 import { addMembershipCommands } from './commands/membership.ts';
+import { addNetworkCommand } from './commands/network.ts';
 import { addRemoveCommand } from './commands/remove.ts';
 import { addRoutesCommand } from './commands/routes.ts';
 import { addRunCommand } from './commands/run.ts';
@@ -26,6 +27,7 @@ Examples:
   $ orkestr-agent routes
   $ orkestr-agent certificates retry shop.example.com
   $ orkestr-agent logs --step build
+  $ orkestr-agent network shop
   $ orkestr-agent remove ENVIRONMENT
   $ orkestr-agent base-images build node python
   $ orkestr-agent analyze ./shop
@@ -41,6 +43,8 @@ Environment (on a host set up by install.sh, missing values come from /etc/orkes
                          0: no disk of its own and no limit, for hosts without loop devices)
   ORKESTR_BUILD_IDLE_SECONDS
                          how long an idle build engine, 130 MiB, is kept (default 600, at most 604800)
+  ORKESTR_APPS_REACH_EDGE
+                         1: apps may connect to ports 80 and 443 of this host (default 0; see docs/isolation.md)
   ORKESTR_CHANNEL        channel that an upgrade takes its version from, if no hub offers one (default stable)
   ORKESTR_LOG_LEVEL      trace, debug, info, warn, error, fatal or silent (default info)`;
 
@@ -65,6 +69,7 @@ export function buildProgram(): Command {
     addBaseImagesCommand,
     addUpgradeCommands,
     addFirewallCommand,
+    addNetworkCommand,
     addRemoveCommand,
     addUninstallCommand,
   ];

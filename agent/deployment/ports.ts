@@ -192,7 +192,7 @@ export interface ContainerRuntime {
   listeners(name: string): Promise<readonly Listener[]>;
   /** Runs a command in the container. Returns its exit code and its output, truncated. */
   exec(name: string, argv: readonly string[], timeoutMs: number): Promise<{ exitCode: number; output: string }>;
-  /** Removes a project network if nothing is attached to it. */
+  /** Removes a project network if nothing is attached to it, running or stopped, ours or not. */
   removeNetwork(networkName: string): Promise<void>;
 }
 

@@ -276,6 +276,34 @@ describe('containers on a real engine', () => {
     assert.ok(!existsSync(bridge));
     await runtime.removeNetwork(networkName);
   });
+
+  test('apps reach a container of the owner by its alias, and their network stays for it, running or stopped', async (t) => {
+    const bridge = `/sys/class/net/${bridgeName(scope, otherNetwork)}`;
+    const app = request('sleep 1000', { networkName: otherNetwork });
+    await runtime.start(app);
+    const database = await engine.call('make a foreign one', (docker) =>
+      docker.createContainer({
+        name: `foreign-${randomUUID()}`,
+        Image: IMAGE,
+        Cmd: ['sleep', '1000'],
+        HostConfig: { NetworkMode: otherNetwork },
+        NetworkingConfig: { EndpointsConfig: { [otherNetwork]: { Aliases: ['db'] } } },
+      }),
+    );
+    t.after(() => database.remove({ force: true }).catch(() => undefined)); // removed by the test, if it passes
+    await database.start();
+    assert.equal((await shell(app.name, 'getent hosts db')).exitCode, 0);
+    for (const name of made) await runtime.stopAndRemove(name, 0);
+    await runtime.removeNetwork(otherNetwork);
+    assert.ok(existsSync(bridge), 'it runs');
+    await database.kill();
+    await database.wait();
+    await runtime.removeNetwork(otherNetwork);
+    await database.start(); // fails without its network
+    await database.remove({ force: true });
+    await runtime.removeNetwork(otherNetwork);
+    assert.ok(!existsSync(bridge));
+  });
 });
 
 async function reachableFromHost(address: string, port: number): Promise<void> {

@@ -11,7 +11,7 @@ import type { TestContext } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { LABEL } from '../lib/labels.ts';
 import { makeEngine } from './engine.ts';
-import { ensureNetwork } from './networks.ts';
+import { ensureNetwork, removeNetwork } from './networks.ts';
 
 const NONE_LEFT = {
   'Docker 20.10':
@@ -27,22 +27,31 @@ interface Scene {
   /** Subnets of the existing networks. */
   readonly networks?: readonly string[];
   readonly pools?: readonly object[];
+  /** Containers attached to our network, none of them ours. */
+  readonly attached?: readonly string[];
+  /** Scope in the label of an existing network of that name; absent: ours. */
+  readonly madeBy?: string;
 }
 
 /**
  * An engine with what the test sets up. Returns a call that requests our network, and the subnets that were requested.
  */
-async function aScene(t: TestContext, { answer, networks = [], pools }: Scene) {
+async function aScene(t: TestContext, { answer, networks = [], pools, attached = [], madeBy = OURS.scope }: Scene) {
   const folder = await mkdtemp(join(tmpdir(), 'ork-networks-'));
   const asked: (string | undefined)[] = [];
   const made = new Set<string>();
+  const removed: string[] = [];
   const answered = async (request: IncomingMessage): Promise<readonly [number, object]> => {
     const path = new URL(request.url ?? '', 'http://engine').pathname.replace(/^\/v1\.\d+/, '');
     if (path === '/version') return [200, { ApiVersion: '1.41', MinAPIVersion: '1.12' }];
     if (path === '/info') return [200, { DefaultAddressPools: pools }];
     if (path === '/networks') return [200, networks.map((Subnet) => ({ IPAM: { Config: [{ Subnet }] } }))];
+    if (path === '/containers/json') return [200, attached.map((name) => ({ Id: name, Names: [`/${name}`] }))];
     if (path !== '/networks/create') {
-      return made.has(path) ? [200, { Labels: { [LABEL.scope]: OURS.scope } }] : [404, { message: 'none' }];
+      if (!made.has(path)) return [404, { message: 'none' }];
+      if (request.method !== 'DELETE') return [200, { Labels: { [LABEL.scope]: madeBy } }];
+      removed.push(path);
+      return [204, {}];
     }
     const { Name, IPAM } = (await json(request)) as { Name: string; IPAM?: { Config: { Subnet: string }[] } };
     const subnet = IPAM?.Config[0]?.Subnet;
@@ -64,7 +73,12 @@ async function aScene(t: TestContext, { answer, networks = [], pools }: Scene) {
     await rm(folder, { recursive: true, force: true });
   });
   const engine = makeEngine({ socketPath: join(folder, 's') });
-  return { asked, ensure: () => ensureNetwork(engine, OURS.scope, OURS.network) };
+  return {
+    asked,
+    removed,
+    ensure: () => ensureNetwork(engine, OURS.scope, OURS.network),
+    remove: () => removeNetwork(engine, OURS.scope, OURS.network.name),
+  };
 }
 
 const isNoSubnet = (error: unknown): boolean =>
@@ -118,4 +132,21 @@ test('any other refusal of the engine is passed on unchanged', async (t) => {
   const { asked, ensure } = await aScene(t, { answer: () => 'plugin "bridge" not found' });
   await assert.rejects(ensure(), /plugin "bridge" not found/);
   assert.deepEqual(asked, [undefined]);
+});
+
+test('a network is removed, unless a container that is not of orkestr is attached, even a stopped one', async (t) => {
+  const empty = await aScene(t, { answer: () => null });
+  await empty.ensure();
+  await empty.remove();
+  assert.deepEqual(empty.removed, ['/networks/orkestr-p1']);
+  const used = await aScene(t, { answer: () => null, attached: ['shop-db'] });
+  await used.ensure();
+  await used.remove();
+  assert.deepEqual(used.removed, []);
+});
+
+test('a network of another agent is not used, and the error names the command that makes way', async (t) => {
+  const { ensure } = await aScene(t, { answer: () => null, madeBy: 'ffffffff' });
+  await ensure();
+  await assert.rejects(ensure(), { code: 'ORK_CONFLICT', message: /docker network rm orkestr-p1/ });
 });

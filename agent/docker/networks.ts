@@ -94,17 +94,30 @@ async function refused(work: Promise<unknown>, words: RegExp): Promise<Error | n
   }
 }
 
-/** Removes the network if nothing is attached to it. No-op if it does not exist. */
+/**
+ * Removes the network if no container is attached to it, running or stopped. No-op if it does not exist. Containers that
+ * are not ours, such as a database of the owner's, keep it: one that is stopped could not start again without it.
+ */
 export async function removeNetwork(engine: Engine, scope: string, name: string): Promise<void> {
   if (!(await isThere(engine, scope, name))) return;
+  if ((await attachedTo(engine, name)).length > 0) return;
   try {
     await engine.call(`remove network ${name}`, (docker, abortSignal) =>
       docker.getNetwork(name).remove({ abortSignal }),
     );
   } catch (error) {
-    // 403: something is still attached, so it stays. 404: another call was faster.
+    // 403: something was attached meanwhile, so it stays. 404: another call was faster.
     if (statusOf(error) !== 403 && statusOf(error) !== 404) throw error;
   }
+}
+
+/** Names of all containers attached to a network, also of stopped ones and of those that are not ours. */
+export async function attachedTo(engine: Engine, networkName: string): Promise<readonly string[]> {
+  const filters = { network: [networkName] };
+  const found = await engine.call(`list containers of network ${networkName}`, (docker, abortSignal) =>
+    docker.listContainers({ all: true, filters, abortSignal }),
+  );
+  return found.map(({ Id, Names }) => Names[0]?.replace(/^\//, '') ?? Id.slice(0, 12));
 }
 
 /** @throws OrkestrError ORK_CONFLICT if a network of this name is not ours */
@@ -112,7 +125,10 @@ async function isThere(engine: Engine, scope: string, name: string): Promise<boo
   const found = await orNull(engine.call(`inspect network ${name}`, (docker) => docker.getNetwork(name).inspect()));
   if (found === null) return false;
   if (found.Labels?.[LABEL.scope] !== scope) {
-    throw new OrkestrError('ORK_CONFLICT', `The network ${name} on this host was not made by this agent.`);
+    throw new OrkestrError(
+      'ORK_CONFLICT',
+      `The network ${name} on this host was not made by this agent. Remove its containers and then the network (docker network rm ${name}): the agent makes it again.`,
+    );
   }
   return true;
 }

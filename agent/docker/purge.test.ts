@@ -28,3 +28,41 @@ test('anonymous volumes are removed with their containers, unless data is to be 
   assert.deepEqual(await removedWith(false), [{ v: true, force: true }]);
   assert.deepEqual(await removedWith(true), [{ v: false, force: true }]);
 });
+
+/** An engine with these networks of ours, each with the containers attached to it. @returns its result, and what it removed */
+async function purgedNetworks(attached: Readonly<Record<string, readonly string[]>>, refused: readonly string[] = []) {
+  const removed: string[] = [];
+  const docker = scripted<Docker>('docker', {
+    listContainers: (async ({ filters }: { filters: { network?: string[] } }) =>
+      (attached[filters.network?.[0] ?? ''] ?? []).map((name) => ({
+        Id: 'c1',
+        Names: [`/${name}`],
+      }))) as unknown as Docker['listContainers'],
+    listImages: (async () => []) as Docker['listImages'],
+    listNetworks: (async () =>
+      Object.keys(attached).map((Name) => ({ Id: `id of ${Name}`, Name }))) as unknown as Docker['listNetworks'],
+    getNetwork: (id: string) =>
+      scripted<Docker.Network>('network', {
+        remove: async () => {
+          if (refused.includes(id)) throw Object.assign(new Error('has active endpoints'), { statusCode: 403 });
+          removed.push(id);
+        },
+      }),
+  });
+  const call: Engine['call'] = (_what, work) => work(docker, new AbortController().signal);
+  return { purged: await purgeEngine(scripted<Engine>('engine', { call }), 'aabbccdd', { keepData: false }), removed };
+}
+
+test('a network with a container that is not of orkestr stays and is reported with it, and the others are removed', async () => {
+  const { purged, removed } = await purgedNetworks({ 'orkestr-shop': ['shop-db', 'shop-redis'], 'orkestr-blog': [] });
+  assert.deepEqual(removed, ['id of orkestr-blog']);
+  assert.deepEqual(
+    [purged.networks, purged.kept],
+    [1, [{ name: 'orkestr-shop', containers: ['shop-db', 'shop-redis'] }]],
+  );
+});
+
+test('a network to which a container was attached a moment ago stays as well', async () => {
+  const { purged, removed } = await purgedNetworks({ 'orkestr-shop': [] }, ['id of orkestr-shop']);
+  assert.deepEqual([removed, purged.networks, purged.kept], [[], 0, [{ name: 'orkestr-shop', containers: [] }]]);
+});

@@ -1,7 +1,8 @@
 /** Removes everything with this agent's scope from the engine: containers, images, networks, in that order. */
 import type { ImageInfo } from 'dockerode';
-import { type Engine, orNull } from '../lib/engine.ts';
+import { type Engine, orNull, statusOf } from '../lib/engine.ts';
 import { isOurImage, LABEL, namesOfOurs, pulledRepository } from '../lib/labels.ts';
+import { attachedTo } from './networks.ts';
 
 const STOP_GRACE_SECONDS = 10;
 const REMOVE_TIMEOUT_MS = 120_000;
@@ -10,6 +11,14 @@ interface Purged {
   readonly containers: number;
   readonly images: number;
   readonly networks: number;
+  /** Networks that stay, because containers that are not ours are attached, running or stopped. */
+  readonly kept: readonly KeptNetwork[];
+}
+
+interface KeptNetwork {
+  readonly name: string;
+  /** Names of the containers. */
+  readonly containers: readonly string[];
 }
 
 /**
@@ -39,12 +48,30 @@ export async function purgeEngine(
   const networks = await engine.call('list networks', (docker, abortSignal) =>
     docker.listNetworks({ filters, abortSignal }),
   );
-  for (const { Id } of networks) {
-    await orNull(
-      engine.call(`remove network ${Id}`, (docker, abortSignal) => docker.getNetwork(Id).remove({ abortSignal })),
-    );
+  const kept: KeptNetwork[] = [];
+  for (const { Id, Name: name } of networks) {
+    if (!(await removeUnattached(engine, Id, name))) kept.push({ name, containers: await attachedTo(engine, name) });
   }
-  return { containers: containers.length, images: new Set(ours.map(({ Id }) => Id)).size, networks: networks.length };
+  return {
+    containers: containers.length,
+    images: new Set(ours.map(({ Id }) => Id)).size,
+    networks: networks.length - kept.length,
+    kept,
+  };
+}
+
+/** @returns whether the network is gone; false: a container that is not ours keeps it */
+async function removeUnattached(engine: Engine, id: string, name: string): Promise<boolean> {
+  if ((await attachedTo(engine, name)).length > 0) return false;
+  try {
+    await orNull(
+      engine.call(`remove network ${name}`, (docker, abortSignal) => docker.getNetwork(id).remove({ abortSignal })),
+    );
+    return true;
+  } catch (error) {
+    if (statusOf(error) === 403) return false; // attached meanwhile
+    throw error;
+  }
 }
 
 async function removeContainer(engine: Engine, id: string, withVolumes: boolean): Promise<void> {

@@ -64,6 +64,8 @@ export interface EngineAsked {
   containers(): Promise<readonly EngineContainer[]>;
   images(): Promise<readonly EngineImage[]>;
   networks(): Promise<readonly EngineNetwork[]>;
+  /** Whether any container is attached to a network, running or stopped, also one that no agent made. */
+  isAttached(networkName: string): Promise<boolean>;
 }
 
 export function askedEngine(socketPath: string, deadlineMs: number): EngineAsked {
@@ -76,5 +78,9 @@ export function askedEngine(socketPath: string, deadlineMs: number): EngineAsked
     containers: once(() => ask(`/containers/json?all=1&${filters}`, Containers)),
     images: once(() => ask(`/images/json?${filters}`, Images)),
     networks: once(() => ask(`/networks?${filters}`, Networks)),
+    async isAttached(networkName) {
+      const attached = encodeURIComponent(JSON.stringify({ network: [networkName] }));
+      return (await ask(`/containers/json?all=1&filters=${attached}`, Containers)).length > 0;
+    },
   };
 }

@@ -56,7 +56,7 @@ export const HOST_PLACES: Places = {
 
 export type SubjectConfig = Pick<
   Config,
-  'stateFolder' | 'agentSocket' | 'sandboxFolder' | 'proxySocket' | 'dockerSocket' | 'baseImages'
+  'stateFolder' | 'agentSocket' | 'sandboxFolder' | 'proxySocket' | 'dockerSocket' | 'baseImages' | 'appsReachEdge'
 >;
 
 export interface Subject {

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { until } from '../../test/harness/until.ts';
 import { exec, type Exec, run } from '../lib/exec.ts';
 import { lacksOf, makeChainKeeper, removeChain } from '../lib/iptables.ts';
 import type { Chain } from '../lib/iptables.ts';
 import { makeFirewall } from './firewall.ts';
+import { serveIn } from './test-remote-host.ts';
 
 /** Rules of both families that contain `word`, with their counts. */
 async function rules(word: string): Promise<string[]> {
@@ -115,4 +118,75 @@ test('a rule is recognized even if the kernel lists it in another form than it w
   assert.deepEqual(await lacksOf([chain], exec), []);
   const udp = words.map((word) => (word === 'tcp' ? 'udp' : word));
   assert.match((await lacksOf([{ ...chain, rules: [udp, ['-j', 'RETURN']] }], exec)).join(), /has "-p tcp .* belongs$/);
+});
+
+/** Addresses of the host and of an app on it, in a network for documentation (RFC 5737). */
+const [HOST, APP] = ['203.0.113.1', '203.0.113.2'] as const;
+const PORTS = ['tcp 80', 'tcp 443', 'tcp 22', 'tcp 8080', 'udp 443'] as const;
+
+const SERVERS = PORTS.map((place) => {
+  const [kind, port] = place.split(' ');
+  return kind === 'tcp'
+    ? `require('node:net').createServer((socket) => socket.end()).listen(${port});`
+    : `const udp = require('node:dgram').createSocket('udp4'); udp.on('message', (m, from) => udp.send(m, from.port, from.address)).bind(${port});`;
+}).join('\n');
+
+/** Prints the places of the host that answer an app, one per line. */
+const PROBE = `
+  const later = (work) => setTimeout(work, 1000);
+  for (const place of ${JSON.stringify(PORTS)}) {
+    const [kind, port] = place.split(' ');
+    const answered = () => console.log(place);
+    if (kind === 'tcp') {
+      const socket = require('node:net').connect(Number(port), '${HOST}', answered).on('error', () => {});
+      later(() => socket.destroy());
+    } else {
+      const socket = require('node:dgram').createSocket('udp4').on('message', answered);
+      socket.send('x', Number(port), '${HOST}');
+      later(() => socket.close());
+    }
+  }`;
+
+/** A host in a network namespace, with servers at {@link PORTS}, and an app of this scope on it in another one. */
+async function hostWithApp(t: TestContext, scope: string) {
+  const ip = (...args: string[]): Promise<unknown> => run('ip', args, { timeoutMs: 10_000 });
+  const [host, app] = [`orkhost-${scope}`, `orkapp-${scope}`];
+  for (const namespace of [host, app]) {
+    t.after(() => exec('ip', ['netns', 'delete', namespace], { timeoutMs: 10_000 }));
+    await ip('netns', 'add', namespace);
+  }
+  const bridge = `ork${scope.slice(0, 4)}-${scope.slice(4)}`;
+  await ip('-n', host, 'link', 'add', bridge, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', app);
+  await ip('-n', host, 'addr', 'add', `${HOST}/24`, 'dev', bridge);
+  await ip('-n', app, 'addr', 'add', `${APP}/24`, 'dev', 'eth0');
+  await ip('-n', host, 'link', 'set', bridge, 'up');
+  await ip('-n', app, 'link', 'set', 'eth0', 'up');
+  serveIn(t, host, SERVERS);
+  const into =
+    (namespace: string): Exec =>
+    (program, args, options) =>
+      exec('nsenter', [`--net=/run/netns/${namespace}`, '--', program, ...args], options);
+  const reached = async (): Promise<string[]> => {
+    const { stdout } = await run(process.execPath, ['-e', PROBE], { timeoutMs: 20_000 }, into(app));
+    return stdout.split('\n').filter((line) => line !== '');
+  };
+  return { onHost: into(host), reached };
+}
+
+test("an app reaches no port of its host, and only TCP ports 80 and 443 if the host's owner allows it", async (t) => {
+  const scope = randomBytes(4).toString('hex');
+  const { onHost, reached } = await hostWithApp(t, scope);
+  // The positive control: without rules, all of it answers.
+  await until(async () => (await reached()).length === PORTS.length, 'the host answers');
+  const closed = makeFirewall({ scope, exec: onHost });
+  await closed.ensure();
+  assert.deepEqual(await reached(), []);
+  const open = makeFirewall({ scope, exec: onHost, appsReachEdge: true });
+  assert.match((await open.lacks()).join(), /has 2 of 4 rules/);
+  await open.ensure();
+  assert.deepEqual(await open.lacks(), []);
+  await until(async () => (await reached()).length === 2, 'ports 80 and 443 answer');
+  assert.deepEqual((await reached()).toSorted(), ['tcp 443', 'tcp 80']);
+  await closed.ensure();
+  assert.deepEqual(await reached(), []);
 });

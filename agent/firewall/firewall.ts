@@ -9,6 +9,8 @@ import { exec, type Exec } from '../lib/exec.ts';
 import { serialize } from '../lib/serialize.ts';
 import { guestRules, metadataRules } from '../lib/off-limits.ts';
 
+/** Where visitors arrive. */
+const EDGE_PORTS = ['80', '443'] as const;
 const REPLIES = ['-m', 'conntrack', '--ctstate', 'RELATED,ESTABLISHED', '-j', 'RETURN'] as const;
 
 export interface Firewall {
@@ -25,11 +27,13 @@ export interface Firewall {
 
 interface FirewallOptions {
   readonly scope: string;
+  /** Apps may connect to {@link EDGE_PORTS} of the host, where any visitor may connect. False: to no port. */
+  readonly appsReachEdge?: boolean;
   readonly exec?: Exec;
 }
 
 /** The rules for one agent's apps. Installing them throws ORK_FIREWALL if the packet filter does not accept them. */
-export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firewall {
+export function makeFirewall({ scope, appsReachEdge = false, exec: by = exec }: FirewallOptions): Firewall {
   const keeper = makeChainKeeper(by);
   // Two concurrent calls would both find a rule missing and both add it.
   const inTurn = serialize();
@@ -38,7 +42,7 @@ export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firew
     ensure: () =>
       inTurn(async () => {
         try {
-          await keeper.ensure(await chainsOf(scope));
+          await keeper.ensure(await chainsOf(scope, appsReachEdge));
         } catch (cause) {
           const why = cause instanceof Error ? cause.message : String(cause);
           const message = `The packet filter did not accept the rules that isolate apps: ${why}.`;
@@ -47,13 +51,13 @@ export function makeFirewall({ scope, exec: by = exec }: FirewallOptions): Firew
       }),
     remove: () =>
       inTurn(async () => {
-        for (const chain of await chainsOf(scope)) await removeChain(chain, by);
+        for (const chain of await chainsOf(scope, appsReachEdge)) await removeChain(chain, by);
       }),
-    lacks: async () => lacksOf(await chainsOf(scope), by),
+    lacks: async () => lacksOf(await chainsOf(scope, appsReachEdge), by),
   };
 }
 
-async function chainsOf(scope: string): Promise<readonly Chain[]> {
+async function chainsOf(scope: string, appsReachEdge: boolean): Promise<readonly Chain[]> {
   // Bridges of project networks, see bridgeName in docker/networks.ts.
   const bridges = `ork${scope.slice(0, 4)}+`;
   const chain = (version: 4 | 6, name: string, from: string, rules: Chain['rules']): Chain => ({
@@ -63,15 +67,19 @@ async function chainsOf(scope: string): Promise<readonly Chain[]> {
     rules,
     jump: { from, match: ['-i', bridges] },
   });
-  // Replies go back to the host (the proxy dials containers); nothing else gets in.
-  const input = (version: 4 | 6): Chain => chain(version, `ORKESTR-${scope}`, 'INPUT', [REPLIES, ['-j', 'DROP']]);
+  // Replies go back to the host (the proxy dials containers); nothing else gets in, except by the owner's choice. What
+  // returns here still passes the host's own firewall, in `filter`.
+  const edge = EDGE_PORTS.map((port) => ['-p', 'tcp', '-m', 'tcp', '--dport', port, '-j', 'RETURN']);
+  const input = (version: 4 | 6, open: Chain['rules']): Chain =>
+    chain(version, `ORKESTR-${scope}`, 'INPUT', [REPLIES, ...open, ['-j', 'DROP']]);
   const forward = chain(4, `ORKESTR-${scope}-FWD`, 'FORWARD', [
     ...(await metadataRules([])),
     // Traffic within a project; between projects, Docker's isolation drops it.
     ['-o', bridges, '-j', 'RETURN'],
     ...(await guestRules([])),
   ]);
-  if (!(await hasIpv6())) return [input(4), forward];
+  const input4 = input(4, appsReachEdge ? edge : []);
+  if (!(await hasIpv6())) return [input4, forward];
   // Project networks have no IPv6, so an app has no use for it.
-  return [input(4), forward, input(6), chain(6, `ORKESTR-${scope}-FWD`, 'FORWARD', [['-j', 'DROP']])];
+  return [input4, forward, input(6, []), chain(6, `ORKESTR-${scope}-FWD`, 'FORWARD', [['-j', 'DROP']])];
 }

@@ -27,8 +27,9 @@ export function agentThings(config: Config, scope: string, keepData: boolean): r
       what: 'engine',
       run: () =>
         inEngine(async () => {
-          const { containers, images, networks } = await purgeEngine(engine, scope, { keepData });
-          return `${containers} containers, ${images} images, ${networks} networks removed`;
+          const { kept, ...removed } = await purgeEngine(engine, scope, { keepData });
+          const done = `${removed.containers} containers, ${removed.images} images, ${removed.networks} networks removed`;
+          return kept.length === 0 ? done : { warning: `${done}; ${kept.map(whyKept).join('; ')}` };
         }),
     },
     {
@@ -37,4 +38,10 @@ export function agentThings(config: Config, scope: string, keepData: boolean): r
     },
     { what: 'firewall', run: () => firewall.remove().then(() => 'rules removed') },
   ];
+}
+
+/** A container that is not orkestr's could not start again without its network. */
+function whyKept({ name, containers }: Awaited<ReturnType<typeof purgeEngine>>['kept'][number]): string {
+  const users = containers.join(', ') || 'a container';
+  return `the network ${name} stays, because something that is not orkestr's uses it (${users}). After that: docker network rm ${name}`;
 }

@@ -39,6 +39,10 @@ If a deployment fails with \`ORK_ROUTE_TAKEN\` although the hub has no other env
 restored from a backup that is older than that environment ([backup.md](backup.md)). \`orkestr-agent remove ENVIRONMENT\`,
 with the id shown in the error, removes it from the host.
 
+If an app cannot reach a database on its own host, or its connections to the host's public address time out, that is how
+apps are kept in: see [databases](services.md) and
+[calls between apps](isolation.md#apps-that-call-each-others-public-addresses).
+
 If a browser reports "too many redirects" for an app or the hub, a CDN in front of it accepts https and sends http
 ([edge.md](edge.md#behind-a-load-balancer-or-a-cdn)).
 

@@ -24,7 +24,8 @@ export function addFirewallCommand(cli: Command): void {
  * Runs at boot, before Docker Engine starts apps (installer/units/orkestr-firewall.service). Needs no other process.
  */
 async function setRules(): Promise<void> {
-  const { hostId } = requireIdentity(readConfig().stateFolder);
-  await makeFirewall({ scope: scopeOf(hostId) }).ensure();
+  const { stateFolder, appsReachEdge } = readConfig();
+  const { hostId } = requireIdentity(stateFolder);
+  await makeFirewall({ scope: scopeOf(hostId), appsReachEdge }).ensure();
   process.stdout.write('The rules that isolate apps are in place.\n');
 }

@@ -58,15 +58,13 @@ export const deploy: Step<'deploy'> = {
   },
 
   async undo(context) {
-    const { job, ports } = context;
+    const { job } = context;
     await removeWithWords(context, names.container(job.deploymentId), graceSeconds(job.settings));
     await undoHold(context);
     // For other jobs, the undo of step build removes what it made.
     if (mayPull(job)) await dropImages(context);
-    // The network belongs to the project: other environments may use it.
-    const left = await ports.containers.list();
-    if (left.some(({ projectId }) => projectId === job.project.id)) return;
-    await ports.containers.removeNetwork(names.network(job.project.id));
+    // The network belongs to the project and stays, also after a failed first deployment: the database that the app
+    // missed may be attached to it. It goes with the project's last environment (../removal.ts).
   },
 };
 

@@ -9,12 +9,12 @@ const LOOK_MS = 1000;
 export const firewall = defineCheck({
   name: 'firewall',
   about:
-    "Apps cannot reach the host's ports or the metadata service of the cloud: orkestr's chains come first in INPUT and FORWARD of the table mangle.",
+    "Apps cannot reach the host's ports (with ORKESTR_APPS_REACH_EDGE=1: only 80 and 443) or the metadata service of the cloud: orkestr's chains come first in INPUT and FORWARD of the table mangle.",
   problems: {
     missing: {
       level: 'fail',
-      says: "Firewall rules of orkestr are missing: apps may reach the host's ports or the cloud's metadata service.",
-      mend: 'Run `orkestr-agent doctor --fix`. A running agent does it within a minute.',
+      says: "Firewall rules of orkestr are missing or differ: apps may reach the host's ports or the cloud's metadata service.",
+      mend: 'Run `orkestr-agent doctor --fix`. A running agent does it within a minute; after a change of ORKESTR_APPS_REACH_EDGE, it has to be restarted.',
       fix: 'safe',
     },
   },
@@ -36,11 +36,12 @@ export const firewall = defineCheck({
 });
 
 /** @param longestMs limit of each call: iptables itself waits long for its lock */
-function rulesOf({ scope, exec }: Subject, longestMs = Infinity): Firewall | null {
+function rulesOf({ scope, exec, config }: Subject, longestMs = Infinity): Firewall | null {
   const known = scope();
   if (known === null) return null;
   return makeFirewall({
     scope: known,
+    appsReachEdge: config.appsReachEdge,
     exec: (program, args, options) =>
       exec(program, args, { ...options, timeoutMs: Math.min(options.timeoutMs, longestMs) }),
   });

@@ -12,10 +12,6 @@ import type { Subject } from '../subject.ts';
 /** A container whose shim died takes the engine over 13 s to remove. */
 const REMOVE_MS = 30_000;
 
-interface Labelled {
-  readonly Labels: Readonly<Record<string, string>> | null;
-}
-
 interface Facts {
   readonly containers: readonly string[];
   readonly networks: readonly string[];
@@ -35,7 +31,7 @@ export const orphans = defineCheck({
     network: {
       level: 'warn',
       says: 'The network {name} belongs to this agent, but to an unknown project, and nothing is attached to it.',
-      mend: 'Run `docker network rm {name}`.',
+      mend: 'Run `docker network rm {name}`, unless `orkestr-agent network` made it for a project that is yet to be deployed here.',
       fix: 'confirmed',
     },
     image: {
@@ -49,22 +45,18 @@ export const orphans = defineCheck({
     const remembered = await rememberedOf(subject);
     const journal = await subject.journal();
     if (scope === null || remembered === null || journal === null || 'unreadable' in journal) return null;
+    const projects = new Set(journal.projectIds);
     const [observed, networks, images, containers] = await Promise.all([
       observedOf(subject),
-      subject.engine.networks(),
+      unneeded(subject, scope, projects),
       subject.engine.images(),
       subject.engine.containers(),
     ]);
-    const isOurs = ({ Labels }: Labelled): boolean => Labels?.[LABEL.scope] === scope;
-    const attached = new Set(containers.flatMap((one) => Object.keys(one.NetworkSettings?.Networks ?? {})));
     const inUse = new Set(containers.map(({ ImageID }) => ImageID));
-    const projects = new Set(journal.projectIds);
     const deployments = new Set([...journal.deployments, ...journal.live].map(({ deploymentId }) => deploymentId));
     return {
       containers: plan(observed, remembered).flatMap((one) => (one.kind === 'remove-container' ? [one.name] : [])),
-      networks: networks
-        .filter((one) => isOurs(one) && !projects.has(one.Labels?.[LABEL.project] ?? '') && !attached.has(one.Name))
-        .map(({ Name }) => Name),
+      networks,
       // After a rollback, the image of a deployment that was pruned long ago is in use again.
       images: images
         .filter((one) => isOurImage(scope, one.Labels, one.RepoTags) && !inUse.has(one.Id))
@@ -90,6 +82,16 @@ export const orphans = defineCheck({
     return `the ${problem} ${name} is removed`;
   },
 });
+
+/** Networks of ours without a known project. A container attached by somebody else, such as a database, needs its own. */
+async function unneeded({ engine }: Subject, scope: string, projects: ReadonlySet<string>): Promise<readonly string[]> {
+  const unknown = (await engine.networks()).filter(
+    ({ Labels }) => Labels?.[LABEL.scope] === scope && !projects.has(Labels[LABEL.project] ?? ''),
+  );
+  const names: string[] = [];
+  for (const { Name } of unknown) if (!(await engine.isAttached(Name))) names.push(Name);
+  return names;
+}
 
 const named = <P extends string>(problem: P, name: string): Finding<P> => ({ problem, values: { name } });
 

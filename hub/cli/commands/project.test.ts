@@ -77,13 +77,14 @@ test('project set replaces the token, changes the URL, or removes the token', as
   assert.match(without.said, /without a token/);
 });
 
-test('project show says where the repository is, and whether a token is used to read it', async () => {
+test('project show prints the id and the repository, and whether a token is used to read it', async () => {
   const repositoryUrl = 'https://git.example.com/team/shop.git';
   const shown = { ...project, repositoryUrl, gitRemote: null, hasRepositoryToken: true };
   const result = await run(['project', 'show', 'shop'], { 'GET /projects/shop': () => shown });
   assert.match(result.stdout, /^repository +https:\/\/git\.example\.com\/team\/shop\.git\nread with +a token$/m);
   const own = await run(['project', 'show', 'shop'], { 'GET /projects/shop': () => project });
   assert.doesNotMatch(own.stdout, /read with/);
+  assert.match(own.stdout, new RegExp(`^id +${project.id}$`, 'm'));
 });
 
 test('project set without a change, or with conflicting token options, is refused', async () => {

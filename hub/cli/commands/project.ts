@@ -92,6 +92,7 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
     output.object(found);
     output.fields([
       ['project', found.slug],
+      ['id', found.id],
       ['git remote', found.gitRemote],
       ['repository', found.repositoryUrl],
       ['read with', found.repositoryUrl && (found.hasRepositoryToken ? 'a token' : 'no token')],

@@ -108,6 +108,7 @@ export class Host {
       proxySocket: join(this.folder, 'edge', 'admin.sock'),
       dockerSocket: this.dockerSocket,
       baseImages: BaseImages.parse({}),
+      appsReachEdge: false,
     };
   }
 

@@ -26,6 +26,13 @@ export const faults: readonly Fault[] = [
     tells: /has "-j ACCEPT" where "-j DROP" belongs/,
   },
   {
+    name: "the owner lets apps reach the host's ports 80 and 443, and the agent's rules do not",
+    inject: () => ({ config: { appsReachEdge: true } }),
+    finds: ['firewall/missing'],
+    mend: /doctor --fix/,
+    tells: /has 2 of 4 rules/,
+  },
+  {
     name: "Docker's firewall rules were flushed by hand, or by a restart of nftables",
     async inject(host, undo) {
       const options = { timeoutMs: 10_000 };
