@@ -18,6 +18,7 @@ import { humanSize } from '../../protocol/size.ts';
 import { volumeWarning } from '../lib/volumes.ts';
 import { explainFailure } from './failure.ts';
 import { breachIn, imageBreach, timeBreach, toError, withLargest } from './limits.ts';
+import { buildVariables } from './missing-variable.ts';
 import type { SandboxLease } from './sandbox.ts';
 import type { BuildSession } from './session/session.ts';
 import { type LimitWatch, watchLimits } from './watch.ts';
@@ -80,7 +81,9 @@ export async function solve(
     );
     const taken = await watch.look();
     if (session.sync.failure !== null) throw contextChanged(session.sync.failure);
-    if (error !== null) throw explainFailure(dockerfile.shown(error), buildLog.failed(), taken, limits);
+    if (error !== null) {
+      throw explainFailure(dockerfile.shown(error), buildLog.failed(), taken, limits, buildVariables(request));
+    }
     if (built.imageId === null) throw new OrkestrError('ORK_SANDBOX', 'The build engine exited during the build.');
     if (taken.refusedForks > 0) log.line(`The build met its limit of ${limits.pids} processes and went on.`);
     log.line(describeSync(context, session.sync));
