@@ -18,6 +18,7 @@ import type { Outcome } from './rank.ts';
 import { openRepository, ReadingBudget } from './repository.ts';
 import { folderOf } from './root-directory.ts';
 import { applySettings, readOrkestrJson, stateSettings } from './settings.ts';
+import { databaseFileWarning } from './sqlite/warning.ts';
 import { othersOf, secretBuildArgs, unusedFiles, unusedSettings } from './warnings.ts';
 
 export { describePlan } from './describe.ts';
@@ -79,6 +80,7 @@ export async function planBuild(request: PlanRequest): Promise<BuildPlan> {
       ...finding.warnings,
       ...unmetNeeds(facts.framework, finding.needs ?? [], variables),
       ...othersOf(ranked),
+      ...(await databaseFileWarning(detect, finding, { facts, variables })),
       ...(await unusedFiles(detect, finding)),
       ...unusedSettings(stated, { ...facts, dockerfile }),
       ...secretBuildArgs(stated),
