@@ -8,7 +8,7 @@ import type { YamlField, YamlFile } from './yaml-blocks.ts';
 const NAMES = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml'];
 const MAX_SERVICES = 20;
 
-export interface ComposeService {
+interface ComposeService {
   readonly name: string;
   /** How the repository builds it; null for one of a ready-made image. */
   readonly build: { readonly context: string; readonly dockerfile: string } | null;

@@ -5,12 +5,12 @@ import type { RepositoryView } from './repository.ts';
 /** Too large, not UTF-8, or a link out of the folder. The limits of an analysis still end it. */
 const UNREADABLE = ['ORK_MANIFEST_INVALID', 'ORK_REPO_UNSAFE'];
 
-export function lenientView({ has, text, head, entries }: RepositoryView): RepositoryView {
+export function lenientView(view: RepositoryView): RepositoryView {
   return {
-    has: (path) => orElse(false, has(path)),
-    text: (path) => orElse(null, text(path)),
-    head: (path, bytes) => orElse(null, head(path, bytes)),
-    entries: (folder) => orElse([], entries(folder)),
+    has: (path) => orElse(false, view.has(path)),
+    text: (path) => orElse(null, view.text(path)),
+    head: (path, bytes) => orElse(null, view.head(path, bytes)),
+    entries: (folder) => orElse([], view.entries(folder)),
   };
 }
 

@@ -18,6 +18,8 @@ export interface YamlFile {
   readonly anchors: ReadonlyMap<string, YamlField>;
 }
 
+/** A value is cut here: more than that is a text, or a list that nobody wrote. */
+const MAX_VALUE = 500;
 /** Merges (`<<: *name`) are followed this deep, and this many of a mapping: a file may nest them without end. */
 const MAX_DEPTH = 2;
 const MAX_MERGES = 3;
@@ -32,7 +34,7 @@ export function readYamlBlocks(text: string): YamlFile {
     const [, { length: indent } = '', , key, said = ''] = FIELD.exec(line.trimEnd()) ?? [];
     if (key === undefined) continue;
     while ((open.at(-1)?.indent ?? -1) >= indent) open.pop();
-    const [, anchor, value = ''] = /^(?:&([\w.-]+)\s*)?(.*)$/.exec(withoutComment(said)) ?? [];
+    const [, anchor, value = ''] = /^(?:&([\w.-]+)\s*)?(.*)$/.exec(withoutComment(said.slice(0, MAX_VALUE))) ?? [];
     const fields: YamlField[] = [];
     const field = { key, value: value.replace(/^(["'])(.*)\1$/, '$2'), line: index + 1, fields };
     open.at(-1)?.fields.push(field);

@@ -19,19 +19,24 @@ export async function djangoFile(app: RepositoryView): Promise<string | null> {
   const file = settings?.files.find(({ text }) => DATABASE.test(text));
   if (file === undefined) return null;
   const lines = linesOf(file.text);
-  const at = lines.findIndex((line, index) => ENGINE.test(line) && !isForDevelopment(lines, index));
-  return at === -1 ? null : `${file.path} line ${at + 1} names SQLite`;
+  const named = lines.flatMap((line, at) => (ENGINE.test(line) ? [at] : [])).slice(0, MAX_NAMED);
+  const at = named.find((index) => !isForDevelopment(lines, index));
+  return at === undefined ? null : `${file.path} line ${at + 1} names SQLite`;
 }
 
 const DEVELOPMENT = /(?:\b|_)(?:DEBUG|TEST(?:ING|S)?|DEV(?:ELOPMENT)?|LOCAL)\b/i;
 const PRODUCTION = /(?:\b|_)PROD(?:UCTION)?\b/i;
+
+/** Lines above one that are looked at for its branches, and lines that name SQLite: a file may have any number. */
+const MAX_ABOVE = 500;
+const MAX_NAMED = 10;
 
 /** Whether a line is in a branch that only development or tests take: of `if DEBUG:`, or the other of `if not DEBUG:`. */
 function isForDevelopment(lines: readonly string[], at: number): boolean {
   const indentOf = (line: string): number => line.length - line.trimStart().length;
   let indent = indentOf(lines[at] ?? '');
   let isElse = false;
-  for (const line of lines.slice(0, at).toReversed()) {
+  for (const line of lines.slice(Math.max(0, at - MAX_ABOVE), at).toReversed()) {
     const here = indentOf(line);
     const isOfElse = isElse && here === indent;
     if (line === '' || (here >= indent && !isOfElse)) continue;

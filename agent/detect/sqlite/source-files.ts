@@ -19,31 +19,38 @@ interface Imports {
   readonly isPassing: boolean;
 }
 
-/** @param kind by a file's name, whether it is of the app or one of its tests; null for all others */
-export async function importsOf(
-  app: RepositoryView,
-  kind: (name: string) => 'app' | 'test' | null,
-  pattern: RegExp,
-): Promise<Imports> {
-  const folders: { readonly path: string; readonly depth: number }[] = [{ path: '', depth: 0 }];
-  let files = 0;
+type Kind = 'app' | 'test';
+/** By a file's name, whether it is of the app or one of its tests; null for all others. */
+type KindOf = (name: string) => Kind | null;
+
+export async function importsOf(app: RepositoryView, kindOf: KindOf, pattern: RegExp): Promise<Imports> {
   let isPassing = false;
-  for (let at = 0; at < folders.length && at < MAX_FOLDERS; at += 1) {
-    const { path = '', depth = 0 } = folders[at] ?? {};
-    for (const name of await app.entries(path === '' ? '.' : path)) {
-      if (name.endsWith('/')) {
-        if (depth < MAX_DEPTH && !IGNORED.test(name)) folders.push({ path: `${path}${name}`, depth: depth + 1 });
-        continue;
-      }
-      const of = kind(name);
-      if (of === null || files === MAX_FILES) continue;
-      files += 1;
-      const head = (await app.head(`${path}${name}`, HEAD_BYTES)) ?? '';
-      const line = lineOf(head, pattern);
-      if (line === null) continue;
-      if (of === 'app' && !head.includes(':memory:')) return { used: `${path}${name} line ${line}`, isPassing };
-      isPassing = true;
-    }
+  let files = 0;
+  for await (const { path, kind } of sourceFiles(app, kindOf)) {
+    files += 1;
+    const head = (await app.head(path, HEAD_BYTES)) ?? '';
+    const line = lineOf(head, pattern);
+    if (line !== null && kind === 'app' && !head.includes(':memory:'))
+      return { used: `${path} line ${line}`, isPassing };
+    isPassing ||= line !== null;
+    if (files === MAX_FILES) break;
   }
   return { used: null, isPassing };
+}
+
+async function* sourceFiles(app: RepositoryView, kindOf: KindOf): AsyncGenerator<{ path: string; kind: Kind }> {
+  let level = [''];
+  let folders = 0;
+  for (let depth = 0; depth <= MAX_DEPTH; depth += 1) {
+    const below: string[] = [];
+    for (const folder of level.slice(0, MAX_FOLDERS - folders)) {
+      folders += 1;
+      for (const name of await app.entries(folder === '' ? '.' : folder)) {
+        const kind = kindOf(name);
+        if (kind !== null) yield { path: `${folder}${name}`, kind };
+        else if (name.endsWith('/') && !IGNORED.test(name)) below.push(`${folder}${name}`);
+      }
+    }
+    level = below;
+  }
 }
