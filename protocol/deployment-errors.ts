@@ -50,7 +50,7 @@ export const DEPLOYMENT_ERRORS = {
   ORK_COMPOSE_FILE: kind(
     'repository',
     422,
-    'Create one environment per service of the compose file, each with its own root directory or Dockerfile.',
+    'Create one environment for each service of the compose file that the repository builds, with its own root directory or Dockerfile. Databases and caches you run yourself: see docs/services.md.',
   ),
   ORK_ROOT_MISSING: kind('user', 422, 'Set the root directory of the environment to a folder of the repository.'),
   ORK_ANALYSIS_LIMIT: kind(

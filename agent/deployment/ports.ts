@@ -72,6 +72,8 @@ export interface BuildRequest {
   readonly buildHosts?: readonly string[] | undefined;
   /** Build secrets: name → value. */
   readonly secrets: Readonly<Record<string, string>>;
+  /** Names of the app's variables, for the message if a build fails for lack of one. */
+  readonly appVariables?: readonly string[];
   readonly registries: readonly RegistryLogin[];
   /** Push the image to this repository under this tag. */
   readonly push?: { readonly repository: string; readonly tag: string };

@@ -34,6 +34,11 @@ const NAMES = [
   'apps/web/package.json',
   'orkestr.json',
   'compose.yaml',
+  'config/database.yml',
+  'prisma/schema.prisma',
+  'manage.py',
+  'fly.toml',
+  'app.json',
   'Cargo.toml',
   'Cargo.lock',
   'src/main.rs',
@@ -297,6 +302,30 @@ describe('the limits of an analysis', () => {
     'engines.pnpm of one long version': {
       'package.json': JSON.stringify({ engines: { pnpm: '1'.repeat(LARGE) }, scripts: { start: 'node a.js' } }),
       'pnpm-lock.yaml': "lockfileVersion: '9.0'\n",
+    },
+    'a compose file of merges': { 'compose.yaml': `services:\n  a: &a\n    <<: [${'*a, '.repeat(LARGE / 4 - 10)}]\n` },
+    'a compose file of one key': { 'compose.yaml': `services:\n${' '.repeat(LARGE / 2)}${'a '.repeat(LARGE / 5)}` },
+    'a database.yml of blanks': {
+      Gemfile: 'gem "sqlite3"',
+      'config.ru': '',
+      'config/database.yml': `production:${' '.repeat(LARGE)}x`,
+    },
+    'settings of one long line': {
+      'manage.py': '"DJANGO_SETTINGS_MODULE", "a.b"',
+      'requirements.txt': 'django',
+      'a/b.py': `DATABASES = {${`'ENGINE': "`.repeat(LARGE / 12)}`,
+    },
+    'settings of one long branch': {
+      'manage.py': '"DJANGO_SETTINGS_MODULE", "a.b"',
+      'requirements.txt': 'django',
+      'a/b.py': `DATABASES = {}\nif x:\n${`  if DEBUG:\n    a = ("sqlite:///a")\n`.repeat(LARGE / 40)}`,
+    },
+    'files of other platforms of blanks': {
+      ...app,
+      'fly.toml': '\n'.repeat(LARGE),
+      'render.yaml': `${' '.repeat(LARGE)}x`,
+      'app.json': `"env"${' '.repeat(LARGE)}`,
+      'config/deploy.yml': 'service:\n'.repeat(LARGE / 9),
     },
     'an app of one name': { 'requirements.txt': 'flask', 'app.py': 'a'.repeat(LARGE) },
   };

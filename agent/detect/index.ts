@@ -5,17 +5,20 @@ import type { EnvVars } from '../../protocol/ids.ts';
 import type { BuildPlan } from '../../protocol/steps.ts';
 import { appsBelow, describeApps, onlyApp } from './apps-below.ts';
 import type { AppBelow } from './apps-below.ts';
-import { composeFile } from './compose-file.ts';
+import { composeAdvice, composeFile } from './compose-file.ts';
 import type { DetectRequest, Detector, Finding, Stated, StatedSettings, Surroundings } from './detector.ts';
 import { DETECTORS } from './detectors/index.ts';
 import { dockerIgnore } from './dockerfiles/common.ts';
+import { lenientView } from './lenient-view.ts';
 import { unmetNeeds } from './needs.ts';
+import { platformWarning } from './platform-files.ts';
 import { publicBuildArgs } from './public-build-args.ts';
 import { rank } from './rank.ts';
 import type { Outcome } from './rank.ts';
 import { openRepository, ReadingBudget } from './repository.ts';
 import { folderOf } from './root-directory.ts';
 import { applySettings, readOrkestrJson, stateSettings } from './settings.ts';
+import { databaseFileWarning } from './sqlite/warning.ts';
 import { othersOf, secretBuildArgs, unusedFiles, unusedSettings } from './warnings.ts';
 
 export { describePlan } from './describe.ts';
@@ -77,6 +80,7 @@ export async function planBuild(request: PlanRequest): Promise<BuildPlan> {
       ...finding.warnings,
       ...unmetNeeds(facts.framework, finding.needs ?? [], variables),
       ...othersOf(ranked),
+      ...(await databaseFileWarning(detect, finding, { facts, variables })),
       ...(await unusedFiles(detect, finding)),
       ...unusedSettings(stated, { ...facts, dockerfile }),
       ...secretBuildArgs(stated),
@@ -160,23 +164,24 @@ function asked({ detector: named, dockerfile }: StatedSettings): readonly Detect
 }
 
 async function nothingFound(
-  { repository, checkout }: DetectRequest,
+  { repository, checkout, stated }: DetectRequest,
   outcomes: readonly Outcome<Finding>[],
   apps: readonly AppBelow[],
 ): Promise<OrkestrError> {
   const where = checkout.rootDirectory === '.' ? 'the repository' : checkout.rootDirectory;
   const compose = await composeFile(repository);
   if (compose !== null) {
-    const services = compose.services.length === 0 ? '' : ` Its services: ${compose.services.join(', ')}.`;
+    const services = composeAdvice(compose.services, 'the services that the repository builds');
     return new OrkestrError(
       'ORK_COMPOSE_FILE',
       `${where} is built by ${compose.path}, and orkestr runs one container per environment.${services}${describeApps(apps)}`,
     );
   }
   const missed = outcomes.flatMap((one) => (one.kind === 'missed' ? [`${one.detector.name}: ${one.why}`] : []));
+  const platforms = await platformWarning(lenientView(repository), { stated });
   return new OrkestrError(
     'ORK_NOTHING_DETECTED',
-    `Nothing in ${where} tells how to build and start the app. Looked for: ${missed.join('; ')}.${describeApps(apps)}`,
+    `Nothing in ${where} tells how to build and start the app. Looked for: ${missed.join('; ')}.${describeApps(apps)}${platforms.map((one) => ` ${one}`).join('')}`,
     { evidence: missed },
   );
 }

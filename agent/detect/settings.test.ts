@@ -130,23 +130,6 @@ describe('the lines of JSON keys', () => {
   });
 });
 
-describe('a compose file', () => {
-  const compose =
-    'services:\n  web:\n    build: .\n    ports:\n      - 80\n  db:\n    image: x\nvolumes:\n  data: {}\n';
-
-  test('causes an error that names its services if nothing else says how to build', async () => {
-    await assert.rejects(folder.plan({ 'docker-compose.yml': compose }), {
-      code: 'ORK_COMPOSE_FILE',
-      message: /docker-compose\.yml.*Its services: web, db\./,
-    });
-  });
-
-  test('causes a warning beside an app', async () => {
-    const plan = await folder.plan({ ...app, 'compose.yaml': compose });
-    assert.match(plan.warnings.join(), /does not use compose\.yaml\. .* its other services \(web, db\)/);
-  });
-});
-
 test('a setting can name another Dockerfile, and then no other detector runs', async () => {
   const files = { 'package.json': '{', 'Dockerfile.prod': 'FROM a:1\n' };
   const plan = await folder.plan(files, { dockerfile: 'Dockerfile.prod' });
@@ -180,7 +163,16 @@ test('a broken manifest of a less confident detector is shown, and does not stop
   assert.match(plan.warnings.join(), /detector node failed: package\.json cannot be read/);
 });
 
-test('a warning says that the release line of a Procfile does not run', async () => {
-  const plan = await folder.plan({ ...app, Procfile: 'web: node a.js\nrelease: node migrate.js\n' });
-  assert.match(plan.warnings.join(), /does not run the release line of the Procfile/);
+test('a warning says that the release line of a Procfile does not run, and what to run instead', async () => {
+  const Procfile = 'web: node a.js\nrelease: node migrate.js\n';
+  const plan = await folder.plan({ ...app, Procfile });
+  assert.match(
+    plan.warnings.join(),
+    /does not run the release line of the Procfile\..* startCommand to `node migrate\.js && node a\.js`\. A build cannot run it/,
+  );
+  const own = await folder.plan({ Dockerfile: 'FROM a:1\n', Procfile });
+  assert.match(own.warnings.join(), /startCommand to `node migrate\.js && START-COMMAND`/);
+  const done = { startCommand: 'node migrate.js && node a.js' };
+  assert.doesNotMatch((await folder.plan({ ...app, Procfile }, done)).warnings.join(), /release line/);
+  assert.deepEqual((await folder.plan({ Dockerfile: 'FROM a:1\n', Procfile: 'web: node a.js\n' })).warnings, []);
 });

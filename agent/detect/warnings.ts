@@ -1,9 +1,13 @@
 /** Warnings of a plan: alternative findings, unreadable files, and files that are ignored contrary to expectation. */
 import type { BuildPlan } from '../../protocol/steps.ts';
-import { composeFile } from './compose-file.ts';
+import { composeAdvice, composeFile } from './compose-file.ts';
+import type { ComposeFile } from './compose-file.ts';
 import type { DetectRequest, Finding, StatedSettings } from './detector.ts';
+import { lenientView } from './lenient-view.ts';
+import { platformWarning } from './platform-files.ts';
 import { procfileWeb, unstartedProcesses } from './procfile.ts';
 import type { rank } from './rank.ts';
+import type { RepositoryView } from './repository.ts';
 
 /** Warnings about other findings and failures, which make a wrong guess visible. */
 export function othersOf([winner, ...others]: ReturnType<typeof rank<Finding>>): string[] {
@@ -26,40 +30,60 @@ export function othersOf([winner, ...others]: ReturnType<typeof rank<Finding>>):
 /** Warnings about files that users would expect to be used. */
 export async function unusedFiles(
   { repository, stated }: DetectRequest,
-  { dockerfile, evidence }: Finding,
+  { dockerfile, evidence, facts }: Finding,
 ): Promise<string[]> {
-  const warnings: string[] = [];
-  const compose = await composeFile(repository);
-  if (compose !== null) {
-    const others = compose.services.length > 1 ? ` (${compose.services.join(', ')})` : '';
-    warnings.push(
-      `orkestr does not use ${compose.path}. Create an environment for each of its other services${others}.`,
-    );
-  }
+  const view = lenientView(repository);
+  const compose = await composeFile(view);
   const start = evidence.find(({ subject }) => subject === 'start');
-  warnings.push(...(await unstartedProcesses(repository, [stated.startCommand?.value, start?.value])));
-  if (dockerfile.origin === 'generated') warnings.push(...(await unusedProcesses({ repository, stated }, evidence)));
-  return warnings;
+  return [
+    ...(compose === null ? [] : [composeWarning(compose, dockerfile)]),
+    ...(dockerfile.origin === 'generated' ? await unusedWeb({ repository: view, stated }, evidence) : []),
+    ...(await unstartedProcesses(view, [stated.startCommand?.value, start?.value])),
+    ...(await unusedRelease(view, stated.startCommand?.value ?? facts.startCommand)),
+    ...(await platformWarning(view, { stated, dockerfile })),
+  ];
 }
 
-/** Lines of a Procfile without effect: most languages start what was built rather than what Heroku would run. */
-async function unusedProcesses(
+function composeWarning({ path, services }: ComposeFile, dockerfile: Finding['dockerfile']): string {
+  const ours = thisService(services, dockerfile.origin === 'repository' ? dockerfile.path : 'Dockerfile');
+  const others = services.filter((one) => one !== ours);
+  return `orkestr does not use ${path}.${composeAdvice(others, 'its other services that the repository builds')}`;
+}
+
+/** The service that the plan is for: the only one that is built, or else one that is built from the root directory. */
+function thisService(services: ComposeFile['services'], path: string): ComposeFile['services'][number] | undefined {
+  const built = services.filter(({ build }) => build !== null);
+  const here = built.filter(({ build }) => build?.context === '.');
+  return built.length === 1 ? built[0] : (here.find(({ build }) => build?.dockerfile === path) ?? here[0]);
+}
+
+/** A web line without effect: most languages start what was built rather than what Heroku would run. */
+async function unusedWeb(
   { repository, stated }: Pick<DetectRequest, 'repository' | 'stated'>,
   evidence: Finding['evidence'],
 ): Promise<string[]> {
-  const warnings: string[] = [];
   const start = evidence.find(({ subject }) => subject === 'start');
   const isOurs = stated.startCommand === undefined;
-  if (isOurs && start !== undefined && start.from !== 'Procfile' && (await procfileWeb(repository)) !== null) {
-    warnings.push(
-      `orkestr does not use the web line of the Procfile: ${start.value} starts the app. If it needs another command, set startCommand.`,
-    );
-  }
-  if (/^release:/m.test((await repository.text('Procfile')) ?? ''))
-    warnings.push(
-      'orkestr does not run the release line of the Procfile. Run its command in the start command or in the build.',
-    );
-  return warnings;
+  if (!isOurs || start === undefined || start.from === 'Procfile' || (await procfileWeb(repository)) === null)
+    return [];
+  return [
+    `orkestr does not use the web line of the Procfile: ${start.value} starts the app. If it needs another command, set startCommand.`,
+  ];
+}
+
+/** A command longer than this is not repeated in a warning. */
+const MAX_SHOWN = 200;
+
+/** The release line has no effect, whoever wrote the Dockerfile. A build cannot take its place. */
+async function unusedRelease(repository: RepositoryView, startCommand: string | undefined): Promise<string[]> {
+  const line = /^release:(.*)$/m.exec((await repository.text('Procfile')) ?? '')?.[1]?.trim();
+  if (line === undefined || line === '' || startCommand?.includes(line) === true) return [];
+  const shown = (command: string | undefined, instead: string): string =>
+    command === undefined || command.length > MAX_SHOWN ? instead : command;
+  const both = `${shown(line, 'RELEASE-COMMAND')} && ${shown(startCommand, 'START-COMMAND')}`;
+  return [
+    `orkestr does not run the release line of the Procfile. Run its command when the app starts: set startCommand to \`${both}\`. A build cannot run it, because it has neither the app's variables nor a way to its database.`,
+  ];
 }
 
 /** Warnings about settings that have no effect on this kind of app. */

@@ -23,9 +23,11 @@ const nothing: Taken = {
   behindMs: 0,
 };
 
+const NO_VARIABLES = { app: [], unmounted: [], mounts: false };
+
 const sentence = (command: string, exitCode: number, ...lastLines: string[]): string => {
   const error = `executor failed running [/bin/sh -c ${command}]: exit code: ${exitCode}`;
-  return explainFailure(error, { command: `RUN ${command}`, error, lastLines }, nothing, limits).message;
+  return explainFailure(error, { command: `RUN ${command}`, error, lastLines }, nothing, limits, NO_VARIABLES).message;
 };
 
 test('the message names the command and its exit code', () => {
@@ -43,7 +45,7 @@ test('for programs that images of Node.js no longer have, the message says how t
 
 test('for a COPY without its file, the message names the file and says where a build gets its files', () => {
   const absent = (command: string, message: string): string =>
-    explainFailure(message, { command, error: message, lastLines: [] }, nothing, limits).message;
+    explainFailure(message, { command, error: message, lastLines: [] }, nothing, limits, NO_VARIABLES).message;
   const key = 'failed to compute cache key: ';
   for (const words of [
     '"/package.json" not found: not found',
@@ -62,7 +64,7 @@ test('a full heap counts as out of memory, whatever the exit code', () => {
     'Caused by: java.lang.OutOfMemoryError: Java heap space',
   ]) {
     const error = { command: 'RUN npm run build', error: 'exit code: 134', lastLines: [line, 'Aborted'] };
-    const { code, message } = explainFailure('exit code: 134', error, nothing, limits);
+    const { code, message } = explainFailure('exit code: 134', error, nothing, limits, NO_VARIABLES);
     assert.equal(code, 'ORK_BUILD_MEMORY');
     assert.match(message, /part of the build memory: 1 GiB, in `RUN npm run build`; .* usually need 2 GiB\.$/);
   }

@@ -12,6 +12,7 @@ import {
   type Taken,
   toError,
 } from './limits.ts';
+import { type BuildVariables, missingVariable } from './missing-variable.ts';
 
 /** From this share of used inodes on, a full disk counts as out of inodes. */
 const INODES_GONE = 0.95;
@@ -19,16 +20,20 @@ const INODES_GONE = 0.95;
 /**
  * @param message the engine's own error message
  * @param taken the build's resource usage when it failed
+ * @param variables names of variables that the build may lack
  */
 export function explainFailure(
   message: string,
   failed: FailedVertex | null,
   taken: Taken,
   limits: BuildLimits,
+  variables: BuildVariables,
 ): OrkestrError {
   const evidence = [message.trim(), ...(failed?.lastLines ?? [])];
   const breach = breachBehind(evidence, taken, limits);
-  return breach === null ? inWords(message, failed, evidence) : toError(breach, failed?.command ?? null, evidence);
+  return breach === null
+    ? inWords(message, failed, evidence, variables)
+    : toError(breach, failed?.command ?? null, evidence);
 }
 
 /** V8 and the JVM size their heaps by the available memory and exit when the heap is full, below the memory limit. */
@@ -45,7 +50,12 @@ function breachBehind(evidence: readonly string[], taken: Taken, limits: BuildLi
   return taken.refusedForks > 0 ? processBreach(limits) : null;
 }
 
-function inWords(message: string, failed: FailedVertex | null, evidence: readonly string[]): OrkestrError {
+function inWords(
+  message: string,
+  failed: FailedVertex | null,
+  evidence: readonly string[],
+  variables: BuildVariables,
+): OrkestrError {
   if (/dockerfile parse error|unknown instruction|failed to parse|failed to create LLB definition/i.test(message)) {
     return new OrkestrError('ORK_DOCKERFILE_REFUSED', `The Dockerfile cannot be read: ${short(message)}`, { evidence });
   }
@@ -61,7 +71,7 @@ function inWords(message: string, failed: FailedVertex | null, evidence: readonl
   const exitCode = /exit code: (\d+)/.exec(message)?.[1];
   if (exitCode !== undefined && failed !== null) {
     const lines = failed.lastLines.join('\n');
-    const text = `\`${failed.command}\` ended with exit code ${exitCode}.${goneFromNode(lines)}${missingTools(lines)}${unsetVariable(lines)}`;
+    const text = `\`${failed.command}\` ended with exit code ${exitCode}.${goneFromNode(lines)}${missingTools(lines)}${missingVariable(failed, variables)}`;
     return new OrkestrError('ORK_BUILD_FAILED', text, { evidence });
   }
   const where = command === null ? '' : ` in \`${command}\``;
@@ -89,14 +99,6 @@ function missingTools(lastLines: string): string {
   )
     ? ' The image has no compiler, or no git: put `apt-get update && apt-get install -y python3 make g++ git ca-certificates` above it, or in front of it in installCommand.'
     : '';
-}
-
-/** An unset variable in an .npmrc or .yarnrc.yml, usually a private registry's token, as pnpm and yarn report it. */
-function unsetVariable(lastLines: string): string {
-  const name = /(?:Failed to replace env in config: \$\{|Environment variable not found \()([A-Za-z_]\w{0,100})/.exec(
-    lastLines,
-  )?.[1];
-  return name === undefined ? '' : ` The build has no ${name}. Set it with \`orkestr env set --build ${name}=-\`.`;
 }
 
 const short = (message: string): string => `${message.trim().replace(/\.$/, '').slice(0, 500)}.`;

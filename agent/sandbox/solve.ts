@@ -18,6 +18,7 @@ import { humanSize } from '../../protocol/size.ts';
 import { volumeWarning } from '../lib/volumes.ts';
 import { explainFailure } from './failure.ts';
 import { breachIn, imageBreach, timeBreach, toError, withLargest } from './limits.ts';
+import { buildVariables } from './missing-variable.ts';
 import type { SandboxLease } from './sandbox.ts';
 import { isLost, overSession } from './session/lost-session.ts';
 import type { BuildSession } from './session/session.ts';
@@ -73,7 +74,9 @@ export async function solve(
     const taken = await watch.look();
     if (sync.failure !== null) throw contextChanged(sync.failure);
     if (error !== null && isLost(error)) throw sessionLost(error);
-    if (error !== null) throw explainFailure(dockerfile.shown(error), buildLog.failed, taken, limits);
+    if (error !== null) {
+      throw explainFailure(dockerfile.shown(error), buildLog.failed, taken, limits, buildVariables(request));
+    }
     if (imageId === null) throw new OrkestrError('ORK_SANDBOX', 'The build engine exited during the build.');
     if (taken.refusedForks > 0) log.line(`The build met its limit of ${limits.pids} processes and went on.`);
     log.line(describeSync(context, sync));

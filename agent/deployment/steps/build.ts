@@ -34,6 +34,7 @@ export const build: Step<'build'> = {
       limits: job.settings.build,
       buildHosts: job.settings.buildHosts,
       secrets: job.buildSecrets,
+      appVariables: Object.keys(job.env),
       registries: job.registries,
       ...(registry !== undefined && { push: { repository: registry, tag: tagOf(job) } }),
       forElsewhere: job.kind === 'build',

@@ -33,7 +33,7 @@ export interface DjangoProject {
 /** The root directory if it has a manage.py, else the only subfolder with one if the root lists Django; else null. */
 export async function djangoProject(
   repository: RepositoryView,
-  dependencies: PythonDependencies | null,
+  dependencies: Pick<PythonDependencies, 'names'> | null,
 ): Promise<DjangoProject | null> {
   const own = await repository.text('manage.py');
   if (own !== null) return { folder: '.', view: repository, manage: own };
