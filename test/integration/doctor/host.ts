@@ -68,6 +68,8 @@ export class Host {
   readonly state = join(this.folder, 'agent');
   readonly agentSocket = join(this.folder, 'run', 'agent.sock');
   readonly resolvConf = join(this.folder, 'resolv.conf');
+  /** Names a server for builds, since that of the host is on loopback. */
+  readonly engineSettings = join(this.folder, 'engine-settings.json');
   readonly #engine: EnginePlan;
   readonly #hubKey = makeKeyPair().publicKey;
   readonly #nameServer = createSocket('udp4');
@@ -125,6 +127,7 @@ export class Host {
       places: {
         ...HOST_PLACES,
         resolvConf: this.resolvConf,
+        engineSettings: this.engineSettings,
         systemd: join(this.folder, 'no-systemd'),
         ports: [this.proxy.port],
         ...places,
@@ -262,6 +265,7 @@ export class Host {
     this.#nameServer.bind(53, NAME_SERVER);
     await once(this.#nameServer, 'listening');
     writeFileSync(this.resolvConf, `nameserver ${NAME_SERVER}\n`);
+    writeFileSync(this.engineSettings, '{"dns": ["192.0.2.53"]}');
     await this.#startHub();
     this.writeIdentity(this.hubUrl);
     const pair = makeKeyPair();

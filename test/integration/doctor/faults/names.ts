@@ -36,6 +36,12 @@ export const faults: readonly Fault[] = [
     mend: /nameserver/,
   },
   {
+    name: 'the only name server is on loopback, where builds cannot reach it',
+    inject: (host) => ({ places: { engineSettings: join(host.folder, 'no-settings') } }),
+    finds: ['dns/loopback-only'],
+    mend: /"dns": \["9\.9\.9\.9"\]/,
+  },
+  {
     name: 'the registry of the base images does not answer',
     inject: () => ({ config: { baseImages: BaseImages.parse({ node: '127.0.0.1:1/node:22' }) } }),
     finds: ['registry/unreachable'],
