@@ -158,7 +158,11 @@ export const DEPLOYMENT_ERRORS = {
     422,
     'Raise the memory limit of the environment, or find the leak. Files in /tmp count too.',
   ),
-  ORK_PORT_CLOSED: kind('app', 422, 'The app opened no port in time. Make it listen on 0.0.0.0 and the port in $PORT.'),
+  ORK_PORT_CLOSED: kind(
+    'app',
+    422,
+    'The app opened no port in time. Make it listen on 0.0.0.0 and the port in $PORT. If it starts slowly, raise healthCheck.startSeconds of its environment.',
+  ),
   ORK_PORT_WRONG: kind(
     'app',
     422,
