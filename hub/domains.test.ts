@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { EdgeSettings } from '../protocol/edge.ts';
 import { HostName } from '../protocol/ids.ts';
 import { OrkestrError } from '../protocol/errors.ts';
-import { checkDomains, checkProjectSlug, defaultDomains, environmentUrls } from './domains.ts';
+import { checkCanonicalHost, checkDomains, checkProjectSlug, defaultDomains, environmentUrls } from './domains.ts';
 
 const of = {
   project: 'shop',
@@ -69,4 +70,24 @@ test('the URL of a wildcard keeps its asterisk', () => {
 test('a project cannot have the name of a part of the hub', () => {
   assert.throws(() => checkProjectSlug('api'), code('ORK_INVALID'));
   checkProjectSlug('shop');
+});
+
+test('a canonical host is a name that a domain of the environment covers', () => {
+  const settings = (canonicalHost: string | null, ...hosts: string[]) => ({
+    domains: hosts.map((host) => ({ host, pathPrefix: '/' })),
+    edge: EdgeSettings.parse(canonicalHost === null ? {} : { canonicalHost }),
+  });
+  checkCanonicalHost(settings(null, 'a.example.com'));
+  checkCanonicalHost(settings('www.example.com', 'example.com', 'www.example.com'));
+  checkCanonicalHost(settings('www.example.com', '*.example.com'));
+  for (const hosts of [['new.example.com'], ['*.example.com', 'b.example.com']]) {
+    assert.throws(
+      () => checkCanonicalHost(settings('www.old.example.com', ...hosts)),
+      (error: unknown) =>
+        code('ORK_INVALID')(error) &&
+        (error as OrkestrError).message.endsWith(
+          `is www.old.example.com, which is not a domain of this environment: ${hosts.join(', ')}.`,
+        ),
+    );
+  }
 });

@@ -1,6 +1,7 @@
 /** Where apps are reached: default domains of environments, the domains they may have, and the URLs made of these. */
 import { OrkestrError } from '../protocol/errors.ts';
 import type { Domain } from '../protocol/edge.ts';
+import type { Settings } from '../protocol/job.ts';
 
 /** Longest DNS label (RFC 1035 2.3.4), octets. */
 export const LABEL_LENGTH = 63;
@@ -69,6 +70,26 @@ export function checkDomains(domains: readonly Domain[], urls: { readonly hub: s
     }
     seen.add(name);
   }
+}
+
+/**
+ * Reject a canonical host that would redirect all visitors to where this environment does not answer.
+ * @throws OrkestrError ORK_INVALID naming the host and the domains
+ */
+export function checkCanonicalHost({ domains, edge }: Pick<Settings, 'domains' | 'edge'>): void {
+  const { canonicalHost } = edge;
+  if (canonicalHost === undefined || domains.some(({ host }) => covers(host, canonicalHost))) return;
+  const hosts = [...new Set(domains.map(({ host }) => host))].join(', ');
+  throw new OrkestrError(
+    'ORK_INVALID',
+    `edge.canonicalHost is ${canonicalHost}, which is not a domain of this environment: ${hosts}.`,
+    {
+      evidence: [
+        `Add it: orkestr environment set --add-domain ${canonicalHost}`,
+        'Or remove the redirect: orkestr environment set --setting edge.canonicalHost=null',
+      ],
+    },
+  );
 }
 
 /** Whether a routed host receives the requests for `name`; a wildcard stands for exactly one label. */

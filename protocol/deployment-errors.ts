@@ -161,7 +161,7 @@ export const DEPLOYMENT_ERRORS = {
   ORK_PORT_CLOSED: kind(
     'app',
     422,
-    'The app opened no port in time. Make it listen on 0.0.0.0 and the port in $PORT. If nothing is to connect to it, make it a background worker: orkestr environment set NAME --worker',
+    'The app opened no port in time. Make it listen on 0.0.0.0 and the port in $PORT. If it starts slowly, raise healthCheck.startSeconds. If nothing is to connect to it, make it a background worker: orkestr environment set NAME --worker',
   ),
   ORK_PORT_WRONG: kind(
     'app',

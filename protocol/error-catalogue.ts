@@ -168,7 +168,12 @@ export const ERRORS = {
   ),
   ORK_APP_UNREACHABLE: kind('app', 502, 'The app refused or dropped the connection. Check its log.', true),
   ORK_APP_UNAVAILABLE: kind('app', 503, 'No running instance of the app is accepting requests. Try again.', true),
-  ORK_APP_TIMEOUT: kind('app', 504, 'The app did not respond in time. Try again, or check its log.', true),
+  ORK_APP_TIMEOUT: kind(
+    'app',
+    504,
+    'The app did not respond in time. Try again, or check its log. If it needs longer, raise edge.responseSeconds of its environment.',
+    true,
+  ),
   ORK_ADDRESS_REFUSED: kind('user', 403, 'The app only accepts certain client addresses. Ask its owner to add yours.'),
   ORK_MAINTENANCE: kind('app', 503, 'The owner has put the app into maintenance. Try again later.', true),
 
@@ -191,7 +196,12 @@ export const ERRORS = {
     422,
     'Put a certificate file for the wildcard into the certificates folder: CAs issue wildcards only through a DNS challenge, which orkestr does not do.',
   ),
-  ORK_ACME_DNS: kind('user', 422, 'Point the A and AAAA records of the domain to this host, and only to it.', true),
+  ORK_ACME_DNS: kind(
+    'user',
+    422,
+    'Point the A and AAAA records of the domain to this host, and only to it. A CDN in between must pass /.well-known/acme-challenge/ on over http, without a redirect (docs/tls.md).',
+    true,
+  ),
   ORK_ACME_CHALLENGE: kind('user', 422, 'Make ports 80 and 443 of this host reachable from the internet.', true),
   ORK_ACME_REFUSED: kind(
     'user',

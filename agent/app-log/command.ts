@@ -6,11 +6,10 @@ import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { appLogNotes } from '../../protocol/app-log-notes.ts';
 import { defaultTail, secondsAgo } from '../../protocol/app-log.ts';
-import { OrkestrError } from '../../protocol/errors.ts';
 import { safeLine } from '../../protocol/safe-text.ts';
 import { jobOf } from '../journal/job-of.ts';
 import type { Serving } from '../journal/serving.ts';
-import { namesOf } from '../status/agent-view.ts';
+import { liveEnvironment } from '../status/live-environment.ts';
 import type { AppLogs } from './app-logs.ts';
 
 export interface AppLogCommand {
@@ -35,7 +34,7 @@ export interface AppLogFlags {
 export async function printAppLog({ serving, appLogs, out, signal }: AppLogCommand, flags: AppLogFlags): Promise<void> {
   const { since, tail = defaultTail(since), follow = false, timestamps = false } = flags;
   const read = appLogs.open({
-    environmentId: environmentOf(serving, flags.app),
+    environmentId: liveEnvironment(serving, flags.app),
     tail,
     sinceSeconds: since === undefined ? null : secondsAgo(since),
     follow,
@@ -64,14 +63,4 @@ export async function printAppLog({ serving, appLogs, out, signal }: AppLogComma
 function commitOf(serving: Serving, deploymentId: string): string | null {
   const job = jobOf(serving, deploymentId);
   return job === null || job.kind === 'remove' ? null : job.commit;
-}
-
-function environmentOf(serving: Serving, app: string): string {
-  const names = new Map(serving.allLive().map(({ environmentId }) => [environmentId, environmentId]));
-  for (const [environmentId, name] of namesOf(serving)) names.set(environmentId, name);
-  const found = [...names].find(([environmentId, name]) => app === name || app === environmentId);
-  if (found !== undefined) return found[0];
-  throw new OrkestrError('ORK_NOT_FOUND', `No app called ${app} is live on this host.`, {
-    evidence: [`Live here: ${[...names.values()].toSorted().join(', ') || 'nothing'}`],
-  });
 }

@@ -6,6 +6,7 @@ import { addAnalyzeCommand } from './commands/analyze.ts';
 import { addBaseImagesCommand } from './commands/base-images.ts';
 import { addCertificatesCommand } from './commands/certificates.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
+import { addExecCommand } from './commands/exec.ts';
 import { addFirewallCommand } from './commands/firewall.ts';
 import { addLogsCommand } from './commands/logs.ts';
 import { addMembershipCommands } from './commands/membership.ts';
@@ -28,6 +29,7 @@ Examples:
   $ orkestr-agent certificates retry shop.example.com
   $ orkestr-agent logs --step build
   $ orkestr-agent network shop
+  $ orkestr-agent exec shop/production -- bin/rails console
   $ orkestr-agent remove ENVIRONMENT
   $ orkestr-agent base-images build node python
   $ orkestr-agent analyze ./shop
@@ -64,6 +66,7 @@ export function buildProgram(): Command {
     addCertificatesCommand,
     addDoctorCommand,
     addLogsCommand,
+    addExecCommand,
     addRunCommand,
     addAnalyzeCommand,
     addBaseImagesCommand,

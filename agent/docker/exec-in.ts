@@ -1,5 +1,5 @@
 /** Runs a command inside a container. */
-import type { Exec } from 'dockerode';
+import type { Exec, ExecCreateOptions } from 'dockerode';
 import type { Duplex } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { type Engine, statusOf } from '../lib/engine.ts';
@@ -20,16 +20,7 @@ export async function execIn(
   argv: readonly string[],
   timeoutMs: number,
 ): Promise<{ exitCode: number; output: string }> {
-  const exec = await engine
-    .call(`prepare a command in ${name}`, (docker, abortSignal) =>
-      docker.getContainer(name).exec({ Cmd: [...argv], AttachStdout: true, AttachStderr: true, abortSignal }),
-    )
-    .catch((cause: unknown) => {
-      if (statusOf(cause) !== 404 && statusOf(cause) !== 409) throw cause;
-      throw new OrkestrError('ORK_APP_EXITED', `The container ${name} is not running, so no command can run in it.`, {
-        cause,
-      });
-    });
+  const exec = await prepareExec(engine, name, { Cmd: [...argv], AttachStdout: true, AttachStderr: true });
   const stream: Duplex = await engine.call(`run a command in ${name}`, async (_docker, abortSignal) => {
     const started: Duplex = await exec.start({ hijack: true, stdin: false });
     // The engine may respond after the caller has given up: nobody owns this connection then.
@@ -54,7 +45,22 @@ export async function execIn(
   return { exitCode: exitCode ?? TIMED_OUT, output: demultiplex(raw).toString('utf8') };
 }
 
-function inspectExec(
+/** @throws OrkestrError ORK_APP_EXITED if the container does not run */
+export function prepareExec(engine: Engine, name: string, options: ExecCreateOptions): Promise<Exec> {
+  return engine
+    .call(`prepare a command in ${name}`, (docker, abortSignal) =>
+      docker.getContainer(name).exec({ ...options, abortSignal }),
+    )
+    .catch((cause: unknown) => {
+      if (statusOf(cause) !== 404 && statusOf(cause) !== 409) throw cause;
+      throw new OrkestrError('ORK_APP_EXITED', `The container ${name} is not running, so no command can run in it.`, {
+        cause,
+      });
+    });
+}
+
+/** The state of a command. `Pid` is on the host, 0 before it has started. */
+export function inspectExec(
   engine: Engine,
   name: string,
   exec: Exec,

@@ -173,7 +173,16 @@ function withTag(name: string): string {
   return isPinned(name) || /:[^/]*$/.test(name) ? name : `${name}:latest`;
 }
 
+/** What registries answer, and the engine passes on, when an address has pulled too often. */
+const PULL_LIMIT = /toomanyrequests|too many requests|pull rate limit/i;
+
 function missing(name: string, evidence: readonly string[]): OrkestrError {
+  if (evidence.some((line) => PULL_LIMIT.test(line))) {
+    const registry = registryOf(name);
+    const limited = `The base image ${name} cannot be pulled: ${registry} allows no more pulls from the address of this host for now.`;
+    const ways = `Deploy again later, or raise the limit with a login: \`orkestr registry add ${registry}\`.`;
+    return new OrkestrError('ORK_BASE_IMAGE', `${limited} ${ways}`, { evidence });
+  }
   const why = isPinned(name)
     ? 'cannot be pulled, and an image named by its digest is only available from a registry. Without a registry, name it by its tag'
     : 'is not on this host and cannot be pulled. Without a registry, build it with `orkestr-agent base-images build`';

@@ -137,6 +137,27 @@ test('only one of several concurrent requests for the same domain succeeds', asy
   assert.deepEqual(answers.map(({ status }) => String(status)).sort(), ['200', '409', '409', '409']);
 });
 
+test('a canonical host that no domain covers is refused at creation, on its own, and when the domains change', async (t) => {
+  const { call } = await start(t);
+  const edge = { canonicalHost: 'www.example.com' };
+  const domains = [{ host: 'example.com' }, { host: 'www.example.com' }];
+  for (const answer of [
+    await call('POST', '', { slug: 'staging', settings: { edge } }),
+    await call('PATCH', '/production', { settings: { edge } }),
+  ]) {
+    assert.deepEqual([answer.status, answer.json.code], [400, 'ORK_INVALID']);
+    assert.match(
+      answer.json.detail,
+      /^edge\.canonicalHost is www\.example\.com, which is not a domain .*\.localhost\.$/,
+    );
+  }
+  assert.equal((await call('PATCH', '/production', { settings: { domains, edge } })).status, 200);
+  const moved = { domains: [{ host: 'new.example.com' }] };
+  assert.equal((await call('PATCH', '/production', { settings: moved })).json.code, 'ORK_INVALID');
+  const both = { ...moved, edge: { canonicalHost: null } };
+  assert.equal((await call('PATCH', '/production', { settings: both })).status, 200);
+});
+
 test('no environment can take the domain of the hub', async (t) => {
   const { call } = await start(t);
   const answer = await call('PATCH', '/production', { settings: { domains: [{ host: '127.0.0.1' }] } });

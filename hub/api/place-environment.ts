@@ -1,10 +1,11 @@
 /** Chooses the host and the domain of a new environment. */
 import { randomUUIDv7 } from 'node:crypto';
 import type { z } from 'zod';
+import type { Domain } from '../../protocol/edge.ts';
 import { isWorker } from '../../protocol/job.ts';
 import type { Settings } from '../../protocol/job.ts';
 import type { HubDeps } from '../deps.ts';
-import { checkDomains, defaultDomains } from '../domains.ts';
+import { checkCanonicalHost, checkDomains, defaultDomains } from '../domains.ts';
 import { overPlan, planOf } from '../plans.ts';
 import type { Db } from '../store/database.ts';
 import { insertEnvironment } from '../store/environments.ts';
@@ -56,7 +57,8 @@ export async function placeEnvironment(
 /**
  * The settings unchanged if they name a domain, or are those of a worker, which has none; otherwise with the first
  * default domain that is free or already its own.
- * @throws OrkestrError ORK_INVALID, also for a worker with domains and when no default domain is free; ORK_ROUTE_TAKEN
+ * @throws OrkestrError ORK_INVALID, also for a worker with domains, when no default domain is free, and when none covers
+ *   the canonical host; ORK_ROUTE_TAKEN
  */
 export async function withDomain(
   deps: Pick<PlaceDeps, 'config' | 'hubUrl'>,
@@ -66,9 +68,19 @@ export async function withDomain(
 ): Promise<Settings> {
   checkDomains(settings.domains, { hub: deps.hubUrl(), apps: deps.config.appsUrl });
   if (isWorker(settings)) return withoutDomains(settings);
-  if (settings.domains.length > 0) return settings;
+  const domains = settings.domains.length > 0 ? settings.domains : [await freeDomain(deps, db, of)];
+  const placed = { ...settings, domains };
+  checkCanonicalHost(placed);
+  return placed;
+}
+
+async function freeDomain(
+  deps: Pick<PlaceDeps, 'config'>,
+  db: Db,
+  of: Omit<Parameters<typeof defaultDomains>[0], 'appsUrl'>,
+): Promise<Domain> {
   for (const domain of defaultDomains({ ...of, appsUrl: deps.config.appsUrl })) {
-    if (await isRouteFree(db, of.environmentId, domain)) return { ...settings, domains: [domain] };
+    if (await isRouteFree(db, of.environmentId, domain)) return domain;
   }
   throw invalid(['settings.domains: the default domains are taken; name one']);
 }

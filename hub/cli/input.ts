@@ -1,27 +1,56 @@
-/** Input that a user types or pipes in. */
+/** Input that a user types or pipes in, or has in a file. */
+import { createReadStream } from 'node:fs';
+import { resolve as resolvePath } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { OrkestrError } from '../../protocol/errors.ts';
+import type { Context } from './context.ts';
 import { Interrupted } from './exit.ts';
 import type { Terminal } from './terminal.ts';
 
 const MAX_INPUT_BYTES = 65_536;
+/** The hub accepts no larger request. */
+const MAX_FILE_BYTES = 524_288;
 /** The chunks of a paste follow each other faster than this, ms; a person's next key does not. */
 const PASTE_MS = 100;
 
-/** All of stdin without its last newline. */
-async function readStdin(terminal: Terminal): Promise<string> {
+/** @param name what is read, for messages */
+async function readAll(stream: NodeJS.ReadableStream, name: string, maxBytes: number): Promise<Buffer> {
   const parts: Buffer[] = [];
   let bytes = 0;
-  for await (const part of terminal.stdin) {
+  for await (const part of stream) {
     const buffer = Buffer.from(part);
     bytes += buffer.length;
-    if (bytes > MAX_INPUT_BYTES) throw new OrkestrError('ORK_INVALID', `More than ${MAX_INPUT_BYTES} bytes on stdin.`);
+    if (bytes > maxBytes) throw new OrkestrError('ORK_INVALID', `More than ${maxBytes} bytes in ${name}.`);
     parts.push(buffer);
   }
-  return Buffer.concat(parts)
-    .toString('utf8')
-    .replace(/\r?\n$/, '');
+  return Buffer.concat(parts);
+}
+
+/** All of stdin without its last newline. */
+const readStdin = async (terminal: Terminal): Promise<string> =>
+  (await readAll(terminal.stdin, 'stdin', MAX_INPUT_BYTES)).toString('utf8').replace(/\r?\n$/, '');
+
+/**
+ * The text of a file, or of stdin for `-`.
+ * @throws OrkestrError ORK_INVALID if it cannot be read, is not UTF-8, or is larger than 512 KiB
+ */
+export async function readFileOrStdin(
+  { terminal, cwd }: Pick<Context, 'terminal' | 'cwd'>,
+  path: string,
+): Promise<string> {
+  const name = path === '-' ? 'stdin' : path;
+  const stream = path === '-' ? terminal.stdin : createReadStream(resolvePath(cwd, path));
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(await readAll(stream, name, MAX_FILE_BYTES));
+  } catch (error) {
+    if (error instanceof OrkestrError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') {
+      throw new OrkestrError('ORK_INVALID', `The text in ${name} is not UTF-8.`, { cause: error });
+    }
+    throw new OrkestrError('ORK_INVALID', `${name} cannot be read: ${code ?? String(error)}.`, { cause: error });
+  }
 }
 
 /** Read a secret, which must not be in argv: typed without echo on a terminal, else all of stdin. */

@@ -33,6 +33,7 @@ export function unknownWord(program: Command, words: readonly string[]): string 
   let command = program;
   let isNamed = true;
   for (const word of words) {
+    if (word === '--') return null; // what follows belongs to another program
     const [name = ''] = word.split('=', 1);
     if (/^--?[a-z]/i.test(name)) {
       const known = ['--help', ...command.options.flatMap(({ long, short }) => [long, short])];

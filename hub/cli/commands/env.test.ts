@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { AT, ENVIRONMENT, SHOP } from '../test-answers.ts';
 import { useCli } from '../test-cli.ts';
@@ -54,6 +56,53 @@ test('env set refuses missing or invalid names and two values from stdin, and pr
   for (const args of [['secretvalue'], ['1A=secretvalue'], ['A-B=secretvalue'], ['A=-', 'B=-'], ['=secretvalue']]) {
     const result = await run(['env', 'set', ...args, ...SHOP], {}, { stdin: 'x' });
     assert.equal(result.code, 2, args.join(' '));
+    assert.ok(!result.stderr.includes('secretvalue'), result.stderr);
+  }
+});
+
+test('env set --from-file sends all variables of the file in one call, and arguments take precedence', async () => {
+  const routes: Record<string, Script> = {
+    [`PATCH ${ENVIRONMENT}/variables`]: () => [{ kind: 'app', name: 'URL', updatedAt: AT }],
+  };
+  const file = 'export URL="postgres://secret"\r\nKEY=\'two\nlines\'\nDEBUG=0\n';
+  const variables = { URL: 'postgres://secret', KEY: 'two\nlines', DEBUG: '1' };
+  writeFileSync(join(cli.home.folder, '.env'), file);
+  const result = await run(['env', 'set', '--from-file', '.env', 'DEBUG=1', ...SHOP], routes);
+  assert.equal(result.code, 0, result.stderr);
+  assert.deepEqual(
+    cli.hub?.asked.map(({ body }) => body),
+    [{ kind: 'app', variables }],
+  );
+  assert.match(result.stdout, /3 variables changed/);
+  assert.ok(!result.stdout.includes('secret'));
+  const piped = await run(['env', 'set', '--build', '--from-file', '-', 'DEBUG=1', ...SHOP], routes, { stdin: file });
+  assert.equal(piped.code, 0, piped.stderr);
+  assert.deepEqual(cli.hub?.asked[0]?.body, { kind: 'build', variables });
+});
+
+test('env set --from-file refuses a file that it cannot use as a whole, and repeats no value', async () => {
+  writeFileSync(join(cli.home.folder, 'bad.env'), 'A=1\nsecretvalue\n');
+  writeFileSync(join(cli.home.folder, 'utf16.env'), Buffer.from('\uFEFFA=secretvalue', 'utf16le'));
+  for (const [args, message] of [
+    [['--from-file', 'bad.env'], /bad\.env cannot be used.*\n.*line 2: /],
+    [['--from-file', 'utf16.env'], /utf16\.env is not UTF-8/],
+    [['--from-file', 'none.env'], /none\.env cannot be read: ENOENT/],
+    [['--from-file', '.'], /cannot be read: EISDIR/],
+    [['--from-file', '-', 'A=-'], /Only one value can come from stdin, but --from-file and A both use it/],
+    [[], /NAME=VALUE, or a \.env file with --from-file/],
+  ] as const) {
+    const result = await run(['env', 'set', ...args, ...SHOP], {}, { stdin: 'B=1' });
+    assert.equal(result.code, 2, args.join(' '));
+    assert.match(result.stderr, message);
+    assert.ok(!result.stderr.includes('secretvalue'), result.stderr);
+  }
+});
+
+test('env set names --from-file to who gives it the words of a .env file', async () => {
+  for (const words of [['A=1', '#'], ['A="secretvalue"'], ["A='secretvalue'"], ['export', 'A=1']]) {
+    const result = await run(['env', 'set', ...words, ...SHOP], {});
+    assert.equal(result.code, 2);
+    assert.match(result.stderr, /--from-file \.env/);
     assert.ok(!result.stderr.includes('secretvalue'), result.stderr);
   }
 });

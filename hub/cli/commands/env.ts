@@ -7,29 +7,39 @@ import { isPublicVariable } from '../../../protocol/public-variables.ts';
 import { action, group, leaf, withPlace } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
-import { readSecret } from '../input.ts';
+import { parseEnvFile } from '../env-file.ts';
+import { readFileOrStdin, readSecret } from '../input.ts';
 import type { Output } from '../output.ts';
 import { environmentPath } from '../place.ts';
 import type { PlaceOptions } from '../place.ts';
 import { count, formatAge } from '../text/format.ts';
 
-type Options = PlaceOptions & { json?: boolean; build?: boolean };
+type Options = PlaceOptions & { json?: boolean; build?: boolean; fromFile?: string };
 
 const BUILD = ['--build', 'a build secret: visible to build commands only, not to the app'] as const;
+
+const FILE_HELP = `
+A .env file: NAME=VALUE lines, also with export before them; # comments. '…' and \`…\` are taken as they are, "…" with \\n, \\r,
+\\t, \\", \\\\ and \\$ replaced; each may span lines. $NAME is not replaced. If any line cannot be used, nothing is changed.`;
 
 export const addEnvCommands: AddCommands = (program, context, outcome) => {
   const env = group(program, 'env', 'Environment variables of the app, and secrets of its build.');
 
   const set = withPlace(
-    leaf(env, 'set <assignments...>', 'Set variables; they take effect with the next deployment.', [
+    leaf(env, 'set [assignments...]', 'Set variables; they take effect with the next deployment.', [
       'orkestr env set LOG_LEVEL=debug REGION=eu --project shop',
       'orkestr env set DATABASE_URL=- < url.txt          # the value comes from stdin, or is asked for',
       'orkestr env set DEBUG=1 --environment staging',
+      'orkestr env set --from-file .env                  # all of its variables at once',
+      'heroku config -s | orkestr env set --from-file -  # the same from stdin',
       'orkestr env set --build NPM_TOKEN=- < token.txt   # for `npm ci`, or RUN --mount=type=secret,id=NPM_TOKEN',
     ]),
-  ).option(...BUILD);
+  )
+    .option(...BUILD)
+    .option('--from-file <file>', 'a .env file, or - for stdin; NAME=VALUE beside it takes precedence')
+    .addHelpText('after', FILE_HELP);
   action<Options>(set, context, outcome, async (output, options, assignments) => {
-    await change(context, output, options, await readAssignments(context, assignments));
+    await change(context, output, options, await readVariables(context, options, assignments));
   });
 
   const unset = withPlace(
@@ -79,14 +89,38 @@ function show(context: Context, output: Output, variables: Variable[]): void {
   }
 }
 
-async function readAssignments(context: Context, assignments: string[]): Promise<Map<string, string>> {
+/** The variables of the file and, before those, of the arguments. */
+async function readVariables(
+  context: Context,
+  { fromFile }: Options,
+  assignments: string[],
+): Promise<Map<string, string>> {
+  if (fromFile === undefined && assignments.length === 0) {
+    throw new OrkestrError('ORK_INVALID', 'Give variables as NAME=VALUE, or a .env file with --from-file.');
+  }
+  const given = await readAssignments(context, assignments, fromFile === '-' ? '--from-file' : undefined);
+  if (fromFile === undefined) return given;
+  const source = fromFile === '-' ? 'stdin' : fromFile;
+  const inFile = parseEnvFile(await readFileOrStdin(context, fromFile), source);
+  return new Map([...inFile, ...given]);
+}
+
+/** @param usesStdin what else reads stdin, for the message */
+async function readAssignments(
+  context: Context,
+  assignments: string[],
+  usesStdin: string | undefined,
+): Promise<Map<string, string>> {
   const variables = new Map<string, string>();
-  let fromStdin: string | undefined;
+  let fromStdin = usesStdin;
   for (const assignment of assignments) {
     const cut = assignment.indexOf('=');
     // The argument may be a secret without its name, so do not echo it.
-    if (cut < 1)
-      throw new OrkestrError('ORK_INVALID', 'Give each variable as NAME=VALUE, or as NAME=- to read it from stdin.');
+    if (cut < 1) {
+      throw new OrkestrError('ORK_INVALID', 'Give each variable as NAME=VALUE, or as NAME=- to read it from stdin.', {
+        evidence: ['For the variables of a .env file: orkestr env set --from-file .env'],
+      });
+    }
     const name = variableName(assignment.slice(0, cut));
     let value = assignment.slice(cut + 1);
     if (value === '-') {
@@ -98,11 +132,20 @@ async function readAssignments(context: Context, assignments: string[]): Promise
       }
       fromStdin = name;
       value = await readSecret(context.terminal, `Value of ${name}: `);
-    }
+    } else if (/^(["'`])[^]*\1$/.test(value)) throw quoted(name);
     variables.set(name, value);
   }
   return variables;
 }
+
+/** A shell removes the quotes that a user types: these come from a file, as with `env set $(cat .env)`. */
+const quoted = (name: string): OrkestrError =>
+  new OrkestrError('ORK_INVALID', `The value of ${name} begins and ends with a quote, which would be part of it.`, {
+    evidence: [
+      'For the variables of a .env file: orkestr env set --from-file .env',
+      `For a value with these quotes: orkestr env set ${name}=- < FILE`,
+    ],
+  });
 
 function variableName(text: string): string {
   const name = EnvName.safeParse(text);

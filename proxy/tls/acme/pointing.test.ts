@@ -49,7 +49,11 @@ test("an address that is not on any interface counts as this host if it returns 
 test('another server, one that echoes, one that never ends and one that resets do not count as this host', async (t) => {
   const others: [RequestListener, RegExp][] = [
     [(_request, response) => response.writeHead(404).end('not found'), /another server answers/],
-    [(request, response) => response.end(tokenOf(request.url)), /another server answers/],
+    [(request, response) => response.end(tokenOf(request.url)), /another server answers there, with 200\)/],
+    [
+      (_request, response) => response.writeHead(403).end('x'.repeat(100_000)),
+      /another server answers there, with 403\)/,
+    ],
     [(_request, response) => response.end('x'.repeat(100_000)), /a long answer/],
     [(request) => request.socket.destroy(), /ECONNRESET/],
   ];
@@ -102,4 +106,23 @@ test('addresses of this machine and its link, which DNS may name, are never cont
   }
   for (const address of ['::', '::1', 'fe80::1', 'ff02::1']) assert.equal(isOutside(address), false, address);
   for (const address of ['192.0.2.1', '10.0.0.1', '2001:db8::1', 'fd00::1']) assert.equal(isOutside(address), true);
+});
+
+test('a redirect is named with its status and its target, and with what a CDN must leave out', async (t) => {
+  for (const [status, location, named] of [
+    [301, 'https://a.test/.well-known/acme-challenge/x', '301 to https://a.test'],
+    [308, '//b.test:8443/', '308 to http://b.test:8443'],
+    [302, '/login', '302 to http://a.test'],
+    [307, 'https://[', '307 to no address'],
+    [301, undefined, '301 to no address'],
+  ] as const) {
+    const { dependencies } = await host(
+      t,
+      () => (_request, response) => response.writeHead(status, location === undefined ? {} : { location }).end('moved'),
+    );
+    await assert.rejects(checkPointing('a.test', dependencies), {
+      code: 'ORK_ACME_DNS',
+      message: `a.test points to 127.0.0.1, and 127.0.0.1 is not this host (the answer is a redirect, ${named}). If a CDN in front of this host sends it, except /.well-known/acme-challenge/ from its redirects (docs/tls.md).`,
+    });
+  }
 });

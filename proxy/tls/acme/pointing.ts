@@ -46,12 +46,18 @@ export async function checkPointing(host: string, dependencies: PointingDependen
     const found = await probe(host, address, dependencies);
     if (found === null) continue;
     const sentence = `${host} points to ${addresses.join(', ')}, and ${address} is not this host (${found.reason}).`;
-    throw new OrkestrError('ORK_ACME_DNS', `${sentence}${found.isSilent ? behindRouter(address) : ''}`);
+    throw new OrkestrError('ORK_ACME_DNS', `${sentence}${HINTS[found.kind](address)}`);
   }
 }
 
-const behindRouter = (address: string): string =>
-  ` If your router forwards it to this host, set ORKESTR_PROXY_PUBLIC=${address} in proxy.env (docs/tls.md).`;
+/** What may help. */
+const HINTS: Readonly<Record<NotOurs['kind'], (address: string) => string>> = {
+  silent: (address) =>
+    ` If your router forwards it to this host, set ORKESTR_PROXY_PUBLIC=${address} in proxy.env (docs/tls.md).`,
+  answers: () => '',
+  redirects: () =>
+    ' If a CDN in front of this host sends it, except /.well-known/acme-challenge/ from its redirects (docs/tls.md).',
+};
 
 const familyOf = (address: string): 'ipv4' | 'ipv6' => (isIPv6(address) ? 'ipv6' : 'ipv4');
 
@@ -85,34 +91,54 @@ function interfaceAddresses(): string[] {
 
 interface NotOurs {
   readonly reason: string;
-  /** Nothing responded to us; others may still reach this host there. */
-  readonly isSilent: boolean;
+  /** `silent`: nothing responded to us; others may still reach this host there. */
+  readonly kind: 'silent' | 'answers' | 'redirects';
 }
 
 /** Null: the address is ours. */
 async function probe(host: string, address: string, dependencies: PointingDependencies): Promise<NotOurs | null> {
   const { httpPort, challenges, mayProbe, probeTimeoutMs = PROBE_TIMEOUT_MS, signal } = dependencies;
-  if (!mayProbe(address)) return { reason: 'a loopback, link-local or multicast address', isSilent: false };
+  if (!mayProbe(address)) return { reason: 'a loopback, link-local or multicast address', kind: 'answers' };
   const [token, answer] = [randomBytes(24).toString('base64url'), randomBytes(24).toString('base64url')];
   const timeout = AbortSignal.timeout(probeTimeoutMs);
   const end = AbortSignal.any([signal, timeout]);
   try {
-    const text = await challenges.whileHttp(token, answer, () => fetchText(host, address, httpPort, token, end));
-    return text === answer ? null : { reason: 'another server answers there', isSilent: false };
+    const got = await challenges.whileHttp(token, answer, () => fetchAnswer(host, address, httpPort, token, end));
+    return got.text === answer ? null : notOurs(got);
   } catch (error) {
     // An unreachable address counts as not ours; the message gives the reason.
     const { code } = error as NodeJS.ErrnoException;
     const reason = timeout.aborted
       ? `no answer within ${probeTimeoutMs / 1000} s`
       : `no answer: ${code ?? String(error)}`;
-    return { reason, isSilent: true };
+    return { reason, kind: 'silent' };
   }
 }
 
-function fetchText(host: string, address: string, port: number, token: string, signal: AbortSignal): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
+interface Answer {
+  readonly status: number;
+  /** Origin of the Location field, such as `https://a.example.com`; null if there is none that can be read. */
+  readonly location: string | null;
+  /** Of an answer with 200 only. */
+  readonly text: string;
+}
+
+function notOurs({ status, location }: Answer): NotOurs {
+  if (status < 300 || status > 399) return { reason: `another server answers there, with ${status}`, kind: 'answers' };
+  return { reason: `the answer is a redirect, ${status} to ${location ?? 'no address'}`, kind: 'redirects' };
+}
+
+function fetchAnswer(host: string, address: string, port: number, token: string, signal: AbortSignal): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const path = `/.well-known/acme-challenge/${token}`;
   const outgoing = request({ host: address, port, path, headers: { host }, agent: false, signal }, (response) => {
+    const { statusCode: status = 0, headers } = response;
+    const location = headers.location === undefined ? null : originOf(headers.location, `http://${host}${path}`);
+    if (status !== 200) {
+      resolve({ status, location, text: '' });
+      response.on('error', () => undefined).destroy(); // its status is all that counts
+      return;
+    }
     let text = '';
     response.setEncoding('latin1').on('error', reject);
     response.on('data', (chunk: string) => {
@@ -120,11 +146,16 @@ function fetchText(host: string, address: string, port: number, token: string, s
       // Our own answer is shorter.
       if (text.length > 1024) response.destroy(new Error('a long answer'));
     });
-    response.on('end', () => resolve(text));
+    response.on('end', () => resolve({ status, location, text }));
   });
   outgoing.on('error', reject);
   outgoing.end();
   return promise;
+}
+
+function originOf(location: string, base: string): string | null {
+  const { origin } = URL.parse(location, base) ?? {};
+  return origin === undefined || origin === 'null' ? null : origin;
 }
 
 /**
