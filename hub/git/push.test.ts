@@ -53,6 +53,16 @@ test('a failure for one environment is reported with its name, and the others ar
   );
 });
 
+test('a push of only tags names the branches that would deploy, and a branch beside a tag is deployed', async (t) => {
+  const { deps, push, made } = await pushed(t, () => Promise.resolve());
+  const tag = { reference: 'refs/tags/v1', commit: COMMIT };
+  const lines = await deployPush(deps, push, [tag]);
+  assert.match(lines.join('\n'), /tags deploy nothing; push a branch\n[^]*second deploys main/);
+  assert.deepEqual(await made(), []);
+  assert.deepEqual(await deployPush(deps, push, [{ ...tag, commit: null }]), []);
+  assert.doesNotMatch((await deployPush(deps, push, [tag, ...UPDATES])).join('\n'), /tags/);
+});
+
 test('a missed push is retried until each environment has one deployment, and none gets two', async (t) => {
   let failing = true;
   const { on, deps, push, second, third, made } = await pushed(t, () =>

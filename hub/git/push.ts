@@ -15,6 +15,7 @@ interface PushDeps extends CoreDeps {
 }
 
 const BRANCH = 'refs/heads/';
+const TAG = 'refs/tags/';
 const NO_COMMIT = /^0+$/;
 
 /** Who pushes to which project; identified by the secret that only this push's hook has. */
@@ -47,6 +48,8 @@ export async function deployPush(deps: PushDeps, push: Push, updates: readonly R
     if (mapped.length === 0) lines.push(...notMapped(branch, environments));
     for (const environment of mapped) lines.push(...(await deployOrSay(deps, push, environment, commit)));
   }
+  const isTag = ({ commit, reference }: RefUpdate): boolean => commit !== null && reference.startsWith(TAG);
+  if (lines.length === 0 && updates.some(isTag)) return onlyTags(environments);
   return lines;
 }
 
@@ -125,8 +128,13 @@ async function createUnlessGone(
 }
 
 function notMapped(branch: string, environments: readonly Row<'environment'>[]): string[] {
-  return [
-    `orkestr: no environment deploys the branch ${branch}; nothing to do`,
-    ...environments.map((environment) => `${environment.slug} deploys ${environment.branch}`),
-  ];
+  return [`orkestr: no environment deploys the branch ${branch}; nothing to do`, ...branchesOf(environments)];
 }
+
+const onlyTags = (environments: readonly Row<'environment'>[]): string[] => [
+  'orkestr: the tag is stored, but tags deploy nothing; push a branch',
+  ...branchesOf(environments),
+];
+
+const branchesOf = (environments: readonly Row<'environment'>[]): string[] =>
+  environments.map((environment) => `${environment.slug} deploys ${environment.branch}`);
