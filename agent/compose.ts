@@ -46,6 +46,8 @@ import { makePrivateFolder } from './lib/files.ts';
 import { takeReports } from './journal/local-reports.ts';
 import type { LocalReport } from './journal/local-reports.ts';
 import { makeProxyClient } from './proxy-client/edge-proxy.ts';
+import { makeAppWatch } from './reconcile/app-watch.ts';
+import type { AppWatch } from './reconcile/app-watch.ts';
 import { makeReconciler } from './reconcile/reconcile.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { agentView, namesOf } from './status/agent-view.ts';
@@ -149,7 +151,8 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
     onEnded: () => journal.prune(KEEP_DEPLOYMENTS).forEach((deploymentId) => logs.remove(deploymentId)),
   });
   const edgeOrders = makeEdgeOrders({ journal, proxy: ports.proxy, clock: ports.clock, log });
-  const reconciler = makeReconciler(reconcileParts(host, journal, log), RECONCILE_EVERY_MS);
+  const appWatch = makeAppWatch(ports.clock);
+  const reconciler = makeReconciler(reconcileParts(host, journal, appWatch, log), RECONCILE_EVERY_MS);
   const since = new Date(systemClock.now()).toISOString();
   const stopped = new AbortController();
   let link: HubLink | null = null;
@@ -185,7 +188,7 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
       outbox: journal.outbox,
       readLog: (...range) => logs.read(...range),
       running: () => journal.unfinished().map(({ deploymentId }) => deploymentId),
-      status: () => tellHost(config, ports, journal),
+      status: () => tellHost(config, ports, journal, appWatch),
       jobs: { ...dispatcher, accept: (job) => acceptJob(dispatcher, edgeOrders, job) },
       edge: edgeOrders,
       upgrades: upgradesOf(config, log),
@@ -225,7 +228,15 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
           reconciler.lookSoon();
       };
       const { clock } = ports;
-      const watch = { scope: scopeOf(identity.hostId), onChange, clock, random: Math.random, log };
+      const watch = {
+        scope: scopeOf(identity.hostId),
+        onChange,
+        onExit: (deploymentId: string, exitCode: number | null) => appWatch.exited(deploymentId, exitCode),
+        onMemory: (deploymentId: string) => appWatch.killedForMemory(deploymentId),
+        clock,
+        random: Math.random,
+        log,
+      };
       void watchStarts(host.engine, watch, stopped.signal);
       await within(FIRST_ROUND_MS, reconciler.look());
       // An earlier agent may have left its build engine running. A job that needs it starts it again.
@@ -253,7 +264,12 @@ function acceptJob(dispatcher: Dispatcher, edgeOrders: EdgeOrders, job: Job): vo
   if (job.kind !== 'remove' && job.kind !== 'build') edgeOrders.look(job.environment.id);
 }
 
-function reconcileParts(host: Host, journal: Journal, log: Logger): Parameters<typeof makeReconciler>[0] {
+function reconcileParts(
+  host: Host,
+  journal: Journal,
+  appWatch: AppWatch,
+  log: Logger,
+): Parameters<typeof makeReconciler>[0] {
   const stepLog = { write: () => undefined, line: (text: string) => log.info({ text }, 'reviving') };
   return {
     ports: host.ports,
@@ -264,6 +280,7 @@ function reconcileParts(host: Host, journal: Journal, log: Logger): Parameters<t
     adopt: (live) => journal.adopt(live),
     moveLive: (environmentId, address) => journal.moveLive(environmentId, address),
     revive: (live, signal) => revive({ journal, ports: host.ports, pipeline: PIPELINE, log: stepLog }, live, signal),
+    appWatch,
     log,
   };
 }
@@ -282,7 +299,12 @@ export const appLogsOf = (
     clock,
   });
 
-const tellHost = ({ dockerSocket, stateFolder }: Config, ports: Ports, journal: Journal): Promise<HostStatus> =>
+const tellHost = (
+  { dockerSocket, stateFolder }: Config,
+  ports: Ports,
+  journal: Journal,
+  appWatch: AppWatch,
+): Promise<HostStatus> =>
   hostStatus({
     agentVersion: VERSION,
     dockerSocket,
@@ -290,6 +312,7 @@ const tellHost = ({ dockerSocket, stateFolder }: Config, ports: Ports, journal: 
     proxy: ports.proxy,
     endsTlsBefore: endsTlsBefore('/'),
     outboxSize: () => journal.outbox.size(),
+    downApps: () => appWatch.down(),
     now: () => ports.clock.now(),
   });
 
