@@ -27,6 +27,7 @@ test('a host tells whether it is enrolled and online, and what it last said', as
     upgradeTo: null,
     refusal: null,
     status: null,
+    downApps: [],
   };
   assert.deepEqual(await list(), [{ id, name: 'vps', ...none }]);
   api.online.add(id);

@@ -7,6 +7,7 @@ import { tellOfCertificates } from '../certificates.ts';
 import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
+import { tellOfDownApps } from '../down-apps.ts';
 import type { Output } from '../output.ts';
 import { tellWhatIsActive, untilAnswered } from '../edge-change.ts';
 import { hostOption } from '../hosts.ts';
@@ -38,7 +39,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
     const path = apiPath('projects', await projectName(context, options.project), 'environments');
     const hostId = await hostOption(context, options.host);
     const body = { slug, branch: options.branch, hostId, settings: settingsOf(options) };
-    show(output, await context.hub().post(path, body, Environment));
+    show(output, await context.hub().post(path, body, Environment), options);
   });
 
   const display = withProject(
@@ -47,7 +48,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
     ]),
   );
   action<Options>(display, context, outcome, async (output, options, [slug]) => {
-    show(output, await context.hub().get(await pathOf(context, options, slug), Environment));
+    show(output, await context.hub().get(await pathOf(context, options, slug), Environment), options);
   });
 
   const set = withSettings(
@@ -80,7 +81,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
     const body = { branch: options.branch, settings: changes };
     const changed = await context.hub().patch(path, body, Environment);
     const environment = await untilAnswered(context, path, changed);
-    show(output, environment);
+    show(output, environment, options);
     tellWhatIsActive(output, environment, {
       ...(options.branch !== undefined && { branch: options.branch }),
       ...changes,
@@ -140,7 +141,7 @@ async function domainsWith(
   return { domains: withDomains(settings.domains, options.addDomain, options) };
 }
 
-function show(output: Output, environment: Environment): void {
+function show(output: Output, environment: Environment, { project }: Options): void {
   output.object(environment);
   const { settings } = environment;
   output.fields([
@@ -152,5 +153,6 @@ function show(output: Output, environment: Environment): void {
     ['edge', edgeStateText(environment)],
     ...settingsLines(settings),
   ]);
+  tellOfDownApps(output, [environment], project);
   tellOfCertificates(output, [environment]);
 }

@@ -8,12 +8,14 @@ import { apiPath } from '../client.ts';
 import { tellOfCertificates } from '../certificates.ts';
 import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
+import { tellOfDownApps } from '../down-apps.ts';
 import type { Context } from '../context.ts';
 import { integer, readSecret } from '../input.ts';
 import { hostOf } from '../settings.ts';
 import type { Output } from '../output.ts';
 import { hostOption } from '../hosts.ts';
 import { projectName } from '../place.ts';
+import { servesText } from '../text/down-line.ts';
 import { formatAge } from '../text/format.ts';
 
 interface RepositoryOptions {
@@ -93,6 +95,7 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
     ]);
     output.line();
     output.table(['PROJECT', 'ENVIRONMENT', 'BRANCH', 'SERVES', 'URL'], projectRows(found));
+    tellOfDownApps(output, found.environments, found.slug);
     tellOfCertificates(output, found.environments);
   });
 
@@ -200,6 +203,6 @@ const projectRows = (project: Project): string[][] =>
     project.slug,
     environment.slug,
     environment.branch,
-    environment.liveDeploymentId === null ? 'nothing yet' : 'live',
+    servesText(environment),
     environment.urls[0] ?? '',
   ]);
