@@ -35,6 +35,8 @@ import { serveLocalApi } from './local-api/server.ts';
 import type { LocalAnswers } from './local-api/server.ts';
 import type { StatusReport } from './local-api/status-report.ts';
 import { makeProxyClient } from './proxy-client/edge-proxy.ts';
+import { makeAppWatch } from './reconcile/app-watch.ts';
+import type { AppWatch } from './reconcile/app-watch.ts';
 import { makeReconciler } from './reconcile/reconcile.ts';
 import type { ReconcileParts, Reconciler } from './reconcile/reconcile.ts';
 import { agentView, namesOf } from './status/agent-view.ts';
@@ -102,13 +104,14 @@ interface Core {
   readonly journal: Journal;
   readonly host: Host;
   readonly logs: DeploymentLogs;
+  readonly appWatch: AppWatch;
 }
 
 function assemble(config: Config, identity: Identity, log: Logger, journal: Journal, release: () => void): Agent {
   const host = buildHost(config, scopeOf(identity.hostId), identity.hub?.url ?? null);
   const logs = logsOf(config, journal, log);
-  const core: Core = { config, identity, log, journal, host, logs };
   const { proxy, clock } = host.ports;
+  const core: Core = { config, identity, log, journal, host, logs, appWatch: makeAppWatch(clock) };
   const dispatcher = dispatcherOf(core);
   const edgeOrders = makeEdgeOrders({ journal, proxy, clock, log });
   const reconciler = makeReconciler(reconcileParts(core), RECONCILE_EVERY_MS);
@@ -167,7 +170,7 @@ function dispatcherOf({ config, journal, host, logs, log }: Core): Dispatcher {
   });
 }
 
-function reconcileParts({ host, journal, log }: Core): ReconcileParts {
+function reconcileParts({ host, journal, appWatch, log }: Core): ReconcileParts {
   const stepLog = { write: () => undefined, line: (text: string) => log.info({ text }, 'reviving') };
   return {
     ports: host.ports,
@@ -178,18 +181,28 @@ function reconcileParts({ host, journal, log }: Core): ReconcileParts {
     adopt: (live) => journal.adopt(live),
     moveLive: (environmentId, address) => journal.moveLive(environmentId, address),
     revive: (live, signal) => revive({ journal, ports: host.ports, pipeline: PIPELINE, log: stepLog }, live, signal),
+    appWatch,
     log,
   };
 }
 
-function watchContainers({ identity, host, journal, log }: Core, reconciler: Reconciler, signal: AbortSignal): void {
+function watchContainers(core: Core, reconciler: Reconciler, signal: AbortSignal): void {
+  const { identity, host, journal, appWatch, log } = core;
   const onChange = (deploymentId: string | null): void => {
     // A deployment on its way to being live looks after its own container.
     if (deploymentId === null || journal.allLive().some((one) => one.deploymentId === deploymentId))
       reconciler.lookSoon();
   };
   const { clock } = host.ports;
-  const watch = { scope: scopeOf(identity.hostId), onChange, clock, random: Math.random, log };
+  const watch = {
+    scope: scopeOf(identity.hostId),
+    onChange,
+    onExit: (deploymentId: string, exitCode: number | null) => appWatch.exited(deploymentId, exitCode),
+    onMemory: (deploymentId: string) => appWatch.killedForMemory(deploymentId),
+    clock,
+    random: Math.random,
+    log,
+  };
   void watchStarts(host.engine, watch, signal);
 }
 

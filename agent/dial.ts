@@ -20,6 +20,7 @@ import type { Journal } from './journal/journal.ts';
 import { takeReports } from './journal/local-reports.ts';
 import { systemClock } from './lib/clock.ts';
 import type { ReportLink } from './lifecycle.ts';
+import type { AppWatch } from './reconcile/app-watch.ts';
 import { hostStatus } from './status/host-status.ts';
 import { hostUpgrades } from './upgrade/host-upgrades.ts';
 import { upgradeParts } from './upgrade/parts.ts';
@@ -33,6 +34,7 @@ interface DialParts {
   readonly logs: DeploymentLogs;
   readonly dispatcher: Dispatcher;
   readonly edgeOrders: EdgeOrders;
+  readonly appWatch: AppWatch;
   readonly log: Logger;
 }
 
@@ -70,7 +72,7 @@ function acceptJob(dispatcher: Dispatcher, edgeOrders: EdgeOrders, job: Job): vo
   if (job.kind !== 'remove' && job.kind !== 'build') edgeOrders.look(job.environment.id);
 }
 
-const statusOf = ({ config, host, journal }: DialParts): Promise<HostStatus> =>
+const statusOf = ({ config, host, journal, appWatch }: DialParts): Promise<HostStatus> =>
   hostStatus({
     agentVersion: VERSION,
     dockerSocket: config.dockerSocket,
@@ -78,6 +80,7 @@ const statusOf = ({ config, host, journal }: DialParts): Promise<HostStatus> =>
     proxy: host.ports.proxy,
     endsTlsBefore: endsTlsBefore('/'),
     outboxSize: () => journal.outbox.size(),
+    downApps: () => appWatch.down(),
     now: () => host.ports.clock.now(),
   });
 

@@ -85,6 +85,25 @@ export const FailingCertificate = z.object({
 });
 export type FailingCertificate = z.infer<typeof FailingCertificate>;
 
+/** The most apps that a host reports as down. */
+export const MAX_DOWN_APPS = 100;
+
+/** A live app that does not keep running, or does not serve, although its host brings it back again and again. */
+export const DownApp = z.object({
+  environmentId: Uuid,
+  /** The live deployment. */
+  deploymentId: Uuid,
+  /** Since when, by the host's clock. */
+  since: Timestamp,
+  /** Of its last end; null: it has not ended by itself, or nobody saw how. */
+  exitCode: z.int().nullable(),
+  /** How often Docker has restarted this container. */
+  restarts: z.int().min(0),
+  /** Without output of the app. */
+  error: ReadErrorReport,
+});
+export type DownApp = z.infer<typeof DownApp>;
+
 /** What a host reports about itself in every heartbeat. */
 export const HostStatus = z.object({
   agentVersion: z.string().max(50),
@@ -97,6 +116,8 @@ export const HostStatus = z.object({
   outbox: z.int(),
   /** Absent: the proxy does not report them, or the agent is older. */
   certificates: z.array(FailingCertificate).max(MAX_FAILING_CERTIFICATES).optional(),
+  /** Absent: the agent has not watched its apps for long enough since its start, or is older. */
+  downApps: z.array(DownApp).max(MAX_DOWN_APPS).optional(),
 });
 export type HostStatus = z.infer<typeof HostStatus>;
 

@@ -156,6 +156,8 @@ test('the step deploy pulls an image that is missing on this host and starts the
             address: '172.20.0.3',
             exitCode: null,
             oomKilled: false,
+            startedAt: '2030-01-01T00:00:00Z',
+            restarts: 0,
             imageHealth: null,
             imageHealthOutput: null,
             pid: 7,

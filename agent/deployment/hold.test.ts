@@ -126,6 +126,8 @@ class SmallHost {
       address: running ? this.addressAfterStart : null,
       exitCode: null,
       oomKilled: false,
+      startedAt: '2030-01-01T00:00:00Z',
+      restarts: 0,
       imageHealth: null,
       imageHealthOutput: null,
       pid: 1,

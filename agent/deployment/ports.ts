@@ -162,6 +162,10 @@ export interface ContainerState {
   readonly address: string | null;
   readonly exitCode: number | null;
   readonly oomKilled: boolean;
+  /** When its last run began, in the engine's words: another value is another run. */
+  readonly startedAt: string;
+  /** How often the engine has restarted it since it was last started on request. */
+  readonly restarts: number;
   /** Docker's own HEALTHCHECK state; null without one. */
   readonly imageHealth: 'starting' | 'healthy' | 'unhealthy' | null;
   /** Output of the last HEALTHCHECK run. */

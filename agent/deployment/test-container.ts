@@ -13,6 +13,8 @@ export const containerOf = (deploymentId: string, changes: Partial<ContainerStat
   address: '172.30.0.2',
   exitCode: null,
   oomKilled: false,
+  startedAt: '2030-01-01T00:00:00Z',
+  restarts: 0,
   imageHealth: null,
   imageHealthOutput: null,
   pid: 1,

@@ -20,6 +20,8 @@ export function toState(info: ContainerInspectInfo, killed: boolean): ContainerS
     address: running ? addressOf(network) : null,
     exitCode: running || state.Status === 'created' ? null : state.ExitCode,
     oomKilled: state.OOMKilled || killed,
+    startedAt: state.StartedAt,
+    restarts: info.RestartCount,
     ...healthOf(state.Health),
     pid: running && state.Pid > 0 ? state.Pid : null,
   };

@@ -28,10 +28,13 @@ async function aScene(t: TestContext) {
   }).listen(join(folder, 's'));
   await once(server, 'listening');
   const told: (string | null)[] = [];
+  const ends: string[] = [];
   const stop = new AbortController();
   const watch = {
     scope: '0a0b0c0d',
     onChange: (deploymentId: string | null) => void told.push(deploymentId),
+    onExit: (deploymentId: string, exitCode: number | null) => void ends.push(`${deploymentId} exited: ${exitCode}`),
+    onMemory: (deploymentId: string) => void ends.push(`${deploymentId} out of memory`),
     clock: { sleep: (_ms: number, signal?: AbortSignal) => systemClock.sleep(1, signal) },
     random: () => 0.5,
     log: silent,
@@ -44,22 +47,30 @@ async function aScene(t: TestContext) {
     server.close();
     await rm(folder, { recursive: true, force: true });
   });
-  return { listeners, asked, told, stop, ended };
+  return { listeners, asked, told, ends, stop, ended };
 }
 
-const start = (deploymentId: string, Action = 'start'): string =>
-  `${JSON.stringify({ Action, Actor: { Attributes: { [LABEL.deployment]: deploymentId } } })}\n`;
+const start = (deploymentId: string, Action = 'start', exitCode?: string): string =>
+  `${JSON.stringify({ Action, Actor: { Attributes: { [LABEL.deployment]: deploymentId, exitCode } } })}\n`;
 
 test("starts and removals of this agent's containers are reported at once, even if an event arrives in pieces", async (t) => {
   const { listeners, asked, told } = await aScene(t);
   await until(() => listeners.length === 1);
-  assert.match(asked[0] ?? '', /"event":\["start","destroy"\].*"orkestr\.scope=0a0b0c0d"/);
+  assert.match(asked[0] ?? '', /"event":\["start","destroy","die","oom"\].*"orkestr\.scope=0a0b0c0d"/);
   const [first, second] = [start('a'), start('b', 'destroy')];
   listeners[0]?.write(first + second.slice(0, 20));
   await until(() => told.length === 1);
   listeners[0]?.write(second.slice(20));
   await until(() => told.length === 2);
   assert.deepEqual(told, ['a', 'b']);
+});
+
+test('the end of a container is reported with its exit code, and starts no round by itself', async (t) => {
+  const { listeners, told, ends } = await aScene(t);
+  await until(() => listeners.length === 1);
+  listeners[0]?.write(start('a', 'oom') + start('a', 'die', '137') + start('b', 'die') + start('a'));
+  await until(() => told.length === 1);
+  assert.deepEqual([ends, told], [['a out of memory', 'a exited: 137', 'b exited: null'], ['a']]);
 });
 
 test('after a reconnect to the engine the watch reports that events may have been missed', async (t) => {

@@ -7,7 +7,7 @@ import type { LiveRecord } from '../deployment/records.ts';
 import { containerOf } from '../deployment/test-container.ts';
 import { tableView as table, targetView, upstreamView } from '../proxy-client/test-table.ts';
 import type { UpstreamView } from '../proxy-client/test-table.ts';
-import { plan } from './plan.ts';
+import { isInOtherHands, plan } from './plan.ts';
 import type { Action, Observed, Remembered } from './plan.ts';
 
 const uuid = (name: string): string => `018f0000-0000-7000-8000-${Buffer.from(name).toString('hex').padStart(12, '0')}`;
@@ -164,6 +164,20 @@ test('a live container stopped by a deployment to make room is left alone until 
   const busy = { ...WHOLE.remembered, unfinished: [unfinished('d2', 'e')] };
   assert.deepEqual(plan({ ...WHOLE.observed, table: held, containers }, busy), []);
   assert.equal(plan({ ...WHOLE.observed, table: held, containers }, WHOLE.remembered).length, 1);
+});
+
+test('an app is in other hands while a deployment holds its visitors or has flipped, and while it is removed', () => {
+  const one = live('d1', 'e');
+  const busy = (kind: 'deploy' | 'remove') => ({ live: [one], unfinished: [unfinished('d2', 'e', kind)] });
+  const at = (view: UpstreamView | null, remembered: Remembered): boolean =>
+    isInOtherHands({ ...WHOLE.observed, table: view && table(view) }, remembered, one);
+  const serving = upstream('e', [['d1']]);
+  assert.equal(at(serving, busy('deploy')), false, 'a build, or a second container beside it');
+  assert.equal(at({ ...serving, held: 3 }, busy('deploy')), true);
+  assert.equal(at({ ...serving, held: 3 }, WHOLE.remembered), false, 'a hold that was left behind');
+  assert.equal(at(upstream('e', [['d2']], 2), busy('deploy')), true);
+  assert.equal(at(serving, busy('remove')), true);
+  assert.deepEqual([at(null, busy('deploy')), at(null, WHOLE.remembered)], [true, false]);
 });
 
 test('visitors held by a past deployment are let through, unless a running deployment may hold them itself', () => {

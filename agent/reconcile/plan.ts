@@ -116,6 +116,18 @@ export const isHeldByDeployment = ({ id, held }: UpstreamView, unfinished: reado
 export const isBeingRemoved = (environmentId: string, unfinished: readonly Unfinished[]): boolean =>
   unfinished.some((one) => one.kind === 'remove' && one.environmentId === environmentId);
 
+/**
+ * Whether a deployment or removal decides now what runs of the environment, and may have stopped it. Without the table,
+ * any that is under way may hold its requests.
+ */
+export function isInOtherHands({ table }: Observed, { unfinished }: Remembered, live: LiveRecord): boolean {
+  const { environmentId } = live;
+  if (isBeingRemoved(environmentId, unfinished)) return true;
+  const upstream = table?.upstreams.find(({ id }) => id === live.entry.id);
+  if (upstream) return isBehind(live, upstream) || isHeldByDeployment(upstream, unfinished);
+  return unfinished.some((one) => one.environmentId === environmentId && one.state !== 'queued');
+}
+
 /** Null if the live target runs and the table names it, or if that cannot be observed. */
 function whyRevive({ containers, table }: Observed, live: LiveRecord): string | null {
   const { deploymentId, entry } = live;

@@ -67,6 +67,7 @@ function bench(seen: { containers: ContainerState[]; table: TableView }, changes
       adopt: () => assert.fail('nothing to adopt'),
       moveLive: (_environment, address) => void moved.push(address),
       revive: async () => '172.30.0.7',
+      appWatch: { look: () => undefined },
       log: silent,
       ...changes,
     },

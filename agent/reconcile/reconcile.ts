@@ -5,12 +5,14 @@
  */
 import { isSameEdge } from '../../protocol/edge-order.ts';
 import type { FlipRequest, TableView, UpstreamEntry } from '../../protocol/proxy-admin.ts';
+import { type ErrorReport, toErrorReport } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import { canaryOf } from '../deployment/entry.ts';
-import type { Ports } from '../deployment/ports.ts';
+import type { ContainerState, Ports } from '../deployment/ports.ts';
 import type { LiveRecord } from '../deployment/records.ts';
+import type { AppWatch } from './app-watch.ts';
 import type { Action, Observed, Remembered } from './plan.ts';
-import { isBeingRemoved, isHeldByDeployment, isServedAt, plan } from './plan.ts';
+import { isBeingRemoved, isHeldByDeployment, isInOtherHands, isServedAt, plan } from './plan.ts';
 
 type UpstreamView = TableView['upstreams'][number];
 
@@ -28,6 +30,8 @@ export interface ReconcileParts {
   moveLive(environmentId: string, address: string): void;
   /** Starts and probes the live target. Returns its address. */
   revive(live: LiveRecord, signal: AbortSignal): Promise<string>;
+  /** Is shown what each round sees of the live apps. */
+  readonly appWatch: Pick<AppWatch, 'look'>;
   readonly log: Logger;
 }
 
@@ -85,6 +89,10 @@ export function makeReconciler(parts: ReconcileParts, everyMs: number): Reconcil
 interface Revivals {
   /** At most one at a time per environment. */
   begin(live: LiveRecord): void;
+  /** Why the last one of the environment failed; null: it did not, or there was none. */
+  failure(environmentId: string): ErrorReport | null;
+  /** Forgets the failures of all environments but these, which still need to be revived. */
+  keepFailures(environmentIds: ReadonlySet<string>): void;
   /** Resolves when those in progress have ended. */
   ended(): Promise<void>;
 }
@@ -92,9 +100,24 @@ interface Revivals {
 function makeRevivals(parts: ReconcileParts, signal: AbortSignal): Revivals {
   /** By environment. */
   const running = new Map<string, Promise<void>>();
+  const failures = new Map<string, ErrorReport>();
+  /** Only what concerns the app itself counts as its failure, not a proxy that does not answer. */
+  const noting: ReconcileParts = {
+    ...parts,
+    async revive(live, until) {
+      try {
+        const address = await parts.revive(live, until);
+        failures.delete(live.environmentId);
+        return address;
+      } catch (error) {
+        if (!until.aborted) failures.set(live.environmentId, toErrorReport(error));
+        throw error;
+      }
+    },
+  };
   const revive = async (live: LiveRecord): Promise<void> => {
     try {
-      await restore(parts, live, signal);
+      await restore(noting, live, signal);
     } catch (error) {
       // It must not hold up others; the next round tries again.
       parts.log.warn({ err: error, action: 'revive', on: live.deploymentId }, 'reconcile');
@@ -106,6 +129,10 @@ function makeRevivals(parts: ReconcileParts, signal: AbortSignal): Revivals {
     begin(live) {
       if (!running.has(live.environmentId)) running.set(live.environmentId, revive(live));
     },
+    failure: (environmentId) => failures.get(environmentId) ?? null,
+    keepFailures(environmentIds) {
+      for (const id of failures.keys()) if (!environmentIds.has(id)) failures.delete(id);
+    },
     async ended() {
       await Promise.all(running.values());
     },
@@ -115,7 +142,11 @@ function makeRevivals(parts: ReconcileParts, signal: AbortSignal): Revivals {
 async function reconcile(parts: ReconcileParts, revivals: Revivals, signal: AbortSignal): Promise<void> {
   await parts.before().catch((error: unknown) => parts.log.warn({ err: error }, 'the firewall is not in place'));
   const observed = await observe(parts);
-  for (const action of plan(observed, parts.remembered())) {
+  const remembered = parts.remembered();
+  const actions = plan(observed, remembered);
+  revivals.keepFailures(new Set(actions.flatMap((one) => (one.kind === 'revive' ? [one.live.environmentId] : []))));
+  showApps(parts, revivals, observed, remembered);
+  for (const action of actions) {
     if (signal.aborted) return;
     try {
       await perform(parts, revivals, action);
@@ -126,7 +157,25 @@ async function reconcile(parts: ReconcileParts, revivals: Revivals, signal: Abor
   }
 }
 
-async function observe({ ports, listWorkspaces, log }: ReconcileParts): Promise<Observed> {
+interface Seen extends Observed {
+  readonly containers: readonly ContainerState[] | null;
+}
+
+/** Says nothing if the engine does not answer: its containers may well run. */
+function showApps({ appWatch }: ReconcileParts, revivals: Revivals, observed: Seen, remembered: Remembered): void {
+  const { containers } = observed;
+  if (containers === null) return;
+  appWatch.look(
+    remembered.live.map((live) => ({
+      live,
+      container: containers.find(({ deploymentId }) => deploymentId === live.deploymentId) ?? null,
+      failure: revivals.failure(live.environmentId),
+      inOtherHands: isInOtherHands(observed, remembered, live),
+    })),
+  );
+}
+
+async function observe({ ports, listWorkspaces, log }: ReconcileParts): Promise<Seen> {
   const orNull = async <T>(what: string, work: Promise<T>): Promise<T | null> => {
     try {
       return await work;

@@ -1,5 +1,5 @@
 /** The status that the host sends to the hub with every heartbeat. It says so if a part does not respond in time. */
-import type { HostStatus } from '../../protocol/agent-link.ts';
+import type { DownApp, HostStatus } from '../../protocol/agent-link.ts';
 import type { EdgeProxy } from '../deployment/ports.ts';
 import { readEngine } from '../host-facts/engine-info.ts';
 import { failingCertificates } from './failing-certificates.ts';
@@ -13,6 +13,8 @@ interface HostStatusSources {
   /** The owner's web server terminates TLS. */
   readonly endsTlsBefore: boolean;
   readonly outboxSize: () => number;
+  /** Null: not known yet. */
+  readonly downApps: () => DownApp[] | null;
   /** Ms since 1970. */
   readonly now: () => number;
 }
@@ -31,6 +33,7 @@ export async function hostStatus(sources: HostStatusSources): Promise<HostStatus
     memory(),
     disk(sources.stateFolder),
   ]);
+  const downApps = sources.downApps();
   return {
     agentVersion: sources.agentVersion,
     engine: { reachable: engine !== null, version: engine?.version ?? null, liveRestore: engine?.liveRestore ?? null },
@@ -40,5 +43,6 @@ export async function hostStatus(sources: HostStatusSources): Promise<HostStatus
     disk: { totalBytes: diskFacts.totalBytes, availableBytes: diskFacts.availableBytes },
     outbox: sources.outboxSize(),
     ...(certificates !== null && { certificates }),
+    ...(downApps !== null && { downApps }),
   };
 }

@@ -236,7 +236,17 @@ test('the status for the hub fits its schema even if nothing answers', async (t)
   const { stateFolder, dockerSocket, proxy } = await subject(t);
   const lacks = { host: 'b.test', reason: 'ORK_ACME_DNS: it leads elsewhere', retryAt: null };
   const lacking = { ...proxy, certificates: () => Promise.resolve({ certificates: [], missing: [lacks] }) };
-  const facts = { agentVersion: '1', dockerSocket, stateFolder, outboxSize: () => 3, now: () => 0 };
+  const error = { code: 'ORK_APP_EXITED' as const, message: 'The app exited with code 1.', evidence: [] };
+  const ids = { environmentId: IDS.environment, deploymentId: IDS.project };
+  const down = [{ ...ids, since: AT, exitCode: 1, restarts: 14, error }];
+  const facts = {
+    agentVersion: '1',
+    dockerSocket,
+    stateFolder,
+    outboxSize: () => 3,
+    downApps: () => down,
+    now: () => 0,
+  };
   const sources = { ...facts, proxy: lacking, endsTlsBefore: false };
   const well = HostStatus.parse(await hostStatus(sources));
   assert.deepEqual(
@@ -244,6 +254,8 @@ test('the status for the hub fits its schema even if nothing answers', async (t)
     [['b.test', 'ORK_ACME_DNS']],
   );
   assert.deepEqual((await hostStatus({ ...sources, endsTlsBefore: true })).certificates, []);
+  assert.deepEqual(well.downApps, down);
+  assert.equal('downApps' in (await hostStatus({ ...sources, downApps: () => null })), false);
   assert.deepEqual(well.engine, { reachable: true, version: '20.10.24', liveRestore: true });
   const isAway = () => Promise.reject(new Error('away'));
   const away = { table: isAway, certificates: isAway };

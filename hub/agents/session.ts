@@ -10,6 +10,7 @@ import { inVersion } from '../../protocol/versions.ts';
 import type { CoreDeps, News, Peer, Scheduler, Upgrades } from '../deps.ts';
 import { LEASE_SECONDS } from '../scheduler/lease.ts';
 import { takeCertificates } from './certificates.ts';
+import { takeDownApps } from './down-apps.ts';
 import { recordHostStatus } from '../store/hosts.ts';
 import { AppLogReads } from './app-log-reads.ts';
 import { type Heard, type NumberedReport, readAgentMessage } from './frames.ts';
@@ -162,9 +163,10 @@ export class HostSession implements Session {
       case 'status':
         return db.transaction().execute(async (trx) => {
           const now = clock.now().toISOString();
-          const { certificates, ...status } = first.status;
+          const { certificates, downApps, ...status } = first.status;
           await recordHostStatus(trx, this.hostId, status, now);
           if (certificates !== undefined) await takeCertificates(trx, this.hostId, certificates, { now, uptime });
+          if (downApps !== undefined) await takeDownApps(trx, this.hostId, downApps, { now, uptime });
         });
       case 'upgrade-state':
         return this.#deps.upgrades.heard(this.hostId, first);

@@ -27,6 +27,7 @@ test('a host shows whether it is enrolled and online, and its last reported stat
     upgradeTo: null,
     refusal: null,
     status: null,
+    downApps: [],
   };
   assert.deepEqual(await list(), [{ id, name: 'vps', ...none }]);
   api.online.add(id);

@@ -9,8 +9,11 @@ import { hashSecretToken, JOIN_TOKEN_PREFIX, makeSecretToken } from '../auth/sec
 import type { Agents, HubApp, HubDeps } from '../deps.ts';
 import type { Db } from '../store/database.ts';
 import { listSent } from '../store/deployments.ts';
+import { listDownOfTeam } from '../store/down-apps.ts';
+import { liveDeployments } from '../store/environments.ts';
 import { deleteHost, getHost, insertHost, listHosts, setBuilds, setJoinToken } from '../store/hosts.ts';
 import type { Row } from '../store/schema.ts';
+import { downStateOf } from './down-state.ts';
 import { IdParams } from './params.ts';
 import { joinCommand, servedVersion } from './releases.ts';
 import { Host, HostChange, MadeHost, NewHost } from './schemas.ts';
@@ -20,7 +23,16 @@ const JOIN_TOKEN_MS = 3600 * 1000;
 export function registerHosts(app: HubApp, deps: HubDeps): void {
   const { db, clock, agents } = deps;
   const tags = ['hosts'];
-  const view = (row: Row<'host'>): Host => hostView(row, agents, servedVersion(deps.config.releaseFolder));
+  const viewAll = async (teamId: string, rows: readonly Row<'host'>[]): Promise<Host[]> => {
+    const down = await downByHost(db, teamId);
+    const served = servedVersion(deps.config.releaseFolder);
+    return rows.map((row) => ({ ...hostView(row, agents, served), downApps: down.get(row.id) ?? [] }));
+  };
+  const view = async (row: Row<'host'>): Promise<Host> => {
+    const [host] = await viewAll(row.team_id, [row]);
+    if (host === undefined) throw new Error('One host in, one view out.');
+    return host;
+  };
   /** The host of `row` with a new join token, which only this response contains. */
   const withJoinToken = async (row: Row<'host'>): Promise<z.infer<typeof MadeHost>> => {
     const joinToken = makeSecretToken(JOIN_TOKEN_PREFIX);
@@ -28,13 +40,13 @@ export function registerHosts(app: HubApp, deps: HubDeps): void {
     await setJoinToken(db, row.id, hashSecretToken(joinToken), joinTokenExpiresAt);
     const { releaseFolder, acmeEmail } = deps.config;
     const installCommand = releaseFolder === undefined ? null : joinCommand(deps.hubUrl(), joinToken, acmeEmail);
-    return { ...view(row), joinToken, joinTokenExpiresAt, installCommand };
+    return { ...(await view(row)), joinToken, joinTokenExpiresAt, installCommand };
   };
 
   app.get(
     '/hosts',
     { ...requireScope('read'), schema: { summary: 'Hosts of the team', tags, response: { 200: z.array(Host) } } },
-    async (request) => (await listHosts(db, request.identity.teamId)).map(view),
+    async ({ identity: { teamId } }) => viewAll(teamId, await listHosts(db, teamId)),
   );
 
   app.post(
@@ -156,7 +168,24 @@ export const agentVersionOf = (row: Row<'host'>, agents: Agents): string | null 
 const statusOf = ({ status }: Row<'host'>): HostStatus | null =>
   status === null ? null : (HostStatus.safeParse(JSON.parse(status)).data ?? null);
 
-function hostView(row: Row<'host'>, agents: Agents, served: string | null): Host {
+/** Host id → its live apps that are down. */
+async function downByHost(db: Db, teamId: string): Promise<Map<string, Host['downApps']>> {
+  const rows = await listDownOfTeam(db, teamId);
+  const live = await liveDeployments(
+    db,
+    rows.map(({ environment_id }) => environment_id),
+  );
+  const shown = rows.flatMap((row) => {
+    const down = downStateOf(row, live.get(row.environment_id));
+    return down === null
+      ? []
+      : [{ hostId: row.host_id, app: { project: row.project_slug, environment: row.slug, ...down } }];
+  });
+  const byHost = Map.groupBy(shown, ({ hostId }) => hostId);
+  return new Map([...byHost].map(([hostId, apps]) => [hostId, apps.map(({ app }) => app)]));
+}
+
+function hostView(row: Row<'host'>, agents: Agents, served: string | null): Omit<Host, 'downApps'> {
   const agentVersion = agentVersionOf(row, agents);
   const isOlder = agentVersion !== null && served !== null && compareVersions(agentVersion, served) < 0;
   return {

@@ -3,8 +3,10 @@ import { z } from 'zod';
 import { requireScope } from '../auth/hook.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
 import { environmentUrls } from '../domains.ts';
+import { downApps } from '../store/down-apps.ts';
 import { latestDeployments, listPlaces, liveDeployments } from '../store/environments.ts';
 import { listProjects } from '../store/projects.ts';
+import { downStateOf } from './down-state.ts';
 import { showLatest } from './project-view.ts';
 import { ProjectInShort } from './schemas.ts';
 
@@ -30,6 +32,7 @@ async function showOverview({ db, config }: HubDeps, teamId: string): Promise<Pr
   const places = await listPlaces(db, teamId);
   const ids = places.map(({ id }) => id);
   const [live, latest] = [await liveDeployments(db, ids), await latestDeployments(db, ids)];
+  const down = await downApps(db, ids);
   const ofProject = Map.groupBy(places, (place) => place.project_id);
   return projects.map((project) => ({
     id: project.id,
@@ -40,6 +43,7 @@ async function showOverview({ db, config }: HubDeps, teamId: string): Promise<Pr
       branch,
       urls: environmentUrls({ domains }, config.appsUrl),
       liveDeploymentId: live.get(id) ?? null,
+      down: downStateOf(down.get(id), live.get(id)),
       latestDeployment: showLatest(latest.get(id)),
     })),
   }));

@@ -2,9 +2,11 @@
 import { ErrorReport } from '../../protocol/errors.ts';
 import type { HubDeps } from '../deps.ts';
 import { environmentUrls } from '../domains.ts';
+import { downApps } from '../store/down-apps.ts';
 import { latestDeployments, listEnvironments, liveDeployments, readSettings } from '../store/environments.ts';
 import { failingCertificates } from '../store/failing-certificates.ts';
 import type { Row } from '../store/schema.ts';
+import { downStateOf } from './down-state.ts';
 import { edgeStateOf } from './edge-state.ts';
 import { showSettings } from './edge-users.ts';
 import type { Environment, Project } from './schemas.ts';
@@ -49,6 +51,7 @@ async function showEnvironments(deps: ViewDeps, rows: readonly Row<'environment'
   const live = await liveDeployments(deps.db, ids);
   const latest = await latestDeployments(deps.db, ids);
   const failing = await failingCertificates(deps.db, ids);
+  const down = await downApps(deps.db, ids);
   return rows.map((row) => {
     const settings = readSettings(row);
     return {
@@ -61,6 +64,7 @@ async function showEnvironments(deps: ViewDeps, rows: readonly Row<'environment'
       urls: environmentUrls(settings, deps.config.appsUrl),
       certificates: (failing.get(row.id) ?? []).map(showCertificate),
       liveDeploymentId: live.get(row.id) ?? null,
+      down: downStateOf(down.get(row.id), live.get(row.id)),
       latestDeployment: showLatest(latest.get(row.id)),
       createdAt: row.created_at,
     };

@@ -39,6 +39,17 @@ export const NewToken = z.object({
 /** The only response with a token in plain text. */
 export const MadeToken = Token.extend({ token: z.string() });
 
+/** A live app that its host reports as down. */
+const DownState = z.object({
+  since: Timestamp,
+  error: ErrorReport,
+  /** Of its last end; null: it has not ended by itself, or that is not known. */
+  exitCode: z.int().nullable(),
+  /** How often Docker has restarted its container. */
+  restarts: z.int(),
+});
+export type DownState = z.infer<typeof DownState>;
+
 export const Host = z.object({
   id: Uuid,
   name: z.string(),
@@ -54,6 +65,8 @@ export const Host = z.object({
   /** Why its agent is refused, e.g. for its version; null: it is not. */
   refusal: ErrorReport.nullable(),
   status: HostStatus.nullable(),
+  /** Live apps on it that are down, as last reported. */
+  downApps: z.array(DownState.extend({ project: Slug, environment: Slug })).default([]),
 });
 export type Host = z.infer<typeof Host>;
 /** An upgrade of a team's hosts to one version. */
@@ -154,6 +167,8 @@ export const Environment = z.object({
     .default([]),
   /** The live deployment. */
   liveDeploymentId: Uuid.nullable(),
+  /** Since when and why the live app is down, as last reported by the host; null: it is not, or nothing is live. */
+  down: DownState.nullable().default(null),
   /** The newest deployment, whatever its status. */
   latestDeployment: z
     .object({ id: Uuid, status: DeploymentStatus, commit: CommitSha, createdAt: Timestamp })
@@ -199,6 +214,7 @@ export const ProjectInShort = Project.pick({ id: true, slug: true }).extend({
       branch: true,
       urls: true,
       liveDeploymentId: true,
+      down: true,
       latestDeployment: true,
     }),
   ),

@@ -59,6 +59,7 @@ export const environment: Environment = {
   certificates: [],
   urls: ['http://shop.localhost:8080/'],
   liveDeploymentId: null,
+  down: null,
   latestDeployment: null,
   createdAt: AT,
 };

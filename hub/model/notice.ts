@@ -22,6 +22,8 @@ export const NOTICE_KINDS = [
   'upgrade.failed',
   'certificate.failing',
   'certificate.mended',
+  'app.down',
+  'app.back',
 ] as const;
 export const NoticeKind = z.enum(NOTICE_KINDS);
 export type NoticeKind = z.infer<typeof NoticeKind>;

@@ -114,6 +114,8 @@ export function readSettings(environment: Pick<Row<'environment'>, 'settings'>):
 
 /** Environment id → its live deployment, for environments that have one. */
 export async function liveDeployments(db: Db, environmentIds: readonly string[]): Promise<Map<string, string>> {
+  // SQLite looks through the whole table for none.
+  if (environmentIds.length === 0) return new Map();
   const rows = await db
     .selectFrom('deployment')
     .select(['id', 'environment_id', 'generation'])

@@ -130,6 +130,22 @@ interface FailingCertificateTable {
   told_at: string | null;
 }
 
+/** A live app that is down, as reported by its host. Deleted when it is back. */
+interface DownAppTable {
+  environment_id: string;
+  deployment_id: string;
+  /** ErrorReport, JSON. */
+  error: string;
+  exit_code: number | null;
+  restarts: number;
+  /** By the host's clock, and not after `heard_at`. */
+  since: string;
+  /** When it was reported first. */
+  heard_at: string;
+  /** When a notice was sent; null: not yet, it may be back soon. */
+  told_at: string | null;
+}
+
 /** app: environment of the container. build: build secret, never passed to the app. */
 export type VariableKind = 'app' | 'build';
 
@@ -331,6 +347,7 @@ export interface Database {
   environment: EnvironmentTable;
   route: RouteTable;
   failing_certificate: FailingCertificateTable;
+  down_app: DownAppTable;
   variable: VariableTable;
   registry: RegistryTable;
   deployment: DeploymentTable;

@@ -17,6 +17,7 @@ const SMALL: ReadonlySet<string> = new Set([
   'environment',
   'route',
   'failing_certificate',
+  'down_app',
   'variable',
   'registry',
   'removal',

@@ -7,6 +7,7 @@ import { showFailingCertificates } from '../certificates.ts';
 import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';
+import { showDownApps } from '../down-apps.ts';
 import type { Output } from '../output.ts';
 import { showWhatIsActive, untilAnswered } from '../edge-change.ts';
 import { hostOption } from '../hosts.ts';
@@ -40,7 +41,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
     const path = apiPath('projects', await projectName(context, options.project), 'environments');
     const hostId = await hostOption(context, options.host);
     const body = { slug, branch: options.branch, hostId, settings: settingsOf(options) };
-    show(output, await context.hub().post(path, body, Environment));
+    show(output, await context.hub().post(path, body, Environment), options);
   });
 
   const display = withProject(
@@ -49,7 +50,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
     ]),
   );
   action<Options>(display, context, outcome, async (output, options, [slug]) => {
-    show(output, await context.hub().get(await pathOf(context, options, slug), Environment));
+    show(output, await context.hub().get(await pathOf(context, options, slug), Environment), options);
   });
 
   const set = withSettings(
@@ -82,7 +83,7 @@ export const addEnvironmentCommands: AddCommands = (program, context, outcome) =
     const body = { branch: options.branch, settings: changes };
     const changed = await context.hub().patch(path, body, Environment);
     const environment = await untilAnswered(context, path, changed);
-    show(output, environment);
+    show(output, environment, options);
     showWhatIsActive(output, environment, {
       ...(options.branch !== undefined && { branch: options.branch }),
       ...changes,
@@ -146,7 +147,7 @@ async function domainsWith(
   return { domains: withDomains(settings.domains, options.addDomain, options) };
 }
 
-function show(output: Output, environment: Environment): void {
+function show(output: Output, environment: Environment, { project }: Options): void {
   output.object(environment);
   const { settings } = environment;
   output.fields([
@@ -158,5 +159,6 @@ function show(output: Output, environment: Environment): void {
     ['edge', edgeStateText(environment)],
     ...settingsLines(settings),
   ]);
+  showDownApps(output, [environment], project);
   showFailingCertificates(output, [environment]);
 }

@@ -110,6 +110,22 @@ test('project list prints an aligned table; with --json one object', async () =>
   assert.deepEqual(JSON.parse(json.stdout), { projects: [project] });
 });
 
+test('project list and show report a live app that is down, and where its log is', async () => {
+  const error = { code: 'ORK_APP_EXITED' as const, message: 'The app exited with code 1.', evidence: [] };
+  const down = { since: '2030-01-01T12:04:31.000Z', error, exitCode: 1, restarts: 14 };
+  const ill = { ...project, environments: [{ ...environment, liveDeploymentId: IDS.deployment, down }] };
+  const listed = await run(['project', 'list'], { 'GET /projects': () => [ill] });
+  assert.match(listed.stdout, /^shop +production +main +live, but down +http/m);
+  const line =
+    'production is live, but down since 2030-01-01 12:04 UTC: The app exited with code 1. Docker has restarted it 14 times.';
+  const fix = 'What to do: The app exited by itself. Its last lines of output show why. (ORK_APP_EXITED)';
+  const shown = await run(['project', 'show', 'shop'], { 'GET /projects/shop': () => ill });
+  const log = 'Its log: orkestr logs --app --environment production';
+  assert.ok(shown.stdout.endsWith(`\n\n${line}\n${fix}\n${log} --project shop\n`), shown.stdout);
+  const one = await run(['environment', 'show', ...SHOP], { [`GET ${ENVIRONMENT}`]: () => ill.environments[0] });
+  assert.ok(one.stdout.endsWith(`\n\n${line}\n${fix}\n${log} --project shop\n`), one.stdout);
+});
+
 test('--host accepts the name of a host', async () => {
   const routes: Record<string, Script> = { 'GET /hosts': () => [host], 'POST /projects': () => project };
   await run(['project', 'create', 'shop', '--host', host.name], routes);

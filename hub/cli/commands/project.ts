@@ -8,12 +8,14 @@ import { apiPath } from '../client.ts';
 import { showFailingCertificates } from '../certificates.ts';
 import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
+import { showDownApps } from '../down-apps.ts';
 import type { Context } from '../context.ts';
 import { integer, readSecret } from '../input.ts';
 import { hostOf } from '../settings.ts';
 import type { Output } from '../output.ts';
 import { hostOption } from '../hosts.ts';
 import { projectName } from '../place.ts';
+import { servesText } from '../text/down-line.ts';
 import { formatAge } from '../text/format.ts';
 import { NO_DOMAIN } from '../text/no-domain.ts';
 
@@ -100,6 +102,7 @@ export const addProjectCommands: AddCommands = (program, context, outcome) => {
     ]);
     output.line();
     output.table(['PROJECT', 'ENVIRONMENT', 'BRANCH', 'SERVES', 'URL'], projectRows(found));
+    showDownApps(output, found.environments, found.slug);
     showFailingCertificates(output, found.environments);
   });
 
@@ -209,6 +212,6 @@ const projectRows = (project: Project): string[][] =>
     project.slug,
     environment.slug,
     environment.branch,
-    environment.liveDeploymentId === null ? 'nothing yet' : 'live',
+    servesText(environment),
     environment.urls[0] ?? NO_DOMAIN,
   ]);

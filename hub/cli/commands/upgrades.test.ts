@@ -19,6 +19,7 @@ const host = (id: string, name: string): Host => ({
   upgradeTo: '2.0.0',
   refusal: null,
   status: null,
+  downApps: [],
 });
 const HOSTS = [host(IDS.host, 'vps-1'), host(IDS.older, 'vps-2')];
 const AN_ERROR = { code: 'ORK_HOST_OFFLINE' as const, message: 'It was away for 10 minutes.', evidence: [] };

@@ -23,6 +23,7 @@ const host: Host = {
   upgradeTo: null,
   refusal: null,
   status,
+  downApps: [],
 };
 const mendsOf = (change: Partial<Host>) => hostHints({ ...host, ...change }).map(({ mend }) => mend);
 
@@ -36,6 +37,17 @@ test('each problem of a host has its remedy', () => {
   const down = { ...status, engine, proxy: { reachable: false }, disk: { totalBytes: 100, availableBytes: 4 } };
   assert.deepEqual(mendsOf({ status: down }), ['ORK_ENGINE_UNREACHABLE', 'ORK_PROXY_UNREACHABLE', 'ORK_DISK_FULL']);
   assert.deepEqual(mendsOf({ online: false, status: down }), ['ORK_HOST_OFFLINE'], 'what was is not what is');
+});
+
+test('each live app that is down is named with the reason', () => {
+  const error = { code: 'ORK_APP_EXITED' as const, message: 'The app exited with code 1.', evidence: [] };
+  const app = { project: 'shop', environment: 'production', since: '2030-01-01T12:04:31.000Z', exitCode: 1, error };
+  const hintsOf = (restarts: number) => hostHints({ ...host, downApps: [{ ...app, restarts }] });
+  const line = 'shop/production is live, but down since 2030-01-01 12:04 UTC: The app exited with code 1.';
+  const log = 'Its log: `orkestr logs --app --environment production --project shop`.';
+  assert.deepEqual(hintsOf(0), [{ says: `${line} ${log}`, mend: 'ORK_APP_EXITED' }]);
+  assert.equal(hintsOf(1)[0]?.says, `${line} Docker has restarted it once. ${log}`);
+  assert.equal(hintsOf(14)[0]?.says, `${line} Docker has restarted it 14 times. ${log}`);
 });
 
 test('a host that has not joined gets the command for a new token', () => {

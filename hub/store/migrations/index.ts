@@ -11,6 +11,7 @@ import { upkeep } from './0008-upkeep.ts';
 import { edge } from './0009-edge.ts';
 import { certificates } from './0010-certificates.ts';
 import { deletion } from './0011-deletion.ts';
+import { downApps } from './0012-down-apps.ts';
 
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -24,4 +25,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0009-edge': edge,
   '0010-certificates': certificates,
   '0011-deletion': deletion,
+  '0012-down-apps': downApps,
 };

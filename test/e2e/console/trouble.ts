@@ -1,4 +1,4 @@
-/** The console when something is wrong: a failing certificate, somebody to be notified, an offline host. */
+/** The console when something is wrong: a failing certificate, an app that is down, somebody to be notified, an offline host. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Environment } from '../../../hub/api/schemas.ts';
@@ -54,6 +54,33 @@ test('an environment shows its domain without a valid certificate, and what to d
   await alert.getByText('has no valid certificate: It leads elsewhere.').waitFor();
   await alert.getByText('Point the A and AAAA records').waitFor();
   assert.equal(await overflow(page), 0);
+  await close();
+});
+
+test('a live app that is down is shown wherever it is shown as live, with the reason and its log', async () => {
+  const project = await hub.createProject('sinking');
+  const job = await hub.push(project, 'First');
+  await job.goLive();
+  const error: ErrorReport = { code: 'ORK_APP_EXITED', message: 'The app exited with code 1.', evidence: [] };
+  const app = { deploymentId: job.id, environmentId: job.job.environment.id };
+  const downApps = [{ ...app, since: '2025-01-01T12:04:00.000Z', exitCode: 1, restarts: 14, error }];
+  hub.agent.say({ type: 'status', status: { ...HOST_STATUS, downApps } });
+  const { page, close } = await started.open('/projects/sinking', { viewport: PHONE });
+  const alert = page.getByRole('alert').filter({ hasText: 'down since 2025-01-01 12:04 UTC' });
+  await alert.getByText('The app exited with code 1. Docker has restarted it 14 times.').waitFor();
+  assert.equal(await overflow(page), 0);
+  await page.goto(`${hub.url}/`);
+  await page.getByRole('link', { name: 'live, but down' }).waitFor();
+  await page.goto(`${hub.url}/hosts`);
+  await page.getByText('sinking/production is live, but down since').waitFor();
+  assert.equal(await overflow(page), 0);
+  await page.goto(`${hub.url}/projects/sinking`);
+  await alert.getByRole('link', { name: 'See its log' }).click();
+  await page.getByRole('heading', { name: 'Logs of production' }).waitFor();
+  hub.agent.say({ type: 'status', status: { ...HOST_STATUS, downApps: [] } });
+  await page.goto(`${hub.url}/projects/sinking`);
+  await page.getByRole('heading', { name: 'production' }).waitFor();
+  await alert.waitFor({ state: 'detached' });
   await close();
 });
 

@@ -11,6 +11,7 @@ type AnyStatus =
   | 'online'
   | 'offline'
   | 'refused'
+  | 'down'
   | 'none';
 
 const TONES: Readonly<Record<AnyStatus, string>> = {
@@ -28,6 +29,7 @@ const TONES: Readonly<Record<AnyStatus, string>> = {
   failed: 'bad',
   offline: 'bad',
   refused: 'bad',
+  down: 'bad',
   reverted: 'bad',
   paused: 'warn',
   cancelled: 'warn',

@@ -2,6 +2,7 @@
 import { useRoute } from 'preact-iso';
 import type { Environment, Project } from '../../../api/schemas.ts';
 import { certificateLine } from '../../../cli/text/certificate-lines.ts';
+import { downLine } from '../../../cli/text/down-line.ts';
 import { edgeStateText } from '../../../cli/text/edge-state.ts';
 import { NO_DOMAIN } from '../../../cli/text/no-domain.ts';
 import { settingsLines } from '../../../cli/text/settings-lines.ts';
@@ -12,7 +13,7 @@ import { ActionButton } from '../components/action-button.tsx';
 import { Facts } from '../components/facts.tsx';
 import { PageHead } from '../components/layout.tsx';
 import { Pending } from '../components/pending.tsx';
-import { Mend } from '../components/problem.tsx';
+import { Mend, Words } from '../components/problem.tsx';
 import { useAskFor } from '../deployment/actions.tsx';
 import { Deployments } from '../project/deployments.tsx';
 import { Receivers } from '../project/receivers.tsx';
@@ -90,6 +91,12 @@ function EnvironmentSection({ path, project, environment }: SectionProps) {
       {NEWS_OF_EDGE.has(environment.edge.state) && (
         <p class="pad" role="status">
           Domains and edge settings: {edgeStateText(environment)}
+        </p>
+      )}
+      {environment.down !== null && (
+        <p class="card error" role="alert">
+          {environment.slug} is <Words of={downLine(environment.down)} /> <Mend code={environment.down.error.code} />{' '}
+          <a href={`/projects/${project.slug}/environments/${environment.slug}/logs`}>See its log</a>
         </p>
       )}
       {environment.certificates.map((one) => (

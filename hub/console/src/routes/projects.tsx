@@ -1,5 +1,6 @@
 /** All projects, each environment with its live and its latest deployment. */
 import type { Host, ProjectInShort } from '../../../api/schemas.ts';
+import { servesText } from '../../../cli/text/down-line.ts';
 import { shortCommit } from '../../../cli/text/format.ts';
 import { NO_DOMAIN } from '../../../cli/text/no-domain.ts';
 import { call } from '../api/client.ts';
@@ -46,7 +47,7 @@ interface RowProps {
 }
 
 function EnvironmentRow({ project, environment }: RowProps) {
-  const { liveDeploymentId: live, latestDeployment: last } = environment;
+  const { liveDeploymentId: live, latestDeployment: last, down } = environment;
   return (
     <li class="environment">
       <span class="environment-name">
@@ -58,7 +59,7 @@ function EnvironmentRow({ project, environment }: RowProps) {
           <Status status="none" text="nothing serves" />
         ) : (
           <a href={`/deployments/${live}`}>
-            <Status status="live" />
+            <Status status={down === null ? 'live' : 'down'} text={servesText(environment)} />
           </a>
         )}
         {last && last.id !== live && (

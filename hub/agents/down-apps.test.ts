@@ -1,0 +1,185 @@
+/** Live apps that hosts report as down: what the API shows, and which notices are sent. */
+import assert from 'node:assert/strict';
+import { randomUUIDv7 } from 'node:crypto';
+import { test } from 'node:test';
+import { type DownApp, MAX_DOWN_APPS } from '../../protocol/agent-link.ts';
+import { until } from '../../test/harness/until.ts';
+import { Environment, Host, ProjectInShort, Receiver } from '../api/schemas.ts';
+import { hub, type TestHub } from '../test-hub.ts';
+import type { ScriptedAgent } from './test-agent.ts';
+
+const MINUTE = 60_000;
+const SINCE = '2029-12-31T23:59:00.000Z';
+const PRODUCTION = '/projects/shop/environments/production';
+
+/** A distinct number per heartbeat, sent as the outbox size. */
+let beats = 0;
+async function beat(on: TestHub, agent: ScriptedAgent, downApps?: DownApp[], hostId = on.hostId): Promise<void> {
+  beats += 1;
+  agent.say({
+    type: 'status',
+    status: {
+      agentVersion: '0.1.0',
+      engine: { reachable: true, version: '28', liveRestore: true },
+      proxy: { reachable: true },
+      cgroupVersion: '2',
+      memory: { totalBytes: 1, availableBytes: 1 },
+      disk: { totalBytes: 1, availableBytes: 1 },
+      outbox: beats,
+      ...(downApps && { downApps }),
+    },
+  });
+  const stored = on.deps.db.selectFrom('host').select('status').where('id', '=', hostId);
+  await until(async () => (await stored.executeTakeFirstOrThrow()).status?.includes(`"outbox":${beats}`) === true);
+}
+
+/** Makes a deployment of the environment the live one. */
+async function goLive(on: TestHub, generation: number): Promise<string> {
+  const id = randomUUIDv7();
+  const { db, clock } = on.deps;
+  await db.updateTable('deployment').set({ status: 'superseded' }).where('status', '=', 'live').execute();
+  await db
+    .insertInto('deployment')
+    .values({
+      id,
+      environment_id: on.environmentId,
+      kind: 'deploy',
+      trigger: 'manual',
+      status: 'live',
+      generation,
+      commit: 'a'.repeat(40),
+      branch: 'main',
+      env_version: 0,
+      variables: 'current',
+      cancel_requested: 0,
+      created_at: clock.now().toISOString(),
+    })
+    .execute();
+  return id;
+}
+
+const shown = async (on: TestHub): Promise<Environment['down']> =>
+  Environment.parse(await (await on.api('GET', PRODUCTION)).json()).down;
+
+interface Told {
+  readonly kind: string;
+  readonly summary: string;
+}
+async function told(on: TestHub): Promise<string[]> {
+  const receivers = Receiver.array().parse(await (await on.api('GET', '/projects/shop/receivers')).json());
+  const deliveries = receivers.flatMap((receiver) => receiver.deliveries).toReversed();
+  return deliveries.flatMap(({ notices }) => notices.map(({ kind, summary }: Told) => `${kind} ${summary}`));
+}
+
+const DOWN = 'app.down shop/production: the app is down';
+const BACK = 'app.back shop/production: the app is back';
+
+async function start(t: Parameters<typeof hub>[0]) {
+  const on = await hub(t);
+  const receiver = { kind: 'slack', address: 'https://chat.example.com/x' };
+  assert.equal((await on.api('POST', '/projects/shop/receivers', receiver)).status, 201);
+  const deploymentId = await goLive(on, 1);
+  const down = (changes: Partial<DownApp> = {}): DownApp => ({
+    environmentId: on.environmentId,
+    deploymentId,
+    since: SINCE,
+    exitCode: 1,
+    restarts: 14,
+    error: { code: 'ORK_APP_EXITED', message: 'The app exited with code 1.', evidence: [] },
+    ...changes,
+  });
+  return { on, down, agent: await on.connect() };
+}
+
+test('an app that is down is shown at once everywhere, told once when it lasts, and its return is told', async (t) => {
+  const { on, down, agent } = await start(t);
+  assert.equal(await shown(on), null);
+  await beat(on, agent, [down()]);
+  const { since, exitCode, restarts, error } = down();
+  const state = { since, exitCode, restarts, error };
+  assert.deepEqual(await shown(on), state);
+  const [shop] = ProjectInShort.array().parse(await (await on.api('GET', '/overview')).json());
+  assert.deepEqual(shop?.environments[0]?.down, state);
+  const [host] = Host.array().parse(await (await on.api('GET', '/hosts')).json());
+  assert.deepEqual(host?.downApps, [{ project: 'shop', environment: 'production', ...state }]);
+  assert.ok(host.status && !('downApps' in host.status));
+  on.pass(1.9 * MINUTE);
+  // The host has restarted its agent, and looked anew.
+  await beat(on, agent, [down({ restarts: 15, since: '2030-01-01T00:01:00.000Z' })]);
+  assert.deepEqual(await told(on), []);
+  assert.deepEqual(await shown(on), { ...state, restarts: 15 });
+  on.pass(0.2 * MINUTE);
+  for (let n = 0; n < 3; n += 1) await beat(on, agent, [down({ restarts: 16 + n })]);
+  // An agent that does not know yet reports nothing.
+  await beat(on, agent);
+  assert.deepEqual(await shown(on), { ...state, restarts: 18 });
+  await beat(on, agent, []);
+  assert.equal(await shown(on), null);
+  assert.deepEqual(await told(on), [DOWN, BACK]);
+  const { notices } = await on.deps.db.selectFrom('delivery').select('notices').executeTakeFirstOrThrow();
+  assert.match(notices, /The app exited with code 1\. Docker has restarted it 16 times\./);
+  assert.match(notices, /"path":"\/projects\/shop\/environments\/production\/logs"/);
+});
+
+test('an app that is back soon is told to nobody, and a clock that is set makes no trouble last', async (t) => {
+  const { on, down, agent } = await start(t);
+  await beat(on, agent, [down()]);
+  await beat(on, agent, []);
+  await beat(on, agent, [down()]);
+  on.setClock(480 * MINUTE);
+  await beat(on, agent, [down()]);
+  on.pass(1.9 * MINUTE);
+  await beat(on, agent, [down()]);
+  assert.deepEqual(await told(on), []);
+  on.pass(0.2 * MINUTE);
+  await beat(on, agent, [down()]);
+  assert.deepEqual(await told(on), [DOWN]);
+});
+
+test('a new live deployment ends what was known of the one before', async (t) => {
+  const { on, down, agent } = await start(t);
+  await beat(on, agent, [down()]);
+  on.pass(3 * MINUTE);
+  await beat(on, agent, [down()]);
+  const deploymentId = await goLive(on, 2);
+  assert.equal(await shown(on), null);
+  const [host] = Host.array().parse(await (await on.api('GET', '/hosts')).json());
+  assert.deepEqual(host?.downApps, []);
+  // The host has not noticed yet.
+  await beat(on, agent, [down()]);
+  assert.equal(await shown(on), null);
+  assert.deepEqual(await told(on), [DOWN, BACK]);
+  await beat(on, agent, [down({ deploymentId, since: '2040-01-01T00:00:00.000Z' })]);
+  assert.equal((await shown(on))?.since, on.deps.clock.now().toISOString(), "the host's clock is ahead");
+  on.pass(3 * MINUTE);
+  await beat(on, agent, [down({ deploymentId })]);
+  assert.deepEqual(await told(on), [DOWN, BACK, DOWN]);
+});
+
+test('a host says nothing about the environments of another one', async (t) => {
+  const { on, down, agent } = await start(t);
+  const other = await on.addHost('other');
+  const stranger = await on.connect({ host: other });
+  await beat(on, stranger, [down()], other.id);
+  assert.equal(await shown(on), null);
+  await beat(on, agent, [down()]);
+  await beat(on, stranger, [], other.id);
+  assert.notEqual(await shown(on), null);
+});
+
+test('with very many apps down, one that is left out does not count as back', async (t) => {
+  const { on, down, agent } = await start(t);
+  await beat(on, agent, [down()]);
+  const many = Array.from({ length: MAX_DOWN_APPS }, () => down({ environmentId: randomUUIDv7() }));
+  await beat(on, agent, many);
+  assert.notEqual(await shown(on), null);
+});
+
+test('an environment is deleted with what is known of its app', async (t) => {
+  const { on, down, agent } = await start(t);
+  await beat(on, agent, [down()]);
+  assert.equal((await on.api('DELETE', '/projects/shop/environments/production')).status, 204);
+  assert.deepEqual(await on.deps.db.selectFrom('down_app').selectAll().execute(), []);
+  await beat(on, agent, [down()]);
+  assert.deepEqual(await on.deps.db.selectFrom('down_app').selectAll().execute(), []);
+});
