@@ -1,6 +1,8 @@
 /** Which test files a part of `npm test` runs, and which of them run in parallel. */
 import { Writable } from 'node:stream';
 import { together } from '../../agent/lib/together.ts';
+import { TestsFailed } from './failed-tests.ts';
+import type { TestFailure } from './failed-tests.ts';
 import { isOfMachine, runTests, testFiles } from './test-files.ts';
 import type { RunOptions } from './test-files.ts';
 
@@ -47,7 +49,7 @@ const without = (files: readonly string[], some: readonly string[]): string[] =>
 
 /**
  * Runs the test files of a part.
- * @throws Error with what failed, once all lanes have ended
+ * @throws TestsFailed once all lanes have ended
  */
 export async function runPart(
   part: keyof typeof TEST_PARTS,
@@ -58,19 +60,25 @@ export async function runPart(
   await runLanes(LANES[part](files), options);
 }
 
-/** Prints the first lane's output as it arrives, and that of the others at the end. */
+/**
+ * Prints the first lane's output as it arrives, and that of the others at the end.
+ * @throws TestsFailed once all have ended
+ */
 export async function runLanes(
   [first, ...others]: readonly Lane[],
   options: Pick<RunOptions, 'env' | 'signal'>,
 ): Promise<void> {
   if (!first) return;
   const said = others.map((): Buffer[] => []);
-  const run = async (lane: Lane, output: NodeJS.WritableStream): Promise<void> => {
-    const failure = await runTests(lane.files, { ...options, processes: lane.processes, output });
-    if (failure !== null) throw new Error(failure);
-  };
+  const run = ({ files, processes }: Lane, output: NodeJS.WritableStream): Promise<TestFailure | null> =>
+    runTests(files, { ...options, processes, output });
   try {
-    await together(run(first, process.stdout), ...others.map((lane, index) => run(lane, into(said[index] ?? []))));
+    const ended = await together(
+      run(first, process.stdout),
+      ...others.map((lane, index) => run(lane, into(said[index] ?? []))),
+    );
+    const failures = ended.filter((failure) => failure !== null);
+    if (failures.length > 0) throw new TestsFailed(failures);
   } finally {
     process.stdout.write(Buffer.concat(said.flat()));
   }
