@@ -21,6 +21,9 @@ interface Lane {
   readonly processes: RunOptions['processes'];
 }
 
+/** Tests of the proxy that start it, or its clients, as programs, or count what is left in their process. */
+const APART = ['acme', 'attack-tools', 'clients', 'flips-under-load', 'process', 'smuggling', 'time-limits', 'workers'];
+
 /** Lanes of a part, which run in parallel. */
 const LANES: Readonly<Record<keyof typeof TEST_PARTS, (files: readonly string[]) => readonly Lane[]>> = {
   house: (files) => [{ files, processes: 'together' }],
@@ -30,13 +33,15 @@ const LANES: Readonly<Record<keyof typeof TEST_PARTS, (files: readonly string[])
     return [first, without(files, first)].map((lane) => ({ files: lane, processes: 'together' }));
   },
   /**
-   * Most files of the proxy, two at a time, beside all others, which have their own engine: all mostly wait, and the
-   * lanes take about as long.
+   * Files whose proxies run in one process with them, which saves the start of one for each; the other files of the
+   * proxy; and all others, which have their own engine. All mostly wait, and the lanes take about as long.
    */
   integration(files) {
     const ofProxy = files.filter((file) => /\/proxy\/(?!hand-over|at-rest)/.test(file));
+    const apart = ofProxy.filter((file) => APART.some((name) => file.includes(`/proxy/${name}`)));
     return [
-      { files: ofProxy, processes: 2 },
+      { files: without(ofProxy, apart), processes: 'together' },
+      { files: apart, processes: 1 },
       { files: without(files, ofProxy), processes: 1 },
     ];
   },

@@ -24,10 +24,6 @@ const LONGEST = [
   'e2e/installation',
   'e2e/secrets',
   'e2e/start',
-  'proxy/clients',
-  'proxy/h2-abuse',
-  'proxy/workers',
-  'proxy/websockets',
 ];
 
 /** Returns the matching files of the repository, sorted. */
