@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { test, type TestContext } from 'node:test';
+import { after, before, describe, test, type TestContext } from 'node:test';
 import { request } from 'undici';
 import { WebSocket } from 'ws';
 import { AGENT_LINK_PATH } from '../protocol/agent-link.ts';
@@ -14,27 +14,48 @@ import { runOurs, startOurs } from '../test/harness/our-program.ts';
 import { readConfig } from './config.ts';
 import { startHub } from './hub.ts';
 
-function freshState(t: TestContext): NodeJS.ProcessEnv {
+function makeState(): { readonly env: NodeJS.ProcessEnv; readonly remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-hub-'));
-  t.after(() => rmSync(folder, { recursive: true }));
-  return { ORKESTR_HUB_STATE: join(folder, 'state'), ORKESTR_HUB_LISTEN: '127.0.0.1:0' };
+  return {
+    env: { ORKESTR_HUB_STATE: join(folder, 'state'), ORKESTR_HUB_LISTEN: '127.0.0.1:0' },
+    remove: () => rmSync(folder, { recursive: true }),
+  };
 }
 
-/** Spawn the hub as its own process and wait until it listens. It is killed when the test ends. */
-async function serve(t: TestContext, env: NodeJS.ProcessEnv): Promise<{ hub: ChildProcess; url: string }> {
+function freshState(t: TestContext): NodeJS.ProcessEnv {
+  const { env, remove } = makeState();
+  t.after(remove);
+  return env;
+}
+
+/** A hub that listens, as its own process. */
+interface Served {
+  readonly hub: ChildProcess;
+  readonly url: string;
+  readonly kill: () => Promise<void>;
+}
+
+async function serve(env: NodeJS.ProcessEnv): Promise<Served> {
   const hub = startOurs('hub/main.ts', ['serve'], env);
   const ended = once(hub, 'exit');
-  t.after(async () => {
+  const kill = async (): Promise<void> => {
     hub.kill('SIGKILL');
     await ended;
-  });
+  };
   for await (const line of createInterface({ input: hub.stdout })) {
     const { msg, url } = JSON.parse(line) as { msg: string; url: string };
     if (msg !== 'listening') continue;
     hub.stdout.resume();
-    return { hub, url };
+    return { hub, url, kill };
   }
   return assert.fail('It ended before it listened.');
+}
+
+/** It is killed when the test ends. */
+async function serveIn(t: TestContext, env: NodeJS.ProcessEnv): Promise<Served> {
+  const served = await serve(env);
+  t.after(served.kill);
+  return served;
 }
 
 /** Runs a command of the hub that must succeed; returns its stdout. */
@@ -113,51 +134,58 @@ test('an address in use is named, and the failed start leaves no lock behind', a
   await assert.rejects(start(), { code: 'ORK_CONFIG' }, 'the state is not locked any more');
 });
 
-test('setup works once beside a running hub, and the token is valid at once', async (t) => {
-  const env = freshState(t);
-  const { url } = await serve(t, env);
+describe('beside a running hub', () => {
   const setUp = ['setup', '--email', 'root@localhost', '--team', 'Home', '--json'];
-  const { token } = JSON.parse(await command(env, ...setUp)) as { token: string };
-  const answer = await request(`${url}/api/v1/me`, { headers: { authorization: `Bearer ${token}` } });
-  assert.match(await answer.body.text(), /"slug":"home"/);
-  assert.match(await failure(env, ...setUp), /^ORK_CONFLICT: This hub is already set up\./);
-});
+  let state: ReturnType<typeof makeState>;
+  let running: Served;
+  let token: string;
+  before(async () => {
+    state = makeState();
+    running = await serve(state.env);
+    ({ token } = JSON.parse(await command(state.env, ...setUp)) as { token: string });
+  });
+  after(async () => {
+    await running.kill();
+    state.remove();
+  });
 
-test('an admin token can be created beside a running hub, and the command creates no hub where there is none', async (t) => {
-  const env = freshState(t);
-  assert.match(await failure(env, 'token'), /^ORK_CONFIG: .*there is no hub in/);
-  const { url } = await serve(t, env);
-  await command(env, 'setup', '--email', 'root@localhost', '--team', 'Home');
-  const token = (await command(env, 'token')).trim();
-  const answer = await request(`${url}/api/v1/me`, { headers: { authorization: `Bearer ${token}` } });
-  assert.match(await answer.body.text(), /"slug":"home"/);
-});
-
-test('the plan of a team can be changed beside a running hub; teams and plans are listed', async (t) => {
-  const env = freshState(t);
-  const { url } = await serve(t, env);
-  const setup = await command(env, 'setup', '--email', 'root@localhost', '--team', 'Home', '--json');
-  const { token } = JSON.parse(setup) as { token: string };
-  assert.match(await command(env, 'plan'), /^home {2}Pro {2}Home\n\nfree {2}a build: 2048 MiB of memory/);
-  assert.match(await command(env, 'plan', 'home', 'team'), /^home {2}Team {2}Home\n/);
-  const { teams, plans } = JSON.parse(await command(env, 'plan', 'home', '--json')) as {
-    teams: unknown;
-    plans: object;
+  const me = async (bearer: string): Promise<string> => {
+    const answer = await request(`${running.url}/api/v1/me`, { headers: { authorization: `Bearer ${bearer}` } });
+    return answer.body.text();
   };
-  assert.deepEqual(teams, [{ slug: 'home', name: 'Home', plan: 'team' }]);
-  assert.deepEqual(Object.keys(plans), ['free', 'pro', 'team']);
-  const answer = await request(`${url}/api/v1/me`, { headers: { authorization: `Bearer ${token}` } });
-  assert.match(await answer.body.text(), /"plan":"team"/);
-  assert.match(
-    await failure(env, 'plan', 'home', 'gold'),
-    /^ORK_INVALID: There is no plan "gold"\. The plans: free, pro, team\./,
-  );
-  assert.match(await failure(env, 'plan', 'away', 'pro'), /^ORK_NOT_FOUND: There is no team "away"\. .*: home\./);
+
+  test('setup works once beside a running hub, and the token is valid at once', async () => {
+    assert.match(await me(token), /"slug":"home"/);
+    assert.match(await failure(state.env, ...setUp), /^ORK_CONFLICT: This hub is already set up\./);
+  });
+
+  test('an admin token can be created beside a running hub, and the command creates no hub where there is none', async (t) => {
+    assert.match(await failure(freshState(t), 'token'), /^ORK_CONFIG: .*there is no hub in/);
+    assert.match(await me((await command(state.env, 'token')).trim()), /"slug":"home"/);
+  });
+
+  test('the plan of a team can be changed beside a running hub; teams and plans are listed', async () => {
+    const { env } = state;
+    assert.match(await command(env, 'plan'), /^home {2}Pro {2}Home\n\nfree {2}a build: 2048 MiB of memory/);
+    assert.match(await command(env, 'plan', 'home', 'team'), /^home {2}Team {2}Home\n/);
+    const { teams, plans } = JSON.parse(await command(env, 'plan', 'home', '--json')) as {
+      teams: unknown;
+      plans: object;
+    };
+    assert.deepEqual(teams, [{ slug: 'home', name: 'Home', plan: 'team' }]);
+    assert.deepEqual(Object.keys(plans), ['free', 'pro', 'team']);
+    assert.match(await me(token), /"plan":"team"/);
+    assert.match(
+      await failure(env, 'plan', 'home', 'gold'),
+      /^ORK_INVALID: There is no plan "gold"\. The plans: free, pro, team\./,
+    );
+    assert.match(await failure(env, 'plan', 'away', 'pro'), /^ORK_NOT_FOUND: There is no team "away"\. .*: home\./);
+  });
 });
 
 test('SIGTERM ends the process cleanly with open connections', async (t) => {
   const env = freshState(t);
-  const { hub, url } = await serve(t, env);
+  const { hub, url } = await serveIn(t, env);
   const agent = new WebSocket(url.replace('http', 'ws') + AGENT_LINK_PATH);
   await once(agent, 'message');
   const closed = once(agent, 'close');
@@ -169,11 +197,8 @@ test('SIGTERM ends the process cleanly with open connections', async (t) => {
 
 test('after kill -9 the next hub takes over the state', async (t) => {
   const env = freshState(t);
-  const { hub } = await serve(t, env);
-  const ended = once(hub, 'exit');
-  hub.kill('SIGKILL');
-  await ended;
-  const { url } = await serve(t, env);
+  await (await serve(env)).kill();
+  const { url } = await serveIn(t, env);
   const answer = await request(`${url}/readyz`);
   await answer.body.dump();
   assert.equal(answer.statusCode, 200);

@@ -13,10 +13,12 @@ import { buildConsole } from '../installer/prepare/console.ts';
 import { buildProxy } from '../installer/prepare/proxy-bundle.ts';
 import { EngineApi } from '../installer/prepare/engine-api.ts';
 import { DOCKER_SOCKET, ensureEngine, stopEngine } from '../installer/prepare/engine.ts';
+import { makeCliBundle } from '../installer/release/bundles.ts';
 import { runProgram } from '../installer/stack/run-program.ts';
 import { agentArgv, agentEnv, ROOT, runFolderOf } from '../installer/stack/stack.ts';
 import { Home } from '../installer/start/home.ts';
 import { enginePlan, stackPlan } from '../installer/start/installation.ts';
+import { CLI_OF_RUN } from './harness/cli-program.ts';
 import { leftStacks, scopesFile, sweep } from './harness/records.ts';
 import { makeTestRelease, RELEASE_OF_RUN } from './harness/release.ts';
 import { containerImage } from './lab/container/image.ts';
@@ -153,6 +155,7 @@ async function prepare(bundles: boolean): Promise<void> {
     prepareBaseImages(),
     // For test/e2e/installation.test.ts: made in the test, it would count against the time of one file.
     containerImage(PREPARED, say),
+    makeCli(),
     bundles ? makeBinaries() : Promise.resolve(),
   );
 }
@@ -173,6 +176,13 @@ async function prepareBaseImages(): Promise<void> {
   } finally {
     await engine.close();
   }
+}
+
+/** For the tests of the CLI, which start it for every command. */
+async function makeCli(): Promise<void> {
+  const folder = join(temporary, 'cli');
+  await makeCliBundle(ROOT, folder);
+  testEnv[CLI_OF_RUN] = join(folder, 'orkestr.cjs');
 }
 
 /** Three test files take the release. If a test made either of them, it would count against the time of its file. */

@@ -51,7 +51,7 @@ test('a compose file is an error even if only one folder has an app', async () =
 });
 
 test('a stated root directory is not replaced by a folder below it', async () => {
-  await repository.replaceFiles(go('apps/api'));
+  repository.replaceFiles(go('apps/api'));
   await assert.rejects(repository.planAsItIs({ rootDirectory: 'apps' }), /Nothing in apps tells/);
 });
 

@@ -24,7 +24,7 @@ const at = (path: string): string => join(folder.path, path);
 
 describe('reading a checkout', () => {
   test('rejects a link that leads out, whatever the operation', async () => {
-    await folder.replaceFiles({});
+    folder.replaceFiles({});
     await symlink(join(outside, 'package.json'), at('package.json'));
     await symlink(outside, at('cmd'));
     const view = openRepository(folder.path);
@@ -38,14 +38,14 @@ describe('reading a checkout', () => {
   });
 
   test('rejects a relative path out of the tree, too', async () => {
-    await folder.replaceFiles({});
+    folder.replaceFiles({});
     await assert.rejects(openRepository(folder.path).text(`../${outside.split('/').at(-1)}/package.json`), {
       code: 'ORK_REPO_UNSAFE',
     });
   });
 
   test('follows a link within the tree, and treats a circular or dangling one as absent', async () => {
-    await folder.replaceFiles({ 'real.txt': 'here' });
+    folder.replaceFiles({ 'real.txt': 'here' });
     await symlink('real.txt', at('link'));
     await symlink('circle', at('circle'));
     await symlink('gone', at('dangling'));
@@ -56,7 +56,7 @@ describe('reading a checkout', () => {
   });
 
   test('treats folders, pipes and paths below a file as absent', { timeout: 60_000 }, async () => {
-    await folder.replaceFiles({ file: '' });
+    folder.replaceFiles({ file: '' });
     await mkdir(at('package.json'));
     await promisify(execFile)('mkfifo', ['--', at('Dockerfile')]);
     const view = openRepository(folder.path);
@@ -66,7 +66,7 @@ describe('reading a checkout', () => {
   });
 
   test('rejects a huge file by its size, but can still read its head', async () => {
-    await folder.replaceFiles({ 'package.json': '{}', 'yarn.lock': '# yarn' });
+    folder.replaceFiles({ 'package.json': '{}', 'yarn.lock': '# yarn' });
     await truncate(at('package.json'), 2 ** 40);
     await truncate(at('yarn.lock'), 2 ** 40);
     const view = openRepository(folder.path);
@@ -75,18 +75,18 @@ describe('reading a checkout', () => {
   });
 
   test('reads a file of the maximum size', async () => {
-    await folder.replaceFiles({ 'big.txt': 'x'.repeat(MAX_FILE_BYTES) });
+    folder.replaceFiles({ 'big.txt': 'x'.repeat(MAX_FILE_BYTES) });
     assert.equal((await openRepository(folder.path).text('big.txt'))?.length, MAX_FILE_BYTES);
   });
 
   test('lists only a limited number of entries of a large folder', async () => {
-    await folder.replaceFiles({});
+    folder.replaceFiles({});
     for (let index = 0; index < MAX_ENTRIES + 100; index += 1) await writeFile(at(`f${index}`), '');
     assert.equal((await openRepository(folder.path).entries('.')).length, MAX_ENTRIES);
   });
 
   test('copes with a very deep tree', async () => {
-    await folder.replaceFiles({ 'index.html': '' });
+    folder.replaceFiles({ 'index.html': '' });
     await mkdir(at('d/'.repeat(1000)), { recursive: true });
     assert.equal((await folder.planAsItIs()).detector, 'static');
   });

@@ -1,6 +1,7 @@
 /** A folder for the files of a test, emptied before each plan. */
 import { strict as assert } from 'node:assert';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -32,17 +33,16 @@ export class RepositoryFolder {
     await rm(this.path, { recursive: true });
   }
 
-  /** Replaces all files: path → content. */
-  async replaceFiles(files: Readonly<Record<string, string | Buffer>>): Promise<void> {
-    for (const name of await readdir(this.path)) await rm(join(this.path, name), { recursive: true });
-    for (const [name, content] of Object.entries(files)) {
-      await mkdir(dirname(join(this.path, name)), { recursive: true });
-      await writeFile(join(this.path, name), content);
-    }
+  /** Replaces all files: path → content. Some tests write thousands, which takes several times as long with promises. */
+  replaceFiles(files: Readonly<Record<string, string | Buffer>>): void {
+    for (const name of readdirSync(this.path)) rmSync(join(this.path, name), { recursive: true });
+    for (const folder of new Set(Object.keys(files).map(dirname)))
+      mkdirSync(join(this.path, folder), { recursive: true });
+    for (const [name, content] of Object.entries(files)) writeFileSync(join(this.path, name), content);
   }
 
   async plan(files: Readonly<Record<string, string | Buffer>>, asked: Asked = {}): Promise<BuildPlan> {
-    await this.replaceFiles(files);
+    this.replaceFiles(files);
     return this.planAsItIs(asked);
   }
 

@@ -18,7 +18,7 @@ const manifest = (name: string, more: object = {}): string => json({ name, ...mo
 const server = { scripts: { start: 'node a.js' } };
 
 async function members(files: Record<string, string>): Promise<readonly string[] | undefined> {
-  await folder.replaceFiles(files);
+  folder.replaceFiles(files);
   const view = openRepository(folder.path);
   return (await workspaceOf(view, await readPackageJson(view)))?.members;
 }
@@ -72,7 +72,7 @@ describe('members of a workspace', () => {
   });
 
   test('are found in finite time even if links lead back into the workspace', async () => {
-    await folder.replaceFiles({ ...packages, 'package.json': json({ workspaces: ['**'] }) });
+    folder.replaceFiles({ ...packages, 'package.json': json({ workspaces: ['**'] }) });
     await symlink('..', join(folder.path, 'apps', 'circle'));
     const view = openRepository(folder.path);
     const found = await workspaceOf(view, await readPackageJson(view));
@@ -81,7 +81,7 @@ describe('members of a workspace', () => {
 
   test('are searched among a limited number of folders', async () => {
     const many = Array.from({ length: 2500 }, (_, index) => [`apps/a${index}/package.json`, '{}']);
-    await folder.replaceFiles({ 'package.json': json({ workspaces: ['apps/*'] }), ...Object.fromEntries(many) });
+    folder.replaceFiles({ 'package.json': json({ workspaces: ['apps/*'] }), ...Object.fromEntries(many) });
     const budget = new ReadingBudget();
     const view = openRepository(folder.path, budget);
     const found = await workspaceOf(view, await readPackageJson(view));
@@ -90,7 +90,7 @@ describe('members of a workspace', () => {
   });
 
   test('lead to the workspace above them, but a folder that is no member does not', async () => {
-    await folder.replaceFiles({ ...packages, 'package.json': json({ workspaces: ['apps/*'] }) });
+    folder.replaceFiles({ ...packages, 'package.json': json({ workspaces: ['apps/*'] }) });
     const view = openRepository(folder.path);
     assert.equal(await workspaceAbove(view, 'apps/web'), '.');
     assert.equal(await workspaceAbove(view, 'tools/deep/cli'), null);

@@ -115,7 +115,9 @@ describe('clone', () => {
   test('searches the branch, however deep, if the remote does not serve single commits', async (t) => {
     const repo = await remote.repository('old');
     const first = await repo.commit({ a: 'first' });
-    for (let count = 0; count < 60; count += 1) repo.git('commit', '-q', '--allow-empty', '-m', 'more');
+    const more = 'commit refs/heads/main\ncommitter Ann <a@b> 1 +0000\ndata 4\nmore\n';
+    const input = more + 'from refs/heads/main^0\n' + more.repeat(59);
+    execFileSync('git', ['fast-import', '--quiet'], { cwd: repo.tree, env: GIT_ENV, input });
     await repo.commit({ a: 'last' });
     const { result, directory, log } = await remote.checkout(t, repo.url, first);
     assert.equal(result?.commit, first);

@@ -8,13 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { OrkestrError, toErrorReport, toProblem } from '../../protocol/errors.ts';
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
+import { cliProgram } from '../../test/harness/cli-program.ts';
 import { ourEnv } from '../../test/harness/our-program.ts';
 import type { DeploymentEvent } from '../api/schemas.ts';
 
-const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 export const TOKEN = 'ork_test-token-that-must-not-be-shown';
 
 /** A request to the scripted hub. */
@@ -130,7 +129,8 @@ export function makeCliHome(): CliHome {
 }
 
 async function runCli(folder: string, args: readonly string[], options: CliOptions): Promise<CliResult> {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const [node, cli] = cliProgram();
+  const child = spawn(node, [cli, ...args], {
     cwd: options.cwd ?? folder,
     env: ourEnv({
       HOME: folder,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { test } from 'node:test';
@@ -36,10 +36,16 @@ async function hubOnDisk(t: TestContext, mebibytes: number) {
   return { on, root };
 }
 
-/** A pack with one object. */
-function packOne(cwd: string, n: number): void {
-  const id = execFileSync('git', ['hash-object', '-w', '--stdin'], { cwd, input: `object ${n}` });
-  execFileSync('git', ['pack-objects', '-q', 'objects/pack/pack'], { cwd, input: id });
+/** Adds packs with one and the same object: for git, each name is another pack. */
+function addPacks(repository: string, count: number): void {
+  const git = (args: readonly string[], input: string): string =>
+    execFileSync('git', args, { cwd: repository, input, encoding: 'utf8' });
+  const pack = git(['pack-objects', '-q', 'objects/pack/pack'], git(['hash-object', '-w', '--stdin'], 'object'));
+  const pathOf = (name: string): string => join(repository, 'objects', 'pack', `pack-${name}`);
+  for (let n = 1; n < count; n += 1) {
+    const name = String(n).padStart(40, '0');
+    for (const type of ['pack', 'idx']) copyFileSync(`${pathOf(pack.trim())}.${type}`, `${pathOf(name)}.${type}`);
+  }
 }
 
 /** The first request of a clone. */
@@ -224,7 +230,7 @@ test('a repository is repacked only if a copy of it fits beside the space reserv
   assert.ok(first.ok, first.out);
   const packs = join(on.repositories.path(on.projectId), 'objects', 'pack');
   // More packs than git tolerates without repacking (gc.autoPackLimit).
-  for (let n = 0; n < 55; n += 1) packOne(on.repositories.path(on.projectId), n);
+  addPacks(on.repositories.path(on.projectId), 55);
   const pushed = async (): Promise<number> => {
     await commit(folder);
     const { ok, out } = await git(folder, 'push', remote(on), 'main');
@@ -258,7 +264,7 @@ test('a small push that unpacks to a large file does not need more memory', asyn
       const [, kibibytes] = /VmHWM:\s+(\d+)/.exec(readProc(pid, 'status')) ?? [];
       peak = Math.max(peak, Number(kibibytes ?? 0) / 1024);
     }
-  }, 10);
+  }, 30);
   const pushed = await git(folder, 'push', remote(on), 'main');
   clearInterval(watching);
   assert.ok(pushed.ok, pushed.out);

@@ -11,11 +11,12 @@ interface Bundle {
   readonly folder: string;
 }
 
+const CLI: Bundle = { tool: 'rolldown', config: 'installer/release/cli-bundle.config.ts', folder: 'cli' };
 const BUNDLES: readonly Bundle[] = [
   { tool: 'rolldown', config: 'installer/release/bundle.config.ts', folder: '.' },
   { tool: 'rolldown', config: 'installer/release/proxy-bundle.config.ts', folder: 'proxy' },
   // The hub's bundle looks for these two there.
-  { tool: 'rolldown', config: 'installer/release/cli-bundle.config.ts', folder: 'cli' },
+  CLI,
   { tool: 'vite', config: 'installer/release/console.config.ts', folder: 'console/dist' },
 ];
 
@@ -26,14 +27,27 @@ const BUNDLES: readonly Bundle[] = [
  */
 export async function makeBundles(root: string, lib: string): Promise<readonly string[]> {
   const packages = new Set<string>();
-  for (const { tool, config, folder } of BUNDLES) {
-    const made = join(lib, folder);
-    await mustRun(tool, [process.execPath, ...argsOf(root, tool, config, made)], { cwd: root });
-    const list = join(made, PACKAGES_FILE);
-    for (const path of readFileSync(list, 'utf8').split('\n').filter(Boolean)) packages.add(path);
-    rmSync(list);
+  for (const bundle of BUNDLES) {
+    for (const path of await makeBundle(root, bundle, join(lib, bundle.folder))) packages.add(path);
   }
   return [...packages].toSorted();
+}
+
+/**
+ * Makes the CLI alone, as `orkestr.cjs` in `folder`.
+ * @throws OrkestrError ORK_PREPARE_FAILED with the tool's output
+ */
+export async function makeCliBundle(root: string, folder: string): Promise<void> {
+  await makeBundle(root, CLI, folder);
+}
+
+/** @returns install paths of the npm packages that it contains */
+async function makeBundle(root: string, { tool, config }: Bundle, folder: string): Promise<readonly string[]> {
+  await mustRun(tool, [process.execPath, ...argsOf(root, tool, config, folder)], { cwd: root });
+  const list = join(folder, PACKAGES_FILE);
+  const packages = readFileSync(list, 'utf8').split('\n').filter(Boolean);
+  rmSync(list);
+  return packages;
 }
 
 function argsOf(root: string, tool: Bundle['tool'], config: string, folder: string): readonly string[] {

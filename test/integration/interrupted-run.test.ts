@@ -38,6 +38,6 @@ test('an aborted test run ends its tests and the processes that these have start
   assert.deepEqual(started.map(isAlive), [true, true]);
   stop.abort();
   await endMarked(run);
-  assert.match((await outcome) ?? '', /^tests failed/);
+  assert.match((await outcome)?.reason ?? '', /^tests failed/);
   await eventually('their end', () => !started.some(isAlive));
 });

@@ -1,6 +1,8 @@
 /** Which test files a part of `npm test` runs, and which of them run in parallel. */
 import { Writable } from 'node:stream';
 import { together } from '../../agent/lib/together.ts';
+import { TestsFailed } from './failed-tests.ts';
+import type { TestFailure } from './failed-tests.ts';
 import { isOfMachine, runTests, testFiles } from './test-files.ts';
 import type { RunOptions } from './test-files.ts';
 
@@ -19,6 +21,9 @@ interface Lane {
   readonly processes: RunOptions['processes'];
 }
 
+/** Tests of the proxy that start it, or its clients, as programs, or count what is left in their process. */
+const APART = ['acme', 'attack-tools', 'clients', 'flips-under-load', 'process', 'smuggling', 'time-limits', 'workers'];
+
 /** Lanes of a part, which run in parallel. */
 const LANES: Readonly<Record<keyof typeof TEST_PARTS, (files: readonly string[]) => readonly Lane[]>> = {
   house: (files) => [{ files, processes: 'together' }],
@@ -28,13 +33,15 @@ const LANES: Readonly<Record<keyof typeof TEST_PARTS, (files: readonly string[])
     return [first, without(files, first)].map((lane) => ({ files: lane, processes: 'together' }));
   },
   /**
-   * Most files of the proxy, two at a time, beside all others, which have their own engine: all mostly wait, and the
-   * lanes take about as long.
+   * Files whose proxies run in one process with them, which saves the start of one for each; the other files of the
+   * proxy; and all others, which have their own engine. All mostly wait, and the lanes take about as long.
    */
   integration(files) {
     const ofProxy = files.filter((file) => /\/proxy\/(?!hand-over|at-rest)/.test(file));
+    const apart = ofProxy.filter((file) => APART.some((name) => file.includes(`/proxy/${name}`)));
     return [
-      { files: ofProxy, processes: 2 },
+      { files: without(ofProxy, apart), processes: 'together' },
+      { files: apart, processes: 1 },
       { files: without(files, ofProxy), processes: 1 },
     ];
   },
@@ -47,7 +54,7 @@ const without = (files: readonly string[], some: readonly string[]): string[] =>
 
 /**
  * Runs the test files of a part.
- * @throws Error with what failed, once all lanes have ended
+ * @throws TestsFailed once all lanes have ended
  */
 export async function runPart(
   part: keyof typeof TEST_PARTS,
@@ -58,19 +65,25 @@ export async function runPart(
   await runLanes(LANES[part](files), options);
 }
 
-/** Prints the first lane's output as it arrives, and that of the others at the end. */
+/**
+ * Prints the first lane's output as it arrives, and that of the others at the end.
+ * @throws TestsFailed once all have ended
+ */
 export async function runLanes(
   [first, ...others]: readonly Lane[],
   options: Pick<RunOptions, 'env' | 'signal'>,
 ): Promise<void> {
   if (!first) return;
   const said = others.map((): Buffer[] => []);
-  const run = async (lane: Lane, output: NodeJS.WritableStream): Promise<void> => {
-    const failure = await runTests(lane.files, { ...options, processes: lane.processes, output });
-    if (failure !== null) throw new Error(failure);
-  };
+  const run = ({ files, processes }: Lane, output: NodeJS.WritableStream): Promise<TestFailure | null> =>
+    runTests(files, { ...options, processes, output });
   try {
-    await together(run(first, process.stdout), ...others.map((lane, index) => run(lane, into(said[index] ?? []))));
+    const ended = await together(
+      run(first, process.stdout),
+      ...others.map((lane, index) => run(lane, into(said[index] ?? []))),
+    );
+    const failures = ended.filter((failure) => failure !== null);
+    if (failures.length > 0) throw new TestsFailed(failures);
   } finally {
     process.stdout.write(Buffer.concat(said.flat()));
   }

@@ -1,5 +1,6 @@
 /** The stages of a run: executed one after the other, timed, and listed in a summary. */
 import { cpus } from 'node:os';
+import { TestsFailed } from './failed-tests.ts';
 
 interface Result {
   readonly name: string;
@@ -7,6 +8,7 @@ interface Result {
   /** Share of all cores' time, whoever used them. */
   readonly idleShare: number;
   readonly failure: string | null;
+  readonly failedTests: readonly string[];
 }
 
 export class Stages {
@@ -24,28 +26,36 @@ export class Stages {
    */
   async run(name: string, work: () => Promise<void>): Promise<boolean> {
     if (this.#stopped.aborted) {
-      this.#results.push({ name, seconds: 0, idleShare: 0, failure: 'not begun: the run was stopped' });
+      this.#results.push({
+        name,
+        seconds: 0,
+        idleShare: 0,
+        failure: 'not begun: the run was stopped',
+        failedTests: [],
+      });
       return false;
     }
     console.log(`\n=== ${name}`);
     const began = performance.now();
     const before = coreTimes();
     let failure: string | null = null;
+    let failedTests: readonly string[] = [];
     try {
       await work();
     } catch (error) {
       failure = (error as Error).message.split('\n')[0] ?? '';
+      if (error instanceof TestsFailed) failedTests = error.tests;
       console.error((error as Error).message);
       for (const line of (error as { evidence?: readonly string[] }).evidence ?? []) console.error(`  | ${line}`);
     }
     const seconds = (performance.now() - began) / 1000;
     const after = coreTimes();
     const idleShare = (after.idle - before.idle) / Math.max(1, after.all - before.all);
-    this.#results.push({ name, seconds, idleShare, failure });
+    this.#results.push({ name, seconds, idleShare, failure, failedTests });
     return failure === null;
   }
 
-  /** Prints a line for each stage, and the total. @returns the exit code of the run */
+  /** Prints a line for each stage, the failed tests, and the total. @returns the exit code of the run */
   summary(): number {
     console.log('\n=== summary');
     for (const { name, seconds, idleShare, failure } of this.#results) {
@@ -53,6 +63,8 @@ export class Stages {
       const told = `${name.padEnd(14)} ${seconds.toFixed(1).padStart(7)} s  ${idle.padStart(9)}  ${failure ?? ''}`;
       console.log(`${failure === null ? '✓' : '✗'} ${told}`.trimEnd());
     }
+    const failedTests = this.#results.flatMap((result) => result.failedTests);
+    if (failedTests.length > 0) console.log(['failed tests:', ...failedTests].join('\n  '));
     const total = this.#results.reduce((sum, { seconds }) => sum + seconds, 0);
     const failures = this.#results.filter(({ failure }) => failure !== null).length;
     const all = this.#results.length;

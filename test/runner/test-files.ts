@@ -3,6 +3,8 @@ import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../installer/stack/stack.ts';
+import { failedTests } from './failed-tests.ts';
+import type { TestFailure } from './failed-tests.ts';
 
 /** Longest time of one test, ms: a hang is a failure, not an endless run. */
 const TEST_TIMEOUT_MS = 300_000;
@@ -22,10 +24,6 @@ const LONGEST = [
   'e2e/installation',
   'e2e/secrets',
   'e2e/start',
-  'proxy/clients',
-  'proxy/h2-abuse',
-  'proxy/workers',
-  'proxy/websockets',
 ];
 
 /** Returns the matching files of the repository, sorted. */
@@ -58,7 +56,7 @@ export interface RunOptions {
 export function runTests(
   files: readonly string[],
   { processes, env, output, signal }: RunOptions,
-): Promise<string | null> {
+): Promise<TestFailure | null> {
   const args =
     processes === 'together'
       ? ['--test-reporter=spec', `--test-timeout=${TEST_TIMEOUT_MS}`, TOGETHER, ...files]
@@ -67,18 +65,18 @@ export function runTests(
     const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
     // To the same output: errors must not mix with those of another lane.
     child.stderr.on('data', (chunk: Buffer) => output.write(chunk));
-    let end = '';
+    let said = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       output.write(text);
-      end = (end + text).slice(-4096);
+      said += text;
     });
     const cancel = (): void => void child.kill('SIGTERM');
     signal?.addEventListener('abort', cancel, { once: true });
     child.once('error', reject);
     child.once('close', (code, killed) => {
       signal?.removeEventListener('abort', cancel);
-      if (code !== 0) resolve(`tests failed (${killed ?? `exit code ${code}`})`);
-      else resolve(NOT_RUN.test(end) ? 'tests were skipped; none may be' : null);
+      if (code !== 0) resolve({ reason: `tests failed (${killed ?? `exit code ${code}`})`, tests: failedTests(said) });
+      else resolve(NOT_RUN.test(said.slice(-4096)) ? { reason: 'tests were skipped; none may be', tests: [] } : null);
     });
   });
 }
