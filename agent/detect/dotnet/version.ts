@@ -84,7 +84,7 @@ function withoutSdk(global: GlobalJson | null): string {
 /** `net9.0`, newest first, from the project or the properties shared by all projects. */
 async function targetsOf(repository: RepositoryView, project: string): Promise<string[]> {
   for (const text of [project, (await repository.text('Directory.Build.props')) ?? '']) {
-    const said = /<TargetFrameworks?>\s*([^<]{1,200})</.exec(text)?.[1] ?? '';
+    const said = /<TargetFrameworks?>([^<]{1,200})</.exec(text)?.[1] ?? '';
     const found = said.match(/\bnet(?:coreapp)?\d{1,2}\.\d+(?![\w-])/g);
     if (found !== null) return found.toSorted((a, b) => firstNumber(b) - firstNumber(a));
   }
