@@ -12,6 +12,8 @@ const DETACH_KEYS = 'ctrl-^,ctrl-@,ctrl-^,ctrl-@';
 /** The engine may report the end of a command some moments after that of its output; ms. */
 const END_PATIENCE_MS = 5000;
 const END_PAUSE_MS = 50;
+/** How long a container may take to stop once its commands have been killed, ms. */
+const STOP_PATIENCE_MS = 2000;
 /** Attempts to set the size of a terminal, which the engine refuses until the command has started. */
 const SIZE_ATTEMPTS = 10;
 /** Exit code of a program that SIGKILL ended: 128 + 9. */
@@ -159,7 +161,7 @@ async function copy(
 async function endOf(engine: Engine, container: string, exec: Exec, lost: Error | null): Promise<CommandEnd> {
   const exitCode = await exitCodeOf(engine, container, exec);
   if (exitCode === undefined) throw lost ?? new Error(`The connection to a command in ${container} ended before it.`);
-  if (exitCode === null || (exitCode !== 0 && !(await isRunning(engine, container)))) {
+  if (exitCode === null || (exitCode !== 0 && (await hasStopped(engine, container, exitCode)))) {
     return { exitCode: exitCode ?? KILLED, remark: 'the container was stopped while the command ran' };
   }
   // It ended while there was still input for it, and the engine then closes the connection in both directions.
@@ -176,6 +178,16 @@ async function exitCodeOf(engine: Engine, container: string, exec: Exec): Promis
     if (waited >= END_PATIENCE_MS) return undefined;
     await sleep(END_PAUSE_MS);
   }
+}
+
+/** The commands of a container that stops are killed, some moments before the engine reports the end of the container. */
+async function hasStopped(engine: Engine, container: string, exitCode: number): Promise<boolean> {
+  const patience = exitCode === KILLED ? STOP_PATIENCE_MS : 0;
+  for (let waited = 0; await isRunning(engine, container); waited += END_PAUSE_MS) {
+    if (waited >= patience) return false;
+    await sleep(END_PAUSE_MS);
+  }
+  return true;
 }
 
 async function isRunning(engine: Engine, container: string): Promise<boolean> {
