@@ -29,6 +29,31 @@ test('the only folder with an app becomes the root directory, and the plan says 
   assert.match(plan.warnings[0] ?? '', /^orkestr uses backend as the root directory: there is no app at the root/);
 });
 
+test('a stated start command does not make an app of a list of tools at the root or beside the app', async () => {
+  const stated = { startCommand: 'bin/serve' };
+  const lists: readonly Record<string, string>[] = [
+    { 'requirements.txt': 'pre-commit\n' },
+    { Gemfile: 'gem "fastlane"\n' },
+    { 'ansible/requirements.txt': 'ansible\n' },
+  ];
+  for (const tools of lists) {
+    const plan = await repository.plan({ ...tools, ...go('backend') }, stated);
+    assert.deepEqual([plan.detector, plan.rootDirectory], ['go', 'backend'], Object.keys(tools).join());
+  }
+});
+
+test('with nothing else in the repository, dependencies and a stated start command suffice, as for a bot', async () => {
+  const stated = { startCommand: 'bin/bot' };
+  for (const [detector, files] of [
+    ['python', { 'requirements.txt': 'discord.py\n' }],
+    ['ruby', { Gemfile: 'gem "telegram-bot"\n' }],
+  ] as const) {
+    const plan = await repository.plan(files, stated);
+    assert.deepEqual([plan.detector, plan.startCommand, plan.confidence], [detector, 'bin/bot', 'guess']);
+    assert.equal((await refusal(files)).code, 'ORK_NOTHING_DETECTED');
+  }
+});
+
 test('several folders with apps are an error that names each and says how to choose', async () => {
   const error = await refusal({ ...go('server'), 'client/package.json': '{ "scripts": { "start": "node a.js" } }' });
   assert.equal(error.code, 'ORK_NOTHING_DETECTED');

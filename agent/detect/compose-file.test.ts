@@ -37,7 +37,7 @@ describe('a compose file', () => {
       message,
       /Run its databases and caches yourself, see docs\/services\.md: db \(postgres\), cache \(redis\), sql \(server\)\./,
     );
-    assert.match(message, /Nothing of the repository is in proxy \(traefik\)\./);
+    assert.match(message, /It names no build for proxy \(traefik\)\./);
   });
 
   test('leaves out the service that the plan is for', async () => {
@@ -70,7 +70,7 @@ describe('a compose file', () => {
       ...OWN,
       'compose.yaml': `${anchors.join('')}services:\n  web:\n    <<: *a0\n`,
     });
-    assert.deepEqual(warnings, ['orkestr does not use compose.yaml. Nothing of the repository is in web.']);
+    assert.deepEqual(warnings, ['orkestr does not use compose.yaml. It names no build for web.']);
   });
 
   test('that cannot be read as text fails no deployment of a Dockerfile', async () => {

@@ -100,7 +100,7 @@ export function composeAdvice(services: readonly ComposeService[], others: strin
   return [
     built.length === 0 ? '' : ` Create an environment for each of ${others}: ${listed(built)}.`,
     stores.length === 0 ? '' : ` Run its databases and caches yourself, see docs/services.md: ${listed(stores)}.`,
-    rest.length === 0 ? '' : ` Nothing of the repository is in ${listed(rest)}.`,
+    rest.length === 0 ? '' : ` It names no build for ${listed(rest)}.`,
   ].join('');
 }
 

@@ -81,6 +81,8 @@ export interface DetectRequest {
   /** Linux capabilities of the app's container. */
   readonly capabilities: readonly string[];
   readonly surroundings: Surroundings;
+  /** Nothing was found, here or below: dependencies with a stated start command suffice, as those of a bot. */
+  readonly isLastTry?: boolean;
 }
 
 export interface Detector {

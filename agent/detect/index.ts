@@ -55,13 +55,24 @@ export interface PlanRequest {
 export async function planBuild(request: PlanRequest): Promise<BuildPlan> {
   const budget = request.budget ?? new ReadingBudget();
   const detect = await detectRequest(request, budget);
-  const { rootDirectory } = detect.checkout;
   const outcomes = await askAll(detect);
-  const ranked = rank(outcomes);
-  const [winner] = ranked;
+  const [winner, ...others] = rank(outcomes);
   if (winner === undefined) return planBelow({ ...request, budget }, detect, outcomes);
+  return planOf({ ...request, budget }, detect, [winner, ...others]);
+}
+
+type Ranked = ReturnType<typeof rank<Finding>>;
+
+/** The plan of the first of the ranked results. @throws its error, if it failed */
+async function planOf(
+  request: PlanRequest & { readonly budget: ReadingBudget },
+  detect: DetectRequest,
+  ranked: readonly [Ranked[number], ...Ranked],
+): Promise<BuildPlan> {
+  const [winner] = ranked;
   if (winner.kind === 'failed') throw winner.error;
   const { detector, finding } = winner;
+  const { rootDirectory } = detect.checkout;
   const { facts, evidence } = applySettings(finding, detect.stated);
   const context = finding.context ?? rootDirectory;
   const { variables = {} } = request;
@@ -79,13 +90,13 @@ export async function planBuild(request: PlanRequest): Promise<BuildPlan> {
     warnings: [
       ...finding.warnings,
       ...unmetNeeds(facts.framework, finding.needs ?? [], variables),
-      ...othersOf(ranked),
+      ...othersOf([...ranked]),
       ...(await databaseFileWarning(detect, finding, { facts, variables })),
       ...(await unusedFiles(detect, finding)),
       ...unusedSettings(stated, { ...facts, dockerfile }),
       ...secretBuildArgs(stated),
       ...warnings,
-      ...budget.notes,
+      ...request.budget.notes,
     ],
     rootDirectory: context,
     dockerfile,
@@ -95,16 +106,25 @@ export async function planBuild(request: PlanRequest): Promise<BuildPlan> {
   };
 }
 
-/** The plan of the only app below the repository's root. @throws OrkestrError ORK_NOTHING_DETECTED, ORK_COMPOSE_FILE */
+/**
+ * The plan of the only app below the repository's root; if there is none, that of a worker, for which a stated start
+ * command suffices.
+ * @throws OrkestrError ORK_NOTHING_DETECTED, ORK_COMPOSE_FILE
+ */
 async function planBelow(
-  request: PlanRequest,
+  request: PlanRequest & { readonly budget: ReadingBudget },
   detect: DetectRequest,
   outcomes: readonly Outcome<Finding>[],
 ): Promise<BuildPlan> {
   const isRoot = detect.checkout.rootDirectory === '.';
   const apps = isRoot ? await appsBelow(detect, async (below) => rank(await askAll(below))) : [];
   const only = (await composeFile(detect.repository)) === null ? onlyApp(apps) : null;
-  if (only === null) throw await nothingFound(detect, outcomes, apps);
+  if (only === null) {
+    const last = { ...detect, isLastTry: true };
+    const [winner, ...others] = apps.length === 0 ? rank(await askAll(last)) : [];
+    if (winner !== undefined) return planOf(request, last, [winner, ...others]);
+    throw await nothingFound(detect, outcomes, apps);
+  }
   const plan = await planBuild({ ...request, rootDirectory: only.folder });
   const taken = `orkestr uses ${only.folder} as the root directory: there is no app at the root of the repository, and no other folder has one. To keep this choice, write "rootDirectory": "${only.folder}" into an orkestr.json at the root.`;
   return { ...plan, warnings: [taken, ...plan.warnings] };

@@ -1,4 +1,5 @@
 /** A Procfile with the semantics of Heroku and Dokku: `web: command`. */
+import { Slug } from '../../protocol/ids.ts';
 import { shellWord } from '../../protocol/shell-word.ts';
 import type { RepositoryView } from './repository.ts';
 
@@ -32,6 +33,12 @@ async function workersOf(repository: RepositoryView): Promise<readonly ProcessTy
   });
 }
 
+/** Whether one of the commands is a line of the Procfile for a background process. */
+export const startsWorker = async (
+  repository: RepositoryView,
+  started: readonly (string | undefined)[],
+): Promise<boolean> => (await workersOf(repository)).some(({ command }) => started.includes(command));
+
 /**
  * A warning that names the lines of a Procfile which this environment does not run, or none.
  * @param started commands that it may run; if one is such a line, the environment is meant for that line alone
@@ -42,10 +49,10 @@ export async function unstartedProcesses(
 ): Promise<string[]> {
   const workers = await workersOf(repository);
   const [first] = workers;
-  if (first === undefined || workers.some(({ command }) => started.includes(command))) return [];
+  if (first === undefined || (await startsWorker(repository, started))) return [];
   const names = workers.slice(0, MOST_NAMES).map(({ name }) => name);
   const more = workers.length > MOST_NAMES ? ` and ${workers.length - MOST_NAMES} more` : '';
-  const slug = first.name.toLowerCase().replaceAll('_', '-');
+  const slug = Slug.safeParse(first.name.toLowerCase().replaceAll('_', '-')).data ?? 'NAME';
   const command = first.command.length > LONGEST_EXAMPLE ? 'COMMAND' : shellWord(first.command);
   return [
     `orkestr runs one process per environment, so these lines of the Procfile are not run: ${names.join(', ')}${more}. Create an environment for each: orkestr environment create ${slug} --worker --start ${command}`,

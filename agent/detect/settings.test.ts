@@ -174,5 +174,8 @@ test('a warning says that the release line of a Procfile does not run, and what 
   assert.match(own.warnings.join(), /startCommand to `node migrate\.js && START-COMMAND`/);
   const done = { startCommand: 'node migrate.js && node a.js' };
   assert.doesNotMatch((await folder.plan({ ...app, Procfile }, done)).warnings.join(), /release line/);
+  // Each push would run it several times at once.
+  const worker = { ...app, Procfile: `${Procfile}worker: node w.js\n` };
+  assert.doesNotMatch((await folder.plan(worker, { startCommand: 'node w.js' })).warnings.join(), /release line/);
   assert.deepEqual((await folder.plan({ Dockerfile: 'FROM a:1\n', Procfile: 'web: node a.js\n' })).warnings, []);
 });

@@ -5,7 +5,7 @@ import type { ComposeFile } from './compose-file.ts';
 import type { DetectRequest, Finding, StatedSettings } from './detector.ts';
 import { lenientView } from './lenient-view.ts';
 import { platformWarning } from './platform-files.ts';
-import { procfileWeb, unstartedProcesses } from './procfile.ts';
+import { procfileWeb, startsWorker, unstartedProcesses } from './procfile.ts';
 import type { rank } from './rank.ts';
 import type { RepositoryView } from './repository.ts';
 
@@ -35,11 +35,15 @@ export async function unusedFiles(
   const view = lenientView(repository);
   const compose = await composeFile(view);
   const start = evidence.find(({ subject }) => subject === 'start');
+  const started = [stated.startCommand?.value, start?.value];
   return [
     ...(compose === null ? [] : [composeWarning(compose, dockerfile)]),
     ...(dockerfile.origin === 'generated' ? await unusedWeb({ repository: view, stated }, evidence) : []),
-    ...(await unstartedProcesses(view, [stated.startCommand?.value, start?.value])),
-    ...(await unusedRelease(view, stated.startCommand?.value ?? facts.startCommand)),
+    ...(await unstartedProcesses(view, started)),
+    // Of several environments that start with a release command, each push would run it several times at once.
+    ...((await startsWorker(view, started))
+      ? []
+      : await unusedRelease(view, stated.startCommand?.value ?? facts.startCommand)),
     ...(await platformWarning(view, { stated, dockerfile })),
   ];
 }

@@ -4,7 +4,7 @@ import type { Duplex, Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Exec } from 'dockerode';
 import { type Engine, orNull } from '../lib/engine.ts';
-import { inspectExec, prepareExec } from './exec-in.ts';
+import { inspectExec, prepareExec, signalPid, startExec } from './exec-in.ts';
 import { framesOf } from './streams.ts';
 
 /** Keys that detach from a terminal; the engine's default would hold back each Ctrl-P. Nobody types these. */
@@ -14,8 +14,8 @@ const END_PATIENCE_MS = 5000;
 const END_PAUSE_MS = 50;
 /** How long a container may take to stop once its commands have been killed, ms. */
 const STOP_PATIENCE_MS = 2000;
-/** Attempts to set the size of a terminal, which the engine refuses until the command has started. */
-const SIZE_ATTEMPTS = 10;
+/** Attempts to set the size of a terminal, or to send a signal, while the engine is still starting the command. */
+const START_ATTEMPTS = 10;
 /** Exit code of a program that SIGKILL ended: 128 + 9. */
 const KILLED = 137;
 
@@ -59,18 +59,11 @@ export async function startAttached(
     Tty: isTerminal,
     ...(isTerminal && { DetachKeys: DETACH_KEYS }),
   });
-  const stream: Duplex = await engine.call(`run a command in ${container}`, async (_docker, abortSignal) => {
-    const started: Duplex = await exec.start({ hijack: true, stdin: true, Tty: isTerminal });
-    // The engine may respond after the caller has given up: nobody owns this connection then.
-    if (abortSignal.aborted) started.on('error', () => undefined).destroy();
-    return started;
-  });
-  const send = (name: NodeJS.Signals): Promise<void> => sendSignal(engine, container, exec, name);
+  const stream = await startExec(engine, container, exec, { stdin: true, Tty: isTerminal });
+  const send = (name: NodeJS.Signals): Promise<boolean> => sendSignal(engine, container, exec, name);
   let wasAsked = false;
-  const signal = (name: NodeJS.Signals): Promise<void> => {
-    const sent = wasAsked ? 'SIGKILL' : name;
-    wasAsked = true;
-    return send(sent);
+  const signal = async (name: NodeJS.Signals): Promise<void> => {
+    if (await send(wasAsked ? 'SIGKILL' : name)) wasAsked = true;
   };
   const release = isTerminal ? useTerminal(engine, exec, streams) : () => undefined;
   // If it cannot be sent, the command goes on, and its output is dropped.
@@ -85,15 +78,18 @@ export async function startAttached(
   return { end, signal };
 }
 
-/** The Engine API has no signals for these commands, but their process ids on the host. */
-async function sendSignal(engine: Engine, container: string, exec: Exec, name: NodeJS.Signals): Promise<void> {
-  const { Running: isRunning, Pid: pid } = await inspectExec(engine, container, exec);
-  if (!isRunning || pid <= 0) return;
-  try {
-    process.kill(pid, name);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // ended between the two calls
+/** Waits a moment for a command that is only just starting. Returns whether there was a process to send it to. */
+async function sendSignal(engine: Engine, container: string, exec: Exec, name: NodeJS.Signals): Promise<boolean> {
+  for (let attempt = 0; attempt < START_ATTEMPTS; attempt += 1) {
+    const { Running: isRunning, Pid: pid, ExitCode: exitCode } = await inspectExec(engine, container, exec);
+    if (isRunning && pid > 0) {
+      signalPid(pid, name);
+      return true;
+    }
+    if (exitCode !== null) return false;
+    await sleep(END_PAUSE_MS);
   }
+  return false;
 }
 
 /** Passes keys on as they are typed, and the size of the window. Returns what restores the terminal. */
@@ -109,7 +105,7 @@ function useTerminal(engine: Engine, exec: Exec, { stdin, stdout }: CommandStrea
 }
 
 async function setSize(engine: Engine, exec: Exec, { columns, rows }: CommandStreams['stdout']): Promise<void> {
-  for (let attempt = 0; attempt < SIZE_ATTEMPTS; attempt += 1) {
+  for (let attempt = 0; attempt < START_ATTEMPTS; attempt += 1) {
     try {
       await engine.call('set the size of a terminal', (_docker, abortSignal) =>
         exec.resize({ w: columns, h: rows, abortSignal }),

@@ -21,12 +21,7 @@ export async function execIn(
   timeoutMs: number,
 ): Promise<{ exitCode: number; output: string }> {
   const exec = await prepareExec(engine, name, { Cmd: [...argv], AttachStdout: true, AttachStderr: true });
-  const stream: Duplex = await engine.call(`run a command in ${name}`, async (_docker, abortSignal) => {
-    const started: Duplex = await exec.start({ hijack: true, stdin: false });
-    // The engine may respond after the caller has given up: nobody owns this connection then.
-    if (abortSignal.aborted) started.on('error', () => undefined).destroy();
-    return started;
-  });
+  const stream = await startExec(engine, name, exec, { stdin: false });
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;
@@ -39,7 +34,7 @@ export async function execIn(
   clearTimeout(timer);
   const { ExitCode: exitCode, Running: running, Pid: pid } = await inspectExec(engine, name, exec);
   if (timedOut) {
-    if (running && pid > 0) kill(pid);
+    if (running && pid > 0) signalPid(pid, 'SIGKILL');
     return { exitCode: TIMED_OUT, output: `no answer within ${timeoutMs} ms` };
   }
   return { exitCode: exitCode ?? TIMED_OUT, output: demultiplex(raw).toString('utf8') };
@@ -59,6 +54,20 @@ export function prepareExec(engine: Engine, name: string, options: ExecCreateOpt
     });
 }
 
+/** Starts a prepared command, and returns the connection to its streams. */
+export const startExec = (
+  engine: Engine,
+  name: string,
+  exec: Exec,
+  options: { readonly stdin: boolean; readonly Tty?: boolean },
+): Promise<Duplex> =>
+  engine.call(`run a command in ${name}`, async (_docker, abortSignal) => {
+    const started: Duplex = await exec.start({ hijack: true, ...options });
+    // The engine may respond after the caller has given up: nobody owns this connection then.
+    if (abortSignal.aborted) started.on('error', () => undefined).destroy();
+    return started;
+  });
+
 /** The state of a command. `Pid` is on the host, 0 before it has started. */
 export function inspectExec(
   engine: Engine,
@@ -68,10 +77,10 @@ export function inspectExec(
   return engine.call(`ask after a command in ${name}`, (_docker, abortSignal) => exec.inspect({ abortSignal }));
 }
 
-/** The Engine API cannot end an exec, but returns its process id on the host. */
-function kill(pid: number): void {
+/** The Engine API has no signals for commands, but returns their process ids on the host. */
+export function signalPid(pid: number, name: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, name);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // ended between the two calls
   }

@@ -145,6 +145,13 @@ test('a network is removed, unless a container that is not of orkestr is attache
   assert.deepEqual(used.removed, []);
 });
 
+test('a network of another agent is left where it is, and keeps no removal from ending', async (t) => {
+  const { ensure, remove, removed } = await aScene(t, { answer: () => null, madeBy: 'ffffffff' });
+  await ensure();
+  await remove();
+  assert.deepEqual(removed, []);
+});
+
 test('a network of another agent is not used, and the error names the command that makes way', async (t) => {
   const { ensure } = await aScene(t, { answer: () => null, madeBy: 'ffffffff' });
   await ensure();

@@ -99,7 +99,8 @@ async function refused(work: Promise<unknown>, words: RegExp): Promise<Error | n
  * are not ours, such as a database of the owner's, keep it: one that is stopped could not start again without it.
  */
 export async function removeNetwork(engine: Engine, scope: string, name: string): Promise<void> {
-  if (!(await isThere(engine, scope, name))) return;
+  // One with another mark is not ours to remove: this host may have been another agent's before.
+  if ((await ownerOf(engine, name)) !== scope) return;
   if ((await attachedTo(engine, name)).length > 0) return;
   try {
     await engine.call(`remove network ${name}`, (docker, abortSignal) =>
@@ -122,13 +123,19 @@ export async function attachedTo(engine: Engine, networkName: string): Promise<r
 
 /** @throws OrkestrError ORK_CONFLICT if a network of this name is not ours */
 async function isThere(engine: Engine, scope: string, name: string): Promise<boolean> {
-  const found = await orNull(engine.call(`inspect network ${name}`, (docker) => docker.getNetwork(name).inspect()));
-  if (found === null) return false;
-  if (found.Labels?.[LABEL.scope] !== scope) {
+  const owner = await ownerOf(engine, name);
+  if (owner === undefined) return false;
+  if (owner !== scope) {
     throw new OrkestrError(
       'ORK_CONFLICT',
       `The network ${name} on this host was not made by this agent. Remove its containers and then the network (docker network rm ${name}): the agent makes it again.`,
     );
   }
   return true;
+}
+
+/** Scope of the agent that made the network; null: somebody else did; undefined: there is none of this name. */
+async function ownerOf(engine: Engine, name: string): Promise<string | null | undefined> {
+  const found = await orNull(engine.call(`inspect network ${name}`, (docker) => docker.getNetwork(name).inspect()));
+  return found === null ? undefined : (found.Labels?.[LABEL.scope] ?? null);
 }

@@ -1,6 +1,7 @@
 /** The host's name servers, as code needs them that works in another network namespace. */
 import { readFile } from 'node:fs/promises';
 import { isIPv4 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { z } from 'zod';
 
 export const RESOLV_CONF = '/etc/resolv.conf';
@@ -10,7 +11,7 @@ export const BEHIND_RESOLVED = '/run/systemd/resolve/resolv.conf';
 export const ENGINE_SETTINGS = '/etc/docker/daemon.json';
 
 /**
- * IPv4 name servers that are reachable from another network namespace. A loopback one (systemd-resolved, dnsmasq,
+ * IPv4 name servers that are reachable from another network namespace. One on this host (systemd-resolved, dnsmasq,
  * unbound) is not; instead, those behind systemd-resolved are returned, or those that Docker Engine is set to give to
  * containers. Empty: none is known.
  */
@@ -21,11 +22,16 @@ export async function reachableNameServers(): Promise<readonly string[]> {
     [ENGINE_SETTINGS, parseEngineNameServers],
   ] as const) {
     const text = await readFile(path, 'utf8').catch(() => ''); // not every host has all of them
-    const servers = parse(text).filter((server) => isIPv4(server) && !server.startsWith('127.'));
+    const servers = parse(text).filter((server) => isIPv4(server) && !isOnThisHost(server));
     if (servers.length > 0) return servers;
   }
   return [];
 }
+
+/** Whether a name server is on this host itself, where builds and apps cannot reach it. */
+export const isOnThisHost = (address: string): boolean =>
+  address.startsWith('127.') ||
+  Object.values(networkInterfaces()).some((list) => list?.some((one) => one.address === address));
 
 /** IPv4 name servers of /etc/resolv.conf that are reachable in this network namespace only. */
 export async function loopbackNameServers(): Promise<readonly string[]> {

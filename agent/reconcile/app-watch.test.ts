@@ -129,6 +129,15 @@ test('a process that was killed for lack of memory is the reason, if the app end
   assert.equal(down()[0]?.[1], 'ORK_APP_EXITED');
 });
 
+test('a kill for lack of memory that the app survived is not the reason for a later end', () => {
+  const { watch, restarted, down, settled } = bench();
+  settled();
+  watch.killedForMemory(LIVE);
+  restarted(10 * MINUTE, 137);
+  restarted(MINUTE, 137);
+  assert.equal(down()[0]?.[1], 'ORK_APP_EXITED');
+});
+
 test('a container that is gone, or cannot be started, is reported with the reason', () => {
   const { look, container, down, settled } = bench();
   settled();

@@ -12,6 +12,8 @@ import { endOf, type LastEnd, type SeenApp, troubleOf } from './app-trouble.ts';
 const WELL_MS = 120_000;
 /** Trouble that long after its beginning is more than a crash, ms. */
 const LASTING_MS = 60_000;
+/** A container ends within that of the kill that ended it, ms. */
+const KILL_TO_END_MS = 10_000;
 /** Exit code after SIGKILL. */
 const KILLED = 137;
 /** How long a new watch must have looked before silence about an app means that it is well, ms. */
@@ -51,8 +53,8 @@ interface Watched {
   /** Since when it has run well, monotonic ms; null: it does not. */
   readonly wellSince: number | null;
   readonly end: LastEnd;
-  /** A process was killed since the last end. */
-  readonly killed: boolean;
+  /** When a process was last killed for lack of memory, monotonic ms; null: never. */
+  readonly killedAt: number | null;
   readonly restarts: number;
   readonly trouble: Trouble | null;
 }
@@ -88,13 +90,15 @@ export function makeAppWatch(clock: Pick<Clock, 'now' | 'monotonic'>): AppWatch 
       );
     },
     exited(deploymentId, exitCode) {
-      change(deploymentId, ({ killed }) => ({
-        end: { exitCode, oomKilled: killed && exitCode === KILLED },
-        killed: false,
+      const at = clock.monotonic();
+      // The app itself may have survived: a command in its container, or a child process, was killed.
+      change(deploymentId, ({ killedAt }) => ({
+        end: { exitCode, oomKilled: exitCode === KILLED && killedAt !== null && at - killedAt < KILL_TO_END_MS },
       }));
     },
     killedForMemory(deploymentId) {
-      change(deploymentId, () => ({ killed: true }));
+      const killedAt = clock.monotonic();
+      change(deploymentId, () => ({ killedAt }));
     },
     down() {
       const at = clock.monotonic();
@@ -114,7 +118,7 @@ const unknown = ({ live: { environmentId, deploymentId } }: SeenApp): Watched =>
   run: null,
   wellSince: null,
   end: { exitCode: null, oomKilled: false },
-  killed: false,
+  killedAt: null,
   restarts: 0,
   trouble: null,
 });

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import type Docker from 'dockerode';
 import type { Engine } from '../lib/engine.ts';
+import { AskedTags } from './asked-tags.ts';
 import { supplyImages, type Supply } from './base-images.ts';
 import { supplyKept } from './rebuild.ts';
 
@@ -44,7 +45,7 @@ const supplyOf = (host: Engine, sandbox: Engine): Supply => ({
   registries: [],
   log: { write: () => undefined, line: () => undefined },
   signal: new AbortController().signal,
-  now: () => NOW,
+  askedTags: new AskedTags(() => NOW),
 });
 
 test('an image named by its digest is pulled even if the host has it, since a load cannot keep that name', async () => {
@@ -71,58 +72,82 @@ test('a rebuild of a release gives no other name to an image named by its digest
 
 describe('a copy in the build engine of an image that is named by its tag', () => {
   const TAG = 'node:26-trixie-slim';
-  interface Registry {
-    readonly confirmedAt: string;
-    readonly answer: string;
-  }
-  /** A build engine that has the image, and what its registry answers to a pull. */
-  function sandboxWith({ confirmedAt, answer }: Registry, asked: string[]): Engine {
-    let id = ID;
+  const OTHER = 'node:26.1.0-trixie-slim';
+
+  /** A build engine with a registry behind it, both as name → id, and time that passes. */
+  function start(names: Record<string, string>) {
+    const asked: string[] = [];
+    const lines: string[] = [];
+    const local = new Map(Object.entries(names));
+    const registry = { answers: true, has: { ...names } as Record<string, string> };
+    const time = { now: NOW };
+    const tagsOf = (id: string): string[] => [...local].flatMap(([name, at]) => (at === id ? [name] : []));
     const docker = {
       getImage: (name: string) => ({
-        inspect: async () => ({ Id: id, Config: {}, RootFS: {}, Metadata: { LastTagTime: confirmedAt } }),
-        tag: async (to: unknown) => void asked.push(`tag ${name} ${JSON.stringify(to)}`),
+        async inspect() {
+          const id = name.startsWith('sha256:') ? name : local.get(name);
+          if (id === undefined) throw Object.assign(new Error('no such image'), { statusCode: 404 });
+          return { Id: id, RepoTags: tagsOf(id), Config: {}, RootFS: {} };
+        },
         remove: async () => void asked.push(`remove ${name}`),
       }),
-      async pull() {
-        if (answer === NEWER) id = NEWER;
-        return Readable.from([Buffer.from(answer === NEWER ? '{"status":"done"}\n' : answer)], { objectMode: false });
+      async pull(name: string) {
+        asked.push(`pull ${name}`);
+        const id = registry.has[name];
+        if (registry.answers && id !== undefined) local.set(name, id);
+        const answer = registry.answers ? { status: 'done' } : { error: 'toomanyrequests' };
+        return Readable.from([Buffer.from(`${JSON.stringify(answer)}\n`)], { objectMode: false });
       },
     };
-    return {
+    const sandbox: Engine = {
       socketPath: '/nowhere',
       call: (_what, work) => work(docker as unknown as Docker, new AbortController().signal),
     };
-  }
-  const supplied = async (registry: Registry): Promise<{ id: string | undefined; asked: string[]; log: string }> => {
-    const [asked, lines]: [string[], string[]] = [[], []];
-    const supply = supplyOf(engineWith([]), sandboxWith(registry, asked));
     const log = { write: () => undefined, line: (line: string) => void lines.push(line) };
-    const ids = await supplyImages({ ...supply, log }, [TAG]);
-    return { id: ids[TAG], asked, log: lines.join('\n') };
-  };
-  const CONFIRMED = `tag ${TAG} {"repo":"node","tag":"26-trixie-slim"}`;
-  const ago = (ms: number): string => new Date(NOW - ms).toISOString();
+    const supply = { ...supplyOf(engineWith([]), sandbox), log, askedTags: new AskedTags(() => time.now) };
+    const supplied = async (name = TAG): Promise<string | undefined> => (await supplyImages(supply, [name]))[name];
+    return { asked, lines, local, registry, time, supplied };
+  }
 
-  test('is used as it is for a day', async () => {
-    const { id, asked } = await supplied({ confirmedAt: ago(DAY_MS - 1), answer: NEWER });
-    assert.deepEqual([id, asked], [ID, []]);
+  test('is used as it is for a day after the registry has confirmed it', async () => {
+    const { asked, registry, time, supplied } = start({ [TAG]: ID });
+    assert.equal(await supplied(), ID);
+    registry.has[TAG] = NEWER;
+    time.now += DAY_MS - 1;
+    assert.equal(await supplied(), ID);
+    assert.deepEqual(asked, [`pull ${TAG}`]);
   });
 
-  for (const [what, confirmedAt] of [
-    ['after a day', ago(DAY_MS)],
-    ['if nothing shows that the registry was ever asked', '0001-01-01T00:00:00Z'],
-  ] as const) {
-    test(`is replaced ${what} by the newer one that the registry has`, async () => {
-      const { id, asked, log } = await supplied({ confirmedAt, answer: NEWER });
-      assert.deepEqual([id, asked], [NEWER, [CONFIRMED, `remove ${ID}`]]);
-      assert.match(log, /Base image node:26-trixie-slim has a newer version/);
-    });
-  }
+  test('is replaced after a day by the newer one that the registry has', async () => {
+    const { asked, lines, registry, time, supplied } = start({ [TAG]: ID });
+    await supplied();
+    registry.has[TAG] = NEWER;
+    time.now += DAY_MS;
+    assert.equal(await supplied(), NEWER);
+    assert.deepEqual(asked, [`pull ${TAG}`, `pull ${TAG}`, `remove ${ID}`]);
+    assert.match(lines.join('\n'), /Base image node:26-trixie-slim has a newer version/);
+  });
 
   test('is used for another day if the registry does not answer, with a warning', async () => {
-    const { id, asked, log } = await supplied({ confirmedAt: ago(DAY_MS), answer: '{"error":"toomanyrequests"}\n' });
-    assert.deepEqual([id, asked], [ID, [CONFIRMED]]);
-    assert.match(log, /^warning: .*node:26-trixie-slim: toomanyrequests\. The build uses the copy on this host/m);
+    const { asked, lines, registry, supplied } = start({ [TAG]: ID });
+    registry.answers = false;
+    assert.deepEqual([await supplied(), await supplied()], [ID, ID]);
+    assert.deepEqual(asked, [`pull ${TAG}`]);
+    assert.match(lines.at(-1) ?? '', /^warning: .*node:26-trixie-slim: toomanyrequests\. The build uses the copy/);
+  });
+
+  test('is asked for again if the name leads to another image than the confirmed one, as after a rebuild', async () => {
+    const { local, supplied } = start({ [TAG]: NEWER });
+    await supplied();
+    local.set(TAG, ID);
+    assert.equal(await supplied(), NEWER);
+  });
+
+  test('is not confirmed by another name of the same image, and not removed while it has one', async () => {
+    const { asked, registry, supplied } = start({ [TAG]: ID, [OTHER]: ID });
+    await supplied(OTHER);
+    registry.has[TAG] = NEWER;
+    assert.equal(await supplied(), NEWER);
+    assert.deepEqual(asked, [`pull ${OTHER}`, `pull ${TAG}`]);
   });
 });

@@ -1,26 +1,21 @@
 /** Provides the sandbox with the base images of a Dockerfile: from the host's engine, else from a registry. */
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
 import type { RegistryLogin } from '../../protocol/job.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { type Engine, orNull } from '../lib/engine.ts';
 import { LABEL } from '../lib/labels.ts';
 import type { StepLog } from '../deployment/ports.ts';
+import type { AskedTags } from './asked-tags.ts';
 import { hasMount } from './dockerfile/mounts.ts';
 import { refused } from './dockerfile/refused.ts';
 import { contentOf } from './image-content.ts';
-import { isPinned, nameParts } from './image-name.ts';
+import { isPinned } from './image-name.ts';
 import { readAnswer } from '../lib/engine-answer.ts';
 import { dropImage } from '../registry/drop-image.ts';
 import { authConfigOf, findLogin, registryOf } from '../registry/login.ts';
 import { transferImage } from './transfer.ts';
 
 const PULL_TIMEOUT_MS = 10 * 60_000;
-/**
- * How long a copy in the sandbox counts as current, ms. A tag such as `node:26-trixie-slim` moves with every security
- * fix. Asking costs a build less than a second; the limit is for registries that count requests, or do not answer.
- */
-const CURRENT_MS = 24 * 60 * 60_000;
 /** Repository of the tags that mark images pulled with a login. `.invalid` exists in no registry (RFC 6761). */
 const PRIVATE = 'orkestr.invalid/private';
 
@@ -31,8 +26,7 @@ export interface Supply {
   readonly registries: readonly RegistryLogin[];
   readonly log: StepLog;
   readonly signal: AbortSignal;
-  /** Wall clock, ms since 1970: engines keep such times. */
-  readonly now: () => number;
+  readonly askedTags: AskedTags;
 }
 
 /**
@@ -53,20 +47,19 @@ async function supplyImage(supply: Supply, name: string): Promise<string> {
     if (onHost.content === inSandbox?.content) return onHost.id;
     log.line(`Taking base image ${name} from this host`);
     await transferImage(host, sandbox, name, signal);
-    // The replaced image has lost its name and would stay forever. The engine keeps it if a cached layer still uses it.
-    if (inSandbox !== null) await dropImage(sandbox, inSandbox.id);
+    if (inSandbox !== null) await dropReplaced(sandbox, inSandbox.id);
     return onHost.id;
   }
   // An image that needed a login is pulled again, so that the registry decides whether this project has access.
   if (inSandbox === null || login !== undefined || inSandbox.isPrivate)
     return pullAgain(supply, name, login, inSandbox);
-  const isCurrent = isPinned(name) || supply.now() - inSandbox.confirmedAt < CURRENT_MS;
+  const isCurrent = isPinned(name) || supply.askedTags.isCurrent(sandbox, name, inSandbox.id);
   return isCurrent ? inSandbox.id : refresh(supply, name, inSandbox);
 }
 
 /** @param replaced the sandbox's copy so far @returns the id of the pulled image */
 async function pullAgain(
-  { sandbox, projectId, log, signal }: Supply,
+  { sandbox, projectId, askedTags, log, signal }: Supply,
   name: string,
   login: RegistryLogin | undefined,
   replaced: BaseImage | null,
@@ -76,8 +69,8 @@ async function pullAgain(
   const pulled = await lookUp(sandbox, name);
   if (pulled === null) throw missing(name, ['it was pulled and is not there']);
   if (login !== undefined) await markPrivate(sandbox, name, projectId);
-  else if (!isPinned(name)) await confirm(sandbox, name);
-  if (replaced !== null && replaced.id !== pulled.id) await dropImage(sandbox, replaced.id);
+  askedTags.confirm(sandbox, name, pulled.id);
+  if (replaced !== null && replaced.id !== pulled.id) await dropReplaced(sandbox, replaced.id);
   return pulled.id;
 }
 
@@ -93,7 +86,7 @@ async function refresh(supply: Supply, name: string, copy: BaseImage): Promise<s
     supply.log.line(
       `warning: The registry was asked for base image ${name}: ${why}. The build uses the copy on this host`,
     );
-    await confirm(supply.sandbox, name);
+    supply.askedTags.confirm(supply.sandbox, name, copy.id);
     return copy.id;
   }
 }
@@ -105,8 +98,6 @@ interface BaseImage {
   readonly content: string;
   /** It was pulled with a login. */
   readonly isPrivate: boolean;
-  /** When {@link confirm} last ran for it, ms since 1970; very long ago if it never did. */
-  readonly confirmedAt: number;
 }
 
 /**
@@ -122,21 +113,18 @@ async function lookUp(engine: Engine, name: string): Promise<BaseImage | null> {
   }
   const tags: unknown = info.RepoTags; // null for an image without tags
   const isPrivate = Array.isArray(tags) && tags.some((tag) => String(tag).startsWith(`${PRIVATE}:`));
-  return { id: info.Id, content: contentOf(info), isPrivate, confirmedAt: taggedAt(info) };
+  return { id: info.Id, content: contentOf(info), isPrivate };
 }
 
-const Tagged = z.object({ Metadata: z.object({ LastTagTime: z.string() }) });
-
-/** When a name was last given to the image by hand, ms since 1970; a pull is none (Docker Engine API, ImageInspect). */
-function taggedAt(info: unknown): number {
-  const { data } = Tagged.safeParse(info);
-  return data === undefined ? Number.NEGATIVE_INFINITY : Date.parse(data.Metadata.LastTagTime);
-}
-
-/** Records that the registry was asked for this image now, by giving it its name again. */
-async function confirm(sandbox: Engine, name: string): Promise<void> {
-  const { repository, tag } = nameParts(name);
-  await sandbox.call(`confirm image ${name}`, (docker) => docker.getImage(name).tag({ repo: repository, tag }));
+/**
+ * Removes an image that has lost its name and would stay forever, unless another name leads to it: given an id, the
+ * engine would remove the last one. It keeps the image if a cached layer still uses it.
+ */
+async function dropReplaced(sandbox: Engine, id: string): Promise<void> {
+  const info = await orNull(sandbox.call(`look at image ${id}`, (docker) => docker.getImage(id).inspect()));
+  const tags: unknown = info?.RepoTags;
+  const isNamed = Array.isArray(tags) && tags.some((tag) => !String(tag).startsWith(`${PRIVATE}:`));
+  if (info !== null && !isNamed) await dropImage(sandbox, id);
 }
 
 /** Adds a tag, one per project and name, since an existing image cannot be labelled. */

@@ -267,3 +267,20 @@ test("the decoder reads the engine's messages and skips unused fields", async ()
   assert.deepEqual(status.transfers, [{ vertex: 'd', id: 'sha256:1', current: 7, total: 9 }]);
   assert.deepEqual(decode(''), { vertexes: [], logs: [], transfers: [] });
 });
+
+const failedCommand = ({ failed }: BuildLog): string | undefined => failed?.command;
+
+test('a build that the engine repeats reports what fails then, and not what was lost before', () => {
+  const log = new BuildLog({ write: () => undefined, line: () => undefined }, () => 0);
+  const [install, check] = ['[2/3] RUN npm ci', '[3/3] RUN npm test'];
+  log.take(news(vertex(install, { seconds: 1, error: 'no active session' })));
+  log.again();
+  assert.equal(failedCommand(log), undefined);
+  log.take(news(vertex(install, { seconds: 2 })));
+  log.take(news(vertex(check, { seconds: 3, error: 'exit code: 1' })));
+  assert.equal(failedCommand(log), 'RUN npm test');
+  assert.deepEqual(
+    log.steps.map(({ name }) => name),
+    [install],
+  );
+});

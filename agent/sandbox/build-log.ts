@@ -80,6 +80,16 @@ export class BuildLog {
     }
   }
 
+  /** The engine builds again: what failed or was cut off runs once more. */
+  again(): void {
+    this.#failed = null;
+    for (const [digest, progress] of this.#known) {
+      if (progress.ended && progress.vertex.error === '') continue;
+      this.#flush(progress);
+      this.#known.delete(digest);
+    }
+  }
+
   /** Shows the unfinished last lines of commands. */
   end(): void {
     for (const progress of this.#known.values()) this.#flush(progress);

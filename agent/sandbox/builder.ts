@@ -2,8 +2,10 @@
 import { z } from 'zod';
 import type { Image } from '../../protocol/steps.ts';
 import type { BuildRequest, ImageBuilder, ImageStore } from '../deployment/ports.ts';
+import { systemClock } from '../lib/clock.ts';
 import { type Engine, orNull } from '../lib/engine.ts';
 import { LABEL } from '../lib/labels.ts';
+import { AskedTags } from './asked-tags.ts';
 import type { Sandbox } from './sandbox.ts';
 
 const BaseImageIds = z.record(z.string(), z.string());
@@ -17,6 +19,7 @@ export interface ImageBuilderOptions {
 }
 
 export function makeImageBuilder(options: ImageBuilderOptions): ImageBuilder {
+  const askedTags = new AskedTags(systemClock.now);
   return {
     warm: (request) => options.sandbox.warm(request),
     async build(request) {
@@ -30,7 +33,7 @@ export function makeImageBuilder(options: ImageBuilderOptions): ImageBuilder {
       // Imported late, to keep it out of memory until the first build.
       const { buildIn } = await import('./image-build.ts');
       return options.sandbox.use({ environmentId: owner.environmentId, limits, log, signal }, (lease) =>
-        buildIn(lease, options, request),
+        buildIn(lease, { ...options, askedTags }, request),
       );
     },
   };

@@ -7,6 +7,7 @@ import { LABEL, ownerLabels } from '../lib/labels.ts';
 import { together } from '../lib/together.ts';
 import { dropImage } from '../registry/drop-image.ts';
 import { pushImage } from '../registry/push.ts';
+import type { AskedTags } from './asked-tags.ts';
 import { supplyImages } from './base-images.ts';
 import type { BuiltStep } from './build-log.ts';
 import { describeSummary, summarize } from './build-summary.ts';
@@ -26,12 +27,12 @@ const PRUNE_TIMEOUT_MS = 5 * 60_000;
 /** Latest images of the environment to compare with: the new image may share layers with them. */
 const LOOKED_AT = 2;
 
+interface BuildOptions extends ImageBuilderOptions {
+  readonly askedTags: AskedTags;
+}
+
 /** @throws OrkestrError ORK_DOCKERFILE_REFUSED, and the errors of build and handover */
-export async function buildIn(
-  lease: SandboxLease,
-  options: ImageBuilderOptions,
-  request: BuildRequest,
-): Promise<Image> {
+export async function buildIn(lease: SandboxLease, options: BuildOptions, request: BuildRequest): Promise<Image> {
   const load = earlyLoad(options.engine, request.reference, request.signal);
   try {
     return await buildWith(lease, load, options, request);
@@ -43,7 +44,7 @@ export async function buildIn(
 async function buildWith(
   lease: SandboxLease,
   load: EarlyLoad,
-  options: ImageBuilderOptions,
+  options: BuildOptions,
   request: BuildRequest,
 ): Promise<Image> {
   const { reference, signal, log, limits, owner, registries, again } = request;
@@ -53,7 +54,7 @@ async function buildWith(
   const dockerfile = dockerfileOf(lease.version, request);
   const { projectId } = owner;
   const engines = { host: options.engine, sandbox: lease.engine };
-  const supply = { ...engines, projectId, registries, log, signal, now: Date.now };
+  const supply = { ...engines, projectId, registries, log, signal, askedTags: options.askedTags };
   const kept = again === undefined ? {} : await supplyKept(supply, dockerfile.images, again.image);
   const others = dockerfile.images.filter((name) => !Object.hasOwn(kept, name));
   const baseImages = { ...kept, ...(await supplyImages(supply, others)) };
@@ -118,7 +119,7 @@ interface Delivered {
 async function deliver(
   lease: SandboxLease,
   load: Load | undefined,
-  options: ImageBuilderOptions,
+  options: BuildOptions,
   request: BuildRequest,
   alike: readonly string[],
 ): Promise<Delivered> {

@@ -50,7 +50,9 @@ test('with a Dockerfile of the repository, the message says that the line must m
   );
   const secret = { app: [], unmounted: ['DATABASE_URL'], mounts: true };
   assert.match(said(lines, secret), /^ The build secret DATABASE_URL is set, but this line does not mount it: see/);
-  assert.equal(said(lines, secret, 'RUN --mount=type=secret,id=DATABASE_URL npm run build'), '');
+  for (const mount of ['id=DATABASE_URL', 'src=DATABASE_URL,env=DB', 'target=/run/secrets/DATABASE_URL']) {
+    assert.equal(said(lines, secret, `RUN --mount=type=secret,${mount} npm run build`), '', mount);
+  }
 });
 
 test('several variables get one sentence, and no more than three are named', () => {

@@ -78,4 +78,6 @@ function missedOf(lines: readonly string[]): (name: string) => boolean {
   return (name) => name.length >= MIN_LENGTH && words.has(name);
 }
 
-const mountOf = (name: string): RegExp => new RegExp(`\\bid=["']?${name}(?!\\w)`);
+/** `--mount=type=secret,id=NAME`, its aliases, or a target that ends in the name (dockerfile/mounts.ts). */
+const mountOf = (name: string): RegExp =>
+  new RegExp(`\\b(?:(?:id|src|source)=["']?|(?:target|dst|destination)=["']?[^,\\s"']*/)${name}(?!\\w)`);

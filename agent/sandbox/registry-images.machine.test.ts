@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import type { RegistryLogin } from '../../protocol/job.ts';
 import type { Engine } from '../lib/engine.ts';
 import { pushImage } from '../registry/push.ts';
+import { AskedTags } from './asked-tags.ts';
 import { supplyImages } from './base-images.ts';
 import { DEBIAN, TestBuilder } from '../../test/harness/builder.ts';
 import { LOGIN_PASSWORD, TestRegistry } from '../../test/harness/registry.ts';
@@ -67,11 +68,14 @@ describe('base images from a registry', () => {
     t.after(() => open.stop());
     const name = `127.0.0.1:${PUBLIC_PORT}/team/base`;
     const lines: string[] = [];
+    let later = 0;
+    const askedTags = new AskedTags(() => Date.now() + later);
     const log = { write: () => undefined, line: (line: string) => void lines.push(line) };
     await builder.withEngine(async (sandbox) => {
       const after = (ms: number): Promise<Record<string, string>> => {
         const { signal } = new AbortController();
-        const about = { projectId: 'a project', registries: [], log, signal, now: () => Date.now() + ms };
+        later = ms;
+        const about = { projectId: 'a project', registries: [], log, signal, askedTags };
         return supplyImages({ host: builder.host, sandbox, ...about }, [`${name}:1`]);
       };
       // Not Debian's own image: it is private by now, since other tests pulled it with a login.

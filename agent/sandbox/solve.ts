@@ -69,7 +69,10 @@ export async function solve(
     const { error, imageId, sync } = await overSession(
       () => sessionFor(engine, request, dockerfile, context),
       (session) => build(engine, session, queryOf(request, input), take, deadline),
-      log,
+      () => {
+        buildLog.again();
+        log.line('The build engine lost its connection to the agent, as on an overloaded host. Building again');
+      },
     );
     const taken = await watch.look();
     if (sync.failure !== null) throw contextChanged(sync.failure);

@@ -32,7 +32,8 @@ export async function takeDownApps(
   const named = [...known.keys(), ...down.map(({ environmentId }) => environmentId)];
   // A host speaks of its own environments only, and the hub may already know of a newer deployment.
   const live = await liveDeployments(trx, await placedOn(trx, hostId, named));
-  const seen = down.filter(({ environmentId, deploymentId }) => live.get(environmentId) === deploymentId);
+  const ofLive = down.filter(({ environmentId, deploymentId }) => live.get(environmentId) === deploymentId);
+  const seen = [...new Map(ofLive.map((one) => [one.environmentId, one])).values()];
   for (const row of known.values()) {
     const isReported = seen.some(({ deploymentId }) => deploymentId === row.deployment_id);
     // A host with very many of them reports only some, so absence proves nothing.

@@ -5,6 +5,7 @@ import { readPublicKey } from '../../protocol/signing.ts';
 import { publicRoute } from '../auth/hook.ts';
 import { hashSecretToken } from '../auth/secret-token.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
+import { forgetDownOfHost } from '../store/down-apps.ts';
 import { enrolHost } from '../store/hosts.ts';
 import { invalid } from './problem.ts';
 import { guessLimit } from './rate-limit.ts';
@@ -38,6 +39,8 @@ export function registerEnrol(app: HubApp, { db, clock, log, agents, hubKey }: H
       }
       // End a session of the previous key, which no longer belongs to this host.
       if (enrolled.first) agents.disconnect(enrolled.hostId);
+      // What was known of the apps of the machine before: nothing runs on this one yet, so none of them is back.
+      if (enrolled.first) await forgetDownOfHost(db, enrolled.hostId);
       log.info({ hostId: enrolled.hostId, machine: name, again: !enrolled.first }, 'host enrolled');
       return { hostId: enrolled.hostId, hubPublicKey: hubKey.publicKey };
     },

@@ -137,6 +137,26 @@ test('only one of several concurrent requests for the same domain succeeds', asy
   assert.deepEqual(answers.map(({ status }) => String(status)).sort(), ['200', '409', '409', '409']);
 });
 
+test('a canonical host that was stored before the check does not stand in the way of other changes', async (t) => {
+  const { api, project, call } = await start(t);
+  const [{ id }] = project.environments;
+  const domains = [{ host: 'example.com' }, { host: 'www.example.com' }];
+  const settings = { domains, edge: { canonicalHost: 'www.example.com' } };
+  assert.equal((await call('PATCH', '/production', { settings })).status, 200);
+  const { settings: text } = await api.deps.db
+    .selectFrom('environment')
+    .select('settings')
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow();
+  const before = text.replace('"canonicalHost":"www.example.com"', '"canonicalHost":"elsewhere.example.com"');
+  assert.notEqual(before, text);
+  await api.deps.db.updateTable('environment').set({ settings: before }).where('id', '=', id).execute();
+  assert.equal((await call('PATCH', '/production', { branch: 'develop' })).status, 200);
+  assert.equal((await call('PATCH', '/production', { settings: { limits: { memoryMiB: 256 } } })).status, 200);
+  const fewer = { settings: { domains: [{ host: 'example.com' }] } };
+  assert.equal((await call('PATCH', '/production', fewer)).json.code, 'ORK_INVALID');
+});
+
 test('a canonical host that no domain covers is refused at creation, on its own, and when the domains change', async (t) => {
   const { call } = await start(t);
   const edge = { canonicalHost: 'www.example.com' };

@@ -114,12 +114,18 @@ async function change(
   const settings = mergeSettings(stored, withUsers(body.settings ?? {}, body.users, stored.edge.basicAuth));
   await checkPlan(tx, at.teamId, settings);
   const [first] = await listEnvironments(tx, [project.id]);
-  const placed = await withDomain(deps, tx, settings, {
-    project: project.slug,
-    environment: environment.slug,
-    environmentId: environment.id,
-    isFirst: first?.id === environment.id,
-  });
+  const placed = await withDomain(
+    deps,
+    tx,
+    settings,
+    {
+      project: project.slug,
+      environment: environment.slug,
+      environmentId: environment.id,
+      isFirst: first?.id === environment.id,
+    },
+    stored,
+  );
   const edgeChanged = !isSameEdge(edgePartOf(stored), edgePartOf(placed));
   const branch = body.branch ?? environment.branch;
   await updateEnvironment(tx, environment.id, { branch, settings: placed, edgeChanged });

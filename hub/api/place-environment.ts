@@ -57,6 +57,7 @@ export async function placeEnvironment(
 /**
  * The settings unchanged if they name a domain, or are those of a worker, which has none; otherwise with the first
  * default domain that is free or already its own.
+ * @param stored the settings before a change: a canonical host that the change does not touch is not checked again
  * @throws OrkestrError ORK_INVALID, also for a worker with domains, when no default domain is free, and when none covers
  *   the canonical host; ORK_ROUTE_TAKEN
  */
@@ -65,14 +66,19 @@ export async function withDomain(
   db: Db,
   settings: Settings,
   of: Omit<Parameters<typeof defaultDomains>[0], 'appsUrl'>,
+  stored?: Settings,
 ): Promise<Settings> {
   checkDomains(settings.domains, { hub: deps.hubUrl(), apps: deps.config.appsUrl });
   if (isWorker(settings)) return withoutDomains(settings);
   const domains = settings.domains.length > 0 ? settings.domains : [await freeDomain(deps, db, of)];
   const placed = { ...settings, domains };
-  checkCanonicalHost(placed);
+  if (stored === undefined || !isSameCanonicalHost(stored, placed)) checkCanonicalHost(placed);
   return placed;
 }
+
+const isSameCanonicalHost = (before: Settings, after: Settings): boolean =>
+  before.edge.canonicalHost === after.edge.canonicalHost &&
+  JSON.stringify(before.domains) === JSON.stringify(after.domains);
 
 async function freeDomain(
   deps: Pick<PlaceDeps, 'config'>,

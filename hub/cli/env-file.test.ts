@@ -119,3 +119,19 @@ test('many bad lines are counted rather than listed', () => {
 test('a file without a variable is refused', () => {
   assert.throws(() => parseEnvFile('# nothing\n', '.env'), /no variable in \.env/);
 });
+
+test('a JSON object of texts is read as it is, and nothing of its values is in an error', () => {
+  const key = { private_key: '-----BEGIN\nabc' };
+  const text = JSON.stringify({ CREDENTIALS: JSON.stringify(key), PATH_TO: 'C:\\x', PHRASE: "it's `a`!" });
+  assert.deepEqual(parse(`\uFEFF ${text}`), {
+    CREDENTIALS: JSON.stringify(key),
+    PATH_TO: 'C:\\x',
+    PHRASE: "it's `a`!",
+  });
+  assert.deepEqual(problemsOf('{"A": 12345, "B": "b", "1C": "c"}'), [
+    '"A": not a name with a text as its value',
+    '"1C": not a name with a text as its value',
+  ]);
+  assert.throws(() => parse('{"A": "secretvalue", }'), { message: /^\.env begins with \{ and is not JSON/ });
+  assert.throws(() => parse('{}'), { message: /no variable in \.env/ });
+});

@@ -2,6 +2,7 @@
  * Parses a `.env` file. Readers of such files differ, so what they read differently is an error here, with its line:
  * Node's own parser, for one, cuts `pa#ss` at the `#`, and skips lines that it does not understand.
  */
+import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { EnvName, EnvValue } from '../../protocol/ids.ts';
 
@@ -23,12 +24,16 @@ const MAX_PROBLEMS = 10;
 /** A line that cannot be used. The reason repeats nothing of the file: it may be a secret. */
 class LineProblem extends Error {}
 
+const JsonVariables = z.record(EnvName, EnvValue);
+
 /**
- * Name → value, in the order of the file.
+ * Name → value, in the order of the file. A text that begins with `{` is a JSON object of texts, as `heroku config
+ * --json` prints it: quotes in a `.env` mean different things to the programs that write them.
  * @param source the file's name, for messages
  * @throws OrkestrError ORK_INVALID with the numbers of the lines that cannot be used
  */
 export function parseEnvFile(text: string, source: string): Map<string, string> {
+  if (/^\uFEFF?\s*\{/.test(text)) return parseJson(text.replace(/^\uFEFF/, ''), source);
   const scanner = new Scanner(text.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n'));
   const variables = new Map<string, string>();
   const lineOf = new Map<string, number>();
@@ -49,6 +54,24 @@ export function parseEnvFile(text: string, source: string): Map<string, string> 
     }
   }
   if (problems.length > 0) throw unusable(source, problems);
+  return someOf(variables, source);
+}
+
+/** The messages of the parser would repeat the text, which is secret. */
+function parseJson(text: string, source: string): Map<string, string> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new OrkestrError('ORK_INVALID', `${source} begins with { and is not JSON. Nothing was changed.`);
+  }
+  const { data, error } = JsonVariables.safeParse(json);
+  if (data !== undefined) return someOf(new Map(Object.entries(data)), source);
+  const wrong = error.issues.map(({ path: [name] }) => `${JSON.stringify(name)}: not a name with a text as its value`);
+  throw unusable(source, wrong);
+}
+
+function someOf(variables: Map<string, string>, source: string): Map<string, string> {
   if (variables.size === 0) throw new OrkestrError('ORK_INVALID', `There is no variable in ${source}.`);
   return variables;
 }
@@ -104,7 +127,7 @@ function refuseReferences(value: string): void {
 function unusable(source: string, problems: readonly string[]): OrkestrError {
   const more = problems.length - MAX_PROBLEMS;
   const evidence = [...problems.slice(0, MAX_PROBLEMS), ...(more > 0 ? [`and ${more} more`] : [])];
-  return new OrkestrError('ORK_INVALID', `Some lines of ${source} cannot be used. Nothing was changed.`, { evidence });
+  return new OrkestrError('ORK_INVALID', `Parts of ${source} cannot be used. Nothing was changed.`, { evidence });
 }
 
 /** A position in a text. Patterns must be sticky. */

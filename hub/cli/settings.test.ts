@@ -67,4 +67,5 @@ test('--worker asks for a container that runs, and for no domain', () => {
   });
   assert.throws(() => settingsOf({ worker: true, domain: ['a.example.com'] }), { code: 'ORK_INVALID' });
   assert.throws(() => settingsOf({ worker: true, healthPath: '/' }), { code: 'ORK_INVALID' });
+  assert.throws(() => settingsOf({ worker: true, port: '3000' }), { code: 'ORK_INVALID' });
 });

@@ -21,10 +21,11 @@ type Tree = { [name: string]: unknown };
 
 /** The given options only, as a tree: `{ limits: { memoryMiB: 512 } }`. */
 export function settingsOf(options: SettingOptions): Tree {
-  if (options.worker && (options.domain !== undefined || options.healthPath !== undefined)) {
+  const isVisited = [options.domain, options.healthPath, options.port].some((one) => one !== undefined);
+  if (options.worker && isVisited) {
     throw new OrkestrError(
       'ORK_INVALID',
-      '--worker is for an app that nothing connects to: do not give --domain or --health-path with it.',
+      '--worker is for an app that nothing connects to: do not give --domain, --port or --health-path with it.',
     );
   }
   const given: Tree[] = [];
@@ -66,7 +67,7 @@ function domainOf(text: string, stripPrefix: boolean): Tree {
 }
 
 /** The ASCII form for DNS: `xn--mller-kva.de` for `müller.de`. Invalid names are left for the hub to reject. */
-export const hostOf = (text: string): string => (/\P{ASCII}/u.test(text) ? domainToASCII(text) || text : text);
+const hostOf = (text: string): string => (/\P{ASCII}/u.test(text) ? domainToASCII(text) || text : text);
 
 function merge(base: Tree, changes: Tree): Tree {
   const merged: Tree = { ...base };

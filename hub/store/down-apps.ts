@@ -47,7 +47,7 @@ export function listDownOfTeam(
     .execute();
 }
 
-/** Replaces what is known of another deployment; of the same one, `since`, `heard_at` and `told_at` stay. */
+/** What changes of an app that is known to be down; of a new one, everything. Of another deployment nothing must be known. */
 export async function putDown(
   db: Db,
   { environmentId, deploymentId, error, exitCode, restarts, since }: DownApp,
@@ -69,4 +69,10 @@ export async function setDownTold(db: Db, environmentId: string, now: string): P
 
 export async function deleteDown(db: Db, environmentId: string): Promise<void> {
   await db.deleteFrom('down_app').where('environment_id', '=', environmentId).execute();
+}
+
+/** Without a notice: a new machine has taken the place of the host. */
+export async function forgetDownOfHost(db: Db, hostId: string): Promise<void> {
+  const placed = db.selectFrom('environment').select('id').where('host_id', '=', hostId);
+  await db.deleteFrom('down_app').where('environment_id', 'in', placed).execute();
 }

@@ -67,7 +67,7 @@ export const ruby: Detector = {
       [...gemfile.matchAll(/^[ \t]*gem[ \t(]*["']([A-Za-z0-9_.-]+)["']/gm)].map(([, gem = '']) => gem),
     );
     const found = await startOf(repository, gems);
-    const start = found ?? statedStart(request.stated);
+    const start = found ?? statedStart(request);
     if (start === null)
       return {
         missed:
@@ -168,8 +168,8 @@ async function startOf(repository: RepositoryView, gems: ReadonlySet<string>): P
 }
 
 /** A worker has none of the files of a web app: with a Gemfile, a stated command suffices. */
-const statedStart = ({ startCommand }: DetectRequest['stated']): Start | null =>
-  startCommand === undefined
+const statedStart = ({ stated: { startCommand }, isLastTry }: DetectRequest): Start | null =>
+  startCommand === undefined || isLastTry !== true
     ? null
     : { framework: 'Ruby', port: 9292, command: startCommand.value, from: startCommand.from };
 

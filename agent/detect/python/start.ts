@@ -19,26 +19,27 @@ export const PYTHON_FRAMEWORKS = [...FRAMEWORKS, DJANGO, ...SCRIPT_FRAMEWORKS];
 
 /** A Procfile decides; else a framework's server is used; else an entry file is run; else what the settings name. */
 export async function startOf(
-  { repository, stated }: Pick<DetectRequest, 'repository' | 'stated'>,
+  request: Pick<DetectRequest, 'repository' | 'stated' | 'isLastTry'>,
   dependencies: PythonDependencies | null,
   django: DjangoProject | null,
 ): Promise<PythonStart | null> {
+  const { repository } = request;
   return (
     (await procfileStart(repository, dependencies)) ??
     (await djangoStart(django, dependencies)) ??
     (await scriptStart(repository, dependencies)) ??
     (await frameworkStart(repository, dependencies)) ??
     (await entryStart(repository)) ??
-    statedStart(stated, dependencies)
+    statedStart(request, dependencies)
   );
 }
 
 /** A bot or another worker has none of the files of a web app: with its dependencies, a stated command suffices. */
 function statedStart(
-  { startCommand }: DetectRequest['stated'],
+  { stated: { startCommand }, isLastTry }: Pick<DetectRequest, 'stated' | 'isLastTry'>,
   dependencies: PythonDependencies | null,
 ): PythonStart | null {
-  if (startCommand === undefined || dependencies === null) return null;
+  if (startCommand === undefined || dependencies === null || isLastTry !== true) return null;
   const { value: command, from } = startCommand;
   return { framework: 'Python', frameworkFrom: dependencies.file, command, from, isStated: true };
 }

@@ -45,7 +45,7 @@ async function* sourceFiles(app: RepositoryView, kindOf: KindOf): AsyncGenerator
     const below: string[] = [];
     for (const folder of level.slice(0, MAX_FOLDERS - folders)) {
       folders += 1;
-      for (const name of await app.entries(folder === '' ? '.' : folder)) {
+      for (const name of await app.entries(folder === '' ? '.' : folder.slice(0, -1))) {
         const kind = kindOf(name);
         if (kind !== null) yield { path: `${folder}${name}`, kind };
         else if (name.endsWith('/') && !IGNORED.test(name)) below.push(`${folder}${name}`);

@@ -6,7 +6,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { parseDefaultInterfaces } from '../../../protocol/service/guest-bridges.ts';
 import type { Exec } from '../../lib/exec.ts';
-import { parseEngineNameServers } from '../../lib/name-servers.ts';
+import { isOnThisHost, parseEngineNameServers } from '../../lib/name-servers.ts';
 import { defineCheck, when } from '../check.ts';
 import type { Finding } from '../check.ts';
 import { lookUp } from '../host-lookup.ts';
@@ -149,7 +149,7 @@ function ofSome(servers: readonly NameServer[], file: string): Finding<ServerPro
 }
 
 /** Excludes servers that only this host can reach: builds are given another one (agent/lib/name-servers.ts). */
-const isForBuilds = (address: string): boolean => !address.startsWith('127.') && address !== '::1';
+const isForBuilds = (address: string): boolean => !isOnThisHost(address);
 
 interface DefaultRoutes {
   readonly ipv4: boolean;

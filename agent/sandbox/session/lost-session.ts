@@ -2,7 +2,6 @@
  * A build whose session the engine lost: it drops one whose health check is not answered in ten seconds (moby/buildkit
  * session/grpc.go), as on a host that is overloaded for a moment. What the build has finished is cached by then.
  */
-import type { StepLog } from '../../deployment/ports.ts';
 import type { BuildSession } from './session.ts';
 
 /** Sessions for one build, at most. */
@@ -17,12 +16,13 @@ interface Answer {
 /**
  * Builds over a session, and over another one if the engine lost it. Each is closed at its end.
  * @param build asks the engine for the build
+ * @param onLost called before the engine is asked again
  * @returns its last answer
  */
 export async function overSession<T extends Answer>(
   open: () => Promise<BuildSession>,
   build: (session: BuildSession) => Promise<T>,
-  log: StepLog,
+  onLost: () => void,
 ): Promise<T> {
   for (let left = SESSIONS - 1; ; left -= 1) {
     const session = await open();
@@ -32,7 +32,7 @@ export async function overSession<T extends Answer>(
     } finally {
       session.close();
     }
-    log.line('The build engine lost its connection to the agent, as on an overloaded host. Building again');
+    onLost();
   }
 }
 

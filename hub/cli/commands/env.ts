@@ -31,7 +31,7 @@ export const addEnvCommands: AddCommands = (program, context, outcome) => {
       'orkestr env set DATABASE_URL=- < url.txt          # the value comes from stdin, or is asked for',
       'orkestr env set DEBUG=1 --environment staging',
       'orkestr env set --from-file .env                  # all of its variables at once',
-      'heroku config -s | orkestr env set --from-file -  # the same from stdin',
+      'heroku config --json | orkestr env set --from-file -  # a JSON object, from stdin',
       'orkestr env set --build NPM_TOKEN=- < token.txt   # for `npm ci`, or RUN --mount=type=secret,id=NPM_TOKEN',
     ]),
   )

@@ -3,6 +3,7 @@ import { Option } from 'commander';
 import { z } from 'zod';
 import { Host, MadeHost } from '../../api/schemas.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
+import { safeLine } from '../../../protocol/safe-text.ts';
 import { apiPath } from '../client.ts';
 import { action, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
@@ -94,9 +95,10 @@ type MadeHost = z.infer<typeof MadeHost>;
 
 function showWhatToDo(output: Output, host: Host): void {
   const { name, refusal } = host;
-  if (refusal !== null) output.line(`\n${name} is refused: ${refusal.message}\n${output.mendOf(refusal.code)}`);
+  if (refusal !== null)
+    output.line(`\n${name} is refused: ${safeLine(refusal.message, false)}\n${output.mendOf(refusal.code)}`);
   for (const { says, mend } of hostHints(host)) {
-    output.line(`\n${name}: ${says}${mend === undefined ? '' : ` ${output.mendOf(mend)}`}`);
+    output.line(`\n${name}: ${safeLine(says, false)}${mend === undefined ? '' : ` ${output.mendOf(mend)}`}`);
   }
 }
 

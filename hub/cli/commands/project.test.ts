@@ -33,7 +33,7 @@ test('project create --worker makes a project for a bot, which has no address', 
     slug: 'bot',
     environment: {
       slug: 'production',
-      settings: { startCommand: 'python bot.py', healthCheck: { kind: 'running' } },
+      settings: { startCommand: 'python bot.py', healthCheck: { kind: 'running' }, domains: [] },
     },
   });
   assert.doesNotMatch(result.stdout, /Will be available at/);

@@ -10,8 +10,8 @@ import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import { showDownApps } from '../down-apps.ts';
 import type { Context } from '../context.ts';
-import { integer, readSecret } from '../input.ts';
-import { hostOf } from '../settings.ts';
+import { readSecret } from '../input.ts';
+import { settingsOf } from '../settings.ts';
 import type { Output } from '../output.ts';
 import { hostOption } from '../hosts.ts';
 import { projectName } from '../place.ts';
@@ -173,13 +173,7 @@ function newProject(
       slug: 'production',
       branch: options.branch,
       hostId,
-      settings: {
-        rootDirectory: options.root,
-        port: options.port === undefined ? undefined : integer(options.port, '--port'),
-        domains: options.domain?.map((text) => ({ host: hostOf(text) })),
-        startCommand: options.start,
-        ...(options.worker && { healthCheck: { kind: 'running' } }),
-      },
+      settings: settingsOf(options),
     },
   };
 }
