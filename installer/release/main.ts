@@ -96,9 +96,12 @@ async function main(): Promise<number> {
 async function measureWithEngine(out: string, version: string): Promise<Idle> {
   const home = new Home(join(ROOT, '.orkestr'));
   home.make();
+  const stopped = new AbortController();
+  const stop = (): void => stopped.abort(new OrkestrError('ORK_CANCELLED', 'The measurement was stopped.'));
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, stop);
   await ensureEngine(enginePlan(home), say);
   try {
-    return await measure(out, version);
+    return await measure(out, version, stopped.signal);
   } finally {
     // An `npm start` that runs at the same time shares the engine, and stops it when it ends.
     if (!home.isLocked()) await stopEngine(enginePlan(home));

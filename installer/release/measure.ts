@@ -24,8 +24,11 @@ const SETTLE_MS = 120_000;
 /** Two rounds of the agent and the collections after them, ms. */
 const WATCH_MS = 120_000;
 
-/** Unpacks the release for this machine, starts its three processes enrolled and with an engine, and measures them. */
-export async function measure(release: string, version: string): Promise<Idle> {
+/**
+ * Unpacks the release for this machine, starts its three processes enrolled and with an engine, and measures them.
+ * @param signal ends it early: it stops what it has started, and throws the reason
+ */
+export async function measure(release: string, version: string, signal: AbortSignal): Promise<Idle> {
   const target = ReleaseTarget.parse(`linux-${arch()}`);
   const folder = mkdtempSync(join(tmpdir(), 'ork-idle-'));
   const started: Service[] = [];
@@ -44,16 +47,20 @@ export async function measure(release: string, version: string): Promise<Idle> {
     await host.join(await hub.url());
     const proxy = await start('orkestr-proxy', 'listening');
     const agent = await start('orkestr-agent', 'ready');
-    await sleep(SETTLE_MS);
+    await pause(SETTLE_MS, signal);
     const both = [agent, proxy];
     const before = secondsOf(both);
-    await sleep(WATCH_MS);
+    await pause(WATCH_MS, signal);
     const cpuPercent = (100 * (secondsOf(both) - before)) / (WATCH_MS / 1000);
     return { agentBytes: bytesOf(agent), proxyBytes: bytesOf(proxy), hubBytes: bytesOf(hub), cpuPercent };
   } finally {
     for (const service of started.toReversed()) await service.stop();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
 }
 
 const secondsOf = (services: readonly Service[]): number =>
