@@ -33,6 +33,8 @@ interface FakeEngine {
   readonly prepared: Prepared[];
   readonly sizes: string[];
   child: ChildProcess | undefined;
+  /** How often it still answers that the command is only starting. */
+  starting: number;
   /** Whether the container runs; null: it is removed. */
   isRunning: boolean | null;
 }
@@ -60,6 +62,10 @@ async function answerTo(fake: FakeEngine, request: IncomingMessage): Promise<[nu
       fake.sizes.push(search);
       return [200, {}];
     case '/exec/e1/json':
+      if (fake.starting > 0) {
+        fake.starting -= 1;
+        return [200, { Running: true, Pid: 0, ExitCode: null }];
+      }
       return fake.isRunning === null ? [404, {}] : [200, stateOf(fake.child)];
     default:
       return [500, { message: `not scripted: ${pathname}` }];
@@ -74,7 +80,7 @@ function stateOf(child: ChildProcess | undefined) {
 
 async function startFakeEngine(t: TestContext): Promise<FakeEngine> {
   const socketPath = join(temporaryFolder(t), 's');
-  const fake: FakeEngine = { socketPath, prepared: [], sizes: [], child: undefined, isRunning: true };
+  const fake: FakeEngine = { socketPath, prepared: [], sizes: [], child: undefined, starting: 0, isRunning: true };
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const [status, body] = await answerTo(fake, request);
     response.writeHead(status).end(JSON.stringify(body));
@@ -217,6 +223,23 @@ test('a signal reaches the command, and the next one kills it', async (t) => {
   await stubborn.signal('SIGTERM');
   assert.equal((await stubborn.end).exitCode, 137);
   await stubborn.signal('SIGTERM'); // it is over: nothing is signalled
+});
+
+test('a signal to a command that is only starting waits for it, and one that was never sent does not make the next a kill', async (t) => {
+  const fake = await startFakeEngine(t);
+  const early = await start(fake, node(`setInterval(() => {}, 1000)`));
+  await until(() => typeof fake.child?.pid === 'number');
+  fake.starting = 3;
+  await early.signal('SIGTERM');
+  assert.equal((await early.end).exitCode, 143);
+
+  const late = await start(fake, node(`setInterval(() => {}, 1000)`));
+  await until(() => fake.child?.exitCode === null && fake.child.signalCode === null);
+  fake.starting = 1000;
+  await late.signal('SIGTERM');
+  fake.starting = 0;
+  await late.signal('SIGTERM');
+  assert.equal((await late.end).exitCode, 143);
 });
 
 test('a command whose output nobody reads any more is hung up on', async (t) => {

@@ -53,6 +53,28 @@ test('hosts list shows the version of each agent, and why an agent is refused', 
   assert.match(stdout, /vps 1 is refused: The hub speaks 2 to 3, the agent 1\.\nUpgrade orkestr on the host/);
 });
 
+test('hosts list passes no control sequence of a host on to the terminal', async () => {
+  const message = 'bad \u001b]0;owned\u0007\u001b[2J word';
+  const refusal = { code: 'ORK_PROTOCOL_AGENT_OLD', message, evidence: [] };
+  const error = { code: 'ORK_APP_EXITED' as const, message, evidence: [] };
+  const app = { project: 'shop', environment: 'production', since: AT, exitCode: 1, restarts: 1, error };
+  const refused = { ...host, enrolled: true, refusal };
+  const status = {
+    agentVersion: '0.1.0',
+    engine: { reachable: true, version: '28.2.2', liveRestore: true },
+    proxy: { reachable: true },
+    cgroupVersion: '2',
+    memory: { totalBytes: 8, availableBytes: 4 },
+    disk: { totalBytes: 100, availableBytes: 50 },
+    outbox: 0,
+  };
+  const ill = { ...host, enrolled: true, online: true, status, downApps: [app] };
+  const { stdout } = await run(['hosts', 'list'], { 'GET /hosts': () => [refused, ill] });
+  assert.match(stdout, /is refused: bad/);
+  assert.match(stdout, /but down since .*bad/);
+  assert.ok(!stdout.includes('\u001b]') && !stdout.includes('\u001b[2J'), JSON.stringify(stdout));
+});
+
 test('tokens create prints only the token on stdout, so that it can be piped; revoke takes a name', async () => {
   const token = { id: IDS.older, name: 'ci', scopes: ['git'], createdAt: AT, expiresAt: null, lastUsedAt: null };
   const made = await run(['tokens', 'create', 'ci', '--scope', 'git', '--expires-in-days', '9'], {
