@@ -18,7 +18,10 @@ export const Identity = z.object({
 });
 export type Identity = z.infer<typeof Identity>;
 
-/** First 8 hex digits of SHA-256 of the host id. Marks everything that this agent makes on the machine. */
+/**
+ * First 8 hex digits of SHA-256 of the host id. Marks everything that its agent makes on the machine: label
+ * `orkestr.scope`, names of bridges, chains and namespaces.
+ */
 export const scopeOf = (hostId: string): string => createHash('sha256').update(hostId).digest('hex').slice(0, 8);
 
 /** @returns null if this state folder has no identity yet. @throws OrkestrError ORK_IDENTITY_UNREADABLE */

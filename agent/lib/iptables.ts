@@ -38,14 +38,15 @@ export function makeChainKeeper(by: Exec): ChainKeeper {
 
   const ensureOf = async (version: IpVersion, chains: readonly Chain[]): Promise<void> => {
     const wanted = JSON.stringify(chains);
+    const own = chains.map(linesOf);
     const there = await rulesOf(version, by);
     const last = kept.get(version);
-    if (last?.wanted === wanted && last.shown === rulesAbout(chains, there) && areComplete(chains, there)) return;
+    if (last?.wanted === wanted && last.shown === rulesAbout(own, there) && areComplete(own, there)) return;
     kept.delete(version);
-    await write(version, chains, there, by);
+    await write(version, own, there, by);
     const after = await rulesOf(version, by);
     // Otherwise somebody changed them at the same time, and the next call must write them again.
-    if (areComplete(chains, after)) kept.set(version, { wanted, shown: rulesAbout(chains, after) });
+    if (areComplete(own, after)) kept.set(version, { wanted, shown: rulesAbout(own, after) });
   };
 
   return {
@@ -56,58 +57,83 @@ export function makeChainKeeper(by: Exec): ChainKeeper {
   };
 }
 
-async function write(version: IpVersion, chains: readonly Chain[], there: readonly string[], by: Exec): Promise<void> {
-  const tables = [...new Set(chains.map(({ table }) => table))];
-  const lines = tables.flatMap((table) => linesOf(table, chains, there));
+/**
+ * How {@link rulesOf} shows a chain. Made once per call: a host may have thousands of rules, each of which is compared
+ * with every chain once a minute.
+ */
+interface ChainLines {
+  readonly chain: Chain;
+  /** Begins each of its rules. */
+  readonly start: string;
+  /** The rule that leads to it. */
+  readonly jump: string;
+  /** Begins each rule of the chain that it is reached from. */
+  readonly siblings: string;
+}
+
+function linesOf(chain: Chain): ChainLines {
+  const append = `${chain.table} -A `;
+  return {
+    chain,
+    start: `${append}${chain.name} `,
+    jump: append + jumpOf(chain),
+    siblings: `${append}${chain.jump.from} `,
+  };
+}
+
+async function write(
+  version: IpVersion,
+  own: readonly ChainLines[],
+  there: readonly string[],
+  by: Exec,
+): Promise<void> {
+  const tables = [...new Set(own.map(({ chain }) => chain.table))];
+  const input = tables.flatMap((table) => transaction(table, own, there));
   await run(
     `${program({ version })}-restore`,
     ['--wait', '--noflush'],
-    { timeoutMs: TIMEOUT_MS, input: `${lines.join('\n')}\n` },
+    { timeoutMs: TIMEOUT_MS, input: `${input.join('\n')}\n` },
     by,
   );
 }
 
 /** The kernel's output about these chains and the jumps to them. */
-function rulesAbout(chains: readonly Chain[], rules: readonly string[]): string {
-  const isAbout = (rule: string): boolean =>
-    chains.some((chain) => rule.startsWith(ruleOf(chain)) || rule === `${chain.table} -A ${jumpOf(chain)}`);
-  return rules.filter(isAbout).join('\n');
-}
+const rulesAbout = (own: readonly ChainLines[], rules: readonly string[]): string =>
+  rules.filter((rule) => own.some(({ start, jump }) => rule.startsWith(start) || rule === jump)).join('\n');
 
 /** Compares the number of rules, because the kernel may print them in other words than they were given in. */
-const areComplete = (chains: readonly Chain[], rules: readonly string[]): boolean =>
-  chains.every(
-    (chain) =>
-      rules.filter((rule) => rule.startsWith(ruleOf(chain))).length === chain.rules.length &&
-      rules.includes(`${chain.table} -A ${jumpOf(chain)}`) &&
-      !isLate(chain, rules),
+const areComplete = (own: readonly ChainLines[], rules: readonly string[]): boolean =>
+  own.every(
+    (lines) =>
+      rules.filter((rule) => rule.startsWith(lines.start)).length === lines.chain.rules.length &&
+      rules.includes(lines.jump) &&
+      !isLate(lines, rules),
   );
 
 /** Whether the jump of a chain comes after a rule of others where it must not. */
-const isLate = (chain: Chain, rules: readonly string[]): boolean =>
-  chain.table === 'mangle' && beforeJump(chain, rules, `${chain.table} -A `) !== undefined;
+const isLate = ({ chain, siblings, jump }: ChainLines, rules: readonly string[]): boolean =>
+  chain.table === 'mangle' && beforeJump({ siblings, jump }, rules) !== undefined;
 
-/** The first rule of others that precedes a jump. @param start prefix of each line that is a rule */
-function beforeJump(chain: Chain, rules: readonly string[], start: string): string | undefined {
-  const siblings = rules.filter((rule) => rule.startsWith(`${start}${chain.jump.from} `));
-  return siblings
-    .slice(0, Math.max(0, siblings.indexOf(start + jumpOf(chain))))
-    .find((rule) => !rule.includes(` -j ${OURS}`));
+/** The first rule of others that precedes a jump. */
+function beforeJump(
+  { siblings, jump }: Pick<ChainLines, 'siblings' | 'jump'>,
+  rules: readonly string[],
+): string | undefined {
+  const there = rules.filter((rule) => rule.startsWith(siblings));
+  return there.slice(0, Math.max(0, there.indexOf(jump))).find((rule) => !rule.includes(` -j ${OURS}`));
 }
 
-const ruleOf = ({ table, name }: Chain): string => `${table} -A ${name} `;
-
 /** Input for iptables-restore: one transaction per table, so that a chain is never empty. */
-function linesOf(table: Table, chains: readonly Chain[], there: readonly string[]): string[] {
-  const own = chains.filter((chain) => chain.table === table);
-  const late = own.filter((chain) => isLate(chain, there));
-  const missing = own.filter((chain) => !there.includes(`${table} -A ${jumpOf(chain)}`));
+function transaction(table: Table, all: readonly ChainLines[], there: readonly string[]): string[] {
+  const own = all.filter(({ chain }) => chain.table === table);
+  const late = own.filter((lines) => isLate(lines, there));
+  const missing = own.filter(({ jump }) => !there.includes(jump));
   return [
     `*${table}`,
-    ...own.map(({ name }) => `:${name} - [0:0]`),
-    ...own.flatMap(({ name, rules }) => rules.map((rule) => `-A ${name} ${rule.join(' ')}`)),
-    ...late.map((chain) => `-D ${jumpOf(chain)}`),
-    ...[...missing, ...late].map((chain) => `-I ${jumpOf(chain)}`),
+    ...own.map(({ chain }) => `:${chain.name} - [0:0]`),
+    ...own.flatMap(({ chain }) => chain.rules.map((rule) => `-A ${chain.name} ${rule.join(' ')}`)),
+    ...late.map(({ chain }) => `-D ${jumpOf(chain)}`),
+    ...[...missing, ...late].map(({ chain }) => `-I ${jumpOf(chain)}`),
     'COMMIT',
   ];
 }
@@ -166,8 +192,9 @@ async function lackIn(lines: readonly string[], chain: Chain, by: Exec): Promise
       return `chain ${name} has "${there}" where "${rule.join(' ')}" belongs`;
     }
   }
-  if (!lines.includes(`-A ${jumpOf(chain)}`)) return `nothing leads from ${jump.from} to chain ${name}`;
-  const before = beforeJump(chain, lines, '-A ');
+  const jumpLine = `-A ${jumpOf(chain)}`;
+  if (!lines.includes(jumpLine)) return `nothing leads from ${jump.from} to chain ${name}`;
+  const before = beforeJump({ siblings: `-A ${jump.from} `, jump: jumpLine }, lines);
   return before === undefined ? null : `"${before}" comes before the way to chain ${name}`;
 }
 

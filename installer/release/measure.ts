@@ -30,15 +30,16 @@ const WATCH_MS = 120_000;
  */
 export async function measure(release: string, version: string, signal: AbortSignal): Promise<Idle> {
   const target = ReleaseTarget.parse(`linux-${arch()}`);
+  const name = archiveName(version, target);
   const folder = mkdtempSync(join(tmpdir(), 'ork-idle-'));
+  const bin = join(folder, name.replace('.tar.xz', ''), 'bin');
   const started: Service[] = [];
+  const host = new ReleasedHost(folder, (program) => [join(bin, program)]);
   try {
-    const archive = join(release, archiveName(version, target));
+    const archive = join(release, name);
     await mustRun('tar', ['tar', '--extract', '--file', archive, '--directory', folder]);
-    const bin = join(folder, archiveName(version, target).replace('.tar.xz', ''), 'bin');
-    const host = new ReleasedHost(folder, (name) => [join(bin, name)]);
-    const start = async (name: ProgramName, ready: string): Promise<Service> => {
-      const service = await host.serve(name);
+    const start = async (program: ProgramName, ready: string): Promise<Service> => {
+      const service = await host.serve(program);
       started.push(service);
       await service.waitFor(ready);
       return service;
@@ -55,6 +56,7 @@ export async function measure(release: string, version: string, signal: AbortSig
     return { agentBytes: bytesOf(agent), proxyBytes: bytesOf(proxy), hubBytes: bytesOf(hub), cpuPercent };
   } finally {
     for (const service of started.toReversed()) await service.stop();
+    await host.removeRules();
     rmSync(folder, { recursive: true, force: true });
   }
 }

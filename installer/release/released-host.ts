@@ -2,6 +2,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { makeFirewall } from '../../agent/firewall/firewall.ts';
+import { readIdentity, scopeOf } from '../../agent/identity/identity.ts';
 import { mustRun } from '../stack/run-program.ts';
 import { Service } from '../stack/service.ts';
 
@@ -19,6 +21,7 @@ interface RunOptions {
 export class ReleasedHost {
   readonly env: NodeJS.ProcessEnv;
   readonly #folder: string;
+  readonly #agentState: string;
   readonly #argvOf: (name: ProgramName) => Argv;
 
   /** @param argvOf how a program of the release is run: by its path, or behind another program that runs it */
@@ -26,6 +29,7 @@ export class ReleasedHost {
     const runFolder = join(folder, 'run');
     mkdirSync(runFolder);
     this.#folder = folder;
+    this.#agentState = join(folder, 'agent');
     this.#argvOf = argvOf;
     this.env = {
       PATH: process.env['PATH'],
@@ -35,7 +39,7 @@ export class ReleasedHost {
       ORKESTR_PROXY_LISTEN: '127.0.0.1:0',
       ORKESTR_PROXY_STATE: join(folder, 'proxy'),
       ORKESTR_PROXY_SOCKET: join(runFolder, 'proxy.sock'),
-      ORKESTR_AGENT_STATE: join(folder, 'agent'),
+      ORKESTR_AGENT_STATE: this.#agentState,
       ORKESTR_AGENT_RUN: runFolder,
     };
   }
@@ -66,5 +70,11 @@ export class ReleasedHost {
     );
     await this.run('orkestr-agent', ['join', '--hub', hub, '--token', '-'], { input: joinToken });
     return token;
+  }
+
+  /** Removes the firewall rules of its agent, which a stopped agent leaves in place: they still isolate its apps. */
+  async removeRules(): Promise<void> {
+    const identity = readIdentity(this.#agentState);
+    if (identity) await makeFirewall({ scope: scopeOf(identity.hostId) }).remove();
   }
 }

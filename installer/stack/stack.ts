@@ -99,6 +99,3 @@ export const agentArgv = (): [string, string] => ourProgram('agent/main.ts');
 export function makeFolders(plan: StackPlan): void {
   for (const folder of [plan.folder, plan.runFolder]) mkdirSync(folder, { recursive: true, mode: 0o700 });
 }
-
-/** Marks everything that an agent creates on a host: label `orkestr.scope`, names of bridges, chains and namespaces. */
-export const scopeOf = (hostId: string): string => createHash('sha256').update(hostId).digest('hex').slice(0, 8);

@@ -1,9 +1,9 @@
 /** From a prepared machine to a running installation: engine, base images, console, three processes, admin, host. */
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { z } from 'zod';
 import { Client } from '../../hub/cli/client.ts';
 import { makeFirewall } from '../../agent/firewall/firewall.ts';
+import { readIdentity, scopeOf } from '../../agent/identity/identity.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { ensureBaseImages } from '../prepare/base-images.ts';
 import { buildConsole } from '../prepare/console.ts';
@@ -24,7 +24,6 @@ import {
   proxyCommand,
   ROOT,
   runFolderOf,
-  scopeOf,
 } from '../stack/stack.ts';
 import type { StackPlan } from '../stack/stack.ts';
 import type { Credentials, Home } from './home.ts';
@@ -190,10 +189,9 @@ function forgetHalfSetup(home: Home, plan: StackPlan): void {
  * creates anew.
  */
 async function stopApps(plan: StackPlan): Promise<void> {
-  const identityFile = `${agentState(plan)}/identity.json`;
-  if (!existsSync(identityFile)) return;
-  const { hostId } = z.object({ hostId: z.string() }).parse(JSON.parse(readFileSync(identityFile, 'utf8')));
-  const scope = scopeOf(hostId);
+  const identity = readIdentity(agentState(plan));
+  if (!identity) return;
+  const scope = scopeOf(identity.hostId);
   const engine = new EngineApi(plan.dockerSocket);
   try {
     const apps = await engine.containers(`orkestr.scope=${scope}`);

@@ -7,11 +7,12 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { scopeOf } from '../../agent/identity/identity.ts';
 import { EngineApi } from '../../installer/prepare/engine-api.ts';
 import { unmountBelow } from '../../installer/prepare/mounts.ts';
 import { endProcess, ProcessIdentity } from '../../installer/stack/process-identity.ts';
 import { runProgram } from '../../installer/stack/run-program.ts';
-import { agentArgv, agentEnv, agentState, scopeOf } from '../../installer/stack/stack.ts';
+import { agentArgv, agentEnv, agentState } from '../../installer/stack/stack.ts';
 import type { StackPlan } from '../../installer/stack/stack.ts';
 
 const Plan = z.object({

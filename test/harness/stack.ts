@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 import { z } from 'zod';
+import { scopeOf } from '../../agent/identity/identity.ts';
 import { Deployment, DeploymentDetail } from '../../hub/api/schemas.ts';
 import type { Host } from '../../hub/api/schemas.ts';
 import { apiPath, Client } from '../../hub/cli/client.ts';
@@ -30,7 +31,6 @@ import {
   proxyCommand,
   ROOT,
   runFolderOf,
-  scopeOf,
 } from '../../installer/stack/stack.ts';
 import type { StackPlan } from '../../installer/stack/stack.ts';
 import type { DeploymentStatus } from '../../protocol/agent-link.ts';
