@@ -25,7 +25,7 @@ install.sh, SHA256SUMS and its ed25519 signature. The same sources give the same
   --out FOLDER     output folder (default dist/release)
   --url URL        where the release will be published; install.sh downloads from there unless it came from a hub
   --preset 0..9    of xz (default 6)
-  --measure        unpack the archive for this machine, run agent and proxy for four minutes beside an engine, and print
+  --measure        unpack the archive for this machine, run agent and proxy for five minutes beside an engine, and print
                    what they use
   --help
 

@@ -19,9 +19,12 @@ export interface Idle {
   readonly cpuPercent: number;
 }
 
-/** Time for the garbage of a start and of the first rounds to be collected, ms (protocol/service/tidy.ts). */
-const SETTLE_MS = 120_000;
-/** Two rounds of the agent and the collections after them, ms. */
+/**
+ * Time for the garbage of a start and of the first rounds to be collected, ms (protocol/service/tidy.ts). The third
+ * compaction, the last one for an idle process, comes after the round at two minutes.
+ */
+const SETTLE_MS = 140_000;
+/** Two rounds of the agent, ms. */
 const WATCH_MS = 120_000;
 
 /**
