@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { test } from 'node:test';
-import { type DownApp, MAX_DOWN_APPS } from '../../protocol/agent-link.ts';
+import { type DownApp, EnrolAnswer, MAX_DOWN_APPS } from '../../protocol/agent-link.ts';
+import { makeKeyPair } from '../../protocol/signing.ts';
 import { until } from '../../test/harness/until.ts';
-import { Environment, Host, ProjectInShort, Receiver } from '../api/schemas.ts';
+import { Environment, Host, MadeHost, ProjectInShort, Receiver } from '../api/schemas.ts';
+import { putDown } from '../store/down-apps.ts';
 import { hub, type TestHub } from '../test-hub.ts';
 import type { ScriptedAgent } from './test-agent.ts';
 
@@ -91,7 +93,7 @@ async function start(t: Parameters<typeof hub>[0]) {
   return { on, down, agent: await on.connect() };
 }
 
-test('an app that is down is shown at once everywhere, told once when it lasts, and its return is told', async (t) => {
+test('an app that is down is shown everywhere at once; one notice is sent after two minutes, and one when it is back', async (t) => {
   const { on, down, agent } = await start(t);
   assert.equal(await shown(on), null);
   await beat(on, agent, [down()]);
@@ -121,7 +123,7 @@ test('an app that is down is shown at once everywhere, told once when it lasts, 
   assert.match(notices, /"path":"\/projects\/shop\/environments\/production\/logs"/);
 });
 
-test('an app that is back soon is told to nobody, and a clock that is set makes no trouble last', async (t) => {
+test('no notice is sent of an app that is back soon, nor because the clock of the hub was set', async (t) => {
   const { on, down, agent } = await start(t);
   await beat(on, agent, [down()]);
   await beat(on, agent, []);
@@ -136,7 +138,7 @@ test('an app that is back soon is told to nobody, and a clock that is set makes 
   assert.deepEqual(await told(on), [DOWN]);
 });
 
-test('a new live deployment ends what was known of the one before', async (t) => {
+test('when a new deployment goes live, reports about the one before no longer count', async (t) => {
   const { on, down, agent } = await start(t);
   await beat(on, agent, [down()]);
   on.pass(3 * MINUTE);
@@ -156,7 +158,7 @@ test('a new live deployment ends what was known of the one before', async (t) =>
   assert.deepEqual(await told(on), [DOWN, BACK, DOWN]);
 });
 
-test('a host says nothing about the environments of another one', async (t) => {
+test('what a host reports about environments of another host is ignored', async (t) => {
   const { on, down, agent } = await start(t);
   const other = await on.addHost('other');
   const stranger = await on.connect({ host: other });
@@ -175,11 +177,31 @@ test('with very many apps down, one that is left out does not count as back', as
   assert.notEqual(await shown(on), null);
 });
 
-test('an environment is deleted with what is known of its app', async (t) => {
+test('deleting an environment also deletes the report that its app is down', async (t) => {
   const { on, down, agent } = await start(t);
   await beat(on, agent, [down()]);
   assert.equal((await on.api('DELETE', '/projects/shop/environments/production')).status, 204);
   assert.deepEqual(await on.deps.db.selectFrom('down_app').selectAll().execute(), []);
   await beat(on, agent, [down()]);
   assert.deepEqual(await on.deps.db.selectFrom('down_app').selectAll().execute(), []);
+});
+
+test('a new machine that takes the place of a host does not inherit its reports of apps that are down', async (t) => {
+  const { on, down, agent } = await start(t);
+  await beat(on, agent, [down()]);
+  const { id: host_id } = await on.addHost('other');
+  const elsewhere = await on.addEnvironment('elsewhere', 'main');
+  await on.deps.db.updateTable('environment').set({ host_id }).where('id', '=', elsewhere).execute();
+  await putDown(on.deps.db, down({ environmentId: elsewhere }), SINCE);
+  const made = await on.api('POST', `/hosts/${on.hostId}/join-token`);
+  const { joinToken } = MadeHost.parse(await made.json());
+  const { publicKey } = makeKeyPair();
+  const answer = await fetch(`${on.url}/api/v1/enrol`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ joinToken, name: 'new machine', publicKey }),
+  });
+  assert.equal(EnrolAnswer.parse(await answer.json()).hostId, on.hostId);
+  const left = await on.deps.db.selectFrom('down_app').select('environment_id').execute();
+  assert.deepEqual(left, [{ environment_id: elsewhere }]);
 });
