@@ -8,10 +8,12 @@ import type { Stack } from '../harness/stack.ts';
 import { comeback } from './environment/comeback.ts';
 import { cutover } from './environment/cutover.ts';
 import { edgeSettings } from './environment/edge.ts';
+import { exec } from './environment/exec.ts';
 import { failures } from './environment/failures.ts';
 import { push } from './environment/push.ts';
 import { regression } from './environment/regression.ts';
 import { rollback } from './environment/rollback.ts';
+import { worker } from './environment/worker.ts';
 
 let stack: Stack;
 before(async () => {
@@ -28,3 +30,6 @@ describe('a deployment that fails', () => failures(() => stack));
 describe('a deployment that goes bad right after it was healthy', () => regression(() => stack));
 describe('an app that crashes', () => comeback(() => stack));
 describe('a rollback', () => rollback(() => stack));
+describe('a background worker', () => worker(() => stack));
+// Last: it kills agent and hub.
+describe('a command in an app', () => exec(() => stack));

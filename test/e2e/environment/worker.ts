@@ -1,17 +1,15 @@
 /** A background worker: no port, no domain, deployed again and again, rolled back, started again. */
 import { strict as assert } from 'node:assert';
-import { after, before, describe, test } from 'node:test';
-import { Deployment, Environment } from '../../hub/api/schemas.ts';
-import type { DeploymentDetail } from '../../hub/api/schemas.ts';
-import { apiPath } from '../../hub/cli/client.ts';
-import { EngineApi } from '../../installer/prepare/engine-api.ts';
-import type { TestProject } from '../harness/project.ts';
-import { startStack } from '../harness/stack.ts';
-import type { Stack } from '../harness/stack.ts';
-import { until } from '../harness/until.ts';
+import { before, test } from 'node:test';
+import { Deployment, Environment } from '../../../hub/api/schemas.ts';
+import type { DeploymentDetail } from '../../../hub/api/schemas.ts';
+import { apiPath } from '../../../hub/cli/client.ts';
+import type { TestProject } from '../../harness/project.ts';
+import type { Stack } from '../../harness/stack.ts';
+import { until } from '../../harness/until.ts';
 
 /** Works until it is asked to end. An exit code of its own makes finalize keep its last words. */
-const worker = (version: string) => ({
+const app = (version: string) => ({
   'package.json': JSON.stringify({ name: 'worker', scripts: { start: 'node work.js' } }),
   'work.js': `
 console.log('${version} works with PORT=' + process.env.PORT);
@@ -21,26 +19,20 @@ process.on('SIGTERM', () => { console.log('${version} puts its job back'); proce
 });
 const CRASHING = { 'work.js': "console.log('no queue at all'); setTimeout(() => process.exit(3), 300);" };
 
-describe('a background worker', () => {
+export function worker(given: () => Stack): void {
   let stack: Stack;
   let project: TestProject;
-  let engine: EngineApi;
   let first: DeploymentDetail;
 
   before(async () => {
-    stack = await startStack();
-    engine = new EngineApi(stack.plan.dockerSocket);
+    stack = given();
     const healthCheck = { kind: 'running', runSeconds: 1 };
-    project = await stack.createProject(worker('one'), { slug: 'jobs', settings: { healthCheck } });
+    project = await stack.createProject(app('one'), { slug: 'jobs', settings: { healthCheck } });
     first = await project.deploy();
     assert.equal(first.status, 'live', JSON.stringify(first.error));
   });
-  after(async () => {
-    await engine.close();
-    await stack.stop();
-  });
 
-  const containers = () => engine.containers(`orkestr.scope=${stack.scope}`);
+  const containers = () => stack.engine.containers(`orkestr.environment=${project.environmentId}`);
   /** The deployment whose container runs, alone. */
   const runs = async ({ id }: Pick<Deployment, 'id'>): Promise<void> =>
     assert.deepEqual(
@@ -77,7 +69,7 @@ describe('a background worker', () => {
   });
 
   test('is replaced by the next version, and the old one is asked to end only then', async () => {
-    const second = await project.deploy(worker('two'));
+    const second = await project.deploy(app('two'));
     assert.equal(second.status, 'live', JSON.stringify(second.error));
     await runs(second);
     assert.match(await logOf(second), /=== finalize ===[\s\S]*app: one puts its job back/);
@@ -107,7 +99,7 @@ describe('a background worker', () => {
 
   test('whose container is removed is made again', async () => {
     const [lost] = await containers();
-    await engine.removeContainer(lost?.Id ?? '');
+    await stack.engine.removeContainer(lost?.Id ?? '');
     await until(async () => {
       const [made] = await containers();
       return made !== undefined && made.Id !== lost?.Id && made.State === 'running';
@@ -117,7 +109,7 @@ describe('a background worker', () => {
 
   test('that must not run twice is stopped before its successor starts, and is back if that one fails', async () => {
     await stack.client.patch(environment, { settings: { cutover: 'hold' } }, Environment);
-    const next = await project.deploy(worker('three'));
+    const next = await project.deploy(app('three'));
     assert.equal(next.status, 'live', JSON.stringify(next.error));
     await runs(next);
     const failed = await project.deploy(CRASHING);
@@ -134,8 +126,8 @@ describe('a background worker', () => {
     assert.equal(web.status, 'live', JSON.stringify(web.error));
     assert.equal((await stack.get(new URL(urls[0] ?? '').hostname)).body, 'web');
     await set({ healthCheck: { kind: 'running', runSeconds: 1 }, domains: [] });
-    const again = await project.deploy(worker('four'));
+    const again = await project.deploy(app('four'));
     assert.equal(again.status, 'live', JSON.stringify(again.error));
     await runs(again);
   });
-});
+}
