@@ -12,7 +12,7 @@ import { systemClock } from './lib/clock.ts';
 import type { Engine } from './lib/engine.ts';
 import { makeProxyClient } from './proxy-client/edge-proxy.ts';
 import { makeImageRegistry } from './registry/pull.ts';
-import { makeImageBuilder } from './sandbox/builder.ts';
+import { makeImageBuilder } from './sandbox/build/builder.ts';
 import { makeSandbox } from './sandbox/sandbox.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { makeWorkspaces } from './git/workspaces.ts';

@@ -12,7 +12,7 @@ import type { Image } from '../../protocol/steps.ts';
 import type { ImageRegistry, Ownership, PullRequest } from '../deployment/ports.ts';
 import { makeImageStore } from '../docker/images.ts';
 import { orNull } from '../lib/engine.ts';
-import { usesContainerdStore } from '../sandbox/image-content.ts';
+import { usesContainerdStore } from '../sandbox/handoff/image-content.ts';
 import { makeImageRegistry } from './pull.ts';
 
 let builder: TestBuilder;

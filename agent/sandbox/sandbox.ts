@@ -10,10 +10,10 @@ import { type Exec, exec } from '../lib/exec.ts';
 import { serialize } from '../lib/serialize.ts';
 import { type BuildGroup, buildGroup, removeGroup } from './cgroup/group.ts';
 import { type BuildPriority, makeBuildPriority } from './cgroup/priority.ts';
-import { openSlotAffinity } from './slot-affinity.ts';
-import { makeSlotQueue } from './slot-queue.ts';
-import { makeSlot, type SandboxLease, type Slot, type SlotUse } from './slot.ts';
-import { makeStarvationGuard } from './starvation.ts';
+import { openSlotAffinity } from './slot/slot-affinity.ts';
+import { makeSlotQueue } from './slot/slot-queue.ts';
+import { makeSlot, type SandboxLease, type Slot, type SlotUse } from './slot/slot.ts';
+import { makeStarvationGuard } from './cgroup/starvation.ts';
 
 const DEFAULT_IDLE_MS = 10 * 60_000;
 
@@ -29,7 +29,7 @@ interface SandboxOptions {
   readonly openEngine: (socketPath: string) => Engine;
   /** Concurrent builds. Default 1. */
   readonly slots?: number;
-  /** Size of a slot's disk, see disk.ts. Default null: as large as the host has room for. */
+  /** Size of a slot's disk, see slot/disk-size.ts. Default null: as large as the host has room for. */
   readonly diskMiB?: number | null;
   /** Stop an engine after this many ms without a build. Default ten minutes. */
   readonly idleMs?: number;

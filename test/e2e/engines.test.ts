@@ -16,7 +16,7 @@ test(
     const choice = {
       suites: ['trixie'],
       stores: ['containerd'],
-      files: ['agent/sandbox/transfer.machine.test.ts'],
+      files: ['agent/sandbox/handoff/transfer.machine.test.ts'],
       kinds: ['debian'],
       tests: BUILD_AND_HAND_OVER,
     } as const;

@@ -29,12 +29,12 @@ The last line is {"engines":[{"suite","store","version","passed","failed"}]}. Ex
 
 const FILES = [
   'agent/docker/',
-  'agent/sandbox/build-inputs',
-  'agent/sandbox/builder',
-  'agent/sandbox/context-sync',
-  'agent/sandbox/registry-images',
-  'agent/sandbox/sandbox.test',
-  'agent/sandbox/transfer',
+  'agent/sandbox/build/build-inputs',
+  'agent/sandbox/build/builder',
+  'agent/sandbox/session/context-sync',
+  'agent/sandbox/supply/registry-images',
+  'agent/sandbox/sandbox.',
+  'agent/sandbox/handoff/transfer',
   'agent/registry/registry',
   'test/e2e/environment',
 ];

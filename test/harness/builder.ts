@@ -15,7 +15,7 @@ import { makeEngine } from '../../agent/docker/engine.ts';
 import { makeImageStore } from '../../agent/docker/images.ts';
 import type { BuildRequest, ImageBuilder, ImageStore } from '../../agent/deployment/ports.ts';
 import type { Engine } from '../../agent/lib/engine.ts';
-import { makeImageBuilder } from '../../agent/sandbox/builder.ts';
+import { makeImageBuilder } from '../../agent/sandbox/build/builder.ts';
 import { makeSandbox, type Sandbox } from '../../agent/sandbox/sandbox.ts';
 
 const LIMITS = BuildLimits.parse({ memoryMiB: 256, pids: 256, timeoutSeconds: 120 });

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Import, importsOf, isTest, sourceFiles } from './sources.ts';
 
-/** Processes whose folders have an order. Type imports count, because they are dependencies, too. */
-const PROCESSES = ['hub', 'agent', 'proxy'];
+/** Folders whose own folders have an order. Type imports count, because they are dependencies, too. */
+const LAYERED = ['hub', 'agent', 'agent/sandbox', 'proxy'];
 
 /** The imports of one folder from another. */
 interface Edge {
@@ -12,20 +12,21 @@ interface Edge {
   readonly imports: Import[];
 }
 
-test('the folders of a process import each other in one direction', () => {
-  const wrong = PROCESSES.flatMap((process) => backwards(edgesOf(process)));
+test('the folders of a process, and those of the sandbox, import each other in one direction', () => {
+  const wrong = LAYERED.flatMap((parent) => backwards(edgesOf(parent)));
   assert.deepEqual(
     wrong.map(({ from, to, imports }) => [`${from} -> ${to}`, ...imports.map((one) => `${one.from} -> ${one.to}`)]),
     [],
   );
 });
 
-function edgesOf(process: string): Edge[] {
+function edgesOf(parent: string): Edge[] {
   const edges = new Map<string, Edge>();
-  const files = sourceFiles().filter((file) => file.startsWith(`${process}/`) && !isTest(file));
+  const files = sourceFiles().filter((file) => file.startsWith(`${parent}/`) && !isTest(file));
   for (const found of files.flatMap(importsOf)) {
-    const [from, to] = [folderOf(found.from), folderOf(found.to)];
-    if (!found.ours || !found.to.startsWith(`${process}/`) || from === to) continue;
+    if (!found.ours || !found.to.startsWith(`${parent}/`)) continue;
+    const [from, to] = [folderOf(found.from, parent), folderOf(found.to, parent)];
+    if (from === to) continue;
     const key = `${from} ${to}`;
     const edge = edges.get(key) ?? { from, to, imports: [] };
     edge.imports.push(found);
@@ -34,8 +35,12 @@ function edgesOf(process: string): Edge[] {
   return [...edges.values()];
 }
 
-/** `hub/git` for `hub/git/push.ts`. A file beside the folders counts as a folder of its own. */
-const folderOf = (file: string): string => file.split('/').slice(0, 2).join('/');
+/** `hub/git` for `hub/git/push.ts` below `hub`. A file beside the folders counts as a folder of its own. */
+const folderOf = (file: string, parent: string): string =>
+  file
+    .split('/')
+    .slice(0, parent.split('/').length + 1)
+    .join('/');
 
 /** Edges to remove for a graph without cycles: of each cycle, the edge with the fewest imports. */
 function backwards(edges: readonly Edge[]): Edge[] {

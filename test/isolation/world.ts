@@ -16,7 +16,7 @@ import {
 import type { Engine } from '../../agent/lib/engine.ts';
 import { exec, run } from '../../agent/lib/exec.ts';
 import { hostAddresses } from '../../agent/lib/host-network.ts';
-import { makeSandboxNetwork } from '../../agent/sandbox/network.ts';
+import { makeSandboxNetwork } from '../../agent/sandbox/network/network.ts';
 import { DOCKER_SOCKET } from '../../installer/prepare/engine.ts';
 
 /** Metadata service of Alibaba Cloud, outside 169.254.0.0/16. */

@@ -2,7 +2,7 @@
 import { cp, mkdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { engineMemoryBytes } from '../../agent/sandbox/cgroup/shares.ts';
-import { FLOODED } from '../../agent/sandbox/limits.ts';
+import { FLOODED } from '../../agent/sandbox/build/limits.ts';
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
 import type { Sight } from './sight.ts';

@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BuildLimits } from '../../../protocol/job.ts';
 import { systemClock } from '../../lib/clock.ts';
-import { makeStarvationGuard } from '../starvation.ts';
+import { makeStarvationGuard } from './starvation.ts';
 import { makeBuildCgroup } from './cgroup.ts';
 import { buildGroup, CGROUP_ROOT, isV2, removeGroup } from './group.ts';
 import { makeBuildPriority } from './priority.ts';

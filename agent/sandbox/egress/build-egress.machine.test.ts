@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { makeEndings, openRemoteHost } from '../../firewall/test-remote-host.ts';
 import { type ExecResult, exec, run } from '../../lib/exec.ts';
-import { type SandboxNetwork, makeSandboxNetwork } from '../network.ts';
+import { type SandboxNetwork, makeSandboxNetwork } from '../network/network.ts';
 import { type ProxyArguments, withEgress } from './build-egress.ts';
 
 const network = makeSandboxNetwork(randomBytes(4).toString('hex'), exec);

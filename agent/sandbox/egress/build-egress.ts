@@ -5,7 +5,7 @@ import { OrkestrError } from '../../../protocol/errors.ts';
 import type { StepLog } from '../../deployment/ports.ts';
 import { hostAddresses } from '../../lib/host-network.ts';
 import { guestInterfaces } from '../../lib/off-limits.ts';
-import type { SandboxNetwork } from '../network.ts';
+import type { SandboxNetwork } from '../network/network.ts';
 import { startForwardProxy } from './forward-proxy.ts';
 import { makeGate } from './gate.ts';
 import { makeHostList } from './host-list.ts';

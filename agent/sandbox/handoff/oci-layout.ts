@@ -2,7 +2,7 @@
  * An image in the OCI layout (image specification: image-layout.md, manifest.md) with uncompressed layers: a layer's
  * digest is its diff id, and a layer that one image added to a content store need not be sent for the next.
  */
-import { nameParts } from '../image-name.ts';
+import { nameParts } from './image-name.ts';
 import { registryOf } from '../../registry/login.ts';
 import type { Layout } from './archive.ts';
 import { digestOf } from './layer-store.ts';

@@ -1,6 +1,6 @@
 /** The messages of a file sync: tonistiigi/fsutil types/wire.proto and types/stat.proto. */
 import type protobuf from 'protobufjs';
-import type { ContextEntry } from '../context.ts';
+import type { ContextEntry } from '../context/context.ts';
 
 /** PacketType. */
 export const PACKET = { stat: 0, request: 1, data: 2, end: 3, error: 4 } as const;

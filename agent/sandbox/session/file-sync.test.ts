@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import protobuf from 'protobufjs/light.js';
 import { until } from '../../../test/harness/until.ts';
-import type { ContextEntry } from '../context.ts';
+import type { ContextEntry } from '../context/context.ts';
 import { loadFilePackets, PACKET } from './file-packets.ts';
 import { fileSync, newRecord, type SyncRecord } from './file-sync.ts';
 import { GRPC } from './grpc-status.ts';

@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import type { ContextEntry, ContextFile } from '../context.ts';
+import type { ContextEntry, ContextFile } from '../context/context.ts';
 import { type FilePackets, PACKET } from './file-packets.ts';
 import type { Call, Method } from './grpc.ts';
 import { GRPC, GrpcStatus } from './grpc-status.ts';
