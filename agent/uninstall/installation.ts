@@ -1,7 +1,6 @@
 /** What installer/install.sh created on the host: units, users, files, a setting of Docker Engine. Any may be gone. */
 import { existsSync, readdirSync, readFileSync, rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../lib/engine.ts';
 import { run } from '../lib/exec.ts';
 import type { Exec } from '../lib/exec.ts';
@@ -12,9 +11,9 @@ import { isEnded, lastUpgrade } from '../upgrade/record.ts';
 import { AGENT_UNIT, UPGRADE_UNIT } from '../upgrade/services.ts';
 import type { Cleanup } from './cleanup.ts';
 import { removeDropIns } from './drop-ins.ts';
-import { readEngineSettings, takeBackEngineSettings, writeEngineSettings } from './engine-settings.ts';
 import { removeFolder } from './folder.ts';
 import { inEngine } from './in-engine.ts';
+import { takeBackLiveRestore } from './live-restore.ts';
 import { removeTimerStamps } from './timer-stamps.ts';
 
 const RELEASES = '/opt/orkestr';
@@ -23,15 +22,11 @@ const STATE = '/var/lib/orkestr';
 const RUN = '/run/orkestr';
 const UNITS = '/etc/systemd/system';
 const PROGRAMS = '/usr/local/bin';
-/** Written by installer/install/engine.sh: whether the engine had a settings file before, or a folder for it. */
-const ENGINE_SETTINGS_WERE = join(SETTINGS, 'engine-settings-were');
+const ENGINE_FILES = { settings: ENGINE_SETTINGS, were: join(SETTINGS, 'engine-settings-were') } as const;
 const USERS = ['orkestr-proxy', 'orkestr-hub'] as const;
 
 /** systemd stops a unit within its TimeoutStopSec, for ours at most 30 s, one after the other. */
 const TIMEOUT_MS = 120_000;
-/** `systemctl reload` does not wait until the engine has read its settings. */
-const RELOAD_TRIES = 50;
-const RELOAD_PAUSE_MS = 100;
 
 /** Before everything else: a running agent would recreate what is removed, and an upgrade would restart the agent. */
 export const stopAgent: Cleanup = {
@@ -48,7 +43,7 @@ export const stopAgent: Cleanup = {
 export const installationThings = (engine: Engine, keepData: boolean): readonly Cleanup[] => [
   ...(keepData ? [] : [{ what: 'base images', run: () => inEngine(() => removeBaseImages(engine)) }]),
   { what: 'units', run: () => removeUnits(keepData) },
-  { what: 'engine settings', run: () => restoreEngineSettings(engine) },
+  { what: 'engine settings', run: () => takeBackLiveRestore(engine, ENGINE_FILES) },
   ...(keepData ? [] : [{ what: 'users', run: removeUsers }]),
   { what: 'programs', isNeededToGoOn: true, run: () => Promise.resolve(removePrograms()) },
 ];
@@ -98,38 +93,6 @@ async function removeBaseImages(engine: Engine): Promise<string> {
       .catch(() => (kept += 1));
   }
   return `${images.length - kept} removed${kept > 0 ? `, ${kept} in use by others` : ''}`;
-}
-
-/**
- * The installer switched live-restore on; this switches it off without a restart. On reload an engine keeps settings
- * that the file does not mention, so the file must first say `false`.
- */
-async function restoreEngineSettings(engine: Engine): Promise<string> {
-  if (!existsSync(ENGINE_SETTINGS_WERE)) return 'not changed by the installation';
-  const were = readFileSync(ENGINE_SETTINGS_WERE, 'utf8').trim();
-  const { 'live-restore': liveRestore, ...others } = readEngineSettings(ENGINE_SETTINGS);
-  if (liveRestore !== true) return 'changed since by somebody else';
-  writeEngineSettings(ENGINE_SETTINGS, { ...others, 'live-restore': false });
-  const isOff = await reloadUntilOff(engine);
-  takeBackEngineSettings(ENGINE_SETTINGS, were, others);
-  unlinkSync(ENGINE_SETTINGS_WERE);
-  return isOff ? 'live-restore as before' : 'live-restore as before, once the engine is started again';
-}
-
-async function reloadUntilOff(engine: Engine): Promise<boolean> {
-  try {
-    await systemctl('reload', 'docker.service');
-    for (let tries = 0; tries < RELOAD_TRIES; tries += 1) {
-      const { LiveRestoreEnabled } = (await engine.call('read settings', (docker) => docker.info())) as {
-        LiveRestoreEnabled: boolean;
-      };
-      if (!LiveRestoreEnabled) return true;
-      await systemClock.sleep(RELOAD_PAUSE_MS);
-    }
-  } catch {
-    // The engine does not run: it reads its settings when it starts.
-  }
-  return false;
 }
 
 function removePrograms(): string {

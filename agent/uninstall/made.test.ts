@@ -123,3 +123,20 @@ test('an engine that does not answer is a failure, and nothing is removed, so th
   assert.deepEqual([ok, scopes], [false, []]);
   assert.equal(readFileSync(join(stateFolder, 'identity.json'), 'utf8'), before);
 });
+
+test('a host without a packet filter has no chains; one that cannot be listed is a failure, and nothing is removed', async (t) => {
+  const absent: Exec = () => Promise.reject(Object.assign(new Error('spawn iptables-save'), { code: 'ENOENT' }));
+  const parts = { stateFolder: damagedFolder(t), installed: true, keepData: false };
+  const without = await removed({ ...parts, exec: absent });
+  assert.deepEqual([without.ok, without.scopes], [true, ['aaaaaaaa', 'bbbbbbbb', 'cccccccc', 'dddddddd']]);
+  const failures: readonly Exec[] = [
+    async () => ({ exitCode: 4, stdout: '', stderr: 'Another app holds the lock.', timedOut: false }),
+    async () => ({ exitCode: null, stdout: CHAINS, stderr: '', timedOut: true }),
+    () => Promise.reject(Object.assign(new Error('spawn iptables-save'), { code: 'EMFILE' })),
+  ];
+  for (const exec of failures) {
+    const { ok, scopes, told } = await removed({ ...parts, exec });
+    assert.deepEqual([ok, scopes], [false, []]);
+    assert.match(told, /^failed identity: .*iptables-save/);
+  }
+});

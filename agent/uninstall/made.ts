@@ -44,16 +44,18 @@ export async function removeMade(parts: MadeParts): Promise<boolean> {
 async function removeUnknown(parts: MadeParts): Promise<boolean> {
   const { engine, exec, installed, keepData, thingsOf, tell } = parts;
   if (!installed || keepData) return tell([whatStays(parts, null)]);
-  // The packet filter knows scopes even if the engine is gone.
-  let scopes = await scopesInFilter(exec);
+  let scopes: readonly string[] = [];
   const look: Cleanup = {
     what: 'identity',
-    run: () =>
-      inEngine(async () => {
+    async run() {
+      // The packet filter knows scopes even if the engine is gone.
+      scopes = await scopesInFilter(exec);
+      return inEngine(async () => {
         scopes = [...new Set([...scopes, ...(await scopesInEngine(engine))])].toSorted();
         if (scopes.length === 0) return 'not readable, and nothing made by an agent';
         return `not readable: removing what any agent has made on this host (${scopes.join(', ')})`;
-      }),
+      });
+    },
   };
   return (await tell([look])) && tell(scopes.flatMap(thingsOf));
 }

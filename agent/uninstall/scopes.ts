@@ -19,12 +19,15 @@ export async function scopesInEngine(engine: Engine): Promise<readonly string[]>
   return [...new Set(scopes)].filter((scope) => SCOPE.test(scope));
 }
 
-/** Scopes with chains in the packet filter. */
+/** Scopes with chains in the packet filter. @throws ExecError if the chains cannot be listed */
 export async function scopesInFilter(by: Exec = exec): Promise<readonly string[]> {
   const options = { timeoutMs: TIMEOUT_MS, maxOutputBytes: MAX_RULES_BYTES };
-  // Without the program there are no chains of ours, either.
-  const told = await run('iptables-save', [], options, by).catch(() => null);
-  const scopes = [...(told?.stdout ?? '').matchAll(CHAIN)].map(([, scope = '']) => scope);
+  const told = await run('iptables-save', [], options, by).catch((error: unknown) => {
+    // Without the program there are no chains of ours, either.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { stdout: '' };
+    throw error;
+  });
+  const scopes = [...told.stdout.matchAll(CHAIN)].map(([, scope = '']) => scope);
   return [...new Set(scopes)];
 }
 
