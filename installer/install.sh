@@ -57,6 +57,8 @@ STATE_FOLDER=/var/lib/orkestr
 RUN_FOLDER=/run/orkestr
 UNIT_FOLDER=/etc/systemd/system
 PROCESS_FOLDER=/proc
+CGROUP_FOLDER=/sys/fs/cgroup
+SYSTEMD_FOLDER=/run/systemd
 ENGINE_SETTINGS=/etc/docker/daemon.json
 
 hub=$HUB_URL token='' name='' hub_here='' domain='' email='' listen='' http='' https='' public_address='' public_url=''

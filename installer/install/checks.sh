@@ -20,7 +20,7 @@ problem() {
 
 check_host() {
   [ "$(id -u)" = 0 ] || problem 'Not running as root.' 'Run it as root: … | sudo sh -s -- …'
-  [ -d /run/systemd/system ] || problem 'systemd is not running here.' 'orkestr needs a host that was booted with systemd.'
+  [ -d "$SYSTEMD_FOLDER/system" ] || problem 'systemd is not running here.' 'orkestr needs a host that was booted with systemd.'
   check_machine
   check_room
   check_packages
@@ -55,7 +55,7 @@ check_machine() {
   fi
   kernel=$(uname -r)
   at_least "${kernel%%-*}" "$LEAST_KERNEL" || problem "The kernel is $kernel; orkestr needs $LEAST_KERNEL." 'Upgrade the distribution.'
-  if [ ! -f /sys/fs/cgroup/cgroup.controllers ] && [ ! -d /sys/fs/cgroup/memory ]; then
+  if [ ! -f "$CGROUP_FOLDER/cgroup.controllers" ] && [ ! -d "$CGROUP_FOLDER/memory" ]; then
     problem 'The kernel has no control groups for memory.' 'Mount cgroup2 at /sys/fs/cgroup, as systemd does by default.'
   fi
 }
@@ -71,7 +71,7 @@ check_room() {
   elif [ "$disk" -lt "$WANTED_DISK_MB" ]; then
     warn "Only $disk MB are free below /var/lib." "Images need space: $WANTED_DISK_MB MB are a good start."
   fi
-  memory=$(awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo)
+  memory=$(awk '/^MemTotal:/ { print int($2 / 1024) }' "$PROCESS_FOLDER/meminfo")
   if [ "$memory" -lt "$LEAST_MEMORY_MB" ]; then
     problem "The machine has $memory MB of memory; orkestr needs $LEAST_MEMORY_MB." 'Use a larger machine.'
   elif [ "$memory" -lt "$WANTED_MEMORY_MB" ]; then
@@ -100,7 +100,7 @@ default_routes() {
 }
 
 # Builds use the name servers behind systemd-resolved if the host uses it, so both files count.
-resolver_text() { cat /etc/resolv.conf /run/systemd/resolve/resolv.conf 2>/dev/null; }
+resolver_text() { cat /etc/resolv.conf "$SYSTEMD_FOLDER/resolve/resolv.conf" 2>/dev/null; }
 
 check_time() {
   [ "$(timedatectl show --property NTPSynchronized --value 2>/dev/null)" != no ] ||

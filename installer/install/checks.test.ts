@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { ScriptedHost } from './test-host.ts';
 
 const HEALTH = '-sS --noproxy * --max-time 15 --max-filesize 4096 -i https://hub.example.com/healthz';
@@ -84,17 +86,133 @@ test("a refused certificate is reported with curl's reason and with this host's 
   );
 });
 
-test('the check of free space uses only options that every df supports', async (t) => {
-  for (const [blocks, problems] of [
-    ['2000000', 1],
-    ['20000000', 0],
-  ] as const) {
-    const host = new ScriptedHost(t);
-    const table = `Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vda1 40000000 1 ${blocks} 1% /\n`;
-    host.program('df', { '-Pk /var/lib': table });
-    const { stderr } = await host.run('check_room', ...TO_HUB);
-    assert.equal([...stderr.matchAll(/^problem {2}Only 1953 MB are free/gm)].length, problems);
+/** A host that passes every check; `-P` and `-k` are options that every df supports. */
+function soundHost(t: TestContext): ScriptedHost {
+  const host = new ScriptedHost(t);
+  host.program('uname', { '-m': 'x86_64\n', '-n': 'vps\n', '-r': '5.4.0-42-generic\n' });
+  host.program('getconf', { GNU_LIBC_VERSION: 'glibc 2.28\n' });
+  host.program('timedatectl', { 'show --property NTPSynchronized --value': 'yes\n' });
+  host.program('df', { '-Pk /var/lib': freeSpace(10240) });
+  // With it, missing packages and engine are no problem.
+  host.program('apt-get', {});
+  host.program('systemctl', { '*': { code: 4 } });
+  host.file('run/systemd/system/x', '');
+  host.file('sys/fs/cgroup/cgroup.controllers', 'cpu memory\n');
+  host.file('proc/meminfo', memoryOf(900));
+  return host;
+}
+
+const freeSpace = (megabytes: number): string =>
+  `Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vda1 40000000 1 ${megabytes * 1024} 1% /\n`;
+const memoryOf = (megabytes: number): string => `MemTotal:       ${megabytes * 1024} kB\nMemFree:  1 kB\n`;
+
+const CHECK_HOST = 'resolver_text() { false; }; check_host; echo passed';
+
+test('a host that has just what is required passes the checks, with either version of control groups', async (t) => {
+  const host = soundHost(t);
+  for (const version of ['v2', 'v1']) {
+    assert.deepEqual(await host.run(CHECK_HOST, ...TO_HUB), { code: 0, stdout: 'passed\n', stderr: '' }, version);
+    rmSync(`${host.root}/sys/fs/cgroup/cgroup.controllers`, { force: true });
+    host.file('sys/fs/cgroup/memory/x', '');
   }
+});
+
+/** Each fault, the sentence about it, and its mend. */
+const FAULTS: readonly (readonly [fault: (host: ScriptedHost) => void, sentence: string, mend: string])[] = [
+  [(host) => host.program('id', { '-u': '1000\n' }), 'Not running as root.', 'Run it as root: … | sudo sh -s -- …'],
+  [
+    (host) => rmSync(`${host.root}/run/systemd`, { recursive: true }),
+    'systemd is not running here.',
+    'orkestr needs a host that was booted with systemd.',
+  ],
+  [
+    (host) => host.program('uname', { '-m': 'riscv64\n', '-n': 'vps\n', '-r': '6.1.0\n' }),
+    'This machine is a riscv64.',
+    'There are releases for x86_64 and aarch64.',
+  ],
+  [
+    (host) => host.program('getconf', { GNU_LIBC_VERSION: 'glibc 2.27\n' }),
+    'The C library is 2.27; orkestr needs glibc 2.28.',
+    'Use Debian 11, Ubuntu 22.04, RHEL 9 or newer.',
+  ],
+  [
+    (host) => host.program('getconf', { GNU_LIBC_VERSION: { code: 1, stderr: 'unknown variable\n' } }),
+    'The C library is not glibc; orkestr needs glibc 2.28.',
+    'Use Debian 11, Ubuntu 22.04, RHEL 9 or newer.',
+  ],
+  [
+    (host) => host.program('uname', { '-m': 'aarch64\n', '-n': 'vps\n', '-r': '4.19.0-27-cloud\n' }),
+    'The kernel is 4.19.0-27-cloud; orkestr needs 5.4.',
+    'Upgrade the distribution.',
+  ],
+  [
+    (host) => rmSync(`${host.root}/sys/fs/cgroup`, { recursive: true }),
+    'The kernel has no control groups for memory.',
+    'Mount cgroup2 at /sys/fs/cgroup, as systemd does by default.',
+  ],
+  [
+    (host) => host.program('df', { '-Pk /var/lib': freeSpace(2047) }),
+    'Only 2047 MB are free below /var/lib; orkestr needs 2048.',
+    'Free some space, or mount a larger disk there.',
+  ],
+  [
+    (host) => host.file('proc/meminfo', memoryOf(399)),
+    'The machine has 399 MB of memory; orkestr needs 400.',
+    'Use a larger machine.',
+  ],
+];
+
+test('a host that lacks something is refused, with what it lacks and what to do', async (t) => {
+  for (const [fault, sentence, mend] of FAULTS) {
+    const host = soundHost(t);
+    fault(host);
+    assert.deepEqual(await host.run(CHECK_HOST, ...TO_HUB), {
+      code: 1,
+      stdout: '',
+      stderr: `problem  ${sentence}\n         ${mend}\nfailed   1 of this host's checks failed; nothing was changed.\n         Fix them, then run the same command again.\n`,
+    });
+  }
+});
+
+test('all that a host lacks is reported at once', async (t) => {
+  const host = soundHost(t);
+  for (const [fault] of FAULTS) fault(host);
+  host.program('uname', { '-m': 'riscv64\n', '-n': 'vps\n', '-r': '4.19.0\n' });
+  const { stderr } = await host.run(CHECK_HOST, ...TO_HUB);
+  assert.equal(stderr.match(/^problem/gm)?.length, 8, stderr);
+  assert.match(stderr, /^failed {3}8 of this host's checks failed/m);
+});
+
+test('a host on which orkestr works badly gets a warning, with what to do', async (t) => {
+  const cases: readonly (readonly [fault: (host: ScriptedHost) => void, sentence: string, mend: string])[] = [
+    [
+      (host) => host.program('df', { '-Pk /var/lib': freeSpace(10239) }),
+      'Only 10239 MB are free below /var/lib.',
+      'Images need space: 10240 MB are a good start.',
+    ],
+    [
+      (host) => host.file('proc/meminfo', memoryOf(899)),
+      'The machine has only 899 MB of memory.',
+      'Builds need more: 900 MB are a good start, and swap helps.',
+    ],
+    [
+      (host) => host.program('timedatectl', { '*': 'no\n' }),
+      'The clock is not synchronized.',
+      'timedatectl set-ntp true (Debian: apt-get install systemd-timesyncd)',
+    ],
+  ];
+  for (const [fault, sentence, mend] of cases) {
+    const host = soundHost(t);
+    fault(host);
+    const stderr = `warning  ${sentence}\n         ${mend}\n`;
+    assert.deepEqual(await host.run(CHECK_HOST, ...TO_HUB), { code: 0, stdout: 'passed\n', stderr });
+  }
+});
+
+test('a clock of which timedatectl says nothing, as in a container, gets no warning', async (t) => {
+  const host = soundHost(t);
+  host.program('timedatectl', { '*': { code: 1, stderr: 'Failed to connect to bus\n' } });
+  assert.equal((await host.run(CHECK_HOST, ...TO_HUB)).stderr, '');
 });
 
 test('an IPv6-only host gets a warning that builds, which have no IPv6, reach nothing and resolve no names', async (t) => {

@@ -137,6 +137,8 @@ esac`,
 
   #write(name: string, lines: string): void {
     const path = join(this.#programs, name);
+    // It may be a link to the real program.
+    rmSync(path, { force: true });
     writeFileSync(path, `#!/bin/sh\n${lines}\n`);
     chmodSync(path, 0o755);
   }

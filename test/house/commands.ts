@@ -3,6 +3,10 @@ import type { Command } from 'commander';
 
 /** Fenced shell blocks. */
 const BLOCK = /^ *```(?:sh|console|bash)\n([^]*?)^ *```$/gm;
+/** Fenced blocks of any kind. */
+const ANY_BLOCK = /^ *```[^]*?^ *```$/gm;
+/** Code in a sentence or a table, which may go on in the next line. */
+const INLINE = /(?<!`)`([^`]+)`(?!`)/g;
 /** The program of a line, or one after a pipe; `git push orkestr` names a remote. */
 const OURS = /(?:^|[$|;&(]|\bsudo\b)\s*(orkestr(?:-agent|-hub)?)((?:\s.*)?)$/;
 
@@ -12,14 +16,16 @@ interface CommandLine {
   readonly words: readonly string[];
 }
 
-/** Command lines of `orkestr`, `orkestr-agent` and `orkestr-hub` in the shell blocks of a page. */
+/** Command lines of `orkestr`, `orkestr-agent` and `orkestr-hub` in a page: in its shell blocks and in its sentences. */
 export function commandLinesIn(markdown: string): CommandLine[] {
-  return [...markdown.matchAll(BLOCK)]
-    .flatMap(([, text = '']) => text.replaceAll(/\\\n\s*/g, ' ').split('\n'))
-    .flatMap((line) => {
-      const [, program, rest = ''] = OURS.exec(line.replace(/(?:^|\s)#.*$/, '')) ?? [];
-      return program === undefined ? [] : [{ program, words: wordsOf(rest) }];
-    });
+  const blocks = [...markdown.matchAll(BLOCK)].flatMap(([, text = '']) => text.replaceAll(/\\\n\s*/g, ' ').split('\n'));
+  const inline = [...markdown.replaceAll(ANY_BLOCK, '').matchAll(INLINE)].map(([, text = '']) =>
+    text.replaceAll(/\s+/g, ' '),
+  );
+  return [...blocks, ...inline].flatMap((line) => {
+    const [, program, rest = ''] = OURS.exec(line.replace(/(?:^|\s)#.*$/, '')) ?? [];
+    return program === undefined ? [] : [{ program, words: wordsOf(rest) }];
+  });
 }
 
 function wordsOf(text: string): string[] {
