@@ -1,7 +1,7 @@
 /** The receipt of a flip, from what the planes have counted so far. Pure. */
 import type { FlipAnswer, FlipReceipt } from '../../protocol/proxy-admin.ts';
 import type { SideCount } from '../../protocol/flip-counts.ts';
-import { streamsEnded, sumTarget } from '../upstream/counts.ts';
+import { streamCount, sumTarget } from '../upstream/counts.ts';
 import type { TargetCounts, UpstreamCounts } from '../upstream/counts.ts';
 import { medianWait } from '../upstream/waits.ts';
 
@@ -50,9 +50,7 @@ function timestamp(at: number): string | null {
 }
 
 function drainCount(side: TargetCounts): NonNullable<FlipReceipt['drain']> {
-  const { drainMs, forced, streamsCarried, streamsClosed } = side;
-  const streams = { carried: streamsCarried, ended: streamsEnded(side), closed: streamsClosed };
-  return { ms: drainMs, forced, streams };
+  return { ms: side.drainMs, forced: side.forced, streams: streamCount(side) };
 }
 
 function heldCount({ waits }: UpstreamCounts): FlipReceipt['held'] {

@@ -3,6 +3,7 @@
  * its answers from the sums (control/view.ts, control/receipt.ts).
  */
 import { z } from 'zod';
+import type { StreamCount } from '../../protocol/flip-counts.ts';
 import { TargetAddress } from '../../protocol/proxy-admin.ts';
 import { sumWaits, WaitCounts } from './waits.ts';
 
@@ -96,9 +97,10 @@ export function sumTarget(parts: readonly [TargetCounts, ...TargetCounts[]]): Ta
   };
 }
 
-/** Streams of a drained target that ended by themselves. */
-export function streamsEnded({ streamsCarried, streamsClosed, streams }: TargetCounts): number {
-  return Math.max(0, streamsCarried - streamsClosed - streams);
+/** What has become of the streams of a drained target; the ones that are still open are only among the carried. */
+export function streamCount({ streamsCarried, streamsClosed, streams }: TargetCounts): StreamCount {
+  const ended = Math.max(0, streamsCarried - streamsClosed - streams);
+  return { carried: streamsCarried, ended, closed: streamsClosed };
 }
 
 function order(role: TargetRole): number {

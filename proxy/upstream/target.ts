@@ -7,6 +7,7 @@
 import type { StreamCount, TargetCount } from '../../protocol/flip-counts.ts';
 import type { TargetAddress, TargetState } from '../../protocol/proxy-admin.ts';
 import type { Clock } from '../clock.ts';
+import { streamCount } from './counts.ts';
 import type { TargetCounts, TargetRole } from './counts.ts';
 
 /** How a claim ended: the client got the whole response, app or proxy failed, or the client gave up. */
@@ -188,7 +189,8 @@ export class Target {
     const startedAt = this.#clock.monotonic();
     this.retire();
     if (this.#state !== 'gone' && given?.aborted !== true) await this.#emptied(plan, given);
-    return { ms: this.#clock.monotonic() - startedAt, forced: this.#forced, streams: this.#streamCount() };
+    const now = this.#clock.monotonic();
+    return { ms: now - startedAt, forced: this.#forced, streams: streamCount(this.counts('retired', now)) };
   }
 
   /** For each stream in flight, a function that dismisses it unless it has ended or been dismissed by then. */
@@ -296,11 +298,6 @@ export class Target {
     exchange.cut();
     // The engine decides how a cut counts; a claim that it leaves open must not hold up the drain.
     this.release(exchange, 'failed', 0);
-  }
-
-  #streamCount(): StreamCount {
-    const [carried, closed] = [this.#streamsCarried, this.#streamsClosed];
-    return { carried, ended: Math.max(0, carried - closed), closed };
   }
 
   #settle(): void {

@@ -183,6 +183,13 @@ testBoth('at the deadline of a drain WebSockets end with FIN, never with a reset
   );
   await Promise.all(closed);
   assert.deepEqual(faults, []);
+  const { drain: drained, previous, flippedAt } = await edge.proxy.table.receipt(uuid(1));
+  assert.deepEqual({ ...drained, ms: 0 }, { ms: 0, forced: 0, streams: { carried: 20, ended: 0, closed: 20 } });
+  assert.ok((drained?.ms ?? 0) > 0);
+  assert.ok(previous);
+  const times = [previous.firstRequestAt, previous.lastRequestAt, flippedAt];
+  assert.ok(!times.includes(null));
+  assert.deepEqual(times, times.toSorted());
 });
 
 test('several targets of one upstream drain at the same time, independently', async (t) => {
