@@ -5,7 +5,7 @@ import { HALF_COPY_SUFFIX } from '../../protocol/service/database-copy.ts';
 import type { Clock } from '../deployment/ports.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
 import { hubDatabase } from './databases.ts';
-import { hubPatient, untilWell, type Look, type UpgradeParts } from './health.ts';
+import { DEFAULT_PATIENCE, hubPatient, untilWell, type Look, type UpgradeParts } from './health.ts';
 import { layoutAt } from './layout.ts';
 
 const MINUTE = 60_000;
@@ -33,8 +33,7 @@ async function waitedFor(t: TestContext, copies: number): Promise<number> {
   write();
   const starting = { failed: false, restarts: 0, active: false, mainPid: 7 };
   const services = { state: async () => starting, lines: async () => [] };
-  const patience = { healthyMs: MINUTE, steadyMs: 3000, everyMs: 250 };
-  const parts = { layout, clock, services, patience } as unknown as UpgradeParts;
+  const parts = { layout, clock, services, patience: DEFAULT_PATIENCE } as unknown as UpgradeParts;
   await assert.rejects(
     untilWell(parts, hubPatient(parts, '1.1.0', null)),
     /not healthy in 60 s\. The hub is not ready/,
@@ -72,8 +71,7 @@ async function outcome(at: (ms: number) => Look): Promise<string> {
     state: async () => ({ failed: false, restarts: 0, active: true, mainPid: 7 }),
     lines: async () => [],
   };
-  const patience = { healthyMs: MINUTE, steadyMs: 3000, everyMs: 250 };
-  const parts = { clock, services, patience } as unknown as UpgradeParts;
+  const parts = { clock, services, patience: DEFAULT_PATIENCE } as unknown as UpgradeParts;
   const ended = await untilWell(parts, { unit: 'x', look: async () => at(now) }).then(
     () => 'well',
     () => 'given up',

@@ -20,6 +20,15 @@ test('units that must run are restarted without a start limit', () => {
   for (const name of all) assert.match(textOf(name), /^StartLimitIntervalSec=0$/m, name);
 });
 
+test('systemd restarts a service that hangs, and takes the notifications of its programs', () => {
+  const seconds = { agent: 60, hub: 60, proxy: 30 };
+  for (const [name, limit] of Object.entries(seconds)) {
+    const unit = readFileSync(join(UNITS, `orkestr-${name}.service`), 'utf8');
+    for (const line of ['Type=notify', 'NotifyAccess=all', `WatchdogSec=${limit}`])
+      assert.match(unit, new RegExp(`^${line}$`, 'm'), name);
+  }
+});
+
 test('agent and proxy have a start timeout for busy machines, longer than an upgrade waits for them', () => {
   for (const name of ['orkestr-agent.service', 'orkestr-proxy.service'])
     assert.match(readFileSync(join(UNITS, name), 'utf8'), /^TimeoutStartSec=3min$/m, name);

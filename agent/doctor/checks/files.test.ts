@@ -11,18 +11,22 @@ import type { Subject, SubjectConfig } from '../subject.ts';
 import { files } from './files.ts';
 
 const HUB_USER = 4711;
+const PROXY_GROUP = 4712;
 
 /** A host on which install.sh has installed the hub: settings, a token, state folders. @returns its root */
 function installed(t: TestContext): string {
   const root = temporaryFolder(t);
-  for (const folder of ['etc/orkestr', 'var/lib/orkestr/agent', 'var/lib/orkestr/hub']) {
-    mkdirSync(join(root, folder), { recursive: true, mode: 0o700 });
+  for (const name of ['etc/orkestr', ...['agent', 'hub', 'backups'].map((one) => `var/lib/orkestr/${one}`)]) {
+    mkdirSync(join(root, name), { recursive: true, mode: 0o700 });
   }
+  mkdirSync(join(root, 'etc/orkestr/certificates'), { mode: 0o750 });
+  chownSync(join(root, 'etc/orkestr/certificates'), 0, PROXY_GROUP);
+  writeFileSync(join(root, 'etc/group'), `root:x:0:\norkestr-proxy:x:${PROXY_GROUP}:\n`);
   writeFileSync(join(root, 'etc/passwd'), `root:x:0:0::/root:/bin/sh\norkestr-hub:x:${HUB_USER}:4711::/:/bin/false\n`);
   for (const name of ['agent.env', 'hub.env', 'admin-token']) {
     writeFileSync(join(root, 'etc/orkestr', name), '', { mode: 0o600 });
   }
-  chownSync(join(root, 'var/lib/orkestr/hub'), HUB_USER, HUB_USER);
+  for (const name of ['hub', 'backups']) chownSync(join(root, 'var/lib/orkestr', name), HUB_USER, HUB_USER);
   return root;
 }
 
@@ -70,6 +74,33 @@ test('the check reports a state folder with a wrong owner and settings that anot
   assert.deepEqual(await found(root), [
     ['wrong-owner', 'etc/orkestr/agent.env'],
     ['wrong-owner', 'var/lib/orkestr/hub'],
+  ]);
+});
+
+test('the check reports and closes folders of certificates and backups that are open to other users', async (t) => {
+  const root = installed(t);
+  const folders = ['etc/orkestr/certificates', 'var/lib/orkestr/backups'];
+  for (const name of folders) chmodSync(join(root, name), 0o755);
+  assert.deepEqual(
+    await found(root),
+    folders.map((name) => ['too-open', name]),
+  );
+  for (const finding of await findings(root)) await files.fix?.(finding, subjectAt(root));
+  assert.deepEqual(
+    folders.map((name) => statSync(join(root, name)).mode & 0o777),
+    [0o750, 0o700],
+  );
+  assert.deepEqual(await found(root), []);
+});
+
+test('the check reports certificates and backups of a wrong owner, and certificates that another group reads', async (t) => {
+  const root = installed(t);
+  chownSync(join(root, 'etc/orkestr/certificates'), HUB_USER, HUB_USER);
+  chownSync(join(root, 'var/lib/orkestr/backups'), 65_534, HUB_USER);
+  assert.deepEqual(await found(root), [
+    ['wrong-owner', 'etc/orkestr/certificates'],
+    ['wrong-group', 'etc/orkestr/certificates'],
+    ['wrong-owner', 'var/lib/orkestr/backups'],
   ]);
 });
 
