@@ -12,12 +12,10 @@ import { type BuildGroup, buildGroup, removeGroup } from './cgroup/group.ts';
 import { type BuildPriority, makeBuildPriority } from './cgroup/priority.ts';
 import { openSlotAffinity } from './slot/slot-affinity.ts';
 import { makeSlotQueue } from './slot/slot-queue.ts';
-import { makeSlot, type SandboxLease, type Slot, type SlotUse } from './slot/slot.ts';
+import { makeSlot, type HeldSlot, type Slot, type SlotUse } from './slot/slot.ts';
 import { makeStarvationGuard } from './cgroup/starvation.ts';
 
 const DEFAULT_IDLE_MS = 10 * 60_000;
-
-export type { SandboxLease };
 
 interface SandboxOptions {
   readonly scope: string;
@@ -45,7 +43,7 @@ export interface Sandbox {
    * Runs `work` in a slot under `limits`. Further callers wait their turn.
    * @throws OrkestrError ORK_SANDBOX, ORK_DISK_FULL, ORK_QUEUE_FULL, ORK_CANCELLED
    */
-  use<T>(request: SandboxRequest, work: (lease: SandboxLease) => Promise<T>): Promise<T>;
+  use<T>(request: SandboxRequest, work: (slot: HeldSlot) => Promise<T>): Promise<T>;
   /** Starts a slot's engine ahead of an expected `use`. Ignores failures: that `use` reports them. */
   warm(request: Omit<SandboxRequest, 'signal'>): void;
   /** Whether any of the engines is running. */

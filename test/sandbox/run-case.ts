@@ -112,14 +112,14 @@ function watchedSandbox({ sandbox }: Bench, one: Case, limits: BuildLimits): Wat
     sandbox: {
       ...sandbox,
       use: (request, work) =>
-        sandbox.use(request, async (lease) => {
+        sandbox.use(request, async (slot) => {
           const { atLimit = () => true } = one;
           watched.observer = await observe(
-            lease,
+            slot,
             () => watched.logBytes,
             (sight) => atLimit(sight, limits),
           );
-          return work(lease);
+          return work(slot);
         }),
     },
   };

@@ -32,8 +32,8 @@ export function makeImageBuilder(options: ImageBuilderOptions): ImageBuilder {
       const { limits, log, signal, owner } = request;
       // Imported late, to keep it out of memory until the first build.
       const { buildIn } = await import('./image-build.ts');
-      return options.sandbox.use({ environmentId: owner.environmentId, limits, log, signal }, (lease) =>
-        buildIn(lease, { ...options, askedTags }, request),
+      return options.sandbox.use({ environmentId: owner.environmentId, limits, log, signal }, (slot) =>
+        buildIn(slot, { ...options, askedTags }, request),
       );
     },
   };

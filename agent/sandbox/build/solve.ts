@@ -19,7 +19,7 @@ import { volumeWarning } from '../../lib/volumes.ts';
 import { explainFailure } from './failure.ts';
 import { breachIn, imageBreach, timeBreach, toError, withLargest } from './limits.ts';
 import { buildVariables } from './missing-variable.ts';
-import type { SandboxLease } from '../sandbox.ts';
+import type { HeldSlot } from '../slot/slot.ts';
 import { isLost, overSession } from '../session/lost-session.ts';
 import type { BuildSession } from '../session/session.ts';
 import { type LimitWatch, watchLimits } from './watch.ts';
@@ -43,18 +43,18 @@ interface SolveInput {
  * @throws OrkestrError the codes under "build", ORK_CANCELLED, ORK_DISK_FULL (the host's)
  */
 export async function solve(
-  lease: SandboxLease,
+  slot: HeldSlot,
   request: BuildRequest,
   input: SolveInput,
 ): Promise<readonly BuiltStep[]> {
-  const { engine, cgroup } = lease;
+  const { engine, cgroup } = slot;
   const { limits, log } = request;
   const { dockerfile } = input;
   const decode = await makeStatusDecoder();
   const buildLog = new BuildLog(log, () => performance.now());
   const step = makeCurrentStep();
   const timeLimit = AbortSignal.timeout(limits.timeoutSeconds * 1000);
-  const watch = await watchLimits(lease, limits, systemClock);
+  const watch = await watchLimits(slot, limits, systemClock);
   const ending = AbortSignal.any([request.signal, timeLimit, watch.signal]);
   const deadline = { timeoutMs: limits.timeoutSeconds * 1000 + DEADLINE_MARGIN_MS, signal: ending };
   const take = (trace: string): void => {

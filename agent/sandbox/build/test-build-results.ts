@@ -75,7 +75,7 @@ export function buildResults(builds: () => Builds): void {
       imagesOf: (of) => makeImageStore(of, { scope }),
       sandbox: {
         ...sandbox,
-        use: (request, work) => sandbox.use(request, (lease) => work({ ...lease, engine: watched(lease.engine) })),
+        use: (request, work) => sandbox.use(request, (slot) => work({ ...slot, engine: watched(slot.engine) })),
       },
     });
     await builds().build([`FROM ${DEBIAN}`, `RUN echo ${randomUUID()} > /early`], { builder: watchedBuilder });

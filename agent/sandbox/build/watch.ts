@@ -7,7 +7,7 @@ import type { BuildLimits } from '../../../protocol/job.ts';
 import type { Clock } from '../../deployment/ports.ts';
 import type { VertexLog } from '../progress/build-status.ts';
 import { type Breach, breachIn, logBreach, type Taken, toError } from './limits.ts';
-import type { SandboxLease } from '../slot/slot.ts';
+import type { HeldSlot } from '../slot/slot.ts';
 
 const POLL_MS = 500;
 
@@ -25,7 +25,7 @@ export interface LimitWatch {
 
 /** Starts watching. What is already on the disk does not count. */
 export async function watchLimits(
-  { cgroup, disk }: Pick<SandboxLease, 'cgroup' | 'disk'>,
+  { cgroup, disk }: Pick<HeldSlot, 'cgroup' | 'disk'>,
   limits: BuildLimits,
   clock: Clock,
 ): Promise<LimitWatch> {

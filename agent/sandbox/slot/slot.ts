@@ -23,7 +23,7 @@ interface SlotOptions extends SlotEngineOptions {
 }
 
 /** What a build has at its disposal while it holds the slot. */
-export interface SandboxLease {
+export interface HeldSlot {
   readonly engine: Engine;
   readonly version: EngineVersion;
   readonly cgroup: BuildCgroup;
@@ -35,7 +35,7 @@ export interface SandboxLease {
 
 export interface Slot {
   /** @throws OrkestrError ORK_SANDBOX, ORK_DISK_FULL, ORK_CANCELLED */
-  use<T>(use: SlotUse, work: (lease: SandboxLease) => Promise<T>): Promise<T>;
+  use<T>(use: SlotUse, work: (slot: HeldSlot) => Promise<T>): Promise<T>;
   /** Starts the engine ahead of an expected `use`. Ignores failures: that `use` reports them. */
   warm(use: EngineUse): void;
   /** Cleans up after a build. Never rejects: what fails here is done before the next build. */
