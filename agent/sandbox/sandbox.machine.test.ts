@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { BuildLimits } from '../../protocol/job.ts';
 import { makeEngine } from '../docker/engine.ts';
+import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../lib/engine.ts';
 import { buildGroup, CGROUP_ROOT, isV2 } from './cgroup/group.ts';
 import { makeSandbox, type Sandbox } from './sandbox.ts';
@@ -21,9 +22,7 @@ interface Fixture {
   readonly sandbox: Sandbox;
   readonly said: string[];
   /** Starts a build that holds its slot until the test calls `done`. */
-  readonly begin: (
-    environmentId: string,
-  ) => Promise<{ readonly slot: HeldSlot; readonly done: () => Promise<void> }>;
+  readonly begin: (environmentId: string) => Promise<{ readonly slot: HeldSlot; readonly done: () => Promise<void> }>;
 }
 
 async function fixture(t: TestContext): Promise<Fixture> {
@@ -36,6 +35,7 @@ async function fixture(t: TestContext): Promise<Fixture> {
     openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
     slots: 2,
     diskMiB: 512,
+    clock: systemClock,
   });
   t.after(async () => {
     await sandbox.purge();

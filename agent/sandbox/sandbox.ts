@@ -4,7 +4,7 @@
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemClock } from '../lib/clock.ts';
+import type { Clock } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
 import { type Exec, exec } from '../lib/exec.ts';
 import { serialize } from '../lib/serialize.ts';
@@ -32,6 +32,8 @@ interface SandboxOptions {
   /** Stop an engine after this many ms without a build. Default ten minutes. */
   readonly idleMs?: number;
   readonly exec?: Exec;
+  /** The only source of time of the sandbox and its builds. */
+  readonly clock: Clock;
 }
 
 interface SandboxRequest extends SlotUse {
@@ -57,7 +59,7 @@ export interface Sandbox {
 export function makeSandbox(options: SandboxOptions): Sandbox {
   const group = buildGroup(options.scope);
   const priority = makeBuildPriority(group);
-  const guard = makeStarvationGuard(priority, systemClock);
+  const guard = makeStarvationGuard(priority, options.clock);
   const slots = makeSlots(options, group, priority);
   const queue = makeSlotQueue(slots.length, openSlotAffinity(options.stateDirectory));
 
@@ -116,6 +118,7 @@ function makeSlots(options: SandboxOptions, group: BuildGroup, priority: BuildPr
       diskMiB,
       slots: count,
       exec: by,
+      clock: options.clock,
       alone,
     });
   });

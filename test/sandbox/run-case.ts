@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ImageStore } from '../../agent/deployment/ports.ts';
 import type { Engine } from '../../agent/lib/engine.ts';
 import { makeImageStore } from '../../agent/docker/images.ts';
+import { systemClock } from '../../agent/lib/clock.ts';
 import { makeImageBuilder } from '../../agent/sandbox/build/builder.ts';
 import type { Sandbox } from '../../agent/sandbox/sandbox.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -147,6 +148,7 @@ async function build(
     engine,
     imagesOf,
     sandbox: watched.sandbox,
+    clock: systemClock,
   }).build({
     ...rest,
     secrets: {},

@@ -1,7 +1,7 @@
 /** One build: by BuildKit in the sandbox, then handed over to the host's engine or a registry. */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { Image } from '../../../protocol/steps.ts';
-import type { BuildRequest, StepLog } from '../../deployment/ports.ts';
+import type { BuildRequest, ImageStore, StepLog } from '../../deployment/ports.ts';
 import { type Engine, orNull } from '../../lib/engine.ts';
 import { LABEL, ownerLabels } from '../../lib/labels.ts';
 import { together } from '../../lib/together.ts';
@@ -12,7 +12,6 @@ import { supplyKept } from '../supply/kept-images.ts';
 import { supplyImages } from '../supply/supply.ts';
 import type { BuiltStep } from '../progress/build-log.ts';
 import { describeSummary, summarize } from './summary.ts';
-import type { ImageBuilderOptions } from './builder.ts';
 import { type Dockerfile, readDockerfile } from '../dockerfile/dockerfile.ts';
 import { howToSet } from '../dockerfile/mounts.ts';
 import type { EngineVersion } from '../slot/daemon.ts';
@@ -28,7 +27,11 @@ const PRUNE_TIMEOUT_MS = 5 * 60_000;
 /** Latest images of the environment to compare with: the new image may share layers with them. */
 const LOOKED_AT = 2;
 
-interface BuildOptions extends ImageBuilderOptions {
+export interface BuildOptions {
+  readonly scope: string;
+  /** The host's engine. */
+  readonly engine: Engine;
+  readonly imagesOf: (engine: Engine) => Pick<ImageStore, 'find' | 'list'>;
   readonly askedTags: AskedTags;
 }
 
@@ -49,7 +52,7 @@ async function buildWith(
   request: BuildRequest,
 ): Promise<Image> {
   const { reference, signal, log, limits, owner, registries, again } = request;
-  const began = performance.now();
+  const began = slot.clock.monotonic();
   // Not before a push to a registry, which may take any time.
   const onExport = (): void => (request.push === undefined ? load.begin() : undefined);
   const dockerfile = dockerfileOf(slot.version, request);
@@ -75,7 +78,7 @@ async function buildWith(
   ]);
   const alike = [...earlier.slice(0, LOOKED_AT).map(({ id }) => id), ...Object.values(baseImages)];
   const { found, registryReference, transfer } = await deliver(slot, load.begun(), options, request, alike);
-  const summary = summarize(steps, transfer, performance.now() - began);
+  const summary = summarize(steps, transfer, slot.clock.monotonic() - began);
   const made = { ...found, reference, baseImages, baseDigests, peakMemoryBytes, summary };
   const image = registryReference === undefined ? made : { ...made, registryReference };
   for (const line of describeSummary(summary, image, limits.memoryMiB, request.forElsewhere ? 'registry' : 'host'))

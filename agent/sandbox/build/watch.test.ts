@@ -44,7 +44,7 @@ async function watch(t: TestContext, freeBytes = 1000 * MIB): Promise<{ seen: Se
       signal?.throwIfAborted();
     },
   };
-  const made = await watchLimits(slot, limits, clock);
+  const made = await watchLimits({ ...slot, clock }, limits);
   t.after(() => made.stop());
   return { seen, watch: made };
 }

@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { type ErrorCode } from '../../../protocol/error-catalogue.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
-import { systemClock } from '../../lib/clock.ts';
+import type { Clock } from '../../deployment/ports.ts';
 import type { Engine } from '../../lib/engine.ts';
 import { serialize } from '../../lib/serialize.ts';
 import { dropCopiesSince, dropSince, untilUnused } from './build-cache.ts';
@@ -29,6 +29,8 @@ export interface HeldSlot {
   readonly cgroup: BuildCgroup;
   readonly disk: SlotDisk;
   readonly network: SandboxNetwork;
+  /** The sandbox's source of time. */
+  readonly clock: Clock;
   /** Queues `chore`, which must never reject, to run after the build but before the slot's next one, not awaited. */
   afterwards(chore: () => Promise<void>): void;
 }
@@ -52,7 +54,7 @@ export interface SlotUse extends EngineUse {
 }
 
 export function makeSlot(options: SlotOptions): Slot {
-  const { stateDirectory, runDirectory } = options;
+  const { stateDirectory, runDirectory, clock } = options;
   const slot = makeSlotEngine(options);
   const { engine, cgroup, disk, network } = slot;
   /** Starting, building and stopping never overlap. */
@@ -105,7 +107,7 @@ export function makeSlot(options: SlotOptions): Slot {
     use: (use, work) =>
       inTurn(async () => {
         if (use.signal.aborted) throw new OrkestrError('ORK_CANCELLED', 'Cancelled while waiting for the sandbox.');
-        const began = beginBuild(systemClock);
+        const began = beginBuild(clock);
         return whileRunning(use, async () => {
           await clearUnfinished(use.signal); // left by a build without `tidy`: the agent was killed
           await evictForBuild(engine, disk, use);
@@ -114,7 +116,7 @@ export function makeSlot(options: SlotOptions): Slot {
           try {
             const afterwards = (chore: () => Promise<void>): void => void chores.push(chore);
             const version = await slot.version();
-            const made = await work({ engine, version, cgroup, disk, network, afterwards });
+            const made = await work({ engine, version, cgroup, disk, network, clock, afterwards });
             unfinished.clear();
             return made;
           } catch (error) {
