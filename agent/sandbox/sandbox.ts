@@ -12,7 +12,7 @@ import { type BuildGroup, buildGroup, removeGroup } from './cgroup/group.ts';
 import { type BuildPriority, makeBuildPriority } from './cgroup/priority.ts';
 import { openSlotAffinity } from './slot/slot-affinity.ts';
 import { makeSlotQueue } from './slot/slot-queue.ts';
-import { makeSlot, type HeldSlot, type Slot, type SlotUse } from './slot/slot.ts';
+import { type HeldSlot, Slot, type SlotUse } from './slot/slot.ts';
 import { makeStarvationGuard } from './cgroup/starvation.ts';
 
 const DEFAULT_IDLE_MS = 10 * 60_000;
@@ -107,7 +107,7 @@ function makeSlots(options: SandboxOptions, group: BuildGroup, priority: BuildPr
   const alone = serialize();
   return Array.from({ length: count }, (_, index) => {
     const letter = letterOf(index);
-    return makeSlot({
+    return new Slot({
       name: `${options.scope}${letter}`,
       group: `${group.path}/${letter}`,
       priority,

@@ -41,7 +41,7 @@ export interface EngineUse {
   readonly log: StepLog;
 }
 
-interface SlotEngine {
+export interface SlotEngine {
   readonly engine: Engine;
   readonly cgroup: BuildCgroup;
   readonly disk: SlotDisk;
