@@ -43,6 +43,7 @@ export function buildHost(config: Config, scope: string, hubUrl: string | null):
     openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
     slots: config.buildSlots,
     diskMiB: config.buildDiskMiB,
+    clock: systemClock,
     ...(config.buildIdleSeconds !== null && { idleMs: config.buildIdleSeconds * 1000 }),
   });
   const images = makeImageStore(engine, { scope });
@@ -54,7 +55,13 @@ export function buildHost(config: Config, scope: string, hubUrl: string | null):
     listWorkspaces: () => workspaces.list(),
     ports: {
       sourceControl: makeSourceControl({ privateDirectory: gitFolder(config), hubUrl }),
-      builder: makeImageBuilder({ scope, engine, imagesOf: (of) => makeImageStore(of, { scope }), sandbox }),
+      builder: makeImageBuilder({
+        scope,
+        engine,
+        imagesOf: (of) => makeImageStore(of, { scope }),
+        sandbox,
+        clock: systemClock,
+      }),
       images,
       registry: makeImageRegistry(engine, { scope }),
       containers: makeContainerRuntime(engine, { scope, beforeStart: () => firewall.ensure() }),

@@ -8,9 +8,11 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { BuildLimits } from '../../protocol/job.ts';
 import { makeEngine } from '../docker/engine.ts';
+import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../lib/engine.ts';
 import { buildGroup, CGROUP_ROOT, isV2 } from './cgroup/group.ts';
-import { makeSandbox, type Sandbox, type SandboxLease } from './sandbox.ts';
+import { makeSandbox, type Sandbox } from './sandbox.ts';
+import type { HeldSlot } from './slot/slot.ts';
 
 const limits = BuildLimits.parse({ memoryMiB: 128, diskMiB: 128 });
 
@@ -20,9 +22,7 @@ interface Fixture {
   readonly sandbox: Sandbox;
   readonly said: string[];
   /** Starts a build that holds its slot until the test calls `done`. */
-  readonly begin: (
-    environmentId: string,
-  ) => Promise<{ readonly lease: SandboxLease; readonly done: () => Promise<void> }>;
+  readonly begin: (environmentId: string) => Promise<{ readonly slot: HeldSlot; readonly done: () => Promise<void> }>;
 }
 
 async function fixture(t: TestContext): Promise<Fixture> {
@@ -35,6 +35,7 @@ async function fixture(t: TestContext): Promise<Fixture> {
     openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
     slots: 2,
     diskMiB: 512,
+    clock: systemClock,
   });
   t.after(async () => {
     await sandbox.purge();
@@ -43,15 +44,15 @@ async function fixture(t: TestContext): Promise<Fixture> {
   const said: string[] = [];
   const log = { write: () => undefined, line: (text: string) => void said.push(text) };
   const begin: Fixture['begin'] = async (environmentId) => {
-    const [begun, ended] = [Promise.withResolvers<SandboxLease>(), Promise.withResolvers<void>()];
+    const [begun, ended] = [Promise.withResolvers<HeldSlot>(), Promise.withResolvers<void>()];
     const request = { environmentId, limits, log, signal: new AbortController().signal };
-    const whole = sandbox.use(request, (lease) => {
-      begun.resolve(lease);
+    const whole = sandbox.use(request, (slot) => {
+      begun.resolve(slot);
       return ended.promise;
     });
     whole.catch(begun.reject);
     return {
-      lease: await begun.promise,
+      slot: await begun.promise,
       done: () => {
         ended.resolve();
         return whole;
@@ -66,28 +67,28 @@ const ping = (engine: Engine): Promise<unknown> => engine.call('ping', (docker) 
 test('two builds get separate engines, groups and disks, a third waits, and only the caches remain', async (t) => {
   const { scope, folder, sandbox, said, begin } = await fixture(t);
   const [first, second] = await Promise.all([begin('a'), begin('b')]);
-  assert.notEqual(first.lease.engine.socketPath, second.lease.engine.socketPath);
-  assert.notEqual(first.lease.cgroup.parent, second.lease.cgroup.parent);
-  assert.notEqual(first.lease.disk.folder, second.lease.disk.folder);
+  assert.notEqual(first.slot.engine.socketPath, second.slot.engine.socketPath);
+  assert.notEqual(first.slot.cgroup.parent, second.slot.cgroup.parent);
+  assert.notEqual(first.slot.disk.folder, second.slot.disk.folder);
   const third = begin('c');
-  while (!said.some((text) => text.startsWith('Waiting'))) await ping(first.lease.engine);
+  while (!said.some((text) => text.startsWith('Waiting'))) await ping(first.slot.engine);
   assert.ok(said.includes('Waiting for a free build slot, 0 before this one'));
 
   // The failure of one engine does not affect the other.
   const pidFile = join(folder, 'run', 'a', 'dockerd.pid');
   process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL');
-  await assert.rejects(untilSilent(first.lease.engine), { code: 'ORK_ENGINE_UNREACHABLE' });
-  await ping(second.lease.engine);
+  await assert.rejects(untilSilent(first.slot.engine), { code: 'ORK_ENGINE_UNREACHABLE' });
+  await ping(second.slot.engine);
   const leftOver: string[] = [];
-  first.lease.afterwards(async () => {
-    await ping(second.lease.engine);
+  first.slot.afterwards(async () => {
+    await ping(second.slot.engine);
     leftOver.push('done');
   });
   await first.done();
-  const { lease, done } = await third;
+  const { slot, done } = await third;
   const doneBefore = [...leftOver];
-  await ping(lease.engine); // a new engine in the same slot
-  assert.equal(lease.engine.socketPath, first.lease.engine.socketPath);
+  await ping(slot.engine); // a new engine in the same slot
+  assert.equal(slot.engine.socketPath, first.slot.engine.socketPath);
   await done();
   await second.done();
   assert.deepEqual(doneBefore, ['done'], 'what the build before had left was done before this one');

@@ -4,7 +4,7 @@
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemClock } from '../lib/clock.ts';
+import type { Clock } from '../deployment/ports.ts';
 import type { Engine } from '../lib/engine.ts';
 import { type Exec, exec } from '../lib/exec.ts';
 import { serialize } from '../lib/serialize.ts';
@@ -12,12 +12,10 @@ import { type BuildGroup, buildGroup, removeGroup } from './cgroup/group.ts';
 import { type BuildPriority, makeBuildPriority } from './cgroup/priority.ts';
 import { openSlotAffinity } from './slot/slot-affinity.ts';
 import { makeSlotQueue } from './slot/slot-queue.ts';
-import { makeSlot, type SandboxLease, type Slot, type SlotUse } from './slot/slot.ts';
+import { type HeldSlot, Slot, type SlotUse } from './slot/slot.ts';
 import { makeStarvationGuard } from './cgroup/starvation.ts';
 
 const DEFAULT_IDLE_MS = 10 * 60_000;
-
-export type { SandboxLease };
 
 interface SandboxOptions {
   readonly scope: string;
@@ -34,6 +32,8 @@ interface SandboxOptions {
   /** Stop an engine after this many ms without a build. Default ten minutes. */
   readonly idleMs?: number;
   readonly exec?: Exec;
+  /** The only source of time of the sandbox and its builds. */
+  readonly clock: Clock;
 }
 
 interface SandboxRequest extends SlotUse {
@@ -45,7 +45,7 @@ export interface Sandbox {
    * Runs `work` in a slot under `limits`. Further callers wait their turn.
    * @throws OrkestrError ORK_SANDBOX, ORK_DISK_FULL, ORK_QUEUE_FULL, ORK_CANCELLED
    */
-  use<T>(request: SandboxRequest, work: (lease: SandboxLease) => Promise<T>): Promise<T>;
+  use<T>(request: SandboxRequest, work: (slot: HeldSlot) => Promise<T>): Promise<T>;
   /** Starts a slot's engine ahead of an expected `use`. Ignores failures: that `use` reports them. */
   warm(request: Omit<SandboxRequest, 'signal'>): void;
   /** Whether any of the engines is running. */
@@ -59,7 +59,7 @@ export interface Sandbox {
 export function makeSandbox(options: SandboxOptions): Sandbox {
   const group = buildGroup(options.scope);
   const priority = makeBuildPriority(group);
-  const guard = makeStarvationGuard(priority, systemClock);
+  const guard = makeStarvationGuard(priority, options.clock);
   const slots = makeSlots(options, group, priority);
   const queue = makeSlotQueue(slots.length, openSlotAffinity(options.stateDirectory));
 
@@ -107,7 +107,7 @@ function makeSlots(options: SandboxOptions, group: BuildGroup, priority: BuildPr
   const alone = serialize();
   return Array.from({ length: count }, (_, index) => {
     const letter = letterOf(index);
-    return makeSlot({
+    return new Slot({
       name: `${options.scope}${letter}`,
       group: `${group.path}/${letter}`,
       priority,
@@ -118,6 +118,7 @@ function makeSlots(options: SandboxOptions, group: BuildGroup, priority: BuildPr
       diskMiB,
       slots: count,
       exec: by,
+      clock: options.clock,
       alone,
     });
   });

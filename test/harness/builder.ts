@@ -14,6 +14,7 @@ import type { BuildPlan, Image } from '../../protocol/steps.ts';
 import { makeEngine } from '../../agent/docker/engine.ts';
 import { makeImageStore } from '../../agent/docker/images.ts';
 import type { BuildRequest, ImageBuilder, ImageStore } from '../../agent/deployment/ports.ts';
+import { systemClock } from '../../agent/lib/clock.ts';
 import type { Engine } from '../../agent/lib/engine.ts';
 import { makeImageBuilder } from '../../agent/sandbox/build/builder.ts';
 import { makeSandbox, type Sandbox } from '../../agent/sandbox/sandbox.ts';
@@ -197,6 +198,7 @@ export class TestBuilder {
       scope: this.scope,
       diskMiB: 3072,
       slots: this.#slots,
+      clock: systemClock,
       openEngine: (socketPath) =>
         makeEngine({ socketPath, disk: 'build', ...(timeoutMs !== undefined && { timeoutMs }) }),
     });
@@ -204,6 +206,12 @@ export class TestBuilder {
 
   #makeBuilder(): ImageBuilder {
     const { scope, host: engine, sandbox } = this;
-    return makeImageBuilder({ scope, engine, imagesOf: (of) => makeImageStore(of, { scope }), sandbox });
+    return makeImageBuilder({
+      scope,
+      engine,
+      imagesOf: (of) => makeImageStore(of, { scope }),
+      sandbox,
+      clock: systemClock,
+    });
   }
 }

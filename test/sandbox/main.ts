@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { makeEngine } from '../../agent/docker/engine.ts';
+import { systemClock } from '../../agent/lib/clock.ts';
 import { makeSandbox } from '../../agent/sandbox/sandbox.ts';
 import { withEngine } from '../harness/engine.ts';
 import { exitCodeOf } from '../harness/script.ts';
@@ -105,6 +106,7 @@ async function withBench<T>(socketPath: string, signal: AbortSignal, work: (benc
     openEngine: (path) => makeEngine({ socketPath: path, disk: 'build' }),
     slots: TOGETHER.length,
     diskMiB: DISK_MIB,
+    clock: systemClock,
   });
   try {
     const app = await startLiveApp(engine, scope);

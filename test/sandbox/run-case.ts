@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ImageStore } from '../../agent/deployment/ports.ts';
 import type { Engine } from '../../agent/lib/engine.ts';
 import { makeImageStore } from '../../agent/docker/images.ts';
+import { systemClock } from '../../agent/lib/clock.ts';
 import { makeImageBuilder } from '../../agent/sandbox/build/builder.ts';
 import type { Sandbox } from '../../agent/sandbox/sandbox.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
@@ -112,14 +113,14 @@ function watchedSandbox({ sandbox }: Bench, one: Case, limits: BuildLimits): Wat
     sandbox: {
       ...sandbox,
       use: (request, work) =>
-        sandbox.use(request, async (lease) => {
+        sandbox.use(request, async (slot) => {
           const { atLimit = () => true } = one;
           watched.observer = await observe(
-            lease,
+            slot,
             () => watched.logBytes,
             (sight) => atLimit(sight, limits),
           );
-          return work(lease);
+          return work(slot);
         }),
     },
   };
@@ -147,6 +148,7 @@ async function build(
     engine,
     imagesOf,
     sandbox: watched.sandbox,
+    clock: systemClock,
   }).build({
     ...rest,
     secrets: {},

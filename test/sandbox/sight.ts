@@ -1,7 +1,7 @@
 /** Observes a build from outside: when it met its limit and how much of the host's disk it took. */
 import { stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { SandboxLease } from '../../agent/sandbox/sandbox.ts';
+import type { HeldSlot } from '../../agent/sandbox/slot/slot.ts';
 
 const EVERY_MS = 50;
 const BLOCK_BYTES = 512;
@@ -28,22 +28,22 @@ export interface Observer {
 
 /** @param atLimit called with each observation until it returns true */
 export async function observe(
-  lease: SandboxLease,
+  slot: HeldSlot,
   logBytes: () => number,
   atLimit: (sight: Sight) => boolean,
 ): Promise<Observer> {
-  const image = `${lease.disk.folder}.img`;
+  const image = `${slot.disk.folder}.img`;
   const held = async (): Promise<number> => (await stat(image)).blocks * BLOCK_BYTES;
   const began = performance.now();
-  const [before, first] = [await held(), await lease.disk.use()];
+  const [before, first] = [await held(), await slot.disk.use()];
   const over = new AbortController();
   let most = before;
   let limitAt: number | null = null;
 
   const look = async (): Promise<void> => {
     const [{ processes, refusedForks, oomKills, engineBytes }, use] = await Promise.all([
-      lease.cgroup.read(),
-      lease.disk.use(),
+      slot.cgroup.read(),
+      slot.disk.use(),
     ]);
     most = Math.max(most, await held());
     const sight: Sight = {

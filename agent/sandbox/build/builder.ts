@@ -1,25 +1,22 @@
 /** The port ImageBuilder: takes an existing image, or builds one in a slot of the sandbox. */
 import { z } from 'zod';
 import type { Image } from '../../../protocol/steps.ts';
-import type { BuildRequest, ImageBuilder, ImageStore } from '../../deployment/ports.ts';
-import { systemClock } from '../../lib/clock.ts';
-import { type Engine, orNull } from '../../lib/engine.ts';
+import type { BuildRequest, Clock, ImageBuilder } from '../../deployment/ports.ts';
+import { orNull } from '../../lib/engine.ts';
 import { LABEL } from '../../lib/labels.ts';
 import { AskedTags } from '../supply/asked-tags.ts';
 import type { Sandbox } from '../sandbox.ts';
+import type { BuildOptions } from './image-build.ts';
 
 const BaseImageIds = z.record(z.string(), z.string());
 
-export interface ImageBuilderOptions {
-  readonly scope: string;
-  /** The host's engine. */
-  readonly engine: Engine;
-  readonly imagesOf: (engine: Engine) => Pick<ImageStore, 'find' | 'list'>;
+interface ImageBuilderOptions extends Omit<BuildOptions, 'askedTags'> {
   readonly sandbox: Sandbox;
+  readonly clock: Pick<Clock, 'now'>;
 }
 
 export function makeImageBuilder(options: ImageBuilderOptions): ImageBuilder {
-  const askedTags = new AskedTags(systemClock.now);
+  const askedTags = new AskedTags(() => options.clock.now());
   return {
     warm: (request) => options.sandbox.warm(request),
     async build(request) {
@@ -32,8 +29,8 @@ export function makeImageBuilder(options: ImageBuilderOptions): ImageBuilder {
       const { limits, log, signal, owner } = request;
       // Imported late, to keep it out of memory until the first build.
       const { buildIn } = await import('./image-build.ts');
-      return options.sandbox.use({ environmentId: owner.environmentId, limits, log, signal }, (lease) =>
-        buildIn(lease, { ...options, askedTags }, request),
+      return options.sandbox.use({ environmentId: owner.environmentId, limits, log, signal }, (slot) =>
+        buildIn(slot, { ...options, askedTags }, request),
       );
     },
   };

@@ -1,7 +1,7 @@
 /** One build: by BuildKit in the sandbox, then handed over to the host's engine or a registry. */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { Image } from '../../../protocol/steps.ts';
-import type { BuildRequest, StepLog } from '../../deployment/ports.ts';
+import type { BuildRequest, ImageStore, StepLog } from '../../deployment/ports.ts';
 import { type Engine, orNull } from '../../lib/engine.ts';
 import { LABEL, ownerLabels } from '../../lib/labels.ts';
 import { together } from '../../lib/together.ts';
@@ -12,7 +12,6 @@ import { supplyKept } from '../supply/kept-images.ts';
 import { supplyImages } from '../supply/supply.ts';
 import type { BuiltStep } from '../progress/build-log.ts';
 import { describeSummary, summarize } from './summary.ts';
-import type { ImageBuilderOptions } from './builder.ts';
 import { type Dockerfile, readDockerfile } from '../dockerfile/dockerfile.ts';
 import { howToSet } from '../dockerfile/mounts.ts';
 import type { EngineVersion } from '../slot/daemon.ts';
@@ -20,7 +19,7 @@ import { withEgress } from '../egress/build-egress.ts';
 import { readStoredImage } from '../handoff/layer-store.ts';
 import { type EarlyLoad, earlyLoad, type Load } from '../handoff/load.ts';
 import { compareRebuild, describeRebuild } from './rebuild.ts';
-import type { SandboxLease } from '../sandbox.ts';
+import type { HeldSlot } from '../slot/slot.ts';
 import { solve } from './solve.ts';
 import { type Transfer, transferImage } from '../handoff/transfer.ts';
 
@@ -28,54 +27,58 @@ const PRUNE_TIMEOUT_MS = 5 * 60_000;
 /** Latest images of the environment to compare with: the new image may share layers with them. */
 const LOOKED_AT = 2;
 
-interface BuildOptions extends ImageBuilderOptions {
+export interface BuildOptions {
+  readonly scope: string;
+  /** The host's engine. */
+  readonly engine: Engine;
+  readonly imagesOf: (engine: Engine) => Pick<ImageStore, 'find' | 'list'>;
   readonly askedTags: AskedTags;
 }
 
 /** @throws OrkestrError ORK_DOCKERFILE_REFUSED, and the errors of build and handover */
-export async function buildIn(lease: SandboxLease, options: BuildOptions, request: BuildRequest): Promise<Image> {
+export async function buildIn(slot: HeldSlot, options: BuildOptions, request: BuildRequest): Promise<Image> {
   const load = earlyLoad(options.engine, request.reference, request.signal);
   try {
-    return await buildWith(lease, load, options, request);
+    return await buildWith(slot, load, options, request);
   } finally {
     load.drop();
   }
 }
 
 async function buildWith(
-  lease: SandboxLease,
+  slot: HeldSlot,
   load: EarlyLoad,
   options: BuildOptions,
   request: BuildRequest,
 ): Promise<Image> {
   const { reference, signal, log, limits, owner, registries, again } = request;
-  const began = performance.now();
+  const began = slot.clock.monotonic();
   // Not before a push to a registry, which may take any time.
   const onExport = (): void => (request.push === undefined ? load.begin() : undefined);
-  const dockerfile = dockerfileOf(lease.version, request);
+  const dockerfile = dockerfileOf(slot.version, request);
   const { projectId } = owner;
-  const engines = { host: options.engine, sandbox: lease.engine };
+  const engines = { host: options.engine, sandbox: slot.engine };
   const supply = { ...engines, projectId, registries, log, signal, askedTags: options.askedTags };
   const kept = again === undefined ? {} : await supplyKept(supply, dockerfile.images, again.image);
   const others = dockerfile.images.filter((name) => !Object.hasOwn(kept, name));
   const baseImages = { ...kept, ...(await supplyImages(supply, others)) };
   const labels = { ...ownerLabels(options.scope, owner), [LABEL.baseImages]: JSON.stringify(baseImages) };
   const [steps, baseDigests, earlier] = await together(
-    withEgress(lease.network, request.buildHosts, log, (proxyArguments) =>
-      solve(lease, request, { dockerfile, labels, proxyArguments, onExport }),
+    withEgress(slot.network, request.buildHosts, log, (proxyArguments) =>
+      solve(slot, request, { dockerfile, labels, proxyArguments, onExport }),
     ),
     // Collected while the build runs, so that its end does not wait for them.
-    digestsOf(lease.engine, Object.keys(baseImages)),
+    digestsOf(slot.engine, Object.keys(baseImages)),
     options.imagesOf(options.engine).list(owner.environmentId),
   );
   const [peakMemoryBytes, madeBy] = await Promise.all([
     // Without a RUN of this build, the group may still count what an earlier build left in the page cache.
-    steps.some(isRun) ? lease.cgroup.peakMemory() : null,
-    again === undefined ? [] : commandsOf(lease.engine, reference),
+    steps.some(isRun) ? slot.cgroup.peakMemory() : null,
+    again === undefined ? [] : commandsOf(slot.engine, reference),
   ]);
   const alike = [...earlier.slice(0, LOOKED_AT).map(({ id }) => id), ...Object.values(baseImages)];
-  const { found, registryReference, transfer } = await deliver(lease, load.begun(), options, request, alike);
-  const summary = summarize(steps, transfer, performance.now() - began);
+  const { found, registryReference, transfer } = await deliver(slot, load.begun(), options, request, alike);
+  const summary = summarize(steps, transfer, slot.clock.monotonic() - began);
   const made = { ...found, reference, baseImages, baseDigests, peakMemoryBytes, summary };
   const image = registryReference === undefined ? made : { ...made, registryReference };
   for (const line of describeSummary(summary, image, limits.memoryMiB, request.forElsewhere ? 'registry' : 'host'))
@@ -118,14 +121,14 @@ interface Delivered {
  * @param alike images on the host whose layers it may share
  */
 async function deliver(
-  lease: SandboxLease,
+  slot: HeldSlot,
   load: Load | undefined,
   options: BuildOptions,
   request: BuildRequest,
   alike: readonly string[],
 ): Promise<Delivered> {
   const { reference, signal, log, registries, push, forElsewhere = false } = request;
-  const { engine: sandbox } = lease;
+  const { engine: sandbox } = slot;
   // A name that was not removed is overwritten by the next build.
   const dropName = (): Promise<void> => dropImage(sandbox, reference);
   try {
@@ -137,7 +140,7 @@ async function deliver(
     const found = await options.imagesOf(forElsewhere ? sandbox : options.engine).find(reference);
     if (found === null) throw new OrkestrError('ORK_SANDBOX', 'Docker Engine accepted the image but does not have it.');
     // Deferred, since an engine takes longer for larger images: the container can start meanwhile.
-    lease.afterwards(dropName);
+    slot.afterwards(dropName);
     return { found, transfer, ...(pushed !== null && { registryReference: pushed.reference }) };
   } catch (error) {
     await dropName(); // first: layers of an image would stay in the cache

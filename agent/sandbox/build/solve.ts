@@ -3,7 +3,6 @@ import { Readable } from 'node:stream';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { BuildLimits } from '../../../protocol/job.ts';
 import type { BuildRequest } from '../../deployment/ports.ts';
-import { systemClock } from '../../lib/clock.ts';
 import type { Engine } from '../../lib/engine.ts';
 import { BuildLog, type BuiltStep } from '../progress/build-log.ts';
 import { type BuildStatus, makeStatusDecoder } from '../progress/build-status.ts';
@@ -19,7 +18,7 @@ import { volumeWarning } from '../../lib/volumes.ts';
 import { explainFailure } from './failure.ts';
 import { breachIn, imageBreach, timeBreach, toError, withLargest } from './limits.ts';
 import { buildVariables } from './missing-variable.ts';
-import type { SandboxLease } from '../sandbox.ts';
+import type { HeldSlot } from '../slot/slot.ts';
 import { isLost, overSession } from '../session/lost-session.ts';
 import type { BuildSession } from '../session/session.ts';
 import { type LimitWatch, watchLimits } from './watch.ts';
@@ -42,19 +41,15 @@ interface SolveInput {
  * Builds `request` in the sandbox under its reference. Returns the steps, both executed and cached.
  * @throws OrkestrError the codes under "build", ORK_CANCELLED, ORK_DISK_FULL (the host's)
  */
-export async function solve(
-  lease: SandboxLease,
-  request: BuildRequest,
-  input: SolveInput,
-): Promise<readonly BuiltStep[]> {
-  const { engine, cgroup } = lease;
+export async function solve(slot: HeldSlot, request: BuildRequest, input: SolveInput): Promise<readonly BuiltStep[]> {
+  const { engine, cgroup, clock } = slot;
   const { limits, log } = request;
   const { dockerfile } = input;
   const decode = await makeStatusDecoder();
-  const buildLog = new BuildLog(log, () => performance.now());
+  const buildLog = new BuildLog(log, () => clock.monotonic());
   const step = makeCurrentStep();
   const timeLimit = AbortSignal.timeout(limits.timeoutSeconds * 1000);
-  const watch = await watchLimits(lease, limits, systemClock);
+  const watch = await watchLimits(slot, limits);
   const ending = AbortSignal.any([request.signal, timeLimit, watch.signal]);
   const deadline = { timeoutMs: limits.timeoutSeconds * 1000 + DEADLINE_MARGIN_MS, signal: ending };
   const take = (trace: string): void => {
@@ -65,7 +60,7 @@ export async function solve(
     if (status.vertexes.some(({ name }) => name === EXPORTING)) input.onExport();
   };
   try {
-    const context = await takeContext(contextOf(request, dockerfile), limits, systemClock, ending);
+    const context = await takeContext(contextOf(request, dockerfile, clock.now()), limits, clock, ending);
     const { error, imageId, sync } = await overSession(
       () => sessionFor(engine, request, dockerfile, context),
       (session) => build(engine, session, queryOf(request, input), take, deadline),
@@ -212,16 +207,20 @@ async function classify(cause: unknown, request: BuildRequest, ending: Ending): 
   return new OrkestrError('ORK_SANDBOX', 'The build engine failed during the build.', { evidence, cause });
 }
 
-/** Without the Dockerfile that is built, sent separately: the image gets the author's own Dockerfile, or none. */
+/**
+ * Without the Dockerfile that is built, sent separately: the image gets the author's own Dockerfile, or none.
+ * @param now when the build begins, ms since the epoch
+ */
 function contextOf(
   { plan, contextDirectory, revision }: BuildRequest,
   { keepsBuilt }: Dockerfile,
+  now: number,
 ): AsyncGenerator<ContextEntry> {
   return contextEntries({
     directory: contextDirectory,
     dockerfilePath: plan.dockerfile.path,
     rootDirectory: plan.rootDirectory,
     files: new Map(plan.files.map(({ path, text }) => [path, text])),
-    revision: keepsBuilt && revision !== undefined ? timedByBuild(revision, systemClock.now()) : revision,
+    revision: keepsBuilt && revision !== undefined ? timedByBuild(revision, now) : revision,
   });
 }

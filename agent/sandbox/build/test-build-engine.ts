@@ -9,6 +9,7 @@ import { DEBIAN } from '../../../test/harness/builder.ts';
 import { until } from '../../../test/harness/until.ts';
 import { BuildLimits } from '../../../protocol/job.ts';
 import { makeEngine } from '../../docker/engine.ts';
+import { systemClock } from '../../lib/clock.ts';
 import { makeSandbox } from '../sandbox.ts';
 import type { Builds } from './test-builds.ts';
 import { failure } from './test-builds.ts';
@@ -67,6 +68,7 @@ export function engineLife(builds: () => Builds): void {
       scope,
       openEngine: (socketPath) => makeEngine({ socketPath, disk: 'build' }),
       idleMs: 50,
+      clock: systemClock,
     });
     const log = { write: () => undefined, line: () => undefined };
     const request = {

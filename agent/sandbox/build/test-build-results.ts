@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { DEBIAN } from '../../../test/harness/builder.ts';
 import { makeImageStore } from '../../docker/images.ts';
+import { systemClock } from '../../lib/clock.ts';
 import type { Engine } from '../../lib/engine.ts';
 import { LABEL } from '../../lib/labels.ts';
 import { makeImageBuilder } from './builder.ts';
@@ -72,10 +73,11 @@ export function buildResults(builds: () => Builds): void {
     const watchedBuilder = makeImageBuilder({
       scope,
       engine: watchedHost,
+      clock: systemClock,
       imagesOf: (of) => makeImageStore(of, { scope }),
       sandbox: {
         ...sandbox,
-        use: (request, work) => sandbox.use(request, (lease) => work({ ...lease, engine: watched(lease.engine) })),
+        use: (request, work) => sandbox.use(request, (slot) => work({ ...slot, engine: watched(slot.engine) })),
       },
     });
     await builds().build([`FROM ${DEBIAN}`, `RUN echo ${randomUUID()} > /early`], { builder: watchedBuilder });

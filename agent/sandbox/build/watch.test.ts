@@ -22,7 +22,7 @@ async function watch(t: TestContext, freeBytes = 1000 * MIB): Promise<{ seen: Se
   };
   let now = 0;
   const unused = (): never => assert.fail('the watch should not do this');
-  const lease = {
+  const slot = {
     cgroup: {
       parent: '',
       prepare: unused,
@@ -44,7 +44,7 @@ async function watch(t: TestContext, freeBytes = 1000 * MIB): Promise<{ seen: Se
       signal?.throwIfAborted();
     },
   };
-  const made = await watchLimits(lease, limits, clock);
+  const made = await watchLimits({ ...slot, clock }, limits);
   t.after(() => made.stop());
   return { seen, watch: made };
 }

@@ -4,10 +4,9 @@
  */
 import type { OrkestrError } from '../../../protocol/errors.ts';
 import type { BuildLimits } from '../../../protocol/job.ts';
-import type { Clock } from '../../deployment/ports.ts';
 import type { VertexLog } from '../progress/build-status.ts';
 import { type Breach, breachIn, logBreach, type Taken, toError } from './limits.ts';
-import type { SandboxLease } from '../slot/slot.ts';
+import type { HeldSlot } from '../slot/slot.ts';
 
 const POLL_MS = 500;
 
@@ -25,9 +24,8 @@ export interface LimitWatch {
 
 /** Starts watching. What is already on the disk does not count. */
 export async function watchLimits(
-  { cgroup, disk }: Pick<SandboxLease, 'cgroup' | 'disk'>,
+  { cgroup, disk, clock }: Pick<HeldSlot, 'cgroup' | 'disk' | 'clock'>,
   limits: BuildLimits,
-  clock: Clock,
 ): Promise<LimitWatch> {
   const before = await disk.use();
   const broken = new AbortController();

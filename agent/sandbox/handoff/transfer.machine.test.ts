@@ -12,6 +12,7 @@ import type { OrkestrError } from '../../../protocol/errors.ts';
 import { BuildLimits } from '../../../protocol/job.ts';
 import { makeEngine } from '../../docker/engine.ts';
 import { until } from '../../../test/harness/until.ts';
+import { systemClock } from '../../lib/clock.ts';
 import { type Engine, orNull } from '../../lib/engine.ts';
 import { readAnswer } from '../../lib/engine-answer.ts';
 import { readStoredImage } from './layer-store.ts';
@@ -96,7 +97,12 @@ describe('an image between two engines', () => {
     isContentStore = await usesContainerdStore(host);
     folder = await mkdtemp(join(tmpdir(), 'ork-transfer-'));
     const files = { stateDirectory: join(folder, 'state'), runDirectory: join(folder, 'run') };
-    sandbox = makeSandbox({ ...files, scope, openEngine: (socketPath) => makeEngine({ socketPath }) });
+    sandbox = makeSandbox({
+      ...files,
+      scope,
+      openEngine: (socketPath) => makeEngine({ socketPath }),
+      clock: systemClock,
+    });
     await inSandbox((engine) => transferImage(host, engine, BASE, never));
   });
 

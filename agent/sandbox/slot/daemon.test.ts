@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { systemClock } from '../../lib/clock.ts';
 import type { Engine } from '../../lib/engine.ts';
 import { temporaryFolder } from '../../lib/test-folder.ts';
 import { makeSandboxDaemon } from './daemon.ts';
@@ -30,6 +31,6 @@ test('the wait for an engine to stop uses the monotonic clock, not a wall clock 
   const answering: Engine = { socketPath: '', call: async <T>() => undefined as T };
   let now = Date.now();
   t.mock.method(Date, 'now', () => (now += 86_400_000));
-  await makeSandboxDaemon({ stateDirectory, dataDirectory, runDirectory }, () => answering).stop();
+  await makeSandboxDaemon({ stateDirectory, dataDirectory, runDirectory }, () => answering, systemClock).stop();
   assert.deepEqual(await ended, [0, null], 'it ended by itself');
 });

@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { OrkestrError } from '../../../protocol/errors.ts';
+import type { Clock } from '../../deployment/ports.ts';
 import type { Engine } from '../../lib/engine.ts';
 import { SANDBOX_BRIDGE } from '../network/namespace.ts';
 
@@ -50,6 +50,8 @@ export interface EngineVersion {
   readonly architecture: string;
 }
 
+type DaemonClock = Pick<Clock, 'monotonic' | 'sleep'>;
+
 interface SandboxDaemon {
   readonly engine: Engine;
   /** Of the running engine. Cached, since the engine runs its helper programs for each request, which takes 10 ms. */
@@ -64,7 +66,11 @@ interface SandboxDaemon {
 }
 
 /** A build engine by its files; starting and stopping throw ORK_SANDBOX. */
-export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: string) => Engine): SandboxDaemon {
+export function makeSandboxDaemon(
+  files: DaemonFiles,
+  openEngine: (socketPath: string) => Engine,
+  clock: DaemonClock,
+): SandboxDaemon {
   const configPath = join(files.stateDirectory, 'daemon.json');
   const logPath = join(files.stateDirectory, 'dockerd.log');
   const pidPath = join(files.runDirectory, 'dockerd.pid');
@@ -87,7 +93,7 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
   /** A killed engine's containerd dies a moment later; until then, the next engine would adopt the dying process. */
   const endContainerd = async (): Promise<void> => {
     const pid = await containerdPid();
-    if (pid !== null) await end(pid, 'SIGKILL');
+    if (pid !== null) await end(pid, 'SIGKILL', clock);
     await rm(containerd, { recursive: true, force: true });
   };
 
@@ -101,7 +107,7 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
   const stop = async (): Promise<void> => {
     const pid = await runningPid();
     // A hanging engine would not react to SIGTERM either.
-    if (pid !== null) await end(pid, (await answers()) ? 'SIGTERM' : 'SIGKILL');
+    if (pid !== null) await end(pid, (await answers()) ? 'SIGTERM' : 'SIGKILL', clock);
     await endContainerd();
   };
 
@@ -129,7 +135,7 @@ export function makeSandboxDaemon(files: DaemonFiles, openEngine: (socketPath: s
       await rm(socketPath, { force: true });
       await writeFile(configPath, JSON.stringify(daemonConfig(files, settings, pidPath, socketPath), null, 2));
       const child = spawnDaemon(files, settings, configPath, logPath);
-      for (const end = performance.now() + START_TIMEOUT_MS; performance.now() < end; await delay(POLL_MS)) {
+      for (const end = clock.monotonic() + START_TIMEOUT_MS; clock.monotonic() < end; await clock.sleep(POLL_MS)) {
         if (child.exitCode !== null || child.signalCode !== null) break;
         if (await answers()) return yieldMemory();
       }
@@ -215,10 +221,10 @@ async function ownPid(pidPath: string, argument: string): Promise<number | null>
 }
 
 /** Ends a process, by SIGKILL if `first` takes too long. @throws OrkestrError ORK_SANDBOX */
-async function end(pid: number, first: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+async function end(pid: number, first: 'SIGTERM' | 'SIGKILL', clock: DaemonClock): Promise<void> {
   for (const signal of [first, 'SIGKILL'] as const) {
     sendSignal(pid, signal);
-    if (await isGone(pid, STOP_TIMEOUT_MS)) return;
+    if (await isGone(pid, clock)) return;
   }
   throw new OrkestrError('ORK_SANDBOX', `The build engine (process ${pid}) cannot be stopped.`);
 }
@@ -231,8 +237,8 @@ function sendSignal(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-async function isGone(pid: number, withinMs: number): Promise<boolean> {
-  for (const end = performance.now() + withinMs; performance.now() < end; await delay(POLL_MS)) {
+async function isGone(pid: number, clock: DaemonClock): Promise<boolean> {
+  for (const end = clock.monotonic() + STOP_TIMEOUT_MS; clock.monotonic() < end; await clock.sleep(POLL_MS)) {
     // A zombie child of ours has no command line.
     if ((await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')) === '') return true;
   }

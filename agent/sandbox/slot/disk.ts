@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, stat, statfs, truncate, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { type Exec, run } from '../../lib/exec.ts';
 import { humanSize } from '../../../protocol/size.ts';
@@ -17,6 +17,8 @@ const BLOCK_BYTES = 512;
 const FORMAT = ['-q', '-F', '-b', '4096', '-m', '0', '-i', '8192', '-J', 'size=16', '-e', 'remount-ro'] as const;
 /** Writes tables on first use (never in the background: noinit_itable); else 20 GiB would write 640 MiB at once. */
 const LAZY = ['-E', 'lazy_itable_init=1,lazy_journal_init=1,nodiscard'] as const;
+/** mount(8). */
+const MOUNT = ['-t', 'ext4', '-o', 'loop,nosuid,nodev,noatime,noinit_itable'] as const;
 /** e2fsck(8): 1 and 2 mean that errors were corrected, 4 and above that some were not. */
 const FSCK_FAILED = 4;
 
@@ -54,91 +56,137 @@ interface DiskOptions {
 }
 
 /** The disk of one slot. Throws ORK_SANDBOX if a command on it fails, ORK_DISK_FULL if the host has no room. */
-export function makeSlotDisk(options: DiskOptions): SlotDisk {
-  const { exec: by } = options;
-  const folder = join(options.stateDirectory, 'disk');
-  const image = join(options.stateDirectory, 'disk.img');
-  const program = (name: string, ...args: string[]): Promise<unknown> => run(name, args, { timeoutMs: TIMEOUT_MS }, by);
+export const makeSlotDisk = (options: DiskOptions): SlotDisk =>
+  options.sizeMiB === 0 ? new UnlimitedDisk(options) : new LimitedDisk(options);
 
-  const unmount = async (): Promise<void> => {
-    if (!(await isMounted(folder))) return;
-    const { exitCode } = await by('umount', ['--', folder], { timeoutMs: TIMEOUT_MS });
+/** A plain folder of the host. */
+class UnlimitedDisk implements SlotDisk {
+  readonly folder: string;
+  readonly #stateDirectory: string;
+
+  constructor({ stateDirectory }: DiskOptions) {
+    this.#stateDirectory = stateDirectory;
+    this.folder = folderIn(stateDirectory);
+  }
+
+  async ensure(): Promise<void> {
+    await makeMountPoint(this.folder);
+  }
+
+  use(): Promise<DiskUse> {
+    return useOf(this.folder, this.#stateDirectory);
+  }
+
+  async giveBack(): Promise<void> {}
+
+  async release(): Promise<void> {}
+}
+
+class LimitedDisk implements SlotDisk {
+  readonly folder: string;
+  readonly #image: string;
+  readonly #options: DiskOptions;
+
+  constructor(options: DiskOptions) {
+    this.#options = options;
+    this.folder = folderIn(options.stateDirectory);
+    this.#image = join(options.stateDirectory, 'disk.img');
+  }
+
+  async ensure(say: (text: string) => void): Promise<void> {
+    if ((await isMounted(this.folder)) && (await isWritable(this.folder))) return;
+    await this.release();
+    await this.#make(say).catch((cause: unknown) => {
+      if (cause instanceof OrkestrError) throw cause;
+      const evidence = [cause instanceof Error ? cause.message : String(cause)];
+      throw new OrkestrError('ORK_SANDBOX', 'The build disk could not be created.', { evidence, cause });
+    });
+  }
+
+  use(): Promise<DiskUse> {
+    return useOf(this.folder, this.#options.stateDirectory);
+  }
+
+  /** The host can reuse the blocks of deleted files once their deletion is on disk. */
+  async giveBack(): Promise<void> {
+    await this.#run('sync', '--file-system', '--', this.folder);
+    await this.#run('fstrim', this.folder);
+  }
+
+  async release(): Promise<void> {
+    if (!(await isMounted(this.folder))) return;
+    const { exitCode } = await this.#try('umount', '--', this.folder);
     // A process still has a file open there: unmount as soon as it closes it.
-    if (exitCode !== 0) await program('umount', '--lazy', '--', folder);
-  };
+    if (exitCode !== 0) await this.#run('umount', '--lazy', '--', this.folder);
+  }
 
-  const format = async (bytes: number): Promise<void> => {
-    await rm(image, { force: true });
-    await writeFile(image, '', { flag: 'wx', mode: 0o600 });
-    await truncate(image, bytes);
-    await program('mkfs.ext4', ...FORMAT, ...LAZY, '--', image);
-  };
+  async #make(say: (text: string) => void): Promise<void> {
+    await makeMountPoint(this.folder);
+    const present = await sizeOf(this.#image);
+    const bytes = await this.#wantedSize(present);
+    const sound = present.bytes > 0 && (await this.#isSound());
+    if (!sound || bytes < present.bytes) {
+      if (present.bytes > 0) say(`The build disk is made anew: ${sound ? 'it is to be smaller' : 'it was damaged'}.`);
+      say(`Build disk of ${humanSize(bytes)}`);
+      await this.#format(bytes);
+    } else if (bytes > present.bytes) {
+      say(`The build disk grows to ${humanSize(bytes)}`);
+      await this.#grow(bytes);
+    }
+    await this.#mount();
+  }
 
-  const isSound = async (): Promise<boolean> => {
-    const { exitCode } = await by('e2fsck', ['-p', image], { timeoutMs: TIMEOUT_MS });
+  async #wantedSize(present: FileSize): Promise<number> {
+    return diskSize({
+      wantedMiB: this.#options.sizeMiB,
+      presentBytes: present.bytes,
+      hostBytes: (await freeBytes(this.#options.stateDirectory)) + present.allocated,
+      slots: this.#options.slots,
+    });
+  }
+
+  async #isSound(): Promise<boolean> {
+    const { exitCode } = await this.#try('e2fsck', '-p', this.#image);
     return exitCode !== null && exitCode < FSCK_FAILED;
-  };
+  }
+
+  async #format(bytes: number): Promise<void> {
+    await rm(this.#image, { force: true });
+    await writeFile(this.#image, '', { flag: 'wx', mode: 0o600 });
+    await truncate(this.#image, bytes);
+    await this.#run('mkfs.ext4', ...FORMAT, ...LAZY, '--', this.#image);
+  }
+
+  /** Unmounted, since some kernels refuse to grow a mounted one. resize2fs(8) extends the sparse file itself. */
+  async #grow(bytes: number): Promise<void> {
+    await this.#try('e2fsck', '-f', '-p', this.#image); // resize2fs requires it, though just checked
+    await this.#run('resize2fs', this.#image, `${bytes / MIB}M`);
+  }
 
   /** mount(8) picks a free loop device, and the kernel frees it on unmount. */
-  const mount = async (): Promise<void> => {
-    const args = ['-t', 'ext4', '-o', 'loop,nosuid,nodev,noatime,noinit_itable', '--', image, folder];
-    const { exitCode, stderr } = await by('mount', args, { timeoutMs: TIMEOUT_MS });
+  async #mount(): Promise<void> {
+    const { exitCode, stderr } = await this.#try('mount', ...MOUNT, '--', this.#image, this.folder);
     if (exitCode === 0) return;
     const text =
       'The build disk could not be mounted: the host must have loop devices (not every container has). ORKESTR_BUILD_DISK_MIB=0 builds without a limit of disk.';
     throw new OrkestrError('ORK_SANDBOX', text, { evidence: [stderr.trim()] });
-  };
+  }
 
-  /** Unmounted, since some kernels refuse to grow a mounted one. resize2fs(8) extends the sparse file itself. */
-  const grow = async (bytes: number): Promise<void> => {
-    await by('e2fsck', ['-f', '-p', image], { timeoutMs: TIMEOUT_MS }); // resize2fs requires it, though just checked
-    await program('resize2fs', image, `${bytes / MIB}M`);
-  };
+  /** Runs a program that has to succeed. */
+  async #run(program: string, ...args: string[]): Promise<void> {
+    await run(program, args, { timeoutMs: TIMEOUT_MS }, this.#options.exec);
+  }
 
-  const make = async (say: (text: string) => void): Promise<void> => {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const present = await sizeOf(image);
-    const bytes = diskSize({
-      wantedMiB: options.sizeMiB,
-      presentBytes: present.bytes,
-      hostBytes: (await freeBytes(dirname(image))) + present.allocated,
-      slots: options.slots,
-    });
-    const sound = present.bytes > 0 && (await isSound());
-    if (!sound || bytes < present.bytes) {
-      if (present.bytes > 0) say(`The build disk is made anew: ${sound ? 'it is to be smaller' : 'it was damaged'}.`);
-      say(`Build disk of ${humanSize(bytes)}`);
-      await format(bytes);
-    } else if (bytes > present.bytes) {
-      say(`The build disk grows to ${humanSize(bytes)}`);
-      await grow(bytes);
-    }
-    await mount();
-  };
+  /** Runs a program whose exit code is for the caller to judge. */
+  #try(program: string, ...args: string[]): ReturnType<Exec> {
+    return this.#options.exec(program, args, { timeoutMs: TIMEOUT_MS });
+  }
+}
 
-  const limited = {
-    async ensure(say: (text: string) => void): Promise<void> {
-      if ((await isMounted(folder)) && (await isWritable(folder))) return;
-      await unmount();
-      await make(say).catch((cause: unknown) => {
-        if (cause instanceof OrkestrError) throw cause;
-        const evidence = [cause instanceof Error ? cause.message : String(cause)];
-        throw new OrkestrError('ORK_SANDBOX', 'The build disk could not be created.', { evidence, cause });
-      });
-    },
-    /** The host can reuse the blocks of deleted files once their deletion is on disk. */
-    async giveBack(): Promise<void> {
-      await program('sync', '--file-system', '--', folder);
-      await program('fstrim', folder);
-    },
-    release: unmount,
-  };
-  const unlimited = {
-    ensure: async (): Promise<void> => void (await mkdir(folder, { recursive: true, mode: 0o700 })),
-    giveBack: async (): Promise<void> => undefined,
-    release: async (): Promise<void> => undefined,
-  };
-  return { folder, use: () => useOf(folder, options.stateDirectory), ...(options.sizeMiB === 0 ? unlimited : limited) };
+const folderIn = (stateDirectory: string): string => join(stateDirectory, 'disk');
+
+async function makeMountPoint(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
 }
 
 async function useOf(folder: string, onHost: string): Promise<DiskUse> {
@@ -153,7 +201,13 @@ async function useOf(folder: string, onHost: string): Promise<DiskUse> {
   };
 }
 
-async function sizeOf(file: string): Promise<{ readonly bytes: number; readonly allocated: number }> {
+interface FileSize {
+  readonly bytes: number;
+  /** Bytes that a sparse file occupies. */
+  readonly allocated: number;
+}
+
+async function sizeOf(file: string): Promise<FileSize> {
   if (!existsSync(file)) return { bytes: 0, allocated: 0 };
   const { size, blocks } = await stat(file);
   return { bytes: size, allocated: blocks * BLOCK_BYTES };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { makePrivateFolder, writeFileAtomic } from '../../lib/files.ts';
 
-const FILE = 'homes.json';
+const FILE = 'slots.json';
 /** The environments built longest ago are dropped: their cache has been pruned by then. */
 const MOST = 1000;
 

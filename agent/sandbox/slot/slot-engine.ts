@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BuildLimits } from '../../../protocol/job.ts';
-import type { StepLog } from '../../deployment/ports.ts';
+import type { Clock, StepLog } from '../../deployment/ports.ts';
 import type { Engine } from '../../lib/engine.ts';
 import { type Exec, run } from '../../lib/exec.ts';
 import type { InTurn } from '../../lib/serialize.ts';
@@ -30,6 +30,7 @@ export interface SlotEngineOptions {
   /** Number of slots that share the host's disk. */
   readonly slots: number;
   readonly exec: Exec;
+  readonly clock: Clock;
   /** Runs `work` while no other slot runs its own: two at once would pick the same free addresses. */
   readonly alone: InTurn;
 }
@@ -40,7 +41,7 @@ export interface EngineUse {
   readonly log: StepLog;
 }
 
-interface SlotEngine {
+export interface SlotEngine {
   readonly engine: Engine;
   readonly cgroup: BuildCgroup;
   readonly disk: SlotDisk;
@@ -58,7 +59,7 @@ export function makeSlotEngine(options: SlotEngineOptions): SlotEngine {
   const { name, stateDirectory, runDirectory, exec: by } = options;
   const disk = makeSlotDisk({ stateDirectory, sizeMiB: options.diskMiB, slots: options.slots, exec: by });
   const dataDirectory = join(disk.folder, 'data');
-  const daemon = makeSandboxDaemon({ stateDirectory, dataDirectory, runDirectory }, options.openEngine);
+  const daemon = makeSandboxDaemon({ stateDirectory, dataDirectory, runDirectory }, options.openEngine, options.clock);
   const network = makeSandboxNetwork(name, by);
   const groups = makeBuildCgroup(options.group);
   const cgroup: BuildCgroup = { ...groups, killAll: () => options.priority.hurry(() => groups.killAll()) };

@@ -1,23 +1,17 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
+import { temporaryFolder } from '../../lib/test-folder.ts';
 import { openSlotAffinity } from './slot-affinity.ts';
 import { makeSlotQueue, type SlotQueue } from './slot-queue.ts';
-
-function folderOf(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'ork-homes-'));
-  t.after(() => rmSync(folder, { recursive: true }));
-  return folder;
-}
 
 const never = new AbortController().signal;
 const nobody = (): void => assert.fail('it should not have to wait');
 const get = (queue: SlotQueue, environmentId: string): Promise<number> => queue.acquire(environmentId, never, nobody);
 
 test('an environment gets its previous slot, also after a restart, or else the first free one', async (t) => {
-  const folder = folderOf(t);
+  const folder = temporaryFolder(t);
   const queue = makeSlotQueue(3, openSlotAffinity(folder));
   assert.deepEqual([await get(queue, 'a'), await get(queue, 'b')], [0, 1]);
   queue.release(0);
@@ -30,15 +24,15 @@ test('an environment gets its previous slot, also after a restart, or else the f
 });
 
 test('neither a previous slot that no longer exists nor an unreadable file prevents an assignment', async (t) => {
-  const folder = folderOf(t);
+  const folder = temporaryFolder(t);
   openSlotAffinity(folder).set('a', 3);
   assert.equal(await get(makeSlotQueue(1, openSlotAffinity(folder)), 'a'), 0);
-  writeFileSync(join(folder, 'homes.json'), '{"not": ');
+  writeFileSync(join(folder, 'slots.json'), '{"not": ');
   assert.equal(await get(makeSlotQueue(1, openSlotAffinity(folder)), 'a'), 0);
 });
 
 test('builds without a slot wait in order of arrival and learn how many are ahead', async (t) => {
-  const queue = makeSlotQueue(1, openSlotAffinity(folderOf(t)));
+  const queue = makeSlotQueue(1, openSlotAffinity(temporaryFolder(t)));
   const index = await get(queue, 'a');
   const before: number[] = [];
   const order: string[] = [];
@@ -59,7 +53,7 @@ test('builds without a slot wait in order of arrival and learn how many are ahea
 });
 
 test('a build that is cancelled while it waits leaves the queue', async (t) => {
-  const queue = makeSlotQueue(1, openSlotAffinity(folderOf(t)));
+  const queue = makeSlotQueue(1, openSlotAffinity(temporaryFolder(t)));
   const index = await get(queue, 'a');
   const cancel = new AbortController();
   const cancelled = queue.acquire('b', cancel.signal, () => undefined);
@@ -72,7 +66,7 @@ test('a build that is cancelled while it waits leaves the queue', async (t) => {
 });
 
 test('a full queue throws ORK_QUEUE_FULL', async (t) => {
-  const queue = makeSlotQueue(1, openSlotAffinity(folderOf(t)));
+  const queue = makeSlotQueue(1, openSlotAffinity(temporaryFolder(t)));
   await get(queue, 'a');
   for (let count = 0; count < 32; count += 1) void queue.acquire(`w${count}`, never, () => undefined);
   await assert.rejects(get(queue, 'z'), { code: 'ORK_QUEUE_FULL', message: /32 builds are already waiting/ });

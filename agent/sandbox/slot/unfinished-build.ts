@@ -33,7 +33,7 @@ export function beginBuild(clock: Pick<Clock, 'now' | 'monotonic'>): () => numbe
   };
 }
 
-interface UnfinishedBuildFile {
+export interface UnfinishedBuildFile {
   /** Null if the last build succeeded, or all cleanup is done. */
   read(): UnfinishedBuild | null;
   write(build: UnfinishedBuild): void;
