@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Exec } from 'dockerode';
 import { type Engine, orNull } from '../lib/engine.ts';
 import { inspectExec, prepareExec, signalPid, startExec } from './exec-in.ts';
+import { inspectContainer } from './inspect.ts';
 import { framesOf } from './streams.ts';
 
 /** Keys that detach from a terminal; the engine's default would hold back each Ctrl-P. Nobody types these. */
@@ -187,10 +188,6 @@ async function hasStopped(engine: Engine, container: string, exitCode: number): 
 }
 
 async function isRunning(engine: Engine, container: string): Promise<boolean> {
-  const state = await orNull(
-    engine.call(`look at ${container}`, (docker, abortSignal) =>
-      docker.getContainer(container).inspect({ abortSignal }),
-    ),
-  );
+  const state = await inspectContainer(engine, container);
   return state?.State.Running === true;
 }
