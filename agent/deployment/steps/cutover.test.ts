@@ -3,13 +3,12 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, test } from 'node:test';
 import { OrkestrError } from '../../../protocol/errors.ts';
-import type { DrainAnswer, EdgeRequest, FlipAnswer, FlipRequest } from '../../../protocol/proxy-admin.ts';
+import type { DrainAnswer, EdgeRequest, FlipAnswer, FlipRequest, UpstreamView } from '../../../protocol/proxy-admin.ts';
 import { CutoverReceipt } from '../../../protocol/steps.ts';
 import type { ContainerRuntime, ContainerState, EdgeProxy } from '../ports.ts';
 import { aContext, aJob, IDS, scripted, RUNNING } from '../test-context.ts';
 import type { ScriptedContext } from '../test-context.ts';
 import { tableView as tableOf, targetView, upstreamView } from '../../proxy-client/test-table.ts';
-import type { UpstreamView } from '../../proxy-client/test-table.ts';
 import { cutover, hasFlipped } from './cutover.ts';
 
 const upstream = (generation: number, id: string, failed = 0, served = 0): UpstreamView =>

@@ -7,7 +7,7 @@ import { HUB_UPSTREAM } from '../../../protocol/hub-upstream.ts';
 import { scripted } from '../../deployment/test-context.ts';
 import { temporaryFolder } from '../../lib/test-folder.ts';
 import { tableView, targetView, upstreamView } from '../../proxy-client/test-table.ts';
-import type { UpstreamView } from '../../proxy-client/test-table.ts';
+import type { UpstreamView } from '../../../protocol/proxy-admin.ts';
 import { layoutAt } from '../../upgrade/layout.ts';
 import { HOST_PLACES } from '../subject.ts';
 import type { Subject } from '../subject.ts';
