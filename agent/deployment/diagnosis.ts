@@ -11,9 +11,6 @@ export const TAIL_LINES = 100;
 /** The last of them, which go into the error. */
 const EVIDENCE_LINES = 20;
 
-/** Docker's embedded DNS server listens here in every container of a user-defined network. It is not the app. */
-const DOCKER_DNS = '127.0.0.11';
-
 interface UnhealthyFacts {
   readonly port: number;
   /** What set the port, for example "environment setting". */
@@ -35,10 +32,6 @@ export function isLoopback(address: string): boolean {
 
 function show({ address, port }: Listener): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-function appListeners(listeners: readonly Listener[]): Listener[] {
-  return listeners.filter(({ address }) => address !== DOCKER_DNS);
 }
 
 /** "a", "a and b", "a, b and c"; names at most five. */
@@ -64,8 +57,7 @@ function capabilityHint(tail: readonly string[]): string {
 
 /** Why a running app did not become healthy in time. */
 export function diagnose(facts: UnhealthyFacts): OrkestrError {
-  const { port, portFrom, budgetSeconds } = facts;
-  const open = facts.listeners === null ? null : appListeners(facts.listeners);
+  const { port, portFrom, budgetSeconds, listeners: open } = facts;
   const evidence = [
     open === null ? 'listening: could not be read' : `listening: ${list(open) || 'nothing'}`,
     `last probe: ${facts.last}`,
