@@ -1,8 +1,8 @@
 /** Why an app is not healthy: pure functions from facts to one coded error with a plain sentence and its evidence. */
-import { constants } from 'node:os';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Listener } from '../../protocol/steps.ts';
 import { CHANGE_USER, capabilityCommand } from '../lib/capabilities.ts';
+import { describeExit } from '../lib/exit-code.ts';
 import { lastError } from './last-error.ts';
 import type { ContainerState } from './ports.ts';
 
@@ -89,14 +89,6 @@ export function diagnose(facts: UnhealthyFacts): OrkestrError {
   );
 }
 
-/**
- * The name of the signal behind an exit code of 128 + n, the convention of shells and Docker; null for a plain exit.
- */
-export function signalName(exitCode: number): string | null {
-  const found = Object.entries(constants.signals).find(([, number]) => number === exitCode - 128);
-  return found?.[0] ?? null;
-}
-
 /** Why a container that should run has stopped. `memoryMiB` is its limit, `when` the end of the sentence. */
 export function diagnoseExit(
   state: Pick<ContainerState, 'exitCode' | 'oomKilled'> | null,
@@ -117,9 +109,6 @@ export function diagnoseExit(
       evidence,
     });
   }
-  const signal = code === null ? null : signalName(code);
-  const how = signal === null ? `with exit code ${code ?? 'unknown'}` : `by signal ${signal} (exit code ${code})`;
-  return new OrkestrError('ORK_APP_EXITED', `The app ended ${how} ${when}. ${lastError(tail)}${capabilityHint(tail)}`, {
-    evidence,
-  });
+  const text = `The app ${describeExit(code)} ${when}. ${lastError(tail)}${capabilityHint(tail)}`;
+  return new OrkestrError('ORK_APP_EXITED', text, { evidence });
 }

@@ -37,8 +37,8 @@ test('an old version leaves its last lines only after an unclean exit, and witho
     assert.deepEqual([well.told, well.calls], [[], ['stop', 'remove']]);
   }
   for (const [state, how] of [
-    [{ exitCode: 1 }, 'ended with exit code 1'],
-    [{ exitCode: 137 }, 'was ended by SIGKILL'],
+    [{ exitCode: 1 }, 'exited with code 1'],
+    [{ exitCode: 137 }, 'was ended by signal SIGKILL (exit code 137)'],
     [{ exitCode: 137, oomKilled: true }, 'was killed for its memory limit'],
   ] as const) {
     const ill = ending(state, SAID);

@@ -178,7 +178,7 @@ test('a container that exits in the window is detected without any visitor', asy
       signal.addEventListener('abort', () => reject(signal.reason as Error));
     });
   await assert.rejects(cutover.run(scene.context), (error: OrkestrError) => {
-    assert.match(error.evidence[0] ?? '', /ended with exit code 3 after it had taken over/);
+    assert.match(error.evidence[0] ?? '', /exited with code 3 after it had taken over/);
     return regressed(error);
   });
   assert.equal(scene.proxy.active, IDS.previous);
@@ -192,7 +192,7 @@ test('a worker that crashes in the window is flipped back, and its error counts 
   scene.context.ports.proxy.watch = () => new Promise(() => undefined);
   await assert.rejects(cutover.run(scene.context), (error: OrkestrError) => {
     const [why = '', ...others] = error.evidence;
-    assert.match(why, /ended with exit code 3 after it had taken over/);
+    assert.match(why, /exited with code 3 after it had taken over/);
     assert.deepEqual(others, ['app: Error: no database', 'app:     at start']);
     return regressed(error);
   });

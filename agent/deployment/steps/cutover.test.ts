@@ -146,7 +146,7 @@ describe('the step cutover', () => {
     );
     await assert.rejects(cutover.run(context), {
       code: 'ORK_APP_EXITED',
-      message: /ended with exit code 3 between its last check and the flip\. Its last line: no database/,
+      message: /exited with code 3 between its last check and the flip\. Its last line: no database/,
     });
   });
 

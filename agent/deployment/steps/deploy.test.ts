@@ -73,7 +73,7 @@ describe('the step deploy', () => {
 
   test('an app that exits before it has an address fails with its last line', async () => {
     const state = { running: false, address: null, exitCode: 1 };
-    await assert.rejects(start({ state }), { code: 'ORK_APP_EXITED', message: /exit code 1.*fatal: boom/ });
+    await assert.rejects(start({ state }), { code: 'ORK_APP_EXITED', message: /exited with code 1.*fatal: boom/ });
   });
 
   test('undo removes the container and keeps the network, to which a database may be attached', async () => {
