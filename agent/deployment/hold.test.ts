@@ -83,12 +83,10 @@ class SmallHost {
     inspect: async (name) => (this.made.has(name) ? this.#state(name) : null),
     list: async () => [...this.made].map((name) => this.#state(name)),
     start: async ({ name }) => {
-      this.#note(`start ${name}`);
-      this.running.add(name);
       this.made.add(name);
-      assert.equal(this.running.size, 1, 'there is room for one');
-      return this.#state(name);
+      return this.#start(name);
     },
+    startExisting: async (name) => this.#start(name),
     tail: async () => [],
     stop: async (name) => {
       // The new container is stopped when it is removed; it serves nobody.
@@ -105,6 +103,14 @@ class SmallHost {
       this.made.delete(name);
     },
   });
+
+  #start(name: string): ContainerState {
+    this.#note(`start ${name}`);
+    assert.ok(this.made.has(name));
+    this.running.add(name);
+    assert.equal(this.running.size, 1, 'there is room for one');
+    return this.#state(name);
+  }
 
   #note(what: string): void {
     this.before(what);

@@ -20,7 +20,7 @@ import {
   scriptedPipeline,
 } from './test-bench.ts';
 import { containerOf } from './test-container.ts';
-import type { ContainerRequest, ContainerState, Ports } from './ports.ts';
+import type { ContainerState, Ports } from './ports.ts';
 import type { JobRecord, LiveRecord } from './records.ts';
 import { revive } from './revive.ts';
 import { runDeployment } from './runner.ts';
@@ -85,11 +85,11 @@ test('an adopted container without a readable job starts as it is, and must answ
   const app = createServer((socket) => socket.end()).listen(0, '127.0.0.1');
   t.after(() => app.close());
   await once(app, 'listening');
-  const started: ContainerRequest[] = [];
+  const started: string[] = [];
   const containers = {
     inspect: async () => container(IDS.host, { running: false, address: null }),
-    async start(request: ContainerRequest) {
-      started.push(request);
+    async startExisting(name: string) {
+      started.push(name);
       return container(IDS.host);
     },
     keepRunning: async () => undefined,
@@ -97,7 +97,7 @@ test('an adopted container without a readable job starts as it is, and must answ
   const parts = { journal, ports: refusingPorts({ containers }), pipeline: scriptedPipeline(), log: quiet };
   const { port } = app.address() as AddressInfo;
   assert.equal(await revive(parts, adopted(port), new AbortController().signal), '127.0.0.1');
-  assert.equal(started[0]?.name, `orkestr-${IDS.host}`);
+  assert.deepEqual(started, [`orkestr-${IDS.host}`]);
 
   // As after a restore of the state folder without its key.
   const lost = { ...journal, job: () => ({}) as JobRecord, payload: () => assert.fail('sealed with another key') };
@@ -110,7 +110,7 @@ test('an adopted container without a domain is a worker, and only has to run', a
   t.after(() => journal.close());
   const containers = {
     inspect: async () => container(IDS.host, { running: false, address: null }),
-    start: async () => container(IDS.host),
+    startExisting: async () => container(IDS.host),
     keepRunning: async () => undefined,
   } as unknown as Ports['containers'];
   const parts = {

@@ -11,7 +11,7 @@ import { listenersOf } from './listeners.ts';
 import { killedForMemory } from './memory-kill.ts';
 import { removeNetwork } from './networks.ts';
 import { removeContainer } from './remove.ts';
-import { startContainer } from './start-container.ts';
+import { startContainer, startExisting } from './start-container.ts';
 import { demultiplex } from './streams.ts';
 
 /** In addition to the grace, for the engine. */
@@ -40,6 +40,10 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
   return {
     async start(request) {
       return describe(engine, await startContainer(engine, scope, request, beforeStart));
+    },
+
+    async startExisting(name) {
+      return describe(engine, await startExisting(engine, scope, name, beforeStart));
     },
 
     async stop(name, graceSeconds) {

@@ -179,7 +179,7 @@ describe('the step cutover', () => {
       {},
       {
         inspect: async () => state(),
-        start: async () => {
+        startExisting: async () => {
           running = true;
           return state();
         },
