@@ -3,7 +3,9 @@ import { test } from 'node:test';
 import { containerOf } from './test-container.ts';
 import { removeWithWords, retire } from './last-words.ts';
 import type { ContainerState, Ports } from './ports.ts';
-import { aContext, IDS, scripted } from './test-context.ts';
+import { aContext } from './test-context.ts';
+import { IDS } from './test-job.ts';
+import { scripted } from './test-ports.ts';
 
 /** A container that ends in this way, and the calls that it gets. */
 function ending(state: Partial<ContainerState>, lines: readonly string[] | Error) {

@@ -3,7 +3,10 @@ import { test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { ContainerRuntime, ContainerState } from './ports.ts';
 import { cutover, hasFlipped } from './steps/cutover.ts';
-import { aContext, aJob, IDS, scripted, RUNNING as SERVING } from './test-context.ts';
+import { aContext, RUNNING as SERVING } from './test-context.ts';
+import { secondJob, IDS } from './test-job.ts';
+import type { JobChanges } from './test-job.ts';
+import { scripted } from './test-ports.ts';
 import type { ScriptedContext } from './test-context.ts';
 import { ModelProxy } from './test-proxy.ts';
 
@@ -17,7 +20,7 @@ interface Scene {
   readonly kept: string[];
 }
 
-function aScene(settings: Parameters<typeof aJob>[0] = {}, isLive = false): Scene {
+function aScene(settings: JobChanges = {}, isLive = false): Scene {
   const proxy = new ModelProxy(IDS.environment, 1, IDS.previous);
   const containers = scripted<ContainerRuntime>('containers', {
     inspect: async () => scene.container,
@@ -25,7 +28,7 @@ function aScene(settings: Parameters<typeof aJob>[0] = {}, isLive = false): Scen
     keepRunning: async (name) => void scene.kept.push(name),
   });
   const context = aContext({
-    job: aJob(settings),
+    job: secondJob(settings),
     ports: { proxy: proxy.port(), containers },
     outputs: SERVING,
     previous: { deploymentId: IDS.previous },

@@ -6,7 +6,9 @@ import { OrkestrError } from '../../../protocol/errors.ts';
 import type { DrainAnswer, EdgeRequest, FlipAnswer, FlipRequest, UpstreamView } from '../../../protocol/proxy-admin.ts';
 import { CutoverReceipt } from '../../../protocol/steps.ts';
 import type { ContainerRuntime, ContainerState, EdgeProxy } from '../ports.ts';
-import { aContext, aJob, IDS, scripted, RUNNING } from '../test-context.ts';
+import { aContext, RUNNING } from '../test-context.ts';
+import { secondJob, IDS } from '../test-job.ts';
+import { scripted } from '../test-ports.ts';
 import type { ScriptedContext } from '../test-context.ts';
 import { tableView as tableOf, targetView, upstreamView } from '../../proxy-client/test-table.ts';
 import { cutover, hasFlipped } from './cutover.ts';
@@ -58,7 +60,7 @@ function contextWith(
     { host: 'example.org', pathPrefix: '/shop' },
   ];
   return aContext({
-    job: aJob({ settings: { domains, drainSeconds: 7, streamDrainSeconds: 37 } }),
+    job: secondJob({ settings: { domains, drainSeconds: 7, streamDrainSeconds: 37 } }),
     ports: {
       proxy: scripted<EdgeProxy>('proxy', { ...RESTARTED, ...proxy }),
       containers: scripted<ContainerRuntime>('containers', { keepRunning: async () => undefined, ...containers }),

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { describe, test } from 'node:test';
 import { OrkestrError } from '../../../protocol/errors.ts';
-import { VirtualClock } from '../test-context.ts';
+import { VirtualClock } from '../test-clock.ts';
 import { health } from './health.ts';
 import { contextOf, exits, NAME, openPort, running } from './test-health.ts';
 

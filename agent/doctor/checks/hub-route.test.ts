@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { HUB_UPSTREAM } from '../../../protocol/hub-upstream.ts';
-import { scripted } from '../../deployment/test-context.ts';
+import { scripted } from '../../deployment/test-ports.ts';
 import { temporaryFolder } from '../../lib/test-folder.ts';
 import { tableView, targetView, upstreamView } from '../../proxy-client/test-table.ts';
 import type { UpstreamView } from '../../../protocol/proxy-admin.ts';
