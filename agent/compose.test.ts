@@ -8,7 +8,7 @@ import { localIdentity } from './identity/identity.ts';
 import { run } from './lib/exec.ts';
 import { temporaryFolder } from './lib/test-folder.ts';
 import { silent } from './lib/test-logger.ts';
-import { deployJob } from './deployment/test-bench.ts';
+import { deployJob } from './deployment/test-job.ts';
 
 const TIMEOUT = { timeoutMs: 10_000 };
 

@@ -15,7 +15,7 @@ import { runOurs, startOurs } from '../test/harness/our-program.ts';
 import { makeFirewall } from './firewall/firewall.ts';
 import { run } from './lib/exec.ts';
 import { localIdentity, scopeOf } from './identity/identity.ts';
-import { IDS } from './deployment/test-bench.ts';
+import { IDS } from './deployment/test-job.ts';
 
 interface Serving {
   readonly child: ChildProcess;

@@ -105,6 +105,7 @@ export const TableView = z.object({
   ),
 });
 export type TableView = z.infer<typeof TableView>;
+export type UpstreamView = TableView['upstreams'][number];
 
 /**
  * Makes `entry.targets` the active ones of upstream `entry.id`. Compare-and-set: `expectedGeneration` is what the

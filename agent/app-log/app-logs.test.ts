@@ -8,7 +8,7 @@ import { names } from '../deployment/step.ts';
 import { nanoseconds } from '../docker/container-log.ts';
 import type { ContainerLogRequest, LogPiece } from '../docker/container-log.ts';
 import { systemClock } from '../lib/clock.ts';
-import { IDS } from '../deployment/test-bench.ts';
+import { IDS } from '../deployment/test-job.ts';
 import { makeAppLogs } from './app-logs.ts';
 
 const A = '018f0000-0000-7000-8000-0000000000a1';

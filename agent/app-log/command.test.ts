@@ -6,7 +6,8 @@ import type { AppLogPart, AppLogRequest } from '../../protocol/app-log.ts';
 import type { LiveRecord } from '../deployment/records.ts';
 import { openServing } from '../journal/serving.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
-import { deployJob, IDS, openTestJournal } from '../deployment/test-bench.ts';
+import { openTestJournal } from '../deployment/test-bench.ts';
+import { deployJob, IDS } from '../deployment/test-job.ts';
 import { printAppLog } from './command.ts';
 import type { AppLogFlags } from './command.ts';
 

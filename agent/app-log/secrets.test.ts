@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import type Docker from 'dockerode';
 import type { Engine } from '../lib/engine.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
-import { deployJob, openTestJournal } from '../deployment/test-bench.ts';
+import { openTestJournal } from '../deployment/test-bench.ts';
+import { deployJob } from '../deployment/test-job.ts';
 import { secretsOfVersion } from './secrets.ts';
 
 /** An engine with one container that has this environment. */

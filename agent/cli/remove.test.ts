@@ -6,7 +6,7 @@ import type { ErrorReport } from '../../protocol/errors.ts';
 import { runOurs } from '../../test/harness/our-program.ts';
 import { serveLocalApi } from '../local-api/server.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
-import { IDS } from '../deployment/test-bench.ts';
+import { IDS } from '../deployment/test-job.ts';
 
 /** The command line, with an agent whose removals end at the second look, with this error if any. */
 async function host(t: TestContext, error: ErrorReport | null = null) {

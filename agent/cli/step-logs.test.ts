@@ -9,7 +9,7 @@ import { test, type TestContext } from 'node:test';
 import { ourEnv } from '../../test/harness/our-program.ts';
 import { logPath } from '../deployment/log.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
-import { deployJob } from '../deployment/test-bench.ts';
+import { deployJob } from '../deployment/test-job.ts';
 import { printStepLogs } from './step-logs.ts';
 
 const MAIN = join(import.meta.dirname, '..', 'main.ts');

@@ -6,20 +6,15 @@ import type { Report } from '../../protocol/agent-link.ts';
 import { BuildJob, ServeJob } from '../../protocol/job.ts';
 import type { Image, StepName } from '../../protocol/steps.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
-import {
-  deployJob,
-  noSignals,
-  openTestJournal,
-  outputFor,
-  rollbackJob,
-  runnerParts,
-  scriptedPipeline,
-} from './test-bench.ts';
+import { noSignals, openTestJournal, outputFor, runnerParts, scriptedPipeline } from './test-bench.ts';
+import { IDS, deployJob, rollbackJob, secondJob } from './test-job.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Ports } from './ports.ts';
 import { runDeployment } from './runner.ts';
 import { deploy } from './steps/deploy.ts';
-import { aContext, aJob, IDS, scripted } from './test-context.ts';
+import { containerOf } from './test-container.ts';
+import { aContext } from './test-context.ts';
+import { scripted } from './test-ports.ts';
 
 const REFERENCE = `registry.example:5000/team/shop@sha256:${'a'.repeat(64)}`;
 
@@ -131,12 +126,12 @@ for (const [there, first] of [
 }
 
 test('the step deploy pulls an image that is missing on this host and starts the pulled image', async () => {
-  const image: Image = { ...outputFor('build', { job: aJob() }), registryReference: REFERENCE };
+  const image: Image = { ...outputFor('build', { job: secondJob() }), registryReference: REFERENCE };
   const here = `sha256:${'b'.repeat(64)}`;
   const started: string[] = [];
   const pulled: string[] = [];
   const context = aContext({
-    outputs: { build: image, analyze: outputFor('analyze', { job: aJob() }) },
+    outputs: { build: image, analyze: outputFor('analyze', { job: secondJob() }) },
     ports: {
       images: scripted<Ports['images']>('images', { find: async () => null }),
       registry: scripted<Ports['registry']>('registry', {
@@ -146,22 +141,9 @@ test('the step deploy pulls an image that is missing on this host and starts the
         },
       }),
       containers: scripted<Ports['containers']>('containers', {
-        async start({ imageId, name, owner }) {
+        async start({ imageId, owner }) {
           started.push(imageId);
-          return {
-            ...owner,
-            id: 'c',
-            name,
-            running: true,
-            address: '172.20.0.3',
-            exitCode: null,
-            oomKilled: false,
-            startedAt: '2030-01-01T00:00:00Z',
-            restarts: 0,
-            imageHealth: null,
-            imageHealthOutput: null,
-            pid: 7,
-          };
+          return containerOf(owner.deploymentId);
         },
       }),
     },
@@ -175,7 +157,7 @@ test('a serve job whose image is neither here nor in a registry fails with that 
   const gone = new OrkestrError('ORK_IMAGE_GONE', 'in no registry');
   const context = aContext({
     job: serveJob(IDS.previous),
-    outputs: { build: image, analyze: outputFor('analyze', { job: aJob() }) },
+    outputs: { build: image, analyze: outputFor('analyze', { job: secondJob() }) },
     ports: {
       images: scripted<Ports['images']>('images', { find: async () => null }),
       registry: scripted<Ports['registry']>('registry', { pull: () => Promise.reject(gone) }),

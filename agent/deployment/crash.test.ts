@@ -12,7 +12,8 @@ import { ALL_FAILPOINTS } from './failpoint.ts';
 import type { FailpointName } from './failpoint.ts';
 import { runDeployment } from './runner.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
-import { deployJob, IDS, noSignals, openTestJournal, runnerParts } from './test-bench.ts';
+import { noSignals, openTestJournal, runnerParts } from './test-bench.ts';
+import { deployJob, IDS } from './test-job.ts';
 
 const CHILD = join(import.meta.dirname, 'test-crash-child.ts');
 

@@ -1,8 +1,8 @@
 /** Why an app is not healthy: pure functions from facts to one coded error with a plain sentence and its evidence. */
-import { constants } from 'node:os';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { Listener } from '../../protocol/steps.ts';
 import { CHANGE_USER, capabilityCommand } from '../lib/capabilities.ts';
+import { describeExit } from '../lib/exit-code.ts';
 import { lastError } from './last-error.ts';
 import type { ContainerState } from './ports.ts';
 
@@ -10,9 +10,6 @@ import type { ContainerState } from './ports.ts';
 export const TAIL_LINES = 100;
 /** The last of them, which go into the error. */
 const EVIDENCE_LINES = 20;
-
-/** Docker's embedded DNS server listens here in every container of a user-defined network. It is not the app. */
-const DOCKER_DNS = '127.0.0.11';
 
 interface UnhealthyFacts {
   readonly port: number;
@@ -35,10 +32,6 @@ export function isLoopback(address: string): boolean {
 
 function show({ address, port }: Listener): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-function appListeners(listeners: readonly Listener[]): Listener[] {
-  return listeners.filter(({ address }) => address !== DOCKER_DNS);
 }
 
 /** "a", "a and b", "a, b and c"; names at most five. */
@@ -64,8 +57,7 @@ function capabilityHint(tail: readonly string[]): string {
 
 /** Why a running app did not become healthy in time. */
 export function diagnose(facts: UnhealthyFacts): OrkestrError {
-  const { port, portFrom, budgetSeconds } = facts;
-  const open = facts.listeners === null ? null : appListeners(facts.listeners);
+  const { port, portFrom, budgetSeconds, listeners: open } = facts;
   const evidence = [
     open === null ? 'listening: could not be read' : `listening: ${list(open) || 'nothing'}`,
     `last probe: ${facts.last}`,
@@ -97,14 +89,6 @@ export function diagnose(facts: UnhealthyFacts): OrkestrError {
   );
 }
 
-/**
- * The name of the signal behind an exit code of 128 + n, the convention of shells and Docker; null for a plain exit.
- */
-export function signalName(exitCode: number): string | null {
-  const found = Object.entries(constants.signals).find(([, number]) => number === exitCode - 128);
-  return found?.[0] ?? null;
-}
-
 /** Why a container that should run has stopped. `memoryMiB` is its limit, `when` the end of the sentence. */
 export function diagnoseExit(
   state: Pick<ContainerState, 'exitCode' | 'oomKilled'> | null,
@@ -125,9 +109,6 @@ export function diagnoseExit(
       evidence,
     });
   }
-  const signal = code === null ? null : signalName(code);
-  const how = signal === null ? `with exit code ${code ?? 'unknown'}` : `by signal ${signal} (exit code ${code})`;
-  return new OrkestrError('ORK_APP_EXITED', `The app ended ${how} ${when}. ${lastError(tail)}${capabilityHint(tail)}`, {
-    evidence,
-  });
+  const text = `The app ${describeExit(code)} ${when}. ${lastError(tail)}${capabilityHint(tail)}`;
+  return new OrkestrError('ORK_APP_EXITED', text, { evidence });
 }

@@ -10,11 +10,12 @@ import { RemoveJob } from '../../protocol/job.ts';
 import type { EdgeRequest } from '../../protocol/proxy-admin.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
 import { silent } from '../lib/test-logger.ts';
-import { deployJob, IDS, openTestJournal } from './test-bench.ts';
+import { openTestJournal } from './test-bench.ts';
+import { deployJob, IDS } from './test-job.ts';
 import { tableView, upstreamView } from '../proxy-client/test-table.ts';
 import { edgeNow } from './edge-now.ts';
 import { makeEdgeOrders } from './edge-orders.ts';
-import { VirtualClock } from './test-context.ts';
+import { VirtualClock } from './test-clock.ts';
 
 const order = (revision: number, edge: object = { maintenance: true }): EdgeOrder =>
   EdgeOrder.parse({

@@ -10,7 +10,7 @@ import type { ErrorReport } from '../../protocol/errors.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
 import type { Domain } from '../../protocol/edge.ts';
-import type { TableView } from '../../protocol/proxy-admin.ts';
+import type { UpstreamView } from '../../protocol/proxy-admin.ts';
 import type { Clock, EdgeProxy } from './ports.ts';
 import type { EdgeRecord } from './records.ts';
 import { holdersOf, isSameRoute } from './taken-routes.ts';
@@ -159,7 +159,7 @@ async function apply(
 /** Two environments that swapped names would wait for each other forever: first take what the holder is to give up. */
 async function giveUp(
   proxy: EdgeOrderParts['proxy'],
-  holder: TableView['upstreams'][number],
+  holder: UpstreamView,
   routes: readonly Domain[],
   theirs: EdgeRecord | null,
 ): Promise<void> {

@@ -13,7 +13,10 @@ import { tableView, targetView, upstreamView } from '../proxy-client/test-table.
 import type { ContainerRuntime, ContainerState, EdgeProxy } from './ports.ts';
 import { deploy } from './steps/deploy.ts';
 import { names } from './step.ts';
-import { aContext, aJob, IDS, scripted } from './test-context.ts';
+import { containerOf } from './test-container.ts';
+import { aContext } from './test-context.ts';
+import { secondJob, IDS } from './test-job.ts';
+import { scripted } from './test-ports.ts';
 import { outputFor } from './test-bench.ts';
 
 const nameOf = (deploymentId: string): string => `orkestr-${deploymentId}`;
@@ -83,12 +86,10 @@ class SmallHost {
     inspect: async (name) => (this.made.has(name) ? this.#state(name) : null),
     list: async () => [...this.made].map((name) => this.#state(name)),
     start: async ({ name }) => {
-      this.#note(`start ${name}`);
-      this.running.add(name);
       this.made.add(name);
-      assert.equal(this.running.size, 1, 'there is room for one');
-      return this.#state(name);
+      return this.#start(name);
     },
+    startExisting: async (name) => this.#start(name),
     tail: async () => [],
     stop: async (name) => {
       // The new container is stopped when it is removed; it serves nobody.
@@ -106,6 +107,14 @@ class SmallHost {
     },
   });
 
+  #start(name: string): ContainerState {
+    this.#note(`start ${name}`);
+    assert.ok(this.made.has(name));
+    this.running.add(name);
+    assert.equal(this.running.size, 1, 'there is room for one');
+    return this.#state(name);
+  }
+
   #note(what: string): void {
     this.before(what);
     this.did.push(what);
@@ -115,23 +124,7 @@ class SmallHost {
 
   #state(name: string): ContainerState {
     const running = this.running.has(name);
-    const { environment, project } = { environment: IDS.environment, project: IDS.project };
-    return {
-      id: name,
-      name,
-      deploymentId: name.slice('orkestr-'.length),
-      environmentId: environment,
-      projectId: project,
-      running,
-      address: running ? this.addressAfterStart : null,
-      exitCode: null,
-      oomKilled: false,
-      startedAt: '2030-01-01T00:00:00Z',
-      restarts: 0,
-      imageHealth: null,
-      imageHealthOutput: null,
-      pid: 1,
-    };
+    return containerOf(name.slice('orkestr-'.length), { running, address: running ? this.addressAfterStart : null });
   }
 }
 
@@ -149,7 +142,7 @@ type Signals = { readonly signal?: AbortSignal; readonly removal?: AbortSignal }
 async function aScene(t: TestContext, cutover: Cutover = 'hold', signals: Signals = {}) {
   const port = await listen(t, '127.0.0.1');
   const host = new SmallHost(port);
-  const job = aJob({ settings: { cutover, drainSeconds: 5, stopGraceSeconds: 30 } });
+  const job = secondJob({ settings: { cutover, drainSeconds: 5, stopGraceSeconds: 30 } });
   const context = aContext({
     job,
     ports: { proxy: host.proxy, containers: host.containers },

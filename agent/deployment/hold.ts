@@ -3,19 +3,16 @@
  * the new one starts in its place. The flip ends the hold; so does the undo, which starts the old container again.
  */
 import type { Settings } from '../../protocol/job.ts';
-import type { TableView } from '../../protocol/proxy-admin.ts';
 import { checkSeconds } from '../probe/index.ts';
-import { moved } from './entry.ts';
 import { restart } from './restart.ts';
 import { names } from './step.ts';
 import type { StepContext } from './step.ts';
+import { moved, upstreamOf } from './upstream.ts';
 
 const LOOK_MS = 250;
 /** Takes less time than an undo has, so that requests are released in any case. */
 const RESTART_TRIES = 30;
 const MAX_HOLD_SECONDS = 600;
-
-type UpstreamView = TableView['upstreams'][number];
 
 /**
  * Holds new requests, lets those in flight end, and stops the old container. No-op where two copies may run. Returns
@@ -74,11 +71,6 @@ const requestSeconds = (settings: Settings): number =>
 /** If the environment is being removed, nobody needs the old container back. */
 const aborted = (removal: AbortSignal): Promise<void> =>
   new Promise((resolve) => removal.addEventListener('abort', () => resolve(), { once: true }));
-
-async function upstreamOf({ job, ports }: StepContext): Promise<UpstreamView | undefined> {
-  const { upstreams } = await ports.proxy.table();
-  return upstreams.find(({ id }) => id === job.environment.id);
-}
 
 /** Counts requests only: streams do not end by themselves, they end with their container. */
 async function untilIdle(context: StepContext): Promise<void> {

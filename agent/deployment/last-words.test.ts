@@ -3,7 +3,9 @@ import { test } from 'node:test';
 import { containerOf } from './test-container.ts';
 import { removeWithWords, retire } from './last-words.ts';
 import type { ContainerState, Ports } from './ports.ts';
-import { aContext, IDS, scripted } from './test-context.ts';
+import { aContext } from './test-context.ts';
+import { IDS } from './test-job.ts';
+import { scripted } from './test-ports.ts';
 
 /** A container that ends in this way, and the calls that it gets. */
 function ending(state: Partial<ContainerState>, lines: readonly string[] | Error) {
@@ -37,8 +39,8 @@ test('an old version leaves its last lines only after an unclean exit, and witho
     assert.deepEqual([well.told, well.calls], [[], ['stop', 'remove']]);
   }
   for (const [state, how] of [
-    [{ exitCode: 1 }, 'ended with exit code 1'],
-    [{ exitCode: 137 }, 'was ended by SIGKILL'],
+    [{ exitCode: 1 }, 'exited with code 1'],
+    [{ exitCode: 137 }, 'was ended by signal SIGKILL (exit code 137)'],
     [{ exitCode: 137, oomKilled: true }, 'was killed for its memory limit'],
   ] as const) {
     const ill = ending(state, SAID);

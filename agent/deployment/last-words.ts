@@ -1,6 +1,6 @@
 /** Removes a container and keeps its last output in the step's log, because Docker's log goes with the container. */
 import { toErrorReport } from '../../protocol/errors.ts';
-import { signalName } from './diagnosis.ts';
+import { describeExit, signalName } from '../lib/exit-code.ts';
 import type { ContainerState } from './ports.ts';
 import { redactText, spellings } from './secrets.ts';
 import type { StepContext } from './step.ts';
@@ -41,11 +41,8 @@ export async function retire(context: Retiring, name: string, graceSeconds: numb
 const endedAsAsked = ({ exitCode, oomKilled }: ContainerState): boolean =>
   !oomKilled && (exitCode === 0 || (exitCode !== null && ASKED.includes(signalName(exitCode))));
 
-function endOf({ exitCode, oomKilled }: ContainerState): string {
-  if (oomKilled) return 'was killed for its memory limit';
-  const signal = exitCode === null ? null : signalName(exitCode);
-  return signal === null ? `ended with exit code ${exitCode ?? 'unknown'}` : `was ended by ${signal}`;
-}
+const endOf = ({ exitCode, oomKilled }: ContainerState): string =>
+  oomKilled ? 'was killed for its memory limit' : describeExit(exitCode);
 
 /** The last output only helps diagnosis: the container is removed without it, too. */
 async function logLastWords(

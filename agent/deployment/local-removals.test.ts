@@ -4,7 +4,10 @@ import type { TestContext } from 'node:test';
 import { HUB_UPSTREAM } from '../../protocol/hub-upstream.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { until } from '../../test/harness/until.ts';
-import { deployJob, hastyClock, IDS, openTestJournal, refusingPorts } from './test-bench.ts';
+import { openTestJournal } from './test-bench.ts';
+import { hastyClock } from './test-clock.ts';
+import { deployJob, IDS } from './test-job.ts';
+import { scriptedPorts } from './test-ports.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
 import { runnerParts, scriptedPipeline } from './test-bench.ts';
 import { containerOf } from './test-container.ts';
@@ -53,7 +56,7 @@ async function host(t: TestContext, { container, route = container }: { containe
   });
   const removals = makeLocalRemovals({
     journal,
-    ports: refusingPorts(ports),
+    ports: scriptedPorts(ports),
     hostId: IDS.host,
     accept: (job) => dispatcher.accept(job),
   });

@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { describe, test } from 'node:test';
 import { askedPort, choosePort, otherPort, portToRemember } from './port.ts';
-import { aJob } from './test-context.ts';
+import { secondJob } from './test-job.ts';
+import type { JobChanges } from './test-job.ts';
 
 const plan = {
   port: 4000,
@@ -9,8 +10,8 @@ const plan = {
   evidence: [{ subject: 'port', value: '4000', from: 'package.json scripts.start' }],
 } as const;
 const nothing = { portGuessed: true, evidence: [] };
-const choose = (job: Parameters<typeof aJob>[0], exposedPorts: number[], from: Parameters<typeof choosePort>[2]) =>
-  choosePort(aJob(job), { exposedPorts }, from);
+const choose = (job: JobChanges, exposedPorts: number[], from: Parameters<typeof choosePort>[2]) =>
+  choosePort(secondJob(job), { exposedPorts }, from);
 
 describe('the port of an app', () => {
   test('the variable PORT wins, because the app reads it', () => {
@@ -65,15 +66,15 @@ describe('the port of an app', () => {
 
   test('a port found by an earlier deployment precedes a guess but not a stated port', () => {
     const found = (exposedPorts: number[], from: Parameters<typeof choosePort>[2]) =>
-      choosePort(aJob(), { exposedPorts }, from, 4999).value;
+      choosePort(secondJob(), { exposedPorts }, from, 4999).value;
     assert.equal(found([], { ...plan, evidence: [] }), 4999);
     assert.equal(found([], nothing), 4999);
     assert.equal(found([3000], nothing), 3000);
-    assert.equal(choosePort(aJob({ settings: { port: 1 } }), { exposedPorts: [] }, nothing, 4999).value, 1);
+    assert.equal(choosePort(secondJob({ settings: { port: 1 } }), { exposedPorts: [] }, nothing, 4999).value, 1);
   });
 
   test('a found port is remembered for as long as it serves', () => {
-    const earlier = choosePort(aJob(), { exposedPorts: [] }, nothing, 4999);
+    const earlier = choosePort(secondJob(), { exposedPorts: [] }, nothing, 4999);
     const target = { port: earlier.value, portFrom: earlier.from };
     assert.equal(portToRemember({ port: 8080, portFrom: 'default' }, { foundPort: 4999 }), 4999);
     assert.equal(portToRemember(target, { foundPort: null }), 4999);
@@ -91,7 +92,7 @@ describe('the port of an app', () => {
 
   for (const PORT of ['', 'http', '0', '65536', '8e3', '-1', '80 ']) {
     test(`PORT=${JSON.stringify(PORT)} is rejected`, () => {
-      assert.throws(() => askedPort(aJob({ env: { PORT } })), { code: 'ORK_INVALID' });
+      assert.throws(() => askedPort(secondJob({ env: { PORT } })), { code: 'ORK_INVALID' });
     });
   }
 });

@@ -177,6 +177,8 @@ export interface ContainerState {
 export interface ContainerRuntime {
   /** Creates and starts. Returns an existing container of that name and deployment, started if necessary. */
   start(request: ContainerRequest): Promise<ContainerState>;
+  /** Starts a container that exists, with its image, variables and limits as they are. No-op if it runs. */
+  startExisting(name: string): Promise<ContainerState>;
   inspect(name: string): Promise<ContainerState | null>;
   /** All containers of this host's agent, in any state. */
   list(): Promise<readonly ContainerState[]>;

@@ -6,7 +6,9 @@ import type { FlipAnswer, FlipReceipt } from '../../protocol/proxy-admin.ts';
 import { tableView, targetView, upstreamView } from '../proxy-client/test-table.ts';
 import type { EdgeProxy } from './ports.ts';
 import { describeReceipt, makeReceipt, urlsOf } from './receipt.ts';
-import { aContext, IDS, scripted } from './test-context.ts';
+import { aContext } from './test-context.ts';
+import { IDS } from './test-job.ts';
+import { scripted } from './test-ports.ts';
 
 const AT = '2030-01-01T00:00:01.000Z';
 const SIDE = { requests: { served: 7, failed: 0 }, errors: 2, firstRequestAt: AT, lastRequestAt: AT };

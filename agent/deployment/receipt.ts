@@ -5,6 +5,7 @@ import type { Settings } from '../../protocol/job.ts';
 import type { CertificateList, DrainAnswer, FlipAnswer, FlipReceipt } from '../../protocol/proxy-admin.ts';
 import type { CutoverReceipt } from '../../protocol/steps.ts';
 import type { StepContext } from './step.ts';
+import { upstreamOf } from './upstream.ts';
 
 /** @param drained null if there was nothing to drain */
 export async function makeReceipt(
@@ -37,12 +38,12 @@ async function countedReceipt(context: StepContext, answer: FlipAnswer): Promise
 
 /** Built from the answers that came before the proxy was restarted, and from its table now. */
 async function patchedReceipt(
-  { job, ports }: StepContext,
+  context: StepContext,
   { generation, flippedAt, previous }: FlipAnswer,
   drained: DrainAnswer | null,
 ): Promise<FlipReceipt> {
-  const { upstreams } = await ports.proxy.table();
-  const upstream = upstreams.find(({ id }) => id === job.environment.id);
+  const { job } = context;
+  const upstream = await upstreamOf(context);
   const times = { firstRequestAt: null, lastRequestAt: null };
   const current = upstream?.targets.find(({ id }) => id === job.deploymentId);
   return {

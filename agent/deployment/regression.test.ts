@@ -3,7 +3,10 @@ import { test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { ContainerRuntime, ContainerState } from './ports.ts';
 import { cutover, hasFlipped } from './steps/cutover.ts';
-import { aContext, aJob, IDS, scripted, RUNNING as SERVING } from './test-context.ts';
+import { aContext, RUNNING as SERVING } from './test-context.ts';
+import { secondJob, IDS } from './test-job.ts';
+import type { JobChanges } from './test-job.ts';
+import { scripted } from './test-ports.ts';
 import type { ScriptedContext } from './test-context.ts';
 import { ModelProxy } from './test-proxy.ts';
 
@@ -17,7 +20,7 @@ interface Scene {
   readonly kept: string[];
 }
 
-function aScene(settings: Parameters<typeof aJob>[0] = {}, isLive = false): Scene {
+function aScene(settings: JobChanges = {}, isLive = false): Scene {
   const proxy = new ModelProxy(IDS.environment, 1, IDS.previous);
   const containers = scripted<ContainerRuntime>('containers', {
     inspect: async () => scene.container,
@@ -25,7 +28,7 @@ function aScene(settings: Parameters<typeof aJob>[0] = {}, isLive = false): Scen
     keepRunning: async (name) => void scene.kept.push(name),
   });
   const context = aContext({
-    job: aJob(settings),
+    job: secondJob(settings),
     ports: { proxy: proxy.port(), containers },
     outputs: SERVING,
     previous: { deploymentId: IDS.previous },
@@ -178,7 +181,7 @@ test('a container that exits in the window is detected without any visitor', asy
       signal.addEventListener('abort', () => reject(signal.reason as Error));
     });
   await assert.rejects(cutover.run(scene.context), (error: OrkestrError) => {
-    assert.match(error.evidence[0] ?? '', /ended with exit code 3 after it had taken over/);
+    assert.match(error.evidence[0] ?? '', /exited with code 3 after it had taken over/);
     return regressed(error);
   });
   assert.equal(scene.proxy.active, IDS.previous);
@@ -192,7 +195,7 @@ test('a worker that crashes in the window is flipped back, and its error counts 
   scene.context.ports.proxy.watch = () => new Promise(() => undefined);
   await assert.rejects(cutover.run(scene.context), (error: OrkestrError) => {
     const [why = '', ...others] = error.evidence;
-    assert.match(why, /ended with exit code 3 after it had taken over/);
+    assert.match(why, /exited with code 3 after it had taken over/);
     assert.deepEqual(others, ['app: Error: no database', 'app:     at start']);
     return regressed(error);
   });

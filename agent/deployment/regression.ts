@@ -6,7 +6,7 @@
  */
 import { OrkestrError } from '../../protocol/errors.ts';
 import { isWorker } from '../../protocol/job.ts';
-import type { TableView } from '../../protocol/proxy-admin.ts';
+import type { UpstreamView } from '../../protocol/proxy-admin.ts';
 import { diagnoseExit, TAIL_LINES, tailEvidence } from './diagnosis.ts';
 import { drainTarget } from './drain.ts';
 import { names } from './step.ts';
@@ -14,8 +14,6 @@ import type { StepContext } from './step.ts';
 
 /** How often to inspect the container in the window, ms: without visitors the proxy cannot notice that it died. */
 const LOOK_MS = 500;
-
-type UpstreamView = TableView['upstreams'][number];
 
 /**
  * Watches the new target for the window. If it goes bad, `previousId` serves again and the new target is drained.

@@ -30,21 +30,7 @@ export async function restart(
   const name = names.container(deploymentId);
   const found = await ports.containers.inspect(name);
   if (!found) throw new OrkestrError('ORK_APP_EXITED', `The container ${name} is gone.`);
-  const { environmentId, projectId } = found;
-  const state = found.running
-    ? found
-    : await ports.containers.start({
-        owner: { deploymentId, environmentId, projectId },
-        name,
-        // An existing container is started as it is: the runtime ignores everything below.
-        imageId: '',
-        env: {},
-        limits: { memoryMiB: 512, cpus: 1, pids: 512 },
-        readOnlyRoot: false,
-        capabilities: [],
-        networkName: names.network(projectId),
-      });
-  const { address } = state;
+  const { address } = found.running ? found : await ports.containers.startExisting(name);
   if (address === null) throw new OrkestrError('ORK_APP_EXITED', `The container ${name} does not keep running.`);
   if (port !== null) await untilItAccepts(ports, { address, port, tries }, signal);
   return address;

@@ -8,19 +8,12 @@ import { RemoveJob } from '../../protocol/job.ts';
 import { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import { CLOSED_PORT } from '../../test/harness/free-port.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
-import {
-  deployJob,
-  hastyClock,
-  IDS,
-  noSignals,
-  openTestJournal,
-  outputFor,
-  refusingPorts,
-  runnerParts,
-  scriptedPipeline,
-} from './test-bench.ts';
+import { noSignals, openTestJournal, outputFor, runnerParts, scriptedPipeline } from './test-bench.ts';
+import { hastyClock } from './test-clock.ts';
+import { deployJob, IDS } from './test-job.ts';
+import { scriptedPorts } from './test-ports.ts';
 import { containerOf } from './test-container.ts';
-import type { ContainerRequest, ContainerState, Ports } from './ports.ts';
+import type { ContainerState, Ports } from './ports.ts';
 import type { JobRecord, LiveRecord } from './records.ts';
 import { revive } from './revive.ts';
 import { runDeployment } from './runner.ts';
@@ -58,7 +51,7 @@ test('revive runs deploy and health with the journaled outputs and env, and sets
   seen.length = 0;
   const keepRunning = async (name: string): Promise<void> => void pipeline.calls.push(`keep ${name}`);
   const containers = { keepRunning } as unknown as Ports['containers'];
-  const parts = { journal, ports: refusingPorts({ containers }, hastyClock()), pipeline, log: quiet };
+  const parts = { journal, ports: scriptedPorts({ containers, clock: hastyClock() }), pipeline, log: quiet };
   assert.equal(await revive(parts, live, new AbortController().signal), '172.30.0.9');
   assert.deepEqual(pipeline.calls, ['run deploy', 'run health', `keep orkestr-${job.deploymentId}`]);
   assert.deepEqual(seen, [job.env, outputFor('build', { job }).id, '172.30.0.9']);
@@ -85,19 +78,19 @@ test('an adopted container without a readable job starts as it is, and must answ
   const app = createServer((socket) => socket.end()).listen(0, '127.0.0.1');
   t.after(() => app.close());
   await once(app, 'listening');
-  const started: ContainerRequest[] = [];
+  const started: string[] = [];
   const containers = {
     inspect: async () => container(IDS.host, { running: false, address: null }),
-    async start(request: ContainerRequest) {
-      started.push(request);
+    async startExisting(name: string) {
+      started.push(name);
       return container(IDS.host);
     },
     keepRunning: async () => undefined,
   } as unknown as Ports['containers'];
-  const parts = { journal, ports: refusingPorts({ containers }), pipeline: scriptedPipeline(), log: quiet };
+  const parts = { journal, ports: scriptedPorts({ containers }), pipeline: scriptedPipeline(), log: quiet };
   const { port } = app.address() as AddressInfo;
   assert.equal(await revive(parts, adopted(port), new AbortController().signal), '127.0.0.1');
-  assert.equal(started[0]?.name, `orkestr-${IDS.host}`);
+  assert.deepEqual(started, [`orkestr-${IDS.host}`]);
 
   // As after a restore of the state folder without its key.
   const lost = { ...journal, job: () => ({}) as JobRecord, payload: () => assert.fail('sealed with another key') };
@@ -110,12 +103,12 @@ test('an adopted container without a domain is a worker, and only has to run', a
   t.after(() => journal.close());
   const containers = {
     inspect: async () => container(IDS.host, { running: false, address: null }),
-    start: async () => container(IDS.host),
+    startExisting: async () => container(IDS.host),
     keepRunning: async () => undefined,
   } as unknown as Ports['containers'];
   const parts = {
     journal,
-    ports: refusingPorts({ containers }, hastyClock()),
+    ports: scriptedPorts({ containers, clock: hastyClock() }),
     pipeline: scriptedPipeline(),
     log: quiet,
   };
@@ -128,7 +121,7 @@ test('revive reports that an adopted container is gone, since it cannot be recre
   const journal = await openTestJournal(temporaryFolder(t));
   t.after(() => journal.close());
   const containers = { inspect: async () => null } as unknown as Ports['containers'];
-  const parts = { journal, ports: refusingPorts({ containers }), pipeline: scriptedPipeline(), log: quiet };
+  const parts = { journal, ports: scriptedPorts({ containers }), pipeline: scriptedPipeline(), log: quiet };
   await assert.rejects(revive(parts, adopted(1), new AbortController().signal), /is gone/);
 });
 
@@ -234,7 +227,7 @@ test('revive succeeds even if a full disk keeps Docker from storing the restart 
       inspect: async () => container(IDS.host),
       keepRunning: () => Promise.reject(new OrkestrError(code, 'It cannot.')),
     } as unknown as Ports['containers'];
-    const parts = { journal, ports: refusingPorts({ containers }), pipeline: scriptedPipeline(), log: quiet };
+    const parts = { journal, ports: scriptedPorts({ containers }), pipeline: scriptedPipeline(), log: quiet };
     return revive(parts, adopted((app.address() as AddressInfo).port), new AbortController().signal);
   };
   assert.equal(await reviveWith('ORK_DISK_FULL'), '127.0.0.1');

@@ -4,7 +4,7 @@ import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { cutText } from '../lib/cut.ts';
 import { makeRedactor } from '../lib/redactor.ts';
 import { secretsOf, withoutSecrets } from './secrets.ts';
-import { aJob } from './test-context.ts';
+import { secondJob } from './test-job.ts';
 
 test('an error keeps its code, and secrets are removed from its message, evidence and stack', () => {
   const error = new OrkestrError('ORK_APP_EXITED', 'The app said: hunter2hunter2.', {
@@ -26,7 +26,7 @@ test('any other thrown value becomes an internal error without secrets in its me
 
 test('every secret of a job is redacted, verbatim and in the encodings that programs use', () => {
   const job = {
-    ...aJob({ env: { APP: 'variable "quoted" value' } }),
+    ...secondJob({ env: { APP: 'variable "quoted" value' } }),
     buildSecrets: { KEY: 'build-secret-é/+ value', PEM: 'first line of the key\nsecond line of the key\n' },
     registries: [{ host: 'registry.example.com', username: 'ada', password: 'registry-password' }],
   };

@@ -4,14 +4,12 @@
  */
 import type { Domain } from '../../protocol/edge.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
-import type { TableView } from '../../protocol/proxy-admin.ts';
+import type { TableView, UpstreamView } from '../../protocol/proxy-admin.ts';
 import type { StepContext } from './step.ts';
 
 /** How long a name may take to become free: the order that gives it up, or its environment's removal, is on its way. */
 const PATIENCE_MS = 15_000;
 const LOOK_MS = 1000;
-
-type UpstreamView = TableView['upstreams'][number];
 
 export const isSameRoute = (one: Domain, other: Domain): boolean =>
   one.host === other.host && one.pathPrefix === other.pathPrefix;

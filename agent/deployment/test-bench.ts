@@ -1,9 +1,7 @@
-/** Shared by the agent's tests: a real journal, jobs, a scripted pipeline, ports that reject unscripted calls. */
-import { randomUUIDv7 } from 'node:crypto';
+/** For tests: a real journal, a scripted pipeline, and what a runner needs besides. */
 import { join } from 'node:path';
-import { DeployJob, RollbackJob } from '../../protocol/job.ts';
 import { makeSealer } from '../../protocol/sealing.ts';
-import type { Release, StepName, StepOutputs } from '../../protocol/steps.ts';
+import type { StepName, StepOutputs } from '../../protocol/steps.ts';
 import { STEP_NAMES } from '../../protocol/steps.ts';
 import { makeFailpoint } from './failpoint.ts';
 import type { FailpointName } from './failpoint.ts';
@@ -12,10 +10,10 @@ import type { AnyStage, Pipeline } from './pipeline.ts';
 import type { Clock, Ports } from './ports.ts';
 import type { RunnerParts } from './run.ts';
 import type { Step, StepContext } from './step.ts';
-import { BaseImages } from '../detect/base-images.ts';
+import { hastyClock } from './test-clock.ts';
+import { scriptedPorts } from './test-ports.ts';
 import { openJournal } from '../journal/journal.ts';
 import type { Journal } from '../journal/journal.ts';
-import { systemClock } from '../lib/clock.ts';
 import { silent } from '../lib/test-logger.ts';
 
 /** A key that each process of a test can derive again. */
@@ -23,37 +21,6 @@ export const testSealer = makeSealer(Buffer.alloc(32, 7));
 
 export const openTestJournal = (stateFolder: string, now: () => number = Date.now): Promise<Journal> =>
   openJournal({ stateFolder, sealer: testSealer, log: silent, now });
-
-export const IDS = {
-  host: '018f0000-0000-7000-8000-00000000000a',
-  project: '018f0000-0000-7000-8000-00000000000b',
-  environment: '018f0000-0000-7000-8000-00000000000c',
-} as const;
-
-const COMMIT = 'c'.repeat(40);
-
-export function deployJob(changes: Partial<DeployJob> = {}): DeployJob {
-  return DeployJob.parse({
-    version: 1,
-    kind: 'deploy',
-    deploymentId: randomUUIDv7(),
-    generation: 1,
-    hostId: IDS.host,
-    issuedAt: new Date(0).toISOString(),
-    project: { id: IDS.project, slug: 'shop' },
-    environment: { id: IDS.environment, slug: 'production' },
-    source: { origin: 'hub', url: 'https://hub.example.com/git/shop.git', branch: 'main' },
-    commit: COMMIT,
-    settings: { domains: [{ host: 'shop.example.com' }] },
-    env: { SECRET: 'hunter2-hunter2' },
-    keepImages: 5,
-    ...changes,
-  });
-}
-
-export function rollbackJob(release: Release, changes: Partial<RollbackJob> = {}): RollbackJob {
-  return RollbackJob.parse({ ...deployJob(), kind: 'rollback', release, ...changes });
-}
 
 /** Outputs that pass the schemas; names and ids derive from the deployment as in the real steps. */
 export function outputFor<N extends StepName>(step: N, { job }: Pick<StepContext, 'job'>): StepOutputs[N] {
@@ -122,31 +89,6 @@ export function outputFor<N extends StepName>(step: N, { job }: Pick<StepContext
   return outputs[step];
 }
 
-/** Ports whose every unscripted use fails loudly. */
-export function refusingPorts(scripted: Partial<Ports> = {}, clock: Clock = systemClock): Ports {
-  const refuse = (port: string): never =>
-    new Proxy(
-      {},
-      {
-        get(_, call) {
-          throw new Error(`unscripted call: ${port}.${String(call)}`);
-        },
-      },
-    ) as never;
-  return {
-    sourceControl: refuse('sourceControl'),
-    builder: refuse('builder'),
-    images: refuse('images'),
-    registry: refuse('registry'),
-    containers: refuse('containers'),
-    proxy: refuse('proxy'),
-    workspaces: refuse('workspaces'),
-    clock,
-    baseImages: BaseImages.parse({}),
-    ...scripted,
-  };
-}
-
 export interface ScriptedStep {
   run?(context: StepContext): Promise<unknown>;
   undo?(context: StepContext): Promise<void>;
@@ -195,7 +137,7 @@ export const runnerParts = ({
   failpoint = null,
 }: BenchOptions): RunnerParts => ({
   journal,
-  ports: refusingPorts(ports, clock),
+  ports: scriptedPorts({ clock, ...ports }),
   pipeline,
   logs: makeDeploymentLogs({
     folder: join(folder, 'logs'),
@@ -207,21 +149,6 @@ export const runnerParts = ({
   random: () => 0.5,
   log: silent,
 });
-
-/** Sleeps of less than a minute end at once; longer ones are time limits, which only end by their signal. */
-export function hastyClock(): Clock {
-  let passed = 0;
-  return {
-    now: () => Date.now(),
-    monotonic: () => passed,
-    async sleep(ms, signal) {
-      if (ms >= 60_000) return systemClock.sleep(ms, signal);
-      signal?.throwIfAborted();
-      passed += ms;
-      await systemClock.sleep(0, signal);
-    },
-  };
-}
 
 export const noSignals = (): { cancel: AbortSignal; shutdown: AbortSignal } => ({
   cancel: new AbortController().signal,

@@ -1,6 +1,6 @@
 /** For tests: a container as Docker Engine reports it. */
 import type { ContainerState } from './ports.ts';
-import { IDS } from './test-bench.ts';
+import { IDS } from './test-job.ts';
 
 /** The container of a deployment: running and fine, except for the `changes`. */
 export const containerOf = (deploymentId: string, changes: Partial<ContainerState> = {}): ContainerState => ({

@@ -3,7 +3,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { FlipAnswer, WatchAnswer } from '../../protocol/proxy-admin.ts';
 import { tableView, targetView, upstreamView } from '../proxy-client/test-table.ts';
 import type { EdgeProxy } from './ports.ts';
-import { scripted } from './test-context.ts';
+import { scripted } from './test-ports.ts';
 
 const AT = '2030-01-01T00:00:01.000Z';
 const NO_STREAMS = { carried: 0, ended: 0, closed: 0 };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { deployJob, hastyClock, IDS } from './test-bench.ts';
+import { hastyClock } from './test-clock.ts';
+import { deployJob, IDS } from './test-job.ts';
 import type { Clock } from './ports.ts';
 import { bench, failing } from './test-runner.ts';
 

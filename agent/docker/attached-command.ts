@@ -4,7 +4,9 @@ import type { Duplex, Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Exec } from 'dockerode';
 import { type Engine, orNull } from '../lib/engine.ts';
+import { KILLED } from '../lib/exit-code.ts';
 import { inspectExec, prepareExec, signalPid, startExec } from './exec-in.ts';
+import { inspectContainer } from './inspect.ts';
 import { framesOf } from './streams.ts';
 
 /** Keys that detach from a terminal; the engine's default would hold back each Ctrl-P. Nobody types these. */
@@ -16,8 +18,6 @@ const END_PAUSE_MS = 50;
 const STOP_PATIENCE_MS = 2000;
 /** Attempts to set the size of a terminal, or to send a signal, while the engine is still starting the command. */
 const START_ATTEMPTS = 10;
-/** Exit code of a program that SIGKILL ended: 128 + 9. */
-const KILLED = 137;
 
 export interface CommandStreams {
   readonly stdin: Readable & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown };
@@ -187,10 +187,6 @@ async function hasStopped(engine: Engine, container: string, exitCode: number): 
 }
 
 async function isRunning(engine: Engine, container: string): Promise<boolean> {
-  const state = await orNull(
-    engine.call(`look at ${container}`, (docker, abortSignal) =>
-      docker.getContainer(container).inspect({ abortSignal }),
-    ),
-  );
+  const state = await inspectContainer(engine, container);
   return state?.State.Running === true;
 }

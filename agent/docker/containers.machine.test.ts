@@ -84,6 +84,18 @@ describe('containers on a real engine', () => {
     assert.deepEqual([again.id, again.running], [first.id, true]);
   });
 
+  test('a container that has stopped starts again as it is by its name; one that runs goes on', async () => {
+    const wanted = request('echo "$GREETING"; sleep 1000', { env: { GREETING: 'as before' } });
+    const first = await runtime.start(wanted);
+    await runtime.stop(wanted.name, 0);
+    const again = await runtime.startExisting(wanted.name);
+    assert.deepEqual([again.id, again.running, again.address !== null], [first.id, true, true]);
+    assert.equal((await runtime.startExisting(wanted.name)).startedAt, again.startedAt);
+    assert.ok((await runtime.variables(wanted.name)).includes('as before'));
+    const none = { code: 'ORK_START_FAILED', message: /no container orkestr-none of orkestr/ };
+    await assert.rejects(runtime.startExisting('orkestr-none'), none);
+  });
+
   test('two concurrent starts create one container', async () => {
     const wanted = request('sleep 1000');
     const states = await Promise.all([runtime.start(wanted), runtime.start(wanted)]);
@@ -97,6 +109,7 @@ describe('containers on a real engine', () => {
     );
     t.after(() => foreign.remove({ force: true }));
     await assert.rejects(runtime.start(wanted), (error: OrkestrError) => error.code === 'ORK_CONFLICT');
+    await assert.rejects(runtime.startExisting(wanted.name), { code: 'ORK_START_FAILED' });
     assert.equal(await runtime.inspect(wanted.name), null);
     await runtime.stopAndRemove(wanted.name, 0);
     assert.ok(await foreign.inspect());

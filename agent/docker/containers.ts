@@ -10,10 +10,11 @@ import { inspectContainer } from './inspect.ts';
 import { listenersOf } from './listeners.ts';
 import { killedForMemory } from './memory-kill.ts';
 import { removeNetwork } from './networks.ts';
-import { startContainer } from './start-container.ts';
+import { removeContainer } from './remove.ts';
+import { startContainer, startExisting } from './start-container.ts';
 import { demultiplex } from './streams.ts';
 
-/** In addition to the grace: a container whose shim died takes the engine over 13 s to remove. */
+/** In addition to the grace, for the engine. */
 const STOP_MARGIN_MS = 60_000;
 const MAX_TAIL_LINES = 1000;
 const MAX_LINE_CHARACTERS = 2000;
@@ -41,6 +42,10 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
       return describe(engine, await startContainer(engine, scope, request, beforeStart));
     },
 
+    async startExisting(name) {
+      return describe(engine, await startExisting(engine, scope, name, beforeStart));
+    },
+
     async stop(name, graceSeconds) {
       if ((await inspectOurs(name)) !== null) await stopContainer(engine, name, graceSeconds);
     },
@@ -48,7 +53,7 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
     async stopAndRemove(name, graceSeconds) {
       if ((await inspectOurs(name)) === null) return;
       await stopContainer(engine, name, graceSeconds);
-      await removeContainer(engine, name);
+      await removeContainer(engine, name, { withVolumes: true });
     },
 
     async keepRunning(name) {
@@ -87,26 +92,18 @@ export function makeContainerRuntime(engine: Engine, options: ContainerRuntimeOp
 const describe = async (engine: Engine, info: ContainerInspectInfo): Promise<ContainerState> =>
   toState(info, await killedForMemory(engine, info));
 
+/** No-op if it is gone or stopped already. */
 async function stopContainer(engine: Engine, name: string, graceSeconds: number): Promise<void> {
-  // 304: already stopped. 404: gone.
-  await tolerate([304, 404], () =>
-    engine.call(
+  try {
+    await engine.call(
       `stop ${name}`,
       (docker, abortSignal) => docker.getContainer(name).stop({ t: Math.ceil(graceSeconds), abortSignal }),
       { timeoutMs: graceSeconds * 1000 + STOP_MARGIN_MS },
-    ),
-  );
-}
-
-async function removeContainer(engine: Engine, name: string): Promise<void> {
-  // 409: another call is removing it right now.
-  await tolerate([404, 409], () =>
-    engine.call(
-      `remove ${name}`,
-      (docker, abortSignal) => docker.getContainer(name).remove({ force: true, v: true, abortSignal }),
-      { timeoutMs: STOP_MARGIN_MS },
-    ),
-  );
+    );
+  } catch (error) {
+    const status = statusOf(error);
+    if (status !== 304 && status !== 404) throw error;
+  }
 }
 
 async function listContainers(engine: Engine, scope: string): Promise<ContainerState[]> {
@@ -133,14 +130,4 @@ async function lastLines(engine: Engine, name: string, lines: number): Promise<s
     .split('\n')
     .slice(-lines)
     .map((line) => cutText(line, MAX_LINE_CHARACTERS));
-}
-
-/** Runs `work`. The listed HTTP statuses mean that there was nothing to do. */
-async function tolerate(statuses: readonly number[], work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    const status = statusOf(error);
-    if (status === undefined || !statuses.includes(status)) throw error;
-  }
 }

@@ -3,7 +3,8 @@ import type { ImageInfo, ImageInspectInfo } from 'dockerode';
 import type { Image } from '../../protocol/steps.ts';
 import type { ImageStore, OwnedImage } from '../deployment/ports.ts';
 import { isOurImage, LABEL, namesOfOurs, pulledNames, pulledRepository } from '../lib/labels.ts';
-import { type Engine, orNull, statusOf } from '../lib/engine.ts';
+import { type Engine, orNull } from '../lib/engine.ts';
+import { removeUnusedImage } from './remove.ts';
 
 export function makeImageStore(engine: Engine, { scope }: { readonly scope: string }): ImageStore {
   const look = (referenceOrId: string): Promise<ImageInspectInfo | null> =>
@@ -40,7 +41,7 @@ export function makeImageStore(engine: Engine, { scope }: { readonly scope: stri
       const ours = namesOfOurs(scope, info.Config.Labels, info.RepoTags);
       const names = ours.length > 0 ? ours : [info.Id];
       for (const name of names) {
-        if (!(await removeName(engine, name))) return false;
+        if (!(await removeUnusedImage(engine, name))) return false;
       }
       return true;
     },
@@ -60,22 +61,6 @@ function pulled({ Id, RepoTags }: ImageInfo, scope: string): OwnedImage[] {
     reference,
     deploymentId: reference.slice(reference.lastIndexOf(':') + 1),
   }));
-}
-
-/** False if the engine keeps the image because something uses it (409). */
-async function removeName(engine: Engine, name: string): Promise<boolean> {
-  try {
-    await engine.call(
-      `remove image ${name}`,
-      (docker, abortSignal) => docker.getImage(name).remove({ force: false, abortSignal }),
-      { timeoutMs: 120_000 },
-    );
-    return true;
-  } catch (error) {
-    if (statusOf(error) === 404) return true;
-    if (statusOf(error) === 409) return false;
-    throw error;
-  }
 }
 
 function toImage(info: ImageInspectInfo, asked: string): Image {

@@ -1,15 +1,15 @@
 /** Listening TCP sockets from /proc/net/tcp and tcp6 (proc(5)): what a container really listens on, without an exec. */
-import { readFile } from 'node:fs/promises';
 import type { Listener } from '../../protocol/steps.ts';
+import { readProc } from '../lib/proc.ts';
 
 const LISTEN = '0A';
 /** Docker's resolver inside every container of a user-defined network, which is not the app's. */
 const EMBEDDED_DNS = '127.0.0.11';
 const MAX_LISTENERS = 100;
 
-/** Listeners in the network namespace of process `pid` of the host. Empty if it has just ended. */
+/** Listeners in the network namespace of process `pid` of the host. Empty if it has just ended; IPv6 may be absent. */
 export async function listenersOf(pid: number): Promise<Listener[]> {
-  const [tcp, tcp6] = await Promise.all(['tcp', 'tcp6'].map((file) => readIfThere(`/proc/${pid}/net/${file}`)));
+  const [tcp, tcp6] = await Promise.all(['tcp', 'tcp6'].map((file) => readProc(`/proc/${pid}/net/${file}`)));
   const found = [...parseListeners(tcp ?? ''), ...parseListeners(tcp6 ?? '')];
   const seen = new Map(found.map((listener) => [`${listener.address} ${listener.port}`, listener]));
   return [...seen.values()].sort((a, b) => a.port - b.port).slice(0, MAX_LISTENERS);
@@ -43,8 +43,4 @@ function ipv6(bytes: Buffer): string {
   const words = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16)).join(':');
   // The URL parser produces the shortest form (RFC 5952).
   return new URL(`http://[${words}]`).hostname.slice(1, -1);
-}
-
-async function readIfThere(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch(() => ''); // the process ended, or the kernel has no IPv6
 }

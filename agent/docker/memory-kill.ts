@@ -3,6 +3,7 @@ import type Docker from 'dockerode';
 import type { ContainerInspectInfo } from 'dockerode';
 import { memoryCgroupOf, oomKills } from '../lib/cgroup.ts';
 import type { Engine } from '../lib/engine.ts';
+import { KILLED } from '../lib/exit-code.ts';
 import { killedByLimit } from '../lib/kernel-log.ts';
 
 /** How much later than the end of its container a busy host may report an OOM kill, seconds. */
@@ -12,7 +13,7 @@ const LATE_SECONDS = 2;
 export async function killedForMemory(engine: Engine, info: ContainerInspectInfo): Promise<boolean> {
   const { Running, Pid, ExitCode, OOMKilled, StartedAt } = info.State;
   if (Running) return cgroupHasKills(Pid);
-  if (ExitCode !== 137 || OOMKilled) return false;
+  if (ExitCode !== KILLED || OOMKilled) return false;
   // The kernel log comes first: an engine that looks too late, when the cgroup is gone, never reports the kill.
   return killedByLimit(info.Id, Date.parse(StartedAt)) || engineReportedKill(engine, info);
 }

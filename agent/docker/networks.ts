@@ -5,6 +5,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { networksAround, outgoingMtu } from '../lib/host-network.ts';
 import { LABEL } from '../lib/labels.ts';
 import { type Engine, orNull, statusOf } from '../lib/engine.ts';
+import { removeUnattachedNetwork } from './remove.ts';
 import { freeSubnets } from './subnets.ts';
 
 /** Wording of engines before version 27, and since then. */
@@ -94,31 +95,10 @@ async function refused(work: Promise<unknown>, words: RegExp): Promise<Error | n
   }
 }
 
-/**
- * Removes the network if no container is attached to it, running or stopped. No-op if it does not exist. Containers that
- * are not ours, such as a database of the owner's, keep it: one that is stopped could not start again without it.
- */
+/** Removes our network if no container is attached to it, running or stopped. No-op if it does not exist. */
 export async function removeNetwork(engine: Engine, scope: string, name: string): Promise<void> {
   // One with another mark is not ours to remove: this host may have been another agent's before.
-  if ((await ownerOf(engine, name)) !== scope) return;
-  if ((await attachedTo(engine, name)).length > 0) return;
-  try {
-    await engine.call(`remove network ${name}`, (docker, abortSignal) =>
-      docker.getNetwork(name).remove({ abortSignal }),
-    );
-  } catch (error) {
-    // 403: something was attached meanwhile, so it stays. 404: another call was faster.
-    if (statusOf(error) !== 403 && statusOf(error) !== 404) throw error;
-  }
-}
-
-/** Names of all containers attached to a network, also of stopped ones and of those that are not ours. */
-export async function attachedTo(engine: Engine, networkName: string): Promise<readonly string[]> {
-  const filters = { network: [networkName] };
-  const found = await engine.call(`list containers of network ${networkName}`, (docker, abortSignal) =>
-    docker.listContainers({ all: true, filters, abortSignal }),
-  );
-  return found.map(({ Id, Names }) => Names[0]?.replace(/^\//, '') ?? Id.slice(0, 12));
+  if ((await ownerOf(engine, name)) === scope) await removeUnattachedNetwork(engine, name, name);
 }
 
 /** @throws OrkestrError ORK_CONFLICT if a network of this name is not ours */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type Docker from 'dockerode';
-import { scripted } from '../deployment/test-context.ts';
+import { scripted } from '../deployment/test-ports.ts';
 import type { Engine } from '../lib/engine.ts';
 import { purgeEngine } from './purge.ts';
 

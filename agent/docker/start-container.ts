@@ -33,6 +33,29 @@ export async function startContainer(
   throw new OrkestrError('ORK_START_FAILED', `The container ${request.name} was removed while it was starting.`);
 }
 
+/**
+ * Starts a container that exists, as it is; its network is made again if somebody has removed it.
+ * @param beforeStart runs once, before the start
+ * @returns the container after its start
+ * @throws OrkestrError ORK_START_FAILED, also if there is none of ours, and what `beforeStart` throws
+ */
+export async function startExisting(
+  engine: Engine,
+  scope: string,
+  name: string,
+  beforeStart: () => Promise<void>,
+): Promise<ContainerInspectInfo> {
+  const existing = await inspectContainer(engine, name);
+  const labels = existing?.Config.Labels ?? {};
+  if (existing === null || labels[LABEL.scope] !== scope) {
+    throw new OrkestrError('ORK_START_FAILED', `This host has no container ${name} of orkestr.`);
+  }
+  const network = { name: existing.HostConfig.NetworkMode ?? '', projectId: labels[LABEL.project] ?? '' };
+  await together(ensureNetwork(engine, scope, network), beforeStart());
+  if (!existing.State.Running) await start(engine, name);
+  return (await inspectContainer(engine, name)) ?? existing;
+}
+
 /** Null if the container was created just now. */
 async function findOrCreate(
   engine: Engine,

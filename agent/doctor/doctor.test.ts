@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
-import { scripted } from '../deployment/test-context.ts';
+import { scripted } from '../deployment/test-ports.ts';
 import { systemClock } from '../lib/clock.ts';
 import { exec } from '../lib/exec.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';

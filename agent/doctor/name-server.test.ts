@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { scripted } from '../deployment/test-context.ts';
+import { scripted } from '../deployment/test-ports.ts';
 import type { Identity } from '../identity/identity.ts';
 import { systemClock } from '../lib/clock.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';

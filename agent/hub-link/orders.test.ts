@@ -5,7 +5,7 @@ import { EdgeSettings } from '../../protocol/edge.ts';
 import type { Job } from '../../protocol/job.ts';
 import { makeKeyPair, signEdgeOrder, signJob } from '../../protocol/signing.ts';
 import { until } from '../../test/harness/until.ts';
-import { deployJob, IDS } from '../deployment/test-bench.ts';
+import { deployJob, IDS } from '../deployment/test-job.ts';
 import { linkBench, RUNNING } from './test-link.ts';
 
 test('the agent accepts a signed job for this host at each delivery', async (t) => {

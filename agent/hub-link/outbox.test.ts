@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { MAX_FRAME_BYTES } from '../../protocol/agent-link.ts';
 import type { Report } from '../../protocol/agent-link.ts';
 import { systemClock } from '../lib/clock.ts';
-import { deployJob } from '../deployment/test-bench.ts';
+import { deployJob } from '../deployment/test-job.ts';
 import { linkBench, RUNNING } from './test-link.ts';
 
 const AT = new Date(0).toISOString();

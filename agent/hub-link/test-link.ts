@@ -18,7 +18,8 @@ import type { Journal } from '../journal/journal.ts';
 import { systemClock } from '../lib/clock.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
 import { silent } from '../lib/test-logger.ts';
-import { IDS, openTestJournal } from '../deployment/test-bench.ts';
+import { openTestJournal } from '../deployment/test-bench.ts';
+import { IDS } from '../deployment/test-job.ts';
 
 /** The deployment that the host reports as running. */
 export const RUNNING = '018f0000-0000-7000-8000-0000000000ff';

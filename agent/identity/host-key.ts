@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { isSignedBy, makeKeyPair, signText } from '../../protocol/signing.ts';
 import type { KeyPairPem } from '../../protocol/signing.ts';
-import { readIfThere, writeFileAtomic } from '../lib/files.ts';
+import { readOptional, writeFileAtomic } from '../lib/files.ts';
 
 export const KEY_FILE = 'host-key.pem';
 /** A key that the hub does not know yet, or whose response was lost. */
@@ -43,7 +43,7 @@ function makeKey(stateFolder: string): KeyPairPem {
 }
 
 function readKey(stateFolder: string, file: string): KeyPairPem | null {
-  const text = readIfThere(join(stateFolder, file));
+  const text = readOptional(join(stateFolder, file));
   return text === null ? null : keyPairOf(text);
 }
 

@@ -14,7 +14,7 @@ import { hostSigner } from './host-key.ts';
 import { localIdentity, readIdentity, scopeOf } from './identity.ts';
 import { joinHub } from './join.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
-import { IDS } from '../deployment/test-bench.ts';
+import { IDS } from '../deployment/test-job.ts';
 
 const hubKey = makeKeyPair().publicKey;
 

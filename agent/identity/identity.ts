@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { Timestamp, Uuid } from '../../protocol/ids.ts';
-import { makePrivateFolder, readIfThere, writeFileAtomic } from '../lib/files.ts';
+import { makePrivateFolder, readOptional, writeFileAtomic } from '../lib/files.ts';
 
 const IDENTITY_FILE = 'identity.json';
 
@@ -27,7 +27,7 @@ export const scopeOf = (hostId: string): string => createHash('sha256').update(h
 /** @returns null if this state folder has no identity yet. @throws OrkestrError ORK_IDENTITY_UNREADABLE */
 export function readIdentity(stateFolder: string): Identity | null {
   const path = join(stateFolder, IDENTITY_FILE);
-  const text = readIfThere(path);
+  const text = readOptional(path);
   if (text === null) return null;
   try {
     return Identity.parse(JSON.parse(text));

@@ -5,7 +5,8 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { neverStopWriting } from '../../test/harness/writer.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
-import { deployJob, openTestJournal } from '../deployment/test-bench.ts';
+import { openTestJournal } from '../deployment/test-bench.ts';
+import { deployJob } from '../deployment/test-job.ts';
 import { copyJournal } from './copy.ts';
 import { JOURNAL_FILE } from './database.ts';
 

@@ -1,12 +1,12 @@
 /** Memory counters of a cgroup, under v1 (kernel: admin-guide/cgroup-v1/memory.rst) and v2 (cgroup-v2.rst). */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readProc } from './proc.ts';
 
 const ROOT = '/sys/fs/cgroup';
 
 /** Folder of a process's memory cgroup; null if the process is gone. */
 export async function memoryCgroupOf(pid: number): Promise<string | null> {
-  const text = await readIfThere(`/proc/${pid}/cgroup`);
+  const text = await readProc(`/proc/${pid}/cgroup`);
   return text === null ? null : memoryFolder(text);
 }
 
@@ -27,13 +27,13 @@ export function memoryFolder(text: string): string | null {
  */
 export async function oomKills(folder: string): Promise<number | null> {
   const text =
-    (await readIfThere(join(folder, 'memory.events'))) ?? (await readIfThere(join(folder, 'memory.oom_control')));
+    (await readProc(join(folder, 'memory.events'))) ?? (await readProc(join(folder, 'memory.oom_control')));
   return text === null ? null : counterIn(text, 'oom_kill');
 }
 
 /** How often this cgroup hit its own limit and needed an OOM kill (v2, including those below it); null: unknown. */
 export async function ownOoms(folder: string): Promise<number | null> {
-  const text = await readIfThere(join(folder, 'memory.events'));
+  const text = await readProc(join(folder, 'memory.events'));
   return text === null ? null : counterIn(text, 'oom');
 }
 
@@ -48,21 +48,13 @@ function counterIn(text: string, name: string): number | null {
  */
 export async function peakMemory(folder: string): Promise<number | null> {
   const text =
-    (await readIfThere(join(folder, 'memory.peak'))) ?? (await readIfThere(join(folder, 'memory.max_usage_in_bytes')));
+    (await readProc(join(folder, 'memory.peak'))) ?? (await readProc(join(folder, 'memory.max_usage_in_bytes')));
   return Number(text?.trim()) || null;
 }
 
 /** Unreclaimable memory in bytes of this cgroup's processes (v1: and of those below it); null: the cgroup is gone. */
 export async function heldMemory(folder: string): Promise<number | null> {
-  const text = await readIfThere(join(folder, 'memory.stat'));
+  const text = await readProc(join(folder, 'memory.stat'));
   const bytes = text === null ? undefined : /^(?:anon|total_rss) (\d+)$/m.exec(text)?.[1];
   return bytes === undefined ? null : Number(bytes);
-}
-
-async function readIfThere(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch {
-    return null; // the other cgroup version, or a process that has just ended: both are results
-  }
 }

@@ -12,7 +12,7 @@ export function makePrivateFolder(path: string): void {
 }
 
 /** @returns null if there is no such file */
-export function readIfThere(path: string): string | null {
+export function readOptional(path: string): string | null {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {

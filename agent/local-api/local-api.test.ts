@@ -9,7 +9,7 @@ import type { ErrorReport } from '../../protocol/errors.ts';
 import type { LocalRemovals } from '../deployment/local-removals.ts';
 import { askHttp } from '../lib/http-call.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
-import { IDS } from '../deployment/test-bench.ts';
+import { IDS } from '../deployment/test-job.ts';
 import type { AgentView } from './agent-view.ts';
 import { askAgent, askNames, askRemoval, askView, orderRemoval } from './client.ts';
 import { serveLocalApi } from './server.ts';

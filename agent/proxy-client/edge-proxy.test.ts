@@ -9,7 +9,7 @@ import type { TestContext } from 'node:test';
 import { OrkestrError, toProblem } from '../../protocol/errors.ts';
 import { WatchRequest } from '../../protocol/proxy-admin.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
-import { IDS } from '../deployment/test-bench.ts';
+import { IDS } from '../deployment/test-job.ts';
 import { makeProxyClient } from './edge-proxy.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;

@@ -1,8 +1,6 @@
 /** Tables of the proxy for tests: full views from the parts that a test cares about. */
 import { EdgeSettings } from '../../protocol/edge.ts';
-import type { TableView, TargetView } from '../../protocol/proxy-admin.ts';
-
-export type UpstreamView = TableView['upstreams'][number];
+import type { TableView, TargetView, UpstreamView } from '../../protocol/proxy-admin.ts';
 
 /** A healthy target that has served nothing yet. */
 export const targetView = (parts: Pick<TargetView, 'id'> & Partial<TargetView>): TargetView => ({

@@ -1,9 +1,9 @@
 /** What is wrong with a live app that was seen once: pure, from the facts of a round to an error for people. */
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
-import { signalName } from '../deployment/diagnosis.ts';
 import type { ContainerState } from '../deployment/ports.ts';
 import type { LiveRecord } from '../deployment/records.ts';
+import { describeExit } from '../lib/exit-code.ts';
 
 /** A live app as a round has seen it. */
 export interface SeenApp {
@@ -39,13 +39,7 @@ export function troubleOf({ live, container, failure }: SeenApp, last: LastEnd):
 export function endOf({ exitCode, oomKilled }: LastEnd): ErrorReport {
   if (oomKilled) return errorOf('ORK_APP_MEMORY', 'The app exceeded its memory limit and was killed.');
   if (exitCode === null) return errorOf('ORK_APP_EXITED', 'The app does not keep running.');
-  const signal = signalName(exitCode);
-  return errorOf(
-    'ORK_APP_EXITED',
-    signal === null
-      ? `The app exited with code ${exitCode}.`
-      : `The app was ended by signal ${signal} (exit code ${exitCode}).`,
-  );
+  return errorOf('ORK_APP_EXITED', `The app ${describeExit(exitCode)}.`);
 }
 
 /** An image's HEALTHCHECK says something only where the new version had to pass it. */

@@ -6,7 +6,7 @@ import { HealthCheck } from '../../protocol/job.ts';
 import { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import type { ContainerState } from '../deployment/ports.ts';
 import type { LiveRecord } from '../deployment/records.ts';
-import { IDS } from '../deployment/test-bench.ts';
+import { IDS } from '../deployment/test-job.ts';
 import { containerOf } from '../deployment/test-container.ts';
 import { type LookedApp, makeAppWatch } from './app-watch.ts';
 

@@ -6,6 +6,7 @@
 import { type DownApp, MAX_DOWN_APPS } from '../../protocol/agent-link.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Clock } from '../deployment/ports.ts';
+import { KILLED } from '../lib/exit-code.ts';
 import { endOf, type LastEnd, type SeenApp, troubleOf } from './app-trouble.ts';
 
 /** How long an app must run without trouble to count as well, ms. */
@@ -14,8 +15,6 @@ const WELL_MS = 120_000;
 const LASTING_MS = 60_000;
 /** A container ends within that of the kill that ended it, ms. */
 const KILL_TO_END_MS = 10_000;
-/** Exit code after SIGKILL. */
-const KILLED = 137;
 /** How long a new watch must have looked before silence about an app means that it is well, ms. */
 const SETTLING_MS = 2 * WELL_MS;
 

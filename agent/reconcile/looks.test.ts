@@ -5,7 +5,8 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import { UpstreamEntry } from '../../protocol/proxy-admin.ts';
 import type { ContainerState, Ports } from '../deployment/ports.ts';
 import type { LiveRecord } from '../deployment/records.ts';
-import { IDS, refusingPorts } from '../deployment/test-bench.ts';
+import { IDS } from '../deployment/test-job.ts';
+import { scriptedPorts } from '../deployment/test-ports.ts';
 import { containerOf } from '../deployment/test-container.ts';
 import { silent } from '../lib/test-logger.ts';
 import { tableView, targetView, upstreamView } from '../proxy-client/test-table.ts';
@@ -32,7 +33,7 @@ function bench(seen: { containers: ContainerState[] | null; proxyAnswers: boolea
   const answer = async <T>(given: T | null): Promise<T> => given ?? Promise.reject(new Error('no answer'));
   const reconciler = makeReconciler(
     {
-      ports: refusingPorts({
+      ports: scriptedPorts({
         containers: { list: () => answer(seen.containers) } as unknown as Ports['containers'],
         proxy: { table: () => answer(seen.proxyAnswers ? table : null) } as unknown as Ports['proxy'],
       }),

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UpstreamEntry } from '../../protocol/proxy-admin.ts';
-import type { TableView, TargetState } from '../../protocol/proxy-admin.ts';
+import type { TableView, TargetState, UpstreamView } from '../../protocol/proxy-admin.ts';
 import type { ContainerState } from '../deployment/ports.ts';
 import type { LiveRecord } from '../deployment/records.ts';
 import { containerOf } from '../deployment/test-container.ts';
 import { tableView as table, targetView, upstreamView } from '../proxy-client/test-table.ts';
-import type { UpstreamView } from '../proxy-client/test-table.ts';
 import { isInOtherHands, plan } from './plan.ts';
 import type { Action, Observed, Remembered } from './plan.ts';
 

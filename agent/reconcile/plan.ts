@@ -3,11 +3,9 @@
  * computes the actions that make them agree. It never guesses: what could not be observed leads to no action.
  */
 import { isSameEdge } from '../../protocol/edge-order.ts';
-import type { TableView } from '../../protocol/proxy-admin.ts';
+import type { TableView, UpstreamView } from '../../protocol/proxy-admin.ts';
 import type { ContainerState } from '../deployment/ports.ts';
 import type { JobRecord, LiveRecord } from '../deployment/records.ts';
-
-type UpstreamView = TableView['upstreams'][number];
 
 /** The facts about a container that the plan needs. */
 export type ObservedContainer = Pick<

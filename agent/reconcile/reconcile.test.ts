@@ -10,7 +10,8 @@ import { systemClock } from '../lib/clock.ts';
 import { makeReconciler } from './reconcile.ts';
 import type { ReconcileParts } from './reconcile.ts';
 import { silent } from '../lib/test-logger.ts';
-import { IDS, refusingPorts } from '../deployment/test-bench.ts';
+import { IDS } from '../deployment/test-job.ts';
+import { scriptedPorts } from '../deployment/test-ports.ts';
 import { containerOf } from '../deployment/test-container.ts';
 import { tableView, targetView, upstreamView } from '../proxy-client/test-table.ts';
 
@@ -47,7 +48,7 @@ function bench(seen: { containers: ContainerState[]; table: TableView }, changes
   const removed: string[] = [];
   const moved: string[] = [];
   const resumed: string[] = [];
-  const ports = refusingPorts({
+  const ports = scriptedPorts({
     containers: {
       list: async () => seen.containers,
       stopAndRemove: async (name: string) => void removed.push(name),

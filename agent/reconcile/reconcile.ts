@@ -4,17 +4,15 @@
  * get healthy.
  */
 import { isSameEdge } from '../../protocol/edge-order.ts';
-import type { FlipRequest, TableView, UpstreamEntry } from '../../protocol/proxy-admin.ts';
+import type { FlipRequest, UpstreamEntry, UpstreamView } from '../../protocol/proxy-admin.ts';
 import { type ErrorReport, toErrorReport } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
-import { canaryOf } from '../deployment/entry.ts';
+import { canaryOf } from '../deployment/upstream.ts';
 import type { ContainerState, Ports } from '../deployment/ports.ts';
 import type { LiveRecord } from '../deployment/records.ts';
 import type { AppWatch } from './app-watch.ts';
 import type { Action, Observed, Remembered } from './plan.ts';
 import { isBeingRemoved, isHeldByDeployment, isInOtherHands, isServedAt, plan } from './plan.ts';
-
-type UpstreamView = TableView['upstreams'][number];
 
 const REMOVE_GRACE_SECONDS = 10;
 /** Changes come several at a time: when a host has booted, or the whole engine has come back. */

@@ -1,7 +1,5 @@
 /** Formats the proxy's table for people: one row per target, with the activity since the last look. Pure. */
-import type { TableView, TargetView } from '../../protocol/proxy-admin.ts';
-
-type UpstreamView = TableView['upstreams'][number];
+import type { TableView, TargetView, UpstreamView } from '../../protocol/proxy-admin.ts';
 
 /** A table, and when it was read, ms on a monotonic clock. */
 export interface Look {

@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { HUB_UPSTREAM } from '../../protocol/hub-upstream.ts';
-import { IDS } from '../deployment/test-bench.ts';
+import { IDS } from '../deployment/test-job.ts';
 import { tableView, targetView, upstreamView } from '../proxy-client/test-table.ts';
 import { showRoutes } from './watch-routes.ts';
 import type { RoutesParts } from './watch-routes.ts';

@@ -6,7 +6,8 @@ import type { Identity } from '../identity/identity.ts';
 import { openJournal } from '../journal/journal.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
 import { silent } from '../lib/test-logger.ts';
-import { deployJob, IDS, noSignals, openTestJournal, runnerParts, scriptedPipeline } from '../deployment/test-bench.ts';
+import { noSignals, openTestJournal, runnerParts, scriptedPipeline } from '../deployment/test-bench.ts';
+import { deployJob, IDS } from '../deployment/test-job.ts';
 import { agentView, namesOf } from './agent-view.ts';
 
 test('the agent view lists a job that is unreadable without its key by the id of its environment', async (t) => {

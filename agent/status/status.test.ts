@@ -10,7 +10,7 @@ import { HostStatus } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { CertificateList, CertificateView } from '../../protocol/proxy-admin.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';
-import { IDS } from '../deployment/test-bench.ts';
+import { IDS } from '../deployment/test-job.ts';
 import { tableView, targetView, upstreamView } from '../proxy-client/test-table.ts';
 import type { AgentView } from '../local-api/agent-view.ts';
 import { ANSWER_MS } from '../local-api/status-report.ts';

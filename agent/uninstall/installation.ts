@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import type { Engine } from '../lib/engine.ts';
 import { run } from '../lib/exec.ts';
 import type { Exec } from '../lib/exec.ts';
-import { LABEL } from '../lib/labels.ts';
 import { ENGINE_SETTINGS } from '../lib/name-servers.ts';
 import { layoutAt } from '../upgrade/layout.ts';
 import { isEnded, lastUpgrade } from '../upgrade/record.ts';
 import { AGENT_UNIT, UPGRADE_UNIT } from '../upgrade/services.ts';
+import { removeBaseImages } from './base-images.ts';
 import type { Cleanup } from './cleanup.ts';
 import { removeDropIns } from './drop-ins.ts';
 import { removeFolder } from './folder.ts';
@@ -78,21 +78,6 @@ async function removeUnits(keepData: boolean): ReturnType<Cleanup['run']> {
   await systemctl('reset-failed', 'orkestr-*').catch(() => undefined); // none had failed
   const told = `${units.length} stopped and removed`;
   return yours.length === 0 ? told : { warning: `${told}; drop-ins of yours stay: ${yours.join(', ')}` };
-}
-
-async function removeBaseImages(engine: Engine): Promise<string> {
-  const filters = { label: [LABEL.baseRecipe] };
-  const images = await engine.call('list base images', (docker, abortSignal) =>
-    docker.listImages({ filters, abortSignal }),
-  );
-  let kept = 0;
-  for (const { Id } of images) {
-    await engine
-      .call(`remove image ${Id}`, (docker, abortSignal) => docker.getImage(Id).remove({ abortSignal }))
-      // Another image is based on it, or somebody gave it a name.
-      .catch(() => (kept += 1));
-  }
-  return `${images.length - kept} removed${kept > 0 ? `, ${kept} in use by others` : ''}`;
 }
 
 function removePrograms(): string {

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type Docker from 'dockerode';
 import { OrkestrError } from '../../protocol/errors.ts';
-import { scripted } from '../deployment/test-context.ts';
+import { scripted } from '../deployment/test-ports.ts';
 import type { Engine } from '../lib/engine.ts';
 import type { Exec } from '../lib/exec.ts';
 import { temporaryFolder } from '../lib/test-folder.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type Docker from 'dockerode';
-import { scripted } from '../deployment/test-context.ts';
+import { scripted } from '../deployment/test-ports.ts';
 import { localIdentity, scopeOf } from '../identity/identity.ts';
 import type { Engine } from '../lib/engine.ts';
 import type { Exec } from '../lib/exec.ts';

@@ -3,13 +3,14 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, test } from 'node:test';
 import { OrkestrError } from '../../../protocol/errors.ts';
-import type { DrainAnswer, EdgeRequest, FlipAnswer, FlipRequest } from '../../../protocol/proxy-admin.ts';
+import type { DrainAnswer, EdgeRequest, FlipAnswer, FlipRequest, UpstreamView } from '../../../protocol/proxy-admin.ts';
 import { CutoverReceipt } from '../../../protocol/steps.ts';
 import type { ContainerRuntime, ContainerState, EdgeProxy } from '../ports.ts';
-import { aContext, aJob, IDS, scripted, RUNNING } from '../test-context.ts';
+import { aContext, RUNNING } from '../test-context.ts';
+import { secondJob, IDS } from '../test-job.ts';
+import { scripted } from '../test-ports.ts';
 import type { ScriptedContext } from '../test-context.ts';
 import { tableView as tableOf, targetView, upstreamView } from '../../proxy-client/test-table.ts';
-import type { UpstreamView } from '../../proxy-client/test-table.ts';
 import { cutover, hasFlipped } from './cutover.ts';
 
 const upstream = (generation: number, id: string, failed = 0, served = 0): UpstreamView =>
@@ -59,7 +60,7 @@ function contextWith(
     { host: 'example.org', pathPrefix: '/shop' },
   ];
   return aContext({
-    job: aJob({ settings: { domains, drainSeconds: 7, streamDrainSeconds: 37 } }),
+    job: secondJob({ settings: { domains, drainSeconds: 7, streamDrainSeconds: 37 } }),
     ports: {
       proxy: scripted<EdgeProxy>('proxy', { ...RESTARTED, ...proxy }),
       containers: scripted<ContainerRuntime>('containers', { keepRunning: async () => undefined, ...containers }),
@@ -147,7 +148,7 @@ describe('the step cutover', () => {
     );
     await assert.rejects(cutover.run(context), {
       code: 'ORK_APP_EXITED',
-      message: /ended with exit code 3 between its last check and the flip\. Its last line: no database/,
+      message: /exited with code 3 between its last check and the flip\. Its last line: no database/,
     });
   });
 
@@ -180,7 +181,7 @@ describe('the step cutover', () => {
       {},
       {
         inspect: async () => state(),
-        start: async () => {
+        startExisting: async () => {
           running = true;
           return state();
         },

@@ -10,7 +10,7 @@
 import type { EdgePart } from '../../../protocol/edge-order.ts';
 import { isSameEdge } from '../../../protocol/edge-order.ts';
 import { OrkestrError, toErrorReport } from '../../../protocol/errors.ts';
-import type { DrainAnswer, FlipAnswer, TableView } from '../../../protocol/proxy-admin.ts';
+import type { DrainAnswer, FlipAnswer, UpstreamView } from '../../../protocol/proxy-admin.ts';
 import { drainTarget } from '../drain.ts';
 import { servingPort } from '../port.ts';
 import { describeReceipt, makeReceipt } from '../receipt.ts';
@@ -18,12 +18,11 @@ import { endAfterFlipBack, wasFlippedBack, watchWindow } from '../regression.ts'
 import { addressNow, standUp } from '../standing.ts';
 import { names } from '../step.ts';
 import type { Step, StepContext } from '../step.ts';
+import { upstreamOf } from '../upstream.ts';
 
 /** How many times to try the flip if its answer is lost or something else changes the upstream in between. */
 const TRIES = 3;
 const PAUSE_MS = 500;
-
-type UpstreamView = TableView['upstreams'][number];
 
 export const cutover: Step<'cutover'> = {
   name: 'cutover',
@@ -40,11 +39,6 @@ export const cutover: Step<'cutover'> = {
 /** Whether this deployment serves the visitors of the environment. Throws if the proxy does not answer. */
 export async function hasFlipped(context: StepContext): Promise<boolean> {
   return isOurs(await upstreamOf(context), context);
-}
-
-async function upstreamOf({ job, ports }: StepContext): Promise<UpstreamView | undefined> {
-  const { upstreams } = await ports.proxy.table();
-  return upstreams.find(({ id }) => id === job.environment.id);
 }
 
 /** The active target is the first in the list. */

@@ -3,12 +3,15 @@ import { describe, test } from 'node:test';
 import type { BuildPlan } from '../../../protocol/steps.ts';
 import { container, image, plan } from './test-outputs.ts';
 import type { ContainerRequest, ContainerState, Ports } from '../ports.ts';
-import { aContext, aJob, IDS, scripted } from '../test-context.ts';
+import { aContext } from '../test-context.ts';
+import { secondJob, IDS } from '../test-job.ts';
+import type { JobChanges } from '../test-job.ts';
+import { scripted } from '../test-ports.ts';
 import { deploy } from './deploy.ts';
 
 describe('the step deploy', () => {
   const start = async (
-    parts: { job?: Parameters<typeof aJob>[0]; plan?: Partial<BuildPlan>; state?: Partial<ContainerState> } = {},
+    parts: { job?: JobChanges; plan?: Partial<BuildPlan>; state?: Partial<ContainerState> } = {},
   ) => {
     const requests: ContainerRequest[] = [];
     const containers = scripted<Ports['containers']>('containers', {
@@ -19,7 +22,7 @@ describe('the step deploy', () => {
       tail: async () => ['fatal: boom'],
     });
     const outputs = { analyze: { ...plan, ...parts.plan }, build: image };
-    const target = await deploy.run(aContext({ job: aJob(parts.job), outputs, ports: { containers } }));
+    const target = await deploy.run(aContext({ job: secondJob(parts.job), outputs, ports: { containers } }));
     assert.ok(requests[0]);
     return { target, request: requests[0] };
   };
@@ -73,7 +76,7 @@ describe('the step deploy', () => {
 
   test('an app that exits before it has an address fails with its last line', async () => {
     const state = { running: false, address: null, exitCode: 1 };
-    await assert.rejects(start({ state }), { code: 'ORK_APP_EXITED', message: /exit code 1.*fatal: boom/ });
+    await assert.rejects(start({ state }), { code: 'ORK_APP_EXITED', message: /exited with code 1.*fatal: boom/ });
   });
 
   test('undo removes the container and keeps the network, to which a database may be attached', async () => {

@@ -2,7 +2,9 @@ import { strict as assert } from 'node:assert';
 import { describe, test } from 'node:test';
 import { container, id, image, plan } from './test-outputs.ts';
 import type { ImageStore, OwnedImage, Ports, Workspaces } from '../ports.ts';
-import { aContext, aJob, IDS, scripted, RUNNING } from '../test-context.ts';
+import { aContext, RUNNING } from '../test-context.ts';
+import { secondJob, IDS } from '../test-job.ts';
+import { scripted } from '../test-ports.ts';
 import { finalize, surplus } from './finalize.ts';
 
 describe('the step finalize', () => {
@@ -15,7 +17,7 @@ describe('the step finalize', () => {
   }) => {
     const calls: string[] = [];
     const context = aContext({
-      job: aJob({ keepImages: parts.keepImages ?? 2 }),
+      job: secondJob({ keepImages: parts.keepImages ?? 2 }),
       previous: { deploymentId: IDS.previous },
       generations: parts.generations ?? {},
       outputs: {

@@ -4,7 +4,7 @@ import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
 import { systemClock } from '../../lib/clock.ts';
-import { VirtualClock } from '../test-context.ts';
+import { VirtualClock } from '../test-clock.ts';
 import { health } from './health.ts';
 import { contextOf, exits, openPort, running } from './test-health.ts';
 

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { describe, test } from 'node:test';
 import { OrkestrError } from '../../../protocol/errors.ts';
-import { VirtualClock } from '../test-context.ts';
+import { VirtualClock } from '../test-clock.ts';
 import { health } from './health.ts';
 import { contextOf, exits, NAME, openPort, running } from './test-health.ts';
 
@@ -69,7 +69,10 @@ describe('the step health', () => {
         tail: async () => ['fatal: no database'],
       },
     });
-    await assert.rejects(health.run(context), { code: 'ORK_APP_EXITED', message: /exit code 3.*fatal: no database/ });
+    await assert.rejects(health.run(context), {
+      code: 'ORK_APP_EXITED',
+      message: /exited with code 3.*fatal: no database/,
+    });
     assert.equal(clock.monotonic(), 2000);
   });
 
@@ -173,7 +176,7 @@ describe('the step health', () => {
       };
       await assert.rejects(health.run(contextOf({ clock, check, containers })), {
         code: 'ORK_APP_EXITED',
-        message: /exit code 1 before it was healthy\..*Error connecting to Redis/,
+        message: /exited with code 1 before it was healthy\..*Error connecting to Redis/,
         evidence: ['exit code: 1', 'app: Error connecting to Redis'],
       });
       assert.equal(clock.monotonic(), 4000);

@@ -10,7 +10,10 @@ import { aRollback, checkout, image, plan } from './test-outputs.ts';
 import { tableView, upstreamView } from '../../proxy-client/test-table.ts';
 import type { ImageStore, OwnedImage, Ports, Workspaces } from '../ports.ts';
 import { mustBeFree } from '../taken-routes.ts';
-import { aContext, aJob, IDS, scripted } from '../test-context.ts';
+import { aContext } from '../test-context.ts';
+import { secondJob, IDS } from '../test-job.ts';
+import type { JobChanges } from '../test-job.ts';
+import { scripted } from '../test-ports.ts';
 import { analyze } from './analyze.ts';
 import { build } from './build.ts';
 import { clone } from './clone.ts';
@@ -44,7 +47,7 @@ describe('the step clone', () => {
   });
 
   const otherHas = (host: string) => tableView(upstreamView({ id: IDS.previous, routes: [{ host, pathPrefix: '/' }] }));
-  const taking = (host: string) => aJob({ settings: { domains: [{ host, pathPrefix: '/' }] } });
+  const taking = (host: string) => secondJob({ settings: { domains: [{ host, pathPrefix: '/' }] } });
 
   test('fails before any fetch or build if the host serves another environment at one of its domains', async () => {
     const proxy = scripted<Ports['proxy']>('proxy', { table: async () => otherHas('taken.test') });
@@ -64,7 +67,7 @@ describe('the step clone', () => {
     assert.deepEqual(tables, []);
     const table = () => Promise.reject(new OrkestrError('ORK_PROXY_UNREACHABLE', 'Nobody there.'));
     await mustBeFree(aContext({ ports: { proxy: scripted<Ports['proxy']>('proxy', { table }) } }));
-    await mustBeFree(aContext({ job: { ...aJob(), kind: 'build' } }));
+    await mustBeFree(aContext({ job: { ...secondJob(), kind: 'build' } }));
   });
 
   test('undo removes the workspace', async () => {
@@ -76,9 +79,9 @@ describe('the step clone', () => {
 });
 
 describe('the step analyze', () => {
-  const analyzeIn = (checkout: string, parts: Parameters<typeof aJob>[0] = {}) => {
+  const analyzeIn = (checkout: string, parts: JobChanges = {}) => {
     const context = aContext({
-      job: aJob(parts),
+      job: secondJob(parts),
       ports: {
         workspaces: scripted<Workspaces>('workspaces', { checkoutDirectory: () => checkout }),
         images: scripted<Ports['images']>('images', { isMadeHere: async () => false }),

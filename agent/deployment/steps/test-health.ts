@@ -5,7 +5,10 @@ import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import { HealthCheck } from '../../../protocol/job.ts';
 import type { Clock, ContainerRuntime, Ports } from '../ports.ts';
-import { aContext, aJob, IDS, scripted, VirtualClock } from '../test-context.ts';
+import { VirtualClock } from '../test-clock.ts';
+import { aContext } from '../test-context.ts';
+import { secondJob, IDS } from '../test-job.ts';
+import { scripted } from '../test-ports.ts';
 import { containerOf } from '../test-container.ts';
 
 export const NAME = `orkestr-${IDS.deployment}`;
@@ -42,7 +45,7 @@ export function contextOf({
 }: Scene) {
   const healthCheck = HealthCheck.parse(check ?? { kind: 'command', argv: ['ready'], startSeconds: 60 });
   return aContext({
-    job: aJob({ settings: { healthCheck } }),
+    job: secondJob({ settings: { healthCheck } }),
     ports: { clock, containers: scripted<Ports['containers']>('containers', containers) },
     outputs: {
       build: {

@@ -2,7 +2,7 @@
 import type { RollbackJob } from '../../../protocol/job.ts';
 import type { BuildPlan, Checkout, Image, Release } from '../../../protocol/steps.ts';
 import type { ContainerState } from '../ports.ts';
-import { aJob, IDS } from '../test-context.ts';
+import { secondJob, IDS } from '../test-job.ts';
 import { containerOf } from '../test-container.ts';
 
 export const id = (digit: string): string => `sha256:${digit.repeat(64)}`;
@@ -42,7 +42,7 @@ export const checkout: Checkout = {
 
 /** Back to the previous deployment. */
 export function aRollback(): RollbackJob {
-  const { commit, ...job } = aJob();
+  const { commit, ...job } = secondJob();
   const release: Release = {
     deploymentId: IDS.previous,
     commit,

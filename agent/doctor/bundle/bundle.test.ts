@@ -13,7 +13,7 @@ import { makeKeyPair } from '../../../protocol/signing.ts';
 import { openJournal } from '../../journal/journal.ts';
 import { temporaryFolder } from '../../lib/test-folder.ts';
 import { silent } from '../../lib/test-logger.ts';
-import { IDS, deployJob } from '../../deployment/test-bench.ts';
+import { IDS, deployJob } from '../../deployment/test-job.ts';
 import { runOurs } from '../../../test/harness/our-program.ts';
 import { makeScrubber } from './scrub.ts';
 

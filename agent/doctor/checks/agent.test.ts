@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { scripted } from '../../deployment/test-context.ts';
+import { scripted } from '../../deployment/test-ports.ts';
 import { localIdentity, readIdentity } from '../../identity/identity.ts';
 import { AgentView } from '../../local-api/agent-view.ts';
 import type { NoAnswer } from '../../local-api/client.ts';

@@ -3,7 +3,7 @@ import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, statSync, symlinkS
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { scripted } from '../../deployment/test-context.ts';
+import { scripted } from '../../deployment/test-ports.ts';
 import { temporaryFolder } from '../../lib/test-folder.ts';
 import type { Finding } from '../check.ts';
 import { HOST_PLACES } from '../subject.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { scripted } from '../../deployment/test-context.ts';
+import { scripted } from '../../deployment/test-ports.ts';
 import { LABEL } from '../../lib/labels.ts';
 import type { Subject } from '../subject.ts';
 import { orphans } from './orphans.ts';

@@ -3,7 +3,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { scripted } from '../../deployment/test-context.ts';
+import { scripted } from '../../deployment/test-ports.ts';
 import type { Exec } from '../../lib/exec.ts';
 import { temporaryFolder } from '../../lib/test-folder.ts';
 import type { Skipped, Verdict } from '../check.ts';

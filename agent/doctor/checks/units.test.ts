@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { scripted } from '../../deployment/test-context.ts';
+import { scripted } from '../../deployment/test-ports.ts';
 import type { Exec } from '../../lib/exec.ts';
 import { temporaryFolder } from '../../lib/test-folder.ts';
 import type { Skipped, Verdict } from '../check.ts';

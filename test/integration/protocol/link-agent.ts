@@ -15,7 +15,8 @@ import { joinHub } from '../../../agent/identity/join.ts';
 import { openJournal } from '../../../agent/journal/journal.ts';
 import { systemClock } from '../../../agent/lib/clock.ts';
 import { silent } from '../../../agent/lib/test-logger.ts';
-import { refusingPorts, runnerParts, scriptedPipeline, testSealer } from '../../../agent/deployment/test-bench.ts';
+import { runnerParts, scriptedPipeline, testSealer } from '../../../agent/deployment/test-bench.ts';
+import { scriptedPorts } from '../../../agent/deployment/test-ports.ts';
 
 /** Generations of the one environment whose deployments do not go live; the first one does. */
 const IS_UNHEALTHY = 2;
@@ -116,14 +117,12 @@ const aborted = (signal: AbortSignal): Promise<never> =>
 
 /** A host without any containers or images: rollbacks build again, removals find nothing. */
 const emptyHost = (clock: Clock): Ports =>
-  refusingPorts(
-    {
-      images: { find: async () => null, list: async () => [] } as unknown as Ports['images'],
-      containers: { list: async () => [], removeNetwork: async () => undefined } as unknown as Ports['containers'],
-      proxy: { remove: async () => undefined } as unknown as Ports['proxy'],
-    },
+  scriptedPorts({
+    images: { find: async () => null, list: async () => [] } as unknown as Ports['images'],
+    containers: { list: async () => [], removeNetwork: async () => undefined } as unknown as Ports['containers'],
+    proxy: { remove: async () => undefined } as unknown as Ports['proxy'],
     clock,
-  );
+  });
 
 const STATUS: HostStatus = {
   agentVersion: '0.1.0',

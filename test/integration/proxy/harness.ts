@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { EdgeSettings } from '../../../protocol/edge.ts';
 import { UpstreamEntry } from '../../../protocol/proxy-admin.ts';
-import type { FlipAnswer, TableView } from '../../../protocol/proxy-admin.ts';
+import type { FlipAnswer, UpstreamView } from '../../../protocol/proxy-admin.ts';
 import { makeLogger } from '../../../protocol/service/logger.ts';
 import { systemClock } from '../../../proxy/clock.ts';
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS, readConfig } from '../../../proxy/config.ts';
@@ -263,7 +263,7 @@ export function planeOf({ plane }: Pick<Proxy, 'plane'>): Plane {
 }
 
 /** The first upstream as the admin API would show it now. */
-export function viewOf({ proxy }: Pick<Edge, 'proxy'>): TableView['upstreams'][number] | undefined {
+export function viewOf({ proxy }: Pick<Edge, 'proxy'>): UpstreamView | undefined {
   const [entry] = proxy.table.entries;
   return entry && viewUpstream(entry, planeOf(proxy).counts(entry.id)[0] ?? null);
 }

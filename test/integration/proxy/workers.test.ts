@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EdgeSettings } from '../../../protocol/edge.ts';
 import { FlipReceipt, TableView } from '../../../protocol/proxy-admin.ts';
+import type { UpstreamView } from '../../../protocol/proxy-admin.ts';
 import { answering, eventually, OK, scriptedUpstream, temporaryFolder, uuid } from './harness.ts';
 import type { ScriptedUpstream, Wire } from './harness.ts';
 import { ask, startLoad } from './load.ts';
@@ -19,7 +20,7 @@ function flipTo(proxy: Running, generation: number, port: number) {
   return proxy.flip(generation, port, { targets });
 }
 
-async function upstreamOf(proxy: Running): Promise<TableView['upstreams'][number]> {
+async function upstreamOf(proxy: Running): Promise<UpstreamView> {
   const [upstream] = TableView.parse((await proxy.admin('GET', '/v1/table')).body).upstreams;
   assert.ok(upstream);
   return upstream;

@@ -1,7 +1,12 @@
-/** Turns the proxy's table view into entries that a flip sends. */
-import type { Canary, TableView, UpstreamEntry } from '../../protocol/proxy-admin.ts';
+/** An environment in the proxy's table, and what a flip sends of it. */
+import type { Canary, UpstreamEntry, UpstreamView } from '../../protocol/proxy-admin.ts';
+import type { StepContext } from './step.ts';
 
-type UpstreamView = TableView['upstreams'][number];
+/** That of the job's environment in the table now; undefined: nothing of it has been flipped to yet. */
+export async function upstreamOf({ job, ports }: StepContext): Promise<UpstreamView | undefined> {
+  const { upstreams } = await ports.proxy.table();
+  return upstreams.find(({ id }) => id === job.environment.id);
+}
 
 /** The canary of an upstream. A flip without it would end it. */
 export function canaryOf({ canary, targets }: UpstreamView): Canary | undefined {
