@@ -1,0 +1,48 @@
+/** What a release aims at in size and in what an idle host spends on it. It is still made when it misses an aim. */
+import type { ReleaseFile } from '../../protocol/release.ts';
+import type { Idle } from './measure.ts';
+
+const UNITS = {
+  MB: 1e6,
+  /** As `ps` and `systemctl status` count memory. */
+  MiB: 2 ** 20,
+  '%': 1,
+} as const;
+
+/** A measured value, in its unit. */
+export interface Figure {
+  readonly what: string;
+  readonly value: number;
+  readonly unit: keyof typeof UNITS;
+  /** The most that is aimed at; null if nothing is. */
+  readonly aim: number | null;
+}
+
+/** Of an archive, MB. */
+export const ARCHIVE_MB = 40;
+/** Of agent and proxy together, on an idle host. */
+const IDLE_MIB = 120;
+const IDLE_CPU_PERCENT = 0.2;
+
+export const fileFigures = (files: readonly ReleaseFile[]): Figure[] =>
+  files.map(({ name, bytes }) => ({
+    what: name,
+    value: bytes / UNITS.MB,
+    unit: 'MB',
+    aim: name.endsWith('.tar.xz') ? ARCHIVE_MB : null,
+  }));
+
+export const idleFigures = ({ agentBytes, proxyBytes, hubBytes, cpuPercent }: Idle): Figure[] => [
+  { what: 'agent and proxy, idle', value: (agentBytes + proxyBytes) / UNITS.MiB, unit: 'MiB', aim: IDLE_MIB },
+  { what: 'hub, idle', value: hubBytes / UNITS.MiB, unit: 'MiB', aim: null },
+  { what: 'of a core for agent and proxy, idle', value: cpuPercent, unit: '%', aim: IDLE_CPU_PERCENT },
+];
+
+export const isMissed = ({ value, aim }: Figure): boolean => aim !== null && value > aim;
+
+/** ` 41.2 MB   NAME (more than the 40 MB aimed at)`. */
+export function figureLine(figure: Figure): string {
+  const { what, value, unit, aim } = figure;
+  const number = value.toFixed(unit === '%' ? 2 : 1).padStart(6);
+  return `${number} ${unit.padEnd(3)} ${what}${isMissed(figure) ? ` (more than the ${aim} ${unit} aimed at)` : ''}`;
+}
