@@ -11,6 +11,8 @@ interface Question<T> {
   readonly path: string;
   readonly schema: z.ZodType<T>;
   readonly method?: 'GET' | 'DELETE';
+  /** The answer if the engine has no such thing; absent: that is an error. */
+  readonly ifMissing?: T;
   /** Deadline of the whole call, ms: a hung engine accepts connections and never responds. */
   readonly deadlineMs: number;
 }
@@ -18,11 +20,12 @@ interface Question<T> {
 /** @throws OrkestrError ORK_ENGINE_UNREACHABLE, ORK_ENGINE_TIMEOUT; ORK_INTERNAL if the engine refuses */
 export async function askEngine<T>(
   socketPath: string,
-  { path, schema, method = 'GET', deadlineMs }: Question<T>,
+  { path, schema, method = 'GET', ifMissing, deadlineMs }: Question<T>,
 ): Promise<T> {
   try {
     const call = { peer: { socketPath }, method, path, signal: AbortSignal.timeout(deadlineMs) };
     const { status, text } = await askHttp(call, MAX_ANSWER_BYTES);
+    if (status === 404 && ifMissing !== undefined) return ifMissing;
     if (status >= 400) {
       const said = text.trim().slice(0, 500);
       throw new OrkestrError('ORK_INTERNAL', `Docker Engine answers with HTTP ${status}: ${said}`);

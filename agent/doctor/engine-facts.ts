@@ -64,6 +64,8 @@ export interface EngineAsked {
   containers(): Promise<readonly EngineContainer[]>;
   images(): Promise<readonly EngineImage[]>;
   networks(): Promise<readonly EngineNetwork[]>;
+  /** Whether there is an image of this name, also one that no agent made. */
+  hasImage(name: string): Promise<boolean>;
   /** Whether any container is attached to a network, running or stopped, also one that no agent made. */
   isAttached(networkName: string): Promise<boolean>;
 }
@@ -78,6 +80,11 @@ export function askedEngine(socketPath: string, deadlineMs: number): EngineAsked
     containers: once(() => ask(`/containers/json?all=1&${filters}`, Containers)),
     images: once(() => ask(`/images/json?${filters}`, Images)),
     networks: once(() => ask(`/networks?${filters}`, Networks)),
+    async hasImage(name) {
+      const path = `/images/${encodeURI(name)}/json`;
+      const schema = z.object({ Id: z.string() }).nullable();
+      return (await askEngine(socketPath, { path, schema, ifMissing: null, deadlineMs })) !== null;
+    },
     async isAttached(networkName) {
       const attached = encodeURIComponent(JSON.stringify({ network: [networkName] }));
       return (await ask(`/containers/json?all=1&filters=${attached}`, Containers)).length > 0;

@@ -2,6 +2,8 @@
 import type { RegistryLogin } from '../../protocol/job.ts';
 
 const DOCKER_HUB = 'docker.io';
+/** The host at which Docker Hub serves images. */
+const DOCKER_HUB_HOST = 'registry-1.docker.io';
 /** Docker Hub has several hosts: for the API, for the index, and the familiar name. */
 const HUB_NAMES = /^(?:[a-z0-9-]+\.)?docker\.io$/;
 
@@ -10,6 +12,9 @@ export function registryOf(image: string): string {
   const [first = '', ...rest] = image.split('/');
   return rest.length > 0 && (/[.:]/.test(first) || first === 'localhost') ? canonical(first) : DOCKER_HUB;
 }
+
+/** Host name, and port if any, at which a registry serves images. @param registry as `registryOf` returns it */
+export const hostOf = (registry: string): string => (registry === DOCKER_HUB ? DOCKER_HUB_HOST : registry);
 
 /** The login for a registry; undefined if the project has none. */
 export function findLogin(registries: readonly RegistryLogin[], host: string): RegistryLogin | undefined {

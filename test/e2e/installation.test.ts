@@ -15,6 +15,13 @@ import { PREPARED } from '../lab/server.ts';
 const INSTALL = ['sh', `${RELEASE_ON_HOST}/install.sh`];
 const HUB_HERE = [...INSTALL, '--hub-here', '--offline', RELEASE_ON_HOST];
 
+/**
+ * How long `doctor` and `status` may take in the best of three runs, ms. On an idle machine they end in 2 s; where other
+ * tests run, the start of Node alone takes seconds. One that has no limit of its own waits longer for an engine that
+ * hangs.
+ */
+const MOST_MS = 8000;
+
 const OWN_AUTHORITIES = '/usr/local/share/ca-certificates';
 /** A private authority that nobody trusts, and its certificate for localhost. */
 const PRIVATE_AUTHORITY = `
@@ -157,6 +164,43 @@ describe('install.sh on a host of its own', () => {
       );
     }
   });
+
+  test('the head of the unit of the agent names every setting that leaves it exposed', async () => {
+    const head = (await host.must(['cat', '/etc/systemd/system/orkestr-agent.service'])).split('[Unit]')[0] ?? '';
+    // `Protect…=` in the text stands for every setting that begins so.
+    const named = [...head.matchAll(/(\w+)(…?)=/g)].map(([, word, more]) => new RegExp(`^${word}${more ? '' : '$'}`));
+    const json = await host.must(['systemd-analyze', 'security', '--json=short', 'orkestr-agent.service']);
+    const exposed = (JSON.parse(json) as { name: string; set: boolean | null }[]).filter(({ set }) => set === false);
+    assert.ok(exposed.length > 0);
+    const settings = new Set(exposed.flatMap(({ name }) => name.split('/')).map((name) => name.replace(/=.*/, '')));
+    assert.deepEqual(
+      [...settings].filter((setting) => !named.some((one) => one.test(setting))),
+      [],
+    );
+  });
+
+  test('doctor and status end in time, also beside an engine that hangs', async (t) => {
+    const engine = (await host.must(['systemctl', 'show', '--property=MainPID', '--value', 'docker'])).trim();
+    try {
+      for (const signal of ['-CONT', '-STOP']) {
+        await host.must(['kill', signal, engine]);
+        for (const command of ['doctor', 'status']) {
+          const fastest = Math.min(await timeOf(command), await timeOf(command), await timeOf(command));
+          t.diagnostic(`orkestr-agent ${command}, engine ${signal}: ${fastest} ms`);
+          assert.ok(fastest < MOST_MS, `${command}, engine ${signal}: ${fastest} ms`);
+        }
+      }
+    } finally {
+      await host.must(['kill', '-CONT', engine]);
+    }
+  });
+
+  /** Wall time on the host, ms. */
+  const timeOf = async (command: string): Promise<number> => {
+    const line = `date +%s%3N; orkestr-agent ${command} >/dev/null; date +%s%3N`;
+    const [began = 0, ended = 0] = (await host.must(['sh', '-c', line])).trim().split('\n').map(Number);
+    return ended - began;
+  };
 
   test('our programs trust an authority that the host trusts', async () => {
     const join = ['env', 'ORKESTR_AGENT_STATE=/tls/agent', 'orkestr-agent', 'join', '--hub', 'https://localhost:8443'];

@@ -19,7 +19,6 @@ import { engine } from './engine.ts';
 import { hub } from './hub.ts';
 import { liveRestore } from './live-restore.ts';
 import { memory } from './memory.ts';
-import { registryOf } from './registry.ts';
 import { runtime } from './runtime.ts';
 import { storage } from './storage.ts';
 
@@ -295,9 +294,4 @@ test('the disk check follows links to the disks of the programs and of the hub',
   mkdirSync(join(here, 'opt/orkestr'), { recursive: true });
   symlinkSync(other, join(here, 'opt/orkestr/releases'));
   assert.match(await lookedAt(), /programs/);
-});
-
-test('the registry of an image is read from its name as Docker reads it', () => {
-  const names = ['node:22', 'library/node', 'registry.example.com/node:22', 'localhost/x', 'host:5000/a/b@sha256:0'];
-  assert.deepEqual(names.flatMap(registryOf), ['registry.example.com', 'localhost', 'host:5000']);
 });

@@ -42,6 +42,10 @@ import { EdgeProcess } from '../../harness/edge-process.ts';
 
 const quiet = (): void => undefined;
 const IMAGE = 'doctor-app:1';
+/** The engine has them all. */
+const BASE_IMAGES = BaseImages.parse(
+  Object.fromEntries(Object.keys(BaseImages.parse({})).map((kind) => [kind, IMAGE] as const)),
+);
 /** A loopback address of its own, so that port 53 on it is free. */
 const NAME_SERVER = '127.53.7.9';
 
@@ -109,7 +113,7 @@ export class Host {
       sandboxFolder: join(this.folder, 'run', 'sandbox'),
       proxySocket: join(this.folder, 'edge', 'admin.sock'),
       dockerSocket: this.dockerSocket,
-      baseImages: BaseImages.parse({}),
+      baseImages: BASE_IMAGES,
       appsReachEdge: false,
     };
   }

@@ -3,7 +3,6 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { BaseImages } from '../../../../agent/detect/base-images.ts';
 import type { Host } from '../host.ts';
 import type { Fault, Undo } from './fault.ts';
 
@@ -43,9 +42,17 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'the registry of the base images does not answer',
-    inject: () => ({ config: { baseImages: BaseImages.parse({ node: '127.0.0.1:1/node:22' }) } }),
+    inject: ({ config }) => ({ config: { baseImages: { ...config.baseImages, node: '127.0.0.1:1/node:22' } } }),
     finds: ['registry/unreachable'],
     mend: /https:\/\/127\.0\.0\.1:1\/v2\//,
+  },
+  {
+    // The names of this host are resolved in a network without any.
+    name: 'Docker Hub does not answer, and a base image is not on the host',
+    inject: ({ config }) => ({ config: { baseImages: { ...config.baseImages, go: 'golang:1.27-trixie' } } }),
+    finds: ['registry/unreachable'],
+    mend: /https:\/\/registry-1\.docker\.io\/v2\/.*base-images build/,
+    tells: /not on this host: golang:1\.27-trixie/,
   },
 ];
 
