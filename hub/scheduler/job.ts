@@ -133,8 +133,9 @@ export async function fixVariables(
   db: Db,
   sealer: Sealer,
   deployment: Row<'deployment'>,
+  environment: Row<'environment'>,
 ): Promise<Record<FixedColumn, string> & { readonly env_version: number }> {
-  const { env, buildSecrets, version } = await variablesFor(db, sealer, deployment);
+  const { env, buildSecrets, version } = await variablesFor(db, sealer, deployment, environment);
   const seal = (column: FixedColumn, variables: Variables): string =>
     sealer.seal(JSON.stringify(variables), sealContext(deployment.id, column));
   return { env: seal('env', env), build_secrets: seal('build_secrets', buildSecrets), env_version: version };
@@ -146,6 +147,7 @@ async function variablesFor(
   db: Db,
   sealer: Sealer,
   deployment: Row<'deployment'>,
+  environment: Row<'environment'>,
 ): Promise<{ env: Variables; buildSecrets: Variables; version: number }> {
   if (deployment.variables === 'release' && deployment.release_of !== null) {
     const released = await findDeployment(db, deployment.release_of);
@@ -154,13 +156,8 @@ async function variablesFor(
       return { env, buildSecrets, version: released.env_version };
     }
   }
-  const { env_version: version } = await db
-    .selectFrom('environment')
-    .select('env_version')
-    .where('id', '=', deployment.environment_id)
-    .executeTakeFirstOrThrow();
-  const open = (kind: VariableKind): Promise<Variables> => openVariables(db, sealer, deployment.environment_id, kind);
-  return { env: await open('app'), buildSecrets: await open('build'), version };
+  const open = (kind: VariableKind): Promise<Variables> => openVariables(db, sealer, environment.id, kind);
+  return { env: await open('app'), buildSecrets: await open('build'), version: environment.env_version };
 }
 
 function openFixed(sealer: Sealer, deployment: Row<'deployment'>, column: FixedColumn): Variables {

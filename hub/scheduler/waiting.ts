@@ -7,12 +7,14 @@ import {
   countKeptWaiting,
   type DeploymentContext,
   type DeploymentRequest,
+  findContext,
   isOpen,
   listOpen,
   listSent,
 } from '../store/deployments.ts';
 import { findHostById } from '../store/hosts.ts';
 import { notFound } from '../store/not-found.ts';
+import { getTeam } from '../store/teams.ts';
 import { placeDeployment } from './placement.ts';
 
 /**
@@ -42,17 +44,10 @@ export async function checkQueueLimit(db: Db, { trigger, environmentId }: Deploy
  */
 export async function checkReleaseVariables(db: Db, { rollback }: DeploymentRequest): Promise<void> {
   if (rollback === undefined) return;
-  const released = await db
-    .selectFrom('deployment')
-    .innerJoin('environment', 'environment.id', 'deployment.environment_id')
-    .innerJoin('project', 'project.id', 'environment.project_id')
-    .innerJoin('team', 'team.id', 'project.team_id')
-    .select(['deployment.details_kept', 'team.plan'])
-    .where('deployment.id', '=', rollback.releaseOf)
-    .executeTakeFirst();
+  const released = await findContext(db, rollback.releaseOf);
   if (released === undefined) throw notFound('deployment', rollback.releaseOf);
-  if (rollback.variables === 'current' || released.details_kept === 1) return;
-  const plan = planOf(released);
+  if (rollback.variables === 'current' || released.deployment.details_kept === 1) return;
+  const plan = planOf(await getTeam(db, released.project.team_id));
   throw new OrkestrError(
     'ORK_CONFLICT',
     `The variables that this release ran with are gone: the plan ${plan.name} keeps those of the newest ${plan.keepDetails} deployments. Roll back with the current variables instead.`,

@@ -106,3 +106,16 @@ async function add(db: Db, deploymentId: string, kind: StoredEvent['kind'], data
     .values({ deployment_id: deploymentId, kind, data: JSON.stringify(data) })
     .execute();
 }
+
+/** Whether the deployment has ever been failed, whatever it is now. */
+export async function hasFailed(db: Db, deploymentId: string): Promise<boolean> {
+  const event = await db
+    .selectFrom('event')
+    .select('id')
+    .where('deployment_id', '=', deploymentId)
+    .where('kind', '=', 'status')
+    .where('data', 'like', '%"status":"failed"%')
+    .limit(1)
+    .executeTakeFirst();
+  return event !== undefined;
+}
