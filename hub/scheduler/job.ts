@@ -23,8 +23,8 @@ import { openVariables } from '../store/variables.ts';
 
 /**
  * The job of a deployment whose variables are already fixed. It is rebuilt for each send, with a fresh clone token.
- * @throws OrkestrError ORK_CONFIG when its release is gone, ORK_CONFLICT when no report says what was built; and errors
- * of decryption
+ * @throws OrkestrError ORK_CONFLICT when its release is gone or no report says what was built; and errors of
+ * decryption
  */
 export async function makeJob(deps: CoreDeps, context: DeploymentContext): Promise<Job> {
   const { deployment, environment } = context;
