@@ -5,7 +5,7 @@
 import type { Report } from '../../protocol/agent-link.ts';
 import { type ErrorReport, OrkestrError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
-import { type StepName, StepOutputs } from '../../protocol/steps.ts';
+import { isStepOfABuild, StepOutputs } from '../../protocol/steps.ts';
 import { notifyOfDeployment } from '../notify/deployment-notice.ts';
 import { isLostAssumption, leaseEnd } from '../scheduler/lease.ts';
 import type { Db } from '../store/database.ts';
@@ -23,9 +23,6 @@ import type { NumberedReport } from './frames.ts';
  * More generations than any environment ever has. A higher number is bogus and must not become the base of new ones.
  */
 const MOST_GENERATIONS = 2 ** 31;
-
-/** Steps of a host that only builds. */
-const STEPS_OF_A_BUILD: readonly StepName[] = ['clone', 'analyze', 'build'];
 
 type StatusReport = Extract<Report, { kind: 'deployment' }>;
 
@@ -206,7 +203,7 @@ async function mayBeSentAgain(db: Db, deployment: Row<'deployment'>): Promise<bo
   if (deployment.status === 'queued') return true;
   const { build_host_id: builder, host_id: host } = deployment;
   if (deployment.status !== 'running' || builder === null || host === builder) return false;
-  return (await listSteps(db, deployment.id)).every(({ name }) => STEPS_OF_A_BUILD.includes(name));
+  return (await listSteps(db, deployment.id)).every(({ name }) => isStepOfABuild(name));
 }
 
 async function renumber({ db, log, hostId, renumbered }: Batch, deployment: Row<'deployment'>, newest: number) {

@@ -6,14 +6,13 @@ import type { EdgeNews, HubMessage } from '../../protocol/agent-link.ts';
 import { EDGE_ORDER_VERSION, edgePartOf } from '../../protocol/edge-order.ts';
 import { toErrorReport } from '../../protocol/errors.ts';
 import { signEdgeOrder } from '../../protocol/signing.ts';
+import { SINCE } from '../../protocol/versions.ts';
 import type { CoreDeps, HostLinks } from '../deps.ts';
 import { mustFit } from './dispatch.ts';
 import { type EdgePlaces, listBehind, storeEdgeNews } from '../store/edge-revisions.ts';
 import { liveDeployments, readSettings } from '../store/environments.ts';
 import type { Row } from '../store/schema.ts';
 
-/** First protocol version with edge orders. */
-export const EDGE_PROTOCOL = 3;
 /** More revisions than any environment ever has. A higher number is bogus and must not become the base of new ones. */
 const MOST_REVISIONS = 2 ** 31;
 
@@ -48,7 +47,7 @@ export function makeEdgeOrders(deps: CoreDeps & { readonly links: HostLinks }): 
     );
     for (const environment of behind) {
       const { protocol = 0 } = links.peer(environment.host_id) ?? {};
-      if (live.has(environment.id) && protocol >= EDGE_PROTOCOL) await sendTo(environment);
+      if (live.has(environment.id) && protocol >= SINCE.edgeOrders) await sendTo(environment);
     }
   };
 

@@ -4,7 +4,7 @@ import { EnvVars } from '../../protocol/ids.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { publicVariables } from '../../protocol/public-variables.ts';
 import type { Sealer } from '../../protocol/sealing.ts';
-import type { Release } from '../../protocol/steps.ts';
+import { emptyCheckout, type Release } from '../../protocol/steps.ts';
 import type { CoreDeps } from '../deps.ts';
 import { makeCloneToken } from '../auth/clone-token.ts';
 import type { Step } from '../model/step.ts';
@@ -104,7 +104,7 @@ async function findBuilt(db: Db, deploymentId: string): Promise<Built> {
 }
 
 const builtOf = ({ deploymentId, commit, plan, image, foundPort }: Release): Built => ({
-  checkout: { commit, subject: '', author: '', files: 0, bytes: 0 },
+  checkout: emptyCheckout(commit),
   plan,
   image,
   releaseOf: deploymentId,
