@@ -4,7 +4,7 @@ import { until } from '../../test/harness/until.ts';
 import type { Receiver } from '../api/schemas.ts';
 import { KEPT, MOST_NOTICES } from '../store/deliveries.ts';
 import { startTestHub } from '../test-hub.ts';
-import { makeNotifier } from './notifier.ts';
+import { NotificationSender } from './notifier.ts';
 import { add, COLLECTED, deploy, env, fail, HOUR, list, MINUTE, start, tellOf } from './test-notices.ts';
 import { startReceiver } from './test-receiver.ts';
 
@@ -103,7 +103,7 @@ test('an attempt that was interrupted by the end of the hub is repeated', async 
   await on.deps.notifier.stop();
   await dying;
   receiver.answer = 200;
-  const again = makeNotifier(on.deps);
+  const again = new NotificationSender(on.deps);
   await later(0);
   assert.equal(receiver.got.length, 1);
   assert.equal((await list(on))[0]?.deliveries[0]?.error, null, 'that the hub ended is no fault of the receiver');
