@@ -22,7 +22,7 @@ import type { NumberedReport } from './frames.ts';
 /**
  * More generations than any environment ever has. A higher number is bogus and must not become the base of new ones.
  */
-const MOST_GENERATIONS = 2 ** 31;
+const MAX_GENERATIONS = 2 ** 31;
 
 type StatusReport = Extract<Report, { kind: 'deployment' }>;
 
@@ -192,7 +192,7 @@ const errorOf = ({ error }: StatusReport): ErrorReport | null =>
 
 /** The host has seen newer generations than this hub: the hub was restored from a backup. */
 const isStale = (report: StatusReport): report is StatusReport & { readonly newest: number } =>
-  report.error?.code === 'ORK_GENERATION_STALE' && report.newest !== undefined && report.newest < MOST_GENERATIONS;
+  report.error?.code === 'ORK_GENERATION_STALE' && report.newest !== undefined && report.newest < MAX_GENERATIONS;
 
 /**
  * The deployment is not cancelled, and this host has not started it. It may be running already if another host built

@@ -26,10 +26,10 @@ export interface SessionDeps extends CoreDeps {
 }
 
 /** Queued messages at which the socket is paused until there is room again. */
-const MOST_WAITING = 256;
-const MOST_WAITING_BYTES = 4 * 1024 * 1024;
+const MAX_WAITING = 256;
+const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 /** Unsent bytes at which a host counts as stuck. It gets everything again on its next connection. */
-const MOST_UNSENT_BYTES = 32 * 1024 * 1024;
+const MAX_UNSENT_BYTES = 32 * 1024 * 1024;
 /** Maximum number of reports stored in one transaction. */
 const BATCH = 64;
 /** Heartbeats without an answer after which a connection is dead. */
@@ -74,7 +74,7 @@ export class HostSession implements Session {
   }
 
   send(message: HubMessage): void {
-    if (this.#socket.bufferedAmount > MOST_UNSENT_BYTES) {
+    if (this.#socket.bufferedAmount > MAX_UNSENT_BYTES) {
       this.#deps.log.warn({ hostId: this.hostId }, 'the host does not read what it is sent: connection ended');
       this.#socket.terminate();
       return;
@@ -187,7 +187,7 @@ export class HostSession implements Session {
   }
 
   #isFull(): boolean {
-    return this.#waiting.length >= MOST_WAITING || this.#waitingBytes >= MOST_WAITING_BYTES;
+    return this.#waiting.length >= MAX_WAITING || this.#waitingBytes >= MAX_WAITING_BYTES;
   }
 
   #beat(): void {

@@ -24,9 +24,9 @@ import { redirectOf, type VettedRemote, vetRemote } from './vetted-remote.ts';
 
 /** Time limit for the answer of a git server, ms. */
 const TIMEOUT_MS = 20_000;
-const MOST_EVIDENCE = 10;
+const MAX_EVIDENCE = 10;
 /** Maximum number of redirects to follow. */
-const MOST_HOPS = 3;
+const MAX_HOPS = 3;
 /** Concurrent lookups, in total and per project: a server may answer slowly, even on purpose. */
 const CONCURRENCY: ConcurrencyLimits = { inAll: 32, ofOne: 4 };
 
@@ -77,7 +77,7 @@ async function resolveRemote(
       return await askFor(deps, remote, auth, branch);
     } catch (error) {
       // git would send the token to the target of the redirect.
-      if (auth !== undefined || hops === MOST_HOPS || !isRedirect(error)) throw error;
+      if (auth !== undefined || hops === MAX_HOPS || !isRedirect(error)) throw error;
       const next = await redirectOf(remote, signal);
       if (next === undefined) throw error;
       remote = await vetRemote(deps, next, signal);
@@ -133,7 +133,7 @@ async function listRemote(
   const listed = await runGit(argv, { env, timeoutMs: TIMEOUT_MS });
   if (listed.ok) return listed.stdout;
   const code = explainGitFailure(listed.stderr);
-  const evidence = listed.stderr.trim().split('\n').slice(-MOST_EVIDENCE);
+  const evidence = listed.stderr.trim().split('\n').slice(-MAX_EVIDENCE);
   throw new OrkestrError(code, `Could not list the branches of the repository: ${evidence.at(-1) ?? 'no answer'}`, {
     evidence,
   });

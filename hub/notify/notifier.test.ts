@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { until } from '../../test/harness/until.ts';
 import type { Receiver } from '../api/schemas.ts';
-import { KEPT, MOST_NOTICES } from '../store/deliveries.ts';
+import { KEPT, MAX_NOTICES } from '../store/deliveries.ts';
 import { startTestHub } from '../test-hub.ts';
 import { NotificationSender } from './notifier.ts';
 import { add, COLLECTED, deploy, env, fail, HOUR, list, MINUTE, start, tellOf } from './test-notices.ts';
@@ -12,7 +12,7 @@ test('a burst becomes a few messages of limited size, and omitted notices are co
   const { on, receiver, messages, later } = await start(t);
   await add(on, '/receivers', { kind: 'webhook', address: receiver.url });
   const agent = await on.connect();
-  for (let n = 0; n < MOST_NOTICES + 5; n += 1) await tellOf(on);
+  for (let n = 0; n < MAX_NOTICES + 5; n += 1) await tellOf(on);
   await later(COLLECTED);
   await fail(agent, await deploy(on, agent));
   await later(COLLECTED);
@@ -20,7 +20,7 @@ test('a burst becomes a few messages of limited size, and omitted notices are co
   await later(COLLECTED);
   assert.deepEqual(
     messages().map(({ notices, leftOut }) => [notices.length, leftOut]),
-    [[MOST_NOTICES, 5]],
+    [[MAX_NOTICES, 5]],
     'after a message the next one is gathered for a minute',
   );
   assert.equal(messages()[0]?.notices[0]?.summary, 'vps-1: the host is back');

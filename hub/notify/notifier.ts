@@ -24,7 +24,7 @@ const TIMING: NotifierTiming = { sweepMs: 2_000, deadlineMs: 20_000 };
 /** Minimum time between tests of an address, ms: it may belong to somebody who never asked for them. */
 const TEST_PAUSE_MS = 10_000;
 /** Maximum number of receivers served at the same time. */
-const MOST_AT_ONCE = 8;
+const MAX_AT_ONCE = 8;
 
 type NotifierOptions = OutboundOptions & {
   readonly random?: () => number;
@@ -83,11 +83,11 @@ export class NotificationSender implements Notifier {
 
   async #beginDue(): Promise<void> {
     await this.#mindClock();
-    const due = await listDue(this.#deps.db, this.#later(0), MOST_AT_ONCE * 2);
+    const due = await listDue(this.#deps.db, this.#later(0), MAX_AT_ONCE * 2);
     // stop() waits for the work in progress and then closes the store, so start nothing new.
     if (this.#stopping.signal.aborted) return;
     for (const { id, receiver_id } of due) {
-      if (this.#underWay.size < MOST_AT_ONCE && !this.#underWay.has(receiver_id)) this.#begin(receiver_id, id);
+      if (this.#underWay.size < MAX_AT_ONCE && !this.#underWay.has(receiver_id)) this.#begin(receiver_id, id);
     }
   }
 

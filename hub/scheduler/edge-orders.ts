@@ -14,7 +14,7 @@ import { liveDeployments, readSettings } from '../store/environments.ts';
 import type { Row } from '../store/schema.ts';
 
 /** More revisions than any environment ever has. A higher number is bogus and must not become the base of new ones. */
-const MOST_REVISIONS = 2 ** 31;
+const MAX_REVISIONS = 2 ** 31;
 
 interface EdgeOrders {
   /** Send settings that connected hosts do not have yet. */
@@ -66,7 +66,7 @@ export function makeEdgeOrders(deps: CoreDeps & { readonly links: HostLinks }): 
   return {
     send,
     async heard(hostId, news) {
-      if (news.revision > MOST_REVISIONS) return;
+      if (news.revision > MAX_REVISIONS) return;
       const isOurs = await db.transaction().execute((trx) => storeEdgeNews(trx, hostId, news));
       if (!isOurs) await send({ environmentId: news.environmentId });
     },

@@ -20,7 +20,7 @@ import { placeDeployment } from './placement.ts';
 /**
  * Waiting deployments per environment that people or their programs requested: unlike pushes, none replaces another.
  */
-const MOST_WAITING = 50;
+const MAX_WAITING = 50;
 
 /**
  * Deployments that every host runs at once, at least (agent/deployment/queue.ts): with fewer ahead, a deployment does
@@ -30,10 +30,10 @@ const LEAST_AT_ONCE = 2;
 
 /** A push is always allowed, since it replaces a waiting one. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
 export async function checkQueueLimit(db: Db, { trigger, environmentId }: DeploymentRequest): Promise<void> {
-  if (trigger === 'push' || (await countKeptWaiting(db, environmentId)) < MOST_WAITING) return;
+  if (trigger === 'push' || (await countKeptWaiting(db, environmentId)) < MAX_WAITING) return;
   throw new OrkestrError(
     'ORK_TOO_MANY_REQUESTS',
-    `${MOST_WAITING} deployments are already waiting in this environment. Let them run, or cancel some.`,
+    `${MAX_WAITING} deployments are already waiting in this environment. Let them run, or cancel some.`,
   );
 }
 

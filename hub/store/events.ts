@@ -32,7 +32,7 @@ export type StoredEvent =
  * Limit per deployment. Each step starts and ends, and starts again when its host restarts. The step table has the
  * final state.
  */
-const MOST_STEP_EVENTS = 200;
+const MAX_STEP_EVENTS = 200;
 
 /** Record the new status for followers. */
 export async function addStatusEvent(db: Db, deployment: Row<'deployment'>): Promise<void> {
@@ -54,7 +54,7 @@ export async function addStepEvent(db: Db, deploymentId: string, step: Step): Pr
     .where('deployment_id', '=', deploymentId)
     .where('kind', '=', 'step')
     .executeTakeFirstOrThrow();
-  if (count < MOST_STEP_EVENTS) await add(db, deploymentId, 'step', step);
+  if (count < MAX_STEP_EVENTS) await add(db, deploymentId, 'step', step);
 }
 
 /** The bytes stay in log_chunk; the event only names the chunk. */
