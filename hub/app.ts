@@ -29,7 +29,7 @@ import { registerProjects } from './api/projects.ts';
 import { registerReceivers } from './api/receivers.ts';
 import { registerRegistries } from './api/registries.ts';
 import { registerRateLimit } from './api/rate-limit.ts';
-import { API_PREFIX } from './api/schemas.ts';
+import { API_PREFIX } from './api/paths.ts';
 import { registerSession } from './api/session.ts';
 import { registerTokens } from './api/tokens.ts';
 import { requestValidator } from './api/unknown-fields.ts';

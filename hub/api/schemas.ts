@@ -359,6 +359,3 @@ export const AppLogEvent = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('end'), error: ErrorReport.nullable() }),
 ]);
 export type AppLogEvent = z.infer<typeof AppLogEvent>;
-
-/** Prefix of all routes of the API; the hub serves their description at /api/openapi.json. */
-export const API_PREFIX = '/api/v1';

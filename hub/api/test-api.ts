@@ -35,7 +35,7 @@ import { openDatabase, type Db } from '../store/database.ts';
 import { deleteEnvironment } from '../store/environments.ts';
 import { deleteProject } from '../store/projects.ts';
 import { watchPlans } from '../store/test-plans.ts';
-import { API_PREFIX } from './schemas.ts';
+import { API_PREFIX } from './paths.ts';
 
 export interface Answer {
   readonly status: number;
