@@ -66,7 +66,8 @@ const AREAS: readonly Area[] = [
   { path: 'hub/', may: ['protocol/'] },
   {
     // The installer uses the hub's API, with the same client as the CLI, and the agent's image names; where it stops an
-    // agent, it removes the agent's firewall rules. A release bundles proxy and console with their own settings.
+    // agent, it removes the agent's firewall rules, which are named after its identity. A release bundles proxy and
+    // console with their own settings.
     path: 'installer/',
     may: [
       'hub/api/paths.ts',
@@ -76,6 +77,7 @@ const AREAS: readonly Area[] = [
       'proxy/bundle.config.mjs',
       'agent/detect/base-images.ts',
       'agent/firewall/firewall.ts',
+      'agent/identity/identity.ts',
       'protocol/',
     ],
   },
