@@ -10,7 +10,11 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { AGENT_LINK_PATH } from '../protocol/agent-link.ts';
 import { registerAccess } from './api/access.ts';
 import { registerAppLog } from './api/app-log.ts';
+import { registerCli } from './api/cli.ts';
+import { registerConsole } from './api/console.ts';
 import { registerDeployments } from './api/deployments.ts';
+import { registerDistribution } from './api/distribution.ts';
+import { registerDocs } from './api/docs.ts';
 import { registerEnrol } from './api/enrol.ts';
 import { registerEnvironments } from './api/environments.ts';
 import { registerEvents } from './api/events.ts';
@@ -25,17 +29,13 @@ import { registerProjects } from './api/projects.ts';
 import { registerReceivers } from './api/receivers.ts';
 import { registerRegistries } from './api/registries.ts';
 import { registerRateLimit } from './api/rate-limit.ts';
-import { registerReleases } from './api/releases.ts';
-import { registerCli } from './api/cli.ts';
-import { API_PREFIX } from './api/schemas.ts';
+import { API_PREFIX } from './api/paths.ts';
 import { registerSession } from './api/session.ts';
 import { registerTokens } from './api/tokens.ts';
 import { requestValidator } from './api/unknown-fields.ts';
 import { registerUpgrades } from './api/upgrades.ts';
 import { registerVariables } from './api/variables.ts';
 import { registerAuth } from './auth/hook.ts';
-import { registerConsole } from './console-files.ts';
-import { registerDocs } from './docs-pages.ts';
 import type { HubApp, HubDeps } from './deps.ts';
 import { DEADLINE_MS } from './git/backend.ts';
 
@@ -69,14 +69,14 @@ const RESOURCES: ReadonlyArray<(app: HubApp, deps: HubDeps) => void> = [
 ];
 
 /** Files that the hub serves beside its API; each may be absent. */
-export interface MadeFiles {
+export interface ServedFiles {
   readonly consoleFolder: string;
   readonly docsFolder: string;
   /** The CLI as one program. */
   readonly cliFile: string;
 }
 
-export async function buildApp(deps: HubDeps, { consoleFolder, docsFolder, cliFile }: MadeFiles): Promise<HubApp> {
+export async function buildApp(deps: HubDeps, { consoleFolder, docsFolder, cliFile }: ServedFiles): Promise<HubApp> {
   const loggerInstance: FastifyBaseLogger = deps.log;
   const app: HubApp = fastify({
     loggerInstance,
@@ -97,7 +97,7 @@ export async function buildApp(deps: HubDeps, { consoleFolder, docsFolder, cliFi
   await registerOpenApi(app);
   registerAuth(app, deps, API_PREFIX);
   registerHealth(app, deps);
-  registerReleases(app, deps);
+  registerDistribution(app, deps);
   registerCli(app, cliFile);
   await app.register(
     (api, _options, done) => {

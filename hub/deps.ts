@@ -178,7 +178,7 @@ export interface Upgrades {
   hostConnected(hostId: string): Promise<void>;
 }
 
-interface UpgradeRequest {
+export interface UpgradeRequest {
   readonly teamId: string;
   readonly version: string;
   /** In the order of their upgrades. */

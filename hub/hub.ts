@@ -4,22 +4,22 @@ import { fileURLToPath } from 'node:url';
 import { OrkestrError } from '../protocol/errors.ts';
 import { sealerFromKeyFile } from '../protocol/sealing.ts';
 import type { Logger } from '../protocol/service/logger.ts';
-import { makeAgents } from './agents/link.ts';
+import { AgentServer } from './agents/link.ts';
 import { Sessions } from './agents/sessions.ts';
 import { buildApp } from './app.ts';
 import { loadHubKey } from './auth/hub-key.ts';
 import type { HubConfig } from './config.ts';
 import type { Clock, CoreDeps, HubApp, HubDeps } from './deps.ts';
-import { makeGitRemotes } from './git/remote.ts';
+import { GitServer } from './git/remote.ts';
 import { Repositories } from './git/repositories.ts';
 import { makeCommitResolver } from './git/resolver.ts';
 import { makeHostWatch } from './notify/host-watch.ts';
-import { makeNotifier } from './notify/notifier.ts';
+import { NotificationSender } from './notify/notifier.ts';
 import { makeNews } from './scheduler/news.ts';
 import { makeScheduler } from './scheduler/scheduler.ts';
 import { lockState, prepareState } from './state.ts';
 import { openDatabase, storeTrouble } from './store/database.ts';
-import { makeUpgrades } from './upgrades/upgrades.ts';
+import { HostUpgrades } from './upgrades/upgrades.ts';
 import { makeUptime } from './uptime.ts';
 
 /** How long in-flight requests may take when the hub stops, ms. */
@@ -93,16 +93,16 @@ function wire(core: CoreDeps): HubDeps {
   const news = makeNews();
   const repositories = new Repositories(core.config.stateFolder);
   const scheduler = makeScheduler({ ...core, links: sessions, news });
-  const upgrades = makeUpgrades({ ...core, links: sessions });
+  const upgrades = new HostUpgrades({ ...core, links: sessions });
   return {
     ...core,
     news,
     scheduler,
     upgrades,
-    notifier: makeNotifier(core),
+    notifier: new NotificationSender(core),
     hostWatch: makeHostWatch({ ...core, links: sessions }),
-    agents: makeAgents({ ...core, sessions, scheduler, news, upgrades }),
-    git: makeGitRemotes({ ...core, repositories, scheduler, links: sessions }),
+    agents: new AgentServer({ ...core, sessions, scheduler, news, upgrades }),
+    git: new GitServer({ ...core, repositories, scheduler, links: sessions }),
     resolver: makeCommitResolver({ ...core, repositories }),
   };
 }

@@ -7,18 +7,18 @@ import type { TestContext } from 'node:test';
 import { makeSealer } from '../protocol/sealing.ts';
 import { makeLogger } from '../protocol/service/logger.ts';
 import { type KeyPairPem, makeKeyPair } from '../protocol/signing.ts';
-import { type AgentTiming, makeAgents } from './agents/link.ts';
+import { type AgentTiming, AgentServer } from './agents/link.ts';
 import { Sessions } from './agents/sessions.ts';
 import { type Introduction, ScriptedAgent } from './agents/test-agent.ts';
 import { buildApp } from './app.ts';
 import type { ConcurrencyLimits } from './concurrency-limit.ts';
 import { readConfig } from './config.ts';
 import type { HubDeps } from './deps.ts';
-import { makeGitRemotes } from './git/remote.ts';
+import { GitServer } from './git/remote.ts';
 import { Repositories } from './git/repositories.ts';
 import { makeCommitResolver } from './git/resolver.ts';
 import { makeHostWatch } from './notify/host-watch.ts';
-import { makeNotifier } from './notify/notifier.ts';
+import { NotificationSender } from './notify/notifier.ts';
 import type { OutboundOptions } from './outbound/post.ts';
 import type { PlanKey } from './plans.ts';
 import { makeNews } from './scheduler/news.ts';
@@ -27,7 +27,7 @@ import type { Account } from './setup.ts';
 import { openDatabase } from './store/database.ts';
 import { watchPlans } from './store/test-plans.ts';
 import { addEnvironment, addHost, type EnrolledHost, seed } from './test-seed.ts';
-import { makeUpgrades } from './upgrades/upgrades.ts';
+import { HostUpgrades } from './upgrades/upgrades.ts';
 import { makeUptime } from './uptime.ts';
 
 export interface TestHub {
@@ -35,8 +35,8 @@ export interface TestHub {
   readonly folder: string;
   readonly deps: HubDeps & {
     readonly scheduler: ReturnType<typeof makeScheduler>;
-    readonly upgrades: ReturnType<typeof makeUpgrades>;
-    readonly notifier: ReturnType<typeof makeNotifier>;
+    readonly upgrades: HostUpgrades;
+    readonly notifier: NotificationSender;
     readonly hostWatch: ReturnType<typeof makeHostWatch>;
   };
   readonly repositories: Repositories;
@@ -119,9 +119,9 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
   const news = makeNews();
   const repositories = new Repositories(folder);
   const scheduler = makeScheduler({ ...core, links: sessions, news }, options);
-  const upgrades = makeUpgrades({ ...core, links: sessions });
-  const agents = makeAgents({ ...core, sessions, scheduler, news, upgrades }, options.timing ?? TIMING);
-  const git = makeGitRemotes(
+  const upgrades = new HostUpgrades({ ...core, links: sessions });
+  const agents = new AgentServer({ ...core, sessions, scheduler, news, upgrades }, options.timing ?? TIMING);
+  const git = new GitServer(
     { ...core, repositories, scheduler, links: sessions },
     {
       ...(options.sizeLimit !== undefined && { sizeLimit: options.sizeLimit }),
@@ -131,7 +131,7 @@ export async function startTestHub(options: TestHubOptions = {}): Promise<TestHu
     },
   );
   const resolver = makeCommitResolver({ ...core, repositories });
-  const notifier = makeNotifier(core, options.outbound);
+  const notifier = new NotificationSender(core, options.outbound);
   const hostWatch = makeHostWatch({ ...core, links: sessions });
   const deps = { ...core, scheduler, agents, git, resolver, news, upgrades, notifier, hostWatch };
   await git.start();

@@ -9,7 +9,7 @@ RELEASE_KEY=''
 RELEASE_URL=''
 # Only in the copy beside the archives: the SHA-256 of their list of checksums.
 RELEASE_SUMS_SHA256=''
-# Filled in by a hub that serves this file (hub/api/releases.ts).
+# Filled in by a hub that serves this file (hub/api/distribution.ts).
 HUB_URL=''
 HUB_SUMS_SHA256=''
 

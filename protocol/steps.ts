@@ -9,6 +9,13 @@ export const STEP_NAMES = ['clone', 'analyze', 'build', 'deploy', 'health', 'cut
 export const StepName = z.enum(STEP_NAMES);
 export type StepName = z.infer<typeof StepName>;
 
+/**
+ * The steps up to an image: all that a host does that builds for another one. A release keeps their outputs, so a
+ * rollback whose image is still available skips them.
+ */
+export const STEPS_OF_A_BUILD = ['clone', 'analyze', 'build'] as const satisfies readonly StepName[];
+export const isStepOfABuild = (name: StepName): boolean => (STEPS_OF_A_BUILD as readonly StepName[]).includes(name);
+
 export const Checkout = z.object({
   commit: CommitSha,
   /** First line of the commit message and its author, for people. Cut to 200 characters. */
@@ -20,6 +27,9 @@ export const Checkout = z.object({
   committedAt: Timestamp.optional(),
 });
 export type Checkout = z.infer<typeof Checkout>;
+
+/** In place of the checkout of a commit that is not cloned. */
+export const emptyCheckout = (commit: string): Checkout => ({ commit, subject: '', author: '', files: 0, bytes: 0 });
 
 /** One fact about a repository and its source. As in: start command, `node server.js`, "package.json scripts.start" */
 export const Evidence = z.object({

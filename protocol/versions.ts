@@ -9,6 +9,15 @@ import { toVersion2 } from './version-2.ts';
 export const PROTOCOL_VERSION = 3;
 export const OLDEST_PROTOCOL = 2;
 
+/** First version in which an agent knows the feature. */
+export const SINCE = {
+  appLogs: 3,
+  /** Without it, the next deployment applies changed edge settings. */
+  edgeOrders: 3,
+  /** Without it, an agent refuses a job with the health check "running". */
+  workers: 3,
+} as const;
+
 /** The versions that a peer speaks, both ends included. */
 interface SpokenVersions {
   readonly oldest: number;

@@ -1,17 +1,14 @@
 /** The build job: the steps up to an image in its registry. Another host does the rest. */
 import type { ReleaseJob } from '../../protocol/job.ts';
-import type { StepName } from '../../protocol/steps.ts';
+import { isStepOfABuild } from '../../protocol/steps.ts';
 import { transition } from './deployment.ts';
-import { STEPS_OF_A_RELEASE } from './pipeline.ts';
 import type { AnyStage, Pipeline } from './pipeline.ts';
 import { reportOf } from './run.ts';
 import type { Run } from './run.ts';
 
-const STEPS_OF_A_BUILD: readonly StepName[] = STEPS_OF_A_RELEASE;
-
 /** The stages that a job goes through. */
 export const stagesOf = ({ stages }: Pipeline, { kind }: Pick<ReleaseJob, 'kind'>): readonly AnyStage[] =>
-  kind === 'build' ? stages.filter(({ step }) => STEPS_OF_A_BUILD.includes(step.name)) : stages;
+  kind === 'build' ? stages.filter(({ step }) => isStepOfABuild(step.name)) : stages;
 
 /** Ends a build job. This host needs nothing of it any more. */
 export async function handOn({ parts, job }: Run): Promise<void> {

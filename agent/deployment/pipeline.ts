@@ -35,9 +35,6 @@ export interface Pipeline {
   stands(context: StepContext): Promise<boolean>;
 }
 
-/** Steps whose outputs a release keeps. A rollback whose image is still available skips them. */
-export const STEPS_OF_A_RELEASE = ['clone', 'analyze', 'build'] as const satisfies readonly StepName[];
-
 const registrySeconds = ({ registry }: Settings): number => (registry === undefined ? 0 : REGISTRY_SECONDS);
 
 export const PIPELINE: Pipeline = {

@@ -1,9 +1,8 @@
 /** Whether the image of a rollback's release is still on the host or in its registry: then nothing is built. */
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { RollbackJob } from '../../protocol/job.ts';
-import type { Release } from '../../protocol/steps.ts';
+import { emptyCheckout, type Release, STEPS_OF_A_BUILD } from '../../protocol/steps.ts';
 import { attempt } from './attempt.ts';
-import { STEPS_OF_A_RELEASE } from './pipeline.ts';
 import type { StepRecord } from './records.ts';
 import { emptyStep, timestampOf } from './run.ts';
 import type { Run } from './run.ts';
@@ -35,12 +34,12 @@ async function findRetained(run: Run, { release, registries }: RollbackJob): Pro
 /** Records of the steps that a release makes unnecessary. @param note where its image is */
 function skippedSteps(run: Run, release: Pick<Release, 'commit' | 'plan' | 'image'>, note: string): StepRecord[] {
   const startedAt = timestampOf(run.parts.ports);
-  const outputs: Record<(typeof STEPS_OF_A_RELEASE)[number], unknown> = {
-    clone: { commit: release.commit, subject: '', author: '', files: 0, bytes: 0 },
+  const outputs: Record<(typeof STEPS_OF_A_BUILD)[number], unknown> = {
+    clone: emptyCheckout(release.commit),
     analyze: release.plan,
     build: release.image,
   };
-  return STEPS_OF_A_RELEASE.map((name) => ({
+  return STEPS_OF_A_BUILD.map((name) => ({
     ...emptyStep(name, startedAt),
     state: 'skipped',
     output: outputs[name],

@@ -6,6 +6,7 @@ import type { ErrorReport } from '../../protocol/errors.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { Uuid } from '../../protocol/ids.ts';
 import type { Job, SignedJob } from '../../protocol/job.ts';
+import { parseJson } from '../../protocol/json.ts';
 import { reasonOf } from '../../protocol/service/dialling.ts';
 import { z } from 'zod';
 import { backoffMs } from '../lib/backoff.ts';
@@ -149,12 +150,7 @@ function refuseUnreadable(
   error: unknown,
 ): void {
   log.error({ err: error }, 'a job that this version cannot read was refused');
-  let body: unknown;
-  try {
-    body = JSON.parse(payload);
-  } catch {
-    return; // not even JSON: there is no id to report, the log line above is all that is left
-  }
-  const named = Addressed.safeParse(body);
+  // Without an id to report, not even in JSON, the log line above is all that is left.
+  const named = Addressed.safeParse(parseJson(payload));
   if (named.success && named.data.hostId === hostId) jobs.refuse(named.data, toErrorReport(error, 'ORK_JOB_REFUSED'));
 }

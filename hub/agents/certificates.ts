@@ -8,6 +8,7 @@ import { covers } from '../domains.ts';
 import { notifyOfCertificate } from '../notify/certificate-notice.ts';
 import type { Db } from '../store/database.ts';
 import { deleteFailing, listOfHost, putFailing, setTold } from '../store/failing-certificates.ts';
+import { listDomainsOfHost } from '../store/routes.ts';
 import type { Row } from '../store/schema.ts';
 
 /** How long a certificate must fail before a notice is sent, ms. */
@@ -31,7 +32,7 @@ export async function takeCertificates(
 ): Promise<void> {
   const known = new Map((await listOfHost(trx, hostId)).map((row) => [keyOf(row), row]));
   if (known.size === 0 && failing.length === 0) return;
-  const routes = await routesOfHost(trx, hostId);
+  const routes = await listDomainsOfHost(trx, hostId);
   const isThere = new Set(routes.map(keyOf));
   const seen = new Set<string>();
   for (const route of routes) {
@@ -61,17 +62,6 @@ async function takeOne(
   if (known === undefined || known.told_at !== null || uptime.elapsed(Date.parse(known.since)) < LASTING_MS) return;
   await setTold(trx, route, now);
   await notifyOfCertificate(trx, route, one.error, now);
-}
-
-/** Each name once, even if several paths of it are routed. */
-function routesOfHost(trx: Db, hostId: string): Promise<Pick<Known, 'environment_id' | 'host'>[]> {
-  return trx
-    .selectFrom('route')
-    .innerJoin('environment', 'environment.id', 'route.environment_id')
-    .select(['route.environment_id', 'route.host'])
-    .distinct()
-    .where('environment.host_id', '=', hostId)
-    .execute();
 }
 
 const keyOf = ({ environment_id, host }: Pick<Known, 'environment_id' | 'host'>): string => `${environment_id} ${host}`;

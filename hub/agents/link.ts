@@ -4,10 +4,12 @@
  */
 import { randomBytes, randomUUIDv7 } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { type HubMessage, MAX_FRAME_BYTES, welcomeProof } from '../../protocol/agent-link.ts';
 import { blockListOf } from '../../protocol/address-kind.ts';
-import { toErrorReport } from '../../protocol/errors.ts';
+import type { AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
+import { type ErrorReport, toErrorReport } from '../../protocol/errors.ts';
 import { signText } from '../../protocol/signing.ts';
 import { agreeWithAgent, OLDEST_PROTOCOL, spokenBy } from '../../protocol/versions.ts';
 import type { Agents, CoreDeps, News, Peer, Scheduler, Upgrades } from '../deps.ts';
@@ -36,28 +38,74 @@ const TIMING: AgentTiming = { heartbeatMs: 15_000, handshakeMs: 10_000 };
 /** Close code "going away", RFC 6455 section 7.4.1. */
 const CLOSE_GOING_AWAY = 1001;
 
-export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agents {
-  const { sessions, scheduler, log } = deps;
-  const intake = new Intake();
-  const server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false });
-  const unproven = new UnprovenConnections(timing.handshakeMs, blockListOf(deps.config.trusted));
+export class AgentServer implements Agents {
+  readonly #deps: AgentDeps;
+  readonly #timing: AgentTiming;
+  readonly #intake = new Intake();
+  readonly #server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false });
+  readonly #unproven: UnprovenConnections;
 
-  function accept(socket: WebSocket, request: IncomingMessage): void {
+  constructor(deps: AgentDeps, timing: AgentTiming = TIMING) {
+    this.#deps = deps;
+    this.#timing = timing;
+    this.#unproven = new UnprovenConnections(timing.handshakeMs, blockListOf(deps.config.trusted));
+  }
+
+  isOnline(hostId: string): boolean {
+    return this.#deps.sessions.isOnline(hostId);
+  }
+
+  peer(hostId: string): Peer | undefined {
+    return this.#deps.sessions.peer(hostId);
+  }
+
+  refusal(hostId: string): ErrorReport | undefined {
+    return this.#deps.sessions.refusal(hostId);
+  }
+
+  send(hostId: string, message: HubMessage): boolean {
+    return this.#deps.sessions.send(hostId, message);
+  }
+
+  readAppLog(hostId: string, request: AppLogRequest): AppLogRead {
+    return this.#deps.sessions.readAppLog(hostId, request);
+  }
+
+  disconnect(hostId: string): void {
+    this.#deps.sessions.disconnect(hostId, CLOSE_REVOKED, 'this host is not enrolled any more');
+  }
+
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#server.handleUpgrade(request, socket, head, (opened) => this.#accept(opened, request));
+  }
+
+  async stop(): Promise<void> {
+    const open = [...this.#server.clients].map(async (socket) => {
+      // Not `once` of node:events: it rejects on an error event, which a bad frame emits before the close.
+      const closed = new Promise((resolve) => socket.once('close', resolve));
+      closeSoon(socket, CLOSE_GOING_AWAY, 'the hub stops');
+      await closed;
+    });
+    this.#server.close();
+    await Promise.all(open);
+  }
+
+  #accept(socket: WebSocket, request: IncomingMessage): void {
     // ws closes the connection on a malformed or too large frame. Without a listener its error event would throw.
-    socket.on('error', (error) => log.info({ err: error }, 'agent connection'));
-    unproven.add(socket, request);
+    socket.on('error', (error) => this.#deps.log.info({ err: error }, 'agent connection'));
+    this.#unproven.add(socket, request);
     const nonce = randomBytes(32).toString('base64url');
     socket.once('message', (data: Buffer, isBinary: boolean) => {
-      unproven.remove(socket);
+      this.#unproven.remove(socket);
       socket.pause(); // read nothing more until the host is authenticated
-      greet(socket, nonce, data, isBinary);
+      this.#greet(socket, nonce, data, isBinary);
     });
     send(socket, { type: 'challenge', nonce });
   }
 
-  function greet(socket: WebSocket, nonce: string, data: Buffer, isBinary: boolean): void {
+  #greet(socket: WebSocket, nonce: string, data: Buffer, isBinary: boolean): void {
     const refused = (error: unknown, protocol: number): void => {
-      log.warn({ err: error }, 'an agent was refused');
+      this.#deps.log.warn({ err: error }, 'an agent was refused');
       refuse(socket, error, protocol);
     };
     let hello: Hello;
@@ -66,42 +114,41 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
     } catch (error) {
       return refused(error, OLDEST_PROTOCOL);
     }
-    shakeHands(socket, nonce, hello).catch((error: unknown) => refused(error, spokenBy(hello).newest));
+    this.#shakeHands(socket, nonce, hello).catch((error: unknown) => refused(error, spokenBy(hello).newest));
   }
 
-  async function shakeHands(socket: WebSocket, nonce: string, hello: Hello): Promise<void> {
-    const host = await provenHost(deps.db, nonce, hello);
-    const peer = { agentVersion: hello.agentVersion, protocol: agree(host, hello), since: deps.clock.now() };
+  async #shakeHands(socket: WebSocket, nonce: string, hello: Hello): Promise<void> {
+    const { db, clock, scheduler, upgrades } = this.#deps;
+    const host = await provenHost(db, nonce, hello);
+    const peer = { agentVersion: hello.agentVersion, protocol: this.#agree(host, hello), since: clock.now() };
     await scheduler.hostReturns(host.id, hello.running);
     // A `disconnect` in the meantime could not close this connection, which was not registered yet.
-    await checkStillEnrolled(deps.db, host);
+    await checkStillEnrolled(db, host);
     if (socket.readyState !== socket.OPEN) return;
-    open(socket, host, peer, hello.nonce);
+    this.#open(socket, host, peer, hello.nonce);
     await scheduler.hostConnected(host.id, hello.running);
-    await deps.upgrades.hostConnected(host.id);
+    await upgrades.hostConnected(host.id);
   }
 
   /** After the proof of the key, so that a stranger cannot set the refusal shown for the host. */
-  function agree(host: Row<'host'>, hello: Hello): number {
+  #agree(host: Row<'host'>, hello: Hello): number {
     try {
       return agreeWithAgent(spokenBy(hello));
     } catch (error) {
-      sessions.refused(host.id, toErrorReport(error));
+      this.#deps.sessions.refused(host.id, toErrorReport(error));
       throw error;
     }
   }
 
-  function open(socket: WebSocket, host: Row<'host'>, peer: Peer, agentNonce: string): void {
-    const session = new HostSession(socket, { id: host.id, peer }, { ...deps, intake }, timing.heartbeatMs);
-    const sessionId = randomUUIDv7();
-    session.send({
-      type: 'welcome',
-      protocol: peer.protocol,
-      sessionId,
-      acknowledged: host.acknowledged,
-      heartbeatSeconds: Math.max(1, timing.heartbeatMs / 1000),
-      signature: signText(welcomeProof(agentNonce, sessionId), deps.hubKey.privateKey),
-    });
+  #open(socket: WebSocket, host: Row<'host'>, peer: Peer, agentNonce: string): void {
+    const { sessions, log } = this.#deps;
+    const session = new HostSession(
+      socket,
+      { id: host.id, peer },
+      { ...this.#deps, intake: this.#intake },
+      this.#timing.heartbeatMs,
+    );
+    session.send(this.#welcome(host, peer, agentNonce));
     sessions.add(session);
     log.info({ hostId: host.id, ...peer }, 'host connected');
     socket.once('close', (code) => {
@@ -120,25 +167,17 @@ export function makeAgents(deps: AgentDeps, timing: AgentTiming = TIMING): Agent
     socket.resume();
   }
 
-  return {
-    isOnline: (hostId) => sessions.isOnline(hostId),
-    peer: (hostId) => sessions.peer(hostId),
-    refusal: (hostId) => sessions.refusal(hostId),
-    send: (hostId, message) => sessions.send(hostId, message),
-    readAppLog: (hostId, request) => sessions.readAppLog(hostId, request),
-    disconnect: (hostId) => sessions.disconnect(hostId, CLOSE_REVOKED, 'this host is not enrolled any more'),
-    upgrade: (request, socket, head) => server.handleUpgrade(request, socket, head, accept),
-    async stop() {
-      const open = [...server.clients].map(async (socket) => {
-        // Not `once` of node:events: it rejects on an error event, which a bad frame emits before the close.
-        const closed = new Promise((resolve) => socket.once('close', resolve));
-        closeSoon(socket, CLOSE_GOING_AWAY, 'the hub stops');
-        await closed;
-      });
-      server.close();
-      await Promise.all(open);
-    },
-  };
+  #welcome(host: Row<'host'>, peer: Peer, agentNonce: string): HubMessage {
+    const sessionId = randomUUIDv7();
+    return {
+      type: 'welcome',
+      protocol: peer.protocol,
+      sessionId,
+      acknowledged: host.acknowledged,
+      heartbeatSeconds: Math.max(1, this.#timing.heartbeatMs / 1000),
+      signature: signText(welcomeProof(agentNonce, sessionId), this.#deps.hubKey.privateKey),
+    };
+  }
 }
 
 const send = (socket: WebSocket, message: HubMessage): void => socket.send(JSON.stringify(message));

@@ -5,15 +5,16 @@
 import type { Report } from '../../protocol/agent-link.ts';
 import { type ErrorReport, OrkestrError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/service/logger.ts';
-import { type StepName, StepOutputs } from '../../protocol/steps.ts';
+import { isStepOfABuild, StepOutputs } from '../../protocol/steps.ts';
 import { notifyOfDeployment } from '../notify/deployment-notice.ts';
 import { isLostAssumption, leaseEnd } from '../scheduler/lease.ts';
-import { deleteRemoval, findRemoval } from '../scheduler/removals.ts';
 import type { Db } from '../store/database.ts';
-import { changeStatus, findOnHost, isOpen, raiseGenerations } from '../store/deployments.ts';
+import { changeStatus, findOnHost, handOver, isOpen, listLive, raiseGenerations } from '../store/deployments.ts';
 import { raiseApplied } from '../store/edge-revisions.ts';
+import { getAcknowledged, setAcknowledged } from '../store/hosts.ts';
 import { addLogChunk } from '../store/logs.ts';
 import { insertRelease } from '../store/releases.ts';
+import { deleteRemoval, findRemoval } from '../store/removals.ts';
 import type { Row } from '../store/schema.ts';
 import { listSteps, putStep } from '../store/steps.ts';
 import type { NumberedReport } from './frames.ts';
@@ -21,10 +22,7 @@ import type { NumberedReport } from './frames.ts';
 /**
  * More generations than any environment ever has. A higher number is bogus and must not become the base of new ones.
  */
-const MOST_GENERATIONS = 2 ** 31;
-
-/** Steps of a host that only builds. */
-const STEPS_OF_A_BUILD: readonly StepName[] = ['clone', 'analyze', 'build'];
+const MAX_GENERATIONS = 2 ** 31;
 
 type StatusReport = Extract<Report, { kind: 'deployment' }>;
 
@@ -70,8 +68,7 @@ export async function applyReports(
   const renumbered = new Set<string>();
   const ended = new Set<string>();
   const acknowledged = await db.transaction().execute(async (trx) => {
-    const host = await trx.selectFrom('host').select('acknowledged').where('id', '=', hostId).executeTakeFirstOrThrow();
-    let last = host.acknowledged;
+    let last = await getAcknowledged(trx, hostId);
     for (const { sequence, report, problem } of reports) {
       if (sequence <= last) continue;
       if (sequence !== last + 1) {
@@ -81,7 +78,7 @@ export async function applyReports(
       if (report !== null) await applyReport({ db: trx, log, hostId, now, changed, built, renumbered, ended }, report);
       last = sequence;
     }
-    await trx.updateTable('host').set({ acknowledged: last }).where('id', '=', hostId).execute();
+    await setAcknowledged(trx, hostId, last);
     return last;
   });
   return { acknowledged, changed, built, renumbered, ended };
@@ -195,7 +192,7 @@ const errorOf = ({ error }: StatusReport): ErrorReport | null =>
 
 /** The host has seen newer generations than this hub: the hub was restored from a backup. */
 const isStale = (report: StatusReport): report is StatusReport & { readonly newest: number } =>
-  report.error?.code === 'ORK_GENERATION_STALE' && report.newest !== undefined && report.newest < MOST_GENERATIONS;
+  report.error?.code === 'ORK_GENERATION_STALE' && report.newest !== undefined && report.newest < MAX_GENERATIONS;
 
 /**
  * The deployment is not cancelled, and this host has not started it. It may be running already if another host built
@@ -206,7 +203,7 @@ async function mayBeSentAgain(db: Db, deployment: Row<'deployment'>): Promise<bo
   if (deployment.status === 'queued') return true;
   const { build_host_id: builder, host_id: host } = deployment;
   if (deployment.status !== 'running' || builder === null || host === builder) return false;
-  return (await listSteps(db, deployment.id)).every(({ name }) => STEPS_OF_A_BUILD.includes(name));
+  return (await listSteps(db, deployment.id)).every(({ name }) => isStepOfABuild(name));
 }
 
 async function renumber({ db, log, hostId, renumbered }: Batch, deployment: Row<'deployment'>, newest: number) {
@@ -229,27 +226,12 @@ async function applyBuilt(batch: Batch, deployment: Row<'deployment'>): Promise<
     return;
   }
   batch.built.add(deployment.id);
-  await db
-    .updateTable('deployment')
-    .set((row) => ({
-      host_id: row
-        .selectFrom('environment')
-        .select('environment.host_id')
-        .whereRef('environment.id', '=', 'deployment.environment_id'),
-      lease_expires_at: leaseEnd(new Date(now)),
-    }))
-    .where('id', '=', deployment.id)
-    .execute();
+  await handOver(db, deployment.id, leaseEnd(new Date(now)));
 }
 
 /** Mark older live deployments as superseded. True when a newer one is already live: this report came late. */
 async function supersede(batch: Batch, deployment: Row<'deployment'>): Promise<boolean> {
-  const live = await batch.db
-    .selectFrom('deployment')
-    .select(['id', 'generation'])
-    .where('environment_id', '=', deployment.environment_id)
-    .where('status', '=', 'live')
-    .execute();
+  const live = await listLive(batch.db, deployment.environment_id);
   const older = live.filter(({ generation }) => generation < deployment.generation);
   for (const { id } of older) {
     await changeStatus(batch.db, id, { status: 'superseded' });

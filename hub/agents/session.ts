@@ -6,7 +6,7 @@ import type { WebSocket } from 'ws';
 import type { HubMessage } from '../../protocol/agent-link.ts';
 import type { AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
-import { inVersion } from '../../protocol/versions.ts';
+import { inVersion, SINCE } from '../../protocol/versions.ts';
 import type { CoreDeps, News, Peer, Scheduler, Upgrades } from '../deps.ts';
 import { LEASE_SECONDS } from '../scheduler/lease.ts';
 import { takeCertificates } from './certificates.ts';
@@ -26,16 +26,14 @@ export interface SessionDeps extends CoreDeps {
 }
 
 /** Queued messages at which the socket is paused until there is room again. */
-const MOST_WAITING = 256;
-const MOST_WAITING_BYTES = 4 * 1024 * 1024;
+const MAX_WAITING = 256;
+const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 /** Unsent bytes at which a host counts as stuck. It gets everything again on its next connection. */
-const MOST_UNSENT_BYTES = 32 * 1024 * 1024;
+const MAX_UNSENT_BYTES = 32 * 1024 * 1024;
 /** Maximum number of reports stored in one transaction. */
 const BATCH = 64;
 /** Heartbeats without an answer after which a connection is dead. */
 const MISSED_HEARTBEATS = 2;
-/** First protocol version with app logs. */
-const PROTOCOL_WITH_APP_LOGS = 3;
 /** How long the host may take to answer a close frame, ms. */
 const CLOSE_MS = 2_000;
 
@@ -76,7 +74,7 @@ export class HostSession implements Session {
   }
 
   send(message: HubMessage): void {
-    if (this.#socket.bufferedAmount > MOST_UNSENT_BYTES) {
+    if (this.#socket.bufferedAmount > MAX_UNSENT_BYTES) {
       this.#deps.log.warn({ hostId: this.hostId }, 'the host does not read what it is sent: connection ended');
       this.#socket.terminate();
       return;
@@ -93,7 +91,7 @@ export class HostSession implements Session {
   /** @throws OrkestrError ORK_PROTOCOL_AGENT_OLD */
   readAppLog(request: AppLogRequest): AppLogRead {
     const { agentVersion, protocol } = this.peer;
-    if (protocol >= PROTOCOL_WITH_APP_LOGS) return this.#appLogs.open(request);
+    if (protocol >= SINCE.appLogs) return this.#appLogs.open(request);
     throw new OrkestrError(
       'ORK_PROTOCOL_AGENT_OLD',
       `The agent on the host (version ${agentVersion}) is too old to read app logs.`,
@@ -189,7 +187,7 @@ export class HostSession implements Session {
   }
 
   #isFull(): boolean {
-    return this.#waiting.length >= MOST_WAITING || this.#waitingBytes >= MOST_WAITING_BYTES;
+    return this.#waiting.length >= MAX_WAITING || this.#waitingBytes >= MAX_WAITING_BYTES;
   }
 
   #beat(): void {

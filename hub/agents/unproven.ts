@@ -6,8 +6,8 @@ import { contains } from '../../protocol/address-kind.ts';
 import { canonicalAddress, clientNetwork } from '../../protocol/client-network.ts';
 
 /** In total and per client: a new connection evicts the oldest. */
-const MOST_UNPROVEN = 64;
-const MOST_OF_CLIENT = 32;
+const MAX_UNPROVEN = 64;
+const MAX_OF_CLIENT = 32;
 
 interface Unproven {
   readonly client: string;
@@ -42,9 +42,9 @@ export class UnprovenConnections {
   /** An agent authenticates within moments, so the oldest connection is the least likely to be one. */
   #makeRoom(client: string): void {
     const neighbours = [...this.#open].filter(([, other]) => other.client === client);
-    const crowd = neighbours.length >= MOST_OF_CLIENT ? neighbours : [...this.#open];
+    const crowd = neighbours.length >= MAX_OF_CLIENT ? neighbours : [...this.#open];
     const [oldest] = crowd[0] ?? [];
-    if (oldest === undefined || (crowd !== neighbours && crowd.length < MOST_UNPROVEN)) return;
+    if (oldest === undefined || (crowd !== neighbours && crowd.length < MAX_UNPROVEN)) return;
     this.remove(oldest);
     oldest.terminate();
   }

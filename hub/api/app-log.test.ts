@@ -14,7 +14,8 @@ import type { HubApp } from '../deps.ts';
 import { createAccount } from '../setup.ts';
 import { registerAppLog, type AppLogLimits } from './app-log.ts';
 import { registerProblems } from './problem.ts';
-import { API_PREFIX, AppLogEvent } from './schemas.ts';
+import { API_PREFIX } from './paths.ts';
+import { AppLogEvent } from './schemas.ts';
 
 const PATH = '/projects/shop/environments/production/app-log';
 const TIME = '2030-01-01T00:00:00.00000000';

@@ -18,6 +18,7 @@ import { AppLogText } from './app-log-lines.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
 import { ConcurrencyLimit } from '../concurrency-limit.ts';
 import type { ConcurrencyLimits, LimitMessages } from '../concurrency-limit.ts';
+import { findDeployment } from '../store/deployments.ts';
 import { getEnvironment } from '../store/environments.ts';
 import { EVENT_STREAM, makeLongAnswers } from './long-answers.ts';
 import type { Answer } from './long-answers.ts';
@@ -238,11 +239,6 @@ async function proveAlive({ deps, request, answer, read, asEvents }: LogReading)
 }
 
 async function commitOf({ deps, environmentId }: LogReading, deploymentId: string): Promise<string | null> {
-  const found = await deps.db
-    .selectFrom('deployment')
-    .select('commit')
-    .where('id', '=', deploymentId)
-    .where('environment_id', '=', environmentId)
-    .executeTakeFirst();
-  return found?.commit ?? null;
+  const deployment = await findDeployment(deps.db, deploymentId);
+  return deployment?.environment_id === environmentId ? deployment.commit : null;
 }

@@ -8,6 +8,7 @@ import { planOf } from '../plans.ts';
 import { type DeploymentContext, getDeployment, listDeployments } from '../store/deployments.ts';
 import { getEnvironment } from '../store/environments.ts';
 import { findRelease } from '../store/releases.ts';
+import { getTeam } from '../store/teams.ts';
 import { showDeployment, showDeploymentDetail } from './deployment-view.ts';
 import { EnvironmentParams, IdParams } from './params.ts';
 import { CancelRequest, Deployment, DeploymentDetail, NewDeployment, NewRollback } from './schemas.ts';
@@ -138,8 +139,7 @@ export function registerDeployments(app: HubApp, deps: HubDeps): void {
 
 /** @throws OrkestrError ORK_PLAN_LIMIT, ORK_CONFLICT */
 async function checkRollback({ db }: HubDeps, { deployment, project }: DeploymentContext): Promise<void> {
-  const team = await db.selectFrom('team').select('plan').where('id', '=', project.team_id).executeTakeFirstOrThrow();
-  const plan = planOf(team);
+  const plan = planOf(await getTeam(db, project.team_id));
   // Deploying the live release again is not a rollback.
   if (!plan.rollback && deployment.status !== 'live')
     throw new OrkestrError('ORK_PLAN_LIMIT', `The plan ${plan.name} does not include rollbacks.`);

@@ -1,5 +1,5 @@
 /** Whether the edge settings of an environment are in effect, or why not. */
-import { EDGE_PROTOCOL } from '../scheduler/edge-orders.ts';
+import { SINCE } from '../../protocol/versions.ts';
 import type { HostLinks } from '../deps.ts';
 import { parseError } from '../store/events.ts';
 import type { Row } from '../store/schema.ts';
@@ -11,6 +11,6 @@ export function edgeStateOf(row: Row<'environment'>, isLive: boolean, links: Pic
   if (row.edge_applied >= row.edge_revision) return { state: 'active', error: null };
   const peer = links.peer(row.host_id);
   if (peer === undefined) return { state: 'offline', error: null };
-  if (peer.protocol < EDGE_PROTOCOL) return { state: 'deployment', error: null };
+  if (peer.protocol < SINCE.edgeOrders) return { state: 'deployment', error: null };
   return error === null ? { state: 'sent', error: null } : { state: 'failed', error };
 }

@@ -5,6 +5,7 @@
 import type { z } from 'zod';
 import type { EdgeSettings } from '../../protocol/edge.ts';
 import type { Settings } from '../../protocol/job.ts';
+import { isJsonObject, type JsonObject } from '../../protocol/json.ts';
 import { hashPassword } from '../auth/password.ts';
 import { invalid } from './problem.ts';
 import { ChangedUsers } from './schemas.ts';
@@ -12,7 +13,6 @@ import type { GivenSettings, ShownSettings } from './schemas.ts';
 import { unknownFields } from './unknown-fields.ts';
 
 export type StoredUsers = EdgeSettings['basicAuth'];
-type Fields = Readonly<Record<string, unknown>>;
 
 export const showSettings = (settings: Settings): ShownSettings => ({
   ...settings,
@@ -35,8 +35,8 @@ export type UserChange = readonly { readonly user: string; readonly password: st
  * of a transaction.
  * @throws OrkestrError ORK_INVALID
  */
-export async function userChangeOf(patch: Fields): Promise<UserChange | null> {
-  const given = isFields(patch.edge) ? patch.edge.basicAuth : undefined;
+export async function userChangeOf(patch: JsonObject): Promise<UserChange | null> {
+  const given = isJsonObject(patch.edge) ? patch.edge.basicAuth : undefined;
   if (given === undefined || given === null) return null;
   const users = ChangedUsers.safeParse(given);
   const at = 'settings.edge.basicAuth';
@@ -60,7 +60,7 @@ export const hashUsers = (given: z.infer<typeof ChangedUsers>): Promise<UserChan
  * The patch with the given users replaced by their stored form.
  * @throws OrkestrError ORK_INVALID for a new user without password
  */
-export function withUsers(patch: Fields, change: UserChange | null, stored: StoredUsers): Fields {
+export function withUsers(patch: JsonObject, change: UserChange | null, stored: StoredUsers): JsonObject {
   if (change === null) return patch;
   const known = new Map(stored.map(({ user, password }) => [user, password]));
   const basicAuth = change.map(({ user, password }) => ({ user, password: password ?? known.get(user) ?? null }));
@@ -68,8 +68,5 @@ export function withUsers(patch: Fields, change: UserChange | null, stored: Stor
   if (without.length > 0) {
     throw invalid(without.map((index) => `settings.edge.basicAuth.${index}.password: a new user needs one`));
   }
-  return { ...patch, edge: { ...(patch.edge as Fields), basicAuth } };
+  return { ...patch, edge: { ...(patch.edge as JsonObject), basicAuth } };
 }
-
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

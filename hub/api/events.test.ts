@@ -16,7 +16,8 @@ import { createAccount } from '../setup.ts';
 import { addLogChunk } from '../store/logs.ts';
 import { registerEvents } from './events.ts';
 import { registerProblems } from './problem.ts';
-import { API_PREFIX, DeploymentEvent } from './schemas.ts';
+import { API_PREFIX } from './paths.ts';
+import { DeploymentEvent } from './schemas.ts';
 
 async function hub(t: TestContext): Promise<TestHub> {
   const started = await startTestHub();

@@ -1,8 +1,8 @@
 /** For supervisors and load balancers: whether the process is alive, and whether it can work. */
-import { sql } from 'kysely';
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
+import { checkDatabase } from '../store/database.ts';
 
 const Status = z.object({ status: z.literal('ok') });
 
@@ -17,8 +17,7 @@ export function registerHealth(app: HubApp, { db }: Pick<HubDeps, 'db'>): void {
     { schema: { summary: 'Whether the hub is ready', tags: ['health'], response: { 200: Status } } },
     async () => {
       try {
-        // Reads a table made by the migrations: succeeds only when the database exists and has its schema.
-        await sql`select 1 from team limit 1`.execute(db);
+        await checkDatabase(db);
       } catch (cause) {
         throw new OrkestrError('ORK_INTERNAL', 'The database does not answer.', { cause });
       }

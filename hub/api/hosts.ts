@@ -13,9 +13,10 @@ import { listDownOfTeam } from '../store/down-apps.ts';
 import { liveDeployments } from '../store/environments.ts';
 import { deleteHost, getHost, insertHost, listHosts, setBuilds, setJoinToken } from '../store/hosts.ts';
 import type { Row } from '../store/schema.ts';
+import { servedVersion } from './distribution.ts';
 import { downStateOf } from './down-state.ts';
+import { joinCommand } from './join-command.ts';
 import { IdParams } from './params.ts';
-import { joinCommand, servedVersion } from './releases.ts';
 import { Host, HostChange, MadeHost, NewHost } from './schemas.ts';
 
 const JOIN_TOKEN_MS = 3600 * 1000;

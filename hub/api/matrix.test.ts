@@ -4,7 +4,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
 import { insertUpgrade } from '../store/upgrades.ts';
 import { Scope } from './schemas.ts';
-import { API_PREFIX } from './schemas.ts';
+import { API_PREFIX } from './paths.ts';
 import { startTestApi, type Call, type TestApi } from './test-api.ts';
 
 type Needed = Scope | 'read or deploy' | 'any' | undefined;

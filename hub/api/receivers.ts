@@ -13,7 +13,7 @@ import { receiverView } from './receiver-view.ts';
 import { MadeReceiver, NewReceiver, Receiver } from './schemas.ts';
 
 /** Per team or project. A notice is queued for all of them in the transaction of its event. */
-const MOST_RECEIVERS = 20;
+const MAX_RECEIVERS = 20;
 
 const tags = ['notifications'];
 const List = z.array(Receiver);
@@ -170,8 +170,8 @@ async function add(
   return db.transaction().execute(async (tx) => {
     const row = { name, kind, shown, kinds: JSON.stringify([...new Set(notices)]), created_at };
     await insertReceiver(tx, sealer, place, row, { address, secret });
-    if ((await listReceivers(tx, place)).length > MOST_RECEIVERS) {
-      throw new OrkestrError('ORK_TOO_LARGE', `There can be at most ${MOST_RECEIVERS} receivers.`);
+    if ((await listReceivers(tx, place)).length > MAX_RECEIVERS) {
+      throw new OrkestrError('ORK_TOO_LARGE', `There can be at most ${MAX_RECEIVERS} receivers.`);
     }
     return { ...(await receiverView(tx, await getReceiver(tx, place, name))), secret };
   });

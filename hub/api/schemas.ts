@@ -359,27 +359,3 @@ export const AppLogEvent = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('end'), error: ErrorReport.nullable() }),
 ]);
 export type AppLogEvent = z.infer<typeof AppLogEvent>;
-
-/**
- * The routes, all under /api/v1 and with a bearer token or the console's session cookie:
- *
- *   POST   /session {token} · DELETE /session · GET /me
- *   GET    /tokens · POST /tokens · DELETE /tokens/:id
- *   GET    /hosts · POST /hosts · POST /hosts/:id/join-token · PATCH|DELETE /hosts/:id
- *   GET    /upgrades · POST /upgrades · GET /upgrades/:id · POST /upgrades/:id/resume|skip|cancel
- *   GET    /projects · POST /projects · GET|PATCH|DELETE /projects/:project
- *   POST   /projects/:project/environments · GET|PATCH|DELETE /projects/:project/environments/:environment
- *   PATCH  /projects/:project/environments/:environment/access
- *   GET|PATCH /projects/:project/environments/:environment/variables
- *   GET    /projects/:project/registries · PUT|DELETE /projects/:project/registries/:host
- *   GET|POST  /receivers, /projects/:project/receivers · DELETE …/:receiver · POST …/:receiver/test
- *   GET|POST  /projects/:project/environments/:environment/deployments   (?limit, ?before)
- *   GET    /projects/:project/environments/:environment/app-log?tail=&since=&follow=  (SSE, or text)
- *   GET    /deployments/:id · POST /deployments/:id/cancel · POST /deployments/:id/rollback
- *   GET    /deployments/:id/logs?step=  (text, whole) · GET /deployments/:id/events  (SSE)
- *   POST   /enrol  (no token: EnrolRequest of protocol/agent-link.ts)
- *
- * `:project` and `:environment` are slugs or ids. Outside of /api/v1: GET /healthz, /readyz, /api/openapi.json,
- * /git/:project.git/*, WS /agent.
- */
-export const API_PREFIX = '/api/v1';

@@ -13,7 +13,7 @@ import type { Dispatcher } from 'undici';
 import { makeSealer } from '../../protocol/sealing.ts';
 import { makeLogger } from '../../protocol/service/logger.ts';
 import { makeKeyPair } from '../../protocol/signing.ts';
-import { buildApp, type MadeFiles } from '../app.ts';
+import { buildApp, type ServedFiles } from '../app.ts';
 import { readConfig } from '../config.ts';
 import type {
   Agents,
@@ -35,7 +35,7 @@ import { openDatabase, type Db } from '../store/database.ts';
 import { deleteEnvironment } from '../store/environments.ts';
 import { deleteProject } from '../store/projects.ts';
 import { watchPlans } from '../store/test-plans.ts';
-import { API_PREFIX } from './schemas.ts';
+import { API_PREFIX } from './paths.ts';
 
 export interface Answer {
   readonly status: number;
@@ -73,7 +73,7 @@ export interface TestApi {
   call(token: string, method: string, path: string, body?: unknown): Promise<Answer>;
 }
 
-const NOTHING_MADE: MadeFiles = {
+const NO_FILES: ServedFiles = {
   consoleFolder: join(tmpdir(), 'no-console-is-here'),
   docsFolder: join(tmpdir(), 'no-docs-are-here'),
   cliFile: join(tmpdir(), 'no-cli-is-here'),
@@ -83,7 +83,7 @@ const NOTHING_MADE: MadeFiles = {
 export async function startTestApi(
   t: TestContext,
   env: Readonly<Record<string, string>> = {},
-  made: Partial<MadeFiles> = {},
+  files: Partial<ServedFiles> = {},
 ): Promise<TestApi> {
   const folder = mkdtempSync(join(tmpdir(), 'orkestr-api-'));
   t.after(() => rmSync(folder, { recursive: true }));
@@ -104,7 +104,7 @@ export async function startTestApi(
     hubUrl: () => deps.config.publicUrl ?? url,
     ...fakes(db, { asked, failing, online }),
   };
-  const app = await buildApp({ ...deps, db: watched.db }, { ...NOTHING_MADE, ...made });
+  const app = await buildApp({ ...deps, db: watched.db }, { ...NO_FILES, ...files });
   t.after(async () => {
     await app.close();
     const slow = await watched.slow();

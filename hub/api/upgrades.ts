@@ -10,9 +10,9 @@ import { listHosts } from '../store/hosts.ts';
 import { notFound } from '../store/not-found.ts';
 import type { Row } from '../store/schema.ts';
 import { getUpgrade, listUpgrades, type StoredUpgrade } from '../store/upgrades.ts';
+import { readManifest } from './distribution.ts';
 import { agentVersionOf } from './hosts.ts';
 import { IdParams } from './params.ts';
-import { readManifest } from './releases.ts';
 import { HostsToSkip, NewUpgrade, Upgrade } from './schemas.ts';
 
 export function registerUpgrades(app: HubApp, deps: HubDeps): void {

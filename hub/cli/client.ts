@@ -5,7 +5,7 @@
 import { Agent, EnvHttpProxyAgent, request } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { z } from 'zod';
-import { API_PREFIX } from '../api/schemas.ts';
+import { API_PREFIX } from '../api/paths.ts';
 import { OrkestrError, Problem } from '../../protocol/errors.ts';
 import { parseJson } from '../../protocol/json.ts';
 import type { Proxies } from './config.ts';
@@ -140,9 +140,6 @@ function makeDispatcher(proxy: URL | undefined, none = ''): Dispatcher {
     noProxy: `${THIS_MACHINE},${none}`,
   });
 }
-
-/** A path of encoded segments: `apiPath('projects', name)`. */
-export const apiPath = (...segments: string[]): string => `/${segments.map(encodeURIComponent).join('/')}`;
 
 /** @param proxy the proxy for the URL's scheme */
 export function unreachable(url: string, cause: unknown, proxy?: URL): OrkestrError {

@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { DeploymentEvent } from '../api/schemas.ts';
-import { apiPath, unreachable } from './client.ts';
+import { apiPath } from '../api/paths.ts';
+import { unreachable } from './client.ts';
 import type { Client } from './client.ts';
 import { WAITS } from './patience.ts';
 

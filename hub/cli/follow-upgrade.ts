@@ -2,7 +2,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { Upgrade } from '../api/schemas.ts';
-import { apiPath } from './client.ts';
+import { apiPath } from '../api/paths.ts';
 import type { Context } from './context.ts';
 import { EXIT } from './exit.ts';
 import { type Output, statusStyle } from './output.ts';

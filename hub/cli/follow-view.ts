@@ -7,15 +7,8 @@ import type { Output } from './output.ts';
 import { formatDuration } from './text/format.ts';
 import { LogLines, freshBytes } from '../../protocol/log-lines.ts';
 import { safeLine } from '../../protocol/safe-text.ts';
-import { stepSummary } from './text/step-summary.ts';
+import { STEP_MARKS, stepSummary } from './text/step-summary.ts';
 
-const MARKS: Readonly<Record<Step['status'], string>> = {
-  running: '▸',
-  done: '✓',
-  failed: '✗',
-  skipped: '–',
-  cancelled: '–',
-};
 const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 const CLEAR_LINE = '\r\u001b[2K';
 const NAME_WIDTH = 'finalize'.length;
@@ -103,7 +96,7 @@ export class FollowView {
     // On a terminal the spinner shows a running step; elsewhere a line does.
     if (step.status === 'running' && this.#output.live) return;
     const time = step.ms === null ? '' : formatDuration(step.ms);
-    const mark = this.#output.style(statusStyle(step.status), MARKS[step.status]);
+    const mark = this.#output.style(statusStyle(step.status), STEP_MARKS[step.status]);
     const summary = safeLine(stepSummary(step), false);
     this.#print(`${mark} ${step.name.padEnd(NAME_WIDTH)}  ${time.padStart(11)}  ${summary}`.trimEnd());
   }

@@ -1,7 +1,7 @@
 /** Deployments of an environment, newest first. */
 import { z } from 'zod';
 import { Deployment, Environment } from '../api/schemas.ts';
-import { apiPath } from './client.ts';
+import { apiPath } from '../api/paths.ts';
 import type { Context } from './context.ts';
 import { environmentPath } from './place.ts';
 import type { PlaceOptions } from './place.ts';

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { Slug } from '../../protocol/ids.ts';
-import { apiPath } from './client.ts';
+import { apiPath } from '../api/paths.ts';
 import type { Context } from './context.ts';
 
 export interface PlaceOptions {

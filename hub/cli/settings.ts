@@ -2,6 +2,7 @@
 import { domainToASCII } from 'node:url';
 import type { Domain } from '../../protocol/edge.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { isJsonObject, type JsonObject } from '../../protocol/json.ts';
 import { integer } from './input.ts';
 
 export interface SettingOptions {
@@ -17,10 +18,8 @@ export interface SettingOptions {
   setting?: string[];
 }
 
-type Tree = { [name: string]: unknown };
-
 /** The given options only, as a tree: `{ limits: { memoryMiB: 512 } }`. */
-export function settingsOf(options: SettingOptions): Tree {
+export function settingsOf(options: SettingOptions): JsonObject {
   const isVisited = [options.domain, options.healthPath, options.port].some((one) => one !== undefined);
   if (options.worker && isVisited) {
     throw new OrkestrError(
@@ -28,7 +27,7 @@ export function settingsOf(options: SettingOptions): Tree {
       '--worker is for an app that nothing connects to: do not give --domain, --port or --health-path with it.',
     );
   }
-  const given: Tree[] = [];
+  const given: JsonObject[] = [];
   const add = (path: string, value: unknown): void => {
     if (value !== undefined) given.push(branch(path.split('.'), value));
   };
@@ -52,7 +51,7 @@ export function withDomains(
   there: readonly Domain[],
   added: readonly string[],
   { stripPrefix }: Pick<SettingOptions, 'stripPrefix'>,
-): Tree[] {
+): JsonObject[] {
   const given = added.map((text) => domainOf(text, stripPrefix === true));
   const isGiven = ({ host, pathPrefix }: Domain): boolean =>
     given.some((one) => one['host'] === host && (one['pathPrefix'] ?? '/') === pathPrefix);
@@ -60,7 +59,7 @@ export function withDomains(
 }
 
 /** `example.com`, `*.example.com` or `example.com/path`. */
-function domainOf(text: string, stripPrefix: boolean): Tree {
+function domainOf(text: string, stripPrefix: boolean): JsonObject {
   const cut = text.indexOf('/');
   if (cut === -1) return { host: hostOf(text) };
   return { host: hostOf(text.slice(0, cut)), pathPrefix: text.slice(cut), ...(stripPrefix && { stripPrefix }) };
@@ -69,16 +68,16 @@ function domainOf(text: string, stripPrefix: boolean): Tree {
 /** The ASCII form for DNS: `xn--mller-kva.de` for `müller.de`. Invalid names are left for the hub to reject. */
 const hostOf = (text: string): string => (/\P{ASCII}/u.test(text) ? domainToASCII(text) || text : text);
 
-function merge(base: Tree, changes: Tree): Tree {
-  const merged: Tree = { ...base };
+function merge(base: JsonObject, changes: JsonObject): JsonObject {
+  const merged: Record<string, unknown> = { ...base };
   for (const [name, value] of Object.entries(changes)) {
     const before = Object.hasOwn(base, name) ? base[name] : undefined;
-    merged[name] = isTree(before) && isTree(value) ? merge(before, value) : value;
+    merged[name] = isJsonObject(before) && isJsonObject(value) ? merge(before, value) : value;
   }
   return merged;
 }
 
-function parseSetting(text: string): Tree {
+function parseSetting(text: string): JsonObject {
   const [, path, value] = /^([A-Za-z]\w*(?:\.(?:[A-Za-z]\w*|\d+))*)=(.*)$/s.exec(text) ?? [];
   if (path === undefined || value === undefined) {
     throw new OrkestrError('ORK_INVALID', `--setting takes path=value, e.g. limits.memoryMiB=512, not "${text}".`);
@@ -86,7 +85,7 @@ function parseSetting(text: string): Tree {
   return branch(path.split('.'), jsonOrText(value));
 }
 
-function branch([first = '', ...rest]: string[], value: unknown): Tree {
+function branch([first = '', ...rest]: string[], value: unknown): JsonObject {
   return { [first]: rest.length === 0 ? value : branch(rest, value) };
 }
 
@@ -102,5 +101,3 @@ function decimal(text: string, option: string): number {
   if (/^\d+(?:\.\d+)?$/.test(text)) return Number(text);
   throw new OrkestrError('ORK_INVALID', `${option} takes a number, not "${text}".`);
 }
-
-const isTree = (value: unknown): value is Tree => typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createGunzip } from 'node:zlib';
 
 /** Largest header block accepted from the backend, bytes. */
-const MOST_HEADER_BYTES = 16_384;
+const MAX_HEADER_BYTES = 16_384;
 const HEADERS_PASSED_ON = new Set(['content-type', 'cache-control', 'expires', 'pragma']);
 /** Time limit of a transfer, ms. */
 export const DEADLINE_MS = 60 * 60 * 1000;
@@ -108,7 +108,7 @@ function feed(request: IncomingMessage, { stdin, stdout }: ChildProcess, watch: 
 
 async function readHead(stdout: Readable): Promise<{ status: number; headers: Record<string, string>; rest: Buffer }> {
   let head = Buffer.alloc(0);
-  while (head.length <= MOST_HEADER_BYTES) {
+  while (head.length <= MAX_HEADER_BYTES) {
     const end = /\r?\n\r?\n/.exec(head.toString('latin1'));
     if (end !== null) {
       return { ...parseHead(head.toString('latin1', 0, end.index)), rest: head.subarray(end.index + end[0].length) };

@@ -4,7 +4,7 @@
  */
 
 /** Some ten thousand branches and tags: git itself does not send more at once unless http.postBuffer is set. */
-export const MOST_COMMAND_BYTES = 1_048_576;
+export const MAX_COMMAND_BYTES = 1_048_576;
 /** Matches a line that deletes a ref: two object ids, the second one all zeros. */
 const DELETES = /^[0-9a-f]{40} 0{40} /;
 const COMMITS_LENGTH = 82;
@@ -37,7 +37,7 @@ export class Commands {
     while (at < chunk.length && !this.#isOver)
       at += this.#left > 0 ? this.#pass(chunk, at) : this.#readLength(chunk, at);
     this.#bytes += at;
-    return this.#bytes <= MOST_COMMAND_BYTES;
+    return this.#bytes <= MAX_COMMAND_BYTES;
   }
 
   #pass(chunk: Buffer, at: number): number {

@@ -11,7 +11,7 @@ import { parseUpdate, type Push, type RefUpdate } from './push.ts';
 
 const SWEEP_MS = 15_000;
 /** Notes processed per sweep. */
-const MOST_AT_ONCE = 100;
+const MAX_AT_ONCE = 100;
 /** A complete note: the hook writes it under another name and renames it. */
 const NAME = /^[0-9a-f-]{36}$/;
 
@@ -44,7 +44,7 @@ export class MissedPushes {
     if (this.#isSweeping) return;
     this.#isSweeping = true;
     const names = await readdir(this.folder).catch((error: unknown) => this.#failed(error));
-    for (const name of names.filter((one) => NAME.test(one)).slice(0, MOST_AT_ONCE)) {
+    for (const name of names.filter((one) => NAME.test(one)).slice(0, MAX_AT_ONCE)) {
       await this.#follow(join(this.folder, name)).catch((error: unknown) => this.#failed(error));
     }
     this.#isSweeping = false;

@@ -15,8 +15,8 @@ import { parseUpdate, publicReason, type Push, type RefUpdate } from './push.ts'
 type OnPush = (push: Push, updates: readonly RefUpdate[]) => Promise<readonly string[]>;
 
 /** Longest usable socket path: sun_path has 108 bytes (unix(7)), less room for the name. */
-const MOST_PATH_BYTES = 100;
-const MOST_MESSAGE_BYTES = 1_048_576;
+const MAX_PATH_BYTES = 100;
+const MAX_MESSAGE_BYTES = 1_048_576;
 const SILENCE_MS = 30_000;
 /** Marks the end of an answer. Without it the hook knows that the hub died, or started after its push began. */
 const HEARD = '\0';
@@ -84,7 +84,7 @@ export class PushHook {
     socket.on('error', (error) => this.#log.info({ err: error }, 'push hook connection'));
     socket.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > MOST_MESSAGE_BYTES) socket.destroy();
+      if (bytes > MAX_MESSAGE_BYTES) socket.destroy();
       else chunks.push(chunk);
     });
     socket.on('end', () => {
@@ -148,6 +148,6 @@ const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\'
 
 async function socketPath(hooksFolder: string): Promise<string> {
   const path = join(dirname(hooksFolder), 'git-hook.sock');
-  if (Buffer.byteLength(path) < MOST_PATH_BYTES) return path;
+  if (Buffer.byteLength(path) < MAX_PATH_BYTES) return path;
   return join(await mkdtemp(join(tmpdir(), 'orkestr-')), 'hook.sock');
 }

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { ConcurrencyLimit, type ConcurrencyLimits } from '../concurrency-limit.ts';
+import { ConcurrencyLimit, type ConcurrencyLimits, type LimitMessages } from '../concurrency-limit.ts';
 import type { CoreDeps, GitRemotes, HostLinks, Scheduler } from '../deps.ts';
 import { roomBesideHub } from '../disk.ts';
 import { addStrayRepository, deleteStrayRepository, listStrayRepositories } from '../store/stray-repositories.ts';
@@ -38,6 +38,11 @@ const CONCURRENCY: ConcurrencyLimits = { inAll: 32, ofOne: 16 };
 /** How long a push waits for another one to the same repository, ms. */
 const TURN_MS = 10_000;
 
+const MESSAGES: LimitMessages = {
+  inAll: 'The hub cannot serve more git requests at the same time. Try again soon.',
+  ofOne: 'This token cannot have more git requests in progress. Try again when some have finished.',
+};
+
 interface RemoteLimits {
   readonly sizeLimit?: number;
   readonly refLimit?: number;
@@ -45,100 +50,109 @@ interface RemoteLimits {
   readonly concurrency?: ConcurrencyLimits;
 }
 
-export function makeGitRemotes(
-  deps: RemoteDeps,
-  {
-    sizeLimit = PROJECT_SIZE_LIMIT,
-    refLimit = PROJECT_REF_LIMIT,
-    turnMs = TURN_MS,
-    concurrency: limits = CONCURRENCY,
-  }: RemoteLimits = {},
-): GitRemotes {
-  const { repositories, log } = deps;
-  const missed = new MissedPushes(
-    join(repositories.hooksFolder, 'missed'),
-    (push, updates) => deployMissed(deps, push, updates),
-    log,
-  );
-  const hook = new PushHook({
-    hooksFolder: repositories.hooksFolder,
-    missed,
-    log,
-    onPush: (push, updates) => deployPush(deps, push, updates),
-  });
+export class GitServer implements GitRemotes {
+  readonly #deps: RemoteDeps;
+  readonly #missed: MissedPushes;
+  readonly #hook: PushHook;
+  readonly #limit: ConcurrencyLimit;
+  readonly #turns: Turns;
+  readonly #quota: ProjectQuota;
   /** Requests in progress, with their project ids. */
-  const running = new Map<ServerResponse, string>();
-  const limit = new ConcurrencyLimit(limits, {
-    inAll: 'The hub cannot serve more git requests at the same time. Try again soon.',
-    ofOne: 'This token cannot have more git requests in progress. Try again when some have finished.',
-  });
-  const turns = new Turns(turnMs);
-  const budget = new DiskBudget(() => roomBesideHub(repositories.root));
-  const quota = new ProjectQuota({ repositories, budget, db: deps.db, log, sizeLimit, refLimit });
-  let stopping = new AbortController();
+  readonly #running = new Map<ServerResponse, string>();
+  #stopping = new AbortController();
 
-  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const wanted = readGitRequest(request);
-    const access = await checkAccess(deps, wanted, readCredentials(request.headers.authorization));
-    await limit.run(access.asker, async () => {
-      running.set(response, access.projectId);
-      try {
-        await serve(request, response, wanted, access);
-      } finally {
-        running.delete(response);
-      }
+  constructor(
+    deps: RemoteDeps,
+    {
+      sizeLimit = PROJECT_SIZE_LIMIT,
+      refLimit = PROJECT_REF_LIMIT,
+      turnMs = TURN_MS,
+      concurrency = CONCURRENCY,
+    }: RemoteLimits = {},
+  ) {
+    const { repositories, log, db } = deps;
+    const { hooksFolder } = repositories;
+    this.#deps = deps;
+    this.#missed = new MissedPushes(
+      join(hooksFolder, 'missed'),
+      (push, updates) => deployMissed(deps, push, updates),
+      log,
+    );
+    this.#hook = new PushHook({
+      hooksFolder,
+      missed: this.#missed,
+      log,
+      onPush: (push, updates) => deployPush(deps, push, updates),
     });
+    this.#limit = new ConcurrencyLimit(concurrency, MESSAGES);
+    this.#turns = new Turns(turnMs);
+    const budget = new DiskBudget(() => roomBesideHub(repositories.root));
+    this.#quota = new ProjectQuota({ repositories, budget, db, log, sizeLimit, refLimit });
   }
 
-  async function serve(
-    request: IncomingMessage,
-    response: ServerResponse,
-    wanted: GitRequest,
-    access: Access,
-  ): Promise<void> {
-    const { projectId, push } = access;
-    await repositories.create(projectId);
-    const env = { ...repositories.env, ...cgiVariables(request, wanted, access) };
-    if (push === undefined) return serveByBackend(request, response, { env });
-    const { endpoint } = wanted;
-    await servePush({ repositories, hook, quota, turns }, { request, response, endpoint, push, env }, stopping.signal);
+  async start(): Promise<void> {
+    const { db, repositories } = this.#deps;
+    this.#stopping = new AbortController();
+    await repositories.prepare();
+    await this.#hook.start();
+    await this.#missed.start();
+    for (const projectId of await listStrayRepositories(db)) await this.removeRepository(projectId);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    for (const response of this.#running.keys()) response.destroy();
+    this.#missed.stop();
+    await this.#hook.stop();
+  }
+
+  async createRepository(projectId: string): Promise<void> {
+    await addStrayRepository(this.#deps.db, projectId);
+    await this.#deps.repositories.create(projectId);
   }
 
   /** Does not throw when files cannot be deleted: the next start tries again. */
-  async function clearAway(projectId: string): Promise<void> {
-    for (const [response, project] of running) if (project === projectId) response.destroy();
+  async removeRepository(projectId: string): Promise<void> {
+    const { db, repositories, log } = this.#deps;
+    for (const [response, project] of this.#running) if (project === projectId) response.destroy();
     try {
       // A push whose connection was cut takes a moment to end, and writes until then.
-      await turns.take(projectId, new AbortController().signal, () => repositories.remove(projectId));
-      quota.forget(projectId);
-      await deleteStrayRepository(deps.db, projectId);
+      await this.#turns.take(projectId, new AbortController().signal, () => repositories.remove(projectId));
+      this.#quota.forget(projectId);
+      await deleteStrayRepository(db, projectId);
     } catch (error) {
       log.error({ err: error, projectId }, 'the repository of no project is still there');
     }
   }
 
-  return {
-    async start() {
-      stopping = new AbortController();
-      await repositories.prepare();
-      await hook.start();
-      await missed.start();
-      for (const projectId of await listStrayRepositories(deps.db)) await clearAway(projectId);
-    },
-    async stop() {
-      stopping.abort();
-      for (const response of running.keys()) response.destroy();
-      missed.stop();
-      await hook.stop();
-    },
-    async createRepository(projectId) {
-      await addStrayRepository(deps.db, projectId);
-      await repositories.create(projectId);
-    },
-    removeRepository: clearAway,
-    handle(request, response) {
-      if (isLfs(request)) return refuseLfs(response);
-      answer(request, response).catch((error: unknown) => refuse(log, response, error));
-    },
-  };
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    if (isLfs(request)) return refuseLfs(response);
+    this.#answer(request, response).catch((error: unknown) => refuse(this.#deps.log, response, error));
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const wanted = readGitRequest(request);
+    const access = await checkAccess(this.#deps, wanted, readCredentials(request.headers.authorization));
+    await this.#limit.run(access.asker, async () => {
+      this.#running.set(response, access.projectId);
+      try {
+        await this.#serve(request, response, wanted, access);
+      } finally {
+        this.#running.delete(response);
+      }
+    });
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse, wanted: GitRequest, access: Access): Promise<void> {
+    const { repositories } = this.#deps;
+    const { projectId, push } = access;
+    await repositories.create(projectId);
+    const env = { ...repositories.env, ...cgiVariables(request, wanted, access) };
+    if (push === undefined) return serveByBackend(request, response, { env });
+    await servePush(
+      { repositories, hook: this.#hook, quota: this.#quota, turns: this.#turns },
+      { request, response, endpoint: wanted.endpoint, push, env },
+      this.#stopping.signal,
+    );
+  }
 }

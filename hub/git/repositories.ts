@@ -20,12 +20,12 @@ const UNFINISHED_REFS = ['packed-refs.lock', 'packed-refs.new'];
  */
 const BLOCK_BYTES = 4096;
 /** Each loose ref is a file. */
-const MOST_LOOSE_REFS = 200;
+const MAX_LOOSE_REFS = 200;
 const PACK_REFS_MS = 60_000;
 /** Suffix of a repository that is being removed. */
 const GOING = '.going';
 /** Maximum number of branches named in an error. */
-const MOST_NAMED = 20;
+const MAX_NAMED = 20;
 
 export class Repositories {
   /** Folder of all repositories: GIT_PROJECT_ROOT of the backend. */
@@ -129,7 +129,7 @@ export class Repositories {
   async packRefs(projectId: string): Promise<GitResult | undefined> {
     const refs = join(this.path(projectId), 'refs');
     const loose = (await readdir(refs, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
-    if (loose.length <= MOST_LOOSE_REFS) return undefined;
+    if (loose.length <= MAX_LOOSE_REFS) return undefined;
     return this.run(projectId, ['pack-refs', '--all'], { timeoutMs: PACK_REFS_MS });
   }
 
@@ -160,7 +160,7 @@ export class Repositories {
 export function branchUnknown(branch: string, refs: string): OrkestrError {
   const branches = [...refs.matchAll(/refs\/heads\/(\S+)$/gm)].map(([, name]) => name ?? '');
   if (branches.length === 0) return new OrkestrError('ORK_REPO_EMPTY', 'The repository has no commit yet.');
-  const evidence = branches.slice(0, MOST_NAMED).map((name) => `branch: ${name}`);
+  const evidence = branches.slice(0, MAX_NAMED).map((name) => `branch: ${name}`);
   return new OrkestrError('ORK_BRANCH_UNKNOWN', `The repository has no branch "${branch}".`, { evidence });
 }
 

@@ -14,7 +14,7 @@ import {
 } from '../../protocol/git-safety.ts';
 import { BranchName, GitUrl } from '../../protocol/ids.ts';
 import type { CommitResolver, CoreDeps } from '../deps.ts';
-import { notFound } from '../store/not-found.ts';
+import { getEnvironmentById } from '../store/environments.ts';
 import { openRepositoryAuth, type RepositoryAuth } from '../store/projects.ts';
 import { type ConcurrencyLimits, ConcurrencyLimit } from '../concurrency-limit.ts';
 import type { Row } from '../store/schema.ts';
@@ -24,9 +24,9 @@ import { redirectOf, type VettedRemote, vetRemote } from './vetted-remote.ts';
 
 /** Time limit for the answer of a git server, ms. */
 const TIMEOUT_MS = 20_000;
-const MOST_EVIDENCE = 10;
+const MAX_EVIDENCE = 10;
 /** Maximum number of redirects to follow. */
-const MOST_HOPS = 3;
+const MAX_HOPS = 3;
 /** Concurrent lookups, in total and per project: a server may answer slowly, even on purpose. */
 const CONCURRENCY: ConcurrencyLimits = { inAll: 32, ofOne: 4 };
 
@@ -42,7 +42,8 @@ export function makeCommitResolver(deps: ResolverDeps, limits = CONCURRENCY): Co
   });
   return {
     async resolve(environmentId) {
-      const { project, branch } = await source(deps, environmentId);
+      const { project, environment } = await getEnvironmentById(deps.db, environmentId);
+      const { branch } = environment;
       const commit = await limit.run(project.id, async () => {
         if (project.repository_url !== null) return resolveRemote(deps, project, project.repository_url, branch);
         await repositories.create(project.id);
@@ -51,25 +52,12 @@ export function makeCommitResolver(deps: ResolverDeps, limits = CONCURRENCY): Co
       return { commit, branch };
     },
     async checkCommit(environmentId, commit) {
-      const { project } = await source(deps, environmentId);
+      const { project } = await getEnvironmentById(deps.db, environmentId);
       if (project.repository_url !== null) return; // the clone step detects it: a check here would need a fetch
       if (await limit.run(project.id, () => repositories.hasCommit(project.id, commit))) return;
       throw new OrkestrError('ORK_COMMIT_UNKNOWN', `The repository has no commit ${commit}.`);
     },
   };
-}
-
-async function source(deps: CoreDeps, id: string): Promise<{ project: Row<'project'>; branch: string }> {
-  const found = await deps.db
-    .selectFrom('environment')
-    .innerJoin('project', 'project.id', 'environment.project_id')
-    .selectAll('project')
-    .select('environment.branch')
-    .where('environment.id', '=', id)
-    .executeTakeFirst();
-  if (found === undefined) throw notFound('environment', id);
-  const { branch, ...project } = found;
-  return { project, branch };
 }
 
 async function resolveRemote(
@@ -89,7 +77,7 @@ async function resolveRemote(
       return await askFor(deps, remote, auth, branch);
     } catch (error) {
       // git would send the token to the target of the redirect.
-      if (auth !== undefined || hops === MOST_HOPS || !isRedirect(error)) throw error;
+      if (auth !== undefined || hops === MAX_HOPS || !isRedirect(error)) throw error;
       const next = await redirectOf(remote, signal);
       if (next === undefined) throw error;
       remote = await vetRemote(deps, next, signal);
@@ -145,7 +133,7 @@ async function listRemote(
   const listed = await runGit(argv, { env, timeoutMs: TIMEOUT_MS });
   if (listed.ok) return listed.stdout;
   const code = explainGitFailure(listed.stderr);
-  const evidence = listed.stderr.trim().split('\n').slice(-MOST_EVIDENCE);
+  const evidence = listed.stderr.trim().split('\n').slice(-MAX_EVIDENCE);
   throw new OrkestrError(code, `Could not list the branches of the repository: ${evidence.at(-1) ?? 'no answer'}`, {
     evidence,
   });

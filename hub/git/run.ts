@@ -20,7 +20,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
 }
 
-const MOST_OUTPUT_BYTES = 4 * 1024 * 1024;
+const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 
 /** Does not throw when git fails, but when git cannot be started. `timeoutMs` ends in SIGKILL. */
 export function runGit(argv: readonly string[], options: RunOptions): Promise<GitResult> {
@@ -29,7 +29,7 @@ export function runGit(argv: readonly string[], options: RunOptions): Promise<Gi
     const { stdin } = execFile(
       'git',
       argv,
-      { env, cwd, timeout, signal, killSignal: 'SIGKILL', maxBuffer: MOST_OUTPUT_BYTES, encoding: 'utf8' },
+      { env, cwd, timeout, signal, killSignal: 'SIGKILL', maxBuffer: MAX_OUTPUT_BYTES, encoding: 'utf8' },
       (error, stdout, stderr) => {
         if (error === null) return resolve({ ok: true, stdout, stderr, stopped: false });
         if (error.syscall?.startsWith('spawn')) return reject(error);

@@ -12,7 +12,7 @@ import { dialling } from '../outbound/post.ts';
 /** Path below the repository's URL that git requests from any server (gitprotocol-http(5)). */
 const ASKED = '/info/refs';
 /** Limit for the body of an answer: only the head is needed. */
-const MOST_ANSWER_BYTES = 65_536;
+const MAX_ANSWER_BYTES = 65_536;
 const SERVICE = '?service=git-upload-pack';
 
 export interface VettedRemote {
@@ -54,7 +54,7 @@ export async function redirectOf({ url, addresses }: VettedRemote, signal: Abort
   const agent = dialling(addresses);
   try {
     const { headers, body } = await request(asked, { signal, dispatcher: agent });
-    await body.dump({ limit: MOST_ANSWER_BYTES, signal });
+    await body.dump({ limit: MAX_ANSWER_BYTES, signal });
     return repositoryAt(String(headers.location), asked);
   } catch {
     return undefined; // git has already reported its error with that server

@@ -2,6 +2,7 @@
 import type { DownApp } from '../../protocol/agent-link.ts';
 import { whyDown } from '../model/down-app.ts';
 import type { Db } from '../store/database.ts';
+import { getEnvironmentById } from '../store/environments.ts';
 import { errorOf } from './notice.ts';
 import { queueNotice } from './queue-notice.ts';
 
@@ -12,25 +13,21 @@ export async function notifyOfApp(
   down: Pick<DownApp, 'error' | 'restarts'> | null,
   now: string,
 ): Promise<void> {
-  const found = await trx
-    .selectFrom('environment')
-    .innerJoin('project', 'project.id', 'environment.project_id')
-    .select(['environment.slug', 'project.id as projectId', 'project.slug as projectSlug', 'project.team_id as teamId'])
-    .where('environment.id', '=', environmentId)
-    .executeTakeFirstOrThrow();
-  const { slug, projectId, projectSlug, teamId } = found;
+  const { environment, project } = await getEnvironmentById(trx, environmentId);
+  const { slug } = environment;
+  const place = `${project.slug}/${slug}`;
   await queueNotice(
     trx,
-    { teamId, projectIds: [projectId] },
+    { teamId: project.team_id, projectIds: [project.id] },
     {
       kind: down === null ? 'app.back' : 'app.down',
       at: now,
-      summary: `${projectSlug}/${slug}: the app is ${down === null ? 'back' : 'down'}`,
-      project: { id: projectId, slug: projectSlug },
-      environment: { id: environmentId, slug },
+      summary: `${place}: the app is ${down === null ? 'back' : 'down'}`,
+      project: { id: project.id, slug: project.slug },
+      environment: { id: environment.id, slug },
       error: down === null ? null : errorOf({ ...down.error, message: whyDown(down) }),
       // Its log says why.
-      path: down === null ? `/projects/${projectSlug}#${slug}` : `/projects/${projectSlug}/environments/${slug}/logs`,
+      path: `/projects/${project.slug}${down === null ? `#${slug}` : `/environments/${slug}/logs`}`,
     },
   );
 }

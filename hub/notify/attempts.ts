@@ -26,7 +26,7 @@ interface AttemptOptions {
   readonly stopping: AbortSignal;
 }
 
-interface Attempts {
+export interface Attempts {
   /** Does nothing if the delivery is not due any more. Errors of its receiver are stored, not thrown. */
   deliver(deliveryId: string): Promise<void>;
   /** @throws what the receiver answers, and at the deadline */

@@ -1,6 +1,7 @@
 /** Notices about a domain whose certificate fails or has recovered. */
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Db } from '../store/database.ts';
+import { getEnvironmentById } from '../store/environments.ts';
 import type { Row } from '../store/schema.ts';
 import { errorOf } from './notice.ts';
 import { queueNotice } from './queue-notice.ts';
@@ -12,24 +13,19 @@ export async function notifyOfCertificate(
   error: ErrorReport | null,
   now: string,
 ): Promise<void> {
-  const found = await trx
-    .selectFrom('environment')
-    .innerJoin('project', 'project.id', 'environment.project_id')
-    .select(['environment.slug', 'project.id as projectId', 'project.slug as projectSlug', 'project.team_id as teamId'])
-    .where('environment.id', '=', environment_id)
-    .executeTakeFirstOrThrow();
-  const { slug, projectId, projectSlug, teamId } = found;
+  const { environment, project } = await getEnvironmentById(trx, environment_id);
+  const place = `${project.slug}/${environment.slug}`;
   await queueNotice(
     trx,
-    { teamId, projectIds: [projectId] },
+    { teamId: project.team_id, projectIds: [project.id] },
     {
       kind: error === null ? 'certificate.mended' : 'certificate.failing',
       at: now,
-      summary: `${projectSlug}/${slug}: the certificate of ${host} ${error === null ? 'is valid again' : 'is failing'}`,
-      project: { id: projectId, slug: projectSlug },
-      environment: { id: environment_id, slug },
+      summary: `${place}: the certificate of ${host} ${error === null ? 'is valid again' : 'is failing'}`,
+      project: { id: project.id, slug: project.slug },
+      environment: { id: environment.id, slug: environment.slug },
       error: error === null ? null : errorOf(error),
-      path: `/projects/${projectSlug}#${slug}`,
+      path: `/projects/${project.slug}#${environment.slug}`,
     },
   );
 }

@@ -3,10 +3,11 @@ import type { ErrorReport } from '../../protocol/errors.ts';
 import type { StepName } from '../../protocol/steps.ts';
 import type { NoticeKind } from '../model/notice.ts';
 import type { Db } from '../store/database.ts';
-import { type DeploymentContext, findContext } from '../store/deployments.ts';
-import { parseError } from '../store/events.ts';
+import { type DeploymentContext, findContext, outcomeBefore } from '../store/deployments.ts';
+import { hasFailed, parseError } from '../store/events.ts';
 import { listHearing } from '../store/receivers.ts';
 import type { Row } from '../store/schema.ts';
+import { findFailedStep } from '../store/steps.ts';
 import { errorOf } from './notice.ts';
 import { queueNotice } from './queue-notice.ts';
 
@@ -25,7 +26,7 @@ export async function notifyOfDeployment(trx: Db, before: Row<'deployment'>, now
   const kind = await kindOf(trx, before, deployment, error);
   if (kind === undefined) return;
   const { id, commit, branch, trigger } = deployment;
-  const step = error === null ? null : await failedStep(trx, id);
+  const step = error === null ? null : await findFailedStep(trx, id);
   await queueNotice(trx, audience, {
     kind,
     at: now,
@@ -47,48 +48,8 @@ async function kindOf(
   if (status === 'failed') return error?.code === 'ORK_APP_REGRESSED' ? 'deployment.reverted' : 'deployment.failed';
   if (status !== 'live') return undefined;
   // This deployment was given up while its host was offline, but is live after all.
-  if (before.status === 'failed' || (await hadFailed(trx, before.id))) return 'deployment.recovered';
-  return (await lastEnded(trx, before)) === 'failed' ? 'deployment.recovered' : 'deployment.live';
-}
-
-/** Whether it was given up before its host came back. */
-async function hadFailed(trx: Db, deploymentId: string): Promise<boolean> {
-  const event = await trx
-    .selectFrom('event')
-    .select('id')
-    .where('deployment_id', '=', deploymentId)
-    .where('kind', '=', 'status')
-    .where('data', 'like', '%"status":"failed"%')
-    .limit(1)
-    .executeTakeFirst();
-  return event !== undefined;
-}
-
-/** The result of the preceding deployment that was carried out. */
-async function lastEnded(
-  trx: Db,
-  { environment_id, generation }: Row<'deployment'>,
-): Promise<Row<'deployment'>['status'] | undefined> {
-  const last = await trx
-    .selectFrom('deployment')
-    .select('status')
-    .where('environment_id', '=', environment_id)
-    .where('generation', '<', generation)
-    .where('status', 'in', ['failed', 'live', 'superseded'])
-    .orderBy('generation', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  return last?.status;
-}
-
-async function failedStep(trx: Db, deploymentId: string): Promise<StepName | null> {
-  const step = await trx
-    .selectFrom('step')
-    .select('name')
-    .where('deployment_id', '=', deploymentId)
-    .where('status', '=', 'failed')
-    .executeTakeFirst();
-  return step?.name ?? null;
+  if (before.status === 'failed' || (await hasFailed(trx, before.id))) return 'deployment.recovered';
+  return (await outcomeBefore(trx, before)) === 'failed' ? 'deployment.recovered' : 'deployment.live';
 }
 
 function summaryOf(kind: NoticeKind, { environment, project }: DeploymentContext, step: StepName | null): string {

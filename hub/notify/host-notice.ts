@@ -1,6 +1,7 @@
 /** Notices about a host that is offline or back. */
 import type { ErrorReport } from '../../protocol/errors.ts';
 import type { Db } from '../store/database.ts';
+import { listProjectsOnHost } from '../store/environments.ts';
 import type { Row } from '../store/schema.ts';
 import { errorOf } from './notice.ts';
 import { queueNotice } from './queue-notice.ts';
@@ -10,7 +11,7 @@ export async function notifyOfHost(trx: Db, host: Row<'host'>, error: ErrorRepor
   const { id, name } = host;
   await queueNotice(
     trx,
-    { teamId: host.team_id, projectIds: await projectsOnHost(trx, id) },
+    { teamId: host.team_id, projectIds: await listProjectsOnHost(trx, id) },
     {
       kind: error === null ? 'host.back' : 'host.offline',
       at: now,
@@ -20,15 +21,4 @@ export async function notifyOfHost(trx: Db, host: Row<'host'>, error: ErrorRepor
       path: '/hosts',
     },
   );
-}
-
-/** Projects with an environment on the host: they are affected, too. */
-export async function projectsOnHost(db: Db, hostId: string): Promise<string[]> {
-  const rows = await db
-    .selectFrom('environment')
-    .select('project_id')
-    .distinct()
-    .where('host_id', '=', hostId)
-    .execute();
-  return rows.map(({ project_id }) => project_id);
 }

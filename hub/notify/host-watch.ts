@@ -3,7 +3,7 @@
  */
 import { type ErrorReport, OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { CoreDeps, HostLinks, Part } from '../deps.ts';
-import type { Db } from '../store/database.ts';
+import { listJoined, setAwayTold } from '../store/hosts.ts';
 import type { Row } from '../store/schema.ts';
 import { notifyOfHost } from './host-notice.ts';
 
@@ -39,8 +39,7 @@ export function makeHostWatch(
     const now = clock.now().toISOString();
     log.info({ hostId: host.id, away: error !== null }, 'host goes away or is back');
     await db.transaction().execute(async (trx) => {
-      const away_told_at = error === null ? null : now;
-      await trx.updateTable('host').set({ away_told_at }).where('id', '=', host.id).execute();
+      await setAwayTold(trx, host.id, error === null ? null : now);
       await notifyOfHost(trx, host, error, now);
     });
   }
@@ -62,9 +61,6 @@ export function makeHostWatch(
 
 const lastHeard = ({ last_seen_at, join_token_used_at, created_at }: Row<'host'>): number =>
   Math.max(...[last_seen_at, join_token_used_at, created_at].map((at) => Date.parse(at ?? '') || 0));
-
-const listJoined = (db: Db): Promise<Row<'host'>[]> =>
-  db.selectFrom('host').selectAll().where('public_key', 'is not', null).execute();
 
 const offline = (ms: number): ErrorReport =>
   toErrorReport(

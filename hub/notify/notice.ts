@@ -30,7 +30,7 @@ export const withUrl = ({ path, ...notice }: Notice, hubUrl: string): LinkedNoti
   url: hubUrl + path,
 });
 
-const MOST_CHARACTERS = 1000;
+const MAX_CHARACTERS = 1000;
 
 /** The part of an error that is sent: its message and fix. The evidence stays here, since it may quote an app's log. */
 export const errorOf = ({ code, message }: ErrorReport): NonNullable<Notice['error']> => ({
@@ -42,4 +42,4 @@ export const errorOf = ({ code, message }: ErrorReport): NonNullable<Notice['err
 
 /** External text as one line without control characters. */
 export const oneLine = (text: string): string =>
-  safeLine(text, false).replace(/\s+/g, ' ').trim().slice(0, MOST_CHARACTERS);
+  safeLine(text, false).replace(/\s+/g, ' ').trim().slice(0, MAX_CHARACTERS);

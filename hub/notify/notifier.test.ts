@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { until } from '../../test/harness/until.ts';
 import type { Receiver } from '../api/schemas.ts';
-import { KEPT, MOST_NOTICES } from '../store/deliveries.ts';
+import { KEPT, MAX_NOTICES } from '../store/deliveries.ts';
 import { startTestHub } from '../test-hub.ts';
-import { makeNotifier } from './notifier.ts';
+import { NotificationSender } from './notifier.ts';
 import { add, COLLECTED, deploy, env, fail, HOUR, list, MINUTE, start, tellOf } from './test-notices.ts';
 import { startReceiver } from './test-receiver.ts';
 
@@ -12,7 +12,7 @@ test('a burst becomes a few messages of limited size, and omitted notices are co
   const { on, receiver, messages, later } = await start(t);
   await add(on, '/receivers', { kind: 'webhook', address: receiver.url });
   const agent = await on.connect();
-  for (let n = 0; n < MOST_NOTICES + 5; n += 1) await tellOf(on);
+  for (let n = 0; n < MAX_NOTICES + 5; n += 1) await tellOf(on);
   await later(COLLECTED);
   await fail(agent, await deploy(on, agent));
   await later(COLLECTED);
@@ -20,7 +20,7 @@ test('a burst becomes a few messages of limited size, and omitted notices are co
   await later(COLLECTED);
   assert.deepEqual(
     messages().map(({ notices, leftOut }) => [notices.length, leftOut]),
-    [[MOST_NOTICES, 5]],
+    [[MAX_NOTICES, 5]],
     'after a message the next one is gathered for a minute',
   );
   assert.equal(messages()[0]?.notices[0]?.summary, 'vps-1: the host is back');
@@ -103,7 +103,7 @@ test('an attempt that was interrupted by the end of the hub is repeated', async 
   await on.deps.notifier.stop();
   await dying;
   receiver.answer = 200;
-  const again = makeNotifier(on.deps);
+  const again = new NotificationSender(on.deps);
   await later(0);
   assert.equal(receiver.got.length, 1);
   assert.equal((await list(on))[0]?.deliveries[0]?.error, null, 'that the hub ended is no fault of the receiver');

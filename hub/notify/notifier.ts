@@ -10,7 +10,7 @@ import type { OutboundOptions } from '../outbound/post.ts';
 import { bringNear, listDue } from '../store/deliveries.ts';
 import { openReceiver } from '../store/receivers.ts';
 import type { Row } from '../store/schema.ts';
-import { LONGEST_PAUSE_MS, makeAttempts, QUIET_MS } from './attempts.ts';
+import { type Attempts, LONGEST_PAUSE_MS, makeAttempts, QUIET_MS } from './attempts.ts';
 import { withUrl } from './notice.ts';
 
 interface NotifierTiming {
@@ -24,96 +24,111 @@ const TIMING: NotifierTiming = { sweepMs: 2_000, deadlineMs: 20_000 };
 /** Minimum time between tests of an address, ms: it may belong to somebody who never asked for them. */
 const TEST_PAUSE_MS = 10_000;
 /** Maximum number of receivers served at the same time. */
-const MOST_AT_ONCE = 8;
+const MAX_AT_ONCE = 8;
 
-export function makeNotifier(
-  deps: CoreDeps,
-  {
-    random = Math.random,
-    timing = TIMING,
-    ...outbound
-  }: OutboundOptions & {
-    readonly random?: () => number;
-    readonly timing?: NotifierTiming;
-  } = {},
-): Notifier & { sweep(): Promise<void> } {
-  const { db, sealer, clock, uptime, log } = deps;
+type NotifierOptions = OutboundOptions & {
+  readonly random?: () => number;
+  readonly timing?: NotifierTiming;
+};
+
+export class NotificationSender implements Notifier {
+  readonly #deps: CoreDeps;
+  readonly #sweepMs: number;
+  readonly #attempts: Attempts;
   /** By receiver. */
-  const underWay = new Map<string, Promise<void>>();
+  readonly #underWay = new Map<string, Promise<void>>();
   /** When each address was tested, ms since the epoch. */
-  const tested = new Map<string, number>();
-  const stopping = new AbortController();
-  const { deadlineMs, sweepMs } = timing;
-  const attempts = makeAttempts(deps, { outbound, deadlineMs, random, stopping: stopping.signal });
-  let timer: NodeJS.Timeout | undefined;
+  readonly #tested = new Map<string, number>();
+  readonly #stopping = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
   /** Start of the uptime for which due times have already been corrected. */
-  let upSince: number | undefined;
-  const later = (ms: number): string => new Date(clock.now().getTime() + ms).toISOString();
+  #upSince: number | undefined;
 
-  function begin(receiverId: string, deliveryId: string): void {
-    const work = attempts
-      .deliver(deliveryId)
-      .catch((error: unknown) => log.error({ err: error, deliveryId }, 'sending a notification failed'))
-      .finally(() => underWay.delete(receiverId));
-    underWay.set(receiverId, work);
+  constructor(deps: CoreDeps, { random = Math.random, timing = TIMING, ...outbound }: NotifierOptions = {}) {
+    this.#deps = deps;
+    this.#sweepMs = timing.sweepMs;
+    const { deadlineMs } = timing;
+    this.#attempts = makeAttempts(deps, { outbound, deadlineMs, random, stopping: this.#stopping.signal });
   }
 
-  /** Correct due times written by a clock that was ahead: they would delay a receiver until then. */
-  async function mindClock(): Promise<void> {
-    const since = uptime.from(0);
-    if (since === upSince) return;
-    await bringNear(db, { now: later(0), quietUntil: later(QUIET_MS), dueAt: later(2 * LONGEST_PAUSE_MS) });
-    upSince = since;
+  async start(): Promise<void> {
+    this.#timer = setInterval(() => {
+      this.#beginDue().catch((error: unknown) =>
+        this.#deps.log.error({ err: error }, 'looking for notifications to send failed'),
+      );
+    }, this.#sweepMs).unref();
+    await Promise.resolve();
   }
 
-  async function sweep(): Promise<void> {
-    await mindClock();
-    const due = await listDue(db, later(0), MOST_AT_ONCE * 2);
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#stopping.abort();
+    await Promise.all(this.#underWay.values());
+  }
+
+  async test(receiver: Row<'receiver'>): Promise<void> {
+    this.#takeTest(receiver);
+    await this.#attempts.send(receiver, {
+      id: randomUUIDv7(),
+      notices: [withUrl(testOf(this.#later(0)), this.#deps.hubUrl())],
+      leftOut: 0,
+    });
+  }
+
+  /** Sends what is due, and waits for it. */
+  async sweep(): Promise<void> {
+    await this.#beginDue();
+    await Promise.all(this.#underWay.values());
+  }
+
+  async #beginDue(): Promise<void> {
+    await this.#mindClock();
+    const due = await listDue(this.#deps.db, this.#later(0), MAX_AT_ONCE * 2);
     // stop() waits for the work in progress and then closes the store, so start nothing new.
-    if (stopping.signal.aborted) return;
+    if (this.#stopping.signal.aborted) return;
     for (const { id, receiver_id } of due) {
-      if (underWay.size < MOST_AT_ONCE && !underWay.has(receiver_id)) begin(receiver_id, id);
+      if (this.#underWay.size < MAX_AT_ONCE && !this.#underWay.has(receiver_id)) this.#begin(receiver_id, id);
     }
   }
 
+  #begin(receiverId: string, deliveryId: string): void {
+    const work = this.#attempts
+      .deliver(deliveryId)
+      .catch((error: unknown) => this.#deps.log.error({ err: error, deliveryId }, 'sending a notification failed'))
+      .finally(() => this.#underWay.delete(receiverId));
+    this.#underWay.set(receiverId, work);
+  }
+
+  /** Corrects due times written by a clock that was ahead: they would delay a receiver until then. */
+  async #mindClock(): Promise<void> {
+    const { db, uptime } = this.#deps;
+    const since = uptime.from(0);
+    if (since === this.#upSince) return;
+    await bringNear(db, {
+      now: this.#later(0),
+      quietUntil: this.#later(QUIET_MS),
+      dueAt: this.#later(2 * LONGEST_PAUSE_MS),
+    });
+    this.#upSince = since;
+  }
+
   /** By address, since the same one may be added again, also elsewhere. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
-  function takeTest(receiver: Row<'receiver'>): void {
-    for (const [address, at] of tested) if (uptime.elapsed(at) >= TEST_PAUSE_MS) tested.delete(address);
+  #takeTest(receiver: Row<'receiver'>): void {
+    const { sealer, clock, uptime } = this.#deps;
+    for (const [address, at] of this.#tested) if (uptime.elapsed(at) >= TEST_PAUSE_MS) this.#tested.delete(address);
     const { address } = openReceiver(sealer, receiver);
-    if (tested.has(address)) {
+    if (this.#tested.has(address)) {
       throw new OrkestrError(
         'ORK_TOO_MANY_REQUESTS',
         `This address was tested a moment ago: wait ${TEST_PAUSE_MS / 1000} s between tests.`,
       );
     }
-    tested.set(address, clock.now().getTime());
+    this.#tested.set(address, clock.now().getTime());
   }
 
-  return {
-    async start() {
-      timer = setInterval(() => {
-        sweep().catch((error: unknown) => log.error({ err: error }, 'looking for notifications to send failed'));
-      }, sweepMs).unref();
-      await Promise.resolve();
-    },
-    async stop() {
-      clearInterval(timer);
-      stopping.abort();
-      await Promise.all(underWay.values());
-    },
-    async test(receiver) {
-      takeTest(receiver);
-      await attempts.send(receiver, {
-        id: randomUUIDv7(),
-        notices: [withUrl(testOf(later(0)), deps.hubUrl())],
-        leftOut: 0,
-      });
-    },
-    async sweep() {
-      await sweep();
-      await Promise.all(underWay.values());
-    },
-  };
+  #later(ms: number): string {
+    return new Date(this.#deps.clock.now().getTime() + ms).toISOString();
+  }
 }
 
 const testOf = (at: string): Notice =>

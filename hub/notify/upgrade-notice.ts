@@ -2,7 +2,7 @@
 import type { Db } from '../store/database.ts';
 import type { StoredUpgrade } from '../store/upgrades.ts';
 import { hasFailed, type Rollout } from '../model/rollout.ts';
-import { projectsOnHost } from './host-notice.ts';
+import { listProjectsOnHost } from '../store/environments.ts';
 import { errorOf } from './notice.ts';
 import { queueNotice } from './queue-notice.ts';
 
@@ -15,7 +15,7 @@ export async function notifyOfUpgrade(trx: Db, stored: StoredUpgrade, rollout: R
     const end = state === 'reverted' ? 'was reverted, the previous version is running again' : 'failed';
     await queueNotice(
       trx,
-      { teamId: stored.upgrade.team_id, projectIds: await projectsOnHost(trx, id) },
+      { teamId: stored.upgrade.team_id, projectIds: await listProjectsOnHost(trx, id) },
       {
         kind: 'upgrade.failed',
         at: now,

@@ -9,7 +9,7 @@ import { allowedAddresses, type ResolvedAddress, type Resolve } from './addresse
 import { connectionError } from './connection-error.ts';
 
 /** Limit for the body of an answer, which is discarded. */
-const MOST_ANSWER_BYTES = 65_536;
+const MAX_ANSWER_BYTES = 65_536;
 
 export interface Post {
   readonly url: URL;
@@ -42,7 +42,7 @@ export async function post(
   try {
     const answer = await request(url, { method: 'POST', headers, body, signal, dispatcher: agent });
     status = answer.statusCode;
-    await answer.body.dump({ limit: MOST_ANSWER_BYTES, signal });
+    await answer.body.dump({ limit: MAX_ANSWER_BYTES, signal });
   } catch (cause) {
     throw connectionError(cause, url.host);
   } finally {

@@ -7,7 +7,7 @@ import type { CoreDeps, HostLinks } from '../deps.ts';
 import { type DeploymentContext, findDeployment } from '../store/deployments.ts';
 import { makeJob, makeRemoveJob } from './job.ts';
 import { LEASE_SECONDS } from './lease.ts';
-import { listRemovalHosts, listRemovals } from './removals.ts';
+import { listRemovalHosts, listRemovals } from '../store/removals.ts';
 
 export interface Dispatch {
   /** @throws OrkestrError when no job can be made of the deployment */

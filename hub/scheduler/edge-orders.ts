@@ -6,16 +6,15 @@ import type { EdgeNews, HubMessage } from '../../protocol/agent-link.ts';
 import { EDGE_ORDER_VERSION, edgePartOf } from '../../protocol/edge-order.ts';
 import { toErrorReport } from '../../protocol/errors.ts';
 import { signEdgeOrder } from '../../protocol/signing.ts';
+import { SINCE } from '../../protocol/versions.ts';
 import type { CoreDeps, HostLinks } from '../deps.ts';
 import { mustFit } from './dispatch.ts';
 import { type EdgePlaces, listBehind, storeEdgeNews } from '../store/edge-revisions.ts';
 import { liveDeployments, readSettings } from '../store/environments.ts';
 import type { Row } from '../store/schema.ts';
 
-/** First protocol version with edge orders. */
-export const EDGE_PROTOCOL = 3;
 /** More revisions than any environment ever has. A higher number is bogus and must not become the base of new ones. */
-const MOST_REVISIONS = 2 ** 31;
+const MAX_REVISIONS = 2 ** 31;
 
 interface EdgeOrders {
   /** Send settings that connected hosts do not have yet. */
@@ -48,7 +47,7 @@ export function makeEdgeOrders(deps: CoreDeps & { readonly links: HostLinks }): 
     );
     for (const environment of behind) {
       const { protocol = 0 } = links.peer(environment.host_id) ?? {};
-      if (live.has(environment.id) && protocol >= EDGE_PROTOCOL) await sendTo(environment);
+      if (live.has(environment.id) && protocol >= SINCE.edgeOrders) await sendTo(environment);
     }
   };
 
@@ -67,7 +66,7 @@ export function makeEdgeOrders(deps: CoreDeps & { readonly links: HostLinks }): 
   return {
     send,
     async heard(hostId, news) {
-      if (news.revision > MOST_REVISIONS) return;
+      if (news.revision > MAX_REVISIONS) return;
       const isOurs = await db.transaction().execute((trx) => storeEdgeNews(trx, hostId, news));
       if (!isOurs) await send({ environmentId: news.environmentId });
     },

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CoreDeps } from '../deps.ts';
 import { planOf } from '../plans.ts';
 import { forgetSome } from '../store/history.ts';
+import { findTeamOfEnvironment } from '../store/teams.ts';
 
 /** Pause between two transactions, ms: pruning years of history must not block other work. */
 const PAUSE_MS = 10;
@@ -50,13 +51,7 @@ export class Forgetting {
 
   #step(environmentId: string): Promise<boolean> {
     return this.#deps.db.transaction().execute(async (trx) => {
-      const team = await trx
-        .selectFrom('environment')
-        .innerJoin('project', 'project.id', 'environment.project_id')
-        .innerJoin('team', 'team.id', 'project.team_id')
-        .select('team.plan')
-        .where('environment.id', '=', environmentId)
-        .executeTakeFirst();
+      const team = await findTeamOfEnvironment(trx, environmentId);
       return team !== undefined && forgetSome(trx, environmentId, planOf(team).keepDetails);
     });
   }

@@ -4,7 +4,7 @@ import { EnvVars } from '../../protocol/ids.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { publicVariables } from '../../protocol/public-variables.ts';
 import type { Sealer } from '../../protocol/sealing.ts';
-import type { Release } from '../../protocol/steps.ts';
+import { emptyCheckout, type Release } from '../../protocol/steps.ts';
 import type { CoreDeps } from '../deps.ts';
 import { makeCloneToken } from '../auth/clone-token.ts';
 import type { Step } from '../model/step.ts';
@@ -23,8 +23,8 @@ import { openVariables } from '../store/variables.ts';
 
 /**
  * The job of a deployment whose variables are already fixed. It is rebuilt for each send, with a fresh clone token.
- * @throws OrkestrError ORK_CONFIG when its release is gone, ORK_CONFLICT when no report says what was built; and errors
- * of decryption
+ * @throws OrkestrError ORK_CONFLICT when its release is gone or no report says what was built; and errors of
+ * decryption
  */
 export async function makeJob(deps: CoreDeps, context: DeploymentContext): Promise<Job> {
   const { deployment, environment } = context;
@@ -104,7 +104,7 @@ async function findBuilt(db: Db, deploymentId: string): Promise<Built> {
 }
 
 const builtOf = ({ deploymentId, commit, plan, image, foundPort }: Release): Built => ({
-  checkout: { commit, subject: '', author: '', files: 0, bytes: 0 },
+  checkout: emptyCheckout(commit),
   plan,
   image,
   releaseOf: deploymentId,
@@ -133,8 +133,9 @@ export async function fixVariables(
   db: Db,
   sealer: Sealer,
   deployment: Row<'deployment'>,
+  environment: Row<'environment'>,
 ): Promise<Record<FixedColumn, string> & { readonly env_version: number }> {
-  const { env, buildSecrets, version } = await variablesFor(db, sealer, deployment);
+  const { env, buildSecrets, version } = await variablesFor(db, sealer, deployment, environment);
   const seal = (column: FixedColumn, variables: Variables): string =>
     sealer.seal(JSON.stringify(variables), sealContext(deployment.id, column));
   return { env: seal('env', env), build_secrets: seal('build_secrets', buildSecrets), env_version: version };
@@ -146,6 +147,7 @@ async function variablesFor(
   db: Db,
   sealer: Sealer,
   deployment: Row<'deployment'>,
+  environment: Row<'environment'>,
 ): Promise<{ env: Variables; buildSecrets: Variables; version: number }> {
   if (deployment.variables === 'release' && deployment.release_of !== null) {
     const released = await findDeployment(db, deployment.release_of);
@@ -154,13 +156,8 @@ async function variablesFor(
       return { env, buildSecrets, version: released.env_version };
     }
   }
-  const { env_version: version } = await db
-    .selectFrom('environment')
-    .select('env_version')
-    .where('id', '=', deployment.environment_id)
-    .executeTakeFirstOrThrow();
-  const open = (kind: VariableKind): Promise<Variables> => openVariables(db, sealer, deployment.environment_id, kind);
-  return { env: await open('app'), buildSecrets: await open('build'), version };
+  const open = (kind: VariableKind): Promise<Variables> => openVariables(db, sealer, environment.id, kind);
+  return { env: await open('app'), buildSecrets: await open('build'), version: environment.env_version };
 }
 
 function openFixed(sealer: Sealer, deployment: Row<'deployment'>, column: FixedColumn): Variables {

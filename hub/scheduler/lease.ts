@@ -1,6 +1,6 @@
 /** Leases: how long a host may hold a job without renewing. */
 import type { CoreDeps } from '../deps.ts';
-import { changeStatus, findOnHost, listSent } from '../store/deployments.ts';
+import { changeStatus, extendLeases, findOnHost, listSent } from '../store/deployments.ts';
 import { parseError } from '../store/events.ts';
 import type { Row } from '../store/schema.ts';
 
@@ -31,13 +31,7 @@ export async function renewLeases(
   ids: readonly string[],
 ): Promise<readonly string[]> {
   const held = (await listSent(db, hostId)).filter(({ id }) => ids.includes(id)).map(({ id }) => id);
-  if (held.length > 0) {
-    await db
-      .updateTable('deployment')
-      .set({ lease_expires_at: leaseEnd(clock.now()) })
-      .where('id', 'in', held)
-      .execute();
-  }
+  if (held.length > 0) await extendLeases(db, held, leaseEnd(clock.now()));
   return held;
 }
 

@@ -2,6 +2,7 @@
 import { OrkestrError } from '../../protocol/errors.ts';
 import { isWorker } from '../../protocol/job.ts';
 import type { Settings } from '../../protocol/job.ts';
+import { SINCE } from '../../protocol/versions.ts';
 import type { HostLinks } from '../deps.ts';
 import type { Db } from '../store/database.ts';
 import { listSent } from '../store/deployments.ts';
@@ -21,9 +22,6 @@ export type Placement =
   | { readonly kind: 'impossible'; readonly error: OrkestrError };
 
 type Host = Row<'host'>;
-
-/** First protocol version whose agents know background workers. Older ones refuse a job with that health check. */
-const WORKER_PROTOCOL = 3;
 
 /** Does not throw for a deployment that no host can run: returns `impossible` with the reason instead. */
 export async function placeDeployment(
@@ -64,7 +62,7 @@ export async function placeDeployment(
 /** Null: the agent of the host, which is online, knows what the job asks for. */
 function whyTooOld(links: Pick<HostLinks, 'peer'>, { id, name }: Host, settings: Settings): OrkestrError | null {
   const peer = links.peer(id);
-  if (!isWorker(settings) || peer === undefined || peer.protocol >= WORKER_PROTOCOL) return null;
+  if (!isWorker(settings) || peer === undefined || peer.protocol >= SINCE.workers) return null;
   return new OrkestrError(
     'ORK_PROTOCOL_AGENT_OLD',
     `The agent on ${name} (version ${peer.agentVersion}) is too old to deploy a background worker (healthCheck.kind "running"): upgrade the host first, orkestr hosts upgrade ${name}.`,

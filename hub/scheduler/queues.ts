@@ -5,7 +5,8 @@
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import type { CoreDeps, HostLinks, News } from '../deps.ts';
 import type { Db } from '../store/database.ts';
-import { changeStatus, findContext, listOpen } from '../store/deployments.ts';
+import { changeStatus, findContext, listOpen, markSent } from '../store/deployments.ts';
+import { getEnvironmentById, listWaitingEnvironments } from '../store/environments.ts';
 import type { Row } from '../store/schema.ts';
 import type { Dispatch } from './dispatch.ts';
 import { failDeployment } from './failure.ts';
@@ -99,22 +100,18 @@ async function takeTurn(deps: QueueDeps, trx: Db, environmentId: string): Promis
   const changed = turn.skip.map(({ id }) => id);
   const next = open.find(({ id }) => id === turn.next);
   if (next === undefined) return { changed };
-  const environment = await getEnvironmentRow(trx, environmentId);
+  const { environment } = await getEnvironmentById(trx, environmentId);
   const ready = await prepare(deps, trx, next, environment);
   if (ready.kind === 'waits') return { changed };
   if (ready.kind === 'impossible') return { changed, impossible: { id: next.id, error: ready.error } };
-  await trx
-    .updateTable('deployment')
-    .set({
-      ...ready.fixed,
-      edge_revision: environment.edge_revision,
-      sent_at: now.toISOString(),
-      host_id: ready.hostId,
-      build_host_id: ready.buildHostId,
-      lease_expires_at: leaseEnd(now),
-    })
-    .where('id', '=', next.id)
-    .execute();
+  await markSent(trx, next.id, {
+    ...ready.fixed,
+    edge_revision: environment.edge_revision,
+    sent_at: now.toISOString(),
+    host_id: ready.hostId,
+    build_host_id: ready.buildHostId,
+    lease_expires_at: leaseEnd(now),
+  });
   return { changed, sent: next.id };
 }
 
@@ -131,35 +128,10 @@ async function prepare(
   try {
     const placement = await placeDeployment(trx, links, next, environment);
     if (placement.kind !== 'placed') return placement;
-    return { ...placement, fixed: await fixVariables(trx, sealer, next) };
+    return { ...placement, fixed: await fixVariables(trx, sealer, next, environment) };
   } catch (error) {
     // An error of the store itself is temporary: leave the deployment queued.
     if (!(error instanceof OrkestrError)) throw error;
     return { kind: 'impossible', error };
   }
-}
-
-const getEnvironmentRow = (db: Db, id: string): Promise<Row<'environment'>> =>
-  db.selectFrom('environment').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
-
-/** Environments with waiting deployments: all, or those that a host serves or may build for. */
-async function listWaitingEnvironments(db: Db, hostId?: string): Promise<string[]> {
-  const rows = await db
-    .selectFrom('deployment')
-    .innerJoin('environment', 'environment.id', 'deployment.environment_id')
-    .innerJoin('host', 'host.id', 'environment.host_id')
-    .select('environment.id')
-    .distinct()
-    .where('deployment.status', '=', 'queued')
-    .where('deployment.sent_at', 'is', null)
-    .$if(hostId !== undefined, (query) =>
-      query.where('host.team_id', '=', (row) =>
-        row
-          .selectFrom('host')
-          .select('team_id')
-          .where('id', '=', hostId ?? ''),
-      ),
-    )
-    .execute();
-  return rows.map(({ id }) => id);
 }

@@ -9,6 +9,7 @@ import {
   findDeployment,
   insertDeployment,
   isOpen,
+  requestCancel,
 } from '../store/deployments.ts';
 import type { Dispatch } from './dispatch.ts';
 import { failDeployment, givenUp } from './failure.ts';
@@ -54,7 +55,7 @@ export function makeRequests(deps: RequestDeps): Requests {
       }
       if (giveUp && found.host_id !== null && links.isOnline(found.host_id)) throw hostIsThere();
       if (found.sent_at === null) await changeStatus(trx, id, { status: 'cancelled', finished_at: now() });
-      else await trx.updateTable('deployment').set({ cancel_requested: 1 }).where('id', '=', id).execute();
+      else await requestCancel(trx, id);
       return found;
     });
     news.publish(id);

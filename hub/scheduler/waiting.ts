@@ -7,18 +7,20 @@ import {
   countKeptWaiting,
   type DeploymentContext,
   type DeploymentRequest,
+  findContext,
   isOpen,
   listOpen,
   listSent,
 } from '../store/deployments.ts';
 import { findHostById } from '../store/hosts.ts';
 import { notFound } from '../store/not-found.ts';
+import { getTeam } from '../store/teams.ts';
 import { placeDeployment } from './placement.ts';
 
 /**
  * Waiting deployments per environment that people or their programs requested: unlike pushes, none replaces another.
  */
-const MOST_WAITING = 50;
+const MAX_WAITING = 50;
 
 /**
  * Deployments that every host runs at once, at least (agent/deployment/queue.ts): with fewer ahead, a deployment does
@@ -28,10 +30,10 @@ const LEAST_AT_ONCE = 2;
 
 /** A push is always allowed, since it replaces a waiting one. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
 export async function checkQueueLimit(db: Db, { trigger, environmentId }: DeploymentRequest): Promise<void> {
-  if (trigger === 'push' || (await countKeptWaiting(db, environmentId)) < MOST_WAITING) return;
+  if (trigger === 'push' || (await countKeptWaiting(db, environmentId)) < MAX_WAITING) return;
   throw new OrkestrError(
     'ORK_TOO_MANY_REQUESTS',
-    `${MOST_WAITING} deployments are already waiting in this environment. Let them run, or cancel some.`,
+    `${MAX_WAITING} deployments are already waiting in this environment. Let them run, or cancel some.`,
   );
 }
 
@@ -42,17 +44,10 @@ export async function checkQueueLimit(db: Db, { trigger, environmentId }: Deploy
  */
 export async function checkReleaseVariables(db: Db, { rollback }: DeploymentRequest): Promise<void> {
   if (rollback === undefined) return;
-  const released = await db
-    .selectFrom('deployment')
-    .innerJoin('environment', 'environment.id', 'deployment.environment_id')
-    .innerJoin('project', 'project.id', 'environment.project_id')
-    .innerJoin('team', 'team.id', 'project.team_id')
-    .select(['deployment.details_kept', 'team.plan'])
-    .where('deployment.id', '=', rollback.releaseOf)
-    .executeTakeFirst();
+  const released = await findContext(db, rollback.releaseOf);
   if (released === undefined) throw notFound('deployment', rollback.releaseOf);
-  if (rollback.variables === 'current' || released.details_kept === 1) return;
-  const plan = planOf(released);
+  if (rollback.variables === 'current' || released.deployment.details_kept === 1) return;
+  const plan = planOf(await getTeam(db, released.project.team_id));
   throw new OrkestrError(
     'ORK_CONFLICT',
     `The variables that this release ran with are gone: the plan ${plan.name} keeps those of the newest ${plan.keepDetails} deployments. Roll back with the current variables instead.`,

@@ -1,5 +1,5 @@
 /** Opens the hub's store: SQLite through kysely, migrated to the newest schema before use. */
-import { Kysely, SqliteAdapter, SqliteDialect } from 'kysely';
+import { Kysely, sql, SqliteAdapter, SqliteDialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { keepCopy } from '../../protocol/service/database-copy.ts';
@@ -70,6 +70,11 @@ export async function openDatabase(path: string, migrations = MIGRATIONS): Promi
     if (isDiskFull(cause)) throw new OrkestrError('ORK_DISK_FULL', noRoomFor(path), { cause });
     throw new OrkestrError('ORK_CONFIG', `The database ${path} cannot be used: ${reason(cause)}`, { cause });
   }
+}
+
+/** Rejects unless the database answers and has its schema: reads a table that the migrations make. */
+export async function checkDatabase(db: Db): Promise<void> {
+  await sql`select 1 from team limit 1`.execute(db);
 }
 
 /** Whether a write failed because a row with the same key exists. */

@@ -10,7 +10,7 @@ import type { Db } from './database.ts';
 import type { Row } from './schema.ts';
 
 /** Notices per message; further ones are only counted. */
-export const MOST_NOTICES = 50;
+export const MAX_NOTICES = 50;
 /** Ended messages kept per receiver. */
 export const KEPT = 30;
 const SHOWN = 10;
@@ -39,7 +39,7 @@ export async function addNotice(
   // Not validated: unreadable older notices must not block the caller.
   const notices = z.array(z.unknown()).parse(JSON.parse(open.notices));
   const change =
-    notices.length < MOST_NOTICES ? { notices: JSON.stringify([...notices, notice]) } : { left_out: open.left_out + 1 };
+    notices.length < MAX_NOTICES ? { notices: JSON.stringify([...notices, notice]) } : { left_out: open.left_out + 1 };
   await db.updateTable('delivery').set(change).where('id', '=', open.id).execute();
 }
 

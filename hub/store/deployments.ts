@@ -118,6 +118,39 @@ export async function changeStatus(
   await addStatusEvent(db, deployment);
 }
 
+/** Stores the wish; a host that has the job must still be asked. */
+export async function requestCancel(db: Db, id: string): Promise<void> {
+  await db.updateTable('deployment').set({ cancel_requested: 1 }).where('id', '=', id).execute();
+}
+
+/** What is decided about a deployment when its turn comes. */
+type Turn = Pick<Row<'deployment'>, 'env' | 'build_secrets' | 'env_version' | 'edge_revision' | 'build_host_id'> &
+  Record<'sent_at' | 'host_id' | 'lease_expires_at', string>;
+
+/** Stores that the deployment's job goes to a host. Call it in the transaction that decides it. */
+export async function markSent(db: Db, id: string, turn: Turn): Promise<void> {
+  await db.updateTable('deployment').set(turn).where('id', '=', id).execute();
+}
+
+/** Gives a deployment that another host has built to the host that serves its environment. */
+export async function handOver(db: Db, id: string, leaseExpiresAt: string): Promise<void> {
+  await db
+    .updateTable('deployment')
+    .set((row) => ({
+      host_id: row
+        .selectFrom('environment')
+        .select('environment.host_id')
+        .whereRef('environment.id', '=', 'deployment.environment_id'),
+      lease_expires_at: leaseExpiresAt,
+    }))
+    .where('id', '=', id)
+    .execute();
+}
+
+export async function extendLeases(db: Db, ids: readonly string[], expiresAt: string): Promise<void> {
+  await db.updateTable('deployment').set({ lease_expires_at: expiresAt }).where('id', 'in', ids).execute();
+}
+
 export function findDeployment(db: Db, id: string): Promise<Row<'deployment'> | undefined> {
   return db.selectFrom('deployment').selectAll().where('id', '=', id).executeTakeFirst();
 }
@@ -147,6 +180,33 @@ export async function listOpen(db: Db, environmentId: string): Promise<Row<'depl
   return open.toSorted(byGeneration);
 }
 
+/** The live deployments of an environment. */
+export function listLive(db: Db, environmentId: string): Promise<Pick<Row<'deployment'>, 'id' | 'generation'>[]> {
+  return db
+    .selectFrom('deployment')
+    .select(['id', 'generation'])
+    .where('environment_id', '=', environmentId)
+    .where('status', '=', 'live')
+    .execute();
+}
+
+/** What became of the preceding deployment that was carried out; undefined if there was none. */
+export async function outcomeBefore(
+  db: Db,
+  { environment_id, generation }: Pick<Row<'deployment'>, 'environment_id' | 'generation'>,
+): Promise<DeploymentStatus | undefined> {
+  const last = await db
+    .selectFrom('deployment')
+    .select('status')
+    .where('environment_id', '=', environment_id)
+    .where('generation', '<', generation)
+    .where('status', 'in', ['failed', 'live', 'superseded'])
+    .orderBy('generation', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return last?.status;
+}
+
 /** Oldest first. */
 export const byGeneration = (a: Pick<Row<'deployment'>, 'generation'>, b: typeof a): number =>
   a.generation - b.generation;
@@ -166,6 +226,18 @@ export function listSent(db: Db, hostId?: string): Promise<SentDeployment[]> {
     .orderBy('generation')
     .$narrowType<{ host_id: NotNull }>()
     .execute();
+}
+
+/** Whether any deployment of the environment was ever sent to a host. */
+export async function wasEverSent(db: Db, environmentId: string): Promise<boolean> {
+  const sent = await db
+    .selectFrom('deployment')
+    .select('id')
+    .where('environment_id', '=', environmentId)
+    .where('sent_at', 'is not', null)
+    .limit(1)
+    .executeTakeFirst();
+  return sent !== undefined;
 }
 
 /** The deployment, if that host has its job. */

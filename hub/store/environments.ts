@@ -61,6 +61,11 @@ export async function listPlaces(db: Db, teamId: string): Promise<Place[]> {
   return rows.map((row) => ({ ...row, domains: JSON.parse(row.domains) as Place['domains'] }));
 }
 
+interface EnvironmentInProject {
+  readonly project: Row<'project'>;
+  readonly environment: Row<'environment'>;
+}
+
 /**
  * The environment and its project, by slugs or ids, within the team.
  * @throws OrkestrError ORK_NOT_FOUND, naming the one that does not exist
@@ -70,7 +75,7 @@ export async function getEnvironment(
   teamId: string,
   projectReference: string,
   reference: string,
-): Promise<{ readonly project: Row<'project'>; readonly environment: Row<'environment'> }> {
+): Promise<EnvironmentInProject> {
   const project = await getProject(db, teamId, projectReference);
   const environment = await db
     .selectFrom('environment')
@@ -80,6 +85,56 @@ export async function getEnvironment(
     .executeTakeFirst();
   if (environment === undefined) throw notFound('environment', reference);
   return { project, environment };
+}
+
+/**
+ * The environment and its project, of any team.
+ * @throws OrkestrError ORK_NOT_FOUND
+ */
+export async function getEnvironmentById(db: Db, id: string): Promise<EnvironmentInProject> {
+  const environment = await db.selectFrom('environment').selectAll().where('id', '=', id).executeTakeFirst();
+  if (environment === undefined) throw notFound('environment', id);
+  const project = await db
+    .selectFrom('project')
+    .selectAll()
+    .where('id', '=', environment.project_id)
+    .executeTakeFirst();
+  // It may be deleted between the two.
+  if (project === undefined) throw notFound('environment', id);
+  return { project, environment };
+}
+
+/** Projects with an environment on the host. */
+export async function listProjectsOnHost(db: Db, hostId: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('environment')
+    .select('project_id')
+    .distinct()
+    .where('host_id', '=', hostId)
+    .execute();
+  return rows.map(({ project_id }) => project_id);
+}
+
+/** Environments with waiting deployments: all, or those that a host serves or may build for. */
+export async function listWaitingEnvironments(db: Db, hostId?: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('deployment')
+    .innerJoin('environment', 'environment.id', 'deployment.environment_id')
+    .innerJoin('host', 'host.id', 'environment.host_id')
+    .select('environment.id')
+    .distinct()
+    .where('deployment.status', '=', 'queued')
+    .where('deployment.sent_at', 'is', null)
+    .$if(hostId !== undefined, (query) =>
+      query.where('host.team_id', '=', (row) =>
+        row
+          .selectFrom('host')
+          .select('team_id')
+          .where('id', '=', hostId ?? ''),
+      ),
+    )
+    .execute();
+  return rows.map(({ id }) => id);
 }
 
 /**

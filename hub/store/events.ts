@@ -32,7 +32,7 @@ export type StoredEvent =
  * Limit per deployment. Each step starts and ends, and starts again when its host restarts. The step table has the
  * final state.
  */
-const MOST_STEP_EVENTS = 200;
+const MAX_STEP_EVENTS = 200;
 
 /** Record the new status for followers. */
 export async function addStatusEvent(db: Db, deployment: Row<'deployment'>): Promise<void> {
@@ -54,7 +54,7 @@ export async function addStepEvent(db: Db, deploymentId: string, step: Step): Pr
     .where('deployment_id', '=', deploymentId)
     .where('kind', '=', 'step')
     .executeTakeFirstOrThrow();
-  if (count < MOST_STEP_EVENTS) await add(db, deploymentId, 'step', step);
+  if (count < MAX_STEP_EVENTS) await add(db, deploymentId, 'step', step);
 }
 
 /** The bytes stay in log_chunk; the event only names the chunk. */
@@ -105,4 +105,17 @@ async function add(db: Db, deploymentId: string, kind: StoredEvent['kind'], data
     .insertInto('event')
     .values({ deployment_id: deploymentId, kind, data: JSON.stringify(data) })
     .execute();
+}
+
+/** Whether the deployment has ever been failed, whatever it is now. */
+export async function hasFailed(db: Db, deploymentId: string): Promise<boolean> {
+  const event = await db
+    .selectFrom('event')
+    .select('id')
+    .where('deployment_id', '=', deploymentId)
+    .where('kind', '=', 'status')
+    .where('data', 'like', '%"status":"failed"%')
+    .limit(1)
+    .executeTakeFirst();
+  return event !== undefined;
 }

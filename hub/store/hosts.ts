@@ -104,3 +104,44 @@ export async function setBuilds(db: Db, hostId: string, builds: boolean): Promis
     .where('id', '=', hostId)
     .execute();
 }
+
+/** Number of the newest report of the host that is stored. */
+export async function getAcknowledged(db: Db, hostId: string): Promise<number> {
+  const host = await db.selectFrom('host').select('acknowledged').where('id', '=', hostId).executeTakeFirstOrThrow();
+  return host.acknowledged;
+}
+
+/** Call it in the transaction that stores the reports. */
+export async function setAcknowledged(db: Db, hostId: string, acknowledged: number): Promise<void> {
+  await db.updateTable('host').set({ acknowledged }).where('id', '=', hostId).execute();
+}
+
+/** Hosts of all teams that have joined. */
+export function listJoined(db: Db): Promise<Row<'host'>[]> {
+  return db.selectFrom('host').selectAll().where('public_key', 'is not', null).execute();
+}
+
+/** When a notice said that the host is away; null: it is back. Call it in the transaction that queues the notice. */
+export async function setAwayTold(db: Db, hostId: string, at: string | null): Promise<void> {
+  await db.updateTable('host').set({ away_told_at: at }).where('id', '=', hostId).execute();
+}
+
+/** Hosts of the team that built for the environment without serving it. */
+export async function listBuilders(db: Db, teamId: string, environmentId: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('host')
+    .select('host.id')
+    .where('team_id', '=', teamId)
+    .where((where) =>
+      where.exists(
+        where
+          .selectFrom('deployment')
+          .select('deployment.id')
+          .where('environment_id', '=', environmentId)
+          .whereRef('build_host_id', '=', 'host.id')
+          .limit(1),
+      ),
+    )
+    .execute();
+  return rows.map(({ id }) => id);
+}

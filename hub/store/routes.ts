@@ -3,6 +3,7 @@ import { OrkestrError } from '../../protocol/errors.ts';
 import type { Domain } from '../../protocol/edge.ts';
 import { isUniqueViolation } from './database.ts';
 import type { Db } from './database.ts';
+import type { Row } from './schema.ts';
 
 /**
  * Make `domains` the routes of the environment. Call it in the transaction that writes its settings.
@@ -59,4 +60,15 @@ async function holderOf(db: Db, askingId: string, { host, pathPrefix }: Domain):
   const [asking, holder] = [await teamOf(askingId), await teamOf(environment_id)];
   if (asking.team_id !== holder.team_id) return 'an environment of another team';
   return `${holder.project}/${holder.slug}: remove the domain there first, or give that environment another one`;
+}
+
+/** The domains of a host's environments, each once per environment, even if several of its paths are routed. */
+export function listDomainsOfHost(db: Db, hostId: string): Promise<Pick<Row<'route'>, 'environment_id' | 'host'>[]> {
+  return db
+    .selectFrom('route')
+    .innerJoin('environment', 'environment.id', 'route.environment_id')
+    .select(['route.environment_id', 'route.host'])
+    .distinct()
+    .where('environment.host_id', '=', hostId)
+    .execute();
 }

@@ -5,7 +5,7 @@
 import type { SqliteStatement } from 'kysely';
 
 /** Cache size: lists of different lengths make different statements, so their number is unbounded. */
-const MOST = 256;
+const MAX_STATEMENTS = 256;
 
 interface Prepared extends SqliteStatement {
   /** Whether a caller is still iterating over its rows. */
@@ -13,7 +13,10 @@ interface Prepared extends SqliteStatement {
 }
 
 /** Returns a `prepare` that caches the most recently used statements. */
-export function rememberStatements(prepare: (sql: string) => Prepared, most = MOST): (sql: string) => Prepared {
+export function rememberStatements(
+  prepare: (sql: string) => Prepared,
+  most = MAX_STATEMENTS,
+): (sql: string) => Prepared {
   /** The most recently used statement is last. */
   const known = new Map<string, Prepared>();
   return (sql) => {

@@ -1,5 +1,5 @@
 /** Steps of deployments as their hosts report them. */
-import { STEP_NAMES, StepOutputs } from '../../protocol/steps.ts';
+import { STEP_NAMES, type StepName, StepOutputs } from '../../protocol/steps.ts';
 import type { Step } from '../model/step.ts';
 import type { Db } from './database.ts';
 import { addStepEvent, parseError } from './events.ts';
@@ -27,6 +27,17 @@ export async function putStep(db: Db, deploymentId: string, step: Step): Promise
 export async function listSteps(db: Db, deploymentId: string): Promise<Step[]> {
   const rows = await db.selectFrom('step').selectAll().where('deployment_id', '=', deploymentId).execute();
   return rows.map(toStep).sort((a, b) => STEP_NAMES.indexOf(a.name) - STEP_NAMES.indexOf(b.name));
+}
+
+/** The step at which the deployment failed; null if it did not fail in a step. */
+export async function findFailedStep(db: Db, deploymentId: string): Promise<StepName | null> {
+  const step = await db
+    .selectFrom('step')
+    .select('name')
+    .where('deployment_id', '=', deploymentId)
+    .where('status', '=', 'failed')
+    .executeTakeFirst();
+  return step?.name ?? null;
 }
 
 function toStep(row: Row<'step'>): Step {

@@ -23,3 +23,14 @@ export function listTeams(db: Db): Promise<Row<'team'>[]> {
 export async function setPlan(db: Db, slug: string, plan: PlanKey): Promise<void> {
   await db.updateTable('team').set({ plan }).where('slug', '=', slug).execute();
 }
+
+/** The team that the environment belongs to; undefined when the environment is gone. */
+export function findTeamOfEnvironment(db: Db, environmentId: string): Promise<Row<'team'> | undefined> {
+  return db
+    .selectFrom('environment')
+    .innerJoin('project', 'project.id', 'environment.project_id')
+    .innerJoin('team', 'team.id', 'project.team_id')
+    .selectAll('team')
+    .where('environment.id', '=', environmentId)
+    .executeTakeFirst();
+}

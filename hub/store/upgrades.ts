@@ -11,7 +11,7 @@ import type { Row } from './schema.ts';
 const OPEN = ['running', 'paused'] as const;
 const PAGE = 20;
 /** Newest upgrades kept per team; each has a row for every host. */
-const MOST_KEPT = 100;
+const MAX_KEPT = 100;
 
 export interface StoredUpgrade {
   readonly upgrade: Row<'upgrade'>;
@@ -64,7 +64,7 @@ async function deleteOld(db: Db, teamId: string): Promise<void> {
     .select('id')
     .where('team_id', '=', teamId)
     .orderBy('id', 'desc')
-    .offset(MOST_KEPT - 1)
+    .offset(MAX_KEPT - 1)
     .limit(1);
   await db
     .deleteFrom('upgrade')

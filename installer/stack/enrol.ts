@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Host, MadeHost } from '../../hub/api/schemas.ts';
-import { apiPath } from '../../hub/cli/client.ts';
+import { apiPath } from '../../hub/api/paths.ts';
 import type { Client } from '../../hub/cli/client.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { mustRun } from './run-program.ts';

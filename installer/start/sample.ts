@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { request } from 'undici';
 import { z } from 'zod';
 import { Deployment, Project } from '../../hub/api/schemas.ts';
-import { apiPath } from '../../hub/cli/client.ts';
+import { apiPath } from '../../hub/api/paths.ts';
 import type { Client } from '../../hub/cli/client.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { GitWorkTree } from '../stack/git-work-tree.ts';

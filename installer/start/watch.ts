@@ -3,11 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { Deployment, Project } from '../../hub/api/schemas.ts';
 import type { Step } from '../../hub/api/schemas.ts';
-import { apiPath } from '../../hub/cli/client.ts';
+import { apiPath } from '../../hub/api/paths.ts';
 import type { Client } from '../../hub/cli/client.ts';
 import { followDeployment } from '../../hub/cli/events.ts';
 import { formatDuration, shortCommit } from '../../hub/cli/text/format.ts';
-import { stepSummary } from '../../hub/cli/text/step-summary.ts';
+import { STEP_MARKS, stepSummary } from '../../hub/cli/text/step-summary.ts';
 import type { DeploymentStatus } from '../../protocol/agent-link.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
@@ -117,17 +117,10 @@ export class Watch {
 const heading = ({ project, environment, branch, commit, trigger }: Deployment): string =>
   `▸ ${project.slug} (${environment.slug}): ${trigger} of ${branch} at ${shortCommit(commit)}`;
 
-const MARKS: Readonly<Record<Step['status'], string>> = {
-  running: '▸',
-  done: '✓',
-  failed: '✗',
-  skipped: '–',
-  cancelled: '–',
-};
-
 function stepLines(step: Step): string[] {
   const time = step.ms === null ? '' : formatDuration(step.ms);
-  const line = `  ${MARKS[step.status]} ${step.name.padEnd(8)} ${time.padStart(9)}  ${stepSummary(step)}`.trimEnd();
+  const line =
+    `  ${STEP_MARKS[step.status]} ${step.name.padEnd(8)} ${time.padStart(9)}  ${stepSummary(step)}`.trimEnd();
   const receipt = step.name === 'cutover' && step.status === 'done' ? CutoverReceipt.safeParse(step.output) : null;
   if (!receipt?.success) return [line, ...(step.error?.evidence ?? []).slice(-8).map((fact) => `      │ ${fact}`)];
   const { previous, current, failed } = receipt.data;

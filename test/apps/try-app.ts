@@ -1,6 +1,6 @@
 /** Takes one fixture app from `git push` to its response, and again with changed sources if it has any. */
 import type { DeploymentDetail } from '../../hub/api/schemas.ts';
-import { apiPath } from '../../hub/cli/client.ts';
+import { apiPath } from '../../hub/api/paths.ts';
 import { runProgram } from '../../installer/stack/run-program.ts';
 import { BuildPlan } from '../../protocol/steps.ts';
 import { planOf as planOfFixture } from '../fixtures/plan-of.ts';

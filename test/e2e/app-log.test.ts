@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 import { AppLogEvent } from '../../hub/api/schemas.ts';
-import { API_PREFIX } from '../../hub/api/schemas.ts';
+import { API_PREFIX } from '../../hub/api/paths.ts';
 import { followEvents, readEvent } from '../../hub/cli/events.ts';
 import type { TestProject } from '../harness/project.ts';
 import { startStack } from '../harness/stack.ts';

@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { scopeOf } from '../../agent/identity/identity.ts';
 import { Host } from '../../hub/api/schemas.ts';
 import type { DeploymentDetail } from '../../hub/api/schemas.ts';
-import { apiPath } from '../../hub/cli/client.ts';
+import { apiPath } from '../../hub/api/paths.ts';
 import { enrolHost } from '../../installer/stack/enrol.ts';
 import { Service } from '../../installer/stack/service.ts';
 import { agentCommand, makeFolders, runFolderOf } from '../../installer/stack/stack.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { LABEL } from '../../agent/lib/labels.ts';
 import { Deployment, Project } from '../../hub/api/schemas.ts';
 import type { DeploymentDetail } from '../../hub/api/schemas.ts';
-import { apiPath } from '../../hub/cli/client.ts';
+import { apiPath } from '../../hub/api/paths.ts';
 import type { EngineApi } from '../../installer/prepare/engine-api.ts';
 import { GitWorkTree } from '../../installer/stack/git-work-tree.ts';
 import { ROOT } from '../../installer/stack/stack.ts';

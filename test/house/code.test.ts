@@ -85,6 +85,18 @@ test('only config.ts reads environment variables', () => {
   assert.deepEqual(linesWith(files, /\bprocess\s*\.\s*env\b|\bprocess\[['"]env/), []);
 });
 
+test('only hub/store writes SQL with kysely', () => {
+  const files = sourceFiles().filter((file) => isProduct(file) && !file.startsWith('hub/store/'));
+  assert.deepEqual(
+    linesWith(files, /\.(?:selectFrom|insertInto|updateTable|deleteFrom|replaceInto|mergeInto)\(|\bsql(?:<[^>]*>)?`/),
+    [],
+  );
+  assert.deepEqual(
+    files.filter((file) => importsOf(file).some(({ to, typeOnly }) => to === 'kysely' && !typeOnly)),
+    [],
+  );
+});
+
 test('no program is run through a shell', () => {
   const files = sourceFiles().filter((file) => !file.startsWith('test/house/'));
   assert.deepEqual(linesWith(files, /\bshell:\s*(?:true|['"])/), []);

@@ -59,19 +59,25 @@ const AREAS: readonly Area[] = [
     ],
     types: ['protocol/flip-counts.ts'],
   },
-  { path: 'hub/console/', may: ['hub/api/schemas.ts', 'hub/api/app-log-lines.ts', 'hub/cli/text/', 'protocol/'] },
+  {
+    path: 'hub/console/',
+    may: ['hub/api/paths.ts', 'hub/api/schemas.ts', 'hub/api/app-log-lines.ts', 'hub/cli/text/', 'protocol/'],
+  },
   { path: 'hub/', may: ['protocol/'] },
   {
     // The installer uses the hub's API, with the same client as the CLI, and the agent's image names; where it stops an
-    // agent, it removes the agent's firewall rules. A release bundles proxy and console with their own settings.
+    // agent, it removes the agent's firewall rules, which are named after its identity. A release bundles proxy and
+    // console with their own settings.
     path: 'installer/',
     may: [
+      'hub/api/paths.ts',
       'hub/api/schemas.ts',
       'hub/cli/',
       'hub/console/vite.config.ts',
       'proxy/bundle.config.mjs',
       'agent/detect/base-images.ts',
       'agent/firewall/firewall.ts',
+      'agent/identity/identity.ts',
       'protocol/',
     ],
   },

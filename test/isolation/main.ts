@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { Deployment } from '../../hub/api/schemas.ts';
-import { apiPath } from '../../hub/cli/client.ts';
+import { apiPath } from '../../hub/api/paths.ts';
 import { makeEngine } from '../../agent/docker/engine.ts';
 import { run } from '../../agent/lib/exec.ts';
 import { LABEL } from '../../agent/lib/labels.ts';

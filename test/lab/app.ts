@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 import { z } from 'zod';
 import { Deployment, DeploymentDetail, Environment, Project } from '../../hub/api/schemas.ts';
-import { apiPath } from '../../hub/cli/client.ts';
+import { apiPath } from '../../hub/api/paths.ts';
 import type { Client } from '../../hub/cli/client.ts';
 import { GitWorkTree } from '../../installer/stack/git-work-tree.ts';
 import { ROOT } from '../../installer/stack/stack.ts';

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { BaseImages } from '../../agent/detect/base-images.ts';
 import { Host } from '../../hub/api/schemas.ts';
-import { apiPath } from '../../hub/cli/client.ts';
+import { apiPath } from '../../hub/api/paths.ts';
 import type { Client } from '../../hub/cli/client.ts';
 import { mustRun } from '../../installer/stack/run-program.ts';
 import type { LabHost } from './host.ts';

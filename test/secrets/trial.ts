@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { makeEngine } from '../../agent/docker/engine.ts';
 import { Deployment, MadeToken, Project } from '../../hub/api/schemas.ts';
 import type { DeploymentDetail } from '../../hub/api/schemas.ts';
-import { apiPath } from '../../hub/cli/client.ts';
+import { apiPath } from '../../hub/api/paths.ts';
 import { z } from 'zod';
 import type { TestProject } from '../harness/project.ts';
 import { startStack, type Stack } from '../harness/stack.ts';

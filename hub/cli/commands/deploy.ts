@@ -1,7 +1,7 @@
 /** `deploy`, `rollback`, `cancel`. */
 import { Deployment } from '../../api/schemas.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
-import { apiPath } from '../client.ts';
+import { apiPath } from '../../api/paths.ts';
 import { action, leaf, withPlace } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import { describe, followToFate } from '../follow.ts';

@@ -1,7 +1,7 @@
 /** `deployments list|show`. */
 import { DeploymentDetail } from '../../api/schemas.ts';
 import type { Deployment } from '../../api/schemas.ts';
-import { apiPath } from '../client.ts';
+import { apiPath } from '../../api/paths.ts';
 import { action, group, leaf, withPlace } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import { integer } from '../input.ts';

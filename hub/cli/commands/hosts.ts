@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { Host, MadeHost } from '../../api/schemas.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { safeLine } from '../../../protocol/safe-text.ts';
-import { apiPath } from '../client.ts';
+import { apiPath } from '../../api/paths.ts';
 import { action, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';

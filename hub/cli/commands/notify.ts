@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { MadeReceiver, Receiver } from '../../api/schemas.ts';
 import { DEFAULT_NOTICES, NOTICE_KINDS, RECEIVER_KINDS, type ReceiverKind } from '../../model/notice.ts';
-import { apiPath } from '../client.ts';
+import { apiPath } from '../../api/paths.ts';
 import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import type { Context } from '../context.ts';

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { Project } from '../../api/schemas.ts';
 import type { Environment } from '../../api/schemas.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
-import { apiPath } from '../client.ts';
+import { apiPath } from '../../api/paths.ts';
 import { showFailingCertificates } from '../certificates.ts';
 import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';

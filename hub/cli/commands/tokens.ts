@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { MadeToken, Scope, Token } from '../../api/schemas.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
-import { apiPath } from '../client.ts';
+import { apiPath } from '../../api/paths.ts';
 import { action, collect, group, leaf } from '../command.ts';
 import type { AddCommands } from '../command.ts';
 import { integer } from '../input.ts';

@@ -1,9 +1,18 @@
-/** Summary of a step's output in one line. Pure; shared by the CLI and the console. */
+/** A step in one line: its mark, and a summary of its output. Pure; shared by the CLI and the console. */
 import type { StepOutputs } from '../../../protocol/steps.ts';
 import type { Step } from '../../api/schemas.ts';
 import { humanSize } from '../../../protocol/size.ts';
 import { count, shortCommit } from './format.ts';
 import { receiptText } from './receipt.ts';
+
+/** The mark before a step. */
+export const STEP_MARKS: Readonly<Record<Step['status'], string>> = {
+  running: '▸',
+  done: '✓',
+  failed: '✗',
+  skipped: '–',
+  cancelled: '–',
+};
 
 type Summaries = { readonly [N in Step['name']]: (output: StepOutputs[N]) => string };
 

@@ -3,14 +3,14 @@ import { textOf } from '../text.ts';
 import { type Kind, postJson, shownUrl } from './kind.ts';
 
 /** Discord rejects longer texts. */
-const MOST_CHARACTERS = 2000;
+const MAX_CHARACTERS = 2000;
 
 export const discord: Kind = {
   signs: false,
   shown: shownUrl,
   send: (message, { address }, { post }) =>
     // Names in an error message must not mention anybody.
-    post(postJson(address, { content: textOf(message, MOST_CHARACTERS, harmless), allowed_mentions: { parse: [] } })),
+    post(postJson(address, { content: textOf(message, MAX_CHARACTERS, harmless), allowed_mentions: { parse: [] } })),
 };
 
 /** Prevents links whose text hides their target. */

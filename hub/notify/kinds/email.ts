@@ -7,7 +7,7 @@ import { textOf, titleOf } from '../text.ts';
 import { within } from '../../outbound/within.ts';
 import type { Kind } from './kind.ts';
 
-const MOST_CHARACTERS = 100_000;
+const MAX_CHARACTERS = 100_000;
 /** Limit for each phase of the connection, ms. */
 const PART_MS = 10_000;
 
@@ -25,7 +25,7 @@ export const email: Kind = {
       from: server.from,
       to: { name: '', address },
       subject: `[orkestr] ${titleOf(message)}`,
-      text: textOf(message, MOST_CHARACTERS),
+      text: textOf(message, MAX_CHARACTERS),
       messageId: `<${message.id}@${new URL(hubUrl).hostname}>`,
       // RFC 3834: suppresses automatic replies.
       headers: { 'auto-submitted': 'auto-generated' },

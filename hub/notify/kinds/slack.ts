@@ -3,13 +3,13 @@ import { textOf } from '../text.ts';
 import { type Kind, postJson, shownUrl } from './kind.ts';
 
 /** Slack truncates longer texts. */
-const MOST_CHARACTERS = 4000;
+const MAX_CHARACTERS = 4000;
 
 export const slack: Kind = {
   signs: false,
   shown: shownUrl,
   send: (message, { address }, { post }) =>
-    post(postJson(address, { text: textOf(message, MOST_CHARACTERS, harmless) })),
+    post(postJson(address, { text: textOf(message, MAX_CHARACTERS, harmless) })),
 };
 
 /** Escapes Slack's three special characters, and breaks @ mentions, with which Mattermost would notify everybody. */

@@ -1,7 +1,7 @@
 /** Deployments by orkestr: pushed to a complete installation, timed until the proxy answers with the new version. */
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { apiPath } from '../../../hub/cli/client.ts';
+import { apiPath } from '../../../hub/api/paths.ts';
 import { DeploymentDetail } from '../../../hub/api/schemas.ts';
 import type { TestProject } from '../../harness/project.ts';
 import type { Stack } from '../../harness/stack.ts';

@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { z } from 'zod';
 import { exampleRelease } from '../../../hub/test-release.ts';
 import { Deployment, MadeToken, Project } from '../../../hub/api/schemas.ts';
-import { apiPath } from '../../../hub/cli/client.ts';
+import { apiPath } from '../../../hub/api/paths.ts';
 import { startReceiver } from '../../../hub/notify/test-receiver.ts';
 import { ROOT } from '../../../installer/stack/stack.ts';
 import type { ErrorReport } from '../../../protocol/errors.ts';

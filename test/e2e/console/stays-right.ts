@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { MadeToken } from '../../../hub/api/schemas.ts';
-import { apiPath } from '../../../hub/cli/client.ts';
+import { apiPath } from '../../../hub/api/paths.ts';
 import { logIn, logLines, startConsole, startWire } from './browser.ts';
 import type { ConsoleBrowser } from './browser.ts';
 import type { SeededHub } from './seed.ts';

@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { apiPath } from '../../../hub/cli/client.ts';
+import { apiPath } from '../../../hub/api/paths.ts';
 import { ROOT } from '../../../installer/stack/stack.ts';
 import type { ErrorCode } from '../../../protocol/error-catalogue.ts';
 import type { StepName } from '../../../protocol/steps.ts';

@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { before, test } from 'node:test';
 import { Deployment, Project } from '../../../hub/api/schemas.ts';
-import { apiPath } from '../../../hub/cli/client.ts';
+import { apiPath } from '../../../hub/api/paths.ts';
 import type { Stack } from '../../harness/stack.ts';
 
 const page = (text: string) => ({ 'index.html': `<!doctype html><title>${text}</title><p>${text}</p>` });

@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { before, test } from 'node:test';
 import { Environment } from '../../../hub/api/schemas.ts';
 import type { DeploymentDetail } from '../../../hub/api/schemas.ts';
-import { apiPath } from '../../../hub/cli/client.ts';
+import { apiPath } from '../../../hub/api/paths.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { nodeApp } from '../../harness/node-app.ts';
 import type { TestProject } from '../../harness/project.ts';

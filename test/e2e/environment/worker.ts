@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { before, test } from 'node:test';
 import { Deployment, Environment } from '../../../hub/api/schemas.ts';
 import type { DeploymentDetail } from '../../../hub/api/schemas.ts';
-import { apiPath } from '../../../hub/cli/client.ts';
+import { apiPath } from '../../../hub/api/paths.ts';
 import type { TestProject } from '../../harness/project.ts';
 import type { Stack } from '../../harness/stack.ts';
 import { until } from '../../harness/until.ts';

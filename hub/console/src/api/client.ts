@@ -1,4 +1,5 @@
 /** Calls to the hub with the session cookie. Responses are typed by the hub's schemas and not validated again. */
+import { API_PREFIX } from '../../../api/paths.ts';
 import type { Problem } from '../../../../protocol/errors.ts';
 import { parseJson } from '../../../../protocol/json.ts';
 
@@ -47,8 +48,5 @@ async function send(method: Method, path: string, body: unknown, signal?: AbortS
   }
 }
 
-/** URL of a path below /api/v1. */
-export const apiUrl = (path: string): string => `/api/v1${path}`;
-
-/** A path of encoded segments. */
-export const apiPath = (...segments: string[]): string => `/${segments.map(encodeURIComponent).join('/')}`;
+/** URL of a path of the API. */
+export const apiUrl = (path: string): string => API_PREFIX + path;

@@ -2,7 +2,8 @@
 import { useLocation } from 'preact-iso';
 import type { Deployment } from '../../../api/schemas.ts';
 import { shortCommit } from '../../../cli/text/format.ts';
-import { apiPath, call } from '../api/client.ts';
+import { apiPath } from '../../../api/paths.ts';
+import { call } from '../api/client.ts';
 import { useScope } from '../api/session.ts';
 import { ActionButton } from '../components/action-button.tsx';
 import { hasEnded } from './progress.ts';

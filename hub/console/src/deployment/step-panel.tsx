@@ -1,7 +1,8 @@
 /** One step in full. */
 import type { StepName } from '../../../../protocol/steps.ts';
 import type { Step } from '../../../api/schemas.ts';
-import { apiPath, apiUrl } from '../api/client.ts';
+import { apiPath } from '../../../api/paths.ts';
+import { apiUrl } from '../api/client.ts';
 import { Status } from '../components/status.tsx';
 import { LogView } from '../log/log-view.tsx';
 import { StepOutput } from './step-output.tsx';

@@ -3,7 +3,7 @@ import { signal } from '@preact/signals';
 import type { ReadonlySignal } from '@preact/signals';
 import type { DeploymentDetail, DeploymentEvent } from '../../../api/schemas.ts';
 import type { StepName } from '../../../../protocol/steps.ts';
-import { apiPath } from '../api/client.ts';
+import { apiPath } from '../../../api/paths.ts';
 import { listen } from '../api/stream.ts';
 import { LogBuffer } from '../log/log-buffer.ts';
 import { STEPS, fold, refresh, startProgress } from './progress.ts';

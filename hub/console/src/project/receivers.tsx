@@ -2,7 +2,8 @@
 import { useState } from 'preact/hooks';
 import type { MadeReceiver, Receiver } from '../../../api/schemas.ts';
 import { deliveryLine, troubleOf } from '../../../cli/text/receiver-lines.ts';
-import { apiPath, call } from '../api/client.ts';
+import { apiPath } from '../../../api/paths.ts';
+import { call } from '../api/client.ts';
 import { useResource } from '../api/resource.ts';
 import { useScope } from '../api/session.ts';
 import { ActionButton } from '../components/action-button.tsx';

@@ -1,6 +1,7 @@
 /** Registry logins of a project: for private base images, and for pushing built images. */
 import type { RegistryEntry } from '../../../api/schemas.ts';
-import { apiPath, call } from '../api/client.ts';
+import { apiPath } from '../../../api/paths.ts';
+import { call } from '../api/client.ts';
 import { useResource } from '../api/resource.ts';
 import { useScope } from '../api/session.ts';
 import { EntryForm } from '../components/entry-form.tsx';

@@ -1,7 +1,8 @@
 /** Variables and build secrets of an environment: their names, and forms to set and remove them. */
 import { useState } from 'preact/hooks';
 import type { Variable } from '../../../api/schemas.ts';
-import { apiPath, call } from '../api/client.ts';
+import { apiPath } from '../../../api/paths.ts';
+import { call } from '../api/client.ts';
 import { useResource } from '../api/resource.ts';
 import { useScope } from '../api/session.ts';
 import { EntryForm } from '../components/entry-form.tsx';

@@ -1,7 +1,8 @@
 /** The live log of an environment's app. */
 import { useEffect, useState } from 'preact/hooks';
 import { useRoute } from 'preact-iso';
-import { apiPath, apiUrl } from '../api/client.ts';
+import { apiPath } from '../../../api/paths.ts';
+import { apiUrl } from '../api/client.ts';
 import { useSession, useSessionEnded } from '../api/session.ts';
 import { makeAppLogView } from '../app-log/store.ts';
 import type { AppLogView } from '../app-log/store.ts';

@@ -1,6 +1,7 @@
 /** The open upgrade of hosts: the state of each host, and the possible actions. */
 import type { Upgrade } from '../../../api/schemas.ts';
-import { apiPath, call } from '../api/client.ts';
+import { apiPath } from '../../../api/paths.ts';
+import { call } from '../api/client.ts';
 import { useScope } from '../api/session.ts';
 import { ActionButton } from '../components/action-button.tsx';
 import { ErrorCard } from '../components/problem.tsx';

@@ -1,12 +1,12 @@
-/** Serves the release of this hub, so that a host needs to reach nothing else: installer, archives, checksums. */
+/** Serves the release of orkestr that this hub has, so that a host needs to reach nothing else: installer, archives, checksums. */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { INSTALLER_FILE, MANIFEST_FILE, ReleaseFile, ReleaseManifest, SUMS_FILE } from '../../protocol/release.ts';
-import { shellWord } from '../../protocol/shell-word.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
+import { joinCommand } from './join-command.ts';
 
 const JoinFacts = z.object({
   hubUrl: z.url(),
@@ -18,16 +18,7 @@ const JoinFacts = z.object({
   files: z.array(ReleaseFile),
 });
 
-/**
- * Shell command for a host that joins.
- * @param email contact address for the CA; without it the host requests no certificates
- */
-export const joinCommand = (hubUrl: string, token: string, email?: string): string =>
-  `curl -fsSL ${hubUrl}/${INSTALLER_FILE} | sudo sh -s -- --hub ${hubUrl} --token ${token}` +
-  (email === undefined ? '' : ` --email ${shellWord(email)}`) +
-  (hubUrl.startsWith('https:') ? '' : ' --allow-http');
-
-export function registerReleases(app: HubApp, { config, hubUrl }: Pick<HubDeps, 'config' | 'hubUrl'>): void {
+export function registerDistribution(app: HubApp, { config, hubUrl }: Pick<HubDeps, 'config' | 'hubUrl'>): void {
   const folder = config.releaseFolder;
   app.get(
     '/join',

@@ -2,9 +2,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import fastifyStatic from '@fastify/static';
-import { OrkestrError } from '../protocol/errors.ts';
-import { sendProblem } from './api/problem.ts';
-import type { HubApp } from './deps.ts';
+import { OrkestrError } from '../../protocol/errors.ts';
+import { sendProblem } from './problem.ts';
+import type { HubApp } from '../deps.ts';
 
 /** First path segments that never belong to the console. */
 const OTHERS = new Set([

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { startTestApi } from './api/test-api.ts';
+import { startTestApi } from './test-api.ts';
 
 test('the pages that messages name are served, and no other files', async (t) => {
-  const api = await startTestApi(t, {}, { docsFolder: join(import.meta.dirname, '..', 'docs') });
+  const api = await startTestApi(t, {}, { docsFolder: join(import.meta.dirname, '..', '..', 'docs') });
   const page = await api.fetch({ path: '/docs/notifications.md' });
   assert.equal(page.headers['content-type'], 'text/plain; charset=utf-8');
   assert.match(page.text, /^# /);

@@ -1,7 +1,7 @@
 /** Serves the pages of docs/ unchanged: messages name them, and no other copy on a host can be read with a browser. */
 import { existsSync, readdirSync } from 'node:fs';
 import fastifyStatic from '@fastify/static';
-import type { HubApp } from './deps.ts';
+import type { HubApp } from '../deps.ts';
 
 const TEXT = 'text/plain; charset=utf-8';
 

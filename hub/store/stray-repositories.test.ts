@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { hub, startTestHub } from '../test-hub.ts';
-import { addStrayRepository, listStrayRepositories } from '../store/stray-repositories.ts';
+import { addStrayRepository, listStrayRepositories } from './stray-repositories.ts';
 
 test('repositories that a killed hub left are deleted at the next start, and those of existing projects stay', async (t) => {
   const first = await startTestHub();
