@@ -53,7 +53,7 @@ test('a log flood costs a limited amount of memory, deployments continue, and th
     }),
   });
   t.after(() => agent.stop());
-  await until(() => agent.link.state().connected);
+  await until(() => agent.state().connected);
 
   const stop = new AbortController();
   const answer = await fetch(`${hub.url}/api/v1/projects/shop/environments/production/app-log?follow=true`, {

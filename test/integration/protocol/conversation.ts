@@ -9,7 +9,7 @@ export interface Frame {
 }
 
 /** What somebody did to one of the two ends, or time that passed there. */
-export type Act = 'deploy' | 'cut' | 'time' | 'cancel' | 'rollback' | 'remove';
+export type Act = 'deploy' | 'cut' | 'time' | 'cancel' | 'rollback' | 'remove' | 'upgrade' | 'replace';
 
 export type Line =
   | { readonly enrol: unknown; readonly answer: unknown }

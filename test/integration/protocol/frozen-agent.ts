@@ -60,6 +60,7 @@ class FrozenAgent {
     if ('hub' in line) return this.#hear(line.hub);
     if (line.act === 'cut') this.leave();
     await this.#options.act(line.act);
+    if (line.act === 'replace') this.leave();
   }
 
   /** Checks that nothing more has arrived. */

@@ -11,13 +11,17 @@ import { text } from 'node:stream/consumers';
 import { WebSocketServer } from 'ws';
 import type { WebSocket } from 'ws';
 import { isSignedBy, makeKeyPair, signText } from '../../../protocol/signing.ts';
-import { makeWaiting, readConversation } from './conversation.ts';
+import { makeWaiting, readConversation, TIME_THAT_PASSES_MS } from './conversation.ts';
 import type { Frame, Line } from './conversation.ts';
+import type { LinkAgent } from './link-agent.ts';
 import { helloText, jobText, welcomeText } from './proofs.ts';
 import { readerOf } from './schemas.ts';
 
 /** Frames that an agent sends by its own clock, or split as it likes: they may arrive at any time. */
 const AT_ANY_TIME: readonly unknown[] = ['status', 'renew', 'log'];
+
+/** What is done to the agent that it talks to. */
+type PlayedAgent = Pick<LinkAgent, 'pass' | 'replace'>;
 
 type Report = Record<'deploymentId' | 'kind' | 'step' | 'status' | 'data', string>;
 const reportOf = (frame: Frame): Report | undefined => frame.report as Report | undefined;
@@ -26,7 +30,7 @@ const isAtAnyTime = (frame: Frame): boolean => AT_ANY_TIME.includes(reportOf(fra
 /** The content of a frame, without times and numbers. */
 function gistOf(frame: Frame): string {
   const report = reportOf(frame);
-  if (report === undefined) return frame.type;
+  if (report === undefined) return [frame.type, frame.state].filter(Boolean).join(' ');
   return [frame.type, report.kind, report.deploymentId, report.step, report.status].filter(Boolean).join(' ');
 }
 
@@ -72,15 +76,16 @@ export class FrozenHub {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Plays the conversation to the agent that has joined. `letTimePass` advances the agent's clock. */
-  async play(letTimePass: () => void): Promise<void> {
+  /** Plays the conversation to the agent that has joined. */
+  async play(agent: PlayedAgent): Promise<void> {
     for (const line of this.#lines) {
       if ('connection' in line) await this.#until('a connection', () => this.#connections === line.connection);
       if ('agent' in line) await this.#hear(line.agent);
       if ('hub' in line) await this.#say(line.hub);
       if (!('act' in line)) continue;
       if (line.act === 'cut') this.#socket?.terminate();
-      if (line.act === 'time') letTimePass();
+      if (line.act === 'time') agent.pass(TIME_THAT_PASSES_MS);
+      if (line.act === 'replace') await agent.replace();
     }
     assert.deepEqual(this.#heard.map(gistOf), [], 'The agent said more than it once did.');
   }

@@ -10,7 +10,7 @@ import { ErrorCode } from '../../../protocol/error-catalogue.ts';
 import { inVersion, OLDEST_PROTOCOL, PROTOCOL_VERSION } from '../../../protocol/versions.ts';
 import { temporaryFolder } from '../../../agent/lib/test-folder.ts';
 import { refusals } from './compare.ts';
-import { readConversation, TIME_THAT_PASSES_MS } from './conversation.ts';
+import { readConversation } from './conversation.ts';
 import { playAgent } from './frozen-agent.ts';
 import { FrozenHub } from './frozen-hub.ts';
 import { startLinkAgent } from './link-agent.ts';
@@ -24,7 +24,7 @@ test('the previous protocol version is supported, and the one before it is not',
   assert.equal(OLDEST_PROTOCOL, BEFORE);
 });
 
-test('an agent of the previous version joins, deploys, fails, reconnects, is cancelled, rolls back and removes', async (t) => {
+test('an agent of the previous version joins, deploys, fails, is upgraded, reconnects, is cancelled, rolls back and removes', async (t) => {
   const hub = await startTestHub();
   t.after(() => hub.stop());
   const story = makeStory(hub);
@@ -38,7 +38,9 @@ test('an agent of the previous version joins, deploys, fails, reconnects, is can
       await story.act(act);
     },
   });
-  assert.deepEqual(acts, ['deploy', 'deploy', 'deploy', 'cut', 'time', 'cancel', 'rollback', 'remove']);
+  const upgrade = ['upgrade', 'replace'];
+  assert.deepEqual(acts, ['deploy', 'deploy', ...upgrade, 'deploy', 'cut', 'time', 'cancel', 'rollback', 'remove']);
+  assert.equal(await story.upgradeState(), 'healthy');
   assert.deepEqual(await hub.deps.db.selectFrom('removal').selectAll().execute(), [], 'The removal was taken as done.');
 
   /** Checks what the hub stored, just before it is deleted. */
@@ -64,7 +66,7 @@ test('an agent of this version joins a hub of the previous version and does ever
     await agent.stop();
     await hub.close();
   });
-  await hub.play(() => agent.pass(TIME_THAT_PASSES_MS));
+  await hub.play(agent);
   const [first] = hub.jobs();
   assert.deepEqual(
     hub.logOf(first?.deploymentId ?? '', 'build'),
@@ -90,6 +92,8 @@ test('current errors are translated for the previous version, and messages unkno
       { kind: 'deployment', generation: 1, status: 'failed', at: AT, ...about },
     ];
     for (const report of reports) agent(inVersion({ type: 'report', sequence: 1, report }, BEFORE));
+    const upgrade = { upgradeId: ID, version: '1.0.0', state: 'failed', error } as const;
+    agent(inVersion({ type: 'upgrade-state', ...upgrade }, BEFORE));
     hub(inVersion({ type: 'error', code, message: 'So it is.' }, BEFORE));
   }
   const order = { environmentId: ID, tail: 1, sinceSeconds: null, follow: true, after: [] };

@@ -1,6 +1,6 @@
 /** An agent without Docker: identity, journal, dispatcher and link are real, its seven steps are scripted. */
 import { join } from 'node:path';
-import type { HostStatus } from '../../../protocol/agent-link.ts';
+import type { HostStatus, UpgradeNews } from '../../../protocol/agent-link.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { makeDispatcher } from '../../../agent/deployment/dispatcher.ts';
 import { makeEdgeOrders } from '../../../agent/deployment/edge-orders.ts';
@@ -10,6 +10,7 @@ import { DEFAULT_QUEUE_LIMITS } from '../../../agent/deployment/queue.ts';
 import { DEFAULT_TIMING } from '../../../agent/hub-link/timing.ts';
 import { startHubLink } from '../../../agent/hub-link/session.ts';
 import type { HubLink, LinkOptions } from '../../../agent/hub-link/session.ts';
+import type { HostUpgrades } from '../../../agent/hub-link/upgrades.ts';
 import { hostSigner } from '../../../agent/identity/host-key.ts';
 import { joinHub } from '../../../agent/identity/join.ts';
 import { openJournal } from '../../../agent/journal/journal.ts';
@@ -22,8 +23,10 @@ import { scriptedPorts } from '../../../agent/deployment/test-ports.ts';
 const IS_UNHEALTHY = 2;
 const WAITS_IN_BUILD = 3;
 
-interface LinkAgent {
-  readonly link: HubLink;
+export interface LinkAgent {
+  readonly state: HubLink['state'];
+  /** The new version of its upgrade, which has come to the switch, connects in its place. */
+  replace(): Promise<void>;
   /** Advances the clock of its link, ms. */
   pass(ms: number): void;
   /** Number of reports that its hub has not acknowledged. */
@@ -31,7 +34,7 @@ interface LinkAgent {
   stop(): Promise<void>;
 }
 
-interface LinkAgentOptions extends Partial<Pick<LinkOptions, 'upgrades' | 'appLogs'>> {
+interface LinkAgentOptions extends Partial<Pick<LinkOptions, 'appLogs'>> {
   readonly folder: string;
   readonly hubUrl: string;
   readonly joinToken: string;
@@ -55,18 +58,19 @@ export async function startLinkAgent({ folder, hubUrl, joinToken, ...others }: L
     limits: DEFAULT_QUEUE_LIMITS,
     onEnded: () => undefined,
   });
-  const options: Omit<LinkOptions, 'upgrades'> = {
+  const upgrades = scriptedUpgrades();
+  let agentVersion = '0.1.0';
+  const options: Omit<LinkOptions, 'agentVersion'> = {
     hubUrl,
     credentials: {
       hostId: identity.hostId,
       hubPublicKey: identity.hub?.publicKey ?? '',
       sign: hostSigner(folder),
     },
-    agentVersion: '0.1.0',
     outbox: journal.outbox,
     readLog: (...range) => logs.read(...range),
     running: () => journal.unfinished().map(({ deploymentId }) => deploymentId),
-    status: async () => STATUS,
+    status: async () => ({ ...STATUS, agentVersion }),
     jobs: dispatcher,
     edge: makeEdgeOrders({ journal, proxy: emptyHost(clock).proxy, clock, log: silent }),
     appLogs: others.appLogs ?? { open: neverOrdered },
@@ -75,11 +79,16 @@ export async function startLinkAgent({ folder, hubUrl, joinToken, ...others }: L
     clock,
     random: Math.random,
     log: silent,
+    upgrades,
   };
-  const upgrades = others.upgrades ?? { order: neverOrdered, news: () => null, onChanged: () => undefined };
-  const link = startHubLink({ ...options, upgrades });
+  let link = startHubLink({ ...options, agentVersion });
   return {
-    link,
+    state: () => link.state(),
+    async replace() {
+      agentVersion = upgrades.become();
+      await link.stop();
+      link = startHubLink({ ...options, agentVersion });
+    },
     pass: (ms) => void (passed += ms),
     waitingReports: () => journal.outbox.size(),
     async stop() {
@@ -91,7 +100,28 @@ export async function startLinkAgent({ folder, hubUrl, joinToken, ...others }: L
 }
 
 function neverOrdered(): never {
-  throw new Error('Neither an upgrade nor the log of an app was expected.');
+  throw new Error('The log of an app was not expected.');
+}
+
+/** An agent whose upgrades succeed. It goes no further than the switch by itself: `become` replaces its process. */
+function scriptedUpgrades(): HostUpgrades & { become(): string } {
+  let news: UpgradeNews | null = null;
+  let changed: (() => void) | null = null;
+  return {
+    order({ upgradeId, version }) {
+      for (const state of ['fetching', 'trial', 'switching'] as const) {
+        news = { type: 'upgrade-state', upgradeId, version, state };
+        changed?.();
+      }
+    },
+    news: () => news,
+    onChanged: (listener) => void (changed = listener),
+    become() {
+      if (news?.state !== 'switching') throw new Error('No upgrade has come to its switch.');
+      news = { ...news, state: 'healthy' };
+      return news.version;
+    },
+  };
 }
 
 const pipeline = () =>
@@ -124,8 +154,7 @@ const emptyHost = (clock: Clock): Ports =>
     clock,
   });
 
-const STATUS: HostStatus = {
-  agentVersion: '0.1.0',
+const STATUS: Omit<HostStatus, 'agentVersion'> = {
   engine: { reachable: true, version: '20.10.24', liveRestore: true },
   proxy: { reachable: true },
   cgroupVersion: '2',

@@ -21,13 +21,14 @@ async function recordConversation(): Promise<Line[]> {
   const relay = await startRelay(hub.url);
   const story = makeStory(hub);
   const agent = await startLinkAgent({ folder, hubUrl: relay.url, joinToken: await story.joinToken() });
-  const settled = () => until(() => agent.waitingReports() === 0 && agent.link.state().connected);
+  const settled = () => until(() => agent.waitingReports() === 0 && agent.state().connected);
   const act = async (what: Act): Promise<void> => {
     await settled();
     relay.lines.push({ act: what });
     await story.act(what);
     if (what === 'cut') relay.cut();
     if (what === 'time') agent.pass(TIME_THAT_PASSES_MS);
+    if (what === 'replace') await agent.replace();
   };
   const heard = (type: string) => relay.lines.filter((line) => 'hub' in line && line.hub.type === type).length;
 
@@ -35,11 +36,15 @@ async function recordConversation(): Promise<Line[]> {
   await fatesAre(story, 'live');
   await act('deploy');
   await fatesAre(story, 'live', 'failed');
+  await act('upgrade');
+  await until(async () => (await story.upgradeState()) === 'switching');
+  await act('replace');
+  await until(async () => (await story.upgradeState()) === 'healthy');
   await act('deploy');
   await fatesAre(story, 'live', 'failed', 'running');
   await until(async () => (await hub.deps.db.selectFrom('log_chunk').selectAll().execute()).length >= 3);
   await act('cut');
-  await until(() => heard('welcome') === 2);
+  await until(() => heard('welcome') === 3);
   await act('time');
   await until(() => heard('lease') === 1);
   await act('cancel');

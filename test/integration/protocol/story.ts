@@ -13,16 +13,23 @@ interface Story {
   /** Status of each deployment, by generation. */
   fates(): Promise<string[]>;
   deploymentAt(generation: number): Promise<string>;
+  /** State of the host's upgrade; undefined: none was ordered. */
+  upgradeState(): Promise<string | undefined>;
 }
 
+/** What the hub upgrades its host to. */
+const NEXT_VERSION = '0.2.0';
+
 export function makeStory(hub: TestHub): Story {
-  const { db, scheduler } = hub.deps;
+  const { db, scheduler, upgrades } = hub.deps;
   const deployments = () => db.selectFrom('deployment').selectAll().orderBy('generation').execute();
   const deploymentAt = async (generation: number): Promise<string> => {
     const found = (await deployments()).find((row) => row.generation === generation);
     if (found === undefined) throw new Error(`There is no deployment of generation ${generation}.`);
     return found.id;
   };
+  const upgradeState = async (): Promise<string | undefined> =>
+    (await db.selectFrom('upgrade_host').select('state').executeTakeFirst())?.state;
   const acts: Record<Act, () => Promise<void>> = {
     async deploy() {
       const { environmentId } = hub;
@@ -39,6 +46,12 @@ export function makeStory(hub: TestHub): Story {
       const answer = await hub.api('DELETE', `/projects/shop/environments/production`);
       if (!answer.ok) throw new Error(`Not removed: ${await answer.text()}`);
     },
+    async upgrade() {
+      const { hostId, account } = hub;
+      await upgrades.create({ teamId: account.teamId, version: NEXT_VERSION, hostIds: [hostId], atOnce: 1 });
+    },
+    // The switch ends the connection: what the agent has said before must have arrived.
+    replace: () => until(async () => (await upgradeState()) === 'switching'),
     cut: async () => undefined,
     time: async () => undefined,
   };
@@ -52,6 +65,7 @@ export function makeStory(hub: TestHub): Story {
     act: (act) => acts[act](),
     fates: async () => (await deployments()).map(({ status }) => status),
     deploymentAt,
+    upgradeState,
   };
 }
 
