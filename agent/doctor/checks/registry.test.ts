@@ -11,7 +11,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { Image, Release } from '../../../protocol/steps.ts';
 import { makeCertificate } from '../../../test/harness/certificates.ts';
-import { scripted } from '../../deployment/test-context.ts';
+import { scripted } from '../../deployment/test-ports.ts';
 import type { LiveRecord } from '../../deployment/records.ts';
 import { BaseImages } from '../../detect/base-images.ts';
 import { exec as run } from '../../lib/exec.ts';
