@@ -15,7 +15,7 @@ import { platformWarning } from './platform-files.ts';
 import { publicBuildArgs } from './public-build-args.ts';
 import { rank } from './rank.ts';
 import type { Outcome } from './rank.ts';
-import { openRepository, ReadingBudget } from './repository.ts';
+import { joinPath, openRepository, ReadingBudget } from './repository.ts';
 import { folderOf } from './root-directory.ts';
 import { applySettings, readOrkestrJson, stateSettings } from './settings.ts';
 import { databaseFileWarning } from './sqlite/warning.ts';
@@ -221,7 +221,7 @@ async function written(
 ): Promise<Pick<BuildPlan, 'dockerfile' | 'files'>> {
   if (dockerfile.origin === 'repository') return { dockerfile, files: [] };
   const { text, files } = dockerfile.write(request);
-  const ignore = context === '.' ? '.dockerignore' : `${context}/.dockerignore`;
+  const ignore = joinPath(context, '.dockerignore');
   return {
     dockerfile: { origin: 'generated', path: GENERATED_PATH, text },
     files: (await checkout.repository.has(ignore)) ? [...files] : [...files, dockerIgnore],

@@ -10,6 +10,7 @@ import type { Need } from '../needs.ts';
 import { extensionSetup } from '../php/extensions.ts';
 import { neededExtensions } from '../php/needs.ts';
 import { lists, readPackageJson } from '../node/package-json.ts';
+import { joinPath } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { Runtime } from '../runtime.ts';
@@ -84,7 +85,7 @@ export const php: Detector = {
       extensions,
       environment: ENVIRONMENT[framework],
     };
-    const index = documentRoot === '.' ? 'index.php' : `${documentRoot}/index.php`;
+    const index = joinPath(documentRoot, 'index.php');
     return {
       confidence: manifests.length === 0 ? 'likely' : 'certain',
       facts,
@@ -151,7 +152,7 @@ async function readComposer(repository: RepositoryView): Promise<ComposerFacts> 
 
 async function documentRootOf(repository: RepositoryView): Promise<string | null> {
   for (const folder of DOCUMENT_ROOTS) {
-    if (await repository.has(folder === '.' ? 'index.php' : `${folder}/index.php`)) return folder;
+    if (await repository.has(joinPath(folder, 'index.php'))) return folder;
   }
   return null;
 }
