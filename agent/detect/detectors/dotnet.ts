@@ -1,6 +1,6 @@
 /** Detector: .NET, by a project file. */
 import { OrkestrError } from '../../../protocol/errors.ts';
-import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import type { Detector, Facts, DetectedApp, Miss } from '../detector.ts';
 import { evidenceFor } from '../evidence.ts';
 import { writeBlazor, writeDotnet } from '../dockerfiles/dotnet.ts';
 import { STATIC_PORT } from '../dockerfiles/static.ts';
@@ -41,7 +41,7 @@ export const dotnet: Detector = {
   frameworks: Object.values(FRAMEWORKS),
   best: 'certain',
 
-  async detect({ repository, stated }): Promise<Finding | Miss> {
+  async detect({ repository, stated }): Promise<DetectedApp | Miss> {
     const projects = await projectsOf(repository);
     const best = KINDS.find((kind) => projects.some((project) => project.kind === kind));
     const [project, second] = projects.filter(({ kind }) => kind === best);

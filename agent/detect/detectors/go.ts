@@ -1,6 +1,6 @@
 /** Detector: Go, by go.mod and a main package. */
 import { OrkestrError } from '../../../protocol/errors.ts';
-import type { Detector, Facts, Finding, Miss, Stated } from '../detector.ts';
+import type { Detector, Facts, DetectedApp, Miss, Stated } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
 import { BINARY } from '../dockerfiles/common.ts';
 import { writeGo } from '../dockerfiles/go.ts';
@@ -51,7 +51,7 @@ export const go: Detector = {
   frameworks: ['Go'],
   best: 'certain',
 
-  async detect(request): Promise<Finding | Miss> {
+  async detect(request): Promise<DetectedApp | Miss> {
     const { repository, checkout } = request;
     const text = await repository.text('go.mod');
     if (text === null) return { missed: 'no go.mod' };

@@ -1,6 +1,6 @@
 /** Detector: PHP, by composer.json or an index.php. */
 import { z } from 'zod';
-import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import type { Detector, Facts, DetectedApp, Miss } from '../detector.ts';
 import { evidenceFor, lockWarning, versionFact } from '../evidence.ts';
 import { PHP_START, writePhp } from '../dockerfiles/php.ts';
 import type { PhpRecipe } from '../dockerfiles/php.ts';
@@ -50,7 +50,7 @@ export const php: Detector = {
   frameworks: ['PHP', ...FRAMEWORKS.map(([name]) => name)],
   best: 'certain',
 
-  async detect(request): Promise<Finding | Miss> {
+  async detect(request): Promise<DetectedApp | Miss> {
     const { repository } = request;
     const composer = await readComposer(repository);
     const documentRoot = await documentRootOf(repository);

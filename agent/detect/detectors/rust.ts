@@ -1,6 +1,6 @@
 /** Detector: Rust, by Cargo.toml and a binary. */
 import { z } from 'zod';
-import type { Detector, Facts, Finding, Miss, Stated } from '../detector.ts';
+import type { Detector, Facts, DetectedApp, Miss, Stated } from '../detector.ts';
 import { evidenceFor, lockWarning, versionFact } from '../evidence.ts';
 import { BINARY } from '../dockerfiles/common.ts';
 import { writeRust } from '../dockerfiles/rust.ts';
@@ -65,7 +65,7 @@ export const rust: Detector = {
   frameworks: ['Rust', ...FRAMEWORKS.map(({ name }) => name)],
   best: 'certain',
 
-  async detect(request): Promise<Finding | Miss> {
+  async detect(request): Promise<DetectedApp | Miss> {
     const { repository, checkout } = request;
     const text = await repository.text('Cargo.toml');
     if (text === null) return { missed: 'no Cargo.toml' };
