@@ -71,6 +71,8 @@ async function planOf(
 ): Promise<BuildPlan> {
   const [winner] = ranked;
   if (winner.kind === 'failed') throw winner.error;
+  // Of the detectors only: a large folder that was searched just for the sake of a warning decides nothing.
+  const notes = [...request.budget.notes];
   const { detector, app } = winner;
   const { rootDirectory } = detect.checkout;
   const { facts, evidence } = applySettings(app, detect.stated);
@@ -96,7 +98,7 @@ async function planOf(
       ...unusedSettings(stated, { ...facts, dockerfile }),
       ...secretBuildArgs(stated),
       ...warnings,
-      ...request.budget.notes,
+      ...notes,
     ],
     rootDirectory: context,
     dockerfile,
