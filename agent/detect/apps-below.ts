@@ -1,5 +1,5 @@
 /** Apps in folders of a repository with none at its root: `backend/`, `mysite/manage.py`, uv, Go or Deno workspaces. */
-import type { DetectRequest, Finding } from './detector.ts';
+import type { DetectRequest, DetectedApp } from './detector.ts';
 import { denoMembers } from './deno/workspace.ts';
 import { goMembers } from './go/workspace.ts';
 import type { rank } from './rank.ts';
@@ -19,7 +19,7 @@ export interface AppBelow {
   readonly sure: boolean;
 }
 
-type Ranked = ReturnType<typeof rank<Finding>>;
+type Ranked = ReturnType<typeof rank<DetectedApp>>;
 
 /** @param rankedOf runs the detectors on a folder, the deciding result first */
 export async function appsBelow(
@@ -42,11 +42,11 @@ export async function appsBelow(
       checkout: { ...checkout, rootDirectory: folder },
     });
     if (winner === undefined) continue;
-    const finding = winner.kind === 'found' ? winner.finding : null;
+    const app = winner.kind === 'found' ? winner.app : null;
     found.push({
       folder,
-      framework: finding?.facts.framework ?? null,
-      sure: finding !== null && finding.confidence !== 'guess',
+      framework: app?.facts.framework ?? null,
+      sure: app !== null && app.confidence !== 'guess',
     });
   }
   return found;

@@ -34,7 +34,7 @@ export interface Surroundings {
   readonly cacheScope: string;
 }
 
-/** Inputs of a generated Dockerfile apart from the detector's own findings. */
+/** Inputs of a generated Dockerfile apart from what the detector itself has found. */
 export interface WriteRequest {
   /** After applying settings. */
   readonly facts: Facts;
@@ -49,14 +49,15 @@ export interface Generated {
   readonly files: readonly PlanFile[];
 }
 
-export interface Finding {
+/** What a detector found: an app, and how it is built. */
+export interface DetectedApp {
   readonly confidence: Confidence;
   readonly facts: Facts;
   readonly evidence: readonly Evidence[];
   readonly warnings: readonly string[];
   /** Variables that the app needs to run. */
   readonly needs?: readonly Need[];
-  /** Detectors that this finding covers too: Node.js builds the assets of a PHP app. */
+  /** Detectors whose app this one covers too: Node.js builds the assets of a PHP app. */
   readonly includes?: readonly string[];
   /** Prefixes of public variables, which the app's build reads. */
   readonly publicPrefixes?: readonly PublicPrefix[];
@@ -93,5 +94,5 @@ export interface Detector {
   /** The highest confidence it can reach: a failure is ranked by it. */
   readonly best: Confidence;
   /** @throws OrkestrError ORK_MANIFEST_INVALID if a file it needs is unreadable, ORK_REPO_UNSAFE, ORK_APP_AMBIGUOUS */
-  detect(request: DetectRequest): Promise<Finding | Miss>;
+  detect(request: DetectRequest): Promise<DetectedApp | Miss>;
 }

@@ -1,4 +1,4 @@
-/** The evidence of a finding, from its facts and the places where they were read. */
+/** The evidence of a detected app, from its facts and the places where they were read. */
 import type { Evidence } from '../../protocol/steps.ts';
 import type { Facts } from './detector.ts';
 import type { ChosenRuntime } from './runtime.ts';

@@ -6,7 +6,7 @@ import type { BuildPlan } from '../../protocol/steps.ts';
 import { appsBelow, describeApps, onlyApp } from './apps-below.ts';
 import type { AppBelow } from './apps-below.ts';
 import { composeAdvice, composeFile } from './compose-file.ts';
-import type { DetectRequest, Detector, Finding, Stated, StatedSettings, Surroundings } from './detector.ts';
+import type { DetectRequest, Detector, DetectedApp, Stated, StatedSettings, Surroundings } from './detector.ts';
 import { DETECTORS } from './detectors/index.ts';
 import { dockerIgnore } from './dockerfiles/common.ts';
 import { lenientView } from './lenient-view.ts';
@@ -15,7 +15,7 @@ import { platformWarning } from './platform-files.ts';
 import { publicBuildArgs } from './public-build-args.ts';
 import { rank } from './rank.ts';
 import type { Outcome } from './rank.ts';
-import { openRepository, ReadingBudget } from './repository.ts';
+import { joinPath, openRepository, ReadingBudget } from './repository.ts';
 import { folderOf } from './root-directory.ts';
 import { applySettings, readOrkestrJson, stateSettings } from './settings.ts';
 import { databaseFileWarning } from './sqlite/warning.ts';
@@ -61,7 +61,7 @@ export async function planBuild(request: PlanRequest): Promise<BuildPlan> {
   return planOf({ ...request, budget }, detect, [winner, ...others]);
 }
 
-type Ranked = ReturnType<typeof rank<Finding>>;
+type Ranked = ReturnType<typeof rank<DetectedApp>>;
 
 /** The plan of the first of the ranked results. @throws its error, if it failed */
 async function planOf(
@@ -71,32 +71,34 @@ async function planOf(
 ): Promise<BuildPlan> {
   const [winner] = ranked;
   if (winner.kind === 'failed') throw winner.error;
-  const { detector, finding } = winner;
+  // Of the detectors only: a large folder that was searched just for the sake of a warning decides nothing.
+  const notes = [...request.budget.notes];
+  const { detector, app } = winner;
   const { rootDirectory } = detect.checkout;
-  const { facts, evidence } = applySettings(finding, detect.stated);
-  const context = finding.context ?? rootDirectory;
+  const { facts, evidence } = applySettings(app, detect.stated);
+  const context = app.context ?? rootDirectory;
   const { variables = {} } = request;
-  const { args, warnings } = publicBuildArgs(variables, finding, facts);
+  const { args, warnings } = publicBuildArgs(variables, app, facts);
   const { stated, surroundings } = detect;
   const write = { facts, stated, surroundings, publicVariables: Object.keys(args) };
-  const { dockerfile, files } = await written(finding, write, context, detect);
+  const { dockerfile, files } = await written(app, write, context, detect);
   const buildArgs = dockerfile.origin === 'repository' ? stated.buildArgs?.value : args;
   return {
     detector: detector.name,
-    confidence: finding.confidence,
+    confidence: app.confidence,
     ...facts,
     portGuessed: isGuessed(evidence, stated),
     evidence,
     warnings: [
-      ...finding.warnings,
-      ...unmetNeeds(facts.framework, finding.needs ?? [], variables),
+      ...app.warnings,
+      ...unmetNeeds(facts.framework, app.needs ?? [], variables),
       ...othersOf([...ranked]),
-      ...(await databaseFileWarning(detect, finding, { facts, variables })),
-      ...(await unusedFiles(detect, finding)),
+      ...(await databaseFileWarning(detect, app, { facts, variables })),
+      ...(await unusedFiles(detect, app)),
       ...unusedSettings(stated, { ...facts, dockerfile }),
       ...secretBuildArgs(stated),
       ...warnings,
-      ...request.budget.notes,
+      ...notes,
     ],
     rootDirectory: context,
     dockerfile,
@@ -114,7 +116,7 @@ async function planOf(
 async function planBelow(
   request: PlanRequest & { readonly budget: ReadingBudget },
   detect: DetectRequest,
-  outcomes: readonly Outcome<Finding>[],
+  outcomes: readonly Outcome<DetectedApp>[],
 ): Promise<BuildPlan> {
   const isRoot = detect.checkout.rootDirectory === '.';
   const apps = isRoot ? await appsBelow(detect, async (below) => rank(await askAll(below))) : [];
@@ -152,15 +154,15 @@ async function detectRequest(request: PlanRequest, budget: ReadingBudget): Promi
   };
 }
 
-async function askAll(request: DetectRequest): Promise<Outcome<Finding>[]> {
-  const outcomes: Outcome<Finding>[] = [];
+async function askAll(request: DetectRequest): Promise<Outcome<DetectedApp>[]> {
+  const outcomes: Outcome<DetectedApp>[] = [];
   for (const detector of asked(request.stated)) {
     try {
       const result = await detector.detect(request);
       outcomes.push(
         'missed' in result
           ? { detector, kind: 'missed', why: result.missed }
-          : { detector, kind: 'found', finding: result },
+          : { detector, kind: 'found', app: result },
       );
     } catch (error) {
       // Not the same as "nothing found": the ranking decides whether it fails the analysis or becomes a warning.
@@ -185,7 +187,7 @@ function asked({ detector: named, dockerfile }: StatedSettings): readonly Detect
 
 async function nothingFound(
   { repository, checkout, stated }: DetectRequest,
-  outcomes: readonly Outcome<Finding>[],
+  outcomes: readonly Outcome<DetectedApp>[],
   apps: readonly AppBelow[],
 ): Promise<OrkestrError> {
   const where = checkout.rootDirectory === '.' ? 'the repository' : checkout.rootDirectory;
@@ -214,14 +216,14 @@ function isGuessed(evidence: BuildPlan['evidence'], { port }: StatedSettings): b
 }
 
 async function written(
-  { dockerfile }: Finding,
-  request: Parameters<Extract<Finding['dockerfile'], { origin: 'generated' }>['write']>[0],
+  { dockerfile }: DetectedApp,
+  request: Parameters<Extract<DetectedApp['dockerfile'], { origin: 'generated' }>['write']>[0],
   context: string,
   { checkout }: DetectRequest,
 ): Promise<Pick<BuildPlan, 'dockerfile' | 'files'>> {
   if (dockerfile.origin === 'repository') return { dockerfile, files: [] };
   const { text, files } = dockerfile.write(request);
-  const ignore = context === '.' ? '.dockerignore' : `${context}/.dockerignore`;
+  const ignore = joinPath(context, '.dockerignore');
   return {
     dockerfile: { origin: 'generated', path: GENERATED_PATH, text },
     files: (await checkout.repository.has(ignore)) ? [...files] : [...files, dockerIgnore],

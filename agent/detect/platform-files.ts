@@ -1,6 +1,6 @@
 /** Files that configure an app for another platform. orkestr reads none of them, and names what they would do there. */
 import { posix } from 'node:path';
-import type { Finding, StatedSettings } from './detector.ts';
+import type { DetectedApp, StatedSettings } from './detector.ts';
 import type { RepositoryView } from './repository.ts';
 
 interface PlatformFile {
@@ -156,7 +156,7 @@ const FILES: readonly PlatformFile[] = [
 interface Chosen {
   readonly stated: StatedSettings;
   /** Absent if there is no plan. */
-  readonly dockerfile?: Finding['dockerfile'];
+  readonly dockerfile?: DetectedApp['dockerfile'];
 }
 
 /** One warning about all such files that set something, and a Dockerfile that one of them names; or none. */

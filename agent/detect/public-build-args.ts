@@ -2,7 +2,7 @@
 import { BuildArgs } from '../../protocol/build-settings.ts';
 import type { EnvVars } from '../../protocol/ids.ts';
 import { publicVariables } from '../../protocol/public-variables.ts';
-import type { Facts, Finding } from './detector.ts';
+import type { Facts, DetectedApp } from './detector.ts';
 
 /**
  * Passed as build args of a generated Dockerfile that has a build command. They are part of the plan, so that
@@ -10,7 +10,7 @@ import type { Facts, Finding } from './detector.ts';
  */
 export function publicBuildArgs(
   variables: EnvVars,
-  { dockerfile, publicPrefixes = [] }: Finding,
+  { dockerfile, publicPrefixes = [] }: DetectedApp,
   { buildCommand }: Facts,
 ): { readonly args: EnvVars; readonly warnings: readonly string[] } {
   if (dockerfile.origin === 'repository' || buildCommand === undefined) return { args: {}, warnings: [] };

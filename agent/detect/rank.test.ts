@@ -6,20 +6,20 @@ import type { Confidence } from '../../protocol/steps.ts';
 import { rank } from './rank.ts';
 import type { Outcome } from './rank.ts';
 
-type Finding = { readonly confidence: Confidence };
+type Detected = { readonly confidence: Confidence };
 const detector = (name: string, best: Confidence = 'certain') => ({ name, best });
-const found = (name: string, confidence: Confidence): Outcome<Finding> => ({
+const found = (name: string, confidence: Confidence): Outcome<Detected> => ({
   detector: detector(name),
   kind: 'found',
-  finding: { confidence },
+  app: { confidence },
 });
-const failed = (name: string, best: Confidence): Outcome<Finding> => ({
+const failed = (name: string, best: Confidence): Outcome<Detected> => ({
   detector: detector(name, best),
   kind: 'failed',
   error: new Error(name),
 });
-const missed = (name: string): Outcome<Finding> => ({ detector: detector(name), kind: 'missed', why: 'no file' });
-const order = (...outcomes: Outcome<Finding>[]): string[] => rank(outcomes).map((one) => one.detector.name);
+const missed = (name: string): Outcome<Detected> => ({ detector: detector(name), kind: 'missed', why: 'no file' });
+const order = (...outcomes: Outcome<Detected>[]): string[] => rank(outcomes).map((one) => one.detector.name);
 
 describe('the ranking of results', () => {
   test('puts the result with the higher confidence first, whatever the order', () => {
@@ -52,7 +52,7 @@ describe('the ranking of results', () => {
         const ranked = rank(outcomes);
         assert.equal(ranked.length, outcomes.filter(({ kind }) => kind !== 'missed').length);
         const weights = ranked.map((one) =>
-          CONFIDENCES.indexOf(one.kind === 'found' ? one.finding.confidence : one.detector.best),
+          CONFIDENCES.indexOf(one.kind === 'found' ? one.app.confidence : one.detector.best),
         );
         assert.deepEqual(
           weights,

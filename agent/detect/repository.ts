@@ -154,13 +154,18 @@ export function openRepository(directory: string, budget = new ReadingBudget()):
 /** A view of a folder within another view, under the same limits. */
 export function within(view: RepositoryView, folder: string): RepositoryView {
   if (folder === '.') return view;
-  const at = (path: string): string => (path === '.' ? folder : `${folder}/${path}`);
   return {
-    has: (path) => view.has(at(path)),
-    text: (path) => view.text(at(path)),
-    head: (path, bytes) => view.head(at(path), bytes),
-    entries: (path) => view.entries(at(path)),
+    has: (path) => view.has(joinPath(folder, path)),
+    text: (path) => view.text(joinPath(folder, path)),
+    head: (path, bytes) => view.head(joinPath(folder, path), bytes),
+    entries: (path) => view.entries(joinPath(folder, path)),
   };
+}
+
+/** The path of what is at `path` in `folder`: `services/go.work`. `.` is the folder itself, on either side. */
+export function joinPath(folder: string, path: string): string {
+  if (folder === '.') return path;
+  return path === '.' ? folder : `${folder}/${path}`;
 }
 
 /** The first of the files that exists, with its text. */

@@ -1,16 +1,16 @@
-/** Warnings of a plan: alternative findings, unreadable files, and files that are ignored contrary to expectation. */
+/** Warnings of a plan: other apps found, unreadable files, and files that are ignored contrary to expectation. */
 import type { BuildPlan } from '../../protocol/steps.ts';
 import { composeAdvice, composeFile } from './compose-file.ts';
 import type { ComposeFile } from './compose-file.ts';
-import type { DetectRequest, Finding, StatedSettings } from './detector.ts';
+import type { DetectRequest, DetectedApp, StatedSettings } from './detector.ts';
 import { lenientView } from './lenient-view.ts';
 import { platformWarning } from './platform-files.ts';
 import { procfileWeb, startsWorker, unstartedProcesses } from './procfile.ts';
 import type { rank } from './rank.ts';
 import type { RepositoryView } from './repository.ts';
 
-/** Warnings about other findings and failures, which make a wrong guess visible. */
-export function othersOf([winner, ...others]: ReturnType<typeof rank<Finding>>): string[] {
+/** Warnings about other apps found and failures, which make a wrong guess visible. */
+export function othersOf([winner, ...others]: ReturnType<typeof rank<DetectedApp>>): string[] {
   if (winner?.kind !== 'found') return [];
   return others.flatMap((other) => {
     if (other.kind === 'failed') {
@@ -18,9 +18,9 @@ export function othersOf([winner, ...others]: ReturnType<typeof rank<Finding>>):
       return [`The detector ${other.detector.name} failed: ${why.slice(0, 300)}`];
     }
     // A Dockerfile is the user's explicit choice, and an index.html is found in all kinds of repositories.
-    if (winner.finding.confidence === 'stated' || other.finding.confidence === 'guess') return [];
-    if (winner.finding.includes?.includes(other.detector.name)) return [];
-    const { framework, evidence } = { ...other.finding.facts, evidence: other.finding.evidence };
+    if (winner.app.confidence === 'stated' || other.app.confidence === 'guess') return [];
+    if (winner.app.includes?.includes(other.detector.name)) return [];
+    const { framework, evidence } = { ...other.app.facts, evidence: other.app.evidence };
     return [
       `orkestr builds this as ${winner.detector.name}, but ${other.detector.name} fits too (${framework}: ${evidence[0]?.from ?? ''}). If ${other.detector.name} is right, set "detector": "${other.detector.name}" in orkestr.json, or add a Dockerfile.`,
     ];
@@ -30,7 +30,7 @@ export function othersOf([winner, ...others]: ReturnType<typeof rank<Finding>>):
 /** Warnings about files that users would expect to be used. */
 export async function unusedFiles(
   { repository, stated }: DetectRequest,
-  { dockerfile, evidence, facts }: Finding,
+  { dockerfile, evidence, facts }: DetectedApp,
 ): Promise<string[]> {
   const view = lenientView(repository);
   const compose = await composeFile(view);
@@ -48,7 +48,7 @@ export async function unusedFiles(
   ];
 }
 
-function composeWarning({ path, services }: ComposeFile, dockerfile: Finding['dockerfile']): string {
+function composeWarning({ path, services }: ComposeFile, dockerfile: DetectedApp['dockerfile']): string {
   const ours = thisService(services, dockerfile.origin === 'repository' ? dockerfile.path : 'Dockerfile');
   const others = services.filter((one) => one !== ours);
   return `orkestr does not use ${path}.${composeAdvice(others, 'its other services that the repository builds')}`;
@@ -64,7 +64,7 @@ function thisService(services: ComposeFile['services'], path: string): ComposeFi
 /** A web line without effect: most languages start what was built rather than what Heroku would run. */
 async function unusedWeb(
   { repository, stated }: Pick<DetectRequest, 'repository' | 'stated'>,
-  evidence: Finding['evidence'],
+  evidence: DetectedApp['evidence'],
 ): Promise<string[]> {
   const start = evidence.find(({ subject }) => subject === 'start');
   const isOurs = stated.startCommand === undefined;

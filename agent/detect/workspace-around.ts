@@ -28,6 +28,3 @@ export async function workspaceAround(
   }
   return null;
 }
-
-/** Path of a file in the checkout, for messages: `services/go.work`. */
-export const pathIn = (root: string, file: string): string => (root === '.' ? file : `${root}/${file}`);

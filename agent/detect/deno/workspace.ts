@@ -2,9 +2,9 @@
 import { z } from 'zod';
 import { parseJsonWithComments } from '../manifests.ts';
 import { memberFolders } from '../member-folders.ts';
-import { firstFile, present, within } from '../repository.ts';
+import { firstFile, joinPath, present, within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
-import { pathIn, workspaceAround } from '../workspace-around.ts';
+import { workspaceAround } from '../workspace-around.ts';
 import type { WorkspacePlace } from '../workspace-around.ts';
 
 const MAX_MEMBERS = 50;
@@ -20,7 +20,7 @@ const Manifest = z.looseObject({
 /** The manifest of folder `at` in the checkout, or null. @throws OrkestrError ORK_MANIFEST_INVALID */
 async function manifestOf(view: RepositoryView, at: string): Promise<z.infer<typeof Manifest> | null> {
   const file = await firstFile(view, DENO_MANIFESTS);
-  return file === null ? null : parseJsonWithComments(pathIn(at, file.path), file.text, Manifest);
+  return file === null ? null : parseJsonWithComments(joinPath(at, file.path), file.text, Manifest);
 }
 
 /** Member folders of the workspace rooted here; empty if it is not a root. @throws OrkestrError ORK_MANIFEST_INVALID */

@@ -1,6 +1,6 @@
 /** Detector: Deno, by deno.json. */
 import { z } from 'zod';
-import type { Detector, Facts, Finding, Miss, Stated } from '../detector.ts';
+import type { Detector, Facts, DetectedApp, Miss, Stated } from '../detector.ts';
 import { evidenceFor } from '../evidence.ts';
 import { DENO_MANIFESTS, denoManifests, denoWorkspaceAround } from '../deno/workspace.ts';
 import { writeDeno } from '../dockerfiles/deno.ts';
@@ -35,7 +35,7 @@ export const deno: Detector = {
   frameworks: ['Deno', 'Fresh'],
   best: 'certain',
 
-  async detect({ repository, checkout, stated }): Promise<Finding | Miss> {
+  async detect({ repository, checkout, stated }): Promise<DetectedApp | Miss> {
     const manifest = await firstFile(repository, DENO_MANIFESTS);
     if (manifest === null) return { missed: 'no deno.json or deno.jsonc' };
     const config = parseJsonWithComments(manifest.path, manifest.text, DenoJson);

@@ -1,11 +1,11 @@
 /** Detector: .NET, by a project file. */
 import { OrkestrError } from '../../../protocol/errors.ts';
-import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import type { Detector, Facts, DetectedApp, Miss } from '../detector.ts';
 import { evidenceFor } from '../evidence.ts';
 import { writeBlazor, writeDotnet } from '../dockerfiles/dotnet.ts';
 import { STATIC_PORT } from '../dockerfiles/static.ts';
 import { versionOf } from '../dotnet/version.ts';
-import { present } from '../repository.ts';
+import { joinPath, present } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 
 /** Files that a restore reads in addition to the project. */
@@ -41,7 +41,7 @@ export const dotnet: Detector = {
   frameworks: Object.values(FRAMEWORKS),
   best: 'certain',
 
-  async detect({ repository, stated }): Promise<Finding | Miss> {
+  async detect({ repository, stated }): Promise<DetectedApp | Miss> {
     const projects = await projectsOf(repository);
     const best = KINDS.find((kind) => projects.some((project) => project.kind === kind));
     const [project, second] = projects.filter(({ kind }) => kind === best);
@@ -113,7 +113,7 @@ async function projectsOf(repository: RepositoryView): Promise<Project[]> {
     const folder = waiting.shift() ?? '.';
     const depth = folder === '.' ? 0 : folder.split('/').length;
     for (const entry of await repository.entries(folder)) {
-      const path = folder === '.' ? entry : `${folder}/${entry}`;
+      const path = joinPath(folder, entry);
       if (/^[A-Za-z0-9_][A-Za-z0-9._-]*\/$/.test(entry) && depth < 2 && entry !== 'node_modules/')
         waiting.push(path.slice(0, -1));
       if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*\.(?:cs|fs|vb)proj$/.test(entry) || /tests?\.\w+$/i.test(entry)) continue;

@@ -1,5 +1,5 @@
 /** Detector: Elixir, by mix.exs. */
-import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import type { Detector, Facts, DetectedApp, Miss } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
 import { ASSETS, writeElixir } from '../dockerfiles/elixir.ts';
 import type { ElixirRecipe } from '../dockerfiles/elixir.ts';
@@ -29,7 +29,7 @@ export const elixir: Detector = {
   frameworks: ['Elixir', 'Phoenix'],
   best: 'certain',
 
-  async detect(request): Promise<Finding | Miss> {
+  async detect(request): Promise<DetectedApp | Miss> {
     const { repository } = request;
     const text = await repository.text('mix.exs');
     if (text === null) return { missed: 'no mix.exs' };

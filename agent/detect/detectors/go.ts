@@ -1,12 +1,13 @@
 /** Detector: Go, by go.mod and a main package. */
 import { OrkestrError } from '../../../protocol/errors.ts';
-import type { Detector, Facts, Finding, Miss, Stated } from '../detector.ts';
+import type { Detector, Facts, DetectedApp, Miss, Stated } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
-import { BINARY, writeGo } from '../dockerfiles/go.ts';
+import { BINARY } from '../dockerfiles/common.ts';
+import { writeGo } from '../dockerfiles/go.ts';
 import type { GoRecipe } from '../dockerfiles/go.ts';
 import { goWorkspaceAround } from '../go/workspace.ts';
 import type { GoWorkspace } from '../go/workspace.ts';
-import { present, within } from '../repository.ts';
+import { joinPath, present, within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { Runtime } from '../runtime.ts';
@@ -50,7 +51,7 @@ export const go: Detector = {
   frameworks: ['Go'],
   best: 'certain',
 
-  async detect(request): Promise<Finding | Miss> {
+  async detect(request): Promise<DetectedApp | Miss> {
     const { repository, checkout } = request;
     const text = await repository.text('go.mod');
     if (text === null) return { missed: 'no go.mod' };
@@ -125,7 +126,7 @@ async function mainPackages(repository: RepositoryView, module: string): Promise
 async function mainFile(repository: RepositoryView, folder: string): Promise<string | null> {
   const files = (await repository.entries(folder)).filter((name) => name.endsWith('.go') && !name.endsWith('_test.go'));
   for (const name of files.slice(0, MAX_FILES)) {
-    const path = folder === '.' ? name : `${folder}/${name}`;
+    const path = joinPath(folder, name);
     const head = (await repository.head(path, HEAD_BYTES)) ?? '';
     if (/^package\s+main\b/m.test(head) && !/^\/\/go:build\s+ignore\b/m.test(head)) return path;
   }

@@ -1,5 +1,5 @@
 /** Detector: Java and Kotlin, by the build file of Maven or Gradle. */
-import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import type { Detector, Facts, DetectedApp, Miss } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
 import { writeJava } from '../dockerfiles/java.ts';
 import { hasStartScript, modulesOf } from '../java/module.ts';
@@ -91,7 +91,7 @@ export const java: Detector = {
   frameworks: ['Java', ...FRAMEWORKS.map(({ name }) => name)],
   best: 'certain',
 
-  async detect(request): Promise<Finding | Miss> {
+  async detect(request): Promise<DetectedApp | Miss> {
     const { repository } = request;
     const build = await readBuild(repository);
     if (build === null) return { missed: 'no pom.xml, build.gradle or build.gradle.kts' };

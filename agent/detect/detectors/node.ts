@@ -4,7 +4,7 @@ import { OrkestrError } from '../../../protocol/errors.ts';
 import type { PublicPrefix } from '../../../protocol/public-variables.ts';
 import type { Confidence, Evidence } from '../../../protocol/steps.ts';
 import { withoutRelease } from '../base-images.ts';
-import type { DetectRequest, Detector, Facts, Finding, Miss } from '../detector.ts';
+import type { DetectRequest, Detector, Facts, DetectedApp, Miss } from '../detector.ts';
 import { versionFact } from '../evidence.ts';
 import { writeNode } from '../dockerfiles/node.ts';
 import type { NodeRecipe } from '../dockerfiles/node.ts';
@@ -60,7 +60,7 @@ export const node: Detector = {
   frameworks: ['Node.js', ...FRAMEWORKS.map(({ name }) => name)],
   best: 'certain',
 
-  async detect(request): Promise<Finding | Miss> {
+  async detect(request): Promise<DetectedApp | Miss> {
     const app = await findApp(request);
     if (app === null) return { missed: `no package.json${(await isOfNx(request)) ? `; ${NX_MEND}` : ''}` };
     const running = statedRunning(app.running, request);

@@ -1,6 +1,6 @@
 /** Detector: PHP, by composer.json or an index.php. */
 import { z } from 'zod';
-import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import type { Detector, Facts, DetectedApp, Miss } from '../detector.ts';
 import { evidenceFor, lockWarning, versionFact } from '../evidence.ts';
 import { PHP_START, writePhp } from '../dockerfiles/php.ts';
 import type { PhpRecipe } from '../dockerfiles/php.ts';
@@ -10,6 +10,7 @@ import type { Need } from '../needs.ts';
 import { extensionSetup } from '../php/extensions.ts';
 import { neededExtensions } from '../php/needs.ts';
 import { lists, readPackageJson } from '../node/package-json.ts';
+import { joinPath } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import { chooseRuntime, toolVersions, versionFile } from '../runtime.ts';
 import type { Runtime } from '../runtime.ts';
@@ -49,7 +50,7 @@ export const php: Detector = {
   frameworks: ['PHP', ...FRAMEWORKS.map(([name]) => name)],
   best: 'certain',
 
-  async detect(request): Promise<Finding | Miss> {
+  async detect(request): Promise<DetectedApp | Miss> {
     const { repository } = request;
     const composer = await readComposer(repository);
     const documentRoot = await documentRootOf(repository);
@@ -84,7 +85,7 @@ export const php: Detector = {
       extensions,
       environment: ENVIRONMENT[framework],
     };
-    const index = documentRoot === '.' ? 'index.php' : `${documentRoot}/index.php`;
+    const index = joinPath(documentRoot, 'index.php');
     return {
       confidence: manifests.length === 0 ? 'likely' : 'certain',
       facts,
@@ -151,7 +152,7 @@ async function readComposer(repository: RepositoryView): Promise<ComposerFacts> 
 
 async function documentRootOf(repository: RepositoryView): Promise<string | null> {
   for (const folder of DOCUMENT_ROOTS) {
-    if (await repository.has(folder === '.' ? 'index.php' : `${folder}/index.php`)) return folder;
+    if (await repository.has(joinPath(folder, 'index.php'))) return folder;
   }
   return null;
 }

@@ -1,6 +1,6 @@
 /** Detector: Python, by its dependencies, a Procfile, a framework or an entry file. */
 import type { Confidence } from '../../../protocol/steps.ts';
-import type { Detector, Facts, Finding, Miss } from '../detector.ts';
+import type { Detector, Facts, DetectedApp, Miss } from '../detector.ts';
 import { evidenceFor, versionFact } from '../evidence.ts';
 import { REQUIREMENTS, writePython } from '../dockerfiles/python.ts';
 import { pythonDependencies } from '../python/dependencies.ts';
@@ -40,7 +40,7 @@ export const python: Detector = {
   frameworks: ['Python', ...PYTHON_FRAMEWORKS.map(({ name }) => name)],
   best: 'certain',
 
-  async detect(request): Promise<Finding | Miss> {
+  async detect(request): Promise<DetectedApp | Miss> {
     const { repository } = request;
     const dependencies = await pythonDependencies(request);
     const django = await djangoProject(repository, dependencies);

@@ -1,5 +1,5 @@
 /** Detector: Ruby, by its Gemfile. */
-import type { Detector, DetectRequest, Facts, Finding, Miss, Stated } from '../detector.ts';
+import type { Detector, DetectRequest, Facts, DetectedApp, Miss, Stated } from '../detector.ts';
 import { evidenceFor, lockWarning, versionFact } from '../evidence.ts';
 import { writeRuby, writeRubySite } from '../dockerfiles/ruby.ts';
 import { STATIC_PORT } from '../dockerfiles/static.ts';
@@ -59,7 +59,7 @@ export const ruby: Detector = {
   frameworks: ['Ruby', 'Rails', 'Sinatra', 'Rack', 'Jekyll'],
   best: 'certain',
 
-  async detect(request): Promise<Finding | Miss> {
+  async detect(request): Promise<DetectedApp | Miss> {
     const { repository } = request;
     const gemfile = await repository.text('Gemfile');
     if (gemfile === null) return { missed: 'no Gemfile' };

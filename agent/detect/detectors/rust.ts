@@ -1,17 +1,17 @@
 /** Detector: Rust, by Cargo.toml and a binary. */
 import { z } from 'zod';
-import type { Detector, Facts, Finding, Miss, Stated } from '../detector.ts';
+import type { Detector, Facts, DetectedApp, Miss, Stated } from '../detector.ts';
 import { evidenceFor, lockWarning, versionFact } from '../evidence.ts';
-import { BINARY } from '../dockerfiles/go.ts';
+import { BINARY } from '../dockerfiles/common.ts';
 import { writeRust } from '../dockerfiles/rust.ts';
 import { parseToml } from '../manifests.ts';
 import { memberFolders } from '../member-folders.ts';
-import { within } from '../repository.ts';
+import { joinPath, within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import { rustPackages } from '../rust/libraries.ts';
 import { chooseRuntime, toolVersions } from '../runtime.ts';
 import type { ChosenRuntime, Runtime } from '../runtime.ts';
-import { pathIn, workspaceAround } from '../workspace-around.ts';
+import { workspaceAround } from '../workspace-around.ts';
 import type { WorkspacePlace } from '../workspace-around.ts';
 
 const Name = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/, 'a name of letters, digits, - and _');
@@ -65,7 +65,7 @@ export const rust: Detector = {
   frameworks: ['Rust', ...FRAMEWORKS.map(({ name }) => name)],
   best: 'certain',
 
-  async detect(request): Promise<Finding | Miss> {
+  async detect(request): Promise<DetectedApp | Miss> {
     const { repository, checkout } = request;
     const text = await repository.text('Cargo.toml');
     if (text === null) return { missed: 'no Cargo.toml' };
@@ -184,12 +184,12 @@ const workspaceOfMember = (checkout: RepositoryView, rootDirectory: string): Pro
   workspaceAround(checkout, rootDirectory, async (view, root, folder) => {
     const text = folder === '.' ? null : await view.text('Cargo.toml');
     if (text?.includes('workspace') !== true) return false;
-    return (await membersOf(view, parseToml(pathIn(root, 'Cargo.toml'), text, Cargo))).includes(folder);
+    return (await membersOf(view, parseToml(joinPath(root, 'Cargo.toml'), text, Cargo))).includes(folder);
   });
 
 async function binariesOf(repository: RepositoryView, folder: string, cargo: Cargo): Promise<Binary[]> {
   if (cargo.package === undefined) return [];
-  const at = (path: string): string => (folder === '.' ? path : `${folder}/${path}`);
+  const at = (path: string): string => joinPath(folder, path);
   const main = (await repository.has(at('src/main.rs'))) ? [cargo.package.name] : [];
   const entries = await repository.entries(at('src/bin'));
   const further = entries.flatMap((name) => /^([A-Za-z0-9_][A-Za-z0-9_-]{0,63})\.rs$/.exec(name)?.[1] ?? []);

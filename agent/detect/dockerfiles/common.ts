@@ -1,4 +1,5 @@
 /** Common parts of all generated Dockerfiles. */
+import { posix } from 'node:path';
 import type { PlanFile } from '../detector.ts';
 import { startArgv } from '../start-command.ts';
 
@@ -56,6 +57,32 @@ export function runAs(startCommand: string, workdir = '/app', stopSignal = 'SIGT
     `STOPSIGNAL ${stopSignal}`,
     'ENTRYPOINT []',
     `CMD ${execForm(startArgv(startCommand))}`,
+  ];
+}
+
+/** Path of a compiled program: outside /app, where it could clash with the repository's files. */
+export const BINARY = '/usr/local/bin/app';
+
+interface BinaryRequest {
+  readonly image: string;
+  /** Debian packages that the program needs to run. */
+  readonly packages: readonly string[];
+  /** Folder of the app in the build context, where the program starts. */
+  readonly folder: string;
+  readonly startCommand: string;
+}
+
+/** The final stage of a program that the stage `build` left as /out/app. */
+export function binaryStage({ image, packages, folder, startCommand }: BinaryRequest): string[] {
+  return [
+    `FROM ${image}`,
+    ...aptInstall(packages),
+    'ENV HOME=/tmp',
+    COPY_CA_BUNDLE,
+    // Includes the sources, for files that apps read at run time: templates, migrations, assets.
+    `COPY --chown=${USER} . /app`,
+    `COPY --from=build --chown=${USER} /out/app ${BINARY}`,
+    ...runAs(startCommand, posix.join('/app', folder)),
   ];
 }
 

@@ -1,5 +1,6 @@
 /** Lines that install a front end's packages, in a separate layer. */
 import type { FrontEnd } from '../front-end.ts';
+import { joinPath } from '../repository.ts';
 import { aptInstall, cacheMount } from './common.ts';
 import { installManager } from './package-manager.ts';
 
@@ -8,7 +9,7 @@ export const COPY_NODE = [...aptInstall(['libatomic1']), 'COPY --from=node /usr/
 
 /** @param folder folder of its manifests in the build context */
 export function installFrontEnd({ manifests, install, setup }: FrontEnd, cacheScope: string, folder = '.'): string[] {
-  const from = folder === '.' ? manifests : manifests.map((path) => `${folder}/${path}`);
+  const from = manifests.map((path) => joinPath(folder, path));
   return [
     ...(setup === null ? [] : installManager(setup)),
     `COPY ${from.join(' ')} ./`,

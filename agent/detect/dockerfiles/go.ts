@@ -1,10 +1,7 @@
 /** Generated Dockerfile for Go: one binary, static unless a package needs C, in an image with little else. */
 import { posix } from 'node:path';
 import type { Generated, WriteRequest } from '../detector.ts';
-import { aptInstall, cacheMount, COPY_CA_BUNDLE, copyManifests, runAs, stages, USER } from './common.ts';
-
-/** Path of the binary: outside /app, where it could clash with the repository's files. */
-export const BINARY = '/usr/local/bin/app';
+import { aptInstall, binaryStage, cacheMount, copyManifests, stages } from './common.ts';
 
 export interface GoRecipe {
   readonly image: string;
@@ -32,15 +29,6 @@ export function writeGo(recipe: GoRecipe, { facts, surroundings }: WriteRequest)
     ...(folder === '.' ? [] : [`WORKDIR ${posix.join('/src', folder)}`]),
     `RUN ${modules} ${objects} ${buildCommand}`,
   ];
-  const run = [
-    `FROM ${baseImages.debian}`,
-    ...aptInstall(cgo?.run ?? []),
-    'ENV HOME=/tmp',
-    COPY_CA_BUNDLE,
-    // Includes the sources, for files that apps read at run time: templates, migrations, assets.
-    `COPY --chown=${USER} . /app`,
-    `COPY --from=build --chown=${USER} /out/app ${BINARY}`,
-    ...runAs(startCommand, posix.join('/app', folder)),
-  ];
+  const run = binaryStage({ image: baseImages.debian, packages: cgo?.run ?? [], folder, startCommand });
   return { text: stages(build, run), files: [] };
 }

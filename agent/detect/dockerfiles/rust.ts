@@ -1,9 +1,7 @@
 /** Generated Dockerfile for Rust: one binary, built with cached dependencies. */
-import { posix } from 'node:path';
 import type { Generated, WriteRequest } from '../detector.ts';
 import type { RustPackages } from '../rust/libraries.ts';
-import { aptInstall, cacheMount, COPY_CA_BUNDLE, runAs, stages, USER } from './common.ts';
-import { BINARY } from './go.ts';
+import { aptInstall, binaryStage, cacheMount, stages } from './common.ts';
 
 interface RustRecipe {
   readonly image: string;
@@ -39,14 +37,6 @@ export function writeRust(recipe: RustRecipe, { facts, surroundings }: WriteRequ
     ...(installCommand === undefined ? [] : [`RUN ${installCommand}`]),
     `RUN ${mounts} ${TOUCH_SOURCES} && ${buildCommand} && mkdir -p /out && cp target/release/${binary} /out/app`,
   ];
-  const run = [
-    `FROM ${baseImages.debian}`,
-    ...aptInstall(packages.run),
-    'ENV HOME=/tmp',
-    COPY_CA_BUNDLE,
-    `COPY --chown=${USER} . /app`,
-    `COPY --from=build --chown=${USER} /out/app ${BINARY}`,
-    ...runAs(startCommand, posix.join('/app', folder)),
-  ];
+  const run = binaryStage({ image: baseImages.debian, packages: packages.run, folder, startCommand });
   return { text: stages(build, run), files: [] };
 }

@@ -1,8 +1,8 @@
 /** Go workspaces: a go.work, and the modules in folders that it uses. */
 import { posix } from 'node:path';
-import { pathIn, workspaceAround } from '../workspace-around.ts';
+import { workspaceAround } from '../workspace-around.ts';
 import type { WorkspacePlace } from '../workspace-around.ts';
-import { present, within } from '../repository.ts';
+import { joinPath, present, within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 
 const MAX_MODULES = 50;
@@ -58,7 +58,7 @@ export async function goWorkspaceAround(checkout: RepositoryView, rootDirectory:
   return {
     ...place,
     text,
-    path: pathIn(place.root, 'go.work'),
+    path: joinPath(place.root, 'go.work'),
     modules,
     manifests: outside ? null : await present(root, ['go.work', 'go.work.sum', ...files]),
   };

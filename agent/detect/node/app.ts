@@ -1,7 +1,7 @@
 /** Which package of a repository is the app: the root directory itself, or a member of a workspace. */
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { DetectRequest } from '../detector.ts';
-import { within } from '../repository.ts';
+import { joinPath, within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import { readPackageJson } from './package-json.ts';
 import type { PackageJson } from './package-json.ts';
@@ -89,7 +89,7 @@ async function chooseMember(whole: Whole, workspace: Workspace, own: Running): P
   }
   if (second === undefined) return first;
   const names = apps.slice(0, 20).map(({ context, folder, running }) => {
-    const path = context === '.' ? folder : `${context}/${folder}`;
+    const path = joinPath(context, folder);
     return `${path} (${running.framework?.name ?? 'Node.js'})`;
   });
   throw new OrkestrError('ORK_APP_AMBIGUOUS', `This workspace has several apps: ${names.join(', ')}.`, {

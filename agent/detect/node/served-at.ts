@@ -5,7 +5,7 @@ import type { PackageJson } from './package-json.ts';
 const PATH = String.raw`(\/[\w.~/-]*)`;
 
 /** `key: '/path/'` in a configuration; null if it is not a literal. */
-export const pathIn = ({ text }: ConfigFile, key: string): string | null =>
+export const configPath = ({ text }: ConfigFile, key: string): string | null =>
   new RegExp(String.raw`\b${key}["']?\s*:\s*["'\x60]${PATH}["'\x60]`).exec(text)?.[1] ?? null;
 
 /** `--base /path/` of the build script. */

@@ -3,7 +3,7 @@ import { named, withExtensions } from './framework.ts';
 import type { ConfigFile, Framework } from './framework.ts';
 import { foreignPreset, isStatic, NITRO_FILES, NITRO_START, nitroDevelopment } from './nitro.ts';
 import { lists } from './package-json.ts';
-import { pathIn } from './served-at.ts';
+import { configPath } from './served-at.ts';
 import { REACT_ROUTER } from './react-router.ts';
 import { SVELTEKIT } from './sveltekit.ts';
 import { TANSTACK_START } from './tanstack-start.ts';
@@ -37,7 +37,7 @@ export const FULL_STACK: readonly Framework[] = [
         ? { folder: named(config, 'distDir') ?? 'out', singlePage: false, hashed: '_next/static' }
         : null,
     start: 'next start',
-    servedAt: (_manifest, config) => pathIn(config, 'basePath'),
+    servedAt: (_manifest, config) => configPath(config, 'basePath'),
     // Next.js reads it again at start, and would then try to install the compiler, which the container does not permit.
     needsAtStart: ({ path }) => (/\.m?ts$/.test(path) ? 'typescript' : null),
     // An export has no server, although its template still has `next start`.
@@ -87,7 +87,7 @@ export const FULL_STACK: readonly Framework[] = [
       lists(manifest, '@astrojs/node')
         ? null
         : { folder: named(config, 'outDir') ?? 'dist', singlePage: false, hashed: '_astro' },
-    servedAt: (_manifest, config) => pathIn(config, 'base'),
+    servedAt: (_manifest, config) => configPath(config, 'base'),
     start: 'node ./dist/server/entry.mjs',
     development: /\bastro (?:dev|preview)\b|\bastro$/,
     env: { HOST: '0.0.0.0' },

@@ -3,7 +3,8 @@ import { ANGULAR } from './angular.ts';
 import { named, withExtensions } from './framework.ts';
 import type { ConfigFile, Framework } from './framework.ts';
 import type { PackageJson } from './package-json.ts';
-import { pathIn, pathOfAddress } from './served-at.ts';
+import { configPath, pathOfAddress } from './served-at.ts';
+import { joinPath } from '../repository.ts';
 import { VITE_CONFIG, VITE_DEVELOPMENT, viteOutput, viteServedAt } from './vite.ts';
 
 /** The folder for `vitepress build`, from the script or from the configuration's location. */
@@ -19,8 +20,6 @@ const PRESS_FOLDERS = ['.', 'docs'];
 /** `docs/.vitepress/config.mts` → `docs`. */
 const folderOfConfig = (path: string): string => /^(.+)\/\.vitepress\//.exec(path)?.[1] ?? '.';
 
-const inside = (folder: string, path: string): string => (folder === '.' ? path : `${folder}/${path}`);
-
 export const SITES: readonly Framework[] = [
   {
     name: 'Gatsby',
@@ -35,7 +34,7 @@ export const SITES: readonly Framework[] = [
     packages: ['@docusaurus/core'],
     build: 'docusaurus build',
     config: withExtensions('docusaurus.config'),
-    servedAt: (_manifest, config) => pathIn(config, 'baseUrl'),
+    servedAt: (_manifest, config) => configPath(config, 'baseUrl'),
     output: () => ({ folder: 'build', singlePage: false, partlyHashed: 'assets' }),
     development: /\bdocusaurus (?:start|serve)\b/,
   },
@@ -46,14 +45,14 @@ export const SITES: readonly Framework[] = [
     build: ({ path }) =>
       `vitepress build${path === '' || folderOfConfig(path) === '.' ? '' : ` ${folderOfConfig(path)}`}`,
     buildScripts: ['docs:build'],
-    config: PRESS_FOLDERS.flatMap((folder) => withExtensions(inside(folder, '.vitepress/config'))),
+    config: PRESS_FOLDERS.flatMap((folder) => withExtensions(joinPath(folder, '.vitepress/config'))),
     output: (manifest, config) => ({
-      folder: inside(pressFolder(manifest, config), named(config, 'outDir') ?? '.vitepress/dist'),
+      folder: joinPath(pressFolder(manifest, config), named(config, 'outDir') ?? '.vitepress/dist'),
       singlePage: false,
       partlyHashed: 'assets',
     }),
     // Sidebar groups, in themeConfig, have a base too.
-    servedAt: (_manifest, { path, text }) => pathIn({ path, text: text.split('themeConfig', 1)[0] ?? '' }, 'base'),
+    servedAt: (_manifest, { path, text }) => configPath({ path, text: text.split('themeConfig', 1)[0] ?? '' }, 'base'),
     development: /\bvitepress (?:dev|serve|preview)\b/,
   },
   {
@@ -83,7 +82,7 @@ export const SITES: readonly Framework[] = [
     build: 'vue-cli-service build',
     config: withExtensions('vue.config'),
     output: (_manifest, config) => ({ folder: named(config, 'outputDir') ?? 'dist', singlePage: true }),
-    servedAt: (_manifest, config) => pathIn(config, 'publicPath'),
+    servedAt: (_manifest, config) => configPath(config, 'publicPath'),
     development: /\bvue-cli-service serve\b/,
   },
   {

@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { named, withExtensions } from './framework.ts';
 import type { ConfigFile, StaticOutput } from './framework.ts';
 import type { PackageJson } from './package-json.ts';
-import { pathAfter, pathIn } from './served-at.ts';
+import { pathAfter, configPath } from './served-at.ts';
 
 export const VITE_CONFIG = withExtensions('vite.config');
 
@@ -37,4 +37,4 @@ export const viteOutput = (manifest: PackageJson, config: ConfigFile): StaticOut
 });
 
 export const viteServedAt = (manifest: PackageJson, config: ConfigFile): string | null =>
-  pathAfter(manifest, 'base') ?? pathIn(config, 'base');
+  pathAfter(manifest, 'base') ?? configPath(config, 'base');

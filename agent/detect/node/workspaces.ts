@@ -1,6 +1,6 @@
 /** Workspaces of npm, pnpm, yarn and bun: their members, and the workspace of a folder. Does not follow links. */
 import { z } from 'zod';
-import { within } from '../repository.ts';
+import { joinPath, within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 import type { PackageJson } from './package-json.ts';
 import { readPackageJson } from './package-json.ts';
@@ -107,7 +107,7 @@ export async function workspaceOf(repository: RepositoryView, manifest: PackageJ
     const depth = folder === '.' ? 0 : folder.split('/').length;
     for (const entry of await repository.entries(folder)) {
       if (!/^[A-Za-z0-9_@][A-Za-z0-9._@-]*\/$/.test(entry) || entry === 'node_modules/') continue;
-      const child = folder === '.' ? entry.slice(0, -1) : `${folder}/${entry.slice(0, -1)}`;
+      const child = joinPath(folder, entry.slice(0, -1));
       if (depth + 1 < patterns.depth) waiting.push(child);
       if (matches(patterns, child) && (await repository.has(`${child}/package.json`))) members.push(child);
     }

@@ -1,6 +1,7 @@
 /** The extensions that a PHP app needs: required by its packages, their databases, and its own code. */
 import { z } from 'zod';
 import { parseJson } from '../manifests.ts';
+import { joinPath } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
 
 const MAX_LOCK_BYTES = 4_194_304;
@@ -67,7 +68,7 @@ async function calledExtensions(repository: RepositoryView, documentRoot: string
   for (const folder of new Set(['.', documentRoot, ...FOLDERS])) {
     const files = (await repository.entries(folder)).filter((name) => name.endsWith('.php'));
     for (const name of files.slice(0, MAX_FILES)) {
-      const code = (await repository.head(folder === '.' ? name : `${folder}/${name}`, HEAD_BYTES)) ?? '';
+      const code = (await repository.head(joinPath(folder, name), HEAD_BYTES)) ?? '';
       for (const [extension, pattern] of BY_CODE) if (pattern.test(code)) found.add(extension);
     }
   }

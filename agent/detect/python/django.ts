@@ -1,5 +1,5 @@
 /** Django: its server, and its static files. */
-import { present, within } from '../repository.ts';
+import { joinPath, present, within } from '../repository.ts';
 import type { Need } from '../needs.ts';
 import type { RepositoryView } from '../repository.ts';
 import type { PythonDependencies } from './dependencies.ts';
@@ -50,8 +50,6 @@ export async function djangoProject(
   return second === undefined ? (first ?? null) : null;
 }
 
-const pathIn = ({ folder }: Pick<DjangoProject, 'folder'>, path: string): string =>
-  folder === '.' ? path : `${folder}/${path}`;
 const commandIn = ({ folder }: Pick<DjangoProject, 'folder'>, command: string): string =>
   folder === '.' ? command : `cd ${folder} && ${command}`;
 
@@ -60,7 +58,7 @@ export async function djangoStart(
   dependencies: PythonDependencies | null,
 ): Promise<PythonStart | null> {
   if (project === null) return null;
-  const from = pathIn(project, 'manage.py');
+  const from = joinPath(project.folder, 'manage.py');
   const common = { framework: DJANGO.name, frameworkFrom: from, from, port: DJANGO.port };
   const listed = await listedServer(project, dependencies);
   if (listed !== null) return { ...common, command: commandIn(project, listed) };
@@ -120,7 +118,7 @@ export async function djangoSettings(project: DjangoProject): Promise<DjangoSett
   const module = await servedSettings(view, manage);
   const paths = await settingsFiles(view, module);
   const files = await Promise.all(
-    paths.map(async (path) => ({ path: pathIn(project, path), text: (await view.text(path)) ?? '' })),
+    paths.map(async (path) => ({ path: joinPath(folder, path), text: (await view.text(path)) ?? '' })),
   );
   return { folder, module, isNamed: module !== manage, files };
 }

@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import { parseToml } from '../manifests.ts';
 import { memberFolders } from '../member-folders.ts';
+import { joinPath } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
-import { pathIn, workspaceAround } from '../workspace-around.ts';
+import { workspaceAround } from '../workspace-around.ts';
 import type { WorkspacePlace } from '../workspace-around.ts';
 
 const MAX_MEMBERS = 50;
@@ -33,5 +34,5 @@ export const uvWorkspaceAbove = (checkout: RepositoryView, rootDirectory: string
     checkout,
     rootDirectory,
     async (view, root, folder) =>
-      (await view.has('uv.lock')) && (await uvMembers(view, pathIn(root, 'pyproject.toml'))).includes(folder),
+      (await view.has('uv.lock')) && (await uvMembers(view, joinPath(root, 'pyproject.toml'))).includes(folder),
   );

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
+import { MAX_ENTRIES } from '../repository.ts';
 import { RepositoryFolder } from '../test-repository.ts';
 
 let folder: RepositoryFolder;
@@ -184,6 +185,12 @@ describe('Node.js', () => {
       'apps/web/package.json': json({ scripts: { start: 'node a.js' }, dependencies: { sqlite3: '5' } }),
     };
     assert.equal(await placeOf({ ...root, ...member, 'apps/web/a.js': '' }), 'package.json line 6 lists sqlite3');
+  });
+
+  test('with a large folder that only this search looks into gets no warning about the folder', async () => {
+    const crowd = Object.fromEntries(Array.from({ length: MAX_ENTRIES + 1 }, (_, at) => [`src/a/b/${at}.txt`, '']));
+    const { warnings } = await folder.plan({ ...node({}), ...crowd });
+    assert.doesNotMatch(warnings.join('\n'), /looked at only/);
   });
 
   test('with a manifest that cannot be read keeps its plan', async () => {

@@ -1,7 +1,7 @@
 /** A warning if the app keeps its database in a file: the next deployment begins without it. */
 import { posix } from 'node:path';
 import type { EnvVars } from '../../../protocol/ids.ts';
-import type { DetectRequest, Facts, Finding } from '../detector.ts';
+import type { DetectRequest, Facts, DetectedApp } from '../detector.ts';
 import { lenientView, orElse } from '../lenient-view.ts';
 import { within } from '../repository.ts';
 import type { RepositoryView } from '../repository.ts';
@@ -23,20 +23,20 @@ const FILE_SERVER = /(?:^|\/)(?:nginx|nginx-unprivileged|httpd|caddy|static-web-
 
 export async function databaseFileWarning(
   request: DetectRequest,
-  finding: Finding,
+  detected: DetectedApp,
   { facts, variables }: { readonly facts: Facts; readonly variables: EnvVars },
 ): Promise<string[]> {
-  if (servesFiles(facts, finding)) return [];
+  if (servesFiles(facts, detected)) return [];
   const said = databaseOf(variables);
   if (said?.isFile === false) return [];
-  const where = said === null ? await firstOf(appFolder(request, finding)) : `The variable ${said.name} names SQLite`;
+  const where = said === null ? await firstOf(appFolder(request, detected)) : `The variable ${said.name} names SQLite`;
   if (where === null) return [];
   return [
     `${where}: if production uses it, each deployment begins without the data, because the file is deleted with its container. Keep lasting data in a database outside of it: docs/services.md.`,
   ];
 }
 
-const servesFiles = ({ runtime }: Facts, { evidence }: Finding): boolean =>
+const servesFiles = ({ runtime }: Facts, { evidence }: DetectedApp): boolean =>
   runtime === 'static' || evidence.some(({ subject, value }) => subject === 'runtime' && FILE_SERVER.test(value));
 
 async function firstOf(app: RepositoryView): Promise<string | null> {
@@ -49,7 +49,7 @@ async function firstOf(app: RepositoryView): Promise<string | null> {
 }
 
 /** The root directory, or the member of its workspace that is the app. */
-function appFolder({ repository, checkout }: DetectRequest, { evidence, context }: Finding): RepositoryView {
+function appFolder({ repository, checkout }: DetectRequest, { evidence, context }: DetectedApp): RepositoryView {
   const member = evidence.find(({ subject }) => subject === 'app')?.value;
   if (member === undefined || context === undefined) return lenientView(repository);
   return within(lenientView(checkout.repository), posix.join(context, member));

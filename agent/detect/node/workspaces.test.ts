@@ -2,10 +2,10 @@ import { strict as assert } from 'node:assert';
 import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { openRepository, ReadingBudget } from './repository.ts';
-import { workspaceAbove, workspaceOf } from './node/workspaces.ts';
-import { readPackageJson } from './node/package-json.ts';
-import { RepositoryFolder } from './test-repository.ts';
+import { openRepository, ReadingBudget } from '../repository.ts';
+import { workspaceAbove, workspaceOf } from './workspaces.ts';
+import { readPackageJson } from './package-json.ts';
+import { RepositoryFolder } from '../test-repository.ts';
 
 let folder: RepositoryFolder;
 before(async () => {
