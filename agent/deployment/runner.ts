@@ -10,9 +10,9 @@ import { handOn, stagesOf } from './build-job.ts';
 import { isEnded, transition } from './deployment.ts';
 import { isLiveWorker } from './records.ts';
 import type { JobRecord, StepRecord } from './records.ts';
-import { startAgainWhatFell } from './resume.ts';
+import { repeatStepsIfStopped } from './resume.ts';
 import { removeEnvironment } from './removal.ts';
-import { stepsBehind } from './retained.ts';
+import { skippedStepsOf } from './retained.ts';
 import { Interrupted, outputsOf, reportOf } from './run.ts';
 import type { Run, RunnerParts, RunSignals } from './run.ts';
 import { secretsOf } from './secrets.ts';
@@ -68,7 +68,7 @@ async function runRelease(
     if (!started) return;
   }
   if (record.state === 'undoing') return takeBack(run, record.error ?? INTERRUPTED);
-  if (record.state === 'running') await startAgainWhatFell(run);
+  if (record.state === 'running') await repeatStepsIfStopped(run);
   for (const stage of stagesOf(parts.pipeline, run.job)) {
     if (run.outputs.has(stage.step.name)) continue;
     if (!(await advance(run, stage))) return;
@@ -99,7 +99,7 @@ async function start(run: Run): Promise<boolean> {
   let error: unknown = null;
   let steps: StepRecord[] = [];
   try {
-    steps = await stepsBehind(run);
+    steps = await skippedStepsOf(run);
   } catch (cause) {
     if (run.signals.shutdown.aborted) throw new Interrupted();
     error = cause;

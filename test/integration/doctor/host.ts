@@ -203,7 +203,7 @@ export class Host {
       status: async () => status(),
       agent: () => ({ ...this.#view(), ...view }),
       environments: () => new Map(),
-      removals: { begin: async () => status(), standing: status },
+      removals: { begin: async () => status(), status },
     });
   }
 
