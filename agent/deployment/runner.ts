@@ -58,7 +58,7 @@ async function runRelease(
   const run: Run = {
     parts,
     job: payload.kind === 'rollback' ? { ...payload, commit: payload.release.commit } : payload,
-    ...previousOf(parts, record),
+    ...liveBefore(parts, record),
     signals,
     secrets: secretsOf(payload),
     outputs: outputsOf(payload, parts.journal.steps(record.deploymentId)),
@@ -76,8 +76,11 @@ async function runRelease(
   if (run.job.kind === 'build') await handOn(run);
 }
 
-/** What was live when the deployment started. Fixed at that point, so that a restart sees the same. */
-function previousOf(
+/**
+ * Which deployment was live when this one started, as recorded then: a restart of the agent sees the same. Its port and
+ * kind are those of what is live now.
+ */
+function liveBefore(
   { journal }: RunnerParts,
   record: JobRecord,
 ): Pick<Run, 'previousId' | 'foundPort' | 'previousIsWorker'> {
