@@ -44,7 +44,7 @@ import type { StatusSubject } from './status/check.ts';
 import { checkAll } from './status/index.ts';
 import { layoutAt } from './upgrade/layout.ts';
 import { lastUpgrade } from './upgrade/record.ts';
-import { VERSION } from './version.ts';
+import { VERSION } from './lib/version.ts';
 
 const RECONCILE_EVERY_MS = 60_000;
 const KEEP_DEPLOYMENTS = 20;
