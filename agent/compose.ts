@@ -15,7 +15,7 @@ import { PIPELINE } from './deployment/pipeline.ts';
 import { DEFAULT_QUEUE_LIMITS } from './deployment/queue.ts';
 import { revive } from './deployment/revive.ts';
 import { dial } from './dial.ts';
-import { watchStarts } from './docker/starts.ts';
+import { watchContainerEvents } from './docker/container-events.ts';
 import { endsTlsBefore } from './host-facts/edge-sockets.ts';
 import { buildHost, gitFolder } from './host.ts';
 import type { Host } from './host.ts';
@@ -44,7 +44,7 @@ import type { StatusSubject } from './status/check.ts';
 import { checkAll } from './status/index.ts';
 import { layoutAt } from './upgrade/layout.ts';
 import { lastUpgrade } from './upgrade/record.ts';
-import { VERSION } from './version.ts';
+import { VERSION } from './lib/version.ts';
 
 const RECONCILE_EVERY_MS = 60_000;
 const KEEP_DEPLOYMENTS = 20;
@@ -203,7 +203,7 @@ function watchContainers(core: Core, reconciler: Reconciler, signal: AbortSignal
     random: Math.random,
     log,
   };
-  void watchStarts(host.engine, watch, signal);
+  void watchContainerEvents(host.engine, watch, signal);
 }
 
 const statusSubject = (config: Config, agent: AgentView, answerMs: number): StatusSubject => ({

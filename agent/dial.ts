@@ -24,7 +24,7 @@ import type { AppWatch } from './reconcile/app-watch.ts';
 import { hostStatus } from './status/host-status.ts';
 import { hostUpgrades } from './upgrade/host-upgrades.ts';
 import { upgradeParts } from './upgrade/parts.ts';
-import { VERSION } from './version.ts';
+import { VERSION } from './lib/version.ts';
 
 interface DialParts {
   readonly config: Config;

@@ -1,4 +1,4 @@
-/** The only place where the real adapters are built. */
+/** Builds the adapters of one host, for the agent, its CLI and the uninstallation. */
 import { join } from 'node:path';
 import type { Config } from './config.ts';
 import type { Ports } from './deployment/ports.ts';

@@ -4,8 +4,9 @@
  */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import { appLogNotes } from '../../protocol/app-log-notes.ts';
+import { AppLogText } from '../../protocol/app-log-text.ts';
 import { defaultTail, secondsAgo } from '../../protocol/app-log.ts';
+import type { AppLogLine } from '../../protocol/app-log.ts';
 import { safeLine } from '../../protocol/safe-text.ts';
 import { jobOf } from '../journal/job-of.ts';
 import type { Serving } from '../journal/serving.ts';
@@ -41,24 +42,25 @@ export async function printAppLog({ serving, appLogs, out, signal }: AppLogComma
     after: [],
   });
   signal.addEventListener('abort', () => read.close(), { once: true });
-  const known = new Set<string>();
+  const text = new AppLogText({ timestamps });
+  let shown: string | null = null;
   for (let part = await read.next(); part !== null; part = await read.next()) {
-    const { deploymentId, leftOut } = part;
-    const lines = part.lines.map(({ at, text }) => {
-      const shown = out.isTTY === true ? safeLine(text, true) : text;
-      return timestamps ? `${at} ${shown}` : shown;
-    });
-    if (leftOut > 0) lines.unshift(appLogNotes.leftOut(leftOut));
-    if (!known.has(deploymentId) && known.size > 0) {
-      lines.unshift(appLogNotes.version(deploymentId, commitOf(serving, deploymentId)));
+    const { deploymentId: deployment, leftOut } = part;
+    const lines: string[] = [];
+    if (deployment !== shown) {
+      lines.push(...text.linesOf({ kind: 'version', deployment, commit: commitOf(serving, deployment) }));
     }
-    known.add(deploymentId);
+    shown = deployment;
+    if (leftOut > 0) lines.push(...text.linesOf({ kind: 'left-out', lines: leftOut }));
+    lines.push(...text.linesOf({ kind: 'lines', lines: out.isTTY === true ? part.lines.map(safe) : part.lines }));
     if (lines.length === 0 || out.write(`${lines.join('\n')}\n`)) continue;
     await once(out, 'drain', { signal }).catch((error: unknown) => {
       if (!signal.aborted) throw error;
     });
   }
 }
+
+const safe = (line: AppLogLine): AppLogLine => ({ ...line, text: safeLine(line.text, true) });
 
 function commitOf(serving: Serving, deploymentId: string): string | null {
   const job = jobOf(serving, deploymentId);

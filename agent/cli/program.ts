@@ -1,7 +1,7 @@
 /** The command tree. A command imports the modules that only it needs, because a serving agent does not use them. */
 import { Command } from 'commander';
 import { serve } from '../serve.ts';
-import { VERSION } from '../version.ts';
+import { VERSION } from '../lib/version.ts';
 import { addAnalyzeCommand } from './commands/analyze.ts';
 import { addBaseImagesCommand } from './commands/base-images.ts';
 import { addCertificatesCommand } from './commands/certificates.ts';

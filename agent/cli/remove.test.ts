@@ -22,7 +22,7 @@ async function host(t: TestContext, error: ErrorReport | null = null) {
         begun.push(environmentId);
         return IDS.project;
       },
-      standing: () => ({ ended: (looks += 1) > 1, error }),
+      status: () => ({ ended: (looks += 1) > 1, error }),
     },
   });
   t.after(() => api.close());

@@ -62,8 +62,8 @@ async function host(t: TestContext, { container, route = container }: { containe
   });
   const removed = async (environmentId: string): Promise<string | null> => {
     const id = await removals.begin(environmentId);
-    await until(() => removals.standing(id).ended);
-    return removals.standing(id).error?.code ?? null;
+    await until(() => removals.status(id).ended);
+    return removals.status(id).error?.code ?? null;
   };
   const left = (): number => containers.length + upstreams.length;
   return { journal, dispatcher, removals, removed, left, failures, networks };
@@ -90,7 +90,7 @@ test('an environment that the journal does not know is removed if Docker or the 
 test('a local removal rejects an unknown environment and the route of the hub', async (t) => {
   const { removals, journal } = await host(t, { route: HUB_UPSTREAM });
   for (const id of [IDS.environment, HUB_UPSTREAM]) await assert.rejects(removals.begin(id), { code: 'ORK_NOT_FOUND' });
-  assert.throws(() => removals.standing(DEPLOYMENT), { code: 'ORK_NOT_FOUND' });
+  assert.throws(() => removals.status(DEPLOYMENT), { code: 'ORK_NOT_FOUND' });
   assert.deepEqual(journal.unfinished(), []);
 });
 
@@ -98,7 +98,7 @@ test('two concurrent requests start one removal, and a failed removal is reporte
   const { removals, removed, left, failures } = await host(t, { container: IDS.environment });
   const both = await Promise.all([removals.begin(IDS.environment), removals.begin(IDS.environment)]);
   assert.equal(both[0], both[1]);
-  await until(() => removals.standing(both[0]).ended);
+  await until(() => removals.status(both[0]).ended);
   const other = await host(t, { container: IDS.environment });
   other.failures.push(new OrkestrError('ORK_INVALID', 'The proxy does not like it.'));
   assert.equal(await other.removed(IDS.environment), 'ORK_INVALID');

@@ -31,7 +31,7 @@ export interface LocalRemovals {
    */
   begin(environmentId: string): Promise<string>;
   /** @returns whether it has ended, and the error it failed with @throws OrkestrError ORK_NOT_FOUND */
-  standing(removalId: string): Pick<JobRecord, 'error'> & { readonly ended: boolean };
+  status(removalId: string): Pick<JobRecord, 'error'> & { readonly ended: boolean };
 }
 
 /** Removals ordered on the host itself. Beginning one throws ORK_NOT_FOUND if there is nothing to remove. */
@@ -56,7 +56,7 @@ export function makeLocalRemovals(parts: LocalRemovalParts): LocalRemovals {
       });
       return deploymentId;
     },
-    standing(removalId) {
+    status(removalId) {
       const job = journal.job(removalId);
       if (job?.kind !== 'remove') throw new OrkestrError('ORK_NOT_FOUND', 'This host has no such removal.');
       return { ended: isEnded(job.state), error: job.error };

@@ -6,7 +6,7 @@ import { checkSeconds } from '../probe/index.ts';
 import { drainLimitSeconds } from './drain.ts';
 import { mayPull, REGISTRY_SECONDS } from './image.ts';
 import { holdSeconds } from './hold.ts';
-import { stands } from './standing.ts';
+import { isTargetUp } from './target.ts';
 import type { Step, StepContext } from './step.ts';
 import { analyze } from './steps/analyze.ts';
 import { build } from './steps/build.ts';
@@ -32,7 +32,7 @@ export interface Pipeline {
   /** Whether the flip of this deployment is done. Throws if the proxy does not answer. */
   hasFlipped(context: StepContext): Promise<boolean>;
   /** Whether the container that step deploy started still runs at the same address. */
-  stands(context: StepContext): Promise<boolean>;
+  isTargetUp(context: StepContext): Promise<boolean>;
 }
 
 const registrySeconds = ({ registry }: Settings): number => (registry === undefined ? 0 : REGISTRY_SECONDS);
@@ -71,5 +71,5 @@ export const PIPELINE: Pipeline = {
     { step: finalize, seconds: ({ settings }) => settings.stopGraceSeconds + 300, timeoutCode: 'ORK_ENGINE_TIMEOUT' },
   ],
   hasFlipped,
-  stands,
+  isTargetUp,
 };

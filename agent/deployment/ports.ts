@@ -1,7 +1,7 @@
 /**
- * What the deployment domain needs from the world, as narrow interfaces. Adapters in docker/, git/, sandbox/,
- * proxy-client/ and journal/ implement them; host.ts builds the real ones. Every call has a deadline inside the adapter
- * and throws OrkestrError with a code that names the party at fault.
+ * What the deployment domain needs from the world, as narrow interfaces. Adapters in docker/, git/, sandbox/, registry/
+ * and proxy-client/ implement them, and host.ts builds those; what it needs of the journal is in records.ts. Every call
+ * has a deadline inside the adapter and throws OrkestrError with a code that names the party at fault.
  */
 import type { BuildLimits, Limits, RegistryLogin, Source } from '../../protocol/job.ts';
 import type {

@@ -5,13 +5,13 @@ import type { Run } from './run.ts';
 /**
  * A reboot stops containers that have not taken over yet, so both steps run again. Past the flip, cutover handles it.
  */
-export async function startAgainWhatFell(run: Run): Promise<void> {
+export async function repeatStepsIfStopped(run: Run): Promise<void> {
   const { parts, job, outputs, signals } = run;
   const isCuttingOver = parts.journal.steps(job.deploymentId).some(({ name }) => name === 'cutover');
   if (!outputs.has('deploy') || isCuttingOver) return;
   const log = parts.logs.open(job.deploymentId, 'deploy', run.secrets);
   try {
-    if (await parts.pipeline.stands(contextOf(run, log, signals.shutdown))) return;
+    if (await parts.pipeline.isTargetUp(contextOf(run, log, signals.shutdown))) return;
     log.line('the container does not run where it did before the agent was restarted');
   } finally {
     log.close();

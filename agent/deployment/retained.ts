@@ -32,7 +32,7 @@ async function findRetained(run: Run, { release, registries }: RollbackJob): Pro
 }
 
 /** Records of the steps that a release makes unnecessary. @param note where its image is */
-function skippedSteps(run: Run, release: Pick<Release, 'commit' | 'plan' | 'image'>, note: string): StepRecord[] {
+function asSkipped(run: Run, release: Pick<Release, 'commit' | 'plan' | 'image'>, note: string): StepRecord[] {
   const startedAt = timestampOf(run.parts.ports);
   const outputs: Record<(typeof STEPS_OF_A_BUILD)[number], unknown> = {
     clone: emptyCheckout(release.commit),
@@ -49,14 +49,14 @@ function skippedSteps(run: Run, release: Pick<Release, 'commit' | 'plan' | 'imag
 }
 
 /** Records of the steps that a job skips because of an earlier release. */
-export async function stepsBehind(run: Run): Promise<StepRecord[]> {
+export async function skippedStepsOf(run: Run): Promise<StepRecord[]> {
   const { job } = run;
   if (job.kind === 'serve') {
     const { releaseOf } = job.built;
     // For a build made for this deployment, the other host has reported these steps.
     return releaseOf === undefined
       ? []
-      : skippedSteps(
+      : asSkipped(
           run,
           { ...job.built, commit: job.commit },
           `the image of deployment ${releaseOf}, which is not built again`,
@@ -64,5 +64,5 @@ export async function stepsBehind(run: Run): Promise<StepRecord[]> {
   }
   if (job.kind !== 'rollback') return [];
   const retained = await findRetained(run, job);
-  return retained === null ? [] : skippedSteps(run, job.release, retained);
+  return retained === null ? [] : asSkipped(run, job.release, retained);
 }

@@ -166,7 +166,7 @@ test('an agent that stops during a step records no end, and the next start resum
 });
 
 test('a target that a reboot stopped before the flip is deployed and probed again; a running one is not', async (t) => {
-  for (const stands of [true, false]) {
+  for (const isTargetUp of [true, false]) {
     const shutdown = new AbortController();
     const health: ScriptedStep = {
       async run({ signal }) {
@@ -176,13 +176,18 @@ test('a target that a reboot stopped before the flip is deployed and probed agai
         return undefined;
       },
     };
-    const { journal, run, pipeline } = await bench(t, { health }, { stands: async () => stands });
+    const { journal, run, pipeline } = await bench(t, { health }, { isTargetUp: async () => isTargetUp });
     const job = deployJob();
     journal.accept(job);
     await run(job.deploymentId, { ...noSignals(), shutdown: shutdown.signal });
     pipeline.calls.length = 0;
     await run(job.deploymentId);
-    assert.deepEqual(pipeline.calls, [...(stands ? [] : ['run deploy']), 'run health', 'run cutover', 'run finalize']);
+    assert.deepEqual(pipeline.calls, [
+      ...(isTargetUp ? [] : ['run deploy']),
+      'run health',
+      'run cutover',
+      'run finalize',
+    ]);
     assert.equal(journal.job(job.deploymentId)?.state, 'live');
   }
 });

@@ -10,9 +10,9 @@ import { handOn, stagesOf } from './build-job.ts';
 import { isEnded, transition } from './deployment.ts';
 import { isLiveWorker } from './records.ts';
 import type { JobRecord, StepRecord } from './records.ts';
-import { startAgainWhatFell } from './resume.ts';
+import { repeatStepsIfStopped } from './resume.ts';
 import { removeEnvironment } from './removal.ts';
-import { stepsBehind } from './retained.ts';
+import { skippedStepsOf } from './retained.ts';
 import { Interrupted, outputsOf, reportOf } from './run.ts';
 import type { Run, RunnerParts, RunSignals } from './run.ts';
 import { secretsOf } from './secrets.ts';
@@ -58,7 +58,7 @@ async function runRelease(
   const run: Run = {
     parts,
     job: payload.kind === 'rollback' ? { ...payload, commit: payload.release.commit } : payload,
-    ...previousOf(parts, record),
+    ...liveBefore(parts, record),
     signals,
     secrets: secretsOf(payload),
     outputs: outputsOf(payload, parts.journal.steps(record.deploymentId)),
@@ -68,7 +68,7 @@ async function runRelease(
     if (!started) return;
   }
   if (record.state === 'undoing') return takeBack(run, record.error ?? INTERRUPTED);
-  if (record.state === 'running') await startAgainWhatFell(run);
+  if (record.state === 'running') await repeatStepsIfStopped(run);
   for (const stage of stagesOf(parts.pipeline, run.job)) {
     if (run.outputs.has(stage.step.name)) continue;
     if (!(await advance(run, stage))) return;
@@ -76,8 +76,11 @@ async function runRelease(
   if (run.job.kind === 'build') await handOn(run);
 }
 
-/** What was live when the deployment started. Fixed at that point, so that a restart sees the same. */
-function previousOf(
+/**
+ * Which deployment was live when this one started, as recorded then: a restart of the agent sees the same. Its port and
+ * kind are those of what is live now.
+ */
+function liveBefore(
   { journal }: RunnerParts,
   record: JobRecord,
 ): Pick<Run, 'previousId' | 'foundPort' | 'previousIsWorker'> {
@@ -99,7 +102,7 @@ async function start(run: Run): Promise<boolean> {
   let error: unknown = null;
   let steps: StepRecord[] = [];
   try {
-    steps = await stepsBehind(run);
+    steps = await skippedStepsOf(run);
   } catch (cause) {
     if (run.signals.shutdown.aborted) throw new Interrupted();
     error = cause;

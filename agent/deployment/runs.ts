@@ -34,7 +34,7 @@ export function makeRuns(options: RunsOptions): Runs {
   const { parts, intake } = options;
   const shutdown = new AbortController();
   /** By deployment id. */
-  const running = new Map<string, Ends>();
+  const running = new Map<string, RunHandle>();
 
   /** Whether a removal of its environment waits for it to end. */
   const isToGo = ({ kind, environmentId }: QueueItem): boolean =>
@@ -44,14 +44,14 @@ export function makeRuns(options: RunsOptions): Runs {
   /**
    * Runs the deployment. While the journal cannot be read or written, waits, then continues from the journal's state.
    */
-  const untilRecorded = async (own: Ends, leaveSlot: () => void): Promise<void> => {
+  const untilRecorded = async (own: RunHandle, leaveSlot: () => void): Promise<void> => {
     const { cancel, removal, item } = own;
     const { deploymentId } = item;
     const signals = { cancel: cancel.signal, removal: removal.signal, shutdown: shutdown.signal, leaveSlot };
     for (let failures = 0; ; failures++) {
       try {
         if (intake.job(deploymentId)?.cancelRequested) cancel.abort(cancelled());
-        if (isToGo(item)) endFor(own);
+        if (isToGo(item)) endForRemoval(own);
         return await runDeployment(parts, deploymentId, signals);
       } catch (error) {
         if (shutdown.signal.aborted) return;
@@ -64,7 +64,7 @@ export function makeRuns(options: RunsOptions): Runs {
   return {
     async run(item, leaveSlot) {
       const { deploymentId } = item;
-      const own: Ends = { item, cancel: new AbortController(), removal: new AbortController() };
+      const own: RunHandle = { item, cancel: new AbortController(), removal: new AbortController() };
       running.set(deploymentId, own);
       try {
         await untilRecorded(own, leaveSlot);
@@ -78,21 +78,21 @@ export function makeRuns(options: RunsOptions): Runs {
     cancel: (deploymentId) => running.get(deploymentId)?.cancel.abort(cancelled()),
     endAllOf(environmentId) {
       for (const one of running.values()) {
-        if (one.item.environmentId === environmentId && one.item.kind !== 'remove') endFor(one);
+        if (one.item.environmentId === environmentId && one.item.kind !== 'remove') endForRemoval(one);
       }
     },
     interrupt: () => shutdown.abort(new OrkestrError('ORK_INTERRUPTED', 'The agent is stopping.')),
   };
 }
 
-/** Ends a run from outside. */
-interface Ends {
+/** What ends a run from outside. */
+interface RunHandle {
   readonly item: QueueItem;
   readonly cancel: AbortController;
   readonly removal: AbortController;
 }
 
-function endFor({ cancel, removal }: Ends): void {
+function endForRemoval({ cancel, removal }: RunHandle): void {
   const reason = new OrkestrError('ORK_CANCELLED', 'The environment was deleted.');
   cancel.abort(reason);
   removal.abort(reason);

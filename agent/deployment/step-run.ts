@@ -140,7 +140,7 @@ async function callStep(run: Run, stage: AnyStage, log: OpenLog, flipped: boolea
     act: async (signal) =>
       stage.step.run(contextOf({ ...run, isLive: isPastFlip(run), takeOver: () => takeOver(run) }, log, signal)),
     limitMs: seconds * 1000,
-    ...hearOut(stage, job),
+    ...cancelGrace(stage, job),
     timeoutError: (last) =>
       // Blame the party that did not respond, not the app.
       new OrkestrError(
@@ -161,11 +161,11 @@ async function callStep(run: Run, stage: AnyStage, log: OpenLog, flipped: boolea
 }
 
 /**
- * Steps that get long to react to a cancel before they are abandoned. A drain can no longer be cancelled, and a second
- * run of the step would overlap with it. And an old app that is being stopped to make room cannot be brought back
- * before it has ended.
+ * The grace period between a cancel of a step and its being abandoned, where it must be long. A drain can no longer be
+ * cancelled, and a second run of the step would overlap with it. And an old app that is being stopped to make room
+ * cannot be brought back before it has ended.
  */
-function hearOut({ step, seconds }: AnyStage, job: ReleaseJob): { readonly abandonMs?: number } {
+function cancelGrace({ step, seconds }: AnyStage, job: ReleaseJob): { readonly abandonMs?: number } {
   const { cutover, stopGraceSeconds } = job.settings;
   if (step.name === 'cutover') return { abandonMs: seconds(job) * 1000 };
   if (step.name === 'deploy' && cutover === 'hold') return { abandonMs: (stopGraceSeconds + ENGINE_SECONDS) * 1000 };

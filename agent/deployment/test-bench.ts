@@ -98,7 +98,7 @@ export interface ScriptedStep {
 export function scriptedPipeline(
   script: Partial<Record<StepName, ScriptedStep>> = {},
   hasFlipped: Pipeline['hasFlipped'] = async () => false,
-  stands: Pipeline['stands'] = async () => true,
+  isTargetUp: Pipeline['isTargetUp'] = async () => true,
 ): Pipeline & { readonly calls: string[] } {
   const calls: string[] = [];
   const stages = STEP_NAMES.map((name): AnyStage => {
@@ -116,7 +116,7 @@ export function scriptedPipeline(
     };
     return { step, seconds: () => 60, timeoutCode: 'ORK_INTERNAL' } as unknown as AnyStage;
   });
-  return { calls, stages, hasFlipped, stands };
+  return { calls, stages, hasFlipped, isTargetUp };
 }
 
 interface BenchOptions {

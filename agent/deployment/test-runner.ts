@@ -27,12 +27,12 @@ interface Bench {
 export async function bench(
   t: TestContext,
   script: Script = {},
-  options: Partial<Pick<Pipeline, 'hasFlipped' | 'stands'>> & { ports?: Partial<Ports>; clock?: Clock } = {},
+  options: Partial<Pick<Pipeline, 'hasFlipped' | 'isTargetUp'>> & { ports?: Partial<Ports>; clock?: Clock } = {},
 ): Promise<Bench> {
   const folder = temporaryFolder(t);
   const journal = await openTestJournal(folder);
   t.after(() => journal.close());
-  const pipeline = scriptedPipeline(script, options.hasFlipped, options.stands);
+  const pipeline = scriptedPipeline(script, options.hasFlipped, options.isTargetUp);
   const parts = runnerParts({
     folder,
     journal,

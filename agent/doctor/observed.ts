@@ -1,5 +1,6 @@
 /** The host as reconcile sees it, observed by the doctor's quick means. Parts that do not respond are null. */
 import type { TableView } from '../../protocol/proxy-admin.ts';
+import { isEnded } from '../deployment/deployment.ts';
 import { LABEL } from '../lib/labels.ts';
 import type { ObservedContainer, Observed, Remembered } from '../reconcile/plan.ts';
 import type { EngineContainer } from './engine-facts.ts';
@@ -28,7 +29,7 @@ export async function rememberedOf(subject: Subject): Promise<Remembered | null>
   if (journal === null || 'unreadable' in journal) return null;
   return {
     live: journal.live,
-    unfinished: journal.deployments.filter(({ state }) => ['queued', 'running', 'undoing'].includes(state)),
+    unfinished: journal.deployments.filter(({ state }) => !isEnded(state)),
   };
 }
 

@@ -25,6 +25,11 @@ import type { Outbox, OutboxLimits } from './outbox.ts';
 import { jobFromRow, liveFromRow, stepFromRow, stepReport } from './rows.ts';
 import type { JobRow, LiveRow, StepRow } from './rows.ts';
 
+/** States of jobs that have not ended, for SQL. */
+const UNFINISHED_STATES = (['queued', 'running', 'undoing'] satisfies DeploymentState[])
+  .map((state) => `'${state}'`)
+  .join(', ');
+
 export interface Journal extends DeploymentJournal, JobIntake {
   readonly outbox: Outbox;
   /** Folder of a damaged predecessor, if this journal was created empty because of it. */
@@ -175,7 +180,7 @@ function intake(database: Database, sealer: Sealer, outbox: Outbox): Omit<JobInt
     }),
     unfinished: () =>
       database
-        .prepare<[], JobRow>("SELECT * FROM job WHERE state IN ('queued', 'running', 'undoing') ORDER BY position")
+        .prepare<[], JobRow>(`SELECT * FROM job WHERE state IN (${UNFINISHED_STATES}) ORDER BY position`)
         .all()
         .map(jobFromRow),
   };
@@ -286,10 +291,10 @@ function prune(database: Database, outbox: Outbox, keep: number): readonly strin
          SELECT deployment_id, state, row_number() OVER newest AS age,
            first_value(kind || ' ' || state) OVER newest AS last FROM job
          WINDOW newest AS (PARTITION BY environment_id ORDER BY position DESC)
-       ) WHERE age > iif(last = 'remove superseded', 1, ?) AND state NOT IN ('queued', 'running', 'undoing')
+       ) WHERE age > iif(last = 'remove superseded', 1, ?) AND state NOT IN (${UNFINISHED_STATES})
          AND deployment_id NOT IN (SELECT deployment_id FROM live)
          AND deployment_id NOT IN (SELECT previous_id FROM job
-             WHERE previous_id IS NOT NULL AND state IN ('queued', 'running', 'undoing'))`,
+             WHERE previous_id IS NOT NULL AND state IN (${UNFINISHED_STATES}))`,
     )
     .all(keep)
     .map((row) => row.deployment_id)

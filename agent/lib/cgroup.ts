@@ -26,8 +26,7 @@ export function memoryFolder(text: string): string | null {
  * How many processes the kernel killed in this cgroup for lack of memory (v2: and below it); null: the cgroup is gone.
  */
 export async function oomKills(folder: string): Promise<number | null> {
-  const text =
-    (await readProc(join(folder, 'memory.events'))) ?? (await readProc(join(folder, 'memory.oom_control')));
+  const text = (await readProc(join(folder, 'memory.events'))) ?? (await readProc(join(folder, 'memory.oom_control')));
   return text === null ? null : counterIn(text, 'oom_kill');
 }
 

@@ -28,7 +28,7 @@ const agent: AgentView = {
 
 const removals: LocalRemovals = {
   begin: async () => assert.fail('nothing is to be removed'),
-  standing: () => assert.fail('nothing is to be removed'),
+  status: () => assert.fail('nothing is to be removed'),
 };
 
 test('the local socket is open to its owner only and serves the report; a stale socket file blocks no new agent', async (t) => {
@@ -64,7 +64,7 @@ test('a removal is ordered and queried over the socket; refusals and an absent a
         if (environmentId === IDS.environment) return IDS.project;
         throw new OrkestrError('ORK_NOT_FOUND', 'There is none.', { evidence: ['a fact'] });
       },
-      standing: (id) => ({ ended: id === IDS.project, error }),
+      status: (id) => ({ ended: id === IDS.project, error }),
     },
   });
   t.after(() => api.close());

@@ -39,7 +39,7 @@ const ANSWERS: Readonly<Record<string, (answers: LocalAnswers, asked: Asked) => 
   'GET /v1/agent': async ({ agent }) => agent(),
   'GET /v1/environments': async ({ environments }) => Object.fromEntries(environments()),
   'DELETE /v1/environments/:id': async ({ removals }, { id }) => ({ removalId: await removals.begin(id) }),
-  'GET /v1/removals/:id': async ({ removals }, { id }) => removals.standing(id),
+  'GET /v1/removals/:id': async ({ removals }, { id }) => removals.status(id),
 };
 
 const ID_AT_END = /(?<=\/)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

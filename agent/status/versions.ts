@@ -2,9 +2,9 @@
 import { release } from 'node:os';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import manifest from '../../package.json' with { type: 'json' };
 import { askEngine } from '../docker/ask.ts';
 import { duration } from '../lib/duration.ts';
+import { VERSION } from '../lib/version.ts';
 import { upgradeLine } from '../upgrade/record.ts';
 import { ANSWER_MS } from '../local-api/status-report.ts';
 import type { Check, StatusSubject } from './check.ts';
@@ -19,7 +19,7 @@ export const versions: Check = {
   async run(subject) {
     const [engine, proxy, upSeconds] = await Promise.all([engineVersions(subject), proxyVersion(subject), uptime()]);
     const data = {
-      orkestr: manifest.version,
+      orkestr: VERSION,
       // The running version may be older than the installed one.
       agent: subject.agent?.version ?? null,
       proxy,
@@ -32,7 +32,7 @@ export const versions: Check = {
     const known = (version: string | null): string => version ?? 'unknown';
     return {
       level: 'ok',
-      summary: `orkestr ${manifest.version}, proxy ${known(proxy)}, Docker ${known(engine.docker)}, runc ${known(engine.runc)}, containerd ${known(engine.containerd)}`,
+      summary: `orkestr ${VERSION}, proxy ${known(proxy)}, Docker ${known(engine.docker)}, runc ${known(engine.runc)}, containerd ${known(engine.containerd)}`,
       details: [
         `Linux ${data.kernel}, up ${duration(upSeconds * 1000)}, Node.js ${data.node}`,
         ...(data.lastUpgrade === null ? [] : [`last upgrade: ${upgradeLine(data.lastUpgrade)}`]),

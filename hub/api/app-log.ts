@@ -14,7 +14,7 @@ import {
 import type { AppLogPart, AppLogRead, AppLogRequest } from '../../protocol/app-log.ts';
 import { OrkestrError, toErrorReport } from '../../protocol/errors.ts';
 import { isStillIn, requireScope } from '../auth/hook.ts';
-import { AppLogText } from './app-log-lines.ts';
+import { AppLogText } from '../../protocol/app-log-text.ts';
 import type { HubApp, HubDeps } from '../deps.ts';
 import { ConcurrencyLimit } from '../concurrency-limit.ts';
 import type { ConcurrencyLimits, LimitMessages } from '../concurrency-limit.ts';

@@ -9,7 +9,7 @@ import { integer } from './input.ts';
 import type { Output } from './output.ts';
 import { environmentPath } from './place.ts';
 import type { PlaceOptions } from './place.ts';
-import { AppLogText } from '../api/app-log-lines.ts';
+import { AppLogText } from '../../protocol/app-log-text.ts';
 import { safeLine } from '../../protocol/safe-text.ts';
 
 interface AppLogOptions extends PlaceOptions {

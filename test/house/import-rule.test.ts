@@ -59,10 +59,7 @@ const AREAS: readonly Area[] = [
     ],
     types: ['protocol/flip-counts.ts'],
   },
-  {
-    path: 'hub/console/',
-    may: ['hub/api/paths.ts', 'hub/api/schemas.ts', 'hub/api/app-log-lines.ts', 'hub/cli/text/', 'protocol/'],
-  },
+  { path: 'hub/console/', may: ['hub/api/paths.ts', 'hub/api/schemas.ts', 'hub/cli/text/', 'protocol/'] },
   { path: 'hub/', may: ['protocol/'] },
   {
     // The installer uses the hub's API, with the same client as the CLI, and the agent's image names; where it stops an

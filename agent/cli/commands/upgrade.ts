@@ -10,7 +10,7 @@ import { upgradeHost } from '../../upgrade/command.ts';
 import type { UpgradeFlags } from '../../upgrade/command.ts';
 import { upgradeParts } from '../../upgrade/parts.ts';
 import { renderTrial, runTrial } from '../../upgrade/trial.ts';
-import { VERSION } from '../../version.ts';
+import { VERSION } from '../../lib/version.ts';
 
 const UPGRADE_HELP = `
 Examples:

@@ -1,17 +1,15 @@
 /**
  * Step 2, analyze: from the checkout to a build plan with evidence; for a rebuild, the plan of the release. Only reads.
  */
-import manifest from '../../../package.json' with { type: 'json' };
 import type { BuildPlan, Release } from '../../../protocol/steps.ts';
 import { planInProcess } from '../../detect/analysis.ts';
 import { describePlan } from '../../detect/describe.ts';
 import type { PlanRequest } from '../../detect/index.ts';
+import { VERSION } from '../../lib/version.ts';
 import { boundedPlan } from '../plan-size.ts';
 import { askedPort } from '../port.ts';
 import type { StepLog } from '../ports.ts';
 import type { Step } from '../step.ts';
-
-const VERSION = manifest.version;
 
 export const analyze: Step<'analyze'> = {
   name: 'analyze',

@@ -15,7 +15,7 @@ import { drainTarget } from '../drain.ts';
 import { servingPort } from '../port.ts';
 import { describeReceipt, makeReceipt } from '../receipt.ts';
 import { endAfterFlipBack, wasFlippedBack, watchWindow } from '../regression.ts';
-import { addressNow, standUp } from '../standing.ts';
+import { addressNow, startTarget } from '../target.ts';
 import { names } from '../step.ts';
 import type { Step, StepContext } from '../step.ts';
 import { upstreamOf } from '../upstream.ts';
@@ -107,7 +107,7 @@ function stale(seen: number, { job }: StepContext): OrkestrError {
 async function settle(context: StepContext, { previous }: FlipAnswer): Promise<DrainAnswer | null> {
   const isAlone = previous === null || previous.targetId === context.job.deploymentId;
   // Past the way back. After a reboot the new one may have no restart policy yet, and come up at another address.
-  if ((isAlone || context.isLive) && (await standUp(context))) await flip(context);
+  if ((isAlone || context.isLive) && (await startTarget(context))) await flip(context);
   if (isAlone) return null;
   const { targetId, inFlight, streams } = previous;
   context.log.line(`${targetId} has ${inFlight} in flight, ${streams} of them streams`);

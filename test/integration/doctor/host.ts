@@ -207,7 +207,7 @@ export class Host {
       status: async () => status(),
       agent: () => ({ ...this.#view(), ...view }),
       environments: () => new Map(),
-      removals: { begin: async () => status(), standing: status },
+      removals: { begin: async () => status(), status },
     });
   }
 

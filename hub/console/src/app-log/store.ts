@@ -2,7 +2,7 @@
 import { signal } from '@preact/signals';
 import type { ReadonlySignal } from '@preact/signals';
 import type { AppLogEvent } from '../../../api/schemas.ts';
-import { AppLogText } from '../../../api/app-log-lines.ts';
+import { AppLogText } from '../../../../protocol/app-log-text.ts';
 import { ApiError, call } from '../api/client.ts';
 import { listen } from '../api/stream.ts';
 import { LogBuffer } from '../log/log-buffer.ts';

@@ -14,7 +14,7 @@ import type { StepContext } from './step.ts';
 const RESTART_TRIES = 60;
 
 /** Whether it runs at the address that the step deploy reported. */
-export async function stands(context: StepContext): Promise<boolean> {
+export async function isTargetUp(context: StepContext): Promise<boolean> {
   const state = await look(context);
   return state?.running === true && state.address === context.output('deploy').address;
 }
@@ -37,7 +37,7 @@ export async function addressNow(context: StepContext, hasFlipped: boolean): Pro
  * @returns whether it had stopped
  * @throws OrkestrError ORK_APP_EXITED, ORK_PORT_CLOSED
  */
-export async function standUp(context: StepContext): Promise<boolean> {
+export async function startTarget(context: StepContext): Promise<boolean> {
   const { job, output, ports, log, signal } = context;
   const state = await look(context);
   if (state === undefined || state?.running === true) return false;

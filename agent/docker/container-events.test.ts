@@ -12,11 +12,11 @@ import { systemClock } from '../lib/clock.ts';
 import { silent } from '../lib/test-logger.ts';
 import { until } from '../../test/harness/until.ts';
 import { makeEngine } from './engine.ts';
-import { watchStarts } from './starts.ts';
+import { watchContainerEvents } from './container-events.ts';
 
 /** An engine whose events the test writes. */
 async function aScene(t: TestContext) {
-  const folder = await mkdtemp(join(tmpdir(), 'ork-starts-'));
+  const folder = await mkdtemp(join(tmpdir(), 'ork-events-'));
   const listeners: ServerResponse[] = [];
   const asked: string[] = [];
   const server = createServer((request, response) => {
@@ -39,7 +39,7 @@ async function aScene(t: TestContext) {
     random: () => 0.5,
     log: silent,
   };
-  const ended = watchStarts(makeEngine({ socketPath: join(folder, 's') }), watch, stop.signal);
+  const ended = watchContainerEvents(makeEngine({ socketPath: join(folder, 's') }), watch, stop.signal);
   t.after(async () => {
     stop.abort();
     await ended;

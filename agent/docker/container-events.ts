@@ -1,8 +1,8 @@
 /**
- * Starts, ends and removals of this agent's containers, from the engine's events. After a crash the engine restarts an app by
- * itself, often at another address, and a container that somebody removed by hand serves nobody: routing must learn of
- * both at once. How an app ended is known only from these events: an app that the engine has restarted shows nothing of
- * it.
+ * Starts, ends and removals of this agent's containers, from the engine's events. After a crash the engine restarts an
+ * app by itself, often at another address, and a container that somebody removed by hand serves nobody: routing must
+ * learn of both at once. How an app ended is known only from these events: an app that the engine has restarted shows
+ * nothing of it.
  */
 import { z } from 'zod';
 import type { Logger } from '../../protocol/service/logger.ts';
@@ -34,7 +34,7 @@ interface ChangeWatch {
 }
 
 /** Goes on until `signal` aborts, whatever the engine does. */
-export async function watchStarts(engine: Engine, watch: ChangeWatch, signal: AbortSignal): Promise<void> {
+export async function watchContainerEvents(engine: Engine, watch: ChangeWatch, signal: AbortSignal): Promise<void> {
   let wasAway = false;
   for (let failures = 0; !signal.aborted; failures += 1) {
     try {
@@ -43,7 +43,8 @@ export async function watchStarts(engine: Engine, watch: ChangeWatch, signal: Ab
       if (wasAway) watch.onChange(null);
       for await (const line of linesOf(events)) pass(line, watch);
     } catch (error) {
-      if (!signal.aborted) watch.log.warn({ err: error }, 'starts and removals of containers are not reported for now');
+      if (!signal.aborted)
+        watch.log.warn({ err: error }, 'starts, ends and removals of containers are not reported for now');
     }
     wasAway = true;
     await watch.clock.sleep(backoffMs(failures, PACE, watch.random), signal).catch(() => undefined); // the loop ends
@@ -51,7 +52,7 @@ export async function watchStarts(engine: Engine, watch: ChangeWatch, signal: Ab
 }
 
 const listen = (engine: Engine, scope: string, signal: AbortSignal): Promise<NodeJS.ReadableStream> =>
-  engine.call('watch starts and removals', (docker, deadline) =>
+  engine.call('watch containers', (docker, deadline) =>
     docker.getEvents({
       filters: { type: ['container'], event: ['start', 'destroy', 'die', 'oom'], label: [`${LABEL.scope}=${scope}`] },
       abortSignal: AbortSignal.any([signal, deadline]),
