@@ -23,13 +23,11 @@ const COMPILERS: Readonly<Record<ReleaseTarget, string>> = {
 const COMPILE_TIMEOUT_MS = 20 * 60_000;
 
 const PACKAGE = 'node_modules/better-sqlite3';
+/** Below the repository. */
+export const SQLITE_FOLDER = `${PACKAGE}/deps/sqlite3`;
 const OWN = 'installer/release/addon';
 
-const HEADERS = [
-  'node_modules/node-addon-api',
-  `node_modules/node-linux-${arch()}/include/node`,
-  `${PACKAGE}/deps/sqlite3`,
-];
+const HEADERS = ['node_modules/node-addon-api', `node_modules/node-linux-${arch()}/include/node`, SQLITE_FOLDER];
 /** As node-gyp and the package's binding.gyp compile the addon, hardened like Debian's own packages. */
 const FLAGS = {
   all: [
@@ -94,7 +92,7 @@ async function compile(root: string, target: ReleaseTarget, file: string): Promi
   };
   try {
     const objects = await Promise.all([
-      object(`${PACKAGE}/deps/sqlite3/sqlite3.c`, ...FLAGS.c, ...sqliteDefines(root)),
+      object(`${SQLITE_FOLDER}/sqlite3.c`, ...FLAGS.c, ...sqliteDefines(root)),
       object(`${PACKAGE}/src/better_sqlite3.cpp`, ...FLAGS.cpp),
       object(`${OWN}/old-glibc.cpp`, ...FLAGS.cpp),
     ]);

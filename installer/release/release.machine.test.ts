@@ -5,6 +5,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { arch, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import Sqlite from 'better-sqlite3';
+import { z } from 'zod';
 import { BaseImages } from '../../agent/detect/base-images.ts';
 import {
   archiveName,
@@ -18,10 +20,30 @@ import {
 } from '../../protocol/release.ts';
 import { makeWithKeysOf, testRelease } from '../../test/harness/release.ts';
 import { mustRun, runProgram } from '../stack/run-program.ts';
+import { ARCHIVE_MB } from './aims.ts';
 import { readReleaseKey } from './signature.ts';
 
 const target = ReleaseTarget.parse(`linux-${arch()}`);
 const LABEL = 'orkestr.release-test';
+
+/** CycloneDX 1.6, as far as it is used. */
+const Bill = z.object({
+  bomFormat: z.literal('CycloneDX'),
+  specVersion: z.literal('1.6'),
+  components: z.array(
+    z.object({
+      type: z.enum(['library', 'platform']),
+      'bom-ref': z.string(),
+      name: z.string(),
+      version: z.string().regex(/^\d/),
+      purl: z.string().startsWith('pkg:'),
+      cpe: z.string().optional(),
+      licenses: z.array(z.unknown()).optional(),
+      hashes: z.array(z.object({ content: z.string() })).optional(),
+    }),
+  ),
+  dependencies: z.array(z.object({ ref: z.string(), dependsOn: z.array(z.string()) })),
+});
 
 describe('a release', () => {
   let folder: string;
@@ -68,20 +90,64 @@ describe('a release', () => {
 
   test('is not larger than what was aimed at', () => {
     const { size } = statSync(join(release.folder, archive));
-    assert.ok(size < 40e6, `${size} bytes`);
+    assert.ok(size < ARCHIVE_MB * 1e6, `${size} bytes`);
   });
 
-  test('names every package that is in it, with version, licence and hash, and brings the licences', async () => {
-    const bill = JSON.parse(readFileSync(join(release.folder, archive.replace('.tar.xz', '.cdx.json')), 'utf8'));
-    const names = bill.components.map((component: { name: string }) => component.name);
-    for (const name of ['fastify', 'http-proxy', 'preact', 'better-sqlite3', `node-${target}`]) {
-      assert.ok(names.includes(name), name);
-    }
-    assert.ok(!names.includes('ssh2') && !names.includes('typescript'), 'only what is really in it');
-    for (const { name, version, licenses, hashes } of bill.components) {
-      assert.ok(version && licenses.length === 1, name);
-      assert.match(hashes[0].content, /^[0-9a-f]{128}$/, name);
-    }
+  describe('its list of components', () => {
+    let bill: z.infer<typeof Bill>;
+    before(() => {
+      const file = readFileSync(join(release.folder, archive.replace('.tar.xz', '.cdx.json')), 'utf8');
+      assert.equal(readFileSync(join(unpacked, 'sbom.cdx.json'), 'utf8'), file);
+      bill = Bill.parse(JSON.parse(file));
+    });
+    const named = (name: string, version?: string): z.infer<typeof Bill>['components'][number] | undefined =>
+      bill.components.find((one) => one.name === name && (version === undefined || one.version === version));
+
+    test('is CycloneDX, and has for each package version, purl, licence and hash', () => {
+      assert.equal(new Set(bill.components.map((one) => one['bom-ref'])).size, bill.components.length);
+      for (const name of ['fastify', 'http-proxy', 'preact', 'better-sqlite3', '@fastify/static', `node-${target}`]) {
+        const { version, purl, licenses, hashes } = named(name) ?? assert.fail(name);
+        assert.equal(purl, `pkg:npm/${name.replace('@', '%40')}@${version}`);
+        assert.equal(licenses?.length, 1, name);
+        assert.match(hashes?.[0]?.content ?? '', /^[0-9a-f]{128}$/, name);
+      }
+      assert.ok(!named('ssh2') && !named('typescript'), 'only what is really in it');
+    });
+
+    test('names the libraries compiled into Node and into the addon as vulnerabilities name them', () => {
+      const { openssl, zlib, uv, undici } = process.versions;
+      const database = new Sqlite(':memory:');
+      const sqlite = String(database.prepare('SELECT sqlite_version()').pluck().get());
+      database.close();
+      const cpe = (name: string, version: string): string | undefined => named(name, version)?.cpe;
+      assert.equal(cpe('openssl', openssl), `cpe:2.3:a:openssl:openssl:${openssl}:*:*:*:*:*:*:*`);
+      assert.equal(cpe('libuv', uv), `cpe:2.3:a:libuv:libuv:${uv}:*:*:*:*:*:*:*`);
+      assert.equal(cpe('zlib', zlib), `cpe:2.3:a:zlib:zlib:${zlib.replace(/-.*/, '')}:*:*:*:*:*:*:*`);
+      assert.equal(cpe('sqlite', sqlite), `cpe:2.3:a:sqlite:sqlite:${sqlite}:*:*:*:*:*:*:*`);
+      assert.equal(named('undici', undici)?.purl, `pkg:npm/undici@${undici}`);
+      const node = process.versions.node;
+      assert.equal(cpe(`node-${target}`, node), `cpe:2.3:a:nodejs:node.js:${node}:*:*:*:*:*:*:*`);
+      const inside = (name: string): readonly string[] | undefined =>
+        bill.dependencies.find(({ ref }) => ref === named(name)?.['bom-ref'])?.dependsOn;
+      assert.deepEqual(inside('better-sqlite3'), [named('sqlite', sqlite)?.['bom-ref']]);
+      assert.ok(inside(`node-${target}`)?.includes(named('openssl')?.['bom-ref'] ?? ''));
+    });
+
+    test('comes with the licence of each', () => {
+      const book = readFileSync(join(unpacked, 'THIRD-PARTY-LICENSES'), 'utf8').split('\n');
+      for (const { name, version } of bill.components) {
+        assert.ok(
+          book.some((line) => line.startsWith(`${name} ${version} (`)),
+          `${name} ${version}`,
+        );
+      }
+      for (const words of ['The MIT License', 'Apache License', 'SQLite is in the public domain']) {
+        assert.ok(
+          book.some((line) => line.includes(words)),
+          words,
+        );
+      }
+    });
   });
 
   describe('on a host without Node, npm or compiler', () => {

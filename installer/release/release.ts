@@ -11,7 +11,7 @@ import { PROTOCOL_VERSION } from '../../protocol/versions.ts';
 import { sqliteAddon } from './addon.ts';
 import { packFolder } from './archive.ts';
 import { makeBundles } from './bundles.ts';
-import { billOfMaterials, componentsOf, licenceBook } from './components.ts';
+import { billOfMaterials, componentsOf, licenceBook, nodeComponent } from './components.ts';
 import type { Component } from './components.ts';
 import { installerText } from './installer-text.ts';
 import { readLock } from './lock.ts';
@@ -65,7 +65,7 @@ export async function makeRelease(plan: ReleasePlan): Promise<ReleaseManifest> {
       say(`${target}: SQLite's addon`);
       const addon = await sqliteAddon(root, target);
       const components: readonly Component[] = [
-        { locked: lock.package(`node_modules/node-${target}`), folder: node },
+        await nodeComponent(root, lock.package(`node_modules/node-${target}`), node),
         ...packages,
       ];
       const name = archiveName(version, target);
