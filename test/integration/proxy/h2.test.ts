@@ -121,18 +121,6 @@ test('HEAD, 204 and 304 have no body, whatever their fields say', async (t) => {
   assert.deepEqual([same.status, same.text, same.headers.etag], [304, '', '"x"']);
 });
 
-test('early hints are passed on', async (t) => {
-  const { edge } = await lab(
-    t,
-    answering(`HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nX-No: no\r\n\r\n${OK}`),
-  );
-  const answer = await ask(await edge.connect(), {});
-  assert.equal(answer.informed[0]?.[':status'], '103');
-  assert.equal(answer.informed[0]?.link, '</a.css>; rel=preload');
-  assert.equal(answer.informed[0]?.['x-no'], undefined);
-  assert.equal(answer.text, 'ok');
-});
-
 test('an app that aborts after its head resets the stream instead of ending it cleanly', async (t) => {
   const broken = [
     'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart',
