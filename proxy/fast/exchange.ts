@@ -315,7 +315,8 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
     const outcome = isOurs ? 'abandoned' : 'failed';
     if (this.#phase === 'asking') {
       this.#close ||= isOurs || !this.#body.done || this.shared.closing;
-      this.#answer(failureAnswer(failure, this.#wantsHtml ? 'text/html' : undefined), outcome);
+      const pages = this.#route?.edge.errorPages;
+      this.#answer(failureAnswer(failure, this.#wantsHtml ? 'text/html' : undefined, pages), outcome);
       return;
     }
     this.#client.destroy(this.#framing === 'close');

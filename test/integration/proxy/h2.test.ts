@@ -147,6 +147,10 @@ test('an app that is down or answers garbage yields a 502 page', async (t) => {
   assert.match(garbage.text, /<!doctype html>.*ORK_APP_UNREACHABLE/s);
   await app.close();
   assert.equal((await ask(session, {})).status, 502);
+  edge.plane.put(entryFor(app.port, { edge: EdgeSettings.parse({ errorPages: { '502': '<h1>Back soon</h1>' } }) }));
+  assert.equal((await ask(session, { accept: 'text/html' })).text, '<h1>Back soon</h1>');
+  await eventually('all to be told of', () => edge.seen.length === 3);
+  assert.equal(edge.seen.at(-1)?.engine, 'h2');
 });
 
 test('a client that resets its stream closes the connection to the app', async (t) => {
