@@ -19,7 +19,7 @@ import type { Route } from '../routing/route.ts';
 import type { Call, CallFailure, CallRequest, CallSink, RequestFraming } from '../target/call.ts';
 import type { ResponseFraming, ResponseHead } from '../target/response-head.ts';
 import type { InFlight, Outcome, StreamKind, Target } from '../upstream/target.ts';
-import { answerBytes, earlyHintsBytes } from './answer.ts';
+import { answerBytes } from './answer.ts';
 import type { ClientConnection, Shared } from './client.ts';
 import type { RequestHead } from './head.ts';
 import { Outgoing } from './outgoing.ts';
@@ -159,8 +159,7 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
   }
 
   information(head: ResponseHead): void {
-    const hints = earlyHintsBytes(head.rawFields());
-    if (hints !== null) this.#say(hints);
+    this.#client.write(head.bytes, compactResponseHead(head, null), head.end);
   }
 
   head(head: ResponseHead): void {
@@ -316,7 +315,8 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
     const outcome = isOurs ? 'abandoned' : 'failed';
     if (this.#phase === 'asking') {
       this.#close ||= isOurs || !this.#body.done || this.shared.closing;
-      this.#answer(failureAnswer(failure, this.#wantsHtml ? 'text/html' : undefined), outcome);
+      const pages = this.#route?.edge.errorPages;
+      this.#answer(failureAnswer(failure, this.#wantsHtml ? 'text/html' : undefined, pages), outcome);
       return;
     }
     this.#client.destroy(this.#framing === 'close');

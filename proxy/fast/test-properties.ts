@@ -168,7 +168,14 @@ function answer(bytes: Buffer, isHead: boolean, mayUpgrade: boolean): { message:
   const body = answerBody(head, all, bytes.length);
   if (typeof body.end !== 'number') return null;
   const { status } = head;
-  const message = { method: '', target: '', status, fields: head.rawFields(), body: body.text, complete: true };
+  const message = {
+    method: '',
+    target: '',
+    status,
+    fields: rawFields(head.bytes, head.fields),
+    body: body.text,
+    complete: true,
+  };
   return { message, end: body.end };
 }
 

@@ -11,6 +11,7 @@ import type { Timeouts } from '../config.ts';
 import { asObject } from '../http/field-list.ts';
 import { GRPC_UNAVAILABLE, isGrpc } from '../http/grpc.ts';
 import { passedTrailers } from '../http/headers.ts';
+import { MAX_INTERIM } from '../http/interim.ts';
 import { APP_TIMEOUT, APP_UNAVAILABLE, APP_UNREACHABLE, BODY_TOO_LARGE, CLIENT_TIMEOUT } from '../http/pages.ts';
 import type { Failure } from '../http/pages.ts';
 import type { Compressors } from '../policy/compression.ts';
@@ -38,9 +39,6 @@ interface Tools {
   readonly timeouts: Timeouts;
   readonly clock: Clock;
 }
-
-/** Limit of interim responses to one request. */
-const MAX_INTERIM = 20;
 
 /**
  * Progress of the response. `asking`: none yet. `answering`: the target's response is arriving. `whole`: it arrived in

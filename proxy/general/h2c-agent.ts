@@ -14,7 +14,7 @@ import type { Call, CallFailure } from '../target/call.ts';
 import type { Http2CallSink } from '../target/http2-call.ts';
 import { Http2Sessions } from '../target/http2-sessions.ts';
 import type { Target } from '../upstream/target.ts';
-import { passEarlyHints } from './response.ts';
+import { writeInterim } from './response.ts';
 
 const NO_LIMIT = 2 ** 31 - 1;
 /** Fields that are specific to one HTTP/1.1 connection. */
@@ -108,8 +108,8 @@ class Http1Answer implements Http2CallSink {
     this.#req.on('end', () => call.end(passedTrailerFields(this.#req.rawTrailers)));
   }
 
-  informed(fields: readonly string[]): void {
-    passEarlyHints(this.#res, { rawHeaders: fields });
+  informed(status: number, fields: readonly string[]): void {
+    writeInterim(this.#res, status, fields);
   }
 
   answered(status: number, fields: readonly string[], isWhole: boolean): void {

@@ -3,6 +3,7 @@ import type { IncomingMessage, InformationEvent, ServerResponse } from 'node:htt
 import type { Transform } from 'node:stream';
 import { fieldLines } from '../http/field-list.ts';
 import { isBodyless, passedTrailers, responseHeaders, TRAILER, without } from '../http/headers.ts';
+import { interimMessage, isForwardedInterim } from '../http/interim.ts';
 import { resetConnection } from '../net/reset.ts';
 import { decideCompression } from '../policy/compression.ts';
 import type { Coding, Compressors } from '../policy/compression.ts';
@@ -100,25 +101,19 @@ export function abort({ req, res }: Pick<Exchange, 'req' | 'res'>): void {
   else if (res.socket !== null) resetConnection(res.socket);
 }
 
-/** Forwards 1xx responses (RFC 9110 section 15.2), to clients that know them. */
+/** Forwards interim responses to clients that know them, which those of HTTP/1.0 do not. */
 export function passInformation({ req, res, expectsContinue }: Exchange, info: InformationEvent): void {
   if (res.headersSent || req.httpVersion !== '1.1') return;
   if (info.statusCode === 100 && expectsContinue) res.writeContinue();
-  if (info.statusCode === 102) res.writeProcessing();
-  if (info.statusCode === 103) passEarlyHints(res, info);
+  if (isForwardedInterim(info.statusCode)) writeInterim(res, info.statusCode, info.rawHeaders);
 }
 
-/** Sends 103 Early Hints with the app's links. @param rawHeaders alternating names and values */
-export function passEarlyHints(res: ServerResponse, { rawHeaders }: { readonly rawHeaders: readonly string[] }): void {
-  const links = rawHeaders.flatMap((name, index) =>
-    // Node does not accept a list of links in one field.
-    index % 2 === 0 && name.toLowerCase() === 'link' ? (rawHeaders[index + 1] ?? '').split(/,\s*(?=<)/) : [],
-  );
-  try {
-    if (links.length > 0) res.writeEarlyHints({ link: links });
-  } catch {
-    // Node refuses links that it cannot parse. Hints are optional: the response has all links.
-  }
+/**
+ * Writes an interim response to the connection itself: node's methods know only a few, and drop most of their fields.
+ * @param fields alternating names and values
+ */
+export function writeInterim(res: ServerResponse, status: number, fields: readonly string[]): void {
+  res.socket?.write(interimMessage(status, fields), 'latin1');
 }
 
 /** The head of a `101 Switching Protocols`. */

@@ -18,14 +18,3 @@ export function addPassed(block: FieldBlock, head: ResponseHead): void {
     block.addBytes(bytes, line, end, fields.valueStart(index), fields.valueEnd(index));
   }
 }
-
-/** Adds the Link fields (for 103 Early Hints). @returns false when there are none */
-export function addLinks(block: FieldBlock, fields: readonly string[]): boolean {
-  let isFound = false;
-  for (let index = 0; index + 1 < fields.length; index += 2) {
-    if (fields[index]?.toLowerCase() !== 'link') continue;
-    block.add('link', fields[index + 1] as string);
-    isFound = true;
-  }
-  return isFound;
-}

@@ -10,9 +10,9 @@ import type { Duplex, Readable, Writable } from 'node:stream';
 import type { Acceptor } from '../engine/context.ts';
 import { asObject, passedFields, passedTrailerFields } from '../http/field-list.ts';
 import { TRAILER, without } from '../http/headers.ts';
+import { isForwardedInterim } from '../http/interim.ts';
 import { Gathered } from '../net/gathered.ts';
 import { MemorySocket } from '../net/memory-socket.ts';
-import { addLinks } from './answer-fields.ts';
 import type { Request } from './request.ts';
 import type { ServerStream, StreamSink } from './stream.ts';
 import type { FieldBlock } from './wire/field-block.ts';
@@ -100,8 +100,9 @@ class Bridge implements StreamSink {
   #listen(): void {
     const upstream = this.#upstream;
     upstream.on('continue', () => this.#client.inform(this.#block.begin(100)));
-    upstream.on('information', ({ statusCode, rawHeaders }) => {
-      if (statusCode === 103 && addLinks(this.#block.begin(103), rawHeaders)) this.#client.inform(this.#block);
+    upstream.on('information', ({ statusCode: status, rawHeaders }) => {
+      if (isForwardedInterim(status))
+        this.#client.inform(this.#block.begin(status).addAll(passedFields(rawHeaders, status)));
     });
     upstream.on('response', (response) => this.#answer(response));
     upstream.on('upgrade', (response, socket, head) => this.#upgraded(response, socket, head));

@@ -22,7 +22,7 @@ import type { Call, CallFailure, CallSink } from '../target/call.ts';
 import type { Http2CallSink } from '../target/http2-call.ts';
 import type { ResponseHead } from '../target/response-head.ts';
 import type { InFlight, StreamKind, Target } from '../upstream/target.ts';
-import { addLinks, addPassed } from './answer-fields.ts';
+import { addPassed } from './answer-fields.ts';
 import type { Request } from './request.ts';
 import type { ServerStream, StreamSink } from './stream.ts';
 import { CODE } from './wire/codes.ts';
@@ -188,9 +188,9 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
   // The response, to the client
 
   information(head: ResponseHead): void {
-    if (this.#phase === 'asking' && addLinks(this.#carrier.block.begin(103), head.rawFields())) {
-      this.client.inform(this.#carrier.block);
-    }
+    if (this.#phase !== 'asking') return;
+    addPassed(this.#carrier.block.begin(head.status), head);
+    this.client.inform(this.#carrier.block);
   }
 
   /** The response head from an HTTP/1.1 target. */
@@ -213,10 +213,8 @@ export class Exchange extends RequestRecord<Request> implements InFlight, Stream
     this.#begin(status, isEventStream);
   }
 
-  informed(fields: readonly string[]): void {
-    if (this.#phase === 'asking' && addLinks(this.#carrier.block.begin(103), fields)) {
-      this.client.inform(this.#carrier.block);
-    }
+  informed(status: number, fields: readonly string[]): void {
+    if (this.#phase === 'asking') this.client.inform(this.#carrier.block.begin(status).addAll(fields));
   }
 
   body(bytes: Buffer, start: number, end: number): boolean {

@@ -146,7 +146,7 @@ export function originHeaders({ address, protocol, authority, requestId }: Origi
 
 /**
  * The fields of the response to the client, as a flat list for `writeHead`: case, order and repetition are kept. Node
- * does the framing, except for a Content-Length that applies (RFC 9110 section 8.6: none on 101 and 204).
+ * does the framing, except for a Content-Length that applies (RFC 9110 section 8.6: none on 1xx and 204).
  */
 export function responseHeaders(rawHeaders: readonly string[], status: number): string[] {
   const all = pairs(rawHeaders);
@@ -154,7 +154,7 @@ export function responseHeaders(rawHeaders: readonly string[], status: number): 
   return all
     .filter(([name]) => {
       const key = name.toLowerCase();
-      const isEmpty = status === 204 || status === 101;
+      const isEmpty = status === 204 || status < 200;
       return !(HOP_BY_HOP.has(key) || dropped.has(key) || (key === 'content-length' && isEmpty));
     })
     .flat();

@@ -108,16 +108,12 @@ test('routes that need more than passing bytes on use the general engine', () =>
     allowFrom: ['::1'],
     https: 'only',
     ratePerClient: { requests: 1 },
+    errorPages: { '503': 'x' },
   };
   assert.equal(needsGeneral({ stripPrefix: false }, edge(plain)), false);
   assert.equal(needsGeneral({ stripPrefix: true }, edge({})), true);
   const password = `scrypt:${'A'.repeat(22)}==:${'A'.repeat(43)}=`;
-  for (const some of [
-    { compression: true },
-    { appProtocol: 'h2c' },
-    { basicAuth: [{ user: 'u', password }] },
-    { errorPages: { '404': 'x' } },
-  ])
+  for (const some of [{ compression: true }, { appProtocol: 'h2c' }, { basicAuth: [{ user: 'u', password }] }])
     assert.equal(needsGeneral({}, edge(some)), true, JSON.stringify(some));
   const canary = { targets: [], weightPercent: 5 };
   assert.equal(needsGeneral({}, edge({}), canary), false);

@@ -17,7 +17,6 @@ export function needsGeneral(
     edge.appProtocol === 'h2c' ||
     edge.compression ||
     edge.basicAuth.length > 0 ||
-    Object.keys(edge.errorPages).length > 0 ||
     canary?.cookie !== undefined
   );
 }

@@ -51,7 +51,7 @@ export type CallFailure = 'refused' | 'connect-timeout' | 'timeout' | 'broken' |
  * of the {@link Call} may be: its connection may carry another request by then.
  */
 export interface CallSink {
-  /** A 103 Early Hints. Other interim responses are dropped. */
+  /** An interim response for the client, valid only during the call. A 100 is none: no call asks for it. */
   information(head: ResponseHead): void;
   /** The response head, valid only during the call. */
   head(head: ResponseHead): void;

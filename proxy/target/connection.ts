@@ -4,6 +4,7 @@
  */
 import { chunk, lastChunk } from '../http/chunked.ts';
 import { MORE } from '../http/fields.ts';
+import { isForwardedInterim, MAX_INTERIM } from '../http/interim.ts';
 import { Gathered } from '../net/gathered.ts';
 import { Outlet } from '../net/outlet.ts';
 import type { Target } from '../upstream/target.ts';
@@ -17,8 +18,6 @@ import { TargetSocket } from './socket.ts';
 
 /** Limit of a response head, bytes; node:http has the same. */
 const MAX_HEAD_BYTES = 16_384;
-/** Limit of interim responses to one request. */
-const MAX_INTERIM = 20;
 
 /** `idle`: in the pool. `head`, `body`: the part of the response that is awaited. */
 type State = 'idle' | 'head' | 'body' | 'closed';
@@ -241,7 +240,7 @@ export class TargetConnection implements Call {
       if (!head.isInterim) break;
       this.#interim += 1;
       if (this.#interim > MAX_INTERIM) return this.#malformed('too many interim answers');
-      if (head.status === 103) this.#sink?.information(head);
+      if (isForwardedInterim(head.status)) this.#sink?.information(head);
     }
     this.#state = 'body';
     this.#body.begin(head, request.raw);

@@ -3,6 +3,7 @@ import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import type { Clock } from '../clock.ts';
 import { asObject, passedFields, passedTrailerFields } from '../http/field-list.ts';
 import { isBodyless } from '../http/headers.ts';
+import { isForwardedInterim, MAX_INTERIM } from '../http/interim.ts';
 import { Gathered } from '../net/gathered.ts';
 import type { Call, CallFailure, CallSink } from './call.ts';
 import type { Http2Session } from './http2-sessions.ts';
@@ -24,8 +25,8 @@ export interface Http2CallRequest {
 
 /** The exchange's side of a call: as CallSink, but with heads as text. */
 export interface Http2CallSink extends Pick<CallSink, 'body' | 'end' | 'failed' | 'drain'> {
-  /** A 103 Early Hints. @param fields lower-case names and values, alternating */
-  informed(fields: readonly string[]): void;
+  /** An interim response for the client. @param fields as of `answered` */
+  informed(status: number, fields: readonly string[]): void;
   /**
    * @param fields lower-case names and values, alternating, without hop-by-hop fields
    * @param isWhole neither body nor trailers follow; `end` is called next
@@ -51,6 +52,7 @@ export class Http2Call implements Call {
   /** Bytes to send once the target has taken what is queued on the stream. */
   readonly #behind = new Gathered();
   #retried = false;
+  #interim = 0;
   #movedAt: number;
   /** Bytes still to come of the declared length of the response body; null: not declared. */
   #left: number | null = null;
@@ -163,7 +165,12 @@ export class Http2Call implements Call {
   }
 
   #informed(status: number, list: readonly string[]): void {
-    if (this.#phase === 'head' && status === 103) this.#sink.informed(passedFields(list, status));
+    if (this.#phase !== 'head') return;
+    this.#interim += 1;
+    if (this.#interim > MAX_INTERIM) {
+      this.#cancel();
+      this.#fail('malformed', 'too many interim answers');
+    } else if (isForwardedInterim(status)) this.#sink.informed(status, passedFields(list, status));
   }
 
   #answered(status: number, flags: number, list: readonly string[]): void {
@@ -232,7 +239,10 @@ export class Http2Call implements Call {
 
   /** Resets the stream. Node's `close` would first end an incomplete request, which the app could take for complete. */
   #cancel(): void {
-    if (this.#requestEnded) this.#stream?.close(CANCEL);
-    else this.#abort.abort();
+    if (!this.#requestEnded) return this.#abort.abort();
+    this.#stream?.close(CANCEL);
+    // A response that is complete by now closes the stream only when it has been read.
+    this.#stream?.resume();
+    return undefined;
   }
 }

@@ -1,7 +1,6 @@
 /** Parser of response heads. A head that it does not accept is malformed: the client gets a 502, never a guess. */
 import { ascii, decimal, isAt, isText, SPACE, startsWithText, VALUE } from '../http/bytes.ts';
 import { BAD, Cuts, Fields, MORE } from '../http/fields.ts';
-import { rawFields } from '../http/trailers.ts';
 
 /** `close`: the body ends with the connection. */
 export type ResponseFraming = 'none' | 'length' | 'chunked' | 'close';
@@ -90,11 +89,6 @@ export class ResponseHead {
   /** True for an interim response (RFC 9110 section 15.2). */
   get isInterim(): boolean {
     return this.status < 200;
-  }
-
-  /** Alternating names and values, cut lines included. */
-  rawFields(): string[] {
-    return rawFields(this.bytes, this.fields);
   }
 
   /** @returns the offset after the status line, BAD or MORE */
@@ -241,7 +235,7 @@ export class ResponseHead {
 
   /** True for a response that must not have a Content-Length (RFC 9110 section 8.6). */
   #isLengthless(): boolean {
-    return this.status === 204 || this.status === 101;
+    return this.status === 204 || this.isInterim;
   }
 
   #isBodiless(): boolean {

@@ -210,16 +210,6 @@ testBoth('one refusing copy among several of an app causes no failed request', a
   assert.equal(requests.length, methods.length);
 });
 
-test('an app may send several interim responses, and each early hint is passed on', async (t) => {
-  const edge = await startEdge(t);
-  const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n';
-  const upstream = await scriptedUpstream(t, answering(`${hints}HTTP/1.1 102 Processing\r\n\r\n${hints}${OK}`));
-  await route(edge, upstream.port);
-  const client = await edge.send(`GET / ${HEAD}\r\n`);
-  await client.sees(/ok$/);
-  assert.ok(client.received.startsWith(`${hints}${hints}HTTP/1.1 200 OK\r\n`), client.received);
-});
-
 testBoth('a held request counts once towards the rate of its client', async (t) => {
   const edge = await startServing(t);
   const upstream = await scriptedUpstream(t, answering(OK));

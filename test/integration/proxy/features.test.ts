@@ -193,6 +193,12 @@ testBoth("an environment's own error page replaces ours for clients that accept 
   await browser.sees(/^HTTP\/1.1 502 .*Content-Type: text\/html.*<h1>Back soon<\/h1>$/s);
   const tool = await edge.send(`GET / ${HEAD}Accept: */*\r\n\r\n`);
   await tool.sees(/^HTTP\/1.1 502 .*Content-Type: text\/plain.*ORK_APP_UNREACHABLE\n$/s);
+  await eventually('both to be told of', () => edge.seen.length === 2);
+  const engine = engineOf(t) === 'fast' ? 'fast' : 'general';
+  assert.ok(
+    edge.seen.every((seen) => seen.engine === engine),
+    'it changes no engine',
+  );
 });
 
 testBoth('browsers get a page, tools get text, and 503 has Retry-After', async (t) => {

@@ -127,19 +127,6 @@ testBoth('any other expectation gets 417', async (t) => {
   await (await edge.send(`GET / ${HEAD}Expect: miracles\r\n\r\n`)).sees(/^HTTP\/1.1 417 /);
 });
 
-testBoth('early hints are passed on before the response', async (t) => {
-  const edge = await startEdge(t);
-  const upstream = await scriptedUpstream(t);
-  await route(edge, upstream.port);
-  const client = await edge.send(`GET / ${HEAD}\r\n`);
-  const wire = await upstream.wire(0);
-  await wire.sees('\r\n\r\n');
-  wire.send('HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload; as=style\r\n\r\n');
-  await client.sees(/^HTTP\/1.1 103 Early Hints\r\nLink: <\/a.css>; rel=preload; as=style\r\n\r\n$/);
-  wire.send(`HTTP/1.1 103 Early Hints\r\nLink: not a link\r\n\r\n${OK}`);
-  await client.sees(/HTTP\/1.1 200 OK.*ok$/s);
-});
-
 testBoth('a response has the Date of its app, or the time of its arrival', async (t) => {
   const edge = await startEdge(t);
   const upstream = await scriptedUpstream(t);

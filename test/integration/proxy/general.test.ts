@@ -212,21 +212,3 @@ testBoth('a 101 response that was not requested and names no protocol yields 502
   await route(edge, upstream.port);
   await (await edge.send(`GET / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 502 .*ORK_APP_UNREACHABLE\n$/s);
 });
-
-testBoth('an interim response with Connection: close yields 502', async (t) => {
-  const edge = await startEdge(t);
-  const upstream = await scriptedUpstream(t, answering(`HTTP/1.1 103 Early Hints\r\nConnection: close\r\n\r\n${OK}`));
-  await route(edge, upstream.port);
-  await (await edge.send(`GET / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 502 /);
-});
-
-test('an app that sends interim responses endlessly yields 502', async (t) => {
-  for (const which of ['fast', 'http-proxy'] as const) {
-    const edge = await startEdge(t, { engine: which });
-    const upstream = await scriptedUpstream(t, answering('HTTP/1.1 102 Processing\r\n\r\n'.repeat(50)));
-    await route(edge, upstream.port);
-    const client = await edge.send(`GET / ${HEAD}\r\n`);
-    await client.sees(/HTTP\/1.1 502 .*ORK_APP_UNREACHABLE/s);
-    await (await upstream.wire(0)).end();
-  }
-});

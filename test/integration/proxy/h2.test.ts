@@ -121,18 +121,6 @@ test('HEAD, 204 and 304 have no body, whatever their fields say', async (t) => {
   assert.deepEqual([same.status, same.text, same.headers.etag], [304, '', '"x"']);
 });
 
-test('early hints are passed on', async (t) => {
-  const { edge } = await lab(
-    t,
-    answering(`HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nX-No: no\r\n\r\n${OK}`),
-  );
-  const answer = await ask(await edge.connect(), {});
-  assert.equal(answer.informed[0]?.[':status'], '103');
-  assert.equal(answer.informed[0]?.link, '</a.css>; rel=preload');
-  assert.equal(answer.informed[0]?.['x-no'], undefined);
-  assert.equal(answer.text, 'ok');
-});
-
 test('an app that aborts after its head resets the stream instead of ending it cleanly', async (t) => {
   const broken = [
     'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart',
@@ -159,6 +147,10 @@ test('an app that is down or answers garbage yields a 502 page', async (t) => {
   assert.match(garbage.text, /<!doctype html>.*ORK_APP_UNREACHABLE/s);
   await app.close();
   assert.equal((await ask(session, {})).status, 502);
+  edge.plane.put(entryFor(app.port, { edge: EdgeSettings.parse({ errorPages: { '502': '<h1>Back soon</h1>' } }) }));
+  assert.equal((await ask(session, { accept: 'text/html' })).text, '<h1>Back soon</h1>');
+  await eventually('all to be told of', () => edge.seen.length === 3);
+  assert.equal(edge.seen.at(-1)?.engine, 'h2');
 });
 
 test('a client that resets its stream closes the connection to the app', async (t) => {

@@ -184,7 +184,7 @@ test('a client that stops reading is dropped even while others reuse the connect
     });
   });
   // Routes the request to the general engine.
-  edge.serve(app.port, { errorPages: { 503: 'closed' } });
+  edge.serve(app.port, { compression: true });
   const reader = await edge.connect();
   reader.socket.pause();
   // Until the kernel has no room for a complete response.
@@ -199,7 +199,7 @@ test('a client that stops reading is dropped even while others reuse the connect
 test('a body that begins after the response to its request leaves no timer behind', async (t) => {
   const edge = await startServing(t);
   const app = await scriptedUpstream(t, answering(OK));
-  edge.serve(app.port, { errorPages: { 503: 'closed' } });
+  edge.serve(app.port, { compression: true });
   const client = await edge.connect();
   const post = async (): Promise<void> => {
     client.received = '';

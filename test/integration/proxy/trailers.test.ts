@@ -62,23 +62,6 @@ test('an HTTP/2 app that announces trailers for a response without chunks is ser
   await (await edge.send(`HEAD / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 200 /);
 });
 
-test('early hints with several links in one field are passed on, also from an HTTP/2 app', async (t) => {
-  const links = '</a.css>; rel=preload; as=style, </b.js>; rel=preload; as=script';
-  const port = await h2cApp(t, (stream) => {
-    stream.additionalHeaders({ ':status': 103, link: links });
-    stream.respond({ ':status': 200 });
-    stream.end('ok');
-  });
-  const edge = await startEdge(t, { engine: 'http-proxy' });
-  await edge.proxy.table.flip({ entry: entryFor(port, { edge: edgeOf() }), expectedGeneration: 0 });
-  const client = await edge.send(`GET / ${HEAD}\r\n`);
-  await client.sees(/^HTTP\/1.1 103 .*a\.css.*b\.js.*HTTP\/1.1 200 /s);
-  const plain = await scriptedUpstream(t, answering(`HTTP/1.1 103 Early Hints\r\nLink: ${links}\r\n\r\n${OK}`));
-  const other = await startEdge(t, { engine: 'http-proxy' });
-  await other.proxy.table.flip({ entry: entryFor(plain.port), expectedGeneration: 0 });
-  await (await other.send(`GET / ${HEAD}\r\n`)).sees(/^HTTP\/1.1 103 .*a\.css.*b\.js.*HTTP\/1.1 200 /s);
-});
-
 test('client trailers that node refuses to send to an app abort only that request', async (t) => {
   const port = await h2cApp(
     t,
