@@ -6,6 +6,8 @@ import type { SupervisorEnv } from '../protocol/service/systemd.ts';
 
 /** How long the proxy waits for what, ms. */
 export interface Timeouts {
+  /** A client's TLS handshake, from the accepted connection on. */
+  readonly handshakeMs: number;
   /** A client's whole request head, from its first byte or from the accepted connection. */
   readonly clientHeadMs: number;
   /** An idle keep-alive client connection. */
@@ -100,6 +102,7 @@ export interface Config {
 }
 
 export const DEFAULT_TIMEOUTS: Timeouts = {
+  handshakeMs: 10_000,
   clientHeadMs: 10_000,
   clientIdleMs: 65_000,
   clientStallMs: 60_000,

@@ -77,8 +77,9 @@ export class Edge {
     this.#general = new GeneralServer(context, this.#trusted);
     this.#fast = new FastEngine(context, this.#trusted, this.#general, pools);
     this.#http2 = new Http2Front(context, pools, this.#general, settings.engine);
-    this.#tls = terminator && createTlsServer(secureServerOptions(terminator, { alpn: ['h2', 'http/1.1'] }));
-    this.#detachTls = terminator && this.#tls ? attachTls(this.#tls, terminator) : () => undefined;
+    this.#tls =
+      terminator && createTlsServer(secureServerOptions(terminator, context.timeouts, { alpn: ['h2', 'http/1.1'] }));
+    this.#detachTls = terminator && this.#tls ? attachTls(this.#tls, terminator, context.timeouts) : () => undefined;
     this.#tls?.on('secureConnection', (socket) => this.#secured(socket));
     if (this.#tls) this.#handshakes.watch(this.#tls);
     // A failed handshake is the client's concern; just close the connection.

@@ -17,6 +17,7 @@ import { makeCertificate } from '../../test/harness/certificates.ts';
 import type { MadeCertificate } from '../../test/harness/certificates.ts';
 import { makeLogger } from '../../protocol/service/logger.ts';
 import { systemClock } from '../clock.ts';
+import { DEFAULT_TIMEOUTS } from '../config.ts';
 import { attachTls, secureServerOptions } from './secure-server.ts';
 import { startTls } from './start.ts';
 import type { Tls } from './start.ts';
@@ -65,12 +66,12 @@ async function start(t: TestContext, pairs: Readonly<Record<string, MadeCertific
 }
 
 /** A listener that sends its protocol and whether the session was resumed. */
-async function listen(t: TestContext, terminator: StaticTerminator): Promise<number> {
-  const server = tls.createServer(secureServerOptions(terminator, { alpn: ['h2', 'http/1.1'] }), (socket) => {
+async function listen(t: TestContext, terminator: StaticTerminator, timeouts = DEFAULT_TIMEOUTS): Promise<number> {
+  const server = tls.createServer(secureServerOptions(terminator, timeouts, { alpn: ['h2', 'http/1.1'] }), (socket) => {
     socket.on('error', () => socket.destroy());
     socket.end(`${socket.alpnProtocol} ${socket.isSessionReused() ? 'resumed' : 'full'}\n`);
   });
-  const detach = attachTls(server, terminator);
+  const detach = attachTls(server, terminator, timeouts);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => {
@@ -305,6 +306,19 @@ test('during a TLS-ALPN-01 challenge visitors get their own certificate, even if
   plain.on('error', () => {}).write('GET / HTTP/1.1\r\n\r\n');
   plain.resume();
   await once(plain, 'close');
+});
+
+test('while a TLS-ALPN-01 challenge is open, a silent client and one that stops within its hello are closed', async (t) => {
+  const { tls: started } = await start(t, { e: exact });
+  const challenge = { chain: other.cert, privateKey: other.key };
+  started.terminator.update({ challenges: { http: {}, alpn: { 'www.shop.test': challenge } } });
+  const port = await listen(t, started.terminator, { ...DEFAULT_TIMEOUTS, handshakeMs: 300 });
+  for (const begun of ['', '\x16\x03\x01\x02\x00\x01']) {
+    const socket = connectTcp(port, '127.0.0.1').resume();
+    t.after(() => socket.destroy());
+    socket.write(begun, 'latin1');
+    await once(socket, 'close', { signal: AbortSignal.timeout(5000) });
+  }
 });
 
 test('a broken file does not leak a key into the log', async (t) => {

@@ -17,6 +17,7 @@ import type { MadeCertificate } from '../../test/harness/certificates.ts';
 import { freePort } from '../../test/harness/free-port.ts';
 import { makeLogger } from '../../protocol/service/logger.ts';
 import { makeOcspRequest, readOcspResponse } from './ocsp.ts';
+import { DEFAULT_TIMEOUTS } from '../config.ts';
 import { attachTls, secureServerOptions } from './secure-server.ts';
 import { startTls } from './start.ts';
 import type { Tls } from './start.ts';
@@ -104,10 +105,11 @@ async function start(
     await started.close();
     clock.offset = 0;
   });
-  const server = tls.createServer(secureServerOptions(started.terminator, { alpn: ['http/1.1'] }), (socket) =>
-    socket.end(),
+  const server = tls.createServer(
+    secureServerOptions(started.terminator, DEFAULT_TIMEOUTS, { alpn: ['http/1.1'] }),
+    (socket) => socket.end(),
   );
-  t.after(attachTls(server, started.terminator));
+  t.after(attachTls(server, started.terminator, DEFAULT_TIMEOUTS));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => server.close());

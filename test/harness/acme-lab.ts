@@ -14,6 +14,7 @@ import { pino } from 'pino';
 import { makeCertificate } from './certificates.ts';
 import { startPebble } from './pebble.ts';
 import type { Pebble } from './pebble.ts';
+import { DEFAULT_TIMEOUTS } from '../../proxy/config.ts';
 import { attachTls, secureServerOptions } from '../../proxy/tls/secure-server.ts';
 import { startTls } from '../../proxy/tls/start.ts';
 import type { Tls } from '../../proxy/tls/start.ts';
@@ -59,8 +60,8 @@ export class AcmeLab {
   private constructor(folder: string) {
     this.folder = folder;
     this.#http = createServer((request, response) => this.#answerHttp(request, response));
-    this.#https = tls.createServer(secureServerOptions(this.worker, { alpn: ['http/1.1'] }));
-    attachTls(this.#https, this.worker);
+    this.#https = tls.createServer(secureServerOptions(this.worker, DEFAULT_TIMEOUTS, { alpn: ['http/1.1'] }));
+    attachTls(this.#https, this.worker, DEFAULT_TIMEOUTS);
     this.#https.on('secureConnection', (socket) => {
       socket.on('error', () => {});
       this.looked.push(`tls ${socket.alpnProtocol}`);

@@ -116,6 +116,11 @@ export class EdgeProcess {
     return TableView.parse(JSON.parse(await this.#call('GET', '/v1/table')));
   }
 
+  /** In Prometheus' text format. */
+  metrics(): Promise<string> {
+    return this.#call('GET', '/v1/metrics');
+  }
+
   async stop(): Promise<void> {
     await this.#service.stop(1000);
   }

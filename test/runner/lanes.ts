@@ -11,7 +11,7 @@ import type { RunOptions } from './test-files.ts';
  */
 export const TEST_PARTS = {
   house: 'test/house/**/*.test.ts',
-  unit: '{agent,hub,installer,protocol,proxy,test/{bench,secrets}}/**/*.test.ts',
+  unit: '{agent,hub,installer,protocol,proxy,test/{bench,secrets,slow}}/**/*.test.ts',
   integration: 'test/integration/**/*.test.ts',
   e2e: 'test/e2e/**/*.test.ts',
 } as const;

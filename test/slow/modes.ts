@@ -47,7 +47,6 @@ function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
   return new Promise((resolve) => {
     child.once('close', () => resolve());
-    child.once('error', () => resolve()); // it could not be started, which its figures show
     child.kill('SIGKILL');
   });
 }

@@ -26,7 +26,6 @@ export class SecureEdge {
         env: {
           ORKESTR_PROXY_LISTEN_TLS: '127.0.0.1:0',
           ORKESTR_PROXY_CERTIFICATES: certificates,
-          ORKESTR_PROXY_ACCESS_LOG: 'off',
         },
       });
       return new SecureEdge(process, certificate, folder);

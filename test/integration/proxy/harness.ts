@@ -201,6 +201,7 @@ export async function startEdge(
     /** Folder of certificates; adds a TLS listener. */
     certificates?: string;
     trusted?: readonly string[];
+    proxyProtocol?: boolean;
   } = {},
 ): Promise<Edge> {
   const folder = settings.folder ?? (await temporaryFolder(t));
@@ -214,6 +215,7 @@ export async function startEdge(
     listenTls: settings.certificates === undefined ? null : listenOn,
     certificates: settings.certificates ?? null,
     trusted: settings.trusted ?? [],
+    proxyProtocol: settings.proxyProtocol ?? false,
     engine: settings.engine ?? engineOf(t),
     workers: settings.workers ?? 1,
     accessLog: 'off' as const,
