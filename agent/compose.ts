@@ -116,7 +116,15 @@ function assemble(config: Config, identity: Identity, log: Logger, journal: Jour
   const edgeOrders = makeEdgeOrders({ journal, proxy, clock, log });
   const reconciler = makeReconciler(reconcileParts(core), RECONCILE_EVERY_MS);
   const since = new Date(systemClock.now()).toISOString();
-  const view = (): AgentView => agentView({ version: VERSION, identity, journal, since, link: lifecycle.linkState() });
+  const view = (): AgentView =>
+    agentView({
+      version: VERSION,
+      identity,
+      journal,
+      since,
+      link: lifecycle.linkState(),
+      downApps: core.appWatch.down(),
+    });
   const status = (answerMs: number): Promise<StatusReport> => checkAll(statusSubject(config, view(), answerMs));
   const lifecycle = new Lifecycle({
     dispatcher,

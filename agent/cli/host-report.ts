@@ -5,6 +5,7 @@ import { systemClock } from '../lib/clock.ts';
 import { makeProxyClient } from '../proxy-client/edge-proxy.ts';
 import { ANSWER_MS } from '../local-api/status-report.ts';
 import { checkAll } from '../status/index.ts';
+import { readRemembered } from '../status/remembered.ts';
 import type { StatusReport } from '../local-api/status-report.ts';
 import { askAgent } from '../local-api/client.ts';
 import { layoutAt } from '../upgrade/layout.ts';
@@ -19,7 +20,7 @@ export async function hostReport(config: Config, answerMs = ANSWER_MS): Promise<
   return typeof answer === 'string' ? lookWithoutAgent(config, answer === 'silent', answerMs) : answer;
 }
 
-const lookWithoutAgent = (config: Config, silent: boolean, answerMs: number): Promise<StatusReport> => {
+async function lookWithoutAgent(config: Config, silent: boolean, answerMs: number): Promise<StatusReport> {
   const { dockerSocket, stateFolder, sandboxFolder, proxySocket } = config;
   const proxy = makeProxyClient(proxySocket, { callMs: answerMs });
   return checkAll({
@@ -30,8 +31,9 @@ const lookWithoutAgent = (config: Config, silent: boolean, answerMs: number): Pr
     proxy,
     clock: systemClock,
     agent: null,
+    remembered: await readRemembered(stateFolder),
     silent,
     lastUpgrade: lastUpgrade(layoutAt().record),
     endsTlsBefore: endsTlsBefore('/'),
   });
-};
+}

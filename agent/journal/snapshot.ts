@@ -17,6 +17,8 @@ export interface JournalSnapshot {
   readonly live: readonly LiveRecord[];
   /** All jobs in the journal, newest first. */
   readonly deployments: readonly JobRecord[];
+  /** Deployment id → when its first step began, ISO 8601. */
+  readonly begun: ReadonlyMap<string, string>;
   readonly projectIds: readonly string[];
   /** Number of reports that wait for the hub. */
   readonly outbox: number;
@@ -75,6 +77,14 @@ function damageOf(database: Database): string | null {
 const snapshotOf = (database: Database): JournalSnapshot => ({
   live: database.prepare<[], LiveRow>('SELECT * FROM live').all().map(liveFromRow),
   deployments: database.prepare<[], JobRow>('SELECT * FROM job ORDER BY position DESC').all().map(jobFromRow),
+  begun: new Map(
+    database
+      .prepare<[], { id: string; at: string }>(
+        'SELECT deployment_id AS id, min(started_at) AS at FROM step GROUP BY deployment_id',
+      )
+      .all()
+      .map(({ id, at }) => [id, at]),
+  ),
   projectIds: database
     .prepare<[], { id: string }>('SELECT DISTINCT project_id AS id FROM environment')
     .all()

@@ -48,5 +48,21 @@ export const AgentView = z.object({
   ),
   /** Reports that wait for the hub. */
   outbox: z.number(),
+  /** Live apps that are down. Absent: the agent has not watched them for long enough, or is older. */
+  downApps: z
+    .array(
+      z.object({
+        /** As in `recent`. */
+        environment: z.string(),
+        deploymentId: z.string(),
+        /** ISO 8601. */
+        since: z.string(),
+        /** How often Docker has restarted the container. */
+        restarts: z.number(),
+        errorCode: z.string(),
+        message: z.string(),
+      }),
+    )
+    .optional(),
 });
 export type AgentView = Readonly<z.infer<typeof AgentView>>;

@@ -1,11 +1,14 @@
 /** Waiting and running deployments, and the most recent ones. */
 import type { AgentView } from '../local-api/agent-view.ts';
+import type { Finding } from '../local-api/status-report.ts';
+import { UNKNOWN } from './check.ts';
 import type { Check } from './check.ts';
+import type { Remembered } from './remembered.ts';
 
 export const deployments: Check = {
   name: 'deployments',
-  async run({ agent }) {
-    if (agent === null) return { level: 'down', summary: 'unknown: no agent answers', data: {} };
+  async run({ agent, remembered }) {
+    if (agent === null) return remembered ? fromJournal(remembered) : UNKNOWN;
     const running = agent.deployments.filter(({ state }) => state !== 'queued');
     const waiting = agent.deployments.length - running.length;
     return {
@@ -19,6 +22,13 @@ export const deployments: Check = {
     };
   },
 };
+
+const fromJournal = ({ begun, waiting, recent }: Remembered): Finding => ({
+  level: 'down',
+  summary: `no agent answers; its journal has ${begun} begun, ${waiting} waiting`,
+  details: recent.map(describe),
+  data: { recent },
+});
 
 const describe = ({ startedAt, environment, kind, state, errorCode }: AgentView['recent'][number]): string =>
   `${startedAt ?? 'not begun'}  ${environment}  ${kind}: ${state}${errorCode === null ? '' : ` (${errorCode})`}`;

@@ -1,5 +1,6 @@
 /** The connection to the hub. Without it everything continues, except that no new jobs come. */
 import { duration } from '../lib/duration.ts';
+import { UNKNOWN } from './check.ts';
 import type { Check } from './check.ts';
 
 /** Two machines with one identity meet every few minutes. */
@@ -15,7 +16,7 @@ export const isTwice = (twiceAt: string | undefined, now: number): boolean =>
 export const hub: Check = {
   name: 'hub',
   async run({ agent, clock }) {
-    if (agent === null) return { level: 'down', summary: 'unknown: no agent answers', data: {} };
+    if (agent === null) return UNKNOWN;
     if (agent.hub === null) {
       return { level: 'ok', summary: 'none: this host runs job files only', data: { enrolled: false } };
     }

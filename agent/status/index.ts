@@ -4,6 +4,7 @@ import { toErrorReport } from '../../protocol/errors.ts';
 import { ANSWER_MS } from '../local-api/status-report.ts';
 import type { Finding, Level, StatusReport } from '../local-api/status-report.ts';
 import { agent } from './agent.ts';
+import { apps } from './apps.ts';
 import { certificates } from './certificates.ts';
 import { cgroup } from './cgroup.ts';
 import type { Check, StatusSubject } from './check.ts';
@@ -22,6 +23,7 @@ const CHECKS: readonly Check[] = [
   hub,
   engine,
   proxy,
+  apps,
   certificates,
   deployments,
   outbox,

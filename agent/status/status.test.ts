@@ -159,6 +159,19 @@ test('engine, proxy and disk are checked directly if no agent runs', async (t) =
   );
 });
 
+test('a live app that is down is degraded, with the reason and how to read its log', async (t) => {
+  const app = { environment: 'shop/production', deploymentId: IDS.project, since: AT, restarts: 14 };
+  const down = { ...app, errorCode: 'ORK_APP_EXITED', message: 'The app exited with code 1.' };
+  const report = await checkAll(await subject(t, { agent: { ...agent, downApps: [down] } }));
+  assert.equal(report.level, 'degraded');
+  assert.match(
+    renderStatus(report),
+    /shop\/production: down since 1970\S+: The app exited with code 1\. \(ORK_APP_EXITED\), 14 restarts.*logs --app shop\/production/,
+  );
+  const well = await checkAll(await subject(t, { agent: { ...agent, downApps: [] } }));
+  assert.deepEqual([well.level, well.checks['apps']?.summary], ['ok', 'none is down']);
+});
+
 test('a hanging agent is reported as not answering, not as stopped', async (t) => {
   const report = await checkAll(await subject(t, { agent: null, silent: true }));
   assert.match(report.checks['agent']?.summary ?? '', /does not answer/);

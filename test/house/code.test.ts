@@ -126,8 +126,9 @@ test('no file contains a path of one machine, and no code depends on a registry'
   const found = repositoryFiles()
     .filter((file) => file !== 'package-lock.json' && !file.startsWith('test/house/'))
     .flatMap((file) => {
-      // A test may name a registry that must be refused.
-      const names = file.endsWith('.test.ts') ? machine : [...machine, ...registries];
+      // A test may name a registry that must be refused; the doctor asks Docker Hub where Docker Engine does.
+      const mayName = file.endsWith('.test.ts') || file === 'agent/registry/login.ts';
+      const names = mayName ? machine : [...machine, ...registries];
       return names.filter((name) => readSource(file).includes(name)).map((name) => `${file}: ${name}`);
     });
   assert.deepEqual(found, []);

@@ -35,8 +35,9 @@ To read the output of an app on the host, even while hub and agent are down, use
 \`orkestr-agent logs --app PROJECT/ENVIRONMENT\` ([observe.md](observe.md)). To see why a deployment failed, use
 \`orkestr-agent logs\`.
 
-If an app is live but does not answer, \`orkestr project show\` reports whether it [keeps
-running](app-settings.md#a-live-app-that-goes-down), and \`orkestr logs --app\` what it wrote last.
+If an app is live but does not answer, \`orkestr project show\`, or \`orkestr-agent status\` on its host, reports whether
+it [keeps running](app-settings.md#a-live-app-that-goes-down), and \`orkestr logs --app\` what it wrote last. While no
+agent answers, \`orkestr-agent status\` shows the last deployments from the agent's journal.
 
 If a deployment fails with \`ORK_ROUTE_TAKEN\` although the hub has no other environment with that domain, the hub was
 restored from a backup that is older than that environment ([backup.md](backup.md)). \`orkestr-agent remove ENVIRONMENT\`,

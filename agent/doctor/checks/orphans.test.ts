@@ -17,7 +17,7 @@ function hostWith(networks: Readonly<Record<string, string>>, attached: readonly
   }));
   return scripted<Subject>('subject', {
     scope: () => SCOPE,
-    journal: async () => ({ live: [], deployments: [], projectIds: ['p1'], outbox: 0 }),
+    journal: async () => ({ live: [], deployments: [], begun: new Map(), projectIds: ['p1'], outbox: 0 }),
     engine: scripted<Subject['engine']>('engine', {
       // The doctor's list has only containers that an agent made.
       containers: async () => [],

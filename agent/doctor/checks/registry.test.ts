@@ -84,7 +84,7 @@ async function told({
     places: { ...HOST_PLACES, root },
     exec,
     engine: askedEngine(engine, 10_000),
-    journal: async () => ({ live: apps, deployments: [], projectIds: [], outbox: 0 }),
+    journal: async () => ({ live: apps, deployments: [], begun: new Map(), projectIds: [], outbox: 0 }),
   });
   const outcome = await registry.run(subject, AbortSignal.timeout(10_000));
   if ('skipped' in outcome) return outcome.skipped;
