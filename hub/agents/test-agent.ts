@@ -1,10 +1,11 @@
 /** For tests: an agent whose messages are all scripted. */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUIDv7 } from 'node:crypto';
 import { WebSocket } from 'ws';
 import {
   AGENT_LINK_PATH,
   type AgentMessage,
   helloProof,
+  type HostStatus,
   HubMessage,
   type Report,
   welcomeProof,
@@ -16,6 +17,16 @@ import { AT, exampleRelease } from '../test-release.ts';
 
 /** Timeout that means failure, ms: far beyond what a loaded machine needs. */
 const NEVER_MS = 60_000;
+
+const IDLE: HostStatus = {
+  agentVersion: '0.1.0',
+  engine: { reachable: true, version: '28', liveRestore: true },
+  proxy: { reachable: true },
+  cgroupVersion: '2',
+  memory: { totalBytes: 1, availableBytes: 1 },
+  disk: { totalBytes: 1, availableBytes: 1 },
+  outbox: 0,
+};
 
 /** What an agent says about itself in its hello. */
 export interface Introduction {
@@ -86,6 +97,13 @@ export class ScriptedAgent {
     this.#sequence += 1;
     this.say({ type: 'report', sequence: this.#sequence, report });
     await this.stored(this.#sequence);
+  }
+
+  /** Sends a heartbeat with these facts and waits until the hub has stored it. */
+  async beat(facts: Partial<HostStatus> = {}): Promise<void> {
+    this.say({ type: 'status', status: { ...IDLE, ...facts } });
+    // The hub does not answer a heartbeat, but takes messages in order, and acknowledges a report of any deployment.
+    await this.report({ kind: 'log', deploymentId: randomUUIDv7(), step: 'clone', offset: 0, data: '' });
   }
 
   async stored(sequence: number): Promise<void> {
