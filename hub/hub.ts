@@ -43,7 +43,7 @@ interface RunningHub {
 }
 
 /**
- * Build and start the hub of `config.stateFolder`.
+ * Builds and starts the hub of `config.stateFolder`.
  * @throws OrkestrError ORK_CONFIG, ORK_ALREADY_RUNNING, ORK_DISK_FULL; nothing is left running then
  */
 export async function startHub(config: HubConfig, log: Logger, clock: Clock = systemClock): Promise<RunningHub> {
@@ -120,7 +120,7 @@ async function listen(app: HubApp, { host, port }: HubConfig['listen']): Promise
   return `http://${family === 'IPv6' && reached === address ? `[${reached}]` : reached}:${real}`;
 }
 
-/** Stop accepting requests; cut those still in flight at the deadline. */
+/** Stops accepting requests; cuts those still in flight at the deadline. */
 async function close(app: HubApp): Promise<void> {
   const cut = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
   await app.close();

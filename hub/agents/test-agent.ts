@@ -92,7 +92,7 @@ export class ScriptedAgent {
     this.socket.send(JSON.stringify(message));
   }
 
-  /** Send a report with the next number and wait until the hub has stored it. */
+  /** Sends a report with the next number and waits until the hub has stored it. */
   async report(report: Report): Promise<void> {
     this.#sequence += 1;
     this.say({ type: 'report', sequence: this.#sequence, report });
@@ -131,7 +131,7 @@ export class ScriptedAgent {
     return this.heard.flatMap((message) => (message.type === 'job' ? [openJob(message.envelope, this.#hubKey)] : []));
   }
 
-  /** Report a successful deployment from start to end. */
+  /** Reports a successful deployment from start to end. */
   async live(job: Job, release = exampleRelease(job.deploymentId)): Promise<void> {
     const { deploymentId, generation } = job;
     await this.report({ kind: 'deployment', deploymentId, generation, status: 'running', at: AT });
