@@ -26,7 +26,7 @@ import { makeUptime } from './uptime.ts';
 const CLOSE_MS = 3_000;
 
 /** Paths that hold both in the repository and in a release. Only a release contains the CLI as a single file. */
-const MADE = {
+const SERVED_FILES = {
   consoleFolder: fileURLToPath(new URL('./console/dist', import.meta.url)),
   docsFolder: fileURLToPath(new URL('../docs', import.meta.url)),
   cliFile: fileURLToPath(new URL('./cli/orkestr.cjs', import.meta.url)),
@@ -67,7 +67,7 @@ export async function startHub(config: HubConfig, log: Logger, clock: Clock = sy
       hubKey: loadHubKey(paths.hubKey),
       hubUrl: () => config.publicUrl ?? listenUrl ?? unknownUrl(),
     });
-    const app = await buildApp(deps, MADE);
+    const app = await buildApp(deps, SERVED_FILES);
     ends.defer(() => close(app));
     await deps.git.start();
     ends.defer(() => deps.git.stop());
