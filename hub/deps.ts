@@ -72,19 +72,19 @@ export interface HubDeps extends CoreDeps {
 
 /** Decides which deployment runs when (hub/scheduler). */
 export interface Scheduler {
-  /** Pick up the deployments that the store lists as waiting or running. Called once, before the hub listens. */
+  /** Picks up the deployments that the store lists as waiting or running. Called once, before the hub listens. */
   start(): Promise<void>;
   stop(): Promise<void>;
   /**
-   * Delete an environment with everything that belongs to it, and order its removal from its host. One transaction, so
-   * that nothing is deployed in between; an offline host gets the order when it reconnects.
+   * Deletes an environment with everything that belongs to it, and orders its removal from its host. One transaction,
+   * so that nothing is deployed in between; an offline host gets the order when it reconnects.
    * @throws OrkestrError ORK_NOT_FOUND
    */
   removeEnvironment(environmentId: string): Promise<void>;
   /** The same for a project and all of its environments. */
   removeProject(projectId: string): Promise<void>;
   /**
-   * Store a deployment and run it when its turn comes. Returns its id.
+   * Stores a deployment and runs it when its turn comes. Returns its id.
    * @throws OrkestrError ORK_NOT_FOUND; ORK_TOO_MANY_REQUESTS when too many that no push replaces are waiting there
    */
   create(request: DeploymentRequest): Promise<string>;
@@ -97,19 +97,19 @@ export interface Scheduler {
   cancel(deploymentId: string, giveUp?: boolean): Promise<void>;
   /** Called before anything can be sent to the host: lost deployments that are in `running` run again. */
   hostReturns(hostId: string, running: readonly string[]): Promise<void>;
-  /** Send a connected host what it missed. `running`: deployments that its journal holds as accepted and not ended. */
+  /** Sends a connected host what it missed. `running`: deployments that its journal holds as accepted and not ended. */
   hostConnected(hostId: string, running: readonly string[]): Promise<void>;
   /** The host still works on these deployments. Returns those that it holds a lease for. */
   renewLeases(hostId: string, deploymentIds: readonly string[]): Promise<readonly string[]>;
   /**
-   * Send the deployment's job to its host: the second job once it is built, or the first again under a new generation.
+   * Sends the deployment's job to its host: the second job once it is built, or the first again under a new generation.
    */
   handOn(deploymentId: string): Promise<void>;
   /** A deployment of this environment ended: start the next one. */
   settle(environmentId: string): Promise<void>;
   /** Routes or edge settings of the environment changed: send them to its host. */
   edgeChanged(environmentId: string): Promise<void>;
-  /** Store the edge state that a host reports. */
+  /** Stores the edge state that a host reports. */
   edgeHeard(hostId: string, news: EdgeNews): Promise<void>;
 }
 
@@ -146,33 +146,33 @@ export interface Agents extends HostLinks {
   /** Why a host that proved its key was refused the last time; undefined when it connected. */
   refusal(hostId: string): ErrorReport | undefined;
   /**
-   * Read the log of an environment's app, live from its host; the caller closes the read.
+   * Reads the log of an environment's app, live from its host; the caller closes the read.
    * @throws OrkestrError ORK_HOST_OFFLINE, ORK_PROTOCOL_AGENT_OLD
    */
   readAppLog(hostId: string, request: AppLogRequest): AppLogRead;
-  /** End the session of a host whose key is no longer valid. */
+  /** Ends the session of a host whose key is no longer valid. */
   disconnect(hostId: string): void;
-  /** Handle a WebSocket upgrade request for AGENT_LINK_PATH. */
+  /** Handles a WebSocket upgrade request for AGENT_LINK_PATH. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** Close all sessions; hosts reconnect by themselves when the hub is up again. */
+  /** Closes all sessions; hosts reconnect by themselves when the hub is up again. */
   stop(): Promise<void>;
 }
 
 /** Upgrades hosts to the release that the hub serves (hub/upgrades). */
 export interface Upgrades {
-  /** Pick up the upgrades that the store lists as open. Called once, before hosts can connect. */
+  /** Picks up the upgrades that the store lists as open. Called once, before hosts can connect. */
   start(): Promise<void>;
   stop(): Promise<void>;
   /**
-   * Start an upgrade; the caller has validated the request. Returns its id.
+   * Starts an upgrade; the caller has validated the request. Returns its id.
    * @throws OrkestrError ORK_CONFLICT while another upgrade of the team is open
    */
   create(request: UpgradeRequest): Promise<string>;
-  /** Retry the hosts that failed. @throws OrkestrError ORK_CONFLICT when it is not paused */
+  /** Retries the hosts that failed. @throws OrkestrError ORK_CONFLICT when it is not paused */
   resume(id: string): Promise<void>;
-  /** Skip hosts that are waiting or failed. @throws OrkestrError ORK_CONFLICT */
+  /** Skips hosts that are waiting or failed. @throws OrkestrError ORK_CONFLICT */
   skip(id: string, hostIds: readonly string[]): Promise<void>;
-  /** Start no further host; those under way finish. @throws OrkestrError ORK_CONFLICT when it is over */
+  /** Starts no further host; those under way finish. @throws OrkestrError ORK_CONFLICT when it is over */
   cancel(id: string): Promise<void>;
   heard(hostId: string, news: UpgradeNews): Promise<void>;
   hostConnected(hostId: string): Promise<void>;
@@ -188,24 +188,24 @@ export interface UpgradeRequest {
 
 /** Sends notifications to their receivers (hub/notify). */
 export interface Notifier extends Part {
-  /** Send a test at once. @throws OrkestrError one of ORK_NOTIFY_…, describing the failure */
+  /** Sends a test at once. @throws OrkestrError one of ORK_NOTIFY_…, describing the failure */
   test(receiver: Row<'receiver'>): Promise<void>;
 }
 
 /** The hub's own git remote (hub/git). */
 export interface GitRemotes {
-  /** Watch for pushes that have landed. */
+  /** Watches for pushes that have landed. */
   start(): Promise<void>;
-  /** Terminate what still runs. */
+  /** Terminates what still runs. */
   stop(): Promise<void>;
   /**
-   * Create the empty bare repository. It counts as stray until the transaction that stores its project commits
+   * Creates the empty bare repository. It counts as stray until the transaction that stores its project commits
    * (store/stray-repositories.ts).
    */
   createRepository(projectId: string): Promise<void>;
-  /** Remove a repository without a project. If that fails, the next start removes it. */
+  /** Removes a repository without a project. If that fails, the next start removes it. */
   removeRepository(projectId: string): Promise<void>;
-  /** Answer a request below /git/ on the raw streams, since bodies may be of any size. */
+  /** Answers a request below /git/ on the raw streams, since bodies may be of any size. */
   handle(request: IncomingMessage, response: ServerResponse): void;
 }
 
@@ -217,7 +217,7 @@ export interface CommitResolver {
    */
   resolve(environmentId: string): Promise<{ readonly commit: string; readonly branch: string }>;
   /**
-   * Check that the commit may be deployed.
+   * Checks that the commit may be deployed.
    * @throws OrkestrError ORK_COMMIT_UNKNOWN (own remote; for external ones, the clone reports it)
    */
   checkCommit(environmentId: string, commit: string): Promise<void>;

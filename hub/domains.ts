@@ -53,7 +53,7 @@ export function defaultDomains(of: {
 }
 
 /**
- * Reject domains that no environment may have: a duplicate; the hub's own, which would hide the console; and the
+ * Rejects domains that no environment may have: a duplicate; the hub's own, which would hide the console; and the
  * wildcard of the default domains.
  * @throws OrkestrError ORK_INVALID, ORK_ROUTE_TAKEN
  */
@@ -73,7 +73,7 @@ export function checkDomains(domains: readonly Domain[], urls: { readonly hub: s
 }
 
 /**
- * Reject a canonical host that would redirect all visitors to where this environment does not answer.
+ * Rejects a canonical host that would redirect all visitors to where this environment does not answer.
  * @throws OrkestrError ORK_INVALID naming the host and the domains
  */
 export function checkCanonicalHost({ domains, edge }: Pick<Settings, 'domains' | 'edge'>): void {

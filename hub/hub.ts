@@ -26,7 +26,7 @@ import { makeUptime } from './uptime.ts';
 const CLOSE_MS = 3_000;
 
 /** Paths that hold both in the repository and in a release. Only a release contains the CLI as a single file. */
-const MADE = {
+const SERVED_FILES = {
   consoleFolder: fileURLToPath(new URL('./console/dist', import.meta.url)),
   docsFolder: fileURLToPath(new URL('../docs', import.meta.url)),
   cliFile: fileURLToPath(new URL('./cli/orkestr.cjs', import.meta.url)),
@@ -43,7 +43,7 @@ interface RunningHub {
 }
 
 /**
- * Build and start the hub of `config.stateFolder`.
+ * Builds and starts the hub of `config.stateFolder`.
  * @throws OrkestrError ORK_CONFIG, ORK_ALREADY_RUNNING, ORK_DISK_FULL; nothing is left running then
  */
 export async function startHub(config: HubConfig, log: Logger, clock: Clock = systemClock): Promise<RunningHub> {
@@ -67,7 +67,7 @@ export async function startHub(config: HubConfig, log: Logger, clock: Clock = sy
       hubKey: loadHubKey(paths.hubKey),
       hubUrl: () => config.publicUrl ?? listenUrl ?? unknownUrl(),
     });
-    const app = await buildApp(deps, MADE);
+    const app = await buildApp(deps, SERVED_FILES);
     ends.defer(() => close(app));
     await deps.git.start();
     ends.defer(() => deps.git.stop());
@@ -120,7 +120,7 @@ async function listen(app: HubApp, { host, port }: HubConfig['listen']): Promise
   return `http://${family === 'IPv6' && reached === address ? `[${reached}]` : reached}:${real}`;
 }
 
-/** Stop accepting requests; cut those still in flight at the deadline. */
+/** Stops accepting requests; cuts those still in flight at the deadline. */
 async function close(app: HubApp): Promise<void> {
   const cut = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
   await app.close();

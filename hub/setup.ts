@@ -63,7 +63,8 @@ export async function createAccount(
 }
 
 /**
- * Create another token with all scopes for the hub's first owner, who may have lost theirs. Existing tokens stay valid.
+ * Creates another token with all scopes for the hub's first owner, who may have lost theirs. Existing tokens stay
+ * valid.
  * @returns the token in plain text, of which the hub stores only the hash
  * @throws OrkestrError ORK_NOT_FOUND when the hub has no user yet
  */

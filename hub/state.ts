@@ -10,7 +10,10 @@ export interface StatePaths {
   readonly lock: string;
 }
 
-/** Create the folder if needed, accessible to its owner only. @throws OrkestrError ORK_CONFIG when it cannot be used */
+/**
+ * Creates the folder if needed, accessible to its owner only.
+ * @throws OrkestrError ORK_CONFIG when it cannot be used
+ */
 export function prepareState(folder: string): StatePaths {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -28,7 +31,7 @@ export function prepareState(folder: string): StatePaths {
 }
 
 /**
- * Lock the folder for this process. The kernel releases the lock when the process ends in any way, so no stale lock
+ * Locks the folder for this process. The kernel releases the lock when the process ends in any way, so no stale lock
  * remains. Returns a function that releases it.
  * @throws OrkestrError ORK_ALREADY_RUNNING
  */

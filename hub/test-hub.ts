@@ -45,17 +45,17 @@ export interface TestHub {
   readonly hostKey: KeyPairPem;
   readonly projectId: string;
   readonly environmentId: string;
-  /** Let time pass, ms. Sockets and timers keep their own time. */
+  /** Lets time pass, ms. Sockets and timers keep their own time. */
   pass(ms: number): void;
-  /** Move the clock by `ms` without time passing, as a clock step or an unnoticed suspend does. */
+  /** Moves the clock by `ms` without time passing, as a clock step or an unnoticed suspend does. */
   setClock(ms: number): void;
   /** A call below /api/v1 with the account's token. */
   api(method: string, path: string, body?: unknown): Promise<Response>;
   addEnvironment(slug: string, branch: string): Promise<string>;
-  /** Enrol another host of the team. */
+  /** Enrols another host of the team. */
   addHost(name: string): Promise<EnrolledHost>;
   connect(options?: ConnectOptions): Promise<ScriptedAgent>;
-  /** Stop the hub. With `keep` its state stays, and `startTestHub({ resume })` continues with it. */
+  /** Stops the hub. With `keep` its state stays, and `startTestHub({ resume })` continues with it. */
   stop(keep?: boolean): Promise<void>;
 }
 

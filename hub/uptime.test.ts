@@ -12,7 +12,7 @@ function bench() {
   const uptime = makeUptime({ clock: { now: () => new Date(now) }, log: makeLogger('hub', 'silent') });
   return {
     uptime,
-    /** Let time pass while the hub looks at its clock. */
+    /** Lets time pass while the hub looks at its clock. */
     pass: (ms: number): void => {
       for (let left = ms; left > 0; left -= 5_000) {
         now += Math.min(left, 5_000);

@@ -48,13 +48,13 @@ function liveOf({ job, outputs, parts }: Run, release: Release | null): LiveReco
  * The new version serves, but a later step failed for good: the deployment is failed, nothing is undone, and it is
  * recorded as live.
  */
-export function lostChange(run: Run, step: StepRecord, error: ErrorReport): Change {
+export function failForward(run: Run, step: StepRecord, error: ErrorReport): Change {
   const { parts, job } = run;
   const told = withSentence(error, 'The new version serves all the same.');
   return {
     deploymentId: job.deploymentId,
     steps: [step],
-    state: transition('running', 'lose'),
+    state: transition('running', 'fail-forward'),
     error: told,
     ...(!isPastFlip(run) && { live: liveOf(run, null) }),
     report: reportOf(parts, job, 'failed', { error: told }),

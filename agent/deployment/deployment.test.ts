@@ -19,7 +19,7 @@ test('a failure before the flip leads to undoing, and the cause decides between 
 });
 
 test('a failure after the flip undoes nothing', () => {
-  assert.equal(walk('start', 'lose'), 'failed');
+  assert.equal(walk('start', 'fail-forward'), 'failed');
 });
 
 test('the state machine rejects every pair of state and event outside its map as a bug', () => {
@@ -30,7 +30,7 @@ test('the state machine rejects every pair of state and event outside its map as
     'running fail',
     'running finish',
     'running hand-on',
-    'running lose',
+    'running fail-forward',
     'running supersede',
     'undoing end-failed',
     'undoing end-cancelled',

@@ -2,7 +2,7 @@
  * The life of one deployment on this host, as a pure transition function.
  *
  *     queued ─ start ─► running ─ finish ─► live ─ supersede ─► superseded
- *       │                 │ └── lose ──► failed       (past the flip: only forward, nothing is undone)
+ *       │                 │ └── fail-forward ──► failed   (past the flip: nothing is undone)
  *       │               fail, cancel
  *       │                 ▼
  *       └─ cancel ─┐   undoing ─ end ─► failed | cancelled   (by the cause)
@@ -39,10 +39,10 @@ const TRANSITIONS = {
   finish: { running: 'live' },
   'hand-on': { running: 'built' },
   /** A step failed for good after the flip: the new version serves, so nothing is undone. */
-  lose: { running: 'failed' },
+  'fail-forward': { running: 'failed' },
   /**
-   * A newer deployment serves, or the environment was removed. A lost deployment may serve too, hence from `failed`;
-   * the removal's own job goes straight from `running`.
+   * A newer deployment serves, or the environment was removed. One that failed past the flip may serve too, hence from
+   * `failed`; the removal's own job goes straight from `running`.
    */
   supersede: { live: 'superseded', failed: 'superseded', running: 'superseded' },
   refuse: { queued: 'failed' },

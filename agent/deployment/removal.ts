@@ -42,7 +42,7 @@ export async function removeEnvironment(
     if (shutdown.aborted) throw new Interrupted();
     const told = toErrorReport(error);
     const report = reportOf(parts, job, 'failed', { error: told });
-    journal.record({ deploymentId, state: transition(running, 'lose'), error: told, report });
+    journal.record({ deploymentId, state: transition(running, 'fail-forward'), error: told, report });
     return;
   }
   const report = reportOf(parts, job, 'superseded');

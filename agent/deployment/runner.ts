@@ -129,7 +129,9 @@ function endUnstarted(parts: RunnerParts, record: JobRecord): void {
 function endUnreadable(parts: RunnerParts, record: JobRecord, error: ErrorReport): void {
   const { deploymentId, state } = record;
   const next =
-    state === 'undoing' ? transition(state, 'end-failed') : transition(state, state === 'queued' ? 'refuse' : 'lose');
+    state === 'undoing'
+      ? transition(state, 'end-failed')
+      : transition(state, state === 'queued' ? 'refuse' : 'fail-forward');
   parts.log.error({ deploymentId, error }, 'the job cannot be read');
   parts.journal.record({ deploymentId, state: next, error, report: reportOf(parts, record, 'failed', { error }) });
 }

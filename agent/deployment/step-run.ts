@@ -10,7 +10,7 @@ import { StepOutputs } from '../../protocol/steps.ts';
 import type { StepName } from '../../protocol/steps.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import { attempt, isPassing, RETRY_PACE } from './attempt.ts';
-import { consequences, lostChange, takeOver } from './consequences.ts';
+import { consequences, failForward, takeOver } from './consequences.ts';
 import { transition } from './deployment.ts';
 import type { OpenLog } from './log.ts';
 import type { AnyStage } from './pipeline.ts';
@@ -72,7 +72,7 @@ export async function advance(run: Run, stage: AnyStage): Promise<boolean> {
     log.close();
     const state = report.code === 'ORK_CANCELLED' && !error.pastFlip ? 'cancelled' : 'failed';
     const step = ended({ state, error: report });
-    if (error.pastFlip) parts.journal.record(lostChange(run, step, report));
+    if (error.pastFlip) parts.journal.record(failForward(run, step, report));
     else await failBack(run, step, report);
     return false;
   } finally {

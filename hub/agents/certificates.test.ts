@@ -4,7 +4,6 @@ import { test } from 'node:test';
 import type { FailingCertificate } from '../../protocol/agent-link.ts';
 import type { ErrorReport } from '../../protocol/errors.ts';
 import { Environment, Receiver } from '../api/schemas.ts';
-import { until } from '../../test/harness/until.ts';
 import { hub, type TestHub } from '../test-hub.ts';
 import type { ScriptedAgent } from './test-agent.ts';
 
@@ -17,27 +16,6 @@ const failing = (host: string, change: Partial<FailingCertificate> = {}): Failin
   notAfter: null,
   ...change,
 });
-
-/** A distinct number per heartbeat, sent as the outbox size. */
-let beats = 0;
-async function beat(on: TestHub, agent: ScriptedAgent, certificates?: FailingCertificate[]): Promise<void> {
-  beats += 1;
-  agent.say({
-    type: 'status',
-    status: {
-      agentVersion: '0.1.0',
-      engine: { reachable: true, version: '28', liveRestore: true },
-      proxy: { reachable: true },
-      cgroupVersion: '2',
-      memory: { totalBytes: 1, availableBytes: 1 },
-      disk: { totalBytes: 1, availableBytes: 1 },
-      outbox: beats,
-      ...(certificates && { certificates }),
-    },
-  });
-  const stored = on.deps.db.selectFrom('host').select('status').where('id', '=', on.hostId);
-  await until(async () => (await stored.executeTakeFirstOrThrow()).status?.includes(`"outbox":${beats}`) === true);
-}
 
 const shown = async (on: TestHub): Promise<unknown[]> => {
   const answer = await on.api('GET', '/projects/shop/environments/production');
@@ -62,17 +40,17 @@ test('a failing certificate is shown at once; notices are sent once when it pers
   const { on, agent } = await start(t);
   const host = 'production.example.com';
   const since = '2030-01-01T00:00:00.000Z';
-  await beat(on, agent, [failing(host), failing('of-nobody.example.com')]);
+  await agent.beat({ certificates: [failing(host), failing('of-nobody.example.com')] });
   assert.deepEqual(await shown(on), [[host, 'ORK_ACME_DNS', null, since]]);
   on.pass(14 * MINUTE);
-  await beat(on, agent, [failing(host, { error: { ...DNS, message: 'It leads nowhere.' } })]);
+  await agent.beat({ certificates: [failing(host, { error: { ...DNS, message: 'It leads nowhere.' } })] });
   assert.deepEqual(await told(on), []);
   on.pass(2 * MINUTE);
-  for (let n = 0; n < 3; n += 1) await beat(on, agent, [failing(host)]);
+  for (let n = 0; n < 3; n += 1) await agent.beat({ certificates: [failing(host)] });
   // A host whose proxy does not answer reports nothing about certificates.
-  await beat(on, agent);
+  await agent.beat();
   assert.deepEqual(await shown(on), [[host, 'ORK_ACME_DNS', null, since]]);
-  await beat(on, agent, []);
+  await agent.beat({ certificates: [] });
   assert.deepEqual(await shown(on), []);
   assert.deepEqual(await told(on), [
     `certificate.failing shop/production: the certificate of ${host} is failing`,
@@ -84,14 +62,14 @@ test('setting the clock neither makes a failure count as persistent nor suppress
   for (const setMs of [480 * MINUTE, -480 * MINUTE]) {
     const { on, agent } = await start(t);
     const host = 'production.example.com';
-    await beat(on, agent, [failing(host)]);
+    await agent.beat({ certificates: [failing(host)] });
     on.setClock(setMs);
-    await beat(on, agent, [failing(host)]);
+    await agent.beat({ certificates: [failing(host)] });
     on.pass(14 * MINUTE);
-    await beat(on, agent, [failing(host)]);
+    await agent.beat({ certificates: [failing(host)] });
     assert.deepEqual(await told(on), []);
     on.pass(MINUTE);
-    await beat(on, agent, [failing(host)]);
+    await agent.beat({ certificates: [failing(host)] });
     assert.equal((await told(on)).length, 1, `${setMs}`);
   }
 });
@@ -99,14 +77,14 @@ test('setting the clock neither makes a failure count as persistent nor suppress
 test('no notice is sent for a short failure, nor for the end of one whose domain the environment gave up', async (t) => {
   const { on, agent } = await start(t);
   const host = 'production.example.com';
-  await beat(on, agent, [failing(host)]);
-  await beat(on, agent, []);
-  await beat(on, agent, [failing(host)]);
+  await agent.beat({ certificates: [failing(host)] });
+  await agent.beat({ certificates: [] });
+  await agent.beat({ certificates: [failing(host)] });
   on.pass(16 * MINUTE);
-  await beat(on, agent, [failing(host)]);
+  await agent.beat({ certificates: [failing(host)] });
   const settings = { domains: [{ host: 'other.example.com' }] };
   assert.equal((await on.api('PATCH', '/projects/shop/environments/production', { settings })).status, 200);
-  await beat(on, agent, [failing(host)]);
+  await agent.beat({ certificates: [failing(host)] });
   assert.deepEqual(await shown(on), []);
   assert.deepEqual(await told(on), [`certificate.failing shop/production: the certificate of ${host} is failing`]);
 });
@@ -114,15 +92,11 @@ test('no notice is sent for a short failure, nor for the end of one whose domain
 test('a failing wildcard certificate shows for the domains it covers, and a full report marks none as fixed', async (t) => {
   const { on, agent } = await start(t);
   const notAfter = '2030-01-10T00:00:00.000Z';
-  await beat(on, agent, [failing('*.example.com', { notAfter })]);
+  await agent.beat({ certificates: [failing('*.example.com', { notAfter })] });
   assert.deepEqual(
     (await shown(on)).map((row) => (row as unknown[]).slice(0, 3)),
     [['production.example.com', 'ORK_ACME_DNS', notAfter]],
   );
-  await beat(
-    on,
-    agent,
-    Array.from({ length: 100 }, (_, n) => failing(`${n}.example.org`)),
-  );
+  await agent.beat({ certificates: Array.from({ length: 100 }, (_, n) => failing(`${n}.example.org`)) });
   assert.equal((await shown(on)).length, 1);
 });

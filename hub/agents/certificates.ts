@@ -22,7 +22,7 @@ interface Times {
 }
 
 /**
- * Store what is new and send due notices. `failing`: all failing certificates of the host. Call it in a transaction.
+ * Stores what is new and sends due notices. `failing`: all failing certificates of the host. Call it in a transaction.
  */
 export async function takeCertificates(
   trx: Db,

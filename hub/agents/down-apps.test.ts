@@ -4,36 +4,13 @@ import { randomUUIDv7 } from 'node:crypto';
 import { test } from 'node:test';
 import { type DownApp, EnrolAnswer, MAX_DOWN_APPS } from '../../protocol/agent-link.ts';
 import { makeKeyPair } from '../../protocol/signing.ts';
-import { until } from '../../test/harness/until.ts';
 import { Environment, Host, MadeHost, ProjectInShort, Receiver } from '../api/schemas.ts';
 import { putDown } from '../store/down-apps.ts';
 import { hub, type TestHub } from '../test-hub.ts';
-import type { ScriptedAgent } from './test-agent.ts';
 
 const MINUTE = 60_000;
 const SINCE = '2029-12-31T23:59:00.000Z';
 const PRODUCTION = '/projects/shop/environments/production';
-
-/** A distinct number per heartbeat, sent as the outbox size. */
-let beats = 0;
-async function beat(on: TestHub, agent: ScriptedAgent, downApps?: DownApp[], hostId = on.hostId): Promise<void> {
-  beats += 1;
-  agent.say({
-    type: 'status',
-    status: {
-      agentVersion: '0.1.0',
-      engine: { reachable: true, version: '28', liveRestore: true },
-      proxy: { reachable: true },
-      cgroupVersion: '2',
-      memory: { totalBytes: 1, availableBytes: 1 },
-      disk: { totalBytes: 1, availableBytes: 1 },
-      outbox: beats,
-      ...(downApps && { downApps }),
-    },
-  });
-  const stored = on.deps.db.selectFrom('host').select('status').where('id', '=', hostId);
-  await until(async () => (await stored.executeTakeFirstOrThrow()).status?.includes(`"outbox":${beats}`) === true);
-}
 
 /** Makes a deployment of the environment the live one. */
 async function goLive(on: TestHub, generation: number): Promise<string> {
@@ -96,7 +73,7 @@ async function start(t: Parameters<typeof hub>[0]) {
 test('an app that is down is shown everywhere at once; one notice is sent after two minutes, and one when it is back', async (t) => {
   const { on, down, agent } = await start(t);
   assert.equal(await shown(on), null);
-  await beat(on, agent, [down()]);
+  await agent.beat({ downApps: [down()] });
   const { since, exitCode, restarts, error } = down();
   const state = { since, exitCode, restarts, error };
   assert.deepEqual(await shown(on), state);
@@ -107,15 +84,15 @@ test('an app that is down is shown everywhere at once; one notice is sent after 
   assert.ok(host.status && !('downApps' in host.status));
   on.pass(1.9 * MINUTE);
   // The host has restarted its agent, and looked anew.
-  await beat(on, agent, [down({ restarts: 15, since: '2030-01-01T00:01:00.000Z' })]);
+  await agent.beat({ downApps: [down({ restarts: 15, since: '2030-01-01T00:01:00.000Z' })] });
   assert.deepEqual(await told(on), []);
   assert.deepEqual(await shown(on), { ...state, restarts: 15 });
   on.pass(0.2 * MINUTE);
-  for (let n = 0; n < 3; n += 1) await beat(on, agent, [down({ restarts: 16 + n })]);
+  for (let n = 0; n < 3; n += 1) await agent.beat({ downApps: [down({ restarts: 16 + n })] });
   // An agent that does not know yet reports nothing.
-  await beat(on, agent);
+  await agent.beat();
   assert.deepEqual(await shown(on), { ...state, restarts: 18 });
-  await beat(on, agent, []);
+  await agent.beat({ downApps: [] });
   assert.equal(await shown(on), null);
   assert.deepEqual(await told(on), [DOWN, BACK]);
   const { notices } = await on.deps.db.selectFrom('delivery').select('notices').executeTakeFirstOrThrow();
@@ -125,36 +102,36 @@ test('an app that is down is shown everywhere at once; one notice is sent after 
 
 test('no notice is sent of an app that is back soon, nor because the clock of the hub was set', async (t) => {
   const { on, down, agent } = await start(t);
-  await beat(on, agent, [down()]);
-  await beat(on, agent, []);
-  await beat(on, agent, [down()]);
+  await agent.beat({ downApps: [down()] });
+  await agent.beat({ downApps: [] });
+  await agent.beat({ downApps: [down()] });
   on.setClock(480 * MINUTE);
-  await beat(on, agent, [down()]);
+  await agent.beat({ downApps: [down()] });
   on.pass(1.9 * MINUTE);
-  await beat(on, agent, [down()]);
+  await agent.beat({ downApps: [down()] });
   assert.deepEqual(await told(on), []);
   on.pass(0.2 * MINUTE);
-  await beat(on, agent, [down()]);
+  await agent.beat({ downApps: [down()] });
   assert.deepEqual(await told(on), [DOWN]);
 });
 
 test('when a new deployment goes live, reports about the one before no longer count', async (t) => {
   const { on, down, agent } = await start(t);
-  await beat(on, agent, [down()]);
+  await agent.beat({ downApps: [down()] });
   on.pass(3 * MINUTE);
-  await beat(on, agent, [down()]);
+  await agent.beat({ downApps: [down()] });
   const deploymentId = await goLive(on, 2);
   assert.equal(await shown(on), null);
   const [host] = Host.array().parse(await (await on.api('GET', '/hosts')).json());
   assert.deepEqual(host?.downApps, []);
   // The host has not noticed yet.
-  await beat(on, agent, [down()]);
+  await agent.beat({ downApps: [down()] });
   assert.equal(await shown(on), null);
   assert.deepEqual(await told(on), [DOWN, BACK]);
-  await beat(on, agent, [down({ deploymentId, since: '2040-01-01T00:00:00.000Z' })]);
+  await agent.beat({ downApps: [down({ deploymentId, since: '2040-01-01T00:00:00.000Z' })] });
   assert.equal((await shown(on))?.since, on.deps.clock.now().toISOString(), "the host's clock is ahead");
   on.pass(3 * MINUTE);
-  await beat(on, agent, [down({ deploymentId })]);
+  await agent.beat({ downApps: [down({ deploymentId })] });
   assert.deepEqual(await told(on), [DOWN, BACK, DOWN]);
 });
 
@@ -162,33 +139,33 @@ test('what a host reports about environments of another host is ignored', async 
   const { on, down, agent } = await start(t);
   const other = await on.addHost('other');
   const stranger = await on.connect({ host: other });
-  await beat(on, stranger, [down()], other.id);
+  await stranger.beat({ downApps: [down()] });
   assert.equal(await shown(on), null);
-  await beat(on, agent, [down()]);
-  await beat(on, stranger, [], other.id);
+  await agent.beat({ downApps: [down()] });
+  await stranger.beat({ downApps: [] });
   assert.notEqual(await shown(on), null);
 });
 
 test('with very many apps down, one that is left out does not count as back', async (t) => {
   const { on, down, agent } = await start(t);
-  await beat(on, agent, [down()]);
+  await agent.beat({ downApps: [down()] });
   const many = Array.from({ length: MAX_DOWN_APPS }, () => down({ environmentId: randomUUIDv7() }));
-  await beat(on, agent, many);
+  await agent.beat({ downApps: many });
   assert.notEqual(await shown(on), null);
 });
 
 test('deleting an environment also deletes the report that its app is down', async (t) => {
   const { on, down, agent } = await start(t);
-  await beat(on, agent, [down()]);
+  await agent.beat({ downApps: [down()] });
   assert.equal((await on.api('DELETE', '/projects/shop/environments/production')).status, 204);
   assert.deepEqual(await on.deps.db.selectFrom('down_app').selectAll().execute(), []);
-  await beat(on, agent, [down()]);
+  await agent.beat({ downApps: [down()] });
   assert.deepEqual(await on.deps.db.selectFrom('down_app').selectAll().execute(), []);
 });
 
 test('a new machine that takes the place of a host does not inherit its reports of apps that are down', async (t) => {
   const { on, down, agent } = await start(t);
-  await beat(on, agent, [down()]);
+  await agent.beat({ downApps: [down()] });
   const { id: host_id } = await on.addHost('other');
   const elsewhere = await on.addEnvironment('elsewhere', 'main');
   await on.deps.db.updateTable('environment').set({ host_id }).where('id', '=', elsewhere).execute();

@@ -1,6 +1,6 @@
 /**
- * Live apps that a host reports as down with each heartbeat. They are shown at once. A notice is sent only if that lasts,
- * so that nobody is disturbed by an engine that was restarted, or an app that waited for its database.
+ * Live apps that a host reports as down with each heartbeat. They are shown at once. A notice is sent only if that
+ * lasts, so that nobody is disturbed by an engine that was restarted, or an app that waited for its database.
  */
 import { type DownApp, MAX_DOWN_APPS } from '../../protocol/agent-link.ts';
 import type { Uptime } from '../deps.ts';
@@ -20,7 +20,7 @@ interface Times {
   readonly uptime: Uptime;
 }
 
-/** Store what is new and send due notices. `down`: all apps of the host that are down. Call it in a transaction. */
+/** Stores what is new and sends due notices. `down`: all apps of the host that are down. Call it in a transaction. */
 export async function takeDownApps(
   trx: Db,
   hostId: string,

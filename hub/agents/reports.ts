@@ -52,7 +52,7 @@ interface Batch {
 }
 
 /**
- * Store reports of one host in order, together with the number of the last one, in one transaction. Reports that are
+ * Stores reports of one host in order, together with the number of the last one, in one transaction. Reports that are
  * stored already are skipped.
  * @throws OrkestrError ORK_PROTOCOL when a number is missing: nothing of the batch is stored then.
  */
@@ -143,7 +143,7 @@ async function applyStep(
   });
 }
 
-/** Store and show only output of the shape that the step declares. */
+/** Stores and shows only output of the shape that the step declares. */
 function checkedOutput(batch: Batch, report: Extract<Report, { kind: 'step' }>): unknown {
   if (report.output === undefined || report.output === null) return null;
   const output = StepOutputs[report.step].safeParse(report.output);
@@ -153,7 +153,7 @@ function checkedOutput(batch: Batch, report: Extract<Report, { kind: 'step' }>):
 }
 
 /**
- * Ignore reports of an older generation or of an ended deployment: its end is final. A host that only builds cannot
+ * Ignores reports of an older generation or of an ended deployment: its end is final. A host that only builds cannot
  * report "live".
  */
 const countsFor = (deployment: Row<'deployment'>, { generation, status }: StatusReport): boolean =>
@@ -214,7 +214,7 @@ async function renumber({ db, log, hostId, renumbered }: Batch, deployment: Row<
 }
 
 /**
- * Hand the deployment over to its serving host. It ends here if it was given up meanwhile or cancelled at the last
+ * Hands the deployment over to its serving host. It ends here if it was given up meanwhile or cancelled at the last
  * moment.
  */
 async function applyBuilt(batch: Batch, deployment: Row<'deployment'>): Promise<void> {
@@ -229,7 +229,7 @@ async function applyBuilt(batch: Batch, deployment: Row<'deployment'>): Promise<
   await handOver(db, deployment.id, leaseEnd(new Date(now)));
 }
 
-/** Mark older live deployments as superseded. True when a newer one is already live: this report came late. */
+/** Marks older live deployments as superseded. True when a newer one is already live: this report came late. */
 async function supersede(batch: Batch, deployment: Row<'deployment'>): Promise<boolean> {
   const live = await listLive(batch.db, deployment.environment_id);
   const older = live.filter(({ generation }) => generation < deployment.generation);

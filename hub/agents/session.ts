@@ -104,7 +104,7 @@ export class HostSession implements Session {
     closeSoon(this.#socket, code, reason);
   }
 
-  /** Queue a frame, in order. When the queue is full, TCP backpressure slows the host down. */
+  /** Queues a frame, in order. When the queue is full, TCP backpressure slows the host down. */
   receive(data: Buffer, isBinary: boolean): void {
     const message = readAgentMessage(data, isBinary);
     if (message.type === 'hello') throw new OrkestrError('ORK_PROTOCOL', 'A hello comes once, first.');
@@ -200,7 +200,7 @@ export class HostSession implements Session {
   }
 }
 
-/** Close the connection; cut it when the other side does not answer soon. */
+/** Closes the connection; cuts it when the other side does not answer soon. */
 export function closeSoon(socket: WebSocket, code: number, reason: string): void {
   socket.close(code, reason.slice(0, 100));
   // A paused socket would never read the answer.
@@ -210,7 +210,7 @@ export function closeSoon(socket: WebSocket, code: number, reason: string): void
 }
 
 /**
- * Report the error to the agent and close with 1008, policy violation (RFC 6455 section 7.4.1).
+ * Reports the error to the agent and closes with 1008, policy violation (RFC 6455 section 7.4.1).
  * @param protocol the newest version that the agent is known to understand
  */
 export function refuse(socket: WebSocket, error: unknown, protocol: number): void {

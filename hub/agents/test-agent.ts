@@ -1,10 +1,11 @@
 /** For tests: an agent whose messages are all scripted. */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUIDv7 } from 'node:crypto';
 import { WebSocket } from 'ws';
 import {
   AGENT_LINK_PATH,
   type AgentMessage,
   helloProof,
+  type HostStatus,
   HubMessage,
   type Report,
   welcomeProof,
@@ -16,6 +17,16 @@ import { AT, exampleRelease } from '../test-release.ts';
 
 /** Timeout that means failure, ms: far beyond what a loaded machine needs. */
 const NEVER_MS = 60_000;
+
+const IDLE: HostStatus = {
+  agentVersion: '0.1.0',
+  engine: { reachable: true, version: '28', liveRestore: true },
+  proxy: { reachable: true },
+  cgroupVersion: '2',
+  memory: { totalBytes: 1, availableBytes: 1 },
+  disk: { totalBytes: 1, availableBytes: 1 },
+  outbox: 0,
+};
 
 /** What an agent says about itself in its hello. */
 export interface Introduction {
@@ -81,11 +92,18 @@ export class ScriptedAgent {
     this.socket.send(JSON.stringify(message));
   }
 
-  /** Send a report with the next number and wait until the hub has stored it. */
+  /** Sends a report with the next number and waits until the hub has stored it. */
   async report(report: Report): Promise<void> {
     this.#sequence += 1;
     this.say({ type: 'report', sequence: this.#sequence, report });
     await this.stored(this.#sequence);
+  }
+
+  /** Sends a heartbeat with these facts and waits until the hub has stored it. */
+  async beat(facts: Partial<HostStatus> = {}): Promise<void> {
+    this.say({ type: 'status', status: { ...IDLE, ...facts } });
+    // The hub does not answer a heartbeat, but takes messages in order, and acknowledges a report of any deployment.
+    await this.report({ kind: 'log', deploymentId: randomUUIDv7(), step: 'clone', offset: 0, data: '' });
   }
 
   async stored(sequence: number): Promise<void> {
@@ -113,7 +131,7 @@ export class ScriptedAgent {
     return this.heard.flatMap((message) => (message.type === 'job' ? [openJob(message.envelope, this.#hubKey)] : []));
   }
 
-  /** Report a successful deployment from start to end. */
+  /** Reports a successful deployment from start to end. */
   async live(job: Job, release = exampleRelease(job.deploymentId)): Promise<void> {
     const { deploymentId, generation } = job;
     await this.report({ kind: 'deployment', deploymentId, generation, status: 'running', at: AT });

@@ -216,7 +216,7 @@ async function sendParts(reading: LogReading, first: AppLogPart | null, { after 
   }
 }
 
-/** Insert the newest at the end and drop the oldest beyond the limit, however many versions a host names. */
+/** Inserts the newest at the end and drops the oldest beyond the limit, however many versions a host names. */
 function putNewest<T>(versions: Map<string, T>, deployment: string, value: T): void {
   versions.delete(deployment);
   versions.set(deployment, value);

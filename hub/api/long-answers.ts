@@ -25,9 +25,9 @@ export interface Answer {
 }
 
 interface LongAnswers {
-  /** Run `work` within the client's limit. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
+  /** Runs `work` within the client's limit. @throws OrkestrError ORK_TOO_MANY_REQUESTS */
   admit<T>(request: FastifyRequest, work: () => Promise<T>): Promise<T>;
-  /** Respond with what `work` writes. Its errors are only logged: the response head has been sent by then. */
+  /** Responds with what `work` writes. Its errors are only logged: the response head has been sent by then. */
   give(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -76,7 +76,7 @@ export function makeLongAnswers(
   };
 }
 
-/** Wait for `drain` after each write that fills the buffer, so that memory use is bounded. */
+/** Waits for `drain` after each write that fills the buffer, so that memory use is bounded. */
 async function write(response: ServerResponse, signal: AbortSignal, stuckMs: number, text: string): Promise<void> {
   signal.throwIfAborted();
   if (response.write(text)) return;

@@ -22,7 +22,7 @@ type PlacedEnvironment = Omit<z.infer<typeof NewEnvironment>, 'settings'> & { re
 type PlaceDeps = Pick<HubDeps, 'clock' | 'config' | 'hubUrl'>;
 
 /**
- * Store a new environment of `project`. Call it in a transaction (`db`). Returns its id.
+ * Stores a new environment of `project`. Call it in a transaction (`db`). Returns its id.
  * @throws OrkestrError ORK_INVALID (no host to choose, over the plan), ORK_NOT_FOUND (host), ORK_CONFLICT (slug),
  * ORK_ROUTE_TAKEN
  */
@@ -91,7 +91,10 @@ async function freeDomain(
   throw invalid(['settings.domains: the default domains are taken; name one']);
 }
 
-/** A domain that is there is never dropped without being asked for: visitors may use it. @throws OrkestrError ORK_INVALID */
+/**
+ * A domain that is there is never dropped without being asked for: visitors may use it.
+ * @throws OrkestrError ORK_INVALID
+ */
 function withoutDomains(settings: Settings): Settings {
   if (settings.domains.length === 0) return settings;
   const hosts = settings.domains.map(({ host }) => host).join(', ');

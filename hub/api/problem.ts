@@ -16,7 +16,7 @@ export function registerProblems(app: HubApp): void {
 export const answerUnroutable = (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void =>
   void sendProblem(request, reply, toOrkestrError(error, request));
 
-/** Respond with `error`. Also for handlers of unknown paths. */
+/** Responds with `error`. Also for handlers of unknown paths. */
 export function sendProblem(request: FastifyRequest, reply: FastifyReply, error: OrkestrError): FastifyReply {
   const problem = toProblem(toErrorReport(error));
   if (problem.status >= 500) request.log.error({ err: error, url: request.url }, 'request failed');

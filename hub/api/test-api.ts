@@ -64,7 +64,7 @@ export interface TestApi {
   readonly failing: Set<string>;
   /** Hosts that are online. */
   readonly online: Set<string>;
-  /** Let time pass, ms. */
+  /** Lets time pass, ms. */
   pass(ms: number): void;
   account(team: string, plan?: PlanKey): Promise<Account>;
   /** A request to any path of the hub. */

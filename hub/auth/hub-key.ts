@@ -7,7 +7,7 @@ import { makeKeyPair, readPublicKey } from '../../protocol/signing.ts';
 import type { KeyPairPem } from '../../protocol/signing.ts';
 
 /**
- * Load the key pair from its private half in `path` (PKCS #8 PEM, mode 0600). Creates the file if it is absent.
+ * Loads the key pair from its private half in `path` (PKCS #8 PEM, mode 0600). Creates the file if it is absent.
  * @throws OrkestrError ORK_CONFIG when the file holds something else
  */
 export function loadHubKey(path: string): KeyPairPem {

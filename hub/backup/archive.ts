@@ -40,7 +40,7 @@ const Manifest = z.object({
 });
 export type Manifest = z.infer<typeof Manifest>;
 
-/** Write everything below `folder` to `out` and end it. */
+/** Writes everything below `folder` to `out` and ends it. */
 export async function writeArchive(
   folder: string,
   { through, out }: { through: Through; out: Writable },
@@ -70,7 +70,7 @@ export async function writeArchive(
 }
 
 /**
- * Extract an archive into an empty folder.
+ * Extracts an archive into an empty folder.
  * @throws OrkestrError ORK_BACKUP_UNREADABLE when it is not a backup, was truncated or was changed
  */
 export async function readArchive(from: Readable, folder: string): Promise<Manifest> {

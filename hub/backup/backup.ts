@@ -32,7 +32,7 @@ interface BackupResult {
 }
 
 /**
- * Write a backup, also while the hub runs. It contains the hub's keys, so only its owner may read the file.
+ * Writes a backup, also while the hub runs. It contains the hub's keys, so only its owner may read the file.
  * @param target a file, a folder in which it gets a name, or "-" for standard output
  * @throws OrkestrError ORK_CONFLICT when the file exists, ORK_NOT_FOUND, ORK_BACKUP_INCOMPLETE, ORK_DISK_FULL also
  *   when the hub would have too little room left
@@ -62,8 +62,8 @@ export async function makeBackup(stateFolder: string, target: string, now: Date)
 }
 
 /**
- * Delete the oldest backups in the folder of a new one: those with generated names, except `keep`. Names later than the
- * newest one were written with a clock that was ahead: their age is unknown, so they are deleted first.
+ * Deletes the oldest backups in the folder of a new one: those with generated names, except `keep`. Names later than
+ * the newest one were written with a clock that was ahead: their age is unknown, so they are deleted first.
  * @returns number of deleted backups
  */
 export async function forgetOldest(newest: string, keep: number): Promise<number> {
@@ -76,7 +76,7 @@ export async function forgetOldest(newest: string, keep: number): Promise<number
   return old.length;
 }
 
-/** Remove partial files of a killed backup. */
+/** Removes partial files of a killed backup. */
 async function sweepParts(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (name.endsWith(PART) && NAME.test(name.slice(0, -PART.length))) await rm(join(folder, name), { force: true });
@@ -96,7 +96,7 @@ interface RestoreResult {
 }
 
 /**
- * Replace a stopped hub by a backup. The previous state is moved to a subfolder of the state folder.
+ * Replaces a stopped hub by a backup. The previous state is moved to a subfolder of the state folder.
  * @param file source; "-" for standard input
  * @throws OrkestrError ORK_ALREADY_RUNNING, ORK_BACKUP_UNREADABLE, ORK_CONFLICT when there is a hub and not `replace`,
  *   ORK_CONFIG when the backup is of a newer version, ORK_DISK_FULL; the previous state is unchanged then
@@ -172,7 +172,7 @@ async function toStandardOutput(write: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Write under a temporary name: a file with a backup's name is always complete, even after a kill. */
+/** Writes under a temporary name: a file with a backup's name is always complete, even after a kill. */
 async function writeFile(file: string, write: (out: Writable) => Promise<void>): Promise<void> {
   const part = `${file}${PART}`;
   try {
@@ -193,7 +193,7 @@ async function openToRead(file: string): Promise<ReturnType<typeof createReadStr
   return createReadStream(file);
 }
 
-/** Give files that root creates here to the user that the hub runs as. */
+/** Gives files that root creates here to the user that the hub runs as. */
 async function giveToOwnerOf(stateFolder: string, paths: readonly string[]): Promise<void> {
   const { uid, gid } = await stat(stateFolder);
   if (uid === process.getuid?.()) return;

@@ -18,7 +18,7 @@ const LATER = new Date('2026-11-28T21:00:00Z');
 
 interface Disk {
   readonly folder: string;
-  /** Write a file that leaves this many bytes free. */
+  /** Writes a file that leaves this many bytes free. */
   fillUpTo(free: number): void;
 }
 

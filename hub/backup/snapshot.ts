@@ -22,7 +22,7 @@ interface Snapshot {
 }
 
 /**
- * Copy `state` to the empty folder `into` on the same file system. git never changes its object files, so they are
+ * Copies `state` to the empty folder `into` on the same file system. git never changes its object files, so they are
  * hard-linked and take no space.
  * @throws OrkestrError ORK_NOT_FOUND when there is no hub in `stateFolder`, ORK_BACKUP_INCOMPLETE when a repository is
  * damaged

@@ -20,7 +20,8 @@ interface AppLogOptions extends PlaceOptions {
 }
 
 /**
- * Print the log to its end, or with `follow` until Ctrl-C. Reconnects after a lost connection and resumes where it was.
+ * Prints the log to its end, or with `follow` until Ctrl-C. Reconnects after a lost connection and resumes where it
+ * was.
  */
 export async function printAppLog(context: Context, output: Output, options: AppLogOptions): Promise<number> {
   const { follow = false, since } = options;

@@ -75,7 +75,7 @@ export class Client {
   }
 
   /**
-   * Open a streamed response with status 2xx. Other responses are thrown as errors. The caller reads or destroys the
+   * Opens a streamed response with status 2xx. Other responses are thrown as errors. The caller reads or destroys the
    * body.
    */
   async open(call: Call): Promise<Dispatcher.ResponseData> {
@@ -88,7 +88,7 @@ export class Client {
     throw await problemOf(answer, this.url);
   }
 
-  /** Close the idle connections, so that the process can end. */
+  /** Closes the idle connections, so that the process can end. */
   async close(): Promise<void> {
     await this.#dispatcher.destroy();
   }

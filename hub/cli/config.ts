@@ -48,7 +48,7 @@ export function readConfig(environ: Environ = process.env): Config {
   return { url, token, proxies: readProxies(environ), noColor: Boolean(environ.NO_COLOR), path };
 }
 
-/** Store a login. The file is readable by its owner only and is replaced atomically. */
+/** Stores a login. The file is readable by its owner only and is replaced atomically. */
 export function writeLogin(path: string, login: Login): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.${process.pid}.new`;

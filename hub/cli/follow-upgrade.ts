@@ -29,7 +29,7 @@ export function showUpgrade(output: Output, upgrade: Upgrade): void {
 }
 
 /**
- * Follow an upgrade; its result determines the exit code. Ctrl-C detaches. With --json each change prints the whole
+ * Follows an upgrade; its result determines the exit code. Ctrl-C detaches. With --json each change prints the whole
  * upgrade on one line.
  */
 export async function followUpgrade(context: Context, output: Output, begun: Upgrade): Promise<number> {

@@ -46,7 +46,7 @@ export class FollowView {
     this.deployment = options.deployment;
   }
 
-  /** Show an event. With --json it is printed unchanged. */
+  /** Shows an event. With --json it is printed unchanged. */
   show(event: DeploymentEvent): void {
     if (event.kind === 'status') this.deployment = event.deployment;
     if (this.#output.json) {
@@ -59,7 +59,7 @@ export class FollowView {
     else if (event.kind === 'end') this.close();
   }
 
-  /** Redraw the line of the running step; called by a timer. */
+  /** Redraws the line of the running step; called by a timer. */
   tick(): void {
     if (!this.#output.live || this.#options.logsOnly || this.#running === undefined) return;
     const { name, since } = this.#running;
@@ -69,13 +69,13 @@ export class FollowView {
     this.#statusLine = true;
   }
 
-  /** Print a remark without breaking the view. */
+  /** Prints a remark without breaking the view. */
   note(text: string): void {
     this.#clear();
     this.#output.note(text);
   }
 
-  /** End the view: print incomplete lines. */
+  /** Ends the view: prints incomplete lines. */
   close(): void {
     for (const name of this.#logs.keys()) this.#endLog(name);
     this.#running = undefined;

@@ -13,7 +13,7 @@ import { elapsed, formatDuration, shortCommit } from './text/format.ts';
 const FRAME_MS = 120;
 
 /**
- * Stream until the deployment ended or Ctrl-C detached. Returns the last known deployment, and whether it has ended.
+ * Streams until the deployment ended or Ctrl-C detached. Returns the last known deployment, and whether it has ended.
  */
 export async function follow(
   context: Context,
@@ -56,7 +56,7 @@ export async function follow(
   }
 }
 
-/** Follow a new deployment; its result determines the exit code. */
+/** Follows a new deployment; its result determines the exit code. */
 export async function followToFate(context: Context, output: Output, made: Deployment): Promise<number> {
   output.line(`${describe(made)} · ${made.id}`);
   output.line(output.style('dim', made.consoleUrl));

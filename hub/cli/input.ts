@@ -53,7 +53,7 @@ export async function readFileOrStdin(
   }
 }
 
-/** Read a secret, which must not be in argv: typed without echo on a terminal, else all of stdin. */
+/** Reads a secret, which must not be in argv: typed without echo on a terminal, else all of stdin. */
 export async function readSecret(terminal: Terminal, prompt: string): Promise<string> {
   if (terminal.stdin.isTTY !== true) return readStdin(terminal);
   const unseen = new Writable({ write: (_chunk, _encoding, done) => done() });

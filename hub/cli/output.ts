@@ -93,7 +93,7 @@ export class Output {
     ];
   }
 
-  /** Report a failed command: a problem document on stdout with --json, else text on stderr. */
+  /** Reports a failed command: a problem document on stdout with --json, else text on stderr. */
   failure(error: unknown): void {
     const report = toErrorReport(error);
     if (this.json) {

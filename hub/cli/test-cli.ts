@@ -108,7 +108,7 @@ interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
   readonly cwd?: string;
-  /** Send Ctrl-C as soon as this text appears in stdout. */
+  /** Sends Ctrl-C as soon as this text appears in stdout. */
   readonly interruptAt?: string;
 }
 

@@ -81,7 +81,7 @@ export async function serveByBackend(
 }
 
 /**
- * Stream the decompressed body to the backend, so that its input limits apply to the bytes that it may keep, however
+ * Streams the decompressed body to the backend, so that its input limits apply to the bytes that it may keep, however
  * well they were compressed. Returns a function that stops the stream.
  */
 function feed(request: IncomingMessage, { stdin, stdout }: ChildProcess, watch: Watch): () => void {

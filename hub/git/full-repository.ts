@@ -24,7 +24,7 @@ export async function deletesOnly(request: IncomingMessage, gone: AbortSignal): 
 }
 
 /**
- * Refuse a push with a git result, since git shows only the status code of other answers. First reads the whole
+ * Refuses a push with a git result, since git shows only the status code of other answers. First reads the whole
  * request, without which the client would not read the answer. Rejects when the rest of the request does not arrive.
  */
 export async function refusePush(request: IncomingMessage, response: ServerResponse, message: string): Promise<void> {

@@ -14,7 +14,7 @@ const PREFIX = 'refs/orkestr/kept/';
 const TIMEOUT_MS = 60_000;
 
 /**
- * Create refs for the needed commits that exist, and delete those of others. Call it in the turn of a push.
+ * Creates refs for the needed commits that exist, and deletes those of others. Call it in the turn of a push.
  * @throws OrkestrError ORK_INTERNAL; nothing may be pruned then
  */
 export async function keepCommits(

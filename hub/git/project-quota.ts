@@ -34,7 +34,7 @@ export class ProjectQuota {
   }
 
   /**
-   * Reserve what is left of the project's limit and of the disk. Call it in the turn of a push, since concurrent calls
+   * Reserves what is left of the project's limit and of the disk. Call it in the turn of a push, since concurrent calls
    * would each get the same space.
    * @param length bytes that the push brings; null: unknown until its end
    * @param stopping aborts a pruning

@@ -61,7 +61,7 @@ export class PushHook {
     }
   }
 
-  /** Run `work` with the environment variables that identify this push's hook. */
+  /** Runs `work` with the environment variables that identify this push's hook. */
   async during<T>(push: Push, work: (env: Record<string, string>) => Promise<T>): Promise<T> {
     const secret = randomBytes(32).toString('base64url');
     this.#pushes.set(secret, push);

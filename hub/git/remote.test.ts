@@ -11,7 +11,7 @@ import type { TestHub } from '../test-hub.ts';
 import { hub } from '../test-hub.ts';
 import { checkout, commit, deployments, git, remote } from './test-git.ts';
 
-/** Send raw bytes (fetch would normalize the path) and read the whole answer. */
+/** Sends raw bytes (fetch would normalize the path) and reads the whole answer. */
 function raw(on: TestHub, request: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

@@ -46,7 +46,7 @@ export class Repositories {
     this.#serverHome = join(stateFolder, 'git-server');
   }
 
-  /** Create the folders and the one config that all repositories are served with. */
+  /** Creates the folders and the one config that all repositories are served with. */
   async prepare(): Promise<void> {
     await rm(this.home, { recursive: true, force: true });
     for (const folder of [this.root, this.hooksFolder, this.home, this.#serverHome]) {
@@ -64,7 +64,7 @@ export class Repositories {
     return join(this.root, `${projectId}.git`);
   }
 
-  /** Create the empty repository unless it exists. */
+  /** Creates the empty repository unless it exists. */
   async create(projectId: string): Promise<void> {
     const path = this.path(projectId);
     if (existsSync(join(path, 'HEAD'))) return;
@@ -117,7 +117,7 @@ export class Repositories {
     return bytes;
   }
 
-  /** Remove what killed pushes left. Call it when nothing else works on this repository. */
+  /** Removes what killed pushes left. Call it when nothing else works on this repository. */
   async sweep(projectId: string): Promise<void> {
     const objects = join(this.path(projectId), 'objects');
     const left = (await readdir(objects)).filter((name) => UNFINISHED.test(`objects/${name}`));
@@ -146,7 +146,7 @@ export class Repositories {
     return this.run(projectId, ['gc', '--quiet', '--prune=now'], { timeoutMs: PRUNE_MS, signal });
   }
 
-  /** Run a git command in the repository. */
+  /** Runs a git command in the repository. */
   run(projectId: string, argv: readonly string[], options: Partial<Omit<RunOptions, 'env'>> = {}): Promise<GitResult> {
     return this.#git([`--git-dir=${this.path(projectId)}`, ...argv], options);
   }

@@ -26,7 +26,7 @@ async function hub(t: TestContext, env: Readonly<Record<string, string>> = LOOPB
   return started;
 }
 
-/** Switch the hub's project to an external repository. */
+/** Switches the hub's project to an external repository. */
 async function external(on: TestHub, url: string, auth?: { username: string; token: string }): Promise<void> {
   await on.deps.db
     .updateTable('project')

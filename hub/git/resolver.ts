@@ -103,7 +103,7 @@ function askFor(
   });
 }
 
-/** Run `work` with a git config of its own, which may hold a token: in a private folder that is deleted afterwards. */
+/** Runs `work` with a git config of its own, which may hold a token: in a private folder that is deleted afterwards. */
 async function withConfig<T>(
   deps: ResolverDeps,
   url: string,

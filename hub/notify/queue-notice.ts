@@ -15,7 +15,7 @@ const COLLECT_MS = 10_000;
 /** Kinds of notices that a receiver gets. */
 export const readKinds = (json: string): string[] => z.array(z.string()).parse(JSON.parse(json));
 
-/** Queue a notice for the audience's receivers that want its kind. Call it in the transaction of the event. */
+/** Queues a notice for the audience's receivers that want its kind. Call it in the transaction of the event. */
 export async function queueNotice(
   trx: Db,
   audience: Audience,

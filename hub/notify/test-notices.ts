@@ -24,7 +24,7 @@ interface Told {
   messages(this: void): Message[];
   /** Kinds of all delivered notices, in order. */
   kinds(this: void): string[];
-  /** Let time pass, and send what is due then. */
+  /** Lets time pass, and sends what is due then. */
   later(this: void, ms: number): Promise<void>;
 }
 

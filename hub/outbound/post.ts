@@ -25,7 +25,7 @@ export interface OutboundOptions {
 }
 
 /**
- * Send one request to its URL.
+ * Sends one request to its URL.
  * @throws OrkestrError ORK_NOTIFY_ADDRESS, ORK_NOTIFY_DNS, ORK_NOTIFY_UNREACHABLE, ORK_NOTIFY_TLS; ORK_NOTIFY_ANSWER
  * for
  *   everything but a 2xx, also for a redirect

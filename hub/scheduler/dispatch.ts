@@ -13,13 +13,13 @@ export interface Dispatch {
   /** @throws OrkestrError when no job can be made of the deployment */
   job(context: DeploymentContext): Promise<void>;
   /**
-   * Repeat a cancel that was sent while the job was being made: a host ignores a cancel for a job that it does not have
-   * yet.
+   * Repeats a cancel that was sent while the job was being made: a host ignores a cancel for a job that it does not
+   * have yet.
    */
   repeatCancel(id: string): Promise<void>;
-  /** Send all outstanding removals to a host. Repeated on each connection until the host confirms them. */
+  /** Sends all outstanding removals to a host. Repeated on each connection until the host confirms them. */
   removals(hostId: string): Promise<void>;
-  /** Repeat the removals to connected hosts after a pause, so that a host retries failed ones. */
+  /** Repeats the removals to connected hosts after a pause, so that a host retries failed ones. */
   dueRemovals(): Promise<void>;
 }
 
@@ -62,7 +62,7 @@ export function makeDispatch(deps: CoreDeps & { readonly links: HostLinks }): Di
   };
 }
 
-/** Reject messages that would make the agent close the connection. @throws OrkestrError ORK_TOO_LARGE */
+/** Rejects messages that would make the agent close the connection. @throws OrkestrError ORK_TOO_LARGE */
 export function mustFit(message: HubMessage): void {
   if (Buffer.byteLength(JSON.stringify(message)) <= MAX_FRAME_BYTES && HubMessage.safeParse(message).success) return;
   throw new OrkestrError(

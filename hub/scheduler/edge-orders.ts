@@ -17,7 +17,7 @@ import type { Row } from '../store/schema.ts';
 const MAX_REVISIONS = 2 ** 31;
 
 interface EdgeOrders {
-  /** Send settings that connected hosts do not have yet. */
+  /** Sends settings that connected hosts do not have yet. */
   send(of: EdgePlaces): Promise<void>;
   heard(hostId: string, news: EdgeNews): Promise<void>;
 }

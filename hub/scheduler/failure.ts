@@ -6,7 +6,7 @@ import { changeStatus, findDeployment, isOpen } from '../store/deployments.ts';
 import { GRACE_SECONDS, LEASE_SECONDS } from './lease.ts';
 
 /**
- * Store the deployment as failed and queue the notifications.
+ * Stores the deployment as failed and queues the notifications.
  * @param lease value that the decision was based on; if the host has renewed the lease or reported since, nothing is
  * changed
  */

@@ -128,7 +128,7 @@ export function makeRemoveJob(removal: Row<'removal'>, now: Date): Job {
 /** Columns of a deployment that hold its fixed variables, sealed. */
 type FixedColumn = 'env' | 'build_secrets';
 
-/** Fix the variables and build secrets of a deployment when it is first sent: later changes do not affect it. */
+/** Fixes the variables and build secrets of a deployment when it is first sent: later changes do not affect it. */
 export async function fixVariables(
   db: Db,
   sealer: Sealer,

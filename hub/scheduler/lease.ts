@@ -35,7 +35,7 @@ export async function renewLeases(
   return held;
 }
 
-/** Resume a deployment that was assumed lost but still runs. Returns whether it was one. */
+/** Resumes a deployment that was assumed lost but still runs. Returns whether it was one. */
 export function reviveLost(
   { db, clock }: Pick<CoreDeps, 'db' | 'clock'>,
   hostId: string,

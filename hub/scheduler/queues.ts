@@ -66,13 +66,13 @@ export class Queues {
     }
   }
 
-  /** Settle all environments with waiting deployments, or those that a host serves or may build for. */
+  /** Settles all environments with waiting deployments, or those that a host serves or may build for. */
   async settleWaiting(hostId?: string): Promise<void> {
     await this.settleAll(await listWaitingEnvironments(this.#deps.db, hostId));
   }
 
   /**
-   * Send the deployment's job to its host. False when no job can be made: the deployment has failed then, with the
+   * Sends the deployment's job to its host. False when no job can be made: the deployment has failed then, with the
    * reason.
    */
   async send(id: string): Promise<boolean> {
@@ -116,7 +116,7 @@ async function takeTurn(deps: QueueDeps, trx: Db, environmentId: string): Promis
 }
 
 /**
- * Choose the host and fix the variables. Variables that cannot be decrypted now stay unreadable, so the deployment
+ * Chooses the host and fixes the variables. Variables that cannot be decrypted now stay unreadable, so the deployment
  * fails instead of blocking the queue forever.
  */
 async function prepare(

@@ -16,7 +16,8 @@ export interface Removed {
 }
 
 /**
- * Delete the environment. If anything was ever sent to a host, also store its removal there. Call it in a transaction.
+ * Deletes the environment. If anything was ever sent to a host, also stores its removal there. Call it in a
+ * transaction.
  */
 export async function removeEnvironment(db: Db, environmentId: string, now: string): Promise<Removed> {
   const removed = await addRemoval(db, environmentId, now);
@@ -24,7 +25,7 @@ export async function removeEnvironment(db: Db, environmentId: string, now: stri
   return removed;
 }
 
-/** Delete the project together with its current environments. Call it in a transaction. */
+/** Deletes the project together with its current environments. Call it in a transaction. */
 export async function removeProject(db: Db, projectId: string, now: string): Promise<Removed[]> {
   const removed: Removed[] = [];
   for (const { id } of await listEnvironments(db, [projectId])) removed.push(await removeEnvironment(db, id, now));

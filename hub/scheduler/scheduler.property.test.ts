@@ -85,7 +85,7 @@ class ModelHost {
     await this.#on.deps.scheduler.sweep();
   }
 
-  /** Wait until all earlier messages of the hub have arrived: the acknowledgement comes after them. */
+  /** Waits until all earlier messages of the hub have arrived: the acknowledgement comes after them. */
   async hear(): Promise<void> {
     if (this.agent === undefined) return;
     await this.agent.report({ kind: 'log', deploymentId: randomUUIDv7(), step: 'clone', offset: 0, data: 'eA==' });

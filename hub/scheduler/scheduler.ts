@@ -32,7 +32,7 @@ export function makeScheduler(
   const requests = makeRequests({ ...deps, dispatch, queues, forgetting });
   let timer: NodeJS.Timeout | undefined;
 
-  /** Revive deployments that were assumed lost, before anything else can be sent to that host. */
+  /** Revives deployments that were assumed lost, before anything else can be sent to that host. */
   async function hostReturns(hostId: string, running: readonly string[]): Promise<void> {
     await renewLeases(deps, hostId, running);
     for (const id of running) if (await reviveLost(deps, hostId, id)) news.publish(id);

@@ -38,7 +38,7 @@ export async function checkQueueLimit(db: Db, { trigger, environmentId }: Deploy
 }
 
 /**
- * Check that a rollback to the variables of its release can still read them. Until the rollback is stored, the
+ * Checks that a rollback to the variables of its release can still read them. Until the rollback is stored, the
  * variables may be pruned and the release may be deleted with its environment: call this in the storing transaction.
  * @throws OrkestrError ORK_CONFLICT, ORK_NOT_FOUND
  */

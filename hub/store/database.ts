@@ -33,7 +33,7 @@ class TransactionalDialect extends SqliteDialect {
 }
 
 /**
- * Open the database file and run the `migrations` that it has not seen.
+ * Opens the database file and runs the `migrations` that it has not seen.
  * @throws OrkestrError ORK_CONFIG when the file is no database, is damaged, or comes from a newer version;
  * ORK_DISK_FULL.
  */

@@ -19,7 +19,7 @@ const SHOWN = 10;
 export const readNotices = ({ notices }: Pick<Row<'delivery'>, 'notices'>): Notice[] =>
   z.array(Notice).parse(JSON.parse(notices));
 
-/** Add a notice to the receiver's next message. Call it in the transaction of the event that it reports. */
+/** Adds a notice to the receiver's next message. Call it in the transaction of the event that it reports. */
 export async function addNotice(
   db: Db,
   receiver: Pick<Row<'receiver'>, 'id' | 'quiet_until'>,
@@ -69,7 +69,7 @@ export function listDue(db: Db, now: string, limit: number): Promise<Pick<Row<'d
 }
 
 /**
- * Close the message and count an attempt. No other attempt starts before `dueAt`; then it is retried if this attempt
+ * Closes the message and counts an attempt. No other attempt starts before `dueAt`; then it is retried if this attempt
  * has not reported back. Undefined when it is gone or has ended. Call it in a transaction.
  */
 export async function beginTry(
@@ -106,7 +106,7 @@ export async function tryAgain(db: Db, id: string, dueAt: string, error: ErrorRe
     .execute();
 }
 
-/** End the message, delete the oldest ones, and pause the receiver until `quietUntil`. Call it in a transaction. */
+/** Ends the message, deletes the oldest ones, and pauses the receiver until `quietUntil`. Call it in a transaction. */
 export async function endDelivery(
   db: Db,
   { id, receiver_id }: Pick<Row<'delivery'>, 'id' | 'receiver_id'>,
@@ -135,7 +135,7 @@ export async function endDelivery(
 }
 
 /**
- * Make messages due now whose due time exceeds `quietUntil` (collecting) or `dueAt` (sending), as no correct clock
+ * Makes messages due now whose due time exceeds `quietUntil` (collecting) or `dueAt` (sending), as no correct clock
  * could have set it.
  */
 export async function bringNear(

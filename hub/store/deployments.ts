@@ -32,7 +32,7 @@ export interface DeploymentRequest {
 }
 
 /**
- * Store a new, waiting deployment under the environment's next generation. Call it in a transaction.
+ * Stores a new, waiting deployment under the environment's next generation. Call it in a transaction.
  * @throws OrkestrError ORK_NOT_FOUND when the environment is gone
  */
 export async function insertDeployment(
@@ -73,7 +73,7 @@ export async function insertDeployment(
 }
 
 /**
- * Raise the generation of a deployment, of all later ones in its environment, and of the environment itself, by the
+ * Raises the generation of a deployment, of all later ones in its environment, and of the environment itself, by the
  * same amount. Call it in a transaction.
  */
 export async function raiseGenerations(
@@ -95,7 +95,7 @@ export async function raiseGenerations(
     .execute();
 }
 
-/** Change the status and related columns, and write the event. Call it in a transaction. */
+/** Changes the status and related columns, and writes the event. Call it in a transaction. */
 export async function changeStatus(
   db: Db,
   id: string,

@@ -20,7 +20,7 @@ export function listBehind(db: Db, { environmentId, hostId }: EdgePlaces): Promi
     .execute();
 }
 
-/** Record that this revision, or a newer one, is in effect. */
+/** Records that this revision, or a newer one, is in effect. */
 export async function raiseApplied(db: Db, environmentId: string, revision: number): Promise<void> {
   await db
     .updateTable('environment')
@@ -31,7 +31,7 @@ export async function raiseApplied(db: Db, environmentId: string, revision: numb
 }
 
 /**
- * Store what the host reports about an environment. False when the host has seen newer revisions than this hub, which
+ * Stores what the host reports about an environment. False when the host has seen newer revisions than this hub, which
  * was then restored from a backup: the revision is raised above them, and must be sent again. Call it in a transaction.
  */
 export async function storeEdgeNews(

@@ -19,7 +19,7 @@ interface NewEnvironmentRow extends Pick<
 }
 
 /**
- * Store the environment with its routes. Call it in a transaction. Settings are validated first, since unreadable ones
+ * Stores the environment with its routes. Call it in a transaction. Settings are validated first, since unreadable ones
  * would break every list that contains them.
  * @throws OrkestrError ORK_CONFLICT (slug), ORK_ROUTE_TAKEN
  */
@@ -138,7 +138,7 @@ export async function listWaitingEnvironments(db: Db, hostId?: string): Promise<
 }
 
 /**
- * Update branch, settings and routes, and the edge revision if `edgeChanged`. Call it in a transaction.
+ * Updates branch, settings and routes, and the edge revision if `edgeChanged`. Call it in a transaction.
  * @throws OrkestrError ORK_ROUTE_TAKEN
  */
 export async function updateEnvironment(

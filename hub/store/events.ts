@@ -34,7 +34,7 @@ export type StoredEvent =
  */
 const MAX_STEP_EVENTS = 200;
 
-/** Record the new status for followers. */
+/** Records the new status for followers. */
 export async function addStatusEvent(db: Db, deployment: Row<'deployment'>): Promise<void> {
   const change: StatusChange = {
     status: deployment.status,

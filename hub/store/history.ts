@@ -15,7 +15,7 @@ const TOLD = [
 const DEPLOYMENTS_AT_ONCE = 20;
 
 /**
- * Prune some details of the oldest deployment that is not among the newest `kept` of its environment. Its row, times,
+ * Prunes some details of the oldest deployment that is not among the newest `kept` of its environment. Its row, times,
  * steps, result and release stay. Live and open deployments keep all details, whatever their age. Call it in a
  * transaction, which stays small. False when there is nothing left to prune.
  */
@@ -64,7 +64,7 @@ export async function forgetSome(db: Db, environmentId: string, kept: number): P
   return true;
 }
 
-/** Delete and insert instead of an update: rows that only shrink would leave their pages half empty forever. */
+/** Deletes and inserts instead of an update: rows that only shrink would leave their pages half empty forever. */
 async function forgetOutputs(db: Db, deploymentId: string): Promise<void> {
   const steps = await db.deleteFrom('step').where('deployment_id', '=', deploymentId).returningAll().execute();
   const without = steps.map((step) => ({ ...step, output: null }));
@@ -72,7 +72,7 @@ async function forgetOutputs(db: Db, deploymentId: string): Promise<void> {
 }
 
 /**
- * Delete the ended deployments of an environment with all their details, in small steps that let other work run in
+ * Deletes the ended deployments of an environment with all their details, in small steps that let other work run in
  * between: together they may exceed a GiB. Live and open deployments stay without their logs, as does the last one
  * built by each host: they tell which hosts must remove the environment. For an environment that is about to be
  * deleted; not in a transaction.

@@ -37,7 +37,7 @@ export function findHostById(db: Db, hostId: string): Promise<Row<'host'> | unde
   return db.selectFrom('host').selectAll().where('id', '=', hostId).executeTakeFirst();
 }
 
-/** Store a new join token (its hash). The host's current key stays valid until the token is used. */
+/** Stores a new join token (its hash). The host's current key stays valid until the token is used. */
 export async function setJoinToken(db: Db, hostId: string, hash: string, expiresAt: string): Promise<void> {
   await db
     .updateTable('host')
@@ -47,7 +47,7 @@ export async function setJoinToken(db: Db, hostId: string, hash: string, expires
 }
 
 /**
- * Use up a join token: from now on the holder of `publicKey` is the host. A retry with the same key and token returns
+ * Uses up a join token: from now on the holder of `publicKey` is the host. A retry with the same key and token returns
  * the same host, so a lost response does no harm. Undefined when the token is not valid for this key.
  */
 export async function enrolHost(
@@ -75,7 +75,7 @@ export async function enrolHost(
   return repeated && { hostId: repeated.id, first: false };
 }
 
-/** Store a reported status; any status also updates `last_seen_at`. */
+/** Stores a reported status; any status also updates `last_seen_at`. */
 export async function recordHostStatus(db: Db, hostId: string, status: HostStatus, now: string): Promise<void> {
   await db
     .updateTable('host')

@@ -11,7 +11,7 @@ const CUT_MARK = '\n[orkestr: the log was cut here because it reached 16 MiB]\n'
 /** Chunks read at once for a download. */
 const PAGE = 64;
 
-/** Store a chunk and its event; false when it exists already or the log is full. Call it in a transaction. */
+/** Stores a chunk and its event; false when it exists already or the log is full. Call it in a transaction. */
 export async function addLogChunk(
   db: Db,
   deploymentId: string,

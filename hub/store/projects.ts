@@ -54,7 +54,7 @@ export async function deleteProject(db: Db, projectId: string): Promise<void> {
   if (project.origin === 'hub') await addStrayRepository(db, projectId);
 }
 
-/** Store the URL and credentials of an external project; null: no token. */
+/** Stores the URL and credentials of an external project; null: no token. */
 export async function setRepository(
   db: Db,
   projectId: string,

@@ -15,7 +15,7 @@ export function listRegistries(db: Db, projectId: string): Promise<ListedRegistr
     .execute();
 }
 
-/** Add the login, or replace the existing one of its host. */
+/** Adds the login, or replaces the existing one of its host. */
 export async function putRegistry(
   db: Db,
   sealer: Sealer,

@@ -6,7 +6,7 @@ import type { Db } from './database.ts';
 import type { Row } from './schema.ts';
 
 /**
- * Make `domains` the routes of the environment. Call it in the transaction that writes its settings.
+ * Makes `domains` the routes of the environment. Call it in the transaction that writes its settings.
  * @throws OrkestrError ORK_ROUTE_TAKEN
  */
 export async function replaceRoutes(db: Db, environmentId: string, domains: readonly Domain[]): Promise<void> {

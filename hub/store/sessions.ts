@@ -2,7 +2,7 @@
 import type { Db } from './database.ts';
 import type { NewRow, Row } from './schema.ts';
 
-/** Store a session and delete the expired ones. */
+/** Stores a session and deletes the expired ones. */
 export async function insertSession(db: Db, session: NewRow<'session'>): Promise<void> {
   await db.deleteFrom('session').where('expires_at', '<=', session.created_at).execute();
   await db.insertInto('session').values(session).execute();

@@ -5,7 +5,7 @@ import type { Db } from './database.ts';
 import { addStepEvent, parseError } from './events.ts';
 import type { Row } from './schema.ts';
 
-/** Store the latest state of a step, and its event. Call it in a transaction. */
+/** Stores the latest state of a step, and its event. Call it in a transaction. */
 export async function putStep(db: Db, deploymentId: string, step: Step): Promise<void> {
   const values = {
     status: step.status,

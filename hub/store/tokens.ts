@@ -17,13 +17,13 @@ export function listTokens(db: Db, teamId: string): Promise<Row<'api_token'>[]> 
   return db.selectFrom('api_token').selectAll().where('team_id', '=', teamId).orderBy('id').execute();
 }
 
-/** Record that the token was used at `now` (ISO 8601). */
+/** Records that the token was used at `now` (ISO 8601). */
 export async function touchToken(db: Db, token: Row<'api_token'>, now: string): Promise<void> {
   if (token.last_used_at !== null && Date.parse(now) - Date.parse(token.last_used_at) < TOUCH_EVERY_MS) return;
   await db.updateTable('api_token').set({ last_used_at: now }).where('id', '=', token.id).execute();
 }
 
-/** Delete the token and, by cascade, its sessions. False when the team has no such token. */
+/** Deletes the token and, by cascade, its sessions. False when the team has no such token. */
 export async function deleteToken(db: Db, teamId: string, tokenId: string): Promise<boolean> {
   const result = await db
     .deleteFrom('api_token')

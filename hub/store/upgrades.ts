@@ -149,7 +149,7 @@ export const rolloutOf = ({ upgrade, hosts }: StoredUpgrade): Rollout => ({
   })),
 });
 
-/** Write the differences to the stored state. */
+/** Writes the differences to the stored state. */
 export async function storeRollout(db: Db, stored: StoredUpgrade, rollout: Rollout, now: string): Promise<void> {
   const { upgrade } = stored;
   if (rollout.state !== upgrade.state) {

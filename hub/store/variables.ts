@@ -36,8 +36,8 @@ export async function measureVariables(
 }
 
 /**
- * Set the given variables of a kind, delete those given as null, and increment the environment's `env_version`. Call it
- * in a transaction.
+ * Sets the given variables of a kind, deletes those given as null, and increments the environment's `env_version`. Call
+ * it in a transaction.
  * @throws OrkestrError ORK_NOT_FOUND when a variable to delete does not exist: the name may be a typo for another one
  */
 export async function changeVariables(

@@ -29,7 +29,7 @@ export function advance(rollout: Rollout, seen: ReadonlyMap<string, SeenHost>, n
   return isOver && next.state !== 'cancelled' ? { ...next, state: 'done' } : next;
 }
 
-/** Detect the end of an upgrade that was never reported. */
+/** Detects the end of an upgrade that was never reported. */
 function judge({ version }: Rollout, host: HostRollout, seen: SeenHost | undefined, now: number): HostRollout {
   if (!isUnderWay(host.state)) return host;
   if (seen?.agentVersion === version && now - seen.since >= STAYED_MS) return { ...host, state: 'healthy' };

@@ -102,7 +102,7 @@ function stepName(text: string): StepName {
   });
 }
 
-/** Explain why the log ends here. A live deployment's log is complete. */
+/** Explains why the log ends here. A live deployment's log is complete. */
 function noteWhatOfIt(output: Output, deployment: Deployment): void {
   const { status, waitingFor } = deployment;
   if (status === 'queued' || (status === 'running' && waitingFor !== undefined)) output.note(waitingLine(deployment));

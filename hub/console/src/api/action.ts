@@ -8,7 +8,7 @@ interface Action {
   readonly error: ApiError | undefined;
   /** True on success. An ended session is no error: the login appears, and the user can try again. */
   readonly run: (work: () => Promise<void>) => Promise<boolean>;
-  /** Discard the error. */
+  /** Discards the error. */
   readonly clear: () => void;
 }
 

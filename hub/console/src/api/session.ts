@@ -15,7 +15,7 @@ type State =
 
 interface Session {
   readonly state: ReadonlySignal<State>;
-  /** Find out whether the browser has a valid session. */
+  /** Finds out whether the browser has a valid session. */
   readonly find: () => Promise<void>;
   /** @throws ApiError when the token is refused, or the browser keeps no session. */
   readonly logIn: (token: string) => Promise<void>;

@@ -15,7 +15,7 @@ export interface AppLogView {
   readonly state: ReadonlySignal<'connecting' | 'live' | 'lost' | 'ended'>;
   /** Why the hub or the host refuses the log; the view keeps retrying. */
   readonly error: ReadonlySignal<ApiError | undefined>;
-  /** Follow until the returned function is called. */
+  /** Follows until the returned function is called. */
   follow(): () => void;
 }
 

@@ -45,7 +45,7 @@ export function CancelAsked({ deployment, done }: { deployment: Deployment; done
   );
 }
 
-/** Repeat the deployment after a fix outside of the repository: settings, variables, the host. */
+/** Repeats the deployment after a fix outside of the repository: settings, variables, the host. */
 export function RetryButton({ deployment }: { deployment: Deployment }) {
   const ask = useAskFor();
   const { status, project, environment, commit, releaseOf, variables } = deployment;
@@ -61,7 +61,7 @@ export function RetryButton({ deployment }: { deployment: Deployment }) {
   );
 }
 
-/** Roll back to a former release, or redeploy the live one with changed settings and variables. */
+/** Rolls back to a former release, or redeploys the live one with changed settings and variables. */
 export function RollbackButton({ deployment }: { deployment: Deployment }) {
   const ask = useAskFor();
   const { status, environment } = deployment;
@@ -83,7 +83,7 @@ export function RollbackButton({ deployment }: { deployment: Deployment }) {
   );
 }
 
-/** Request a deployment and go to its page. */
+/** Requests a deployment and goes to its page. */
 export function useAskFor(): (path: string, body: unknown) => Promise<void> {
   const { route } = useLocation();
   return async (path, body) => {

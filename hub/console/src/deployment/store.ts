@@ -19,9 +19,9 @@ interface DeploymentView {
   readonly progress: ReadonlySignal<Progress>;
   readonly connected: ReadonlySignal<boolean>;
   log(step: StepName): StepLog;
-  /** Merge a newly fetched state: changes after the end of a deployment are not in the stream. */
+  /** Merges a newly fetched state: changes after the end of a deployment are not in the stream. */
   refresh(detail: DeploymentDetail): void;
-  /** Follow the stream from its current position until its end or until the returned function is called. */
+  /** Follows the stream from its current position until its end or until the returned function is called. */
   follow(): () => void;
 }
 

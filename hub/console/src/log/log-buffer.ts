@@ -19,14 +19,14 @@ export class LogBuffer {
     this.#limit = limit;
   }
 
-  /** Add a log event. Skips bytes that were seen before (after a reconnect). */
+  /** Adds a log event. Skips bytes that were seen before (after a reconnect). */
   append(data: string, offset: number): void {
     const bytes = freshBytes(data, offset, this.#bytes);
     this.#bytes = Math.max(this.#bytes, offset) + bytes.length;
     this.#keep(this.#splitter.push(bytes));
   }
 
-  /** Add whole lines. */
+  /** Adds whole lines. */
   add(lines: readonly string[]): void {
     this.#keep(lines);
   }

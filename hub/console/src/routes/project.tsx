@@ -112,7 +112,7 @@ function EnvironmentSection({ path, project, environment }: SectionProps) {
   );
 }
 
-/** Scroll to the section in the URL. Called again after loading, since content that loads above moves it. */
+/** Scrolls to the section in the URL. Called again after loading, since content that loads above moves it. */
 function goToSection(): void {
   document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
