@@ -270,6 +270,8 @@ async function withEdge(engine: EngineName, seconds: number, work: (bed: Bed) =>
     try {
       await edge.flip({ entry: entryFor(1, visited, [VISITED]), expectedGeneration: 0 });
       await edge.flip({ entry: entryFor(2, attacked, ADDRESSES), expectedGeneration: 0 });
+      // The first scrape starts a measurement in the proxy, which quiet values must include.
+      await edge.metrics();
       // Compiles code and fills pools, so that the first quiet value is valid.
       await visitor.visit({ port: edge.port, host: VISITED, seconds: 3 });
       return await work({ edge, visitor, seconds });

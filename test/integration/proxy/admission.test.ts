@@ -6,7 +6,6 @@ import { connect as connectTcp } from 'node:net';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { TestContext } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { makeCertificate } from '../../harness/certificates.ts';
@@ -71,12 +70,9 @@ class Balanced extends Duplex {
 
   override _write(bytes: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     const all = Buffer.concat([this.#header, bytes]);
-    const isFirst = this.#header.length > 0;
+    const isDivided = this.#header.length > 0 && this.#packets === 'header and hello in many packets';
     this.#header = Buffer.alloc(0);
-    void this.#send(
-      all,
-      isFirst && this.#packets === 'header and hello in many packets' ? PIECE_BYTES : all.length,
-    ).then(() => done(), done);
+    this.#send(all, isDivided ? PIECE_BYTES : all.length, done);
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
@@ -84,11 +80,12 @@ class Balanced extends Duplex {
     done(error);
   }
 
-  async #send(bytes: Buffer, pieceBytes: number): Promise<void> {
-    for (let from = 0; from < bytes.length; from += pieceBytes) {
-      this.#socket.write(bytes.subarray(from, from + pieceBytes));
-      await nextTurn();
-    }
+  #send(bytes: Buffer, pieceBytes: number, done: (error?: Error | null) => void): void {
+    const rest = bytes.subarray(pieceBytes);
+    this.#socket.write(bytes.subarray(0, pieceBytes), (error) => {
+      if (error || rest.length === 0) done(error);
+      else setImmediate(() => this.#send(rest, pieceBytes, done));
+    });
   }
 }
 
