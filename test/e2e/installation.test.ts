@@ -11,6 +11,7 @@ import { differences, takeInventory } from '../lab/inventory.ts';
 import type { Inventory } from '../lab/inventory.ts';
 import { Lab, RELEASE_ON_HOST } from '../lab/lab.ts';
 import { PREPARED } from '../lab/server.ts';
+import { addTheirs, startOfTheirs } from '../lab/theirs.ts';
 
 const INSTALL = ['sh', `${RELEASE_ON_HOST}/install.sh`];
 const HUB_HERE = [...INSTALL, '--hub-here', '--offline', RELEASE_ON_HOST];
@@ -33,13 +34,17 @@ describe('install.sh on a host of its own', () => {
   let lab: Lab;
   let host: LabHost;
   let bare: Inventory;
+  /** Start of the container of somebody else. */
+  let started: string;
   before(async () => {
     lab = await Lab.open(() => undefined);
     await lab.release();
     host = await lab.boot('vps', await containerImage(PREPARED, console.log));
     // Debian 13 has it in a separate package: nothing of ours may need it.
     await host.must(['rm', '/usr/bin/docker']);
+    await addTheirs(host);
     bare = await takeInventory(host);
+    started = await startOfTheirs(host);
   });
   after(() => lab.close());
 
@@ -102,6 +107,12 @@ describe('install.sh on a host of its own', () => {
     await host.must(HUB_HERE);
     const status = JSON.parse(await host.must(['orkestr-agent', 'status', '--json', '--wait', '20']));
     assert.equal(status.level, 'ok');
+  });
+
+  test('an installation restarts no container of somebody else, and keeps their settings, rules and volumes', async () => {
+    assert.equal(await startOfTheirs(host), started);
+    const removed = differences(bare, await takeInventory(host)).filter((line) => line.startsWith('- '));
+    assert.deepEqual(removed, ['- setting "LiveRestoreEnabled":false']);
   });
 
   test('the host accepts connections from other machines on ports 80 and 443 only', async () => {
@@ -230,9 +241,11 @@ describe('install.sh on a host of its own', () => {
     // As in docs/backup.md: systemd records when the timer has elapsed.
     await host.must(['systemctl', 'enable', '--now', 'orkestr-hub-backup.timer']);
     await host.must(['test', '-e', '/var/lib/systemd/timers/stamp-orkestr-hub-backup.timer']);
+    const theirs = await startOfTheirs(host);
     const said = await host.must(['orkestr-agent', 'uninstall', '--purge']);
     assert.doesNotMatch(said, /FAILED/);
     await untouched();
+    assert.equal(await startOfTheirs(host), theirs);
   });
 
   test('uninstall --purge removes everything even if the identity is damaged', async () => {
