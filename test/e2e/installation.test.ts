@@ -49,6 +49,8 @@ describe('install.sh on a host of its own', () => {
   after(() => lab.close());
 
   const untouched = async (): Promise<void> => assert.deepEqual(differences(bare, await takeInventory(host)), []);
+  const mainPids = (...units: string[]): Promise<string> =>
+    host.must(['systemctl', 'show', '--property=MainPID', '--value', ...units]);
 
   test('a dry run shows what it would do, and changes nothing', async () => {
     const said = await host.must([...HUB_HERE, '--dry-run']);
@@ -125,7 +127,13 @@ describe('install.sh on a host of its own', () => {
 
   test('another run changes nothing, and keeps settings that were edited', async () => {
     await host.must(['sh', '-c', 'echo "# mine" >>/etc/orkestr/agent.env']);
+    const services = ['orkestr-proxy', 'orkestr-hub', 'orkestr-agent'];
+    const [before, running] = [await takeInventory(host), await mainPids(...services)];
+    await host.must(['touch', '/tmp/before']);
     assert.match(await host.must(HUB_HERE), /already installed; nothing to do/);
+    assert.deepEqual(differences(before, await takeInventory(host)), []);
+    assert.equal(await host.must(['find', '/etc', '/opt', '/usr/local', '-newer', '/tmp/before']), '');
+    assert.equal(await mainPids(...services), running);
     assert.match(await host.must(['cat', '/etc/orkestr/agent.env']), /# mine/);
   });
 
