@@ -5,6 +5,7 @@
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import { CASES } from '../../protocol/service/test-environment-file.ts';
+import { until } from '../harness/until.ts';
 import { containerImage } from '../lab/container/image.ts';
 import type { LabHost } from '../lab/host.ts';
 import { differences, takeInventory } from '../lab/inventory.ts';
@@ -12,6 +13,7 @@ import type { Inventory } from '../lab/inventory.ts';
 import { Lab, RELEASE_ON_HOST } from '../lab/lab.ts';
 import { PREPARED } from '../lab/server.ts';
 import { addTheirs, startOfTheirs } from '../lab/theirs.ts';
+import { visitDuring } from '../lab/visits.ts';
 
 const INSTALL = ['sh', `${RELEASE_ON_HOST}/install.sh`];
 const HUB_HERE = [...INSTALL, '--hub-here', '--offline', RELEASE_ON_HOST];
@@ -131,6 +133,20 @@ describe('install.sh on a host of its own', () => {
     assert.equal(await startOfTheirs(host), started);
     const removed = differences(bare, await takeInventory(host)).filter((line) => line.startsWith('- '));
     assert.deepEqual(removed, ['- setting "LiveRestoreEnabled":false']);
+  });
+
+  test('a proxy that is killed refuses no connection, and serves again by itself', async () => {
+    const url = `http://${await host.address()}/`;
+    const proxy = 'orkestr-proxy.service';
+    const killed = await mainPids(proxy);
+    const failures = await visitDuring({ url, hostName: 'unknown.example.com', isRight: () => true }, async () => {
+      await host.must(['systemctl', 'kill', '--signal=KILL', proxy]);
+      await until(async () => ![killed, '0\n'].includes(await mainPids(proxy)), 'systemd starts the proxy again');
+      await host.must(['curl', '-sS', '--max-time', '60', 'http://127.0.0.1/']);
+    });
+    // Those that the killed one had accepted.
+    const others = failures.filter((failure) => !/^(?:UND_ERR_SOCKET|ECONNRESET|EPIPE): (?!connect)/.test(failure));
+    assert.deepEqual(others, []);
   });
 
   test('the host accepts connections from other machines on ports 80 and 443 only', async () => {
