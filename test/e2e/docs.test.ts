@@ -12,6 +12,7 @@ import { Lab, RELEASE_ON_HOST } from '../lab/lab.ts';
 import { Page } from '../lab/page.ts';
 import { makeNext } from '../lab/releases.ts';
 import { PREPARED } from '../lab/server.ts';
+import { visitDuring } from '../lab/visits.ts';
 
 const HUB_URL = 'https://hub.example.com';
 /** Version of a release in which nothing but the version is new. */
@@ -156,6 +157,9 @@ describe('the pages of docs/', () => {
       installCommand.replaceAll(hubUrl, HUB_URL).replace(/--token \S+/, '--token TOKEN'),
       `${onPage} --allow-http`,
     );
+    // From now on it reaches nothing but the lab's network, with the hub in it: that must be enough.
+    await second.must(['ip', 'route', 'del', 'default']);
+    assert.notEqual((await second.run(['ip', 'route', 'get', '192.0.2.1'])).code, 0);
     // As if the hub had been installed without one: it is added later.
     await type(installCommand.replace(email, ''), second);
     const later = install.take(`curl -fsSL ${HUB_URL}/install.sh | sudo sh -s --${email}`);
@@ -260,11 +264,13 @@ describe('the pages of docs/', () => {
     const runs = async (host: LabHost): Promise<string> =>
       (await type('readlink /opt/orkestr/current', host)).trim().replace('releases/', '');
 
-    await type(
-      page
-        .take('orkestr-agent upgrade --from /root/orkestr-release')
-        .replace('/root/orkestr-release', `${RELEASE_ON_HOST}/next/${NEXT}`),
+    const command = page.take('orkestr-agent upgrade --from /root/orkestr-release');
+    const url = `http://${await first.address()}/`;
+    const isRight = (status: number, body: string): boolean => status === 200 && body.includes('one');
+    const failures = await visitDuring({ url, hostName: APP_HOST, isRight }, () =>
+      type(command.replace('/root/orkestr-release', `${RELEASE_ON_HOST}/next/${NEXT}`)),
     );
+    assert.deepEqual(failures, []);
     assert.equal(await runs(first), NEXT);
     assert.match(await type(page.take('orkestr hosts list')), new RegExp(NEXT));
     assert.match(await type(page.take('orkestr-agent upgrade --dry-run'), second), new RegExp(NEXT));

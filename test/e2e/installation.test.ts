@@ -5,12 +5,15 @@
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
 import { CASES } from '../../protocol/service/test-environment-file.ts';
+import { until } from '../harness/until.ts';
 import { containerImage } from '../lab/container/image.ts';
 import type { LabHost } from '../lab/host.ts';
 import { differences, takeInventory } from '../lab/inventory.ts';
 import type { Inventory } from '../lab/inventory.ts';
 import { Lab, RELEASE_ON_HOST } from '../lab/lab.ts';
 import { PREPARED } from '../lab/server.ts';
+import { addTheirs, startOfTheirs } from '../lab/theirs.ts';
+import { visitDuring } from '../lab/visits.ts';
 
 const INSTALL = ['sh', `${RELEASE_ON_HOST}/install.sh`];
 const HUB_HERE = [...INSTALL, '--hub-here', '--offline', RELEASE_ON_HOST];
@@ -20,7 +23,14 @@ const HUB_HERE = [...INSTALL, '--hub-here', '--offline', RELEASE_ON_HOST];
  * tests run, the start of Node alone takes seconds. One that has no limit of its own waits longer for an engine that
  * hangs.
  */
-const MOST_MS = 8000;
+const MAX_MS = 8000;
+
+/** Runs a program until it says that it does something, and kills it there. */
+const CUT = `
+setsid "$@" >/tmp/said 2>&1 & run=$!
+until grep -q "^doing    $0" /tmp/said; do kill -0 $run || exit; sleep 0.02; done
+kill -s KILL -- -$run
+wait $run`;
 
 const OWN_AUTHORITIES = '/usr/local/share/ca-certificates';
 /** A private authority that nobody trusts, and its certificate for localhost. */
@@ -40,17 +50,23 @@ describe('install.sh on a host of its own', () => {
   let lab: Lab;
   let host: LabHost;
   let bare: Inventory;
+  /** Start of the container of somebody else. */
+  let started: string;
   before(async () => {
     lab = await Lab.open(() => undefined);
     await lab.release();
     host = await lab.boot('vps', await containerImage(PREPARED, console.log));
     // Debian 13 has it in a separate package: nothing of ours may need it.
     await host.must(['rm', '/usr/bin/docker']);
+    await addTheirs(host);
     bare = await takeInventory(host);
+    started = await startOfTheirs(host);
   });
   after(() => lab.close());
 
   const untouched = async (): Promise<void> => assert.deepEqual(differences(bare, await takeInventory(host)), []);
+  const mainPids = (...units: string[]): Promise<string> =>
+    host.must(['systemctl', 'show', '--property=MainPID', '--value', ...units]);
 
   test('a dry run shows what it would do, and changes nothing', async () => {
     const said = await host.must([...HUB_HERE, '--dry-run']);
@@ -104,11 +120,40 @@ describe('install.sh on a host of its own', () => {
     await host.must(['rm', '-rf', '/forged', '/opt/orkestr']);
   });
 
-  test('a second run finishes one that was killed', async () => {
-    assert.notEqual((await host.run(['timeout', '--signal=KILL', '1', ...HUB_HERE])).code, 0);
+  test('another run finishes what runs that were killed have begun, wherever that was', async () => {
+    for (const moment of [
+      'unpack orkestr',
+      'switch live-restore',
+      'install orkestr-',
+      'start orkestr-',
+      'join the hub',
+    ]) {
+      const { code, stderr } = await host.run(['sh', '-c', CUT, moment, ...HUB_HERE]);
+      assert.equal(code, 128 + 9, `${moment} ${stderr}`);
+    }
     await host.must(HUB_HERE);
     const status = JSON.parse(await host.must(['orkestr-agent', 'status', '--json', '--wait', '20']));
     assert.equal(status.level, 'ok');
+  });
+
+  test('an installation restarts no container of somebody else, and keeps their settings, rules and volumes', async () => {
+    assert.equal(await startOfTheirs(host), started);
+    const removed = differences(bare, await takeInventory(host)).filter((line) => line.startsWith('- '));
+    assert.deepEqual(removed, ['- setting "LiveRestoreEnabled":false']);
+  });
+
+  test('a proxy that is killed refuses no connection, and serves again by itself', async () => {
+    const url = `http://${await host.address()}/`;
+    const proxy = 'orkestr-proxy.service';
+    const killed = await mainPids(proxy);
+    const failures = await visitDuring({ url, hostName: 'unknown.example.com', isRight: () => true }, async () => {
+      await host.must(['systemctl', 'kill', '--signal=KILL', proxy]);
+      await until(async () => ![killed, '0\n'].includes(await mainPids(proxy)), 'systemd starts the proxy again');
+      await host.must(['curl', '-sS', '--max-time', '60', 'http://127.0.0.1/']);
+    });
+    // Those that the killed one had accepted.
+    const others = failures.filter((failure) => !/^(?:UND_ERR_SOCKET|ECONNRESET|EPIPE): (?!connect)/.test(failure));
+    assert.deepEqual(others, []);
   });
 
   test('the host accepts connections from other machines on ports 80 and 443 only', async () => {
@@ -121,7 +166,13 @@ describe('install.sh on a host of its own', () => {
 
   test('another run changes nothing, and keeps settings that were edited', async () => {
     await host.must(['sh', '-c', 'echo "# mine" >>/etc/orkestr/agent.env']);
+    const services = ['orkestr-proxy', 'orkestr-hub', 'orkestr-agent'];
+    const [before, running] = [await takeInventory(host), await mainPids(...services)];
+    await host.must(['touch', '/tmp/before']);
     assert.match(await host.must(HUB_HERE), /already installed; nothing to do/);
+    assert.deepEqual(differences(before, await takeInventory(host)), []);
+    assert.equal(await host.must(['find', '/etc', '/opt', '/usr/local', '-newer', '/tmp/before']), '');
+    assert.equal(await mainPids(...services), running);
     assert.match(await host.must(['cat', '/etc/orkestr/agent.env']), /# mine/);
   });
 
@@ -187,7 +238,7 @@ describe('install.sh on a host of its own', () => {
         for (const command of ['doctor', 'status']) {
           const fastest = Math.min(await timeOf(command), await timeOf(command), await timeOf(command));
           t.diagnostic(`orkestr-agent ${command}, engine ${signal}: ${fastest} ms`);
-          assert.ok(fastest < MOST_MS, `${command}, engine ${signal}: ${fastest} ms`);
+          assert.ok(fastest < MAX_MS, `${command}, engine ${signal}: ${fastest} ms`);
         }
       }
     } finally {
@@ -274,9 +325,11 @@ describe('install.sh on a host of its own', () => {
     // As in docs/backup.md: systemd records when the timer has elapsed.
     await host.must(['systemctl', 'enable', '--now', 'orkestr-hub-backup.timer']);
     await host.must(['test', '-e', '/var/lib/systemd/timers/stamp-orkestr-hub-backup.timer']);
+    const theirs = await startOfTheirs(host);
     const said = await host.must(['orkestr-agent', 'uninstall', '--purge']);
     assert.doesNotMatch(said, /FAILED/);
     await untouched();
+    assert.equal(await startOfTheirs(host), theirs);
   });
 
   test('uninstall --purge removes everything even if the identity is damaged', async () => {

@@ -30,6 +30,11 @@ interface AppPlan {
   readonly folder: string;
 }
 
+interface Pushed {
+  readonly version: string;
+  readonly deployment: Deployment;
+}
+
 export class App {
   readonly #client: Client;
   readonly #slug: string;
@@ -67,19 +72,23 @@ export class App {
 
   /** Pushes the next version and waits until it is live and responds. */
   async deploy(): Promise<void> {
-    const { version, deployment } = await this.pushNext();
+    await this.live(await this.pushNext());
+  }
+
+  /** Waits until it is live and responds. */
+  async live({ version, deployment }: Pushed): Promise<void> {
     const { status, error } = await this.ended(deployment);
     if (status !== 'live') throw new Error(`deployment ${status}: ${JSON.stringify(error)}`);
     const seen = await this.seen();
     if (seen !== version) throw new Error(`${this.#proxyUrl} answers ${seen}, not version ${version}`);
   }
 
-  /** Pushes the next version without waiting: visitors may see it from now on. */
-  async pushNext(): Promise<{ version: string; deployment: Deployment }> {
+  /** Pushes the next version without waiting, with these files as well: visitors may see it from now on. */
+  async pushNext(files: Readonly<Record<string, string>> = {}): Promise<Pushed> {
     this.#version += 1;
     const version = String(this.#version);
     this.#versions.add(version);
-    return { version, deployment: await this.push({ 'version.json': `{ "version": ${version} }\n` }) };
+    return { version, deployment: await this.push({ ...files, 'version.json': `{ "version": ${version} }\n` }) };
   }
 
   /** Pushes a change of these files; null removes one. */
@@ -104,24 +113,27 @@ export class App {
     await this.#client.patch(this.#path(), { settings }, Environment);
   }
 
-  /** Waits until the deployment has ended. */
-  async ended({ id }: Deployment): Promise<DeploymentDetail> {
-    for (const end = Date.now() + DEPLOYMENT_MS; Date.now() < end; await sleep(200)) {
-      const deployment = await this.#client.get(apiPath('deployments', id), DeploymentDetail);
-      if (!['queued', 'running'].includes(deployment.status)) return deployment;
-    }
-    throw new Error(`deployment ${id} is not decided after ${DEPLOYMENT_MS / 1000} s`);
+  /** The deployment as the hub has it now. */
+  look({ id }: Deployment): Promise<DeploymentDetail> {
+    return this.#client.get(apiPath('deployments', id), DeploymentDetail);
   }
 
-  /** Waits until a step of the newest deployment runs. */
-  async untilRunning(step: string): Promise<void> {
+  /** Waits until the deployment has ended. */
+  async ended(made: Deployment): Promise<DeploymentDetail> {
+    for (const end = Date.now() + DEPLOYMENT_MS; Date.now() < end; await sleep(200)) {
+      const deployment = await this.look(made);
+      if (!['queued', 'running'].includes(deployment.status)) return deployment;
+    }
+    throw new Error(`deployment ${made.id} is not decided after ${DEPLOYMENT_MS / 1000} s`);
+  }
+
+  /** Waits until a step of the deployment runs. */
+  async untilRunning(deployment: Deployment, step: string): Promise<void> {
     for (const end = Date.now() + DEPLOYMENT_MS; Date.now() < end; await sleep(50)) {
-      const [newest] = await this.#client.get(`${this.#path()}/deployments`, z.array(Deployment), { limit: 1 });
-      if (newest === undefined) continue;
-      const { steps } = await this.#client.get(apiPath('deployments', newest.id), DeploymentDetail);
+      const { steps } = await this.look(deployment);
       if (steps.some(({ name, status }) => name === step && status === 'running')) return;
     }
-    throw new Error(`no deployment came to ${step} in ${DEPLOYMENT_MS / 1000} s`);
+    throw new Error(`deployment ${deployment.id} did not come to ${step} in ${DEPLOYMENT_MS / 1000} s`);
   }
 
   /** Connects a visitor that stays connected. */

@@ -5,6 +5,10 @@ import type { LabHost } from './host.ts';
 const engine = (path: string, shown: string): string =>
   `curl -sS --unix-socket /run/docker.sock 'http://localhost/${path}' 2>/dev/null | grep -oE '${shown}'`;
 
+/** A table with only the kernel's own chains is no difference: reading it creates it. */
+const rules = (program: string): string =>
+  `${program} 2>/dev/null | grep -E '^-A|^:[^ ]+ -' | sed 's/ *\\[[0-9:]*\\]//'`;
+
 /**
  * Files with mode and owner (except those of packages, caches and what systemd makes for itself), users, units,
  * firewall rules, links, mounts below our folders, and the engine's objects.
@@ -18,8 +22,8 @@ const LOOKS: readonly (readonly [string, string])[] = [
   ],
   ['user', 'cut -d: -f1,3,7 /etc/passwd; cut -d: -f1 /etc/group /etc/shadow'],
   ['unit', "systemctl list-unit-files --no-legend --no-pager | awk '{ print $1, $2 }'"],
-  // A table with only the kernel's own chains is no difference: reading it creates it.
-  ['rule', "iptables-save 2>/dev/null | grep -E '^-A|^:[^ ]+ -' | sed 's/ *\\[[0-9:]*\\]//'"],
+  ['rule', rules('iptables-save')],
+  ['rule of IPv6', rules('ip6tables-save')],
   ['link', "ip -o link | awk '{ sub(/@.*/, \"\", $2); print $2 }' | grep -v '^veth'"],
   ['namespace', 'ls /run/netns 2>/dev/null'],
   ['container', engine('containers/json?all=1', '"Names":\\[[^]]*\\]')],
@@ -27,6 +31,8 @@ const LOOKS: readonly (readonly [string, string])[] = [
   ['network', engine('networks', '"Name":"[^"]*"')],
   ['volume', engine('volumes', '"Name":"[^"]*"')],
   ['setting', engine('info', '"LiveRestoreEnabled":[a-z]*')],
+  // Line by line: the last one has no comma.
+  ['setting', "sed 's/,$//' /etc/docker/daemon.json 2>/dev/null"],
 ];
 
 /** Effects of the distribution's packages when they are installed or used; uninstall does not revert those. */

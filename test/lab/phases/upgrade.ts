@@ -17,6 +17,9 @@ import { SERVES_AGAIN_MS } from './power.ts';
 /** The longest wait of an upgrade is for a release that is not healthy, ms. */
 const RECORD_MS = 180_000;
 
+/** Longer than an upgrade needs until it stops the agent. The new agent builds from the start, so it counts twice. */
+const BUILD_S = 30;
+
 const STARTED = `process.argv.includes('serve')`;
 
 /** In the order in which they are tried. */
@@ -96,15 +99,7 @@ export async function upgradePhases(
       socket.close();
     }
   });
-  await lab.phase('upgrade in a deployment', () =>
-    app.under(async () => {
-      const upgradeInBuild = async (): Promise<void> => {
-        await app.untilRunning('build');
-        await upgraded(web, NEXT.better, ['--from', placeOf(NEXT.better)]);
-      };
-      await Promise.all([app.deploy(), upgradeInBuild()]);
-    }),
-  );
+  await lab.phase('upgrade in a deployment', () => app.under(() => upgradeInBuild(web, app)));
   await lab.phase('upgrader killed in the switch', () =>
     app.under(async () => {
       const { interrupted } = NEXT;
@@ -155,6 +150,34 @@ async function makeAll(lab: Lab): Promise<void> {
     await makeNext(lab.releaseFolder, out, keyFile, next);
   }
 }
+
+/** The old agent builds, and the new one builds again and makes it live. */
+async function upgradeInBuild(host: LabHost, app: App): Promise<void> {
+  const { better } = NEXT;
+  const pushed = await app.pushNext({ Dockerfile: slowDockerfile(BUILD_S * host.slowness) });
+  await app.untilRunning(pushed.deployment, 'build');
+  const mustBeUnfinished = async (): Promise<void> => {
+    // The old agent has stopped then.
+    await untilRecord(host, (record) => isOf(record, better) && record.doing === 'waiting for the agent');
+    const { status, steps } = await app.look(pushed.deployment);
+    const build = steps.find(({ name }) => name === 'build');
+    if (status === 'running' && build?.status !== 'done') return;
+    throw new Error(`the deployment was ${status}, its build ${build?.status}, when the agent was replaced`);
+  };
+  const [version] = await Promise.all([upgraded(host, better, ['--from', placeOf(better)]), mustBeUnfinished()]);
+  await mustRunAll(host, version);
+  await app.live(pushed);
+  app.forget('Dockerfile');
+}
+
+/** @param seconds how long its build takes at least */
+const slowDockerfile = (seconds: number): string => `FROM node:26-trixie-slim
+RUN sleep ${seconds}
+WORKDIR /app
+COPY . .
+USER 10001:10001
+CMD ["node", "server.js"]
+`;
 
 /** @returns the record of its end */
 async function upgrade(host: LabHost, options: readonly string[]): Promise<Upgrade> {
