@@ -1,6 +1,6 @@
 /** Responses that the edge compresses, whichever engine their connections start in. */
 import assert from 'node:assert/strict';
-import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { startServing } from './engine-harness.ts';
 import { dechunked, eventually, HEAD, scriptedUpstream, testBoth } from './harness.ts';
 import type { Wire } from './harness.ts';
@@ -56,14 +56,17 @@ testBoth(
       });
     });
     edge.serve(upstream.port, { compression: true });
-    const ask = async (line: string): Promise<Wire> => {
-      const client = await edge.send(`${line} ${HEAD}Accept-Encoding: br, gzip\r\nConnection: close\r\n\r\n`);
+    const ask = async (line: string, codings = 'br, gzip'): Promise<Wire> => {
+      const client = await edge.send(`${line} ${HEAD}Accept-Encoding: ${codings}\r\nConnection: close\r\n\r\n`);
       await client.end();
       return client;
     };
     const big = await ask('GET /big');
     assert.equal(brotliDecompressSync(bodyOf(big)).toString(), text);
     assert.doesNotMatch(big.received, /content-length/i);
+    const zstd = await ask('GET /big', 'gzip, zstd');
+    assert.match(zstd.received, /Content-Encoding: zstd\r\n/);
+    assert.equal(zstdDecompressSync(bodyOf(zstd)).toString(), text);
     const head = await ask('HEAD /big');
     assert.match(head.received, /Content-Encoding: br\r\n.*\r\n\r\n$/s);
     for (const line of ['GET /small', 'GET /events'])

@@ -131,6 +131,25 @@ testBoth('a body that arrives fast enough may take its time, and so may its app'
   await client.sees(/^HTTP\/1.1 200 .*ok$/s);
 });
 
+testBoth('a connection without a request is closed after its idle time, and one with a request is not', async (t) => {
+  const edge = await startServing(t, { timeouts: { clientIdleMs: 200 } });
+  const upstream = await scriptedUpstream(t, (wire, index) => index > 0 && answering(OK)(wire));
+  edge.serve(upstream.port);
+  const busy = await edge.send(`GET /long ${HEAD}\r\n`);
+  const wire = await upstream.wire(0);
+  await wire.sees('\r\n\r\n');
+  const idle = await edge.send(`GET /short ${HEAD}\r\n`);
+  await idle.sees(/^HTTP\/1.1 200 .*ok$/s);
+  assert.equal(await idle.end(), 'fin');
+  assert.match(idle.received, /^HTTP\/1.1 200 .*\r\n\r\nok$/s);
+  // It has been silent for longer; the limits are checked every half second.
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  assert.equal(busy.ended, null);
+  wire.send(OK);
+  await busy.sees(/^HTTP\/1.1 200 .*ok$/s);
+  assert.equal(await busy.end(), 'fin');
+});
+
 test('a client that stalls in its body gets 408, and one that stops reading is dropped', async (t) => {
   const edge = await startServing(t, { timeouts: { clientStallMs: 150 } });
   const upstream = await scriptedUpstream(t);
