@@ -1,9 +1,11 @@
 /** Checks of a release in emulation. Each returns one line about what it saw, or throws. */
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync } from 'node:fs';
+import { cpSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { ARCHIVE_MB } from '../../installer/release/aims.ts';
 import { runProgram } from '../../installer/stack/run-program.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
+import { archiveName } from '../../protocol/release.ts';
 import { flip } from './flip.ts';
 import { together } from './installation.ts';
 import type { Subject } from './subject.ts';
@@ -17,6 +19,7 @@ export const CHECKS: readonly (readonly [name: string, check: (subject: Subject)
   ['an app is analyzed', analysis],
   ['flip and hand-over fail no request', flip],
   ['install.sh takes the release for arm64', installer],
+  ['the archive is not larger than what is aimed at', size],
 ];
 
 const inTree = ({ plan }: Subject, ...argv: readonly string[]): ReturnType<typeof runProgram> =>
@@ -29,6 +32,12 @@ async function machine(subject: Subject): Promise<string> {
   assert.equal(name, 'aarch64');
   assert.match(stdout, /^arm64 v\d+/);
   return `${name}, ${stdout.trim()}`;
+}
+
+async function size({ plan }: Subject): Promise<string> {
+  const { size: bytes } = statSync(join(plan.release, archiveName(plan.version, plan.target)));
+  assert.ok(bytes < ARCHIVE_MB * 1e6, `${bytes} bytes`);
+  return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 async function versions({ host, plan }: Subject): Promise<string> {

@@ -21,8 +21,9 @@ import { arm64Tree } from './tree.ts';
 const HELP = `npm run test:arm64
 
 Makes the release for linux-arm64 and runs it in a tree of Debian for arm64, emulated: all four programs, hub, agent and
-proxy together, an analysis, a flip under requests, and install.sh as far as it checks the machine. Without Docker Engine and
-without a network. Needs root, Linux 6.7 and Debian's packages. It says nothing about speed or memory on a real one.
+proxy together, an analysis, a flip under requests, and install.sh as far as it checks the machine. Without Docker
+Engine and without a network. Needs root, Linux 6.7 and Debian's packages. It says nothing about speed or memory on a
+real one.
 
 The last line is {"checks":[{"name","seconds","ok","said"}]}. Exits 1 when one failed.`;
 
@@ -50,7 +51,7 @@ async function main(): Promise<number> {
   }
 }
 
-async function unpackedRelease(folder: string): Promise<Pick<Plan, 'release' | 'unpacked' | 'version'>> {
+async function unpackedRelease(folder: string): Promise<Omit<Plan, 'tree' | 'folder'>> {
   const release = join(folder, 'release');
   const keyFile = join(folder, 'key.pem');
   makeReleaseKey(keyFile);
@@ -60,22 +61,25 @@ async function unpackedRelease(folder: string): Promise<Pick<Plan, 'release' | '
     targets: [TARGET],
     keyFile,
     url: '',
-    preset: 0,
+    // Fast; published archives are smaller.
+    preset: 1,
     say,
   });
   const archive = archiveName(version, TARGET);
   await mustRun('tar', ['tar', '--extract', '--file', join(release, archive), '--directory', folder]);
-  return { release, version, unpacked: join(folder, archive.replace('.tar.xz', '')) };
+  const unpacked = join(folder, archive.replace('.tar.xz', ''));
+  return { release, version, unpacked, target: TARGET };
 }
 
 /** The checks write to our output. */
 async function runIn(plan: Plan): Promise<number> {
   const program = [process.execPath, join(import.meta.dirname, 'inside.ts'), JSON.stringify(plan)];
   const child = spawn('unshare', [...NAMESPACES, '--', ...program], { stdio: ['ignore', 'inherit', 'inherit'] });
-  const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, forward);
+  // unshare blocks other signals while its child runs, and takes it along.
+  const stop = (): void => void child.kill('SIGKILL');
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
   await once(child, 'close');
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, forward);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);
   return child.exitCode ?? 1;
 }
 

@@ -1,3 +1,5 @@
+import type { ReleaseTarget } from '../../protocol/release.ts';
+
 /** Instructions for the process inside the namespaces. */
 export interface Plan {
   /** A Debian for arm64. */
@@ -8,4 +10,5 @@ export interface Plan {
   readonly release: string;
   readonly unpacked: string;
   readonly version: string;
+  readonly target: ReleaseTarget;
 }
