@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { humanSize } from './size.ts';
+import { humanSize, MIB } from './size.ts';
 
 test('a size is written in the largest unit that it reaches, with at most one decimal', () => {
-  const MIB = 1024 ** 2;
   assert.deepEqual([0, 900, 64 * MIB, 1024 * MIB, 1536 * MIB, 1.26 * 1024 * MIB, 3 * 1024 ** 5].map(humanSize), [
     '0 bytes',
     '900 bytes',

@@ -1,5 +1,7 @@
 /** Sizes for people to read, on a host, in a terminal and in a browser. */
 const KIB = 1024;
+/** Bytes. */
+export const MIB = KIB ** 2;
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 
 /** 1073741824 → "1 GiB", 1610612736 → "1.5 GiB". Rounded to one decimal. */

@@ -3,9 +3,10 @@ import { constants } from 'node:fs';
 import { lstat, open, opendir, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { OrkestrError } from '../../protocol/errors.ts';
+import { MIB } from '../../protocol/size.ts';
 
 /** Largest file that a detector reads, bytes. Manifests are far smaller; of lockfiles only the head is read. */
-export const MAX_FILE_BYTES = 1_048_576;
+export const MAX_FILE_BYTES = MIB;
 /** Entries read per folder. */
 export const MAX_ENTRIES = 2_000;
 /** Paths examined per analysis; a large monorepo needs a few hundred. */

@@ -5,9 +5,9 @@ import { engineMemoryBytes } from '../../agent/sandbox/cgroup/shares.ts';
 import { FLOODED } from '../../agent/sandbox/build/limits.ts';
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { BuildLimits } from '../../protocol/job.ts';
+import { MIB } from '../../protocol/size.ts';
 import type { Sight } from './sight.ts';
 
-const MIB = 1_048_576;
 const FILES = 300_000;
 const FILES_PER_FOLDER = 10_000;
 const FORK_BOMB = 'f(){ f | f & }; f; while :; do sleep 1; done';

@@ -6,6 +6,7 @@ import type { Engine } from '../../agent/lib/engine.ts';
 import { LABEL } from '../../agent/lib/labels.ts';
 import { takePrecedence } from '../harness/precedence.ts';
 import type { Visit, Visits } from './visitor.ts';
+import { MIB } from '../../protocol/size.ts';
 
 const IMAGE = 'node:26-trixie-slim';
 const PORT = 8080;
@@ -36,7 +37,7 @@ export async function startLiveApp(engine: Engine, scope: string): Promise<LiveA
       Image: IMAGE,
       Cmd: ['node', '-e', PROGRAM],
       Labels: { [LABEL.scope]: scope },
-      HostConfig: { Memory: 256 * 1_048_576, NanoCpus: 1e9, PidsLimit: 128, AutoRemove: true },
+      HostConfig: { Memory: 256 * MIB, NanoCpus: 1e9, PidsLimit: 128, AutoRemove: true },
     }),
   );
   await engine.call('start the live app', () => container.start());

@@ -11,6 +11,7 @@ import { makeImageBuilder } from '../../agent/sandbox/build/builder.ts';
 import type { Sandbox } from '../../agent/sandbox/sandbox.ts';
 import { OrkestrError } from '../../protocol/errors.ts';
 import { BuildLimits } from '../../protocol/job.ts';
+import { MIB } from '../../protocol/size.ts';
 import { planFor } from '../harness/builder.ts';
 import type { Case } from './cases.ts';
 import type { Traffic } from './live-app.ts';
@@ -20,7 +21,7 @@ const LIMITS = BuildLimits.parse({ memoryMiB: 512, cpus: 1, pids: 1024, timeoutS
 /** The host must have its bytes back within this time, ms. */
 const BACK_MS = 20_000;
 /** Disk growth below which a share of it means nothing, bytes. */
-const LEAST_GROWTH = 16 * 1_048_576;
+const LEAST_GROWTH = 16 * MIB;
 /** Minimum time over which requests are judged, ms: short cases would have too few. */
 const LEAST_WINDOW_MS = 8000;
 

@@ -13,6 +13,7 @@ import { chooseRuntime, toolVersions } from '../runtime.ts';
 import type { ChosenRuntime, Runtime } from '../runtime.ts';
 import { workspaceAround } from '../workspace-around.ts';
 import type { WorkspacePlace } from '../workspace-around.ts';
+import { MIB } from '../../../protocol/size.ts';
 
 const Name = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/, 'a name of letters, digits, - and _');
 
@@ -76,7 +77,7 @@ export const rust: Detector = {
     const workspace = await workspaceOfMember(checkout.repository, checkout.rootDirectory);
     const root = workspace === null ? repository : within(checkout.repository, workspace.root);
     const runtime = await chooseRuntime(request, [repository, root], RUNTIME, versionOf(cargo));
-    const lock = await root.head('Cargo.lock', 1_048_576);
+    const lock = await root.head('Cargo.lock', MIB);
     const framework = frameworkOf(target);
     const facts: Facts = {
       framework: framework?.name ?? 'Rust',

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BuildLimits } from '../../../protocol/job.ts';
+import { MIB } from '../../../protocol/size.ts';
 import { breachIn, imageBreach, logBreach, type Taken, timeBreach, toError } from './limits.ts';
 
-const MIB = 1_048_576;
 const limits = BuildLimits.parse({});
 const nothing: Taken = {
   processes: 1,

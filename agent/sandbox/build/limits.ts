@@ -2,11 +2,10 @@
 import { type ErrorCode } from '../../../protocol/error-catalogue.ts';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { BuildLimits } from '../../../protocol/job.ts';
-import { humanSize } from '../../../protocol/size.ts';
+import { humanSize, MIB } from '../../../protocol/size.ts';
 import type { CgroupReading } from '../cgroup/cgroup.ts';
 import { engineMemoryBytes } from '../cgroup/shares.ts';
 
-const MIB = 1_048_576;
 /**
  * An engine out of memory is considered flooded with output once this much has been read, or once the output read
  * arrives this late. The engine itself takes 150 MiB, whatever it builds.

@@ -1,6 +1,6 @@
 /** Summary of a finished build, for its log and its image. */
 import type { BuildSummary, Image } from '../../../protocol/steps.ts';
-import { humanSize } from '../../../protocol/size.ts';
+import { humanSize, MIB } from '../../../protocol/size.ts';
 import type { BuiltStep } from '../progress/build-log.ts';
 import type { Transfer } from '../handoff/transfer.ts';
 
@@ -41,7 +41,7 @@ export function describeSummary(
       : `image ${humanSize(image.bytes)} of ${layers.all} layers, ${layers.sent} of them new ${where === 'host' ? `on this host: ${sent}` : 'in the registry'}`,
     ...(image.peakMemoryBytes === null
       ? []
-      : [`peak memory ${humanSize(image.peakMemoryBytes)} of ${humanSize(memoryMiB * 1_048_576)}`]),
+      : [`peak memory ${humanSize(image.peakMemoryBytes)} of ${humanSize(memoryMiB * MIB)}`]),
   ];
 }
 

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { DEBIAN } from '../../../test/harness/builder.ts';
 import type { Builds } from './test-builds.ts';
 import { failure } from './test-builds.ts';
+import { MIB } from '../../../protocol/size.ts';
 
 export function buildFailures(builds: () => Builds): void {
   test('a failing command is reported with its exit code and last lines', async () => {
@@ -45,7 +46,7 @@ export function buildFailures(builds: () => Builds): void {
     assert.equal(error.code, 'ORK_BUILD_DISK');
     assert.match(error.message, /limit 128 MiB, in `RUN cat \/dev\/zero > \/fill`/);
     await builds().build([`FROM ${DEBIAN}`, 'RUN true']); // starts once the slot is tidied
-    assert.ok((await held()) - before < 32 * 1_048_576);
+    assert.ok((await held()) - before < 32 * MIB);
   });
 
   test('too much output and too large an image have error codes of their own', async () => {
@@ -65,7 +66,7 @@ export function buildFailures(builds: () => Builds): void {
     assert.equal(flood.code, 'ORK_BUILD_LOG');
     assert.match(flood.message, /printed more than its engine could hold, in `RUN cat/);
     await builds().build([`FROM ${DEBIAN}`, 'RUN true']);
-    assert.ok((await builds().readGroup()).engineBytes < 256 * 1_048_576);
+    assert.ok((await builds().readGroup()).engineBytes < 256 * MIB);
   });
 
   test('a context with too many files is refused before it is sent', async () => {

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { BuildLimits } from '../../../protocol/job.ts';
+import { MIB } from '../../../protocol/size.ts';
 import type { CgroupReading } from '../cgroup/cgroup.ts';
 import type { DiskUse } from '../slot/disk.ts';
 import { type LimitWatch, watchLimits } from './watch.ts';
 
-const MIB = 1_048_576;
 const limits = BuildLimits.parse({ pids: 100, diskMiB: 100, logMiB: 1 });
 
 /** What the watch sees, and a clock that advances with every look. */

@@ -4,6 +4,7 @@
  */
 import type { OrkestrError } from '../../../protocol/errors.ts';
 import type { BuildLimits } from '../../../protocol/job.ts';
+import { MIB } from '../../../protocol/size.ts';
 import type { VertexLog } from '../progress/build-status.ts';
 import { type Breach, breachIn, logBreach, type Taken, toError } from './limits.ts';
 import type { HeldSlot } from '../slot/slot.ts';
@@ -90,6 +91,5 @@ export async function watchLimits(
   };
 }
 
-const MIB = 1_048_576;
 /** Share of the process limit that counts as crowded: at any moment some processes are just exiting. */
 const CROWDED = 0.9;

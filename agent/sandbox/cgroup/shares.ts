@@ -1,7 +1,7 @@
 /** Shares and limits of the builds' groups, in the units of both cgroup versions. */
 import type { BuildLimits } from '../../../protocol/job.ts';
+import { MIB } from '../../../protocol/size.ts';
 
-const MIB = 1_048_576;
 export const CPU_PERIOD_US = 100_000;
 
 /**

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BuildLimits } from '../../../protocol/job.ts';
+import { MIB } from '../../../protocol/size.ts';
 import { makeBuildCgroup } from './cgroup.ts';
 import { buildGroup } from './group.ts';
 import { makeBuildPriority } from './priority.ts';
@@ -41,9 +42,9 @@ test('limits and weights are written to the files that cgroup-v2.rst defines', a
     'the last one that was written; memory is handed down already',
   );
   assert.equal(read('cpu.max'), '150000 100000');
-  assert.equal(read('run/memory.max'), String(2048 * 1_048_576));
+  assert.equal(read('run/memory.max'), String(2048 * MIB));
   assert.equal(read('run/pids.max'), '100');
-  assert.equal(read('engine/memory.max'), String(1024 * 1_048_576));
+  assert.equal(read('engine/memory.max'), String(1024 * MIB));
   assert.equal(read('engine/cpu.weight'), '400');
   group.addEngine(4711);
   assert.equal(read('engine/cgroup.procs'), '4711');

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OrkestrError } from '../../../protocol/errors.ts';
+import { MIB } from '../../../protocol/size.ts';
 import type { ContextEntry, ContextFile } from './context.ts';
 import { takeContext } from './size.ts';
 
-const MIB = 1_048_576;
 const limits = { contextMiB: 10, contextFiles: 1000 };
 
 const file = (size: number, content: ContextFile['content'] = { path: '/f' }, name = 'f'): ContextFile => ({

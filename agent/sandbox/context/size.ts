@@ -2,10 +2,9 @@
 import { OrkestrError } from '../../../protocol/errors.ts';
 import type { BuildLimits } from '../../../protocol/job.ts';
 import type { Clock } from '../../deployment/ports.ts';
-import { humanSize } from '../../../protocol/size.ts';
+import { humanSize, MIB } from '../../../protocol/size.ts';
 import type { ContextEntry } from './context.ts';
 
-const MIB = 1_048_576;
 /** Top-level names whose share of the context is tracked. */
 const MAX_NAMES = 1000;
 /** Past a limit, counting continues for this long, so that the message can state the full size. */

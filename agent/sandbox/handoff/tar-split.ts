@@ -7,11 +7,12 @@ import { constants, type FileHandle, open, realpath } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
 import { z } from 'zod';
 import { OrkestrError } from '../../../protocol/errors.ts';
+import { MIB } from '../../../protocol/size.ts';
 
 const FILE = 1;
 const SEGMENT = 2;
 /** For the headers of one file; very long names and many attributes take some KiB. */
-const MAX_LINE_BYTES = 16 * 1_048_576;
+const MAX_LINE_BYTES = 16 * MIB;
 
 const Entry = z.object({
   type: z.union([z.literal(FILE), z.literal(SEGMENT)]),

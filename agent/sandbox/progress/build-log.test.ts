@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import protobuf from 'protobufjs/light.js';
 import { BuildLog } from './build-log.ts';
 import { type BuildStatus, makeStatusDecoder, type Vertex } from './build-status.ts';
+import { MIB } from '../../../protocol/size.ts';
 
 const vertex = (name: string, changes: Partial<Vertex> = {}): Vertex => ({
   digest: name,
@@ -133,7 +134,6 @@ test('an endless line is logged in pieces', () => {
 
 test('internal work of BuildKit is logged if it takes long, with the amount of data transferred', () => {
   const [load, pull] = ['[internal] load build context', '[1/2] FROM docker.io/library/node'];
-  const MIB = 1_048_576;
   const transfer = (name: string, id: string, current: number, total: number): BuildStatus => ({
     vertexes: [],
     logs: [],

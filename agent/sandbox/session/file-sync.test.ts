@@ -13,6 +13,7 @@ import { loadFilePackets, PACKET } from './file-packets.ts';
 import { fileSync, newRecord, type SyncRecord } from './file-sync.ts';
 import { GRPC } from './grpc-status.ts';
 import { frame, serve } from './test-client.ts';
+import { MIB } from '../../../protocol/size.ts';
 
 const SCHEMA = protobuf.Root.fromJSON({
   nested: {
@@ -201,13 +202,13 @@ test(
   'an engine that does not read gets no more than the connection buffers, and its cancel ends the read',
   LIMITED,
   async (t) => {
-    const { receiver, record } = await sync(t, { b: Buffer.alloc(64 * 1_048_576) });
+    const { receiver, record } = await sync(t, { b: Buffer.alloc(64 * MIB) });
     await receiver.saw(isLastStat);
     receiver.stream.pause();
     const before = process.memoryUsage.rss();
     receiver.stream.write(request(1));
     await delay(300);
-    assert.ok(process.memoryUsage.rss() - before < 32 * 1_048_576);
+    assert.ok(process.memoryUsage.rss() - before < 32 * MIB);
     receiver.stream.close(8); // CANCEL
     await receiver.ended;
     assert.equal(record.failure, null);

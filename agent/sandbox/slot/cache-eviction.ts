@@ -2,11 +2,10 @@
 import type { BuildLimits } from '../../../protocol/job.ts';
 import type { StepLog } from '../../deployment/ports.ts';
 import type { Engine } from '../../lib/engine.ts';
-import { humanSize } from '../../../protocol/size.ts';
+import { humanSize, MIB } from '../../../protocol/size.ts';
 import { pruneCache, pruneImages } from './build-cache.ts';
 import type { DiskUse, SlotDisk } from './disk.ts';
 
-const MIB = 1_048_576;
 /** A build may expect this share of the disk to be free; the rest is for the cache. */
 const SHARE = 0.5;
 /** Share of inodes that should be free: a large node_modules has 100 000 files. */

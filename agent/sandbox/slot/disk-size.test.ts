@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { OrkestrError } from '../../../protocol/errors.ts';
+import { MIB } from '../../../protocol/size.ts';
 import { diskSize } from './disk-size.ts';
 
-const MIB = 1_048_576;
 const GIB = 1024 * MIB;
 const roomy = { wantedMiB: null, presentBytes: 0, hostBytes: 500 * GIB, slots: 2 };
 

@@ -1,8 +1,7 @@
 /** The size of a slot's disk. */
 import { OrkestrError } from '../../../protocol/errors.ts';
-import { humanSize } from '../../../protocol/size.ts';
+import { humanSize, MIB } from '../../../protocol/size.ts';
 
-const MIB = 1_048_576;
 const GIB = 1024 * MIB;
 const DEFAULT_BYTES = 20 * GIB;
 /** Enough for base images, a small build and its cache. */

@@ -7,8 +7,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { type Exec, exec, run } from '../../lib/exec.ts';
 import { makeSlotDisk, type SlotDisk } from './disk.ts';
-
-const MIB = 1_048_576;
+import { MIB } from '../../../protocol/size.ts';
 
 interface Fixture {
   readonly image: string;

@@ -7,11 +7,10 @@ import { mkdir, readFile, rm, stat, statfs, truncate, writeFile } from 'node:fs/
 import { join } from 'node:path';
 import { OrkestrError } from '../../../protocol/errors.ts';
 import { type Exec, run } from '../../lib/exec.ts';
-import { humanSize } from '../../../protocol/size.ts';
+import { humanSize, MIB } from '../../../protocol/size.ts';
 import { diskSize } from './disk-size.ts';
 
 const TIMEOUT_MS = 120_000;
-const MIB = 1_048_576;
 const BLOCK_BYTES = 512;
 /** mkfs.ext4(8). An inode per 8 KiB, since builds have packages with very many small files. */
 const FORMAT = ['-q', '-F', '-b', '4096', '-m', '0', '-i', '8192', '-J', 'size=16', '-e', 'remount-ro'] as const;
