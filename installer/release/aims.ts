@@ -10,7 +10,7 @@ const UNITS = {
 } as const;
 
 /** A measured value, in its unit. */
-export interface Figure {
+interface Figure {
   readonly what: string;
   readonly value: number;
   readonly unit: keyof typeof UNITS;
