@@ -6,6 +6,7 @@ import { ARCHIVE_MB } from '../../installer/release/aims.ts';
 import { runProgram } from '../../installer/stack/run-program.ts';
 import { ROOT } from '../../installer/stack/stack.ts';
 import { archiveName } from '../../protocol/release.ts';
+import { again } from './again.ts';
 import { flip } from './flip.ts';
 import { together } from './installation.ts';
 import type { Subject } from './subject.ts';
@@ -20,6 +21,7 @@ export const CHECKS: readonly (readonly [name: string, check: (subject: Subject)
   ['flip and hand-over fail no request', flip],
   ['install.sh takes the release for arm64', installer],
   ['the archive is not larger than what is aimed at', size],
+  ['made again in another folder, it is the same bytes', again],
 ];
 
 const inTree = ({ plan }: Subject, ...argv: readonly string[]): ReturnType<typeof runProgram> =>

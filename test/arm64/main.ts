@@ -21,13 +21,15 @@ import { arm64Tree } from './tree.ts';
 const HELP = `npm run test:arm64
 
 Makes the release for linux-arm64 and runs it in a tree of Debian for arm64, emulated: all four programs, hub, agent and
-proxy together, an analysis, a flip under requests, and install.sh as far as it checks the machine. Without Docker
-Engine and without a network. Needs root, Linux 6.7 and Debian's packages. It says nothing about speed or memory on a
-real one.
+proxy together, an analysis, a flip under requests, and install.sh as far as it checks the machine. Then it makes the
+release again from a copy of the repository, which must give the same bytes. Without Docker Engine and without a
+network. Needs root, Linux 6.7 and Debian's packages. It says nothing about speed or memory on a real one.
 
 The last line is {"checks":[{"name","seconds","ok","said"}]}. Exits 1 when one failed.`;
 
 const TARGET = 'linux-arm64';
+/** Fast; published archives are smaller. */
+const PRESET = 1;
 const NAMESPACES = ['--user', '--map-root-user', '--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
@@ -61,14 +63,13 @@ async function unpackedRelease(folder: string): Promise<Omit<Plan, 'tree' | 'fol
     targets: [TARGET],
     keyFile,
     url: '',
-    // Fast; published archives are smaller.
-    preset: 1,
+    preset: PRESET,
     say,
   });
   const archive = archiveName(version, TARGET);
   await mustRun('tar', ['tar', '--extract', '--file', join(release, archive), '--directory', folder]);
   const unpacked = join(folder, archive.replace('.tar.xz', ''));
-  return { release, version, unpacked, target: TARGET };
+  return { release, version, unpacked, keyFile, target: TARGET, preset: PRESET };
 }
 
 /** The checks write to our output. */

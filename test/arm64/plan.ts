@@ -10,5 +10,8 @@ export interface Plan {
   readonly release: string;
   readonly unpacked: string;
   readonly version: string;
+  /** How it was made. */
+  readonly keyFile: string;
   readonly target: ReleaseTarget;
+  readonly preset: number;
 }

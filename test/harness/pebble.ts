@@ -30,7 +30,9 @@ export interface Pebble {
 interface PebbleOptions {
   /** Folder for its files; the caller removes it. */
   readonly folder: string;
-  /** Loopback ports on which it validates challenges. */
+  /** Address of this machine on which its https listens; by default that of loopback. */
+  readonly address?: string;
+  /** Ports on which it validates challenges. */
   readonly httpPort: number;
   readonly tlsPort: number;
   /** Port of its DNS server; by default a free one. */
@@ -39,12 +41,18 @@ interface PebbleOptions {
 
 const START_TIMEOUT_MS = 60_000;
 
-export async function startPebble({ folder, httpPort, tlsPort, ...given }: PebbleOptions): Promise<Pebble> {
+export async function startPebble({
+  folder,
+  httpPort,
+  tlsPort,
+  address = '127.0.0.1',
+  ...given
+}: PebbleOptions): Promise<Pebble> {
   const [acmePort, managementPort, dnsManagementPort] = [await freePort(), await freePort(), await freePort()];
   const dnsPort = given.dnsPort ?? (await freePort());
-  const own = await makeCertificate(folder, 'pebble', ['IP:127.0.0.1']);
+  const own = await makeCertificate(folder, 'pebble', ['IP:127.0.0.1', `IP:${address}`]);
   const config = {
-    listenAddress: `127.0.0.1:${acmePort}`,
+    listenAddress: `${address}:${acmePort}`,
     managementListenAddress: `127.0.0.1:${managementPort}`,
     certificate: own.certFile,
     privateKey: own.keyFile,
@@ -78,7 +86,7 @@ export async function startPebble({ folder, httpPort, tlsPort, ...given }: Pebbl
       });
       if (!response.ok) throw new Error(`pebble-challtestsrv answered ${response.status} to ${path}`);
     };
-    const directory = `https://127.0.0.1:${acmePort}/dir`;
+    const directory = `https://${address}:${acmePort}/dir`;
     const [root] = await Promise.all([
       untilAnswer(() => get(`https://127.0.0.1:${managementPort}/roots/0`, agent)),
       untilAnswer(() => get(directory, agent)),
