@@ -70,11 +70,8 @@ export const EdgeSettings = z.object({
     .default([]),
   /** Answer every request 503 with the maintenance page. */
   maintenance: z.boolean().default(false),
-  /**
-   * Custom pages for errors of the proxy itself, by status: HTML, at most 32 KiB each. There is none for 404: an address
-   * where nothing is served belongs to no environment.
-   */
-  errorPages: z.partialRecord(z.enum(['429', '502', '503', '504']), z.string().max(32_768)).default({}),
+  /** Custom pages for errors of the proxy itself, by status: HTML, at most 32 KiB each. */
+  errorPages: z.partialRecord(z.enum(['404', '429', '502', '503', '504']), z.string().max(32_768)).default({}),
 });
 export type EdgeSettings = z.infer<typeof EdgeSettings>;
 

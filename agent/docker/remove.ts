@@ -1,10 +1,13 @@
 /** Removes one object from the engine. Each function names the refusals of the engine that are results, not errors. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Engine, orNull, statusOf } from '../lib/engine.ts';
+import { inspectContainer } from './inspect.ts';
 
 /** A container whose shim died takes the engine over 13 s to remove; images of many layers take longer. */
 const TIMEOUT_MS = 120_000;
+const LOOK_MS = 200;
 
-/** Also a running one. No-op if it is gone, or if another call is removing it right now (409). */
+/** Also a running one. No-op if it is gone. If another call is removing it right now (409), waits for that. */
 export async function removeContainer(
   engine: Engine,
   idOrName: string,
@@ -19,8 +22,17 @@ export async function removeContainer(
       ),
     );
   } catch (error) {
-    if (statusOf(error) !== 409) throw error;
+    if (statusOf(error) !== 409 || !(await isGoneSoon(engine, idOrName))) throw error;
   }
+}
+
+/** Whether a removal in progress ends within {@link TIMEOUT_MS}. */
+async function isGoneSoon(engine: Engine, idOrName: string): Promise<boolean> {
+  for (let leftMs = TIMEOUT_MS; leftMs > 0; leftMs -= LOOK_MS) {
+    if ((await inspectContainer(engine, idOrName)) === null) return true;
+    await delay(LOOK_MS);
+  }
+  return false;
 }
 
 /** Given a name, removes the image with its last name. No-op if it is gone. @param force also one with other names */

@@ -34,10 +34,11 @@ export async function startContainer(
 }
 
 /**
- * Starts a container that exists, as it is; its network is made again if somebody has removed it.
+ * Starts a container that exists, as it is.
  * @param beforeStart runs once, before the start
  * @returns the container after its start
- * @throws OrkestrError ORK_START_FAILED, also if there is none of ours, and what `beforeStart` throws
+ * @throws OrkestrError ORK_START_FAILED, also if there is none of ours; ORK_CONFLICT, ORK_SUBNET_NONE if its network was
+ *   removed and cannot be made again; what `beforeStart` throws
  */
 export async function startExisting(
   engine: Engine,

@@ -32,7 +32,7 @@ interface SandboxOptions {
   /** Stop an engine after this many ms without a build. Default ten minutes. */
   readonly idleMs?: number;
   readonly exec?: Exec;
-  /** The only source of time of the sandbox and its builds. */
+  /** Tells the sandbox and its builds the time. Deadlines of calls are real timers. */
   readonly clock: Clock;
 }
 

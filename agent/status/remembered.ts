@@ -33,6 +33,8 @@ async function namesIn(stateFolder: string): Promise<ReadonlyMap<string, string>
   if (serving === null) return new Map();
   try {
     return namesOf(serving);
+  } catch {
+    return new Map(); // an agent has just begun to migrate it
   } finally {
     serving.close();
   }

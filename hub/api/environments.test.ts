@@ -341,7 +341,6 @@ test('edge settings merge field by field; domains may be wildcards or strip thei
     { https: 'perhaps' },
     { allowFrom: ['example.com'] },
     { errorPages: { 500: 'x' } },
-    { errorPages: { 404: 'x' } },
     { gzip: true },
   ])
     assert.equal((await change({ edge: wrong })).json.code, 'ORK_INVALID', JSON.stringify(wrong));

@@ -1,6 +1,6 @@
 /** Keys of this host: they exist, are intact, and form a pair. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readOptional } from '../../lib/files.ts';
 import { KEY_FILE, keyPairOf } from '../../identity/host-key.ts';
 import { defineCheck, when } from '../check.ts';
 
@@ -32,7 +32,7 @@ export const keys = defineCheck({
   async gather({ config, identity }) {
     const hostPath = join(config.stateFolder, KEY_FILE);
     const secretPath = join(config.stateFolder, 'secret.key');
-    const [host, secret] = await Promise.all([readIfThere(hostPath), readIfThere(secretPath)]);
+    const [host, secret] = [readOptional(hostPath), readOptional(secretPath)];
     return { hostPath, secretPath, host, secret, enrolled: (identity()?.hub ?? null) !== null };
   },
   judge({ hostPath, secretPath, host, secret, enrolled }) {
@@ -50,12 +50,3 @@ export const keys = defineCheck({
     };
   },
 });
-
-async function readIfThere(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
-}

@@ -69,8 +69,9 @@ export const registry = defineCheck({
   },
 });
 
-/** Base images of a live app that came from a registry. */
-const pulledFor = ({ release }: LiveRecord): string[] => Object.keys(release?.image.baseDigests ?? {});
+/** Base images of a live app that was built here: one from a registry of images is pulled whole. */
+const pulledFor = ({ release }: LiveRecord): string[] =>
+  release?.image.registryReference === undefined ? Object.keys(release?.image.baseDigests ?? {}) : [];
 
 /** The image of a live app in its registry. */
 const pushedTo = ({ release }: LiveRecord): string[] =>

@@ -1,7 +1,8 @@
 /** Processes of a group and its descendants, in one tree of either cgroup version. */
-import { readFile, readdir, rmdir } from 'node:fs/promises';
+import { readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { readProc } from '../../lib/proc.ts';
 
 /** A killed process leaves its group with a delay. */
 const EMPTY_TRIES = 100;
@@ -27,7 +28,7 @@ export async function removeTree(folder: string): Promise<void> {
 
 /** Processes that the pids controller counts in `folder` and below. */
 export async function processCount(folder: string): Promise<number> {
-  return Number((await readIfThere(join(folder, 'pids.current'))).trim());
+  return Number(((await readProc(join(folder, 'pids.current'))) ?? '').trim());
 }
 
 /** Whether a process is in `group` itself. */
@@ -42,7 +43,7 @@ export async function hasProcess(group: string, pid: number): Promise<boolean> {
 export async function forkRefusals(folder: string): Promise<number> {
   const counts = await Promise.all(
     (await groupsBelow(folder)).map(async (group) => {
-      const text = await readIfThere(join(group, 'pids.events'));
+      const text = (await readProc(join(group, 'pids.events'))) ?? '';
       return Number(/^max (\d+)$/m.exec(text)?.[1] ?? 0);
     }),
   );
@@ -59,7 +60,7 @@ async function groupsBelow(folder: string): Promise<string[]> {
 
 /** Processes of the group itself; none if it is gone. */
 export async function processesOf(group: string): Promise<number[]> {
-  return (await readIfThere(join(group, 'cgroup.procs'))).split('\n').filter(Boolean).map(Number);
+  return ((await readProc(join(group, 'cgroup.procs'))) ?? '').split('\n').filter(Boolean).map(Number);
 }
 
 function kill(pid: number): void {
@@ -68,8 +69,4 @@ function kill(pid: number): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // ended by itself
   }
-}
-
-async function readIfThere(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch(() => ''); // the group was removed meanwhile
 }
