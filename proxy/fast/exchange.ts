@@ -54,6 +54,8 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
   #close = false;
   #framing: ResponseFraming = 'none';
   #dismissed = false;
+  /** While `ending`: how it ends. */
+  #outcome: Outcome = 'served';
   readonly #out: Outgoing;
 
   constructor(client: ClientConnection, shared: Shared) {
@@ -141,7 +143,7 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
   /** The kernel has taken everything written so far. */
   flushed(): void {
     const call = this.#call;
-    if (this.#phase === 'ending') this.#ended('served');
+    if (this.#phase === 'ending') this.#ended(this.#outcome);
     call?.resume();
   }
 
@@ -191,8 +193,7 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
     let isFlushed = this.#out.flush();
     if (trailers !== null && this.#framing === 'chunked')
       isFlushed = this.#say(Buffer.from(`${fieldLines(trailers)}\r\n`, 'latin1'));
-    if (isFlushed) this.#ended('served');
-    else this.#phase = 'ending';
+    this.#finish(isFlushed, 'served');
   }
 
   failed(reason: CallFailure, cause: unknown): void {
@@ -327,8 +328,18 @@ export class FastExchange extends FastRecord implements CallSink, InFlight {
     this.status = answer.status;
     const bytes = answerBytes(answer, this.shared.date.text, this.#close, this.method === 'HEAD');
     this.bytesOut = this.method === 'HEAD' ? 0 : Buffer.byteLength(answer.body);
-    this.#say(bytes);
-    this.#ended(outcome);
+    this.#call = null;
+    this.#finish(this.#say(bytes), outcome);
+  }
+
+  /**
+   * Everything was written. The next request waits until the kernel has taken it: otherwise a client that sends requests
+   * and reads nothing would fill the memory with answers.
+   */
+  #finish(isFlushed: boolean, outcome: Outcome): void {
+    this.#outcome = outcome;
+    if (isFlushed) this.#ended(outcome);
+    else this.#phase = 'ending';
   }
 
   /** Ends an event stream at a chunk boundary, where it can end cleanly; before that, `flush` tries again. */

@@ -1,5 +1,7 @@
 /** What a route's settings let in, as clients see it, whichever engine their connections start in. */
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../../harness/until.ts';
 import { startServing } from './engine-harness.ts';
 import { answering, engineOf, eventually, HEAD, OK, scriptedUpstream, testBoth } from './harness.ts';
 
@@ -43,3 +45,26 @@ testBoth('a wildcard serves the names one level below its own', async (t) => {
   await eventually('all to be told of', () => edge.seen.length === 4);
   assert.equal(edge.seen[0]?.engine, engineOf(t) === 'fast' ? 'fast' : 'general');
 });
+
+testBoth(
+  'a client that asks for the same page again and again and reads nothing is not read any further',
+  async (t) => {
+    const edge = await startServing(t);
+    const page = 'x'.repeat(32_768);
+    edge.serve(1, { maintenance: true, errorPages: { '503': page } });
+    const client = await edge.send('');
+    client.socket.pause();
+    const asked = 20_000;
+    client.send(`GET / ${HEAD}Accept: text/html\r\n\r\n`.repeat(asked));
+    await eventually('answers', () => edge.seen.length > 0);
+    let before = -1;
+    await until(async () => {
+      const now = edge.seen.length;
+      await sleep(200);
+      const isStill = now === before;
+      before = now;
+      return isStill;
+    }, 'no more answers');
+    assert.ok(edge.seen.length < 1000, `${edge.seen.length} of ${asked} answers, and the client has read none`);
+  },
+);
