@@ -38,11 +38,13 @@ export const idleFigures = ({ agentBytes, proxyBytes, hubBytes, cpuPercent }: Id
   { what: 'of a core for agent and proxy, idle', value: cpuPercent, unit: '%', aim: IDLE_CPU_PERCENT },
 ];
 
-export const isMissed = ({ value, aim }: Figure): boolean => aim !== null && value > aim;
+/** As the line shows them, rounded. */
+export const isMissed = ({ value, unit, aim }: Figure): boolean => aim !== null && Number(shown(value, unit)) > aim;
+
+const shown = (value: number, unit: Figure['unit']): string => value.toFixed(unit === '%' ? 2 : 1);
 
 /** ` 41.2 MB   NAME (more than the 40 MB aimed at)`. */
 export function figureLine(figure: Figure): string {
   const { what, value, unit, aim } = figure;
-  const number = value.toFixed(unit === '%' ? 2 : 1).padStart(6);
-  return `${number} ${unit.padEnd(3)} ${what}${isMissed(figure) ? ` (more than the ${aim} ${unit} aimed at)` : ''}`;
+  return `${shown(value, unit).padStart(6)} ${unit.padEnd(3)} ${what}${isMissed(figure) ? ` (more than the ${aim} ${unit} aimed at)` : ''}`;
 }

@@ -27,6 +27,7 @@ const MAX_MS = 8000;
 
 /** Runs a program until it says that it does something, and kills it there. */
 const CUT = `
+: >/tmp/said
 setsid "$@" >/tmp/said 2>&1 & run=$!
 until grep -q "^doing    $0" /tmp/said; do kill -0 $run || exit; sleep 0.02; done
 kill -s KILL -- -$run
