@@ -42,6 +42,7 @@ import { EdgeProcess } from '../../harness/edge-process.ts';
 
 const quiet = (): void => undefined;
 const IMAGE = 'doctor-app:1';
+const MAX_IMAGE_BYTES = 67_108_864;
 /** The engine has them all. */
 const BASE_IMAGES = BaseImages.parse(
   Object.fromEntries(Object.keys(BaseImages.parse({})).map((kind) => [kind, IMAGE] as const)),
@@ -334,6 +335,14 @@ export class Host {
     ]);
     this.docker('import', ...flags, archive, name);
     rmSync(archive);
+  }
+
+  /** Gives another engine the base images of this host. */
+  copyBaseImages(socket: string): void {
+    const archive = execFileSync('docker', ['--host', `unix://${this.dockerSocket}`, 'save', IMAGE], {
+      maxBuffer: MAX_IMAGE_BYTES,
+    });
+    execFileSync('docker', ['--host', `unix://${socket}`, 'load'], { input: archive });
   }
 
   #view(): AgentView {

@@ -42,6 +42,7 @@ export const faults: readonly Fault[] = [
       const plan = enginePlan(host.folder, 'vfs', ['unshare', '--net', '--', 'env', 'DOCKER_DRIVER=vfs']);
       undo(() => stopEngine(plan));
       await ensureEngine(plan, () => undefined);
+      host.copyBaseImages(plan.socket);
       const stateFolder = host.copyState(join(host.folder, 'new'));
       undo(() => rmSync(stateFolder, { recursive: true }));
       rmSync(join(stateFolder, 'journal.sqlite'));
