@@ -74,7 +74,7 @@ test('the CLI takes a project from its creation over two deployments and a rollb
   assert.equal(third.job.kind, 'rollback');
   const error = {
     code: 'ORK_APP_EXITED' as const,
-    message: 'The app ended with exit code 3.',
+    message: 'The app exited with code 3.',
     evidence: ['exit code 3'],
   };
   await third.run();
@@ -89,7 +89,7 @@ test('the CLI takes a project from its creation over two deployments and a rollb
     ids([third, second, first]),
   );
   const shown = await home.run(['deployments', 'show', third.id]);
-  assert.match(shown.stdout, /ORK_APP_EXITED {2}The app ended with exit code 3\.\n {2}│ exit code 3/);
+  assert.match(shown.stdout, /ORK_APP_EXITED {2}The app exited with code 3\.\n {2}│ exit code 3/);
   const log = await home.run(['logs', first.id, '--step', 'build']);
   assert.equal(log.stdout, 'compiling\n');
 

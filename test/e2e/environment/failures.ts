@@ -19,7 +19,7 @@ interface Expected {
 const FAILING: Readonly<Record<string, Expected>> = {
   'nothing-detected': { step: 'analyze', code: 'ORK_NOTHING_DETECTED', message: /package\.json/ },
   'build-fails': { step: 'build', code: 'ORK_BUILD_FAILED', message: /exit code/ },
-  'start-exits': { step: 'health', code: 'ORK_APP_EXITED', message: /exit code 3/ },
+  'start-exits': { step: 'health', code: 'ORK_APP_EXITED', message: /exited with code 3/ },
   'port-never': { step: 'health', code: 'ORK_PORT_CLOSED', message: /no port/ },
   'port-wrong': { step: 'health', code: 'ORK_PORT_WRONG', message: /4999/ },
   'binds-loopback': { step: 'health', code: 'ORK_PORT_LOOPBACK', message: /127\.0\.0\.1:\d+ only/ },

@@ -62,7 +62,7 @@ export function regression(given: () => Stack): void {
     await stack.start('agent');
     const deployment = await stack.waitForDeployment(id);
     assert.equal(deployment.error?.code, 'ORK_APP_REGRESSED', JSON.stringify(deployment.error));
-    assert.match(deployment.error.evidence[0] ?? '', /exit code 7/);
+    assert.match(deployment.error.evidence[0] ?? '', /exited with code 7/);
     assert.equal((await project.get()).body, '1');
     assert.equal((await project.containers()).length, 1);
   });

@@ -80,7 +80,7 @@ export function worker(given: () => Stack): void {
     const [before] = await containers();
     const failed = await project.deploy(CRASHING);
     assert.equal(failed.error?.code, 'ORK_APP_EXITED', JSON.stringify(failed.error));
-    assert.match(failed.error.message, /exit code 3/);
+    assert.match(failed.error.message, /exited with code 3/);
     assert.ok(failed.error.evidence.includes('app: no queue at all'));
     assert.deepEqual(
       (await containers()).map(({ Id }) => Id),
