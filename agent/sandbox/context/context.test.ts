@@ -155,14 +155,17 @@ test('every entry has the second of the commit as its time, so a checkout is the
   assert.notEqual((await times('a', { Dockerfile: 'FROM scratcH' })).get('Dockerfile'), first.get('Dockerfile'));
 });
 
-test('entries are sorted by bytes, a folder precedes its content, and modes are kept', async (t) => {
+test('entries are sorted by bytes, a folder precedes its content, and modes are those of Git, whatever the umask', async (t) => {
   const folder = await checkout(t, { 'a/b': '', 'a.txt': '', 'a-b': '', '\u{ff5e}': '', '\u{1f600}': '', B: '' });
   await chmod(join(folder, 'a.txt'), 0o4711);
+  await chmod(join(folder, 'B'), 0o600);
+  await chmod(join(folder, 'a'), 0o700);
   const modes: [string, string][] = [];
   for await (const { name, mode } of contextOf(folder, { 'a/ours/x': 'x' })) modes.push([name, mode.toString(8)]);
   assert.deepEqual(
     modes.map(([name]) => name),
     ['B', 'a', 'a/b', 'a/ours', 'a/ours/x', 'a-b', 'a.txt', '\u{ff5e}', '\u{1f600}'],
   );
-  assert.equal(new Map(modes).get('a.txt'), '4711');
+  const modeOf = (name: string): string | undefined => new Map(modes).get(name);
+  assert.deepEqual(['a.txt', 'B', 'a'].map(modeOf), ['755', '644', '755']);
 });

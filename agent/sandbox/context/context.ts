@@ -9,6 +9,7 @@ import { type Revision, contextTime } from './time.ts';
 const LOOKED_AT = 32;
 const FOLDER_MODE = 0o755;
 const FILE_MODE = 0o644;
+const PROGRAM_MODE = 0o755;
 const LINK_MODE = 0o777;
 
 export interface ContextRequest {
@@ -147,7 +148,7 @@ function putFile(name: string, text: string, revision: Revision | undefined): Co
 function folderEntry(name: string, stats: Stats | null, walk: Walk): ContextEntry {
   // If the checkout has something other than a folder here, a folder of our own replaces it.
   const own = stats?.isDirectory() === true ? stats : null;
-  return { kind: 'folder', name, mode: own === null ? FOLDER_MODE : bitsOf(own), modifiedAt: timeOf(own, walk) };
+  return { kind: 'folder', name, mode: FOLDER_MODE, modifiedAt: timeOf(own, walk) };
 }
 
 async function leafEntry(name: string, stats: Stats, walk: Walk): Promise<ContextEntry | null> {
@@ -155,9 +156,13 @@ async function leafEntry(name: string, stats: Stats, walk: Walk): Promise<Contex
   const modifiedAt = timeOf(stats, walk);
   if (stats.isSymbolicLink()) return { kind: 'link', name, mode: LINK_MODE, modifiedAt, target: await readlink(path) };
   if (!stats.isFile()) return null;
-  return { kind: 'file', name, mode: bitsOf(stats), size: stats.size, modifiedAt, content: { path } };
+  return { kind: 'file', name, mode: modeOf(stats), size: stats.size, modifiedAt, content: { path } };
 }
 
-const bitsOf = (stats: Stats): number => stats.mode & 0o7777;
+/**
+ * As Git means it, which only knows whether a file can be executed. The other bits of the checkout come from the umask of
+ * the agent, which lets nobody else read it: an app that its Dockerfile runs as another user could not read its own files.
+ */
+const modeOf = (stats: Stats): number => ((stats.mode & 0o100) === 0 ? FILE_MODE : PROGRAM_MODE);
 
 const timeOf = (stats: Stats | null, { time }: Walk): bigint => time ?? BigInt(Math.round((stats?.mtimeMs ?? 0) * 1e6));
