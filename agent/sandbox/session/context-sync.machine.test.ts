@@ -100,14 +100,16 @@ describe('the context of a build', () => {
     }
   });
 
-  test('the image contains exactly the selected files, with modes, links, owner and the time of the commit', async () => {
+  test("the image contains exactly the selected files, with Git's modes, links, owner and the time of the commit", async () => {
     await writeFile(inContext('.dockerignore'), '*\n!a\n!sub\nsub/*.log\n!deep/er/kept\n');
     await mkdir(inContext('deep/er'), { recursive: true });
     for (const name of ['sub/x.log', 'deep/er/kept', 'deep/er/not', 'ünï {1}']) await writeFile(inContext(name), name);
     await writeFile(inContext('sub/ünï, {1} +'), '');
     await symlink('/etc/hostname', inContext('sub/link'));
-    await chmod(inContext('a'), 0o751);
-    await chmod(inContext('sub/c'), 0o4640);
+    // As the agent of a host checks out: only it can read.
+    await chmod(inContext('a'), 0o700);
+    await chmod(inContext('sub'), 0o700);
+    await chmod(inContext('sub/c'), 0o600);
     const { text } = await builder.build(
       [
         `FROM ${DEBIAN}`,
@@ -127,9 +129,9 @@ describe('the context of a build', () => {
       'D deep/er 755',
       'D sub 755',
       `F .orkestr/settings 644 0:0 ${at} `,
-      `F a 751 0:0 ${at} `,
+      `F a 755 0:0 ${at} `,
       `F deep/er/kept 644 0:0 ${at} `,
-      `F sub/c 4640 0:0 ${at} `,
+      `F sub/c 644 0:0 ${at} `,
       `F sub/link 777 0:0 ${at} /etc/hostname`,
       `F sub/ünï, {1} + 644 0:0 ${at} `,
     ]);
