@@ -20,7 +20,7 @@ interface Restart {
 /**
  * Only checks, if the container already runs and accepts connections.
  * @returns its address now
- * @throws OrkestrError ORK_APP_EXITED, ORK_PORT_CLOSED
+ * @throws OrkestrError ORK_APP_EXITED, ORK_PORT_CLOSED, and what starting an existing container throws
  */
 export async function restart(
   ports: Ports,

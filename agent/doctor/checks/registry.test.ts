@@ -100,7 +100,7 @@ const ALL_HERE = BaseImages.parse(
   Object.fromEntries(Object.keys(BaseImages.parse({})).map((kind) => [kind, 'base:1'] as const)),
 );
 
-test('a registry is asked for the base images that this host lacks, and none if it has them all', async (t) => {
+test('a registry that does not answer matters only for base images that this host lacks', async (t) => {
   const engine = await engineWith(t, ['base:1', `${NOWHERE}/go:1`]);
   assert.equal(await told({ engine, baseImages: { go: `${NOWHERE}/go:1` } }), SKIPPED);
   assert.deepEqual(await told({ engine, baseImages: { go: `${NOWHERE}/go:2`, rust: `${NOWHERE}/rust:1` } }), [
@@ -111,7 +111,17 @@ test('a registry is asked for the base images that this host lacks, and none if 
   ]);
 });
 
-test('Docker Hub is asked for images whose names name no registry', async (t) => {
+test('base images of an app that another host has built are not needed here', async (t) => {
+  const { name, certFile } = await startRegistry(t);
+  const root = temporaryFolder(t);
+  const folder = join(root, 'etc/docker/certs.d', name);
+  mkdirSync(folder, { recursive: true });
+  copyFileSync(certFile, join(folder, 'ca.crt'));
+  const builtElsewhere = live({ registryReference: `${name}/shop:1`, baseDigests: { [`${NOWHERE}/base:1`]: 'x' } });
+  assert.deepEqual(await told({ root, engine: await engineWith(t, ['base:1']), live: [builtElsewhere] }), []);
+});
+
+test('images without a registry in their name are those of Docker Hub', async (t) => {
   const engine = await engineWith(t, ['base:1']);
   const nobodyKnows: Exec = async () => ({ exitCode: 2, stdout: '', stderr: '', timedOut: false });
   assert.deepEqual(await told({ engine, baseImages: { node: 'node:26-trixie-slim' }, exec: nobodyKnows }), [
