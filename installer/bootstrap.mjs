@@ -54,15 +54,18 @@ function namedCommand(name) {
 }
 
 /**
- * `run FILE ARGS`: benches, fuzzers and other tools. packages.json lists the Debian packages of FILE under its path.
- * Progress goes to stderr because other programs read the tool's output.
+ * `run FILE ARGS`: benches, fuzzers and other tools. packages.json lists the Debian packages of FILE under its path, and
+ * what only one of its options needs under `FILE --option`. Progress goes to stderr because other programs read the
+ * tool's output.
  *
  * @param {string[]} argv
  * @returns {[Command, string[]]}
  */
 function readRun([file = '', ...args]) {
   if (!existsSync(join(ROOT, file)) || !/\.[mt]?[jt]s$/.test(file)) throw new PrepareError('ORK_PREPARE_FAILED', USAGE);
-  return [{ script: file, args: [], root: false, packages: [file], quietly: true, progress: process.stderr }, args];
+  const options = args.filter((arg) => arg.startsWith('--'));
+  const packages = [file, ...options.map((option) => `${file} ${option}`)];
+  return [{ script: file, args: [], root: false, packages, quietly: true, progress: process.stderr }, args];
 }
 
 /**

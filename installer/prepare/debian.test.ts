@@ -51,6 +51,8 @@ test('the package lists cover both commands, and a trimmed PATH is completed', (
     [...readPackages(['test/arm64/main.ts'], arch).keys()].filter((name) => name.startsWith('g++'));
   assert.deepEqual(compilers('x64'), ['g++', 'g++-aarch64-linux-gnu']);
   assert.deepEqual(compilers('arm64'), ['g++', 'g++-x86-64-linux-gnu']);
+  const measured = readPackages(['installer/release/main.ts', 'installer/release/main.ts --measure']);
+  assert.ok(measured.has('iptables') && !readPackages(['installer/release/main.ts']).has('iptables'));
   assert.match(completePath('/opt/x'), /^\/opt\/x:.*\/usr\/sbin/);
   assert.match(completePath(undefined), /\/usr\/bin/);
 });
