@@ -20,10 +20,12 @@ const SMALL = [
 ] as const;
 /**
  * Nobody waits for the agent's own code: V8 does not optimize code that only the start makes hot, and drops what it has
- * compiled for the start at the first rest.
+ * compiled for the start at the first rest. V8 would collect an idle heap every 106 s, and the code of the rounds with
+ * it: that took two thirds of an idle agent's CPU time. tidy.ts does so once it has grown.
  */
 const AGENT = [
   ...SMALL,
+  '--no-memory-reducer',
   '--invocation-count-for-maglev=20000',
   '--bytecode-old-age=1',
   '--flush-baseline-code',

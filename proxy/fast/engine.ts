@@ -1,4 +1,4 @@
-/** The fast engine of a process: its connections, and the sweep that holds them to their time limits. */
+/** The fast engine of a process and its connections. */
 import type { Socket } from 'node:net';
 import type { Acceptor, Context } from '../engine/context.ts';
 import { unreadRequest } from '../engine/unread.ts';
@@ -7,7 +7,6 @@ import { CLIENT_TIMEOUT, rawPage } from '../http/pages.ts';
 import { RequestIds } from '../http/request-ids.ts';
 import { mappedBuffer } from '../mapped-buffer.ts';
 import { SharedReads } from '../net/reads.ts';
-import { Sweep } from '../net/sweep.ts';
 import type { AddressRanges } from '../policy/allow-list.ts';
 import type { Client } from '../policy/client-address.ts';
 import { Pools } from '../target/pool.ts';
@@ -18,8 +17,6 @@ import { RequestHead } from './head.ts';
 
 /** Size of the read buffer, bytes. All client connections share it, so whatever outlives a read must be copied. */
 const READ_BYTES = 65_536;
-/** How often time limits are checked, ms. A time limit shorter than 2 s shortens the interval. */
-const SWEEP_MS = 500;
 
 export class FastEngine implements Shared {
   readonly context: Context;
@@ -35,8 +32,6 @@ export class FastEngine implements Shared {
   readonly #in = mappedBuffer(READ_BYTES + 1);
   readonly #reads: SharedReads;
   readonly #clients = new Set<ClientConnection>();
-  readonly #sweep: Sweep<ClientConnection>;
-  readonly #timer: NodeJS.Timeout;
   #whenEmpty: (() => void) | null = null;
 
   constructor(context: Context, trusted: AddressRanges, general: Acceptor, pools: Pools) {
@@ -46,9 +41,7 @@ export class FastEngine implements Shared {
     this.pools = pools;
     this.#general = general;
     this.#reads = new SharedReads(this.#in.subarray(0, READ_BYTES));
-    this.#sweep = new Sweep(this.#clients, (client) => client.check(pools.now), context.clock);
-    const shortest = Math.min(...Object.values(context.timeouts));
-    this.#timer = setInterval(() => this.#tick(), Math.max(10, Math.min(SWEEP_MS, shortest / 4))).unref();
+    pools.pulse.watch(this.#clients, (client) => client.check(pools.now));
   }
 
   /**
@@ -56,6 +49,7 @@ export class FastEngine implements Shared {
    *   first
    */
   accept(socket: Socket, peer: Client): void {
+    this.pools.pulse.wake();
     const client = new ClientConnection(socket, peer, this);
     this.#clients.add(client);
     const begun = socket.read() as Buffer | null;
@@ -92,7 +86,6 @@ export class FastEngine implements Shared {
   async close(): Promise<void> {
     this.closing = true;
     if (this.#clients.size > 0) await new Promise<void>((resolve) => (this.#whenEmpty = resolve));
-    clearInterval(this.#timer);
     this.pools.close();
   }
 
@@ -104,10 +97,5 @@ export class FastEngine implements Shared {
 
   destroy(): void {
     for (const client of this.#clients) client.destroy(false);
-  }
-
-  #tick(): void {
-    this.pools.tick();
-    this.#sweep.begin();
   }
 }

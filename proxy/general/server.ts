@@ -38,6 +38,8 @@ export class GeneralServer {
   readonly #open = new Set<Duplex>();
   readonly #silent = new Set<Duplex>();
   readonly #peers = new WeakMap<Duplex, Client>();
+  /** False until the first connection: an idle proxy does not wake up. */
+  #isTracking = false;
   #closing = false;
   #closesIdle = false;
 
@@ -51,8 +53,6 @@ export class GeneralServer {
       context.observer.unrouted(unreadRequest('general', this.#peerOf(socket), status));
     });
     this.#server = this.#makeServer();
-    // The server never listens itself, but node sets up its head and idle limits at this event.
-    this.#server.emit('listening');
   }
 
   /**
@@ -60,6 +60,7 @@ export class GeneralServer {
    * @param peer the client at its other end; absent: derived from the connection
    */
   accept(socket: Duplex, peer: Client = peerOf(socket)): void {
+    this.#trackConnections();
     this.#peers.set(socket, peer);
     this.#open.add(socket);
     this.#silent.add(socket);
@@ -70,6 +71,13 @@ export class GeneralServer {
     // Node calls `destroySoon` after the last response, to close the connection at once.
     Object.assign(socket, { destroySoon: () => linger(socket, this.#context.timeouts) });
     this.#server.emit('connection', socket);
+  }
+
+  /** The server never listens itself, but node sets up its head and idle limits at this event: a check every second. */
+  #trackConnections(): void {
+    if (this.#isTracking) return;
+    this.#isTracking = true;
+    this.#server.emit('listening');
   }
 
   /** Makes each response from now on the last one on its connection. New connections are still accepted. */

@@ -5,6 +5,7 @@
 import type { ClientHttp2Session } from 'node:http2';
 import type { Clock } from '../clock.ts';
 import type { Timeouts } from '../config.ts';
+import { Pulse } from '../net/pulse.ts';
 import type { Target } from '../upstream/target.ts';
 import type { Call } from './call.ts';
 import { Http2Call } from './http2-call.ts';
@@ -79,12 +80,16 @@ export class Http2Sessions {
   readonly #timeouts: Timeouts;
   readonly #clock: Clock;
   readonly #sessions = new Map<Target, Http2Session[]>();
-  #sweeper: NodeJS.Timeout | null = null;
+  /** All that are open, also those that take no further calls. */
+  readonly #all = new Set<Http2Session>();
+  readonly #pulse: Pulse;
   #closing = false;
 
   constructor(timeouts: Timeouts, clock: Clock) {
     this.#timeouts = timeouts;
     this.#clock = clock;
+    this.#pulse = new Pulse(clock, SWEEP_MS);
+    this.#pulse.watch(this.#all, (session) => this.#check(session));
   }
 
   /** Like `Calls.start` (call.ts), it never throws. The sink is not called before it returns. */
@@ -98,7 +103,6 @@ export class Http2Sessions {
   close(): void {
     this.#closing = true;
     for (const target of this.#sessions.keys()) this.#retire(target);
-    if (this.#sweeper) clearInterval(this.#sweeper);
   }
 
   #sessionFor(target: Target): Http2Session {
@@ -111,6 +115,8 @@ export class Http2Sessions {
     // The target was retired just after it was claimed: the connection serves this request and is not kept.
     const isSingle = this.#closing || target.state !== 'healthy';
     const session = new Http2Session(target, this.#timeouts, now, isSingle, () => this.#closed(target, session));
+    this.#pulse.wake();
+    this.#all.add(session);
     if (isSingle) return session;
     const known = this.#sessions.get(target);
     if (known) known.push(session);
@@ -118,11 +124,11 @@ export class Http2Sessions {
       this.#sessions.set(target, [session]);
       target.onRetired(() => this.#retire(target));
     }
-    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
     return session;
   }
 
   #closed(target: Target, session: Http2Session): void {
+    this.#all.delete(session);
     const sessions = this.#sessions.get(target);
     const at = sessions?.indexOf(session) ?? -1;
     if (at >= 0) sessions?.splice(at, 1);
@@ -133,13 +139,9 @@ export class Http2Sessions {
     this.#sessions.delete(target);
   }
 
-  #sweep(): void {
-    const now = this.#clock.monotonic();
-    for (const sessions of this.#sessions.values()) {
-      for (const session of sessions) {
-        for (const call of session.calls) call.checkDeadline(now);
-        if (session.calls.size === 0 && now - session.idleSince > IDLE_MS) session.close();
-      }
-    }
+  #check(session: Http2Session): void {
+    const { now } = this.#pulse;
+    for (const call of session.calls) call.checkDeadline(now);
+    if (session.calls.size === 0 && now - session.idleSince > IDLE_MS) session.close();
   }
 }

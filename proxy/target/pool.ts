@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.ts';
 import type { Limits, Timeouts } from '../config.ts';
 import { mappedBuffer } from '../mapped-buffer.ts';
-import { Sweep } from '../net/sweep.ts';
+import { Pulse } from '../net/pulse.ts';
 import type { Target } from '../upstream/target.ts';
 import type { Call, CallRequest, Calls, CallSink } from './call.ts';
 import { TargetConnection } from './connection.ts';
@@ -14,6 +14,8 @@ import { ResponseHead } from './response-head.ts';
 const SCRATCH_BYTES = 98_304;
 /** Connections closed in one turn of the event loop; each close takes about 20 µs. */
 const CLOSED_AT_ONCE = 8;
+/** How often time limits are checked, ms. A time limit shorter than 2 s shortens the interval. */
+const CHECK_MS = 500;
 /** A request that must not be repeated uses an idle connection only if it was in use this recently, ms. */
 const FRESH_MS = 1_000;
 
@@ -23,21 +25,25 @@ export class Pools implements Calls, ConnectionOwner {
   readonly scratch = mappedBuffer(SCRATCH_BYTES);
   readonly buffers = new ReadBuffers();
   readonly head = new ResponseHead();
-  now: number;
-  readonly #clock: Clock;
+  /** Also checks the connections of clients, which read its time. */
+  readonly pulse: Pulse;
   readonly #limits: Limits;
   readonly #idle = new Map<Target, TargetConnection[]>();
   readonly #all = new Set<TargetConnection>();
-  readonly #sweep: Sweep<TargetConnection>;
   #idleCount = 0;
   #closing = false;
 
   constructor(limits: Limits, timeouts: Timeouts, clock: Clock) {
     this.timeouts = timeouts;
     this.#limits = limits;
-    this.#clock = clock;
-    this.now = clock.monotonic();
-    this.#sweep = new Sweep(this.#all, (connection) => connection.check(this.now), clock);
+    const shortestMs = Math.min(...Object.values(timeouts));
+    this.pulse = new Pulse(clock, Math.max(10, Math.min(CHECK_MS, shortestMs / 4)));
+    // Fails calls that time out, and closes idle connections before the target does.
+    this.pulse.watch(this.#all, (connection) => connection.check(this.now));
+  }
+
+  get now(): number {
+    return this.pulse.now;
   }
 
   get counts(): { idle: number; busy: number } {
@@ -72,12 +78,6 @@ export class Pools implements Calls, ConnectionOwner {
     this.#idleCount -= 1;
   }
 
-  /** Called periodically: fails calls that time out, and closes idle connections before the target does. */
-  tick(): void {
-    this.now = this.#clock.monotonic();
-    this.#sweep.begin();
-  }
-
   close(): void {
     this.#closing = true;
     for (const target of this.#idle.keys()) this.#retire(target);
@@ -101,6 +101,7 @@ export class Pools implements Calls, ConnectionOwner {
   }
 
   #open(target: Target): TargetConnection {
+    this.pulse.wake();
     const connection = new TargetConnection(target, this);
     this.#all.add(connection);
     return connection;

@@ -13,14 +13,14 @@ const SETTLE_MS = 3000;
 const WATCH_MS = 5000;
 /** On a machine under load the start takes longer. */
 const MOST_LOOKS = 5;
-/** Time limits are checked twice a second. */
-const MAX_WAKES_PER_SECOND = 3.2;
+/** None of its own; what remains is Node's and the kernel's. */
+const MAX_WAKES_PER_SECOND = 0.7;
 
 /** How often the main thread went to sleep. */
 const sleepsOf = (pid: number): number =>
   Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/task/${pid}/status`, 'utf8'))?.[1]);
 
-test('an idle proxy compiles no hot code, and wakes only a few times a second', async (t) => {
+test('an idle proxy compiles no hot code, and does not wake up by itself', async (t) => {
   const [node, ...operands] = proxyArgv();
   const child = spawn(node, ['--trace-opt', ...operands, 'serve'], { env: environment(await temporaryFolder(t)) });
   t.after(() => child.kill('SIGKILL'));

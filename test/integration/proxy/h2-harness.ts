@@ -77,7 +77,6 @@ export async function startHttp2Edge(t: TestContext, settings: Http2Settings = {
     tableUnreadable: () => false,
   };
   const pools = new Pools(limits, timeouts, systemClock);
-  const sweep = setInterval(() => pools.tick(), 50);
   const general = new GeneralServer(context);
   const front = new Http2Front(context, pools, general, settings.engine);
   const { cert, key } = await makeCertificate(await temporaryFolder(t), 'app.test', ['DNS:app.test', 'DNS:b.test']);
@@ -92,7 +91,6 @@ export async function startHttp2Edge(t: TestContext, settings: Http2Settings = {
     front.destroy();
     plane.cut();
     general.destroy();
-    clearInterval(sweep);
     pools.close();
     await Promise.all([front.close(), general.close()]);
   });
