@@ -227,6 +227,27 @@ test('requests reach an HTTP/2 app directly, and for a stripped prefix through t
   }
 });
 
+test('a request in flight keeps its time limit when a cutover retires its target', async (t) => {
+  let aheadMs = 0;
+  const edge = await startHttp2Edge(t, { aheadMs: () => aheadMs });
+  const silent = createHttp2Server();
+  const asked = once(silent, 'stream');
+  const sessions: ServerHttp2Session[] = [];
+  silent.on('session', (opened) => sessions.push(opened));
+  const port = await listen(silent);
+  t.after(() => {
+    for (const opened of sessions) opened.destroy();
+    silent.close();
+  });
+  edge.plane.put(h2cEntry(port));
+  const answer = ask(await edge.connect(), { ':path': '/' });
+  await asked;
+  const next = [{ id: uuid(1002), address: '127.0.0.1', port: 1 }];
+  edge.plane.put(h2cEntry(port, { generation: 2, targets: next }));
+  aheadMs = 300_000;
+  assert.equal((await answer).status, 504);
+});
+
 test('an HTTP/2 app that is down yields 502, and after a GOAWAY a new connection is used', async (t) => {
   const edge = await startHttp2Edge(t);
   let connections = 0;
