@@ -8,7 +8,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { installPackages, missingPackages, readPackages } from './prepare/debian.mjs';
+import { groupsOf, installPackages, missingPackages, readPackages } from './prepare/debian.mjs';
 import { installDependencies, isInstalledAsLocked, pinnedNode } from './prepare/dependencies.mjs';
 import { handOver } from './prepare/hand-over.mjs';
 import { checkMachine, readMachine } from './prepare/machine.mjs';
@@ -54,17 +54,15 @@ function namedCommand(name) {
 }
 
 /**
- * `run FILE ARGS`: benches, fuzzers and other tools. packages.json lists the Debian packages of FILE under its path, and
- * what only one of its options needs under `FILE --option`. Progress goes to stderr because other programs read the
- * tool's output.
+ * `run FILE ARGS`: benches, fuzzers and other tools. Progress goes to stderr because other programs read the tool's
+ * output.
  *
  * @param {string[]} argv
  * @returns {[Command, string[]]}
  */
 function readRun([file = '', ...args]) {
   if (!existsSync(join(ROOT, file)) || !/\.[mt]?[jt]s$/.test(file)) throw new PrepareError('ORK_PREPARE_FAILED', USAGE);
-  const options = args.filter((arg) => arg.startsWith('--'));
-  const packages = [file, ...options.map((option) => `${file} ${option}`)];
+  const packages = groupsOf(file, args);
   return [{ script: file, args: [], root: false, packages, quietly: true, progress: process.stderr }, args];
 }
 

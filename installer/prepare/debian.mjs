@@ -37,6 +37,18 @@ const REASONS = [
 ];
 
 /**
+ * The groups of packages.json for a script: the one named by its path, and for each of its options `FILE --option`, with
+ * what only that option needs.
+ *
+ * @param {string} file
+ * @param {readonly string[]} args
+ */
+export const groupsOf = (file, args) => [
+  file,
+  ...args.filter((arg) => arg.startsWith('--')).map((option) => `${file} ${option}`),
+];
+
+/**
  * The packages of some groups of packages.json: name → programs that show that the package is installed. Includes the
  * groups that a group extends, and its packages for this processor only ("on-x64"). An unknown group is empty: most
  * scripts that are run by path need no Debian packages.

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { installPackages, missingPackages, readPackages } from './debian.mjs';
+import { groupsOf, installPackages, missingPackages, readPackages } from './debian.mjs';
 import { completePath } from './programs.mjs';
 
 let folder: string;
@@ -51,8 +51,11 @@ test('the package lists cover both commands, and a trimmed PATH is completed', (
     [...readPackages(['test/arm64/main.ts'], arch).keys()].filter((name) => name.startsWith('g++'));
   assert.deepEqual(compilers('x64'), ['g++', 'g++-aarch64-linux-gnu']);
   assert.deepEqual(compilers('arm64'), ['g++', 'g++-x86-64-linux-gnu']);
-  const measured = readPackages(['installer/release/main.ts', 'installer/release/main.ts --measure']);
-  assert.ok(measured.has('iptables') && !readPackages(['installer/release/main.ts']).has('iptables'));
+  const packagesOf = (...args: string[]): string[] => [
+    ...readPackages(groupsOf('installer/release/main.ts', args)).keys(),
+  ];
+  assert.ok(packagesOf('--key', 'k.pem', '--measure').includes('iptables'));
+  assert.ok(!packagesOf('--key', 'k.pem').includes('iptables'));
   assert.match(completePath('/opt/x'), /^\/opt\/x:.*\/usr\/sbin/);
   assert.match(completePath(undefined), /\/usr\/bin/);
 });

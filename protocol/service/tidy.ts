@@ -44,18 +44,30 @@ export function tidyAtFirstRest({ lookMs = LOOK_MS, workLookMs = WORK_LOOK_MS } 
 /**
  * Compacts the heap whenever it has grown by {@link GROWN_BYTES}, for as long as the process runs. For a process whose
  * clients can wait some 40 ms. Does nothing without node's `--expose-gc`.
+ *
+ * After a compaction that left more than the one before, the next one does not wait for growth: some of it may have
+ * belonged to work in progress.
  * @param everyMs interval between checks, ms
  */
 export function tidyWhenGrown(everyMs = GROWN_LOOK_MS): void {
   const { gc } = globalThis;
   if (!gc) return;
-  let tidyBytes = 0;
+  let [tidyBytes, hasMore] = [0, false];
+  const hasGrown = (bytes: number): boolean => bytes - tidyBytes >= GROWN_BYTES;
   const look = (): void => {
-    if (getHeapStatistics().total_physical_size - tidyBytes < GROWN_BYTES) return;
+    if (!hasMore && !hasGrown(heldBytes())) return;
     compact(gc);
-    tidyBytes = getHeapStatistics().total_physical_size;
+    const left = heldBytes();
+    hasMore = hasGrown(left);
+    tidyBytes = left;
   };
   setInterval(look, everyMs).unref();
+}
+
+/** The heap, and the buffers outside of it that only a collection frees. */
+function heldBytes(): number {
+  const { total_physical_size: heap, external_memory: buffers } = getHeapStatistics();
+  return heap + buffers;
 }
 
 /**

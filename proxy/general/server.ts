@@ -38,7 +38,7 @@ export class GeneralServer {
   readonly #open = new Set<Duplex>();
   readonly #silent = new Set<Duplex>();
   readonly #peers = new WeakMap<Duplex, Client>();
-  /** False until the first connection: an idle proxy does not wake up. */
+  /** False while there are no connections. */
   #isTracking = false;
   #closing = false;
   #closesIdle = false;
@@ -67,6 +67,7 @@ export class GeneralServer {
     socket.once('close', () => {
       this.#open.delete(socket);
       this.#silent.delete(socket);
+      if (this.#open.size === 0) this.#trackNothing();
     });
     // Node calls `destroySoon` after the last response, to close the connection at once.
     Object.assign(socket, { destroySoon: () => linger(socket, this.#context.timeouts) });
@@ -78,6 +79,12 @@ export class GeneralServer {
     if (this.#isTracking) return;
     this.#isTracking = true;
     this.#server.emit('listening');
+  }
+
+  /** Ends node's checks, so that an idle proxy does not wake up. A server that does not listen can be closed often. */
+  #trackNothing(): void {
+    this.#isTracking = false;
+    this.#server.close();
   }
 
   /** Makes each response from now on the last one on its connection. New connections are still accepted. */

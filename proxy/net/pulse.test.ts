@@ -46,6 +46,19 @@ test('it stands still once nothing is left to check, and goes on from the time a
   assert.deepEqual(seen, ['b at 11000']);
 });
 
+test('it goes on while anything is left to check in one of several sets', (t) => {
+  const { pulse, things, seen, pass } = pulseOf(t);
+  const others = new Set(['last']);
+  pulse.watch(others, (other) => void seen.push(`${other} at ${pulse.now}`));
+  pulse.wake();
+  things.add('d');
+  pass(BEAT_MS);
+  things.clear();
+  pass(BEAT_MS);
+  pass(BEAT_MS);
+  assert.deepEqual(seen, ['d at 500', 'last at 500', 'last at 1000', 'last at 1500']);
+});
+
 test('waking it while it beats does not delay the next beat', (t) => {
   const { pulse, things, seen, pass } = pulseOf(t);
   pulse.wake();

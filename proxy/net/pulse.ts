@@ -5,40 +5,34 @@
 import type { Clock } from '../clock.ts';
 import { Sweep } from './sweep.ts';
 
-/** A round of checks for the members of one set. */
-interface Round {
-  readonly isOver: boolean;
-  begin(): void;
-}
+/** Time between two checks, ms. */
+export const CHECK_MS = 500;
 
 export class Pulse {
   readonly #clock: Clock;
   readonly #everyMs: number;
-  readonly #rounds: Round[] = [];
+  readonly #sweeps: Pick<Sweep<unknown>, 'begin' | 'isEmpty'>[] = [];
+  /** Null while nothing is watched. */
   #timer: NodeJS.Timeout | null = null;
   #now: number;
 
-  /** @param everyMs interval between checks, ms */
-  constructor(clock: Clock, everyMs: number) {
+  constructor(clock: Clock, everyMs = CHECK_MS) {
     this.#clock = clock;
     this.#everyMs = everyMs;
     this.#now = clock.monotonic();
   }
 
-  /** Coarse monotonic time, ms: as old as the last check, while anything is watched. */
+  /** Coarse monotonic time, ms: as old as the last check, while there is something to check. */
   get now(): number {
     return this.#now;
   }
 
-  /** @param things whoever adds the first one calls {@link wake} before it reads the time */
+  /**
+   * Has the members of a set checked.
+   * @param things whoever adds the first one calls {@link wake} before it reads the time
+   */
   watch<T>(things: ReadonlySet<T>, check: (thing: T) => void): void {
-    const sweep = new Sweep(things, check, this.#clock);
-    this.#rounds.push({
-      get isOver() {
-        return things.size === 0;
-      },
-      begin: () => sweep.begin(),
-    });
+    this.#sweeps.push(new Sweep(things, check, this.#clock));
   }
 
   /** There is something to check again. */
@@ -50,9 +44,12 @@ export class Pulse {
 
   #beat(): void {
     this.#now = this.#clock.monotonic();
-    for (const round of this.#rounds) round.begin();
-    if (this.#timer === null || !this.#rounds.every((round) => round.isOver)) return;
-    clearInterval(this.#timer);
+    for (const sweep of this.#sweeps) sweep.begin();
+    if (this.#sweeps.every((sweep) => sweep.isEmpty)) this.#rest();
+  }
+
+  #rest(): void {
+    if (this.#timer) clearInterval(this.#timer);
     this.#timer = null;
   }
 }

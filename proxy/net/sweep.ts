@@ -24,6 +24,10 @@ export class Sweep<T> {
     this.#clock = clock;
   }
 
+  get isEmpty(): boolean {
+    return this.#things.size === 0;
+  }
+
   /** Begins a round, unless the last one is still in progress. */
   begin(): void {
     if (this.#left !== null) return;

@@ -15,7 +15,6 @@ import type { Http2CallRequest, Http2CallSink } from './http2-call.ts';
 const MAX_STREAMS = 100;
 /** Idle time after which a connection is closed, ms. */
 const IDLE_MS = 60_000;
-const SWEEP_MS = 500;
 /** Flow-control window per request, bytes of its response. */
 const WINDOW_BYTES = 65_535;
 
@@ -88,7 +87,7 @@ export class Http2Sessions {
   constructor(timeouts: Timeouts, clock: Clock) {
     this.#timeouts = timeouts;
     this.#clock = clock;
-    this.#pulse = new Pulse(clock, SWEEP_MS);
+    this.#pulse = new Pulse(clock);
     this.#pulse.watch(this.#all, (session) => this.#check(session));
   }
 

@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.ts';
 import type { Limits, Timeouts } from '../config.ts';
 import { mappedBuffer } from '../mapped-buffer.ts';
-import { Pulse } from '../net/pulse.ts';
+import { CHECK_MS, Pulse } from '../net/pulse.ts';
 import type { Target } from '../upstream/target.ts';
 import type { Call, CallRequest, Calls, CallSink } from './call.ts';
 import { TargetConnection } from './connection.ts';
@@ -14,8 +14,6 @@ import { ResponseHead } from './response-head.ts';
 const SCRATCH_BYTES = 98_304;
 /** Connections closed in one turn of the event loop; each close takes about 20 µs. */
 const CLOSED_AT_ONCE = 8;
-/** How often time limits are checked, ms. A time limit shorter than 2 s shortens the interval. */
-const CHECK_MS = 500;
 /** A request that must not be repeated uses an idle connection only if it was in use this recently, ms. */
 const FRESH_MS = 1_000;
 
@@ -36,6 +34,7 @@ export class Pools implements Calls, ConnectionOwner {
   constructor(limits: Limits, timeouts: Timeouts, clock: Clock) {
     this.timeouts = timeouts;
     this.#limits = limits;
+    // Tests have limits shorter than 2 s.
     const shortestMs = Math.min(...Object.values(timeouts));
     this.pulse = new Pulse(clock, Math.max(10, Math.min(CHECK_MS, shortestMs / 4)));
     // Fails calls that time out, and closes idle connections before the target does.
