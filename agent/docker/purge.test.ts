@@ -66,3 +66,31 @@ test('a network to which a container was attached a moment ago stays as well', a
   const { purged, removed } = await purgedNetworks({ 'orkestr-shop': [] }, ['id of orkestr-shop']);
   assert.deepEqual([removed, purged.networks, purged.kept], [[], 0, [{ name: 'orkestr-shop', containers: [] }]]);
 });
+
+test('images that this agent built or pulled are removed, one that another agent has too loses its name only', async () => {
+  const scope = 'aabbccdd';
+  const Labels = { 'orkestr.scope': scope };
+  const labelled = [
+    { Id: 'built', Labels, RepoTags: ['orkestr/shop:1', 'orkestr/shop:2'] },
+    { Id: 'without a name', Labels, RepoTags: [] },
+    { Id: 'shared', Labels, RepoTags: ['orkestr/shop:3', 'orkestr-11223344/env:1'] },
+    { Id: 'pulled by another agent', Labels, RepoTags: ['orkestr-11223344/env:2'] },
+  ];
+  const pulled = [{ Id: 'pulled', Labels: { 'orkestr.scope': '11223344' }, RepoTags: [`orkestr-${scope}/env:1`] }];
+  const removed: string[] = [];
+  const docker = scripted<Docker>('docker', {
+    listContainers: (async () => []) as unknown as Docker['listContainers'],
+    listImages: (async ({ filters }: { filters: { reference?: string[] } }) =>
+      filters.reference ? pulled : labelled) as unknown as Docker['listImages'],
+    listNetworks: (async () => []) as Docker['listNetworks'],
+    getImage: (name: string) =>
+      scripted<Docker.Image>('image', {
+        remove: (async ({ force }: { force?: boolean }) =>
+          removed.push(`${name}${force ? ', forced' : ''}`)) as unknown as Docker.Image['remove'],
+      }),
+  });
+  const call: Engine['call'] = (_what, work) => work(docker, new AbortController().signal);
+  const purged = await purgeEngine(scripted<Engine>('engine', { call }), scope, { keepData: false });
+  assert.deepEqual(removed, ['built, forced', 'without a name, forced', 'orkestr/shop:3', 'pulled, forced']);
+  assert.equal(purged.images, 4);
+});

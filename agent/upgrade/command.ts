@@ -86,7 +86,7 @@ function describe({ layout }: UpgradeParts, { from, version, source }: UpgradePl
     `orkestr ${from} would become ${version}, ${placeOf(source)}:`,
     `  - the release is verified, unpacked, and tried on this host`,
     `  - ${what} are switched to it; apps keep serving`,
-    `  - ${from} is kept, and is restored automatically if ${version} is not healthy within a minute`,
+    `  - ${from} is kept, and is restored automatically if ${version} does not become healthy`,
     'Nothing was changed.',
   ].join('\n');
 }

@@ -72,9 +72,11 @@ const engineCall = (method: string, path: string, ...options: string[]): string[
   return [...curl, `http://localhost/${path}`];
 };
 
-/** Removes all images without a container. */
-export const pruneImages = (host: LabHost): Promise<string> =>
-  host.must(engineCall('POST', `images/prune?filters=${encodeURIComponent('{"dangling":["false"]}')}`));
+/** Removes the base images that the lab has given to the host; images that were built on them must be gone. */
+export async function takeBaseImages(host: LabHost): Promise<void> {
+  // Not every host has each of them.
+  for (const image of Object.values(BaseImages.parse({}))) await host.run(engineCall('DELETE', `images/${image}`));
+}
 
 /** Copies a base image from the machine's engine to the host's: a lab can reach no registry. */
 export async function giveBaseImage(lab: Lab, host: LabHost, kind: 'node' | 'static' = 'node'): Promise<void> {

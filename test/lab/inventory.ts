@@ -11,7 +11,7 @@ const rules = (program: string): string =>
 
 /**
  * Files with mode and owner (except those of packages, caches and what systemd makes for itself), users, units,
- * firewall rules, links, mounts below our folders, and the engine's objects.
+ * firewall rules, links, and the engine's objects.
  */
 const LOOKS: readonly (readonly [string, string])[] = [
   [
@@ -46,6 +46,25 @@ const OF_OTHERS = [
 ];
 
 export type Inventory = ReadonlySet<string>;
+
+/** What a host with an app has in an inventory: one without these lines would be the same before and after anything. */
+const SEEN = [
+  /^file \/opt\/orkestr\//,
+  /^file \/etc\/orkestr\//,
+  /^user orkestr-proxy:/,
+  /^unit orkestr-agent\.service /,
+  /^rule .*ORKESTR/,
+  /^container .*orkestr/,
+  /^image .*orkestr\//,
+  /^network .*orkestr/,
+  /^setting .*live-restore/,
+];
+
+/** @throws Error when the inventory of a host with an app lacks a kind of thing that orkestr adds */
+export function mustShowOurs(inventory: Inventory): void {
+  const missing = SEEN.filter((pattern) => ![...inventory].some((line) => pattern.test(line)));
+  if (missing.length > 0) throw new Error(`the inventory shows nothing like ${missing.join(', ')}`);
+}
 
 export async function takeInventory(host: LabHost): Promise<Inventory> {
   const lines: string[] = [];

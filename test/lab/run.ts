@@ -2,9 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '../../hub/cli/client.ts';
 import { App } from './app.ts';
-import { giveBaseImage, hubUrlOf, installHub, joinByOneLine, online, pruneImages } from './fleet.ts';
+import { giveBaseImage, hubUrlOf, installHub, joinByOneLine, online, takeBaseImages } from './fleet.ts';
 import type { HostImage, LabHost } from './host.ts';
-import { differences, takeInventory } from './inventory.ts';
+import { differences, mustShowOurs, takeInventory } from './inventory.ts';
 import type { Inventory } from './inventory.ts';
 import type { Lab } from './lab.ts';
 import { reachesNothing } from './phases/boot.ts';
@@ -68,6 +68,7 @@ export async function runLab(lab: Lab, images: Images, { bare, upgradesOnly }: C
     await lab.phase('first deployments, on both', () =>
       Promise.all([app.deploy(), other.deploy()]).then(() => undefined),
     );
+    await lab.phase('the comparison sees what is ours', async () => mustShowOurs(await takeInventory(web)));
     if (!upgradesOnly) await everydayPhases(lab, client, { app, other }, { web, api });
     await upgradePhases(lab, { app, other }, { hub, web });
     await lab.phase('status', async () => {
@@ -78,13 +79,11 @@ export async function runLab(lab: Lab, images: Images, { bare, upgradesOnly }: C
   } finally {
     await client.close();
   }
-  await lab.phase('base images taken off', async () => {
-    for (const host of [web, api]) await pruneImages(host);
-  });
   for (const host of [web, api, hub]) {
     await lab.phase(`uninstall of ${host.name}${host === api ? ', in an upgrade' : ''}`, async () => {
       if (host === api) await beginUpgrade(api);
       await host.must(['orkestr-agent', 'uninstall', '--purge']);
+      await takeBaseImages(host);
       const left = differences(before.get(host) ?? new Set(), await takeInventory(host));
       // Packages that the installer has downloaded stay, but nothing of ours does.
       mustBeEmpty(bare ? left.filter((line) => OURS.test(line)) : left);

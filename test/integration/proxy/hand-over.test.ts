@@ -9,7 +9,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { FlipReceipt, TableView } from '../../../protocol/proxy-admin.ts';
 import { until } from '../../harness/until.ts';
-import { answering, eventually, OK, scriptedUpstream, temporaryFolder, uuid } from './harness.ts';
+import {
+  answering,
+  eventually,
+  OK,
+  scriptedUpstream,
+  SWITCH,
+  temporaryFolder,
+  UPGRADE_FIELDS,
+  uuid,
+} from './harness.ts';
 import { ask, startLoad } from './load.ts';
 import { callAdmin, environment, isProxy, pidsIn, serve, start } from './proxy-process.ts';
 import type { Running } from './proxy-process.ts';
@@ -247,6 +256,31 @@ test('the third process knows a stream of the first, even if the second has no s
   await client.sees(/cd/);
   const { body } = await drained;
   assert.deepEqual([body.known, (body.streams as { carried: number }).carried], [true, 1]);
+});
+
+test('a WebSocket stays open over a hand-over, and its drain by the new process closes it with 1001', async (t) => {
+  const proxy = await serve(t, await temporaryFolder(t));
+  const [old, young] = [await scriptedUpstream(t), await scriptedUpstream(t, saying('v2'))];
+  await flipTo(proxy, 1, old.port);
+  const client = (await proxy.connect()).send(`GET / HTTP/1.1\r\nHost: app.test\r\n${UPGRADE_FIELDS}`);
+  const wire = await old.wire(0);
+  await wire.sees('\r\n\r\n');
+  wire.send(SWITCH);
+  await client.sees(/ 101 /);
+  await handOver(proxy);
+  wire.send('\x81\x05hello');
+  await client.sees(/\x81\x05hello$/);
+  await flipTo(proxy, 2, young.port);
+  const drain = {
+    upstreamId: uuid(1),
+    targetId: uuid(1001),
+    deadlineSeconds: 1,
+    streamDeadlineSeconds: 1,
+    spreadSeconds: 0,
+  };
+  const { body } = await proxy.admin('POST', '/v1/drain', JSON.stringify(drain));
+  await client.sees(/hello\x88\x02\x03\xe9$/);
+  assert.deepEqual(body.streams, { carried: 1, ended: 0, closed: 1 });
 });
 
 test('a successor that cannot start changes nothing, even if it removes the admin socket', async (t) => {

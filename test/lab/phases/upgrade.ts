@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { isEnded, Upgrade } from '../../../agent/upgrade/record.ts';
-import manifest from '../../../package.json' with { type: 'json' };
 import type { ErrorCode } from '../../../protocol/error-catalogue.ts';
 import type { App } from '../app.ts';
 import type { LabHost } from '../host.ts';
@@ -30,6 +29,7 @@ const NEXT = {
   interrupted: { version: '7.2.0' },
   /** The power is cut in the middle. */
   cut: { version: '7.2.1' },
+  noHub: { version: '7.2.2', before: { file: 'hub.cjs', text: `if (${STARTED}) process.exit(6);` } },
   noAgent: { version: '7.3.0', before: { file: 'agent.cjs', text: `if (${STARTED}) process.exit(3);` } },
   noProxy: { version: '7.4.0', before: { file: 'proxy/main.cjs', text: `if (${STARTED}) process.exit(4);` } },
   noTrial: {
@@ -109,17 +109,19 @@ export async function upgradePhases(
       await mustRunAll(web, await under);
     }),
   );
-  for (const [name, next, ends, code] of [
-    ['agent does not start: goes back', NEXT.noAgent, 'reverted', 'ORK_UPGRADE_UNHEALTHY'],
-    ['proxy does not start: goes back', NEXT.noProxy, 'reverted', 'ORK_PROXY_HAND_OVER'],
-    ['fails its trial: is not tried', NEXT.noTrial, 'failed', 'ORK_UPGRADE_TRIAL'],
-    ['signed by others: is not taken', NEXT.foreign, 'failed', 'ORK_UPGRADE_SIGNATURE'],
+  for (const [name, host, next, ends, code] of [
+    ['hub does not start: goes back', hub, NEXT.noHub, 'reverted', 'ORK_UPGRADE_UNHEALTHY'],
+    ['agent does not start: goes back', web, NEXT.noAgent, 'reverted', 'ORK_UPGRADE_UNHEALTHY'],
+    ['proxy does not start: goes back', web, NEXT.noProxy, 'reverted', 'ORK_PROXY_HAND_OVER'],
+    ['fails its trial: is not tried', web, NEXT.noTrial, 'failed', 'ORK_UPGRADE_TRIAL'],
+    ['signed by others: is not taken', web, NEXT.foreign, 'failed', 'ORK_UPGRADE_SIGNATURE'],
   ] as const) {
     await lab.phase(name, () =>
       app.under(async () => {
-        const record = await upgrade(web, ['--from', placeOf(next)]);
+        const before = await versionsOf(host);
+        const record = await upgrade(host, ['--from', placeOf(next)]);
         if (record.state !== ends || record.error?.code !== code) throw new Error(JSON.stringify(record));
-        await mustRunAll(web, NEXT.interrupted.version);
+        await mustRunAll(host, before.orkestr);
       }),
     );
   }
@@ -131,14 +133,14 @@ export async function upgradePhases(
   for (const cut of CUTS) await lab.phase(cut.name, () => other.under(() => cutInUpgrade(web, app, cut)));
   await lab.phase('only two releases are kept', async () => {
     const kept = (await web.must(['ls', '/opt/orkestr/releases'])).trim().split('\n');
-    // Including those that a proxy still runs from while it drains.
-    const allowed = [
-      manifest.version,
-      ...Object.values(NEXT)
-        .slice(0, 4)
-        .map(({ version }) => version),
-    ];
-    if (!kept.every((version) => allowed.includes(version))) throw new Error(kept.join());
+    // A proxy that has handed over drains, and runs from its own.
+    const inUse = await web.must([
+      'sh',
+      '-c',
+      'readlink /proc/[0-9]*/exe; readlink /opt/orkestr/current /opt/orkestr/previous',
+    ]);
+    const more = kept.filter((version) => !inUse.includes(`/${version}`));
+    if (more.length > 0) throw new Error(`${more.join()} of ${kept.join()} is kept, and nothing runs from it`);
   });
 }
 

@@ -132,6 +132,8 @@ export class VmHost extends LabHost {
 
   /** Does what a provider would do by cloud-init. */
   async #settle(): Promise<void> {
+    // What a container of the lab cannot show: control groups v2 (Documentation/admin-guide/cgroup-v2.rst of Linux).
+    await this.must(['test', '-e', '/sys/fs/cgroup/cgroup.controllers']);
     // Copied as an engine does for containers: the resolver is reachable through the machine.
     await this.must(['tee', '/etc/resolv.conf'], readFileSync('/etc/resolv.conf', 'utf8'));
     const folders = Object.values(this.#plan.folders);
