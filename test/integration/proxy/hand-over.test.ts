@@ -269,7 +269,7 @@ test('a WebSocket stays open over a hand-over, and its drain by the new process 
   await client.sees(/ 101 /);
   await handOver(proxy);
   wire.send('\x81\x05hello');
-  await client.sees(/\x81\x05hello$/);
+  await client.sees('\x81\x05hello');
   await flipTo(proxy, 2, young.port);
   const drain = {
     upstreamId: uuid(1),
@@ -279,7 +279,7 @@ test('a WebSocket stays open over a hand-over, and its drain by the new process 
     spreadSeconds: 0,
   };
   const { body } = await proxy.admin('POST', '/v1/drain', JSON.stringify(drain));
-  await client.sees(/hello\x88\x02\x03\xe9$/);
+  await client.sees('hello\x88\x02\x03\xe9');
   assert.deepEqual(body.streams, { carried: 1, ended: 0, closed: 1 });
 });
 
