@@ -1,4 +1,4 @@
-/** The proxy as a separate process that nobody sends requests to (docs/performance.md, at rest). */
+/** The proxy as a separate process, without visitors but one at its start (docs/performance.md, at rest). */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
