@@ -79,7 +79,7 @@ test('images that this agent built or pulled are removed, one that another agent
   const pulled = [{ Id: 'pulled', Labels: { 'orkestr.scope': '11223344' }, RepoTags: [`orkestr-${scope}/env:1`] }];
   const removed: string[] = [];
   const docker = scripted<Docker>('docker', {
-    listContainers: (async () => []) as unknown as Docker['listContainers'],
+    listContainers: async () => [],
     listImages: (async ({ filters }: { filters: { reference?: string[] } }) =>
       filters.reference ? pulled : labelled) as unknown as Docker['listImages'],
     listNetworks: (async () => []) as Docker['listNetworks'],
