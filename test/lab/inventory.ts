@@ -41,6 +41,8 @@ const OF_OTHERS = [
   /^file \/var\/lib\/(?:systemd(?!\/timers\/stamp-ork)|private|pam|ucf|dbus|misc)\b/,
   /^file \/run\/(?:systemd|user|log|udev|xtables\.lock|dbus|netns|docker\.pid|blkid|initctl)\b/,
   /^file \/root(?:\/\.docker)? /,
+  // Debian's own copies of dpkg's state, made at midnight (dpkg-db-backup.timer).
+  /^file \/var\/backups\/(?:dpkg|alternatives|apt)\./,
   // The resolver that the machine's engine gives a container, with other ports after every boot.
   /^rule .* 127\.0\.0\.11\/32 /,
 ];

@@ -7,6 +7,7 @@ import { containerImage } from './container/image.ts';
 import type { HostImage } from './host.ts';
 import { Lab } from './lab.ts';
 import { runLab } from './run.ts';
+import type { Between } from './run.ts';
 import { HOST_RELEASE, PREPARED, Suite } from './server.ts';
 import { hasKvm } from './vm/host.ts';
 import { vmImage } from './vm/image.ts';
@@ -21,6 +22,7 @@ compared with its state before.
   --vm           the main host is a virtual machine (QEMU) instead of a container: its own kernel and engine,
                  control groups v2, real reboots and power cuts
   --upgrades     only upgrades between installation and uninstall: a third of the time
+  --brief        nothing between installation, first deployments and uninstall: a sixth of the time
   --suite NAME   the Debian release of the hosts, with --vm of the virtual machine: ${Suite.options.join(', ')} (default: the first)
   --keep         when a phase fails, keep the hosts until Ctrl-C, to inspect them: docker exec -it NAME bash
 
@@ -40,6 +42,7 @@ async function main(): Promise<number> {
       prepared: { type: 'boolean', default: false },
       vm: { type: 'boolean', default: false },
       upgrades: { type: 'boolean', default: false },
+      brief: { type: 'boolean', default: false },
       suite: { type: 'string', default: Suite.options[0] },
       keep: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -48,6 +51,10 @@ async function main(): Promise<number> {
   if (values.help) {
     console.log(HELP);
     return 0;
+  }
+  if (values.upgrades && values.brief) {
+    say('--upgrades and --brief exclude each other.');
+    return 1;
   }
   const suite = Suite.safeParse(values.suite);
   if (!suite.success) {
@@ -58,10 +65,16 @@ async function main(): Promise<number> {
   return withEngine({ kinds: ['node'], say }, () => tryAll(packages, { ...values, suite: suite.data }));
 }
 
+function betweenOf({ upgrades, brief }: Options): Between {
+  if (upgrades) return 'upgrades';
+  return brief ? 'nothing' : 'all';
+}
+
 interface Options {
   readonly prepared: boolean;
   readonly vm: boolean;
   readonly upgrades: boolean;
+  readonly brief: boolean;
   readonly suite: Suite;
   readonly keep: boolean;
 }
@@ -74,7 +87,7 @@ async function tryAll(packages: readonly string[], options: Options): Promise<nu
   const run = async (): Promise<void> => {
     const image = await containerImage(packages, say, vm ? HOST_RELEASE : suite);
     const web = vm ? await machineImage(suite, packages) : image;
-    await runLab(lab, { hub: image, web, api: image }, { bare: !prepared, upgradesOnly: options.upgrades });
+    await runLab(lab, { hub: image, web, api: image }, { bare: !prepared, between: betweenOf(options) });
   };
   try {
     // After a signal, a phase in progress is not awaited: it fails once its host is removed.

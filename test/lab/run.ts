@@ -24,14 +24,16 @@ interface Images {
 interface Course {
   /** Hosts have not even Docker Engine: the installer downloads it. */
   readonly bare: boolean;
-  /** Between installation and uninstall, only upgrades are tested. */
-  readonly upgradesOnly: boolean;
+  /** What is tested between installation and uninstall. */
+  readonly between: Between;
 }
+
+export type Between = 'all' | 'upgrades' | 'nothing';
 
 /** Matches lines of an inventory that are ours, but not `network` or `git-worktree`. */
 const OURS = /(?<![a-z])ork/i;
 
-export async function runLab(lab: Lab, images: Images, { bare, upgradesOnly }: Course): Promise<void> {
+export async function runLab(lab: Lab, images: Images, { bare, between }: Course): Promise<void> {
   await lab.phase('release', () => lab.release());
   const [hub, web, api] = await Promise.all([
     lab.boot('hub', images.hub),
@@ -69,8 +71,8 @@ export async function runLab(lab: Lab, images: Images, { bare, upgradesOnly }: C
       Promise.all([app.deploy(), other.deploy()]).then(() => undefined),
     );
     await lab.phase('the comparison sees what is ours', async () => mustShowOurs(await takeInventory(web)));
-    if (!upgradesOnly) await everydayPhases(lab, client, { app, other }, { web, api });
-    await upgradePhases(lab, { app, other }, { hub, web });
+    if (between === 'all') await everydayPhases(lab, client, { app, other }, { web, api });
+    if (between !== 'nothing') await upgradePhases(lab, { app, other }, { hub, web });
     await lab.phase('status', async () => {
       await online(client, web.name);
       for (const host of [hub, web, api]) await allIsWell(host);
@@ -80,8 +82,9 @@ export async function runLab(lab: Lab, images: Images, { bare, upgradesOnly }: C
     await client.close();
   }
   for (const host of [web, api, hub]) {
-    await lab.phase(`uninstall of ${host.name}${host === api ? ', in an upgrade' : ''}`, async () => {
-      if (host === api) await beginUpgrade(api);
+    const isInUpgrade = host === api && between !== 'nothing';
+    await lab.phase(`uninstall of ${host.name}${isInUpgrade ? ', in an upgrade' : ''}`, async () => {
+      if (isInUpgrade) await beginUpgrade(host);
       await host.must(['orkestr-agent', 'uninstall', '--purge']);
       await takeBaseImages(host);
       const left = differences(before.get(host) ?? new Set(), await takeInventory(host));
