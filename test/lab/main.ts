@@ -12,7 +12,7 @@ import { HOST_RELEASE, PREPARED, Suite } from './server.ts';
 import { hasKvm } from './vm/host.ts';
 import { vmImage } from './vm/image.ts';
 
-const HELP = `npm run lab [-- --prepared] [--vm] [--suite NAME]
+const HELP = `npm run lab [-- --prepared] [--vm] [--upgrades | --brief] [--suite NAME] [--keep]
 
 Makes a release, boots hosts with their own systemd and engines, and does with them what an owner does: installs the hub from
 bare, joins an agent with the hub's command, deploys and restarts under traffic, uninstalls; then each host is
@@ -22,7 +22,7 @@ compared with its state before.
   --vm           the main host is a virtual machine (QEMU) instead of a container: its own kernel and engine,
                  control groups v2, real reboots and power cuts
   --upgrades     only upgrades between installation and uninstall: a third of the time
-  --brief        nothing between installation, first deployments and uninstall: a sixth of the time
+  --brief        nothing between installation, first deployments and uninstall: a tenth of the time
   --suite NAME   the Debian release of the hosts, with --vm of the virtual machine: ${Suite.options.join(', ')} (default: the first)
   --keep         when a phase fails, keep the hosts until Ctrl-C, to inspect them: docker exec -it NAME bash
 
