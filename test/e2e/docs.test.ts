@@ -295,6 +295,7 @@ describe('the pages of docs/', () => {
     await type(page.take(back), second);
     assert.notEqual(await runs(second), NEXT);
     await type(page.take('orkestr-agent upgrade --version V').replace('V', NEXT), second);
+    await type('orkestr-agent upgrade --follow', second);
     assert.equal(await runs(second), NEXT);
     assert.deepEqual(page.left, []);
   });
